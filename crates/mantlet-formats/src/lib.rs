@@ -1,0 +1,3 @@
+//! Windows of bytes to facts and defects, one module a format. Nothing here loads or executes a model.
+
+pub mod onnx;

@@ -1,0 +1,3 @@
+//! ONNX: protobuf messages of `onnx.proto` (IR version 10 and earlier).
+
+pub mod schema;

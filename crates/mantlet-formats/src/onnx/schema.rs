@@ -1,0 +1,1 @@
+//! The messages of `onnx.proto` that mantlet reads and writes.
