@@ -1,0 +1,1 @@
+//! The forge: hostile and benign artifacts built at test time from readable text.
