@@ -1,0 +1,287 @@
+//! A strict pull reader of JSON (RFC 8259): no duplicate keys, bounded depth, UTF-8 only, and tensors read
+//! straight into their element type instead of through a tree.
+//!
+//! Why not a tree of a general library: the numbers of a tensor are most of a message, a tree costs several
+//! times the tensor, and duplicate keys, which two readers resolve differently, vanish in it.
+
+use std::borrow::Cow;
+
+use crate::Defect;
+
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    pub(crate) at: usize,
+    depth: usize,
+    limit: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8], limit: usize) -> Result<Self, Defect> {
+        let text = std::str::from_utf8(bytes).map_err(|e| Defect::NotUtf8 { offset: e.valid_up_to() })?;
+        Ok(Self { text, at: 0, depth: 0, limit })
+    }
+
+    pub(crate) const fn syntax<T>(&self, expected: &'static str) -> Result<T, Defect> {
+        Err(Defect::Syntax { offset: self.at, expected })
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// The next byte that is not white space, which stays unread.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        let bytes = self.bytes();
+        loop {
+            match bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                other => return other.copied(),
+            }
+        }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn open(&mut self) -> Result<(), Defect> {
+        self.depth += 1;
+        if self.depth > self.limit {
+            return Err(Defect::TooDeep { offset: self.at, limit: self.limit });
+        }
+        Ok(())
+    }
+
+    /// Reads an object; `field` is called with each key and must read its value.
+    pub(crate) fn object(
+        &mut self,
+        mut field: impl FnMut(&mut Self, &str) -> Result<(), Defect>,
+    ) -> Result<(), Defect> {
+        if !self.take(b'{') {
+            return self.syntax("an object");
+        }
+        self.open()?;
+        let mut keys: Vec<Cow<'a, str>> = Vec::new();
+        if !self.take(b'}') {
+            loop {
+                self.peek();
+                let offset = self.at;
+                let key = self.string()?;
+                // Objects of this protocol have a handful of keys; a great many is an attack on this loop.
+                if keys.len() >= 256 {
+                    return Err(Defect::TooMany { what: "keys in an object", limit: 256 });
+                }
+                if keys.contains(&key) {
+                    return Err(Defect::DuplicateKey { offset, key: key.chars().take(100).collect() });
+                }
+                if !self.take(b':') {
+                    return self.syntax("`:`");
+                }
+                field(self, &key)?;
+                keys.push(key);
+                if self.take(b',') {
+                    continue;
+                }
+                if self.take(b'}') {
+                    break;
+                }
+                return self.syntax("`,` or `}`");
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads an array; `item` must read one element.
+    pub(crate) fn array(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<(), Defect>,
+    ) -> Result<(), Defect> {
+        if !self.take(b'[') {
+            return self.syntax("an array");
+        }
+        self.open()?;
+        if !self.take(b']') {
+            loop {
+                item(self)?;
+                if self.take(b',') {
+                    continue;
+                }
+                if self.take(b']') {
+                    break;
+                }
+                return self.syntax("`,` or `]`");
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Defect> {
+        if !self.take(b'"') {
+            return self.syntax("a string");
+        }
+        let start = self.at;
+        let bytes = self.bytes();
+        loop {
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    let text = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(Cow::Borrowed(text));
+                }
+                Some(b'\\') => return self.escaped(start).map(Cow::Owned),
+                Some(0..0x20) | None => return self.syntax("the rest of a string"),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escaped(&mut self, start: usize) -> Result<String, Defect> {
+        let mut out = String::new();
+        let bytes = self.bytes();
+        let mut run = start;
+        loop {
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    out.push_str(&self.text[run..self.at]);
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    out.push_str(&self.text[run..self.at]);
+                    self.at += 1;
+                    let escape = bytes.get(self.at).copied();
+                    self.at += 1;
+                    out.push(match escape {
+                        Some(b'"') => '"',
+                        Some(b'\\') => '\\',
+                        Some(b'/') => '/',
+                        Some(b'b') => '\u{8}',
+                        Some(b'f') => '\u{c}',
+                        Some(b'n') => '\n',
+                        Some(b'r') => '\r',
+                        Some(b't') => '\t',
+                        Some(b'u') => self.unicode()?,
+                        _ => return self.syntax("an escape"),
+                    });
+                    run = self.at;
+                }
+                Some(0..0x20) | None => return self.syntax("the rest of a string"),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn hex4(&mut self) -> Result<u32, Defect> {
+        let digits = self.bytes().get(self.at..self.at + 4);
+        let value = digits.and_then(|digits| {
+            digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+        });
+        match value {
+            Some(value) => {
+                self.at += 4;
+                Ok(value)
+            }
+            None => self.syntax("four hexadecimal digits"),
+        }
+    }
+
+    fn unicode(&mut self) -> Result<char, Defect> {
+        let high = self.hex4()?;
+        let code = if (0xd800..0xdc00).contains(&high) {
+            if self.bytes().get(self.at..self.at + 2) != Some(b"\\u") {
+                return self.syntax("the second half of a surrogate pair");
+            }
+            self.at += 2;
+            let low = self.hex4()?;
+            if !(0xdc00..0xe000).contains(&low) {
+                return self.syntax("the second half of a surrogate pair");
+            }
+            0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
+        } else {
+            high
+        };
+        match char::from_u32(code) {
+            Some(c) => Ok(c),
+            None => self.syntax("a character"),
+        }
+    }
+
+    /// The text of a number, checked against the grammar (which has no NaN, no infinity, no hexadecimal).
+    pub(crate) fn number(&mut self) -> Result<&'a str, Defect> {
+        self.peek();
+        let bytes = self.bytes();
+        let start = self.at;
+        let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
+        let digits = |mut at: usize| {
+            let from = at;
+            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+                at += 1;
+            }
+            (at > from).then_some(at)
+        };
+        let whole = at;
+        let Some(end) = digits(at) else { return self.syntax("a number") };
+        if bytes[whole] == b'0' && end > whole + 1 {
+            return self.syntax("a number without leading zeros");
+        }
+        at = end;
+        if bytes.get(at) == Some(&b'.') {
+            let Some(end) = digits(at + 1) else { return self.syntax("digits after the point") };
+            at = end;
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+            let Some(end) = digits(at) else { return self.syntax("an exponent") };
+            at = end;
+        }
+        self.at = at;
+        Ok(&self.text[start..at])
+    }
+
+    pub(crate) fn boolean(&mut self) -> Result<bool, Defect> {
+        self.peek();
+        for (word, value) in [("true", true), ("false", false)] {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(value);
+            }
+        }
+        self.syntax("true or false")
+    }
+
+    /// Reads any value and gives its text.
+    pub(crate) fn any(&mut self) -> Result<&'a str, Defect> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'{') => self.object(|reader, _| reader.any().map(drop))?,
+            Some(b'[') => self.array(|reader| reader.any().map(drop))?,
+            Some(b'"') => drop(self.string()?),
+            Some(b't' | b'f') => drop(self.boolean()?),
+            Some(b'n') if self.text[self.at..].starts_with("null") => self.at += 4,
+            _ => drop(self.number()?),
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Nothing but white space may follow.
+    pub(crate) fn finish(mut self) -> Result<(), Defect> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => Err(Defect::TrailingData { offset: self.at }),
+        }
+    }
+
+    pub(crate) const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    pub(crate) const fn rewind(&mut self, at: usize, depth: usize) {
+        self.at = at;
+        self.depth = depth;
+    }
+}
