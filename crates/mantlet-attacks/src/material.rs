@@ -1,0 +1,63 @@
+//! What an attack works on: rows, labels, pools, and what inputs may be.
+
+use mantlet_vocab::{Digest, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::Constraints;
+
+/// The rows an attack starts from. What is absent is empty.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Material {
+    /// Start rows (evasion), members (membership), clean rows (trigger), seeds (extraction).
+    pub rows: Tensor,
+    /// True labels of `rows`; empty when unknown.
+    #[serde(default)]
+    pub labels: Vec<usize>,
+    /// Further rows: start images of a decision-based attack, non-members, the pool of an extraction.
+    #[serde(default)]
+    pub pool: Option<Tensor>,
+    /// Labels of `pool`; empty when unknown.
+    #[serde(default)]
+    pub pool_labels: Vec<usize>,
+    /// Number of classes.
+    pub classes: usize,
+    /// What inputs may be; empty means anything.
+    #[serde(default)]
+    pub constraints: Constraints,
+}
+
+impl Material {
+    /// Rows of a problem with this many classes, values in [0, 1].
+    #[must_use]
+    pub fn new(rows: Tensor, labels: Vec<usize>, classes: usize) -> Self {
+        let constraints = Constraints::uniform(rows.row_len(), 0.0, 1.0);
+        Self { rows, labels, pool: None, pool_labels: Vec::new(), classes, constraints }
+    }
+
+    /// With further rows.
+    #[must_use]
+    pub fn pool(mut self, pool: Tensor, labels: Vec<usize>) -> Self {
+        self.pool = Some(pool);
+        self.pool_labels = labels;
+        self
+    }
+
+    /// With these constraints.
+    #[must_use]
+    pub fn constraints(mut self, constraints: Constraints) -> Self {
+        self.constraints = constraints;
+        self
+    }
+
+    /// One digest a row, over the little-endian bytes of its values.
+    #[must_use]
+    pub fn digests(&self) -> Vec<Digest> {
+        (0..self.rows.rows())
+            .map(|row| {
+                let bytes: Vec<u8> =
+                    self.rows.row(row).iter().flat_map(|value| value.to_le_bytes()).collect();
+                Digest::of(&bytes)
+            })
+            .collect()
+    }
+}

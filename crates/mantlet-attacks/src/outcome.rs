@@ -1,0 +1,217 @@
+//! What an attack reached: four states a row, and the evidence behind them.
+
+use mantlet_vocab::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::{Interval, RocPoint};
+
+/// The state of one row (or class, for trigger reconstruction). Errors are never misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// The attack worked.
+    Hit,
+    /// The attack ran to its end and did not work.
+    Miss,
+    /// The model's answers could not be used.
+    Error,
+    /// The attack did not run to its end.
+    Undecided,
+}
+
+/// Why an attack is stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// The budget of queries or time is used up.
+    Budget,
+    /// The target refuses to answer.
+    Guard,
+    /// The target fails.
+    Failure,
+    /// A person or a caller asked for it.
+    Cancelled,
+}
+
+impl Stop {
+    /// The state of a row that had no result when the attack was stopped.
+    #[must_use]
+    pub const fn state(self) -> State {
+        match self {
+            Self::Failure => State::Error,
+            Self::Budget | Self::Guard | Self::Cancelled => State::Undecided,
+        }
+    }
+}
+
+/// How distance is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norm {
+    /// Euclidean.
+    L2,
+    /// Largest single change.
+    Linf,
+}
+
+/// How far a changed row is from its original.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Distances {
+    /// Euclidean.
+    pub l2: f32,
+    /// Largest single change.
+    pub linf: f32,
+    /// Number of changed values.
+    pub l0: usize,
+}
+
+impl Distances {
+    /// The one of this norm.
+    #[must_use]
+    pub const fn of(self, norm: Norm) -> f32 {
+        match norm {
+            Norm::L2 => self.l2,
+            Norm::Linf => self.linf,
+        }
+    }
+
+    /// Between two rows of equal length.
+    #[must_use]
+    pub fn between(a: &[f32], b: &[f32]) -> Self {
+        let mut square = 0.0_f64;
+        let mut distances = Self::default();
+        for (a, b) in a.iter().zip(b) {
+            let change = (a - b).abs();
+            square += f64::from(change) * f64::from(change);
+            distances.linf = distances.linf.max(change);
+            distances.l0 += usize::from(change > 0.0);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a distance is shown, not summed")]
+        {
+            distances.l2 = square.sqrt() as f32;
+        }
+        distances
+    }
+}
+
+/// The result for one row of the material (or one class).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowOutcome {
+    /// Index of the row in the material, or the class.
+    pub row: usize,
+    /// What came of it.
+    pub state: State,
+    /// The class the model gave the original row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<usize>,
+    /// The class the model gave the changed row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<usize>,
+    /// The best changed row, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<f32>>,
+    /// How far it is from the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distances: Option<Distances>,
+    /// Model rows asked for this row.
+    pub queries: u64,
+}
+
+/// One class's reconstructed trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// The class it drives rows to.
+    pub class: usize,
+    /// The mask, one value per input value, 0 to 1.
+    pub mask: Vec<f32>,
+    /// The pattern, one value per input value.
+    pub pattern: Vec<f32>,
+    /// Sum of the mask (L1).
+    pub size: f32,
+    /// Share of held-out rows of other classes the stamped trigger sends to `class`.
+    pub transfer: f32,
+    /// How many robust deviations smaller than the other classes' triggers it is; larger is more suspect.
+    pub anomaly: f32,
+    /// The smallest other class's size over this one's.
+    pub ratio: f32,
+    /// Whether the decision calls it a backdoor.
+    pub flagged: bool,
+}
+
+/// What particular attacks have beyond the state of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Detail {
+    /// Changed rows only.
+    Evasion {
+        /// Whether the attack used gradients.
+        gradients: bool,
+        /// The norm in which a success is bounded.
+        norm: Norm,
+        /// The largest distance that counts as a success.
+        radius: f32,
+        /// Rows of the material left out because the model was already wrong on them.
+        already_wrong: Vec<usize>,
+        /// Share of gradient rows that were exactly zero; above one half, gradients say nothing.
+        vanished: f32,
+        /// Hits by loss or phase, in the order they were tried.
+        by_loss: Vec<(String, usize)>,
+    },
+    /// The rows sent and the answers received, in order, for a learner to copy the model from.
+    Extraction {
+        /// The rows.
+        rows: Tensor,
+        /// The labels received, or the best class of the scores received.
+        labels: Vec<usize>,
+        /// Probabilities, when scores were received; logits are turned into probabilities first.
+        probabilities: Option<Tensor>,
+        /// What the scores were recognised as.
+        recognised: String,
+    },
+    /// How well members are told from non-members.
+    Membership {
+        /// Members used.
+        members: usize,
+        /// Non-members used.
+        non_members: usize,
+        /// Area under the ROC curve.
+        auc: Interval,
+        /// True positive rate at a false positive rate of 1 %.
+        tpr_at_1: Interval,
+        /// The curve.
+        roc: Vec<RocPoint>,
+        /// The score used.
+        score: String,
+    },
+    /// One reconstructed trigger a class.
+    Triggers {
+        /// In order of class.
+        triggers: Vec<Trigger>,
+        /// The shape of one row.
+        shape: Vec<usize>,
+        /// How the decision was made, in words.
+        decision: String,
+    },
+}
+
+/// What an attack reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The attack's name.
+    pub attack: String,
+    /// Why it was stopped, when it did not run to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// One entry a row attacked, in order of row.
+    pub rows: Vec<RowOutcome>,
+    /// The rest.
+    pub detail: Detail,
+}
+
+impl Outcome {
+    /// How many rows are in this state.
+    #[must_use]
+    pub fn count(&self, state: State) -> usize {
+        self.rows.iter().filter(|row| row.state == state).count()
+    }
+}

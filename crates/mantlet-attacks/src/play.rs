@@ -1,0 +1,123 @@
+//! The conversation between an attack and whoever answers for the model.
+
+use mantlet_vocab::{About, Tensor};
+
+use crate::{Loss, Outcome, Stop};
+
+/// What an attack wants to know next. Rows are model inputs; the first axis is the batch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ask {
+    /// The predicted class of each row.
+    Labels(Tensor),
+    /// The scores of each row, one column a class, logits or probabilities as the model gives them.
+    Scores(Tensor),
+    /// Scores, loss and the gradient of each row's own loss with respect to that row.
+    Gradient {
+        /// The rows.
+        rows: Tensor,
+        /// What is differentiated.
+        loss: Loss,
+    },
+}
+
+impl Ask {
+    /// The rows asked about.
+    #[must_use]
+    pub const fn rows(&self) -> &Tensor {
+        match self {
+            Self::Labels(rows) | Self::Scores(rows) | Self::Gradient { rows, .. } => rows,
+        }
+    }
+
+    /// The word used in journals.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Labels(_) => "labels",
+            Self::Scores(_) => "scores",
+            Self::Gradient { .. } => "gradient",
+        }
+    }
+}
+
+/// The answer to an [`Ask`], of the same kind and for the same rows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The class of each row.
+    Labels(Vec<usize>),
+    /// The scores of each row.
+    Scores(Tensor),
+    /// The answer to [`Ask::Gradient`].
+    Gradient {
+        /// The scores of each row (logits where the model lets us see them).
+        scores: Tensor,
+        /// The loss of each row.
+        loss: Vec<f32>,
+        /// The gradient, of the rows' shape.
+        gradient: Tensor,
+    },
+}
+
+/// What an attack does next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// It asks.
+    Ask(Ask),
+    /// It is finished.
+    Done(Outcome),
+}
+
+/// An attack in progress. Call [`step`](Attack::step) first without an answer, then with the answer to the
+/// last question, until it is [`Step::Done`].
+///
+/// An answer that does not fit the question (wrong kind, wrong number of rows, scores that are not numbers)
+/// never panics: the rows concerned end as [`crate::State::Error`].
+pub trait Attack: Send {
+    /// The room's card.
+    fn about(&self) -> &'static About;
+
+    /// Takes the answer to the last question and says what comes next.
+    fn step(&mut self, answer: Option<Answer>) -> Step;
+
+    /// Ends early with what was reached so far; rows without a result end as `why` says.
+    fn stop(&mut self, why: Stop) -> Outcome;
+
+    /// How many rows are hits at this moment, for a count of queries to the first.
+    fn hits(&self) -> usize;
+
+    /// The whole state, for [`crate::restore`].
+    fn save(&self) -> serde_json::Value;
+}
+
+/// Why an attack cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttackError {
+    /// No attack has this name.
+    #[error("no attack is called `{0}`; `mantlet attack list` names them")]
+    Unknown(String),
+    /// The configuration is not this attack's.
+    #[error("configuration of attack `{attack}` is wrong: {reason}")]
+    Config {
+        /// The attack.
+        attack: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Rows or other material the attack needs are absent or do not fit.
+    #[error("attack `{attack}` needs {needs}")]
+    Material {
+        /// The attack.
+        attack: &'static str,
+        /// What it needs.
+        needs: String,
+    },
+    /// A saved state could not be read.
+    #[error("saved state of attack `{attack}` cannot be read: {reason}")]
+    Saved {
+        /// The attack.
+        attack: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}

@@ -1,0 +1,136 @@
+//! Intervals and curves.
+
+use serde::{Deserialize, Serialize};
+
+/// A figure with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Interval {
+    /// The estimate.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// A point of a receiver operating characteristic.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RocPoint {
+    /// False positive rate.
+    pub fpr: f64,
+    /// True positive rate.
+    pub tpr: f64,
+}
+
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Wilson's 95 % interval of a share; with n = 0 it says nothing: 0 to 1.
+#[must_use]
+pub fn wilson(hits: usize, n: usize) -> Interval {
+    if n == 0 {
+        return Interval { value: 0.0, low: 0.0, high: 1.0 };
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+    let (hits, n) = (hits as f64, n as f64);
+    let share = hits / n;
+    let centre = share + Z * Z / (2.0 * n);
+    let spread = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    Interval {
+        value: share,
+        low: ((centre - spread) / scale).max(0.0),
+        high: ((centre + spread) / scale).min(1.0),
+    }
+}
+
+/// Positives and negatives pooled, highest first, with tied scores together: (positives, negatives) a group.
+fn groups(positive: &[f32], negative: &[f32]) -> Vec<(usize, usize)> {
+    let mut all: Vec<(f32, bool)> = positive.iter().map(|score| (*score, true)).collect();
+    all.extend(negative.iter().map(|score| (*score, false)));
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut groups: Vec<(usize, usize)> = Vec::new();
+    let mut last = None;
+    for (score, is_positive) in all {
+        if last != Some(score) {
+            groups.push((0, 0));
+            last = Some(score);
+        }
+        if let Some(group) = groups.last_mut() {
+            if is_positive { group.0 += 1 } else { group.1 += 1 }
+        }
+    }
+    groups
+}
+
+/// The whole curve from (0, 0) to (1, 1); higher scores mean positive.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub fn roc(positive: &[f32], negative: &[f32]) -> Vec<RocPoint> {
+    let (all_p, all_n) = (positive.len().max(1) as f64, negative.len().max(1) as f64);
+    let mut points = vec![RocPoint { fpr: 0.0, tpr: 0.0 }];
+    let (mut p, mut n) = (0, 0);
+    for (more_p, more_n) in groups(positive, negative) {
+        p += more_p;
+        n += more_n;
+        points.push(RocPoint { fpr: n as f64 / all_n, tpr: p as f64 / all_p });
+    }
+    points
+}
+
+/// Area under the curve: the chance that a positive scores above a negative, ties counting half.
+#[must_use]
+pub fn roc_auc(positive: &[f32], negative: &[f32]) -> f64 {
+    roc(positive, negative)
+        .windows(2)
+        .map(|pair| (pair[1].fpr - pair[0].fpr) * (pair[0].tpr + pair[1].tpr) / 2.0)
+        .sum()
+}
+
+/// The area with its interval after Hanley and McNeil (1982).
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub fn auc_interval(positive: &[f32], negative: &[f32]) -> Interval {
+    if positive.is_empty() || negative.is_empty() {
+        return Interval { value: 0.5, low: 0.0, high: 1.0 };
+    }
+    let area = roc_auc(positive, negative);
+    let (p, n) = (positive.len() as f64, negative.len() as f64);
+    let (q1, q2) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
+    let square = area * (1.0 - area) + (p - 1.0) * (q1 - area * area) + (n - 1.0) * (q2 - area * area);
+    let spread = Z * (square.max(0.0) / (p * n)).sqrt();
+    Interval { value: area, low: (area - spread).max(0.0), high: (area + spread).min(1.0) }
+}
+
+/// The true positive rate at the largest threshold set whose false positive rate is at most `fpr`, with how
+/// many positives that is and the threshold: scores *above* it are called positive.
+#[must_use]
+pub fn true_positive_at(positive: &[f32], negative: &[f32], fpr: f64) -> (Interval, f32) {
+    let mut sorted = negative.to_vec();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts"
+    )]
+    let allowed = (fpr * sorted.len() as f64).floor() as usize;
+    let threshold = sorted.get(allowed).copied().unwrap_or(f32::MIN);
+    let hits = positive.iter().filter(|score| **score > threshold).count();
+    (wilson(hits, positive.len()), threshold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_intervals_and_areas() {
+        let interval = wilson(8, 10);
+        assert!((interval.low - 0.4902).abs() < 1e-3 && (interval.high - 0.9433).abs() < 1e-3);
+        assert_eq!(wilson(0, 0).high, 1.0);
+        assert_eq!(roc_auc(&[2.0, 3.0], &[0.0, 1.0]), 1.0);
+        assert_eq!(roc_auc(&[1.0, 1.0], &[1.0, 1.0]), 0.5);
+        let (rate, threshold) = true_positive_at(&[5.0, 1.0], &[0.0, 2.0, 4.0], 0.34);
+        assert_eq!((rate.value, threshold), (0.5, 2.0));
+    }
+}

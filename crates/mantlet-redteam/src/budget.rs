@@ -1,0 +1,58 @@
+//! Hard caps, patience with refusals, and the clock as a port.
+
+use serde::{Deserialize, Serialize};
+
+/// What a campaign may spend. A promise: it is never exceeded, refusals and retries included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Rows asked of the target.
+    pub queries: u64,
+    /// Milliseconds by the campaign's clock.
+    pub millis: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { queries: 1_000_000, millis: 600_000 }
+    }
+}
+
+/// How a campaign bears refusals and failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patience {
+    /// Refusals in a row after which the attack counts as stopped by the guard.
+    pub refusals: u32,
+    /// Failures in a row after which the target counts as broken.
+    pub failures: u32,
+    /// The longest wait before asking again, in milliseconds.
+    pub wait_ms: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { refusals: 3, failures: 3, wait_ms: 2_000 }
+    }
+}
+
+/// Time, handed in.
+pub trait Clock {
+    /// Milliseconds since some fixed instant.
+    fn now_ms(&self) -> u64;
+    /// Waits, or pretends to.
+    fn wait_ms(&mut self, millis: u64);
+}
+
+/// A clock that stands still unless waited on: for tests and replays without a time budget.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoClock(u64);
+
+impl Clock for NoClock {
+    fn now_ms(&self) -> u64 {
+        self.0
+    }
+    fn wait_ms(&mut self, millis: u64) {
+        self.0 = self.0.saturating_add(millis);
+    }
+}

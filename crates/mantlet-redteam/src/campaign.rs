@@ -1,0 +1,421 @@
+//! One attack against one target: asks for it, keeps the budget, writes the journal, makes the report.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mantlet_attacks::{Answer, Ask, Attack, AttackError, Material, Step, Stop};
+use mantlet_vocab::{Digest, Gap, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Budget, Clock, Entry, Journal, JournalError, Patience, ProbeReport, StateCounts, Target, TargetError,
+    bits, distrust,
+};
+
+/// Why a campaign could not run or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CampaignError {
+    /// The attack cannot be made.
+    #[error(transparent)]
+    Attack(#[from] AttackError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal belongs to something else.
+    #[error("the journal is of another campaign: {0}; remove it or name another")]
+    OtherJournal(String),
+}
+
+/// An attack with all it needs, ready to run against a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// The attack's name.
+    pub attack: String,
+    /// Its configuration; absent keys take their defaults.
+    pub config: serde_json::Value,
+    /// The seed.
+    pub seed: u64,
+    /// What it works on.
+    pub material: Material,
+    /// What it may spend.
+    pub budget: Budget,
+    /// How it bears refusals.
+    pub patience: Patience,
+    /// The command that reproduces it, for the report.
+    pub command: String,
+}
+
+impl Campaign {
+    /// An attack with its default configuration and budget.
+    #[must_use]
+    pub fn new(attack: &str, seed: u64, material: Material) -> Self {
+        Self {
+            attack: attack.to_owned(),
+            config: serde_json::json!({}),
+            seed,
+            material,
+            budget: Budget::default(),
+            patience: Patience::default(),
+            command: String::new(),
+        }
+    }
+
+    /// With this configuration.
+    #[must_use]
+    pub fn config(mut self, config: serde_json::Value) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With this budget.
+    #[must_use]
+    pub const fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// What tells this campaign's journal from another's.
+    #[must_use]
+    pub fn digest(&self, target: &str) -> Digest {
+        let rows: Vec<String> = self.material.digests().iter().map(ToString::to_string).collect();
+        let pool = self.material.pool.as_ref().map(|pool| rows_digest(pool).to_string());
+        let all = serde_json::json!([
+            self.attack,
+            self.config,
+            self.seed,
+            self.budget,
+            rows,
+            pool,
+            self.material.labels,
+            self.material.pool_labels,
+            self.material.constraints,
+            target
+        ]);
+        Digest::of(all.to_string().as_bytes())
+    }
+
+    /// Runs to the end of the attack, the budget, or the target's patience. Lines already in the journal are
+    /// taken as answered, so an interrupted campaign goes on where it was and ends in the same report.
+    ///
+    /// # Errors
+    /// When the attack cannot be made or the journal fails. A target that fails or refuses is a result, not an
+    /// error.
+    pub fn run(
+        &self,
+        target: &mut dyn Target,
+        journal: &mut dyn Journal,
+        clock: &mut dyn Clock,
+    ) -> Result<ProbeReport, CampaignError> {
+        let mut attack =
+            mantlet_attacks::create(&self.attack, &self.config, self.seed, self.material.clone())?;
+        let facts = target.describe();
+        let mut report = self.blank(attack.as_ref(), target);
+        let campaign = self.digest(&facts.name);
+        let mut past: VecDeque<Entry> = journal.entries()?.into();
+        match past.pop_front() {
+            None => journal.append(&Entry::Begin { campaign })?,
+            Some(Entry::Begin { campaign: other }) if other == campaign => {}
+            Some(_) => return Err(CampaignError::OtherJournal(campaign.to_string())),
+        }
+        let mut run = Run {
+            campaign: self,
+            target,
+            journal,
+            started: clock.now_ms(),
+            clock,
+            past,
+            max_rows: facts.max_rows,
+            spent_before: 0,
+            queries: 0,
+            refusals: 0,
+            failures: 0,
+            unsupported: None,
+        };
+        let mut answer = None;
+        let outcome = loop {
+            let step = attack.step(answer.take());
+            if attack.hits() > 0 && report.first_hit_query.is_none() {
+                report.first_hit_query = Some(run.queries);
+            }
+            match step {
+                Step::Done(outcome) => break outcome,
+                Step::Ask(ask) => match run.ask(&ask)? {
+                    Ok(given) => answer = Some(given),
+                    Err(stop) => break attack.stop(stop),
+                },
+            }
+        };
+        report.queries = run.queries;
+        report.refusals = run.refusals;
+        report.failures = run.failures;
+        report.millis = run.spent();
+        report.not_examined = run.unsupported.take().map(|why| Gap {
+            what: format!("probe `{}`", self.attack),
+            why,
+            remedy: "use an attack that needs only what the target gives, or give a model file".to_owned(),
+        });
+        let rows = &self.material.rows;
+        report.take(outcome, |row| (row < rows.rows()).then(|| rows.row(row).to_vec()));
+        report.doubts = distrust::within(&report);
+        Ok(report)
+    }
+
+    fn blank(&self, attack: &dyn Attack, target: &dyn Target) -> ProbeReport {
+        ProbeReport {
+            probe: self.attack.clone(),
+            title: attack.about().title.to_owned(),
+            target: target.describe(),
+            seed: self.seed,
+            config: self.config.clone(),
+            n: 0,
+            counts: StateCounts::default(),
+            success: mantlet_attacks::wilson(0, 0),
+            queries: 0,
+            first_hit_query: None,
+            refusals: 0,
+            failures: 0,
+            millis: 0,
+            stopped: None,
+            figures: Vec::new(),
+            examples: Vec::new(),
+            triggers: Vec::new(),
+            curve: Vec::new(),
+            roc: Vec::new(),
+            doubts: Vec::new(),
+            notes: Vec::new(),
+            not_examined: None,
+            command: self.command.clone(),
+            outcome: None,
+            facts: BTreeMap::new(),
+        }
+    }
+}
+
+pub(crate) fn rows_digest(rows: &Tensor) -> Digest {
+    let mut bytes: Vec<u8> = rows.shape().iter().flat_map(|axis| (*axis as u64).to_le_bytes()).collect();
+    bytes.extend(rows.data().iter().flat_map(|value| value.to_le_bytes()));
+    Digest::of(&bytes)
+}
+
+struct Run<'a> {
+    campaign: &'a Campaign,
+    target: &'a mut dyn Target,
+    journal: &'a mut dyn Journal,
+    clock: &'a mut dyn Clock,
+    past: VecDeque<Entry>,
+    started: u64,
+    max_rows: usize,
+    spent_before: u64,
+    queries: u64,
+    refusals: u64,
+    failures: u64,
+    unsupported: Option<String>,
+}
+
+impl Run<'_> {
+    /// Milliseconds spent, those of interrupted runs included.
+    fn spent(&self) -> u64 {
+        self.spent_before.saturating_add(self.clock.now_ms().saturating_sub(self.started))
+    }
+
+    /// Asks in batches the target takes; the outer error is the journal's, the inner says why to stop.
+    fn ask(&mut self, ask: &Ask) -> Result<Result<Answer, Stop>, CampaignError> {
+        let rows = ask.rows();
+        let total = rows.rows();
+        let size = if self.max_rows == 0 { total.max(1) } else { self.max_rows };
+        let mut whole: Option<Answer> = None;
+        let mut start = 0;
+        while start < total {
+            let end = (start + size).min(total);
+            let indices: Vec<usize> = (start..end).collect();
+            let part = if end - start == total { rows.clone() } else { rows.select(&indices) };
+            let piece = match ask {
+                Ask::Labels(_) => Ask::Labels(part),
+                Ask::Scores(_) => Ask::Scores(part),
+                Ask::Gradient { loss, .. } => Ask::Gradient { rows: part, loss: loss.select(start..end) },
+            };
+            match self.batch(&piece)? {
+                Ok(answer) => whole = Some(join(whole, answer)),
+                Err(stop) => return Ok(Err(stop)),
+            }
+            start = end;
+        }
+        Ok(Ok(whole.unwrap_or(Answer::Labels(Vec::new()))))
+    }
+
+    fn batch(&mut self, ask: &Ask) -> Result<Result<Answer, Stop>, CampaignError> {
+        let digest = rows_digest(ask.rows());
+        let count = ask.rows().rows();
+        let (mut refused, mut failed) = (0, 0);
+        loop {
+            if self.queries.saturating_add(count as u64) > self.campaign.budget.queries
+                || self.spent() >= self.campaign.budget.millis
+            {
+                return Ok(Err(Stop::Budget));
+            }
+            self.queries += count as u64;
+            let result = match self.past.pop_front() {
+                Some(entry) => self.replay(&entry, ask, digest)?,
+                None => self.fresh(ask, digest)?,
+            };
+            match result {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(TargetError::Refused { retry_after_ms, .. }) => {
+                    self.refusals += 1;
+                    refused += 1;
+                    if refused >= self.campaign.patience.refusals {
+                        return Ok(Err(Stop::Guard));
+                    }
+                    // While replaying a journal the wait is already in the past.
+                    if self.past.is_empty() {
+                        let wait = retry_after_ms.unwrap_or(0).min(self.campaign.patience.wait_ms);
+                        self.clock.wait_ms(wait);
+                    }
+                }
+                Err(TargetError::Unsupported { reason }) => {
+                    self.unsupported = Some(reason);
+                    return Ok(Err(Stop::Failure));
+                }
+                Err(TargetError::Failed { .. } | TargetError::Malformed { .. }) => {
+                    self.failures += 1;
+                    failed += 1;
+                    if failed >= self.campaign.patience.failures {
+                        return Ok(Err(Stop::Failure));
+                    }
+                }
+            }
+        }
+    }
+
+    fn fresh(&mut self, ask: &Ask, rows: Digest) -> Result<Result<Answer, TargetError>, CampaignError> {
+        let count = ask.rows().rows();
+        let result = query(self.target, ask);
+        let spent_ms = self.spent();
+        let entry = match &result {
+            Ok(answer) => Entry::Answered {
+                ask: ask.word().to_owned(),
+                rows,
+                count,
+                labels: if let Answer::Labels(labels) = answer { labels.clone() } else { Vec::new() },
+                scores: if let Answer::Scores(scores) = answer {
+                    bits::write(scores.data())
+                } else {
+                    String::new()
+                },
+                spent_ms,
+            },
+            Err(TargetError::Refused { status, .. }) => Entry::Refused { count, status: *status, spent_ms },
+            Err(other) => Entry::Failed { count, reason: other.to_string(), spent_ms },
+        };
+        self.journal.append(&entry)?;
+        Ok(result)
+    }
+
+    /// The answer of a journal's line; gradients are computed again.
+    fn replay(
+        &mut self,
+        entry: &Entry,
+        ask: &Ask,
+        digest: Digest,
+    ) -> Result<Result<Answer, TargetError>, CampaignError> {
+        let other = |what: &str| CampaignError::OtherJournal(format!("its line asks {what}"));
+        let (answer, spent) = match entry {
+            Entry::Begin { .. } => return Err(other("to begin again")),
+            Entry::Refused { status, spent_ms, .. } => {
+                let refused =
+                    TargetError::Refused { status: *status, reason: String::new(), retry_after_ms: None };
+                (Err(refused), *spent_ms)
+            }
+            Entry::Failed { reason, spent_ms, .. } => {
+                (Err(TargetError::Failed { reason: reason.clone() }), *spent_ms)
+            }
+            Entry::Answered { ask: word, rows, labels, scores, spent_ms, .. } => {
+                if word != ask.word() || *rows != digest {
+                    return Err(other("about other rows"));
+                }
+                let answer = match ask {
+                    Ask::Labels(_) => Ok(Answer::Labels(labels.clone())),
+                    Ask::Gradient { .. } => query(self.target, ask),
+                    Ask::Scores(rows) => {
+                        let values =
+                            bits::read(scores).ok_or_else(|| other("for scores that are no numbers"))?;
+                        let columns = values.len().checked_div(rows.rows()).unwrap_or(0);
+                        Tensor::new([rows.rows(), columns], values).map(Answer::Scores).map_err(|_| {
+                            TargetError::Malformed { reason: "scores of another shape".to_owned() }
+                        })
+                    }
+                };
+                (answer, *spent_ms)
+            }
+        };
+        self.spent_before = spent;
+        self.started = self.clock.now_ms();
+        Ok(answer)
+    }
+}
+
+fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, TargetError> {
+    let count = ask.rows().rows();
+    let fits = |answered: usize| {
+        if answered == count {
+            Ok(())
+        } else {
+            Err(TargetError::Malformed { reason: format!("{count} rows asked, {answered} answered") })
+        }
+    };
+    match ask {
+        Ask::Labels(rows) => {
+            let labels = target.labels(rows)?;
+            fits(labels.len())?;
+            Ok(Answer::Labels(labels))
+        }
+        Ask::Scores(rows) => {
+            let scores = target.scores(rows)?;
+            fits(scores.rows())?;
+            Ok(Answer::Scores(scores))
+        }
+        Ask::Gradient { rows, loss } => {
+            let answer = target.gradient(rows, loss)?;
+            fits(answer.scores.rows())?;
+            if answer.gradient.data().len() != rows.data().len() || answer.loss.len() != count {
+                return Err(TargetError::Malformed { reason: "a gradient of another shape".to_owned() });
+            }
+            Ok(Answer::Gradient { scores: answer.scores, loss: answer.loss, gradient: answer.gradient })
+        }
+    }
+}
+
+/// Puts the answers of two batches of one question together.
+fn join(first: Option<Answer>, second: Answer) -> Answer {
+    match (first, second) {
+        (Some(Answer::Labels(mut all)), Answer::Labels(more)) => {
+            all.extend(more);
+            Answer::Labels(all)
+        }
+        (Some(Answer::Scores(all)), Answer::Scores(more)) => Answer::Scores(stack(all, more)),
+        (
+            Some(Answer::Gradient { scores, mut loss, gradient }),
+            Answer::Gradient { scores: more_scores, loss: more_loss, gradient: more_gradient },
+        ) => {
+            loss.extend(more_loss);
+            Answer::Gradient {
+                scores: stack(scores, more_scores),
+                loss,
+                gradient: stack(gradient, more_gradient),
+            }
+        }
+        (_, second) => second,
+    }
+}
+
+fn stack(first: Tensor, second: Tensor) -> Tensor {
+    let mut shape = first.shape().to_vec();
+    if let Some(rows) = shape.first_mut() {
+        *rows += second.rows();
+    }
+    let mut data = first.into_data();
+    data.extend_from_slice(second.data());
+    let len = data.len();
+    // Batches of one question have rows of one length; should they not, the rows stay and the shape is flat.
+    Tensor::new(shape, data).unwrap_or_else(|_| Tensor::full([len, 0], 0.0))
+}

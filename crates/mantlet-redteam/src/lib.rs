@@ -1,0 +1,24 @@
+//! Campaigns of attacks over a [`Target`]: hard budgets, counted and journalled queries, four states a row,
+//! and cases that replay.
+//!
+//! An attack never touches the model; the [`Campaign`] asks for it, cuts what it asks into batches, keeps the
+//! budget, writes the journal and turns what came of it into a [`ProbeReport`].
+
+mod bits;
+mod budget;
+mod campaign;
+mod case;
+mod distrust;
+mod journal;
+mod learner;
+mod report;
+mod target;
+
+pub use budget::{Budget, Clock, NoClock, Patience};
+pub use campaign::{Campaign, CampaignError};
+pub use case::{Case, Expected, ReplayResult, ReplayVerdict};
+pub use distrust::{Doubt, distrust};
+pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
+pub use learner::{CurvePoint, Learner, Thief, Transfer, fidelity};
+pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};
+pub use target::{GradientAnswer, Target, TargetError, TargetFacts};

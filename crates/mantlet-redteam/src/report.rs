@@ -1,0 +1,268 @@
+//! What a probe says when it is over.
+
+use std::collections::BTreeMap;
+
+use mantlet_attacks::{Detail, Interval, Outcome, RocPoint, State, Stop, wilson};
+use mantlet_vocab::Gap;
+use serde::{Deserialize, Serialize};
+
+use crate::{CurvePoint, Doubt, TargetFacts};
+
+/// How many rows ended in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StateCounts {
+    /// The attack worked.
+    pub hit: usize,
+    /// It did not.
+    pub miss: usize,
+    /// Answers could not be used.
+    pub error: usize,
+    /// It did not run to its end.
+    pub undecided: usize,
+}
+
+/// A named figure with n and interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What it is, in plain words.
+    pub name: String,
+    /// The value and its 95 % interval (both ends equal the value where none applies).
+    pub value: Interval,
+    /// Over how many rows.
+    pub n: usize,
+}
+
+/// A clean row beside its changed row, for pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    /// Index in the material.
+    pub row: usize,
+    /// Shape of one row.
+    pub shape: Vec<usize>,
+    /// The clean row.
+    pub clean: Vec<f32>,
+    /// The changed row.
+    pub changed: Vec<f32>,
+    /// The class before.
+    pub before: Option<usize>,
+    /// The class after.
+    pub after: Option<usize>,
+    /// Euclidean distance.
+    pub l2: f32,
+    /// Largest single change.
+    pub linf: f32,
+}
+
+/// A reconstructed trigger, for pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TriggerPicture {
+    /// The class.
+    pub class: usize,
+    /// Shape of one row.
+    pub shape: Vec<usize>,
+    /// Mask, 0 to 1.
+    pub mask: Vec<f32>,
+    /// Pattern.
+    pub pattern: Vec<f32>,
+    /// Sum of the mask.
+    pub size: f32,
+    /// Share of held-out rows it sends to the class.
+    pub transfer: f32,
+    /// How suspect.
+    pub anomaly: f32,
+    /// Whether it is called a backdoor.
+    pub flagged: bool,
+}
+
+/// One probe's result: everything a report prints about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The attack's name.
+    pub probe: String,
+    /// The attack's title.
+    pub title: String,
+    /// What was attacked.
+    pub target: TargetFacts,
+    /// The seed.
+    pub seed: u64,
+    /// The attack's configuration.
+    pub config: serde_json::Value,
+    /// Rows attacked (classes for trigger reconstruction).
+    pub n: usize,
+    /// By state.
+    pub counts: StateCounts,
+    /// Share of hits among decided rows, with Wilson's interval.
+    pub success: Interval,
+    /// Rows asked of the target, refused ones included.
+    pub queries: u64,
+    /// Rows asked when the first hit was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_hit_query: Option<u64>,
+    /// Batches refused by the target.
+    pub refusals: u64,
+    /// Batches that failed.
+    pub failures: u64,
+    /// Milliseconds by the campaign's clock.
+    pub millis: u64,
+    /// Why it ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
+    /// The figures, most telling first.
+    pub figures: Vec<Figure>,
+    /// Clean and changed rows of hits, at most [`ProbeReport::EXAMPLES`].
+    pub examples: Vec<Example>,
+    /// Reconstructed triggers, one a class.
+    pub triggers: Vec<TriggerPicture>,
+    /// Fidelity over queries.
+    pub curve: Vec<CurvePoint>,
+    /// The membership curve.
+    pub roc: Vec<RocPoint>,
+    /// Reasons not to trust the figures.
+    pub doubts: Vec<Doubt>,
+    /// Remarks a reader needs, such as "a lower bound".
+    pub notes: Vec<String>,
+    /// Set when the probe could not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_examined: Option<Gap>,
+    /// The command that reproduces it, filled in by the command line.
+    pub command: String,
+    /// The raw outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Further facts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, serde_json::Value>,
+}
+
+impl ProbeReport {
+    /// The most example pairs kept.
+    pub const EXAMPLES: usize = 12;
+
+    /// The classes called backdoored.
+    #[must_use]
+    pub fn backdoored(&self) -> Vec<usize> {
+        self.triggers.iter().filter(|trigger| trigger.flagged).map(|trigger| trigger.class).collect()
+    }
+
+    /// Whether something was left undecided, failed or not examined.
+    #[must_use]
+    pub const fn incomplete(&self) -> bool {
+        self.not_examined.is_some() || self.counts.error > 0 || self.counts.undecided > 0
+    }
+
+    pub(crate) fn take(&mut self, outcome: Outcome, clean: impl Fn(usize) -> Option<Vec<f32>>) {
+        self.counts = StateCounts {
+            hit: outcome.count(State::Hit),
+            miss: outcome.count(State::Miss),
+            error: outcome.count(State::Error),
+            undecided: outcome.count(State::Undecided),
+        };
+        self.n = outcome.rows.len();
+        let decided = self.counts.hit + self.counts.miss;
+        self.success = wilson(self.counts.hit, decided);
+        self.stopped = outcome.stopped;
+        figures(self, &outcome, decided);
+        for row in outcome.rows.iter().filter(|row| row.state == State::Hit).take(Self::EXAMPLES) {
+            let (Some(clean), Some(changed), Some(distances)) =
+                (clean(row.row), row.changed.clone(), row.distances)
+            else {
+                continue;
+            };
+            self.examples.push(Example {
+                row: row.row,
+                shape: self.target.input_shape.clone(),
+                clean,
+                changed,
+                before: row.before,
+                after: row.after,
+                l2: distances.l2,
+                linf: distances.linf,
+            });
+        }
+        self.outcome = Some(outcome);
+    }
+}
+
+fn plain(name: &str, value: f64, n: usize) -> Figure {
+    Figure { name: name.to_owned(), value: Interval { value, low: value, high: value }, n }
+}
+
+fn median(mut values: Vec<f32>) -> Option<f64> {
+    values.sort_by(f32::total_cmp);
+    let middle = values.len() / 2;
+    let upper = f64::from(*values.get(middle)?);
+    Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(f64::from(values[middle - 1]), upper) })
+}
+
+fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
+    match &outcome.detail {
+        Detail::Evasion { already_wrong, vanished, by_loss, norm, radius, .. } => {
+            report.figures.push(Figure { name: "rows evaded".to_owned(), value: report.success, n: decided });
+            let hits = || outcome.rows.iter().filter(|row| row.state == State::Hit);
+            let reached = || outcome.rows.iter().filter(|row| row.changed.is_some());
+            let l2 = reached().filter_map(|row| row.distances).map(|d| d.l2).collect();
+            let linf = hits().filter_map(|row| row.distances).map(|d| d.linf).collect();
+            for (name, values) in [("median L2 of changed rows", l2), ("median Linf of hits", linf)] {
+                let n = Vec::len(&values);
+                if let Some(value) = median(values) {
+                    report.figures.push(plain(name, value, n));
+                }
+            }
+            report.facts.insert("norm".to_owned(), serde_json::json!(norm));
+            report.facts.insert("radius".to_owned(), (*radius).into());
+            report.facts.insert("already-wrong".to_owned(), already_wrong.len().into());
+            report.facts.insert("gradients-vanished".to_owned(), (*vanished).into());
+            report.facts.insert("hits-by-loss".to_owned(), serde_json::json!(by_loss));
+        }
+        Detail::Extraction { rows, recognised, .. } => {
+            report.figures.push(plain("rows gathered", count(rows.rows()), rows.rows()));
+            report.facts.insert("recognised-as".to_owned(), recognised.clone().into());
+        }
+        Detail::Membership { members, non_members, auc, tpr_at_1, roc, score } => {
+            report.figures.push(Figure {
+                name: "area under the curve".to_owned(),
+                value: *auc,
+                n: members + non_members,
+            });
+            report.figures.push(Figure {
+                name: "members exposed at 1 % false alarms".to_owned(),
+                value: *tpr_at_1,
+                n: *members,
+            });
+            report.roc = roc.clone();
+            report.facts.insert("score".to_owned(), score.clone().into());
+            report.notes.push(
+                "a threshold on the model's own scores is the weakest attack of its kind: these figures are a \
+                 lower bound of what leaks"
+                    .to_owned(),
+            );
+        }
+        Detail::Triggers { triggers, shape, decision } => {
+            report.triggers = triggers
+                .iter()
+                .map(|trigger| TriggerPicture {
+                    class: trigger.class,
+                    shape: shape.clone(),
+                    mask: trigger.mask.clone(),
+                    pattern: trigger.pattern.clone(),
+                    size: trigger.size,
+                    transfer: trigger.transfer,
+                    anomaly: trigger.anomaly,
+                    flagged: trigger.flagged,
+                })
+                .collect();
+            for trigger in triggers {
+                let name = format!("trigger size of class {}", trigger.class);
+                report.figures.push(plain(&name, f64::from(trigger.size), 1));
+            }
+            report.notes.push(decision.clone());
+        }
+    }
+}
+
+fn count(value: usize) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+    {
+        value as f64
+    }
+}

@@ -1,0 +1,1 @@
+//! The answering loop: guard events in; incidents, containment and deliveries out.
