@@ -1,0 +1,1 @@
+//! Checks of training data over a bounded summary of a table.
