@@ -1,0 +1,10 @@
+//! Seeded, deterministic training of small learners (linear, multi-layer perceptron, small convolutional
+//! network) with weight gradients, written as ONNX; and the digits they are shown on.
+
+mod badnets;
+mod digits;
+mod network;
+
+pub use badnets::{Patch, plant_badnets};
+pub use digits::{Table, digits};
+pub use network::{Architecture, LearnError, Network, OnnxOptions, Progress, Training, train, train_soft};

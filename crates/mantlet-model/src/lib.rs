@@ -1,0 +1,13 @@
+//! Loads and runs models that are data: a differentiable ONNX interpreter with an exact tree-ensemble
+//! evaluator. Inference, gradients with respect to inputs and inner values, and activations, in bounded
+//! memory and time; nothing in a model file can run code.
+
+mod classifier;
+mod error;
+mod load;
+mod model;
+
+pub use classifier::Classifier;
+pub use error::ModelError;
+pub use load::{ExternalData, load, load_with_external};
+pub use model::{Dtype, Heads, Limits, Model, OutputKind, Port, Signature};
