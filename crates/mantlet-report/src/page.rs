@@ -7,7 +7,7 @@ pub const STYLE: &str = include_str!("style.css");
 
 /// A whole self-contained page: one file, no script, nothing fetched.
 pub(crate) fn page(title: &str, extra: &str, body: &Markup) -> String {
-    html! {
+    let whole = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -23,8 +23,21 @@ pub(crate) fn page(title: &str, extra: &str, body: &Markup) -> String {
             }
             body { (body) }
         }
+    };
+    visible(&whole.into_string())
+}
+
+/// A page in which characters that could steer a terminal or reorder a line stand as visible escapes.
+fn visible(page: &str) -> String {
+    let mut out = String::with_capacity(page.len());
+    for c in page.chars() {
+        if c != '\n' && crate::words::unsafe_to_print(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
     }
-    .into_string()
+    out
 }
 
 #[cfg(test)]

@@ -125,6 +125,3 @@ fn all_gaps(examination: &Examination) -> Vec<mantlet_vocab::Gap> {
     }
     gaps
 }
-
-#[cfg(test)]
-mod tests;

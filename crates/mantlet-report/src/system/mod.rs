@@ -175,6 +175,3 @@ fn interval(figure: &Figure) -> String {
         )
     })
 }
-
-#[cfg(test)]
-mod tests;
