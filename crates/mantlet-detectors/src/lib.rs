@@ -1,1 +1,21 @@
-//! placeholder
+//! Runtime detectors: what one exchange, or the stream of exchanges of one caller, gives away.
+//!
+//! Three layers. [`Profile`] is what is known of honest traffic: it is learned once from the training table
+//! and signed with the passport. [`CallerState`] is what is remembered of one caller: bounded, serialisable,
+//! and advanced one row at a time, so that cutting a stream into other batches changes nothing. The rooms
+//! ([`all`]) judge the facts of a row; they never see each other's signals. A confirmed attack is turned into
+//! a [`PinnedRule`] by [`derive`].
+//!
+//! Nothing here performs I/O or knows a clock or randomness: time, seeds and limits come in as values.
+
+mod detector;
+mod pinned;
+mod profile;
+mod rooms;
+mod state;
+
+pub use detector::{Detector, Observation, Outcome, Row};
+pub use pinned::{Constraint, Pin, PinError, PinnedRule, Trace, TraceRow, derive};
+pub use profile::{Column, Encoded, InputProfile, Learning, Profile, ProfileError, SchemaFault};
+pub use rooms::{abouts, all};
+pub use state::{CallerState, RowFacts, StateLimits};

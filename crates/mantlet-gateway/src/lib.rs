@@ -1,1 +1,12 @@
-//! placeholder
+//! The inline gateway: identity, limits, guard, upstream, guard again, record.
+//!
+//! [`Gateway::start`] listens; [`Gateway::reload`] swaps configuration and routes at once under a new generation.
+//! What the gateway needs of the world beyond HTTP comes through [`Ports`].
+
+mod config;
+mod ports;
+mod service;
+
+pub use config::{GatewayConfig, GatewayError, Route, Upstream};
+pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};
+pub use service::Gateway;

@@ -1,0 +1,108 @@
+//! What is known of honest traffic: schema, ranges, how typical rows look, and how honest streams behave.
+
+mod encode;
+mod learn;
+
+use mantlet_vocab::Tensor;
+use serde::{Deserialize, Serialize};
+
+pub use encode::{Encoded, SchemaFault};
+pub use learn::Learning;
+
+/// Why no profile could be learned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// Too few rows.
+    #[error("{found} rows are too few to learn a profile from, at least {needed} are needed")]
+    Rows {
+        /// Rows given.
+        found: usize,
+        /// Rows needed.
+        needed: usize,
+    },
+    /// Inputs, labels or scores disagree about the number of rows.
+    #[error("`{what}` has {found} rows, the first input {expected}")]
+    Uneven {
+        /// Which.
+        what: String,
+        /// Its rows.
+        found: usize,
+        /// The rows expected.
+        expected: usize,
+    },
+    /// A value is not finite where nothing may be missing.
+    #[error("`{what}` has no finite value")]
+    Empty {
+        /// Which column.
+        what: String,
+    },
+    /// More columns than a profile can hold.
+    #[error("{found} columns are more than the limit of {limit}")]
+    Columns {
+        /// Columns given.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What honest traffic looks like. Learned by [`Profile::learn`], stored as JSON, signed with the passport.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Version of this format.
+    pub format: u32,
+    /// Rows it was learned from.
+    pub rows: u64,
+    /// The inputs, in the model's order.
+    pub inputs: Vec<InputProfile>,
+    /// Class names, when the model is a classifier.
+    pub classes: Vec<String>,
+    /// Share of each class in the training labels, when known.
+    pub priors: Vec<f64>,
+    /// The false-positive rate a single honest row has of being called an outlier.
+    pub outlier_rate: f64,
+}
+
+/// One input of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputProfile {
+    /// Its name in the model's signature.
+    pub name: String,
+    /// `number`, `integer`, `boolean` or `text`.
+    pub kind: String,
+    /// Shape of one row, without the batch axis.
+    pub shape: Vec<usize>,
+    /// One entry a value of the row.
+    pub columns: Vec<Column>,
+    /// Whether all values share one unit (pixels, embeddings), so that their ranges are pooled.
+    pub homogeneous: bool,
+}
+
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Column {
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub std: f64,
+    /// The 1st, 50th and 99th percentile.
+    pub percentiles: [f64; 3],
+    /// Whether every value is a whole number.
+    pub integer: bool,
+    /// Share of missing values.
+    pub missing: f64,
+    /// Texts seen, with their share, when few enough to be categories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<(String, f64)>,
+}
+
+#[expect(dead_code, reason = "until the numeric part arrives")]
+type Rows = Tensor<f32>;

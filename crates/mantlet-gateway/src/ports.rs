@@ -1,0 +1,79 @@
+//! What the gateway needs of the world beyond HTTP.
+
+use std::sync::Arc;
+
+use mantlet_guard::{Events, Recorder};
+use mantlet_vocab::{Exchange, Millis};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now(&self) -> Millis;
+}
+
+/// What looking up an API key gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyLookup {
+    /// A key in force, with its id.
+    Valid {
+        /// The id, which may appear in logs and records.
+        id: String,
+        /// Until when the answer holds at most; the gateway asks again after a few seconds anyway.
+        until: Option<Millis>,
+    },
+    /// No such key, or expired, or without the right to ask this model.
+    Invalid,
+    /// The keys cannot be read now. The request is refused.
+    Unavailable,
+}
+
+/// Knows API keys. Implementations compare hashes in constant time and must not block for long; the gateway
+/// remembers answers for a few seconds by the SHA-256 of what was presented, never the key itself.
+pub trait Keys: Send + Sync {
+    /// Looks up what a client presented for a model.
+    fn lookup(&self, presented: &str, model: &str, now: Millis) -> KeyLookup;
+}
+
+/// A diverted decision's ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket(pub String);
+
+/// What a person has decided about a diverted decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reviewed {
+    /// Nobody has yet.
+    Pending,
+    /// Released: this is the answer the client gets.
+    Released(serde_json::Value),
+    /// Rejected, with a reason the client may read.
+    Rejected(String),
+    /// There is no such ticket of this caller.
+    Unknown,
+}
+
+/// Takes diverted decisions and tells what became of them. Must not block.
+pub trait Reviews: Send + Sync {
+    /// Files a diverted exchange (with the model's reply, when it was asked) and gives its ticket.
+    ///
+    /// # Errors
+    /// When there is no room; the request is then refused.
+    fn file(&self, exchange: &Exchange) -> Result<Ticket, mantlet_guard::Overloaded>;
+
+    /// What became of a ticket; only its own caller is told.
+    fn poll(&self, ticket: &str, caller: &str) -> Reviewed;
+}
+
+/// Everything the gateway is handed.
+#[derive(Clone)]
+pub struct Ports {
+    /// API keys.
+    pub keys: Arc<dyn Keys>,
+    /// Diverted decisions.
+    pub reviews: Arc<dyn Reviews>,
+    /// The record of exchanges.
+    pub recorder: Arc<dyn Recorder>,
+    /// Alerts.
+    pub events: Arc<dyn Events>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}

@@ -1,0 +1,109 @@
+//! What a guard is told: limits, mode, and what each rule's signals lead to.
+
+use std::collections::BTreeMap;
+
+use mantlet_detectors::StateLimits;
+use mantlet_vocab::{Impact, Mode, OnFailure};
+use serde::{Deserialize, Serialize};
+
+/// How one guarded route is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardConfig {
+    /// The system's name.
+    pub system: String,
+    /// The route's name.
+    pub route: String,
+    /// How much harm its decisions can do.
+    pub impact: Impact,
+    /// How far automation may go.
+    pub mode: Mode,
+    /// Requests per key; `None` for no limit.
+    pub limit: Option<RateLimit>,
+    /// What each rule's signals lead to; a rule that is not named has [`RulePolicy::for_rule`].
+    pub rules: BTreeMap<String, RulePolicy>,
+    /// New rows a key may ask about in one window before the extraction budget is spent; `None` for the
+    /// profile's proposal.
+    pub extraction_budget: Option<u64>,
+    /// Callers remembered at once.
+    pub callers: usize,
+    /// What is remembered of one caller.
+    pub state: StateLimits,
+    /// The most rows one request may have.
+    pub rows: usize,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            system: "system".into(),
+            route: "route".into(),
+            impact: Impact::Medium,
+            mode: Mode::Enforce,
+            limit: Some(RateLimit { per_minute: 600.0, burst: 120 }),
+            rules: BTreeMap::new(),
+            extraction_budget: None,
+            callers: 2048,
+            state: StateLimits::default(),
+            rows: 4096,
+        }
+    }
+}
+
+/// So many requests a minute, with a burst.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests a minute.
+    pub per_minute: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+/// What a rule's signals lead to, by score (1.0 is the detector's own threshold). The strongest action whose
+/// score is reached wins; `None` means never.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RulePolicy {
+    /// Pass and mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<f64>,
+    /// Refuse for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<f64>,
+    /// Withhold for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divert: Option<f64>,
+    /// Refuse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<f64>,
+    /// A mode of its own, when it must differ from the route's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What happens when the rule itself fails.
+    pub on_failure: OnFailure,
+}
+
+impl RulePolicy {
+    /// The policy of a rule the configuration does not name.
+    #[must_use]
+    pub fn for_rule(rule: &str, impact: Impact) -> Self {
+        let none = Self {
+            flag: Some(1.0),
+            throttle: None,
+            divert: None,
+            refuse: None,
+            mode: None,
+            on_failure: OnFailure::PassAndFlag,
+        };
+        let blocking = if impact >= Impact::High { OnFailure::Refuse } else { OnFailure::PassAndFlag };
+        match rule {
+            "input-off-schema" | "pinned-attack" => Self { refuse: Some(1.0), on_failure: blocking, ..none },
+            "query-boundary-walk" | "query-local-search" | "query-extraction" => {
+                Self { divert: Some(2.0), refuse: Some(4.0), on_failure: blocking, ..none }
+            }
+            "query-budget-spent" => Self { throttle: Some(1.0), on_failure: blocking, ..none },
+            _ => none,
+        }
+    }
+}
