@@ -125,7 +125,7 @@ pub fn chart(chart: &Chart) -> Markup {
 }
 
 /// Upright guides carry their words at the top, on the side with room, each a line lower than the one
-/// before; level guides carry them at the right end.
+/// before; level guides carry them under their right end, where rising curves have passed them.
 fn guides(chart: &Chart, px: &dyn Fn(f64) -> f64, py: &dyn Fn(f64) -> f64) -> Markup {
     let mut uprights = 0_u32;
     let mut placed = Vec::new();
@@ -147,7 +147,7 @@ fn guides(chart: &Chart, px: &dyn Fn(f64) -> f64, py: &dyn Fn(f64) -> f64) -> Ma
                 } @else {
                     @let y = py(guide.value);
                     line x1=(LEFT) x2=(right) y1=(at(y)) y2=(at(y)) {}
-                    text x=(right) y=(at(y - 6.0)) text-anchor="end" { (guide.label) }
+                    text x=(right) y=(at(y + 17.0)) text-anchor="end" { (guide.label) }
                 }
             }
         }

@@ -240,6 +240,7 @@ fn membership(roc: &MembershipRoc) -> Markup {
         div.panel {
             h3 { (roc.title) } p { (roc.sentence) }
             (plot(&chart))
+            p.small.quiet { "The dashed line is guessing." }
             ul.numbers {
                 li { b { (number(roc.auc)) } span { "area under the curve (0.5 is guessing)" } }
                 @for figure in &roc.figures { li { b { (value(figure)) } span { (figure.name) } } }
