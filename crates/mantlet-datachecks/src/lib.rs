@@ -1,1 +1,52 @@
 //! Checks of training data over a bounded summary of a table.
+//!
+//! Rows are fed one by one into a [`TableSummary`]; the rooms look at the summary only, so a table of any length is
+//! checked in bounded memory. Opening files and decoding CSV or Parquet is the caller's business.
+
+pub mod datacheck;
+mod infer;
+mod kept;
+mod summary;
+
+use mantlet_vocab::{About, ArtifactSummary, Coverage, Digest, Examination, Finding, Place};
+
+pub use infer::infer;
+pub use kept::KeptRow;
+pub use summary::{Cell, ClassCounts, ColumnSpec, ColumnSummary, Duplicates, Kind, Limits, TableSummary};
+
+/// Every finding of every room, in report order.
+#[must_use]
+pub fn check(summary: &TableSummary, place: Place) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for room in datacheck::all() {
+        (room.check)(summary, &place, &mut found);
+    }
+    Finding::sort(&mut found);
+    found
+}
+
+/// The same as an examination that says how much of the table was looked at.
+#[must_use]
+pub fn examine(
+    summary: &TableSummary,
+    place: Place,
+    size: u64,
+    digest: Option<Digest>,
+    format: &str,
+) -> Examination {
+    let gaps = summary.gaps(&place);
+    let artifact = ArtifactSummary {
+        path: place.artifact.clone(),
+        size,
+        digest,
+        formats: vec![format.to_owned()],
+        coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
+    };
+    Examination { artifacts: vec![artifact], findings: check(summary, place), gaps: Vec::new() }
+}
+
+/// What every room of this crate says about itself.
+#[must_use]
+pub fn abouts() -> Vec<&'static About> {
+    datacheck::all().iter().map(|room| room.about).collect()
+}
