@@ -1,0 +1,15 @@
+//! Systems, model versions, approvals, and the switch between versions: verified before traffic.
+//!
+//! The engine knows the rules; where records live is the [`RegistryStore`] port, and how a version on disk is
+//! checked is the [`Verifier`] port, with [`TrustedKeys`] as the implementation over files and OMS bundles.
+//! No version is put before users unless its files were hashed and its signature checked in the same call.
+
+pub mod disk;
+mod flow;
+mod port;
+mod record;
+
+pub use disk::{DiskError, TrustedKeys};
+pub use flow::{Registry, RegistryError, Switched};
+pub use port::{Change, RegistryStore, Update, Verified, Verifier};
+pub use record::{Approval, ModelVersion, State, System, Transition, VersionId};
