@@ -1,0 +1,130 @@
+//! Words for what callers do.
+
+use super::{Words, clock, count, doubtful, review, stakes, who};
+use crate::incident::Incident;
+
+fn asked(incident: &Incident) -> String {
+    format!("{} since {}", count(incident.queries, "request"), clock(incident.since))
+}
+
+fn answering(incident: &Incident) -> String {
+    let version = incident.version.as_ref().map(|v| format!(" Version {v} answered.")).unwrap_or_default();
+    let route = incident.route.as_ref().map(|r| format!(" on route {r}")).unwrap_or_default();
+    format!("{}{route}.{version}", stakes(incident))
+}
+
+pub(super) fn boundary_walk(incident: &Incident) -> Words {
+    let who = who(incident);
+    Words {
+        title: format!("{}: {who} is feeling for the point where a decision flips", incident.system),
+        changed: format!(
+            "{who} began to send requests that differ only a little from one another and come ever closer to the \
+             point where the answer changes: {}.",
+            asked(incident)
+        ),
+        suspicious: "Real customers do not ask the same thing hundreds of times with tiny changes. This is how \
+                     somebody makes an input that looks right to a person and is decided wrongly by the model, for \
+                     instance one amount read as another."
+            .to_owned(),
+        affected: format!("{} Only what {who} asked is in doubt; other callers are answered as before.", answering(incident)),
+        decisions: doubtful(incident, "any of which may be a manipulated input that got the answer its sender wanted"),
+        tasks: vec![
+            review(incident),
+            format!("Ask the owner of {who} whether this was them; if the key was stolen, replace it."),
+        ],
+    }
+}
+
+pub(super) fn probing(incident: &Incident) -> Words {
+    let who = who(incident);
+    Words {
+        title: format!("{}: {who} sends nearly the same request over and over", incident.system),
+        changed: format!("{who} began to send nearly identical requests: {}.", asked(incident)),
+        suspicious:
+            "Repeating a request with tiny changes is how one finds out what the model looks at, before \
+                     misusing it. A broken client that retries can look the same."
+                .to_owned(),
+        affected: format!("{} Other callers are answered as before.", answering(incident)),
+        decisions: doubtful(incident, "some of which may be tries of a manipulated input"),
+        tasks: vec![
+            review(incident),
+            format!(
+                "Ask the owner of {who} whether a client is stuck repeating itself; if so, undo the steps above."
+            ),
+        ],
+    }
+}
+
+pub(super) fn extraction(incident: &Incident) -> Words {
+    let who = who(incident);
+    let answers = count(incident.in_doubt, "answer");
+    Words {
+        title: format!("{}: {who} is asking enough to build a copy of the model", incident.system),
+        changed: format!("{who} began to ask across the whole range of inputs: {}.", asked(incident)),
+        suspicious: "A customer asks about its own cases. These questions are spread so that the answers together \
+                     describe the model. With a copy at home, somebody can find the model's mistakes without being \
+                     seen, or sell your work."
+            .to_owned(),
+        affected: format!("{} Its owner's work is at stake; other callers are not touched.", answering(incident)),
+        decisions: format!(
+            "Likely none: asking does not change what the model decides. {who} got {answers}; what it can do with \
+             them comes later. List them: `mantlet incident show {} --decisions`.",
+            incident.id
+        ),
+        tasks: vec![
+            format!("Ask the owner of {who} what it is doing; set a budget for the key that fits its real need."),
+            "If callers do not need scores, answer with the class only: it makes a copy far dearer.".to_owned(),
+        ],
+    }
+}
+
+pub(super) fn outlier(incident: &Incident) -> Words {
+    let who = who(incident);
+    Words {
+        title: format!("{}: {who} sends inputs the model has never seen the like of", incident.system),
+        changed: format!("Inputs of {who} stopped looking like what the model was made from: {}.", asked(incident)),
+        suspicious: "The model has no experience with such inputs, so its answers to them are guesses. Most often \
+                     something before the model broke or changed (a scanner, a form, a unit); sometimes somebody is \
+                     trying things out."
+            .to_owned(),
+        affected: format!("{} Other callers are answered as before.", answering(incident)),
+        decisions: doubtful(incident, "those on odd inputs being no better than guesses"),
+        tasks: vec![
+            format!("Ask the owner of {who} what changed on its side."),
+            "If these inputs are right and here to stay, make a new profile from data that has them.".to_owned(),
+        ],
+    }
+}
+
+pub(super) fn profile(incident: &Incident) -> Words {
+    let who = who(incident);
+    Words {
+        title: format!("{}: {who} sends inputs that break the rules of the profile", incident.system),
+        changed: format!(
+            "Inputs of {who} have wrong types, values out of range or unknown categories: {}.",
+            asked(incident)
+        ),
+        suspicious:
+            "Values the model was never made for can push it anywhere. Most often a client was changed or is \
+                     broken; sometimes somebody is testing what gets through."
+                .to_owned(),
+        affected: format!("{} Other callers are answered as before.", answering(incident)),
+        decisions: doubtful(incident, "those on ill-formed inputs having no meaning"),
+        tasks: vec![
+            format!("Send the owner of {who} the list of broken rules; it is under the details."),
+            "If the profile is wrong, correct it and sign it again.".to_owned(),
+        ],
+    }
+}
+
+pub(super) fn other(incident: &Incident) -> Words {
+    let who = who(incident);
+    Words {
+        title: format!("{}: {who} does something a detector warns about", incident.system),
+        changed: format!("A detector began to warn about {who}: {}.", asked(incident)),
+        suspicious: super::noticed(incident, "The detector gave no further words; see the details."),
+        affected: answering(incident),
+        decisions: doubtful(incident, "as far as the detector can tell"),
+        tasks: vec![review(incident)],
+    }
+}

@@ -1,0 +1,30 @@
+//! Alerts become incidents in plain words; incidents become steps that can be undone.
+//!
+//! [`Streams`] turns what the guard saw into [`Alert`]s; [`Desk`] joins alerts that belong together into an
+//! [`Incident`], writes its five answers and plans its steps by the playbook's [`action`]s; [`Hands`] carries
+//! steps out through an [`Actuator`] and keeps incidents in an [`IncidentStore`], so that a crash between the
+//! two is finished at the next start. Time comes in as a value everywhere.
+
+pub mod action;
+mod alert;
+mod answers;
+mod desk;
+mod hands;
+mod incident;
+mod plain;
+mod playbook;
+mod ports;
+mod standing;
+mod step;
+mod stream;
+
+pub use action::abouts;
+pub use alert::{Alert, AlertKind, RuleDraft, Traffic};
+pub use desk::{Desk, Intake};
+pub use hands::{Deed, Hands, RespondError};
+pub use incident::{Delivery, Entry, FiveAnswers, Incident, IncidentState, SELF, Times};
+pub use playbook::Playbook;
+pub use ports::{Actuator, ActuatorError, IncidentFilter, IncidentStore, IncidentStoreError, Order};
+pub use standing::{KeyStanding, Standing, Switchboard, Switches};
+pub use step::{BlastRadius, Containment, OnExpiry, Step, StepState, Undo, lasting};
+pub use stream::{Seen, Streams};

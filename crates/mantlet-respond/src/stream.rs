@@ -1,0 +1,186 @@
+//! What each caller has been doing lately, and the alert it amounts to.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use mantlet_vocab::{Action, Confidence, Impact, Millis, Signal};
+
+use crate::alert::{Alert, AlertKind, Traffic};
+use crate::playbook::Playbook;
+
+/// Callers followed at once; the one that was quiet longest gives way.
+const MOST_CALLERS: usize = 10_000;
+/// Ids of decisions given out, kept per caller.
+const MOST_EXCHANGES: usize = 256;
+/// A caller that was quiet this long starts anew.
+const QUIET_MS: u64 = 10 * 60_000;
+/// Requests a minute are counted over this many minutes.
+const MINUTES: u64 = 5;
+/// A signal at or above this has reached its threshold.
+const REACHED: f64 = 1.0;
+
+/// One exchange as the guard saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// When.
+    pub at: Millis,
+    /// The exchange's id.
+    pub exchange: String,
+    /// The system.
+    pub system: String,
+    /// Its impact class.
+    pub impact: Impact,
+    /// The route.
+    pub route: String,
+    /// The caller's key id.
+    pub caller: String,
+    /// The version that answered or would have.
+    pub version: String,
+    /// What detectors noticed.
+    pub signals: Vec<Signal>,
+    /// What the guard did.
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Stream {
+    since: Millis,
+    last: Millis,
+    queries: u64,
+    passed: VecDeque<String>,
+    passed_total: u64,
+    hints: BTreeMap<AlertKind, u64>,
+    minutes: Minutes,
+}
+
+/// Requests counted by the minute.
+#[derive(Debug, Clone, Default)]
+struct Minutes(VecDeque<(u64, u64)>);
+
+impl Minutes {
+    fn count(&mut self, at: Millis) {
+        let minute = at.0 / 60_000;
+        match self.0.back_mut() {
+            Some((last, count)) if *last >= minute => *count += 1,
+            _ => self.0.push_back((minute, 1)),
+        }
+        while self.0.front().is_some_and(|(first, _)| first + MINUTES <= minute) {
+            self.0.pop_front();
+        }
+    }
+
+    fn per_minute(&self, at: Millis) -> f64 {
+        let minute = at.0 / 60_000;
+        let recent = self.0.iter().filter(|(m, _)| m + MINUTES > minute);
+        let (mut total, mut first) = (0_u64, minute);
+        for (m, count) in recent {
+            total += count;
+            first = first.min(*m);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of five minutes")]
+        let rate = total as f64 / (minute - first + 1) as f64;
+        rate
+    }
+}
+
+/// What callers of every system have been doing lately. Bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Streams {
+    streams: HashMap<(String, String), Stream>,
+    systems: BTreeMap<String, Minutes>,
+}
+
+impl Streams {
+    /// Takes in what the guard saw; an alert when its signals amount to one.
+    pub fn observe(&mut self, seen: &Seen, playbook: &Playbook) -> Option<Alert> {
+        self.make_room(seen.at);
+        self.systems.entry(seen.system.clone()).or_default().count(seen.at);
+        let stream = self.streams.entry((seen.system.clone(), seen.caller.clone())).or_default();
+        if stream.queries == 0 || seen.at.since(stream.last) > QUIET_MS {
+            *stream = Stream { since: seen.at, ..Stream::default() };
+        }
+        stream.last = stream.last.max(seen.at);
+        stream.queries += 1;
+        stream.minutes.count(seen.at);
+        if seen.action.passes() {
+            stream.passed_total += 1;
+            if stream.passed.len() >= MOST_EXCHANGES {
+                stream.passed.pop_front();
+            }
+            stream.passed.push_back(seen.exchange.clone());
+        }
+        let (kind, confidence) = stream.weigh(&seen.signals, playbook)?;
+        Some(self.alert(seen, kind, confidence))
+    }
+
+    fn alert(&self, seen: &Seen, kind: AlertKind, confidence: Confidence) -> Alert {
+        let mut alert = Alert::new(kind, &seen.system, seen.impact, seen.at);
+        alert.confidence = confidence;
+        alert.route = Some(seen.route.clone());
+        alert.caller = Some(seen.caller.clone());
+        alert.version = Some(seen.version.clone());
+        alert.serving = true;
+        alert.signals = seen.signals.iter().filter(|signal| signal.score >= REACHED).cloned().collect();
+        alert.noticed = alert.signals.iter().map(|signal| signal.message.clone()).collect();
+        let callers = self
+            .streams
+            .iter()
+            .filter(|((system, _), s)| *system == seen.system && seen.at.since(s.last) <= QUIET_MS);
+        let mut traffic = Traffic {
+            callers: callers.count() as u64,
+            per_minute: self.systems.get(&seen.system).map_or(0.0, |minutes| minutes.per_minute(seen.at)),
+            caller_per_minute: 0.0,
+        };
+        if let Some(stream) = self.streams.get(&(seen.system.clone(), seen.caller.clone())) {
+            alert.since = stream.since;
+            alert.queries = stream.queries;
+            alert.exchanges = stream.passed.iter().cloned().collect();
+            alert.in_doubt = stream.passed_total;
+            traffic.caller_per_minute = stream.minutes.per_minute(seen.at);
+        }
+        alert.traffic = Some(traffic);
+        alert
+    }
+
+    fn make_room(&mut self, now: Millis) {
+        if self.streams.len() < MOST_CALLERS {
+            return;
+        }
+        self.streams.retain(|_, stream| now.since(stream.last) <= QUIET_MS);
+        if self.streams.len() < MOST_CALLERS {
+            return;
+        }
+        // A tenth at a time, so that a flood of new callers does not sort the map at every request.
+        let mut ages: Vec<Millis> = self.streams.values().map(|stream| stream.last).collect();
+        let tenth = ages.len() / 10;
+        let (_, oldest, _) = ages.select_nth_unstable(tenth);
+        let oldest = *oldest;
+        let mut room = tenth + 1;
+        self.streams.retain(|_, stream| {
+            let goes = stream.last <= oldest && room > 0;
+            room -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+impl Stream {
+    /// The gravest alert the signals amount to. An attack's signal is one at once; hints must be many, and
+    /// many of what the caller asked.
+    fn weigh(&mut self, signals: &[Signal], playbook: &Playbook) -> Option<(AlertKind, Confidence)> {
+        let mut gravest: Option<(AlertKind, Confidence)> = None;
+        for signal in signals.iter().filter(|signal| signal.score >= REACHED) {
+            let kind = AlertKind::of_signal(&signal.name);
+            if kind.is_hint() {
+                let hints = self.hints.entry(kind).or_default();
+                *hints += 1;
+                #[expect(clippy::cast_precision_loss, reason = "request counts")]
+                let share = *hints as f64 / self.queries as f64;
+                if *hints < playbook.hints || share < playbook.hint_share {
+                    continue;
+                }
+            }
+            gravest = gravest.max(Some((kind, signal.confidence)));
+        }
+        gravest
+    }
+}
