@@ -57,12 +57,13 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// Reads a cell of a text table: empty, `?`, `NA`, `N/A`, `null` and `None` are missing.
+    /// Reads a cell of a text table: empty, `?`, `NA`, `N/A`, `null`, `None` and `NaN` are missing. `none` is a word:
+    /// tables use it for "there is none".
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
         let text = text.trim();
-        if matches!(text, "" | "?")
-            || ["na", "n/a", "null", "none"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        if matches!(text, "" | "?" | "NA" | "N/A" | "n/a" | "null" | "NULL" | "None")
+            || text.eq_ignore_ascii_case("nan")
         {
             return Self::Missing;
         }
@@ -94,7 +95,7 @@ impl Default for Limits {
             distinct: 10_000,
             joint: 256,
             rows: 1_000_000,
-            kept: 2_000,
+            kept: 4_000,
             kept_columns: 1_024,
         }
     }

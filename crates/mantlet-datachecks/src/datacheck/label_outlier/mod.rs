@@ -22,7 +22,7 @@ pub(super) const ABOUT: About = About {
 /// Neighbours that are asked.
 const NEIGHBOURS: usize = 10;
 /// So many of them must agree for their answer to count.
-const AGREEING: usize = 9;
+const AGREEING: usize = 8;
 /// A table with fewer labelled rows tells nothing about neighbourhoods.
 const FEWEST: usize = 100;
 
@@ -72,8 +72,9 @@ pub(super) fn check(table: &TableSummary, place: &Place, found: &mut Vec<Finding
         .fact("main_direction", format!("{} -> {}", super::plain(from), super::plain(to)))
         .fact("main_direction_rows", most);
     // Honest mistakes go in many directions; a flip from one class to one other has an author.
-    let of_class = rows.iter().filter(|row| row.class == from || row.class == to).count();
-    let one_way = classes.len() > 2 && most >= 10 && most * 2 > suspects.len() && most * 50 > of_class;
+    let second =
+        directions.iter().filter(|(way, _)| **way != (from, to)).map(|(_, count)| *count).max().unwrap_or(0);
+    let one_way = classes.len() > 2 && most >= 10 && most >= 3 * second;
     found.push(if one_way {
         finding.severity(Severity::Suspicious).confidence(Confidence::Medium)
     } else {
