@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mantlet_attacks::{Answer, Ask, Attack, AttackError, Material, Step, Stop};
+use mantlet_attacks::{Answer, Ask, AttackError, Material, Step, Stop};
 use mantlet_vocab::{Digest, Gap, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,7 @@ impl Campaign {
         let mut attack =
             mantlet_attacks::create(&self.attack, &self.config, self.seed, self.material.clone())?;
         let facts = target.describe();
-        let mut report = self.blank(attack.as_ref(), target);
+        let mut report = self.blank(attack.about().title, target);
         let campaign = self.digest(&facts.name);
         let mut past: VecDeque<Entry> = journal.entries()?.into();
         match past.pop_front() {
@@ -160,10 +160,19 @@ impl Campaign {
         Ok(report)
     }
 
-    fn blank(&self, attack: &dyn Attack, target: &dyn Target) -> ProbeReport {
+    /// The report of a campaign that cannot be run: not examined, for the reason given.
+    #[must_use]
+    pub fn skipped(&self, target: &dyn Target, gap: Gap) -> ProbeReport {
+        let about = mantlet_attacks::abouts().into_iter().find(|about| about.name == self.attack);
+        let mut report = self.blank(about.map_or("", |about| about.title), target);
+        report.not_examined = Some(gap);
+        report
+    }
+
+    fn blank(&self, title: &str, target: &dyn Target) -> ProbeReport {
         ProbeReport {
             probe: self.attack.clone(),
-            title: attack.about().title.to_owned(),
+            title: title.to_owned(),
             target: target.describe(),
             seed: self.seed,
             config: self.config.clone(),

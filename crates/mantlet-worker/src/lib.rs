@@ -1,5 +1,6 @@
-//! Background work of a running installation: the targets that campaigns attack, and the loop that answers
-//! alerts.
+//! Background work of a running installation: the battery before admission, the targets that campaigns attack,
+//! and the loop that answers alerts.
 
 pub mod answer;
+pub mod battery;
 pub mod targets;

@@ -1,0 +1,257 @@
+//! The battery run before a model is admitted: every attack of the policy, on the user's own rows.
+//!
+//! What cannot run is returned as not examined, with the reason and what would change it; it is never passed.
+
+mod ground;
+mod learner;
+mod summary;
+
+use std::time::{Duration, Instant};
+
+use mantlet_attacks::{Material, Norm};
+use mantlet_redteam::{
+    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, fidelity,
+};
+use mantlet_verdict::{Family, Gate, ProbeSummary};
+use mantlet_vocab::Gap;
+use serde_json::json;
+
+pub use ground::{Ground, Rows};
+pub use learner::SmallLearner;
+pub use summary::summarise;
+
+/// How the battery is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Rows attacked by each evasion probe.
+    pub rows: usize,
+    /// Largest change of a feature, as a share of its range, in the evasion probe that is shown as pictures.
+    pub shown_epsilon: f64,
+    /// Queries the decision-based probe may spend on each row.
+    pub queries: u64,
+    /// Sizes of the transfer set at which a thief's copy is measured.
+    pub extraction: Vec<usize>,
+    /// The command that runs the battery again; each probe adds its own name.
+    pub command: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            rows: 50,
+            shown_epsilon: 0.1,
+            queries: 800,
+            extraction: vec![25, 50, 100, 150, 250, 400, 600],
+            command: String::new(),
+        }
+    }
+}
+
+/// One probe with what the verdict sees of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// The report.
+    pub report: ProbeReport,
+    /// What the policy weighs; `None` for a probe that is only shown.
+    pub summary: Option<ProbeSummary>,
+    /// The campaign, to be kept as a case when it hit.
+    pub campaign: Option<Campaign>,
+}
+
+/// What the battery found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Results {
+    /// In the order run.
+    pub probes: Vec<Probe>,
+    /// Figures that contradict each other.
+    pub doubts: Vec<Doubt>,
+}
+
+/// Wall time for campaigns.
+#[derive(Debug)]
+pub struct WallClock(Instant);
+
+impl Default for WallClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for WallClock {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+    fn wait_ms(&mut self, millis: u64) {
+        std::thread::sleep(Duration::from_millis(millis));
+    }
+}
+
+/// The attacks of the battery, by the names `mantlet explain` knows.
+pub const NAMES: [&str; 5] = [
+    "evasion-pgd",
+    "evasion-hop-skip-jump",
+    "extraction-query-copy",
+    "membership-threshold",
+    "backdoor-trigger",
+];
+
+/// Runs the battery, or only the attacks in `only` when it is not empty. `step` is told the name of each probe
+/// before it runs and may end the battery by returning `false`.
+///
+/// # Errors
+/// When an attack cannot be made at all; a target that fails is a result.
+pub fn run(
+    target: &mut dyn Target,
+    ground: &Ground,
+    gate: &Gate,
+    plan: &Plan,
+    only: &[String],
+    step: &mut dyn FnMut(&str) -> bool,
+) -> Result<Results, CampaignError> {
+    let mut results = Results::default();
+    for name in NAMES {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        if !step(name) {
+            break;
+        }
+        let battery = Battery { ground, gate, plan };
+        match name {
+            "evasion-pgd" => battery.gradient(target, &mut results)?,
+            "evasion-hop-skip-jump" => battery.decisions(target, &mut results)?,
+            "extraction-query-copy" => battery.extraction(target, &mut results)?,
+            "membership-threshold" => battery.membership(target, &mut results)?,
+            _ => battery.backdoor(target, &mut results)?,
+        }
+    }
+    let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
+    results.doubts = distrust(&reports);
+    Ok(results)
+}
+
+struct Battery<'a> {
+    ground: &'a Ground,
+    gate: &'a Gate,
+    plan: &'a Plan,
+}
+
+impl Battery<'_> {
+    fn campaign(&self, attack: &str, material: Material) -> Campaign {
+        let mut campaign =
+            Campaign::new(attack, self.plan.seed, material.constraints(self.ground.constraints.clone()));
+        campaign.command = format!("{} --only {attack} --seed {}", self.plan.command, self.plan.seed);
+        campaign.budget = Budget { queries: 5_000_000, millis: 300_000 };
+        campaign
+    }
+
+    fn gradient(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+        let rows = self.ground.probe_rows(self.plan.rows);
+        let limit = self.gate.evasion;
+        let material = Material::new(rows.x, rows.y, self.ground.classes);
+        let config = json!({ "norm": limit.norm.word(), "epsilon": limit.epsilon });
+        let campaign = self.campaign("evasion-pgd", material.clone()).config(config);
+        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        if report.not_examined.is_none() && (self.plan.shown_epsilon - limit.epsilon).abs() > f64::EPSILON {
+            let config = json!({ "norm": "linf", "epsilon": self.plan.shown_epsilon });
+            let shown = self.campaign("evasion-pgd", material).config(config);
+            let shown_report = shown.run(target, &mut NoJournal, &mut WallClock::default())?;
+            results.probes.push(Probe { report: shown_report, summary: None, campaign: Some(shown) });
+        }
+        let summary = summarise(&report, Family::Evasion, self.gate);
+        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
+        Ok(())
+    }
+
+    fn decisions(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+        let rows = self.ground.probe_rows(self.plan.rows);
+        let limit = self.gate.decision_evasion;
+        let material = Material::new(rows.x, rows.y, self.ground.classes)
+            .pool(self.ground.train.x.clone(), self.ground.train.y.clone());
+        let config = json!({ "queries": self.plan.queries, "radius": limit.epsilon });
+        let campaign = self.campaign("evasion-hop-skip-jump", material).config(config);
+        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let mut summary = summarise(&report, Family::DecisionEvasion, self.gate);
+        for figure in &mut summary.figures {
+            figure.norm = Some(norm_word(Norm::L2).to_owned());
+        }
+        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
+        Ok(())
+    }
+
+    fn extraction(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+        let seeds = self.ground.probe_rows(60);
+        let unseen = self.ground.held_out_or_train();
+        let most = self.plan.extraction.iter().copied().max().unwrap_or(0);
+        let material = Material::new(seeds.x, seeds.y, self.ground.classes);
+        let config = json!({ "strategy": "mixed", "queries": most, "scores": false });
+        let campaign = self.campaign("extraction-query-copy", material).config(config);
+        let mut report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        if let (Some(outcome), Ok(victim)) = (&report.outcome, target.labels(&unseen.x)) {
+            let mut learner = SmallLearner::default();
+            match fidelity(
+                outcome,
+                self.ground.classes,
+                &self.plan.extraction,
+                &unseen.x,
+                &victim,
+                &mut learner,
+                self.plan.seed,
+            ) {
+                Ok(curve) => report.curve = curve,
+                Err(why) => report.not_examined = Some(self.gap("extraction-query-copy", &why)),
+            }
+        }
+        let summary = summarise(&report, Family::Extraction, self.gate);
+        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
+        Ok(())
+    }
+
+    fn membership(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+        let name = "membership-threshold";
+        let Some(others) = &self.ground.held_out else {
+            let why = "no rows are known to be outside the training data";
+            let gap = Gap { remedy: "name such rows in `data.test`".to_owned(), ..self.gap(name, why) };
+            let summary = ProbeSummary::skipped(name, Family::Membership, gap.clone());
+            let campaign = self
+                .campaign(name, Material::new(self.ground.train.x.clone(), Vec::new(), self.ground.classes));
+            let report = campaign.skipped(target, gap);
+            results.probes.push(Probe { report, summary: Some(summary), campaign: None });
+            return Ok(());
+        };
+        let members = self.ground.train.first(others.y.len().max(200));
+        let material =
+            Material::new(members.x, members.y, self.ground.classes).pool(others.x.clone(), others.y.clone());
+        let campaign = self.campaign(name, material);
+        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let summary = summarise(&report, Family::Membership, self.gate);
+        results.probes.push(Probe { report, summary: Some(summary), campaign: None });
+        Ok(())
+    }
+
+    fn backdoor(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+        // Rows the model was not trained on, so that what is found is the model's and not the rows' own.
+        let rows = self.ground.held_out_or_train();
+        let rows = rows.first(600);
+        let material = Material::new(rows.x, rows.y, self.ground.classes);
+        let campaign = self.campaign("backdoor-trigger", material);
+        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let summary = summarise(&report, Family::Backdoor, self.gate);
+        results.probes.push(Probe { report, summary: Some(summary), campaign: None });
+        Ok(())
+    }
+
+    fn gap(&self, probe: &str, why: &str) -> Gap {
+        Gap { what: format!("probe `{probe}`"), why: why.to_owned(), remedy: String::new() }
+    }
+}
+
+const fn norm_word(norm: Norm) -> &'static str {
+    match norm {
+        Norm::L2 => "l2",
+        Norm::Linf => "linf",
+    }
+}
