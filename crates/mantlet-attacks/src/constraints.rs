@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Distances;
+
 /// What one input value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +63,15 @@ impl Constraints {
         if width.is_finite() && width > 0.0 { width } else { 1.0 }
     }
 
+    /// How far two rows are apart, each value in units of its permitted interval.
+    #[must_use]
+    pub fn distances(&self, a: &[f32], b: &[f32]) -> Distances {
+        let scaled = |row: &[f32]| -> Vec<f32> {
+            row.iter().enumerate().map(|(index, value)| value / self.width(index)).collect()
+        };
+        Distances::between(&scaled(a), &scaled(b))
+    }
+
     /// Moves `changed` to the nearest row that obeys: clamped, whole numbers rounded towards the original (so
     /// that a repaired row never is farther away), fixed values restored, non-numbers replaced.
     pub fn repair(&self, original: &[f32], changed: &mut [f32]) {
@@ -80,6 +91,17 @@ impl Constraints {
                     (original - (original - *changed).floor()).max(low)
                 };
             }
+        }
+    }
+
+    /// Clamps a row that has no original and rounds its whole numbers.
+    pub fn repair_values(&self, row: &mut [f32]) {
+        for (index, value) in row.iter_mut().enumerate() {
+            let constraint = self.at(index);
+            if constraint.integer {
+                *value = value.round();
+            }
+            *value = value.clamp(constraint.lower, constraint.upper);
         }
     }
 

@@ -3,7 +3,7 @@
 use mantlet_vocab::{Digest, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::Constraints;
+use crate::{AttackError, Constraints};
 
 /// The rows an attack starts from. What is absent is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,4 +60,31 @@ impl Material {
             })
             .collect()
     }
+}
+
+/// Every attack needs rows of at least one value, and labels and constraints that fit them.
+pub(crate) fn needs_rows(attack: &'static str, material: &Material) -> Result<(), AttackError> {
+    let needs = |needs: &str| Err(AttackError::Material { attack, needs: needs.to_owned() });
+    let rows = &material.rows;
+    if rows.rows() == 0 || rows.row_len() == 0 || rows.shape().len() < 2 {
+        return needs("at least one row with at least one value");
+    }
+    if rows.data().iter().any(|value| !value.is_finite()) {
+        return needs("rows of finite numbers");
+    }
+    if !material.labels.is_empty() && material.labels.len() != rows.rows() {
+        return needs("one label a row, or none");
+    }
+    if !material.constraints.is_empty() && material.constraints.len() != rows.row_len() {
+        return needs("one constraint a value, or none");
+    }
+    if let Some(pool) = &material.pool {
+        if pool.row_len() != rows.row_len() || pool.data().iter().any(|value| !value.is_finite()) {
+            return needs("a pool of finite rows as long as the others");
+        }
+        if !material.pool_labels.is_empty() && material.pool_labels.len() != pool.rows() {
+            return needs("one label a row of the pool, or none");
+        }
+    }
+    Ok(())
 }

@@ -54,7 +54,7 @@ pub enum Norm {
     Linf,
 }
 
-/// How far a changed row is from its original.
+/// How far a changed row is from its original, each value in units of its permitted interval.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Distances {
     /// Euclidean.
@@ -117,6 +117,14 @@ pub struct RowOutcome {
     pub queries: u64,
 }
 
+impl RowOutcome {
+    /// A row of which only the state is known.
+    #[must_use]
+    pub const fn without_result(row: usize, state: State) -> Self {
+        Self { row, state, before: None, after: None, changed: None, distances: None, queries: 0 }
+    }
+}
+
 /// One class's reconstructed trigger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trigger {
@@ -130,6 +138,8 @@ pub struct Trigger {
     pub size: f32,
     /// Share of held-out rows of other classes the stamped trigger sends to `class`.
     pub transfer: f32,
+    /// The same when only the so many strongest places are overwritten outright: (places, share).
+    pub hard: Vec<(usize, f32)>,
     /// How many robust deviations smaller than the other classes' triggers it is; larger is more suspect.
     pub anomaly: f32,
     /// The smallest other class's size over this one's.

@@ -1,0 +1,468 @@
+//! Projected gradient ascent inside a ball around each row.
+
+use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::rows::{RowShape, classes_of};
+use crate::{
+    Answer, Ask, Attack, AttackError, Constraints, Detail, Loss, Material, Norm, Outcome, Random, RowOutcome,
+    State, Step, Stop,
+};
+
+/// The room's card.
+pub const ABOUT: About = About {
+    name: "evasion-pgd",
+    title: "small changes computed from the model's own gradients change its decision",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0043.000", "AML.T0015"],
+    owasp: &["ML01:2023"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// Which loss a restart climbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Climb {
+    /// Cross-entropy: the classic, blind where the softmax saturates.
+    CrossEntropy,
+    /// Margin.
+    Margin,
+    /// Difference of logits ratio (with a two-class form): not blinded by scaled logits.
+    LogitRatio,
+}
+
+impl Climb {
+    fn loss(self, labels: Vec<usize>) -> Loss {
+        match self {
+            Self::CrossEntropy => Loss::CrossEntropy { labels },
+            Self::Margin => Loss::Margin { labels },
+            Self::LogitRatio => Loss::LogitRatio { labels },
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CrossEntropy => "cross-entropy",
+            Self::Margin => "margin",
+            Self::LogitRatio => "logit-ratio",
+        }
+    }
+}
+
+/// How it climbs. Distances are in units of each value's permitted interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How distance is measured.
+    pub norm: Norm,
+    /// The radius of the ball.
+    pub epsilon: f32,
+    /// Steps a restart.
+    pub steps: usize,
+    /// Step length; 2.5 radii over the steps when absent.
+    pub step: Option<f32>,
+    /// Restarts; each starts at another random point and only works on rows not yet evaded.
+    pub restarts: usize,
+    /// The losses restarts take in turn.
+    pub losses: Vec<Climb>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            norm: Norm::Linf,
+            epsilon: 0.15,
+            steps: 40,
+            step: None,
+            restarts: 2,
+            losses: vec![Climb::CrossEntropy, Climb::LogitRatio],
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    index: usize,
+    label: usize,
+    state: Option<State>,
+    after: Option<usize>,
+    changed: Option<Vec<f32>>,
+    /// The iterate as a change in units of each value's interval, before repair.
+    shift: Vec<f32>,
+    queries: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Fresh,
+    Labelling,
+    Climbing,
+    Checking,
+    Over,
+}
+
+/// The attack in progress.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pgd {
+    config: Config,
+    random: Random,
+    shape: RowShape,
+    originals: Tensor,
+    labels: Vec<usize>,
+    constraints: Constraints,
+    rows: Vec<Row>,
+    already_wrong: Vec<usize>,
+    unlabelled: Vec<usize>,
+    phase: Phase,
+    restart: usize,
+    step: usize,
+    entropy_rows: u64,
+    entropy_zero: u64,
+    by_loss: Vec<(String, usize)>,
+    asked: Vec<usize>,
+}
+
+impl Pgd {
+    /// Prepares the attack.
+    ///
+    /// # Errors
+    /// When the configuration is out of range or there are no rows.
+    pub fn new(config: Config, seed: u64, material: Material) -> Result<Self, AttackError> {
+        let wrong = |reason: &str| AttackError::Config { attack: ABOUT.name, reason: reason.to_owned() };
+        if !(config.epsilon.is_finite() && config.epsilon > 0.0) {
+            return Err(wrong("epsilon must be a positive number"));
+        }
+        if config.steps == 0 || config.restarts == 0 || config.losses.is_empty() {
+            return Err(wrong("steps, restarts and losses must not be empty"));
+        }
+        if config.step.is_some_and(|step| !(step.is_finite() && step > 0.0)) {
+            return Err(wrong("step must be a positive number"));
+        }
+        crate::material::needs_rows(ABOUT.name, &material)?;
+        Ok(Self {
+            config,
+            random: Random::new(seed),
+            shape: RowShape::of(&material.rows),
+            originals: material.rows,
+            labels: material.labels,
+            constraints: material.constraints,
+            rows: Vec::new(),
+            already_wrong: Vec::new(),
+            unlabelled: Vec::new(),
+            phase: Phase::Fresh,
+            restart: 0,
+            step: 0,
+            entropy_rows: 0,
+            entropy_zero: 0,
+            by_loss: Vec::new(),
+            asked: Vec::new(),
+        })
+    }
+
+    fn climb(&self) -> Climb {
+        self.config.losses[self.restart % self.config.losses.len()]
+    }
+
+    fn open(&self) -> Vec<usize> {
+        (0..self.rows.len()).filter(|&row| self.rows[row].state.is_none()).collect()
+    }
+
+    /// The row as it would be sent: shifted, then repaired.
+    fn sent(&self, row: &Row) -> Vec<f32> {
+        let original = self.originals.row(row.index);
+        let mut changed: Vec<f32> = original
+            .iter()
+            .zip(&row.shift)
+            .enumerate()
+            .map(|(index, (value, shift))| value + shift * self.constraints.width(index))
+            .collect();
+        self.constraints.repair(original, &mut changed);
+        changed
+    }
+
+    fn next(&mut self) -> Step {
+        let open = self.open();
+        if open.is_empty() {
+            return self.finish();
+        }
+        self.asked.clone_from(&open);
+        let data: Vec<f32> = open.iter().flat_map(|&row| self.sent(&self.rows[row])).collect();
+        for &row in &open {
+            self.rows[row].queries += 1;
+        }
+        let rows = self.shape.batch(data);
+        Step::Ask(if self.step < self.config.steps {
+            self.phase = Phase::Climbing;
+            let labels = open.iter().map(|&row| self.rows[row].label).collect();
+            Ask::Gradient { rows, loss: self.climb().loss(labels) }
+        } else {
+            self.phase = Phase::Checking;
+            Ask::Labels(rows)
+        })
+    }
+
+    fn begin_restart(&mut self) {
+        self.step = 0;
+        self.by_loss.push((self.climb().word().to_owned(), 0));
+        let (norm, epsilon, len) = (self.config.norm, self.config.epsilon, self.shape.len());
+        for row in self.open() {
+            let mut shift: Vec<f32> = match norm {
+                Norm::Linf => (0..len).map(|_| self.random.between(-epsilon, epsilon)).collect(),
+                Norm::L2 => {
+                    let reach = epsilon * self.random.unit();
+                    let mut shift: Vec<f32> = (0..len).map(|_| self.random.normal()).collect();
+                    scale_to(&mut shift, reach);
+                    shift
+                }
+            };
+            self.keep_inside(row, &mut shift);
+            self.rows[row].shift = shift;
+        }
+    }
+
+    /// Projects onto the ball, then onto what inputs may be. The projection is no part of the model, so that a
+    /// value at its bound still has a gradient.
+    fn keep_inside(&self, row: usize, shift: &mut [f32]) {
+        let epsilon = self.config.epsilon;
+        match self.config.norm {
+            Norm::Linf => shift.iter_mut().for_each(|value| *value = value.clamp(-epsilon, epsilon)),
+            Norm::L2 => {
+                let length = length(shift);
+                if length > epsilon {
+                    shift.iter_mut().for_each(|value| *value *= epsilon / length);
+                }
+            }
+        }
+        let original = self.originals.row(self.rows[row].index);
+        for (index, (value, shift)) in original.iter().zip(shift).enumerate() {
+            let (constraint, width) = (self.constraints.at(index), self.constraints.width(index));
+            if constraint.immutable {
+                *shift = 0.0;
+            } else if !self.constraints.is_empty() {
+                let (low, high) = (constraint.lower.min(*value), constraint.upper.max(*value));
+                *shift = shift.clamp((low - value) / width, (high - value) / width);
+            }
+        }
+    }
+
+    fn hit(&mut self, row: usize, after: usize) {
+        let changed = self.sent(&self.rows[row]);
+        if let Some((_, hits)) = self.by_loss.last_mut() {
+            *hits += 1;
+        }
+        let row = &mut self.rows[row];
+        row.state = Some(State::Hit);
+        row.after = Some(after);
+        row.changed = Some(changed);
+        row.shift = Vec::new();
+    }
+
+    fn labelled(&mut self, classes: &[Option<usize>]) {
+        for (index, class) in classes.iter().enumerate() {
+            match (class, self.labels.get(index)) {
+                (None, _) => self.unlabelled.push(index),
+                (Some(class), Some(label)) if class != label => self.already_wrong.push(index),
+                (Some(class), _) => self.rows.push(Row {
+                    index,
+                    label: *class,
+                    state: None,
+                    after: None,
+                    changed: None,
+                    shift: Vec::new(),
+                    queries: 1,
+                }),
+            }
+        }
+        self.begin_restart();
+    }
+
+    fn climbed(&mut self, scores: &Tensor, gradient: &Tensor) {
+        let asked = std::mem::take(&mut self.asked);
+        let classes = classes_of(scores);
+        let length_of_step = self
+            .config
+            .step
+            .unwrap_or(2.5 * self.config.epsilon / count(self.config.steps))
+            .min(2.0 * self.config.epsilon);
+        for (place, &row) in asked.iter().enumerate() {
+            let Some(class) = classes.get(place).copied().flatten() else {
+                self.rows[row].state = Some(State::Error);
+                continue;
+            };
+            if class != self.rows[row].label {
+                self.hit(row, class);
+                continue;
+            }
+            let slope = gradient.row(place);
+            if slope.iter().any(|value| !value.is_finite()) {
+                self.rows[row].state = Some(State::Error);
+                continue;
+            }
+            let vanished = slope.iter().all(|value| value.abs() < 1e-20);
+            if self.climb() == Climb::CrossEntropy {
+                self.entropy_rows += 1;
+                self.entropy_zero += u64::from(vanished);
+            }
+            if vanished {
+                continue;
+            }
+            let mut shift = std::mem::take(&mut self.rows[row].shift);
+            let mut slope: Vec<f32> = slope
+                .iter()
+                .enumerate()
+                .map(|(index, value)| value * self.constraints.width(index))
+                .collect();
+            match self.config.norm {
+                Norm::Linf => {
+                    for (shift, slope) in shift.iter_mut().zip(&slope) {
+                        if *slope != 0.0 {
+                            *shift += length_of_step * slope.signum();
+                        }
+                    }
+                }
+                Norm::L2 => {
+                    scale_to(&mut slope, length_of_step);
+                    shift.iter_mut().zip(&slope).for_each(|(shift, slope)| *shift += slope);
+                }
+            }
+            self.keep_inside(row, &mut shift);
+            self.rows[row].shift = shift;
+        }
+        self.step += 1;
+    }
+
+    fn checked(&mut self, classes: &[Option<usize>]) {
+        let asked = std::mem::take(&mut self.asked);
+        for (place, &row) in asked.iter().enumerate() {
+            match classes.get(place).copied().flatten() {
+                None => self.rows[row].state = Some(State::Error),
+                Some(class) if class != self.rows[row].label => self.hit(row, class),
+                Some(_) => {}
+            }
+        }
+        self.restart += 1;
+        if self.restart < self.config.restarts {
+            self.begin_restart();
+        }
+    }
+
+    fn finish(&mut self) -> Step {
+        self.phase = Phase::Over;
+        Step::Done(self.outcome(None, State::Miss))
+    }
+
+    fn outcome(&self, stopped: Option<Stop>, rest: State) -> Outcome {
+        let mut rows: Vec<RowOutcome> = self
+            .rows
+            .iter()
+            .map(|row| RowOutcome {
+                row: row.index,
+                state: row.state.unwrap_or(rest),
+                before: Some(row.label),
+                after: row.after,
+                distances: row
+                    .changed
+                    .as_ref()
+                    .map(|changed| self.constraints.distances(self.originals.row(row.index), changed)),
+                changed: row.changed.clone(),
+                queries: row.queries,
+            })
+            .collect();
+        let unlabelled: Vec<(usize, State)> = if self.phase == Phase::Fresh || self.phase == Phase::Labelling
+        {
+            (0..self.originals.rows()).map(|row| (row, rest)).collect()
+        } else {
+            self.unlabelled.iter().map(|row| (*row, State::Error)).collect()
+        };
+        rows.extend(unlabelled.into_iter().map(|(row, state)| RowOutcome::without_result(row, state)));
+        rows.sort_by_key(|row| row.row);
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let vanished = self.entropy_zero as f32 / self.entropy_rows.max(1) as f32;
+        Outcome {
+            attack: ABOUT.name.to_owned(),
+            stopped,
+            rows,
+            detail: Detail::Evasion {
+                gradients: true,
+                norm: self.config.norm,
+                radius: self.config.epsilon,
+                already_wrong: self.already_wrong.clone(),
+                vanished,
+                by_loss: self.by_loss.clone(),
+            },
+        }
+    }
+}
+
+impl Attack for Pgd {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn step(&mut self, answer: Option<Answer>) -> Step {
+        let asked = if self.phase == Phase::Labelling { self.originals.rows() } else { self.asked.len() };
+        match (self.phase, answer) {
+            (Phase::Fresh, _) => {
+                self.phase = Phase::Labelling;
+                return Step::Ask(Ask::Labels(self.originals.clone()));
+            }
+            (Phase::Labelling, Some(Answer::Labels(labels))) if labels.len() == asked => {
+                self.labelled(&labels.into_iter().map(Some).collect::<Vec<_>>());
+            }
+            (Phase::Climbing, Some(Answer::Gradient { scores, gradient, .. }))
+                if scores.rows() == asked && gradient.data().len() == asked * self.shape.len() =>
+            {
+                self.climbed(&scores, &gradient);
+            }
+            (Phase::Checking, Some(Answer::Labels(labels))) if labels.len() == asked => {
+                self.checked(&labels.into_iter().map(Some).collect::<Vec<_>>());
+                if self.restart >= self.config.restarts {
+                    return self.finish();
+                }
+            }
+            (Phase::Over, _) => return Step::Done(self.outcome(None, State::Miss)),
+            // An answer to another question: nothing more can be learnt.
+            _ => return Step::Done(self.outcome(Some(Stop::Failure), State::Error)),
+        }
+        self.next()
+    }
+
+    fn stop(&mut self, why: Stop) -> Outcome {
+        self.outcome(Some(why), why.state())
+    }
+
+    fn hits(&self) -> usize {
+        self.rows.iter().filter(|row| row.state == Some(State::Hit)).count()
+    }
+
+    fn save(&self) -> serde_json::Value {
+        crate::saved(self)
+    }
+}
+
+fn length(values: &[f32]) -> f32 {
+    values.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+fn scale_to(values: &mut [f32], reach: f32) {
+    // Divided by the largest first, so that tiny gradients do not underflow when squared.
+    let top = values.iter().fold(0.0_f32, |top, value| top.max(value.abs()));
+    if top > 0.0 {
+        values.iter_mut().for_each(|value| *value /= top);
+        let scale = reach / length(values);
+        values.iter_mut().for_each(|value| *value *= scale);
+    }
+}
+
+fn count(value: usize) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    {
+        value as f32
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! Copying a model by asking it.
+
+pub mod query_copy;

@@ -1,0 +1,3 @@
+//! Telling which rows a model was trained on.
+
+pub mod threshold;

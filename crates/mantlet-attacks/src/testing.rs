@@ -1,0 +1,235 @@
+//! Small analytic models for the rooms' tests, and the reader of their `cases.md`.
+
+use mantlet_vocab::Tensor;
+
+use crate::{Answer, Ask, Attack, Constraint, Constraints, Material, Outcome, ScoreKind, Step};
+
+/// A model whose decision boundary is known.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "model")]
+pub(crate) enum Model {
+    /// Scores are `weights` times the row plus `bias`, times `scale`.
+    Linear {
+        weights: Vec<Vec<f32>>,
+        bias: Vec<f32>,
+        #[serde(default = "one")]
+        scale: f32,
+        /// Adds to the score of a class when the sum of the values at some places is above a threshold.
+        #[serde(default)]
+        backdoor: Option<Backdoor>,
+        /// Gives probabilities in place of logits.
+        #[serde(default)]
+        softmax: bool,
+        /// Gives zero gradients, as a model does that hides them.
+        #[serde(default)]
+        masked: bool,
+    },
+    /// Class 1 within the radius of the centre, else class 0.
+    Ball { centre: Vec<f32>, radius: f32 },
+}
+
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(crate) struct Backdoor {
+    pub(crate) class: usize,
+    pub(crate) places: Vec<usize>,
+    pub(crate) above: f32,
+    pub(crate) gain: f32,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+impl Model {
+    /// Scores of a row and the slope of each score.
+    fn row(&self, row: &[f32]) -> (Vec<f32>, Vec<Vec<f32>>) {
+        match self {
+            Self::Linear { weights, bias, scale, backdoor, .. } => {
+                let mut slopes = weights.clone();
+                let mut scores: Vec<f32> = weights
+                    .iter()
+                    .zip(bias)
+                    .map(|(weights, bias)| bias + weights.iter().zip(row).map(|(w, x)| w * x).sum::<f32>())
+                    .collect();
+                if let Some(door) = backdoor {
+                    let sum: f32 = door.places.iter().map(|place| row[*place]).sum();
+                    if sum > door.above {
+                        scores[door.class] += door.gain * (sum - door.above);
+                        door.places.iter().for_each(|place| slopes[door.class][*place] += door.gain);
+                    }
+                }
+                scores.iter_mut().for_each(|score| *score *= scale);
+                slopes.iter_mut().flatten().for_each(|slope| *slope *= scale);
+                (scores, slopes)
+            }
+            Self::Ball { centre, radius } => {
+                let change: Vec<f32> = row.iter().zip(centre).map(|(x, c)| x - c).collect();
+                let square: f32 = change.iter().map(|value| value * value).sum();
+                let slope = change.iter().map(|value| -2.0 * value).collect();
+                (vec![0.0, radius * radius - square], vec![vec![0.0; row.len()], slope])
+            }
+        }
+    }
+
+    pub(crate) fn scores(&self, rows: &Tensor) -> Tensor {
+        let scores: Vec<Vec<f32>> = (0..rows.rows()).map(|row| self.row(rows.row(row)).0).collect();
+        let columns = scores.first().map_or(0, Vec::len);
+        let mut scores = Tensor::new([rows.rows(), columns], scores.concat()).unwrap();
+        if matches!(self, Self::Linear { softmax: true, .. }) {
+            scores = ScoreKind::Logits.probabilities(&scores);
+        }
+        scores
+    }
+
+    pub(crate) fn answer(&self, ask: &Ask) -> Answer {
+        let scores = self.scores(ask.rows());
+        match ask {
+            Ask::Labels(_) => Answer::Labels(scores.argmax_rows()),
+            Ask::Scores(_) => Answer::Scores(scores),
+            Ask::Gradient { rows, loss } => {
+                let logits: Vec<Vec<f32>> = (0..rows.rows()).map(|row| self.row(rows.row(row)).0).collect();
+                let logits = Tensor::new([rows.rows(), scores.row_len()], logits.concat()).unwrap();
+                let (loss, cotangent) = loss.evaluate(&logits, ScoreKind::Logits);
+                let mut gradient = Tensor::full(rows.shape().to_vec(), 0.0);
+                for row in 0..rows.rows() {
+                    let slopes = self.row(rows.row(row)).1;
+                    for (class, weight) in cotangent.row(row).iter().enumerate() {
+                        for (out, slope) in gradient.row_mut(row).iter_mut().zip(&slopes[class]) {
+                            *out += weight * slope;
+                        }
+                    }
+                }
+                if matches!(self, Self::Linear { masked: true, .. }) {
+                    gradient.data_mut().fill(0.0);
+                }
+                Answer::Gradient { scores: logits, loss, gradient }
+            }
+        }
+    }
+
+    /// Plays an attack to its end; returns the outcome and how many rows were asked.
+    pub(crate) fn play(&self, attack: &mut dyn Attack) -> (Outcome, u64) {
+        let (mut answer, mut queries) = (None, 0);
+        for _ in 0..100_000 {
+            match attack.step(answer.take()) {
+                Step::Done(outcome) => return (outcome, queries),
+                Step::Ask(ask) => {
+                    queries += ask.rows().rows() as u64;
+                    answer = Some(self.answer(&ask));
+                }
+            }
+        }
+        panic!("the attack does not end");
+    }
+}
+
+/// One case: its heading and its JSON.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) title: String,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Body {
+    pub(crate) model: Model,
+    pub(crate) rows: Vec<Vec<f32>>,
+    #[serde(default)]
+    pub(crate) labels: Vec<usize>,
+    #[serde(default)]
+    pub(crate) pool: Vec<Vec<f32>>,
+    #[serde(default)]
+    pub(crate) pool_labels: Vec<usize>,
+    pub(crate) classes: usize,
+    #[serde(default)]
+    pub(crate) constraints: Vec<Constraint>,
+    #[serde(default)]
+    pub(crate) config: serde_json::Value,
+    /// The state of each row (or class), in order; `left out` rows are not listed.
+    pub(crate) expect: Vec<crate::State>,
+}
+
+/// The cases of a `cases.md`: a heading and a JSON block each.
+pub(crate) fn cases(markdown: &str) -> Vec<Case> {
+    markdown
+        .split("\n## ")
+        .skip(1)
+        .map(|part| {
+            let title = part.lines().next().unwrap_or("").to_owned();
+            let block = part.split("```json").nth(1).and_then(|rest| rest.split("```").next());
+            let block = block.unwrap_or_else(|| panic!("case `{title}` has no JSON"));
+            let body = serde_json::from_str(block).unwrap_or_else(|error| panic!("case `{title}`: {error}"));
+            Case { title, body }
+        })
+        .collect()
+}
+
+impl Body {
+    pub(crate) fn material(&self) -> Material {
+        let tensor = |rows: &[Vec<f32>]| {
+            Tensor::new([rows.len(), rows.first().map_or(0, Vec::len)], rows.concat()).unwrap()
+        };
+        let mut material = Material::new(tensor(&self.rows), self.labels.clone(), self.classes);
+        if !self.pool.is_empty() {
+            material = material.pool(tensor(&self.pool), self.pool_labels.clone());
+        }
+        if !self.constraints.is_empty() {
+            material.constraints = Constraints(self.constraints.clone());
+        }
+        material
+    }
+}
+
+/// Runs the cases of a room and holds the laws of the family over each: the expected states; the same seed asks
+/// the same; saving and restoring at any point changes nothing; every success obeys the constraints.
+pub(crate) fn hold(name: &str, markdown: &str) {
+    let cases = cases(markdown);
+    assert!(cases.len() >= 3, "{name} has few cases");
+    for case in cases {
+        let (model, material) = (&case.body.model, case.body.material());
+        let make = |seed| crate::create(name, &case.body.config, seed, material.clone()).unwrap();
+        let (outcome, queries) = model.play(make(1).as_mut());
+        let states: Vec<_> = outcome.rows.iter().map(|row| row.state).collect();
+        assert_eq!(states, case.body.expect, "{name}: {} {:?}", case.title, outcome.detail);
+        for row in &outcome.rows {
+            if let Some(changed) = &row.changed {
+                let original = material.rows.row(row.row);
+                assert!(material.constraints.obeys(original, changed), "{name}: {}", case.title);
+            }
+        }
+        assert_eq!(model.play(make(1).as_mut()), (outcome.clone(), queries), "{name}: {}", case.title);
+        assert_eq!(through_saves(model, name, make(1)), outcome, "{name}: {}", case.title);
+        refuses_nonsense(make(1));
+    }
+}
+
+/// Plays with the state written as text and read again before each step.
+fn through_saves(model: &Model, name: &str, mut attack: Box<dyn Attack>) -> Outcome {
+    let mut answer = None;
+    for step in 0.. {
+        if step < 40 || step % 17 == 0 {
+            let text = attack.save().to_string();
+            attack = crate::restore(name, serde_json::from_str(&text).unwrap()).unwrap();
+        }
+        match attack.step(answer.take()) {
+            Step::Done(outcome) => return outcome,
+            Step::Ask(ask) => answer = Some(model.answer(&ask)),
+        }
+    }
+    unreachable!()
+}
+
+/// Answers that fit no question end the attack without a panic, and without a hit or a miss.
+fn refuses_nonsense(mut attack: Box<dyn Attack>) {
+    let Step::Ask(_) = attack.step(None) else { return };
+    let Step::Done(outcome) = attack.step(Some(Answer::Labels(vec![usize::MAX; 3_333]))) else {
+        panic!("an answer of another length was taken");
+    };
+    assert!(outcome.rows.iter().all(|row| row.state == crate::State::Error), "{outcome:?}");
+}
+
+#[test]
+fn the_house_is_in_order() {
+    assert_eq!(mantlet_vocab::About::faults(&crate::abouts()), []);
+}
