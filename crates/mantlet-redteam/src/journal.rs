@@ -50,6 +50,19 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The rows asked in this line's batch; 0 for the first line.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        match self {
+            Self::Begin { .. } => 0,
+            Self::Answered { count, .. } | Self::Refused { count, .. } | Self::Failed { count, .. } => {
+                *count as u64
+            }
+        }
+    }
+}
+
 /// A journal that cannot be written or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} the campaign's journal: {reason}")]

@@ -22,3 +22,6 @@ pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
 pub use learner::{CurvePoint, Learner, Thief, Transfer, fidelity};
 pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};
 pub use target::{GradientAnswer, Target, TargetError, TargetFacts};
+
+#[cfg(test)]
+mod testing;

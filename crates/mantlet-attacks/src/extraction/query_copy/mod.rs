@@ -267,8 +267,9 @@ impl Attack for QueryCopy {
         self.outcome(Some(why))
     }
 
+    /// None before the end: a few answers are no copy.
     fn hits(&self) -> usize {
-        self.answered
+        if self.over { self.answered } else { 0 }
     }
 
     fn save(&self) -> serde_json::Value {
