@@ -77,9 +77,9 @@ impl AlertKind {
             Self::Regression
         } else if has(&["boundary", "evasion", "pinned", "adversarial"]) {
             Self::BoundaryWalk
-        } else if has(&["extraction", "theft", "budget", "coverage"]) {
+        } else if has(&["extraction", "theft", "budget"]) {
             Self::Extraction
-        } else if has(&["duplicate", "probing", "similar"]) {
+        } else if has(&["local-search", "near-repeat", "duplicate", "probing"]) {
             Self::Probing
         } else if has(&["outlier", "distance", "novel"]) {
             Self::Outlier
@@ -274,7 +274,7 @@ impl Alert {
         let mut alert = Self::new(AlertKind::Artifact, system, impact, at);
         alert.subject = Some(file.to_owned());
         alert.serving = serving;
-        alert.from_findings(findings)
+        alert.told_by(findings)
     }
 
     /// A check of training data has findings.
@@ -282,7 +282,7 @@ impl Alert {
     pub fn data(system: &str, impact: Impact, at: Millis, data: &str, findings: &[Finding]) -> Self {
         let mut alert = Self::new(AlertKind::Data, system, impact, at);
         alert.subject = Some(data.to_owned());
-        alert.from_findings(findings)
+        alert.told_by(findings)
     }
 
     /// A stored attack that used to be stopped now passes. `change` says what was changed before.
@@ -302,7 +302,7 @@ impl Alert {
         self
     }
 
-    fn from_findings(mut self, findings: &[Finding]) -> Self {
+    fn told_by(mut self, findings: &[Finding]) -> Self {
         let mut findings: Vec<Finding> = findings.to_vec();
         Finding::sort(&mut findings);
         self.confidence = findings.iter().map(|finding| finding.confidence).max().unwrap_or(Confidence::Low);

@@ -127,3 +127,18 @@ impl<S: IncidentStore + ?Sized> IncidentStore for std::sync::Arc<S> {
         (**self).list(filter)
     }
 }
+
+impl<S: IncidentStore + ?Sized> IncidentStore for &S {
+    fn save(&self, incident: &Incident) -> impl Future<Output = Result<(), IncidentStoreError>> + Send {
+        (**self).save(incident)
+    }
+    fn load(&self, id: &str) -> impl Future<Output = Result<Option<Incident>, IncidentStoreError>> + Send {
+        (**self).load(id)
+    }
+    fn list(
+        &self,
+        filter: &IncidentFilter,
+    ) -> impl Future<Output = Result<Vec<Incident>, IncidentStoreError>> + Send {
+        (**self).list(filter)
+    }
+}

@@ -13,18 +13,22 @@ use serde::{Deserialize, Serialize};
 use crate::ports::{Actuator, ActuatorError, Order};
 use crate::step::Containment;
 
-/// What the orders in force mean for one key.
+/// What the orders in force mean for one key. The ends are a safety net for the guard, should nobody undo in
+/// time, and not the means of expiry; `None` is no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KeyStanding {
-    /// Requests a minute, the strictest.
+    /// Requests a minute, the strictest; `None` when it is not slowed.
     pub per_minute: Option<u32>,
+    /// When slowing ends at the latest.
+    pub slowed_until: Option<Millis>,
     /// Every request is refused.
     pub blocked: bool,
+    /// When refusing ends at the latest.
+    pub blocked_until: Option<Millis>,
     /// A person decides.
     pub diverted: bool,
-    /// When the last of these ends by itself; `None` when nothing is in force or it has no end. A safety
-    /// net for the guard should nobody undo in time, not the means of expiry.
-    pub until: Option<Millis>,
+    /// When diverting ends at the latest.
+    pub diverted_until: Option<Millis>,
 }
 
 impl KeyStanding {
@@ -96,28 +100,38 @@ impl Standing {
     #[must_use]
     pub fn key(&self, key: &str) -> KeyStanding {
         let mut standing = KeyStanding::default();
-        let mut endless = false;
-        for order in self.orders.iter().filter(|order| order.action.key() == Some(key)) {
+        for order in self.orders().filter(|order| order.action.key() == Some(key)) {
             match &order.action {
                 Containment::ThrottleKey { per_minute, .. } => {
+                    standing.slowed_until =
+                        later(standing.per_minute.is_some(), standing.slowed_until, order.until);
                     standing.per_minute =
                         Some(standing.per_minute.map_or(*per_minute, |now| now.min(*per_minute)));
                 }
-                Containment::BlockKey { .. } => standing.blocked = true,
-                Containment::DivertKey { .. } => standing.diverted = true,
+                Containment::BlockKey { .. } => {
+                    standing.blocked_until = later(standing.blocked, standing.blocked_until, order.until);
+                    standing.blocked = true;
+                }
+                Containment::DivertKey { .. } => {
+                    standing.diverted_until = later(standing.diverted, standing.diverted_until, order.until);
+                    standing.diverted = true;
+                }
                 Containment::DivertPath { .. }
                 | Containment::RollBack { .. }
                 | Containment::HoldCandidate { .. }
                 | Containment::PinRule { .. } => {}
             }
-            endless |= order.until.is_none();
-            standing.until = standing.until.max(order.until);
-        }
-        if endless {
-            standing.until = None;
         }
         standing
     }
+}
+
+/// The later of two ends, where `None` is no end; the first counts only when something is in force.
+fn later(in_force: bool, one: Option<Millis>, other: Option<Millis>) -> Option<Millis> {
+    if !in_force {
+        return other;
+    }
+    one.zip(other).map(|(one, other)| one.max(other))
 }
 
 /// Whether two actions set the same switch.

@@ -35,6 +35,9 @@ pub struct Seen {
     pub caller: String,
     /// The version that answered or would have.
     pub version: String,
+    /// The row's number in the caller's stream, as the guard counts; 0 when not known. It tells of requests
+    /// that were not marked and so not seen here.
+    pub row: u64,
     /// What detectors noticed.
     pub signals: Vec<Signal>,
     /// What the guard did.
@@ -46,6 +49,11 @@ struct Stream {
     since: Millis,
     last: Millis,
     queries: u64,
+    row: u64,
+    /// Requests seen since the last numbered one.
+    unnumbered: u64,
+    /// Whether it was known before it fell quiet.
+    anew: bool,
     passed: VecDeque<String>,
     passed_total: u64,
     hints: BTreeMap<AlertKind, u64>,
@@ -96,9 +104,11 @@ impl Streams {
         self.systems.entry(seen.system.clone()).or_default().count(seen.at);
         let stream = self.streams.entry((seen.system.clone(), seen.caller.clone())).or_default();
         if stream.queries == 0 || seen.at.since(stream.last) > QUIET_MS {
-            *stream = Stream { since: seen.at, ..Stream::default() };
+            *stream =
+                Stream { since: seen.at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
         }
         stream.last = stream.last.max(seen.at);
+        stream.catch_up(seen.row);
         stream.queries += 1;
         stream.minutes.count(seen.at);
         if seen.action.passes() {
@@ -164,6 +174,21 @@ impl Streams {
 }
 
 impl Stream {
+    /// Counts what the guard let through unmarked, and so unseen here, by the guard's own numbers. What lies
+    /// before a quiet time is not counted.
+    fn catch_up(&mut self, row: u64) {
+        if row == 0 {
+            self.unnumbered += 1;
+            return;
+        }
+        let unseen = row.saturating_sub(self.row).saturating_sub(1).saturating_sub(self.unnumbered);
+        if !self.anew {
+            self.passed_total += unseen;
+            self.queries += unseen;
+        }
+        (self.row, self.unnumbered, self.anew) = (row, 0, false);
+    }
+
     /// The gravest alert the signals amount to. An attack's signal is one at once; hints must be many, and
     /// many of what the caller asked.
     fn weigh(&mut self, signals: &[Signal], playbook: &Playbook) -> Option<(AlertKind, Confidence)> {

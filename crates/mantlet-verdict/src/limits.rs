@@ -94,7 +94,8 @@ fn evasion(probe: &ProbeSummary, limit: &EvasionLimit, min_trials: u64) -> Vec<R
     };
     // A larger budget that succeeds too often says nothing about the stated one.
     let open = share(probe.tally.undecided, figure.n.max(1));
-    if !(figure.value + open <= limit.allow) {
+    let worst = figure.value + open;
+    if worst.is_nan() || worst > limit.allow {
         return vec![unexamined(
             probe,
             format!(

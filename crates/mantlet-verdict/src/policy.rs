@@ -216,9 +216,16 @@ impl Gate {
                 return Err(PolicyError::Order { gate, key });
             }
         }
-        for (key, value) in [("extraction.agreement", self.extraction.agreement)] {
-            if !(0.0..=1.0).contains(&value) {
-                return Err(PolicyError::Share { gate, key, value });
+        let agreement = self.extraction.agreement;
+        if !(0.0..=1.0).contains(&agreement) {
+            return Err(PolicyError::Share { gate, key: "extraction.agreement", value: agreement });
+        }
+        for (key, value) in [
+            ("evasion.epsilon", self.evasion.epsilon),
+            ("decision_evasion.epsilon", self.decision_evasion.epsilon),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(PolicyError::Epsilon { gate, key, value });
             }
         }
         if self.extraction.refuse_below > self.extraction.min_queries {

@@ -1,10 +1,20 @@
 //! Words for what callers do.
 
-use super::{Words, clock, count, doubtful, review, stakes, who};
+use super::{Words, capital, clock, count, doubtful, review, stakes, who};
 use crate::incident::Incident;
 
 fn asked(incident: &Incident) -> String {
     format!("{} since {}", count(incident.queries, "request"), clock(incident.since))
+}
+
+/// The verb for one key or for several.
+fn verb(incident: &Incident, one: &'static str, several: &'static str) -> &'static str {
+    if incident.callers.len() > 1 { several } else { one }
+}
+
+/// The owner or owners of the keys.
+fn owner(incident: &Incident) -> String {
+    format!("the {} of {}", verb(incident, "owner", "owners"), who(incident))
 }
 
 fn answering(incident: &Incident) -> String {
@@ -16,10 +26,11 @@ fn answering(incident: &Incident) -> String {
 pub(super) fn boundary_walk(incident: &Incident) -> Words {
     let who = who(incident);
     Words {
-        title: format!("{}: {who} is feeling for the point where a decision flips", incident.system),
+        title: format!("{}: {who} {} feeling for the point where a decision flips", incident.system, verb(incident, "is", "are")),
         changed: format!(
-            "{who} began to send requests that differ only a little from one another and come ever closer to the \
+            "{} began to send requests that differ only a little from one another and come ever closer to the \
              point where the answer changes: {}.",
+            capital(&who),
             asked(incident)
         ),
         suspicious: "Real customers do not ask the same thing hundreds of times with tiny changes. This is how \
@@ -30,7 +41,7 @@ pub(super) fn boundary_walk(incident: &Incident) -> Words {
         decisions: doubtful(incident, "any of which may be a manipulated input that got the answer its sender wanted"),
         tasks: vec![
             review(incident),
-            format!("Ask the owner of {who} whether this was them; if the key was stolen, replace it."),
+            format!("Ask {} whether they did this; if a key was stolen, replace it.", owner(incident)),
         ],
     }
 }
@@ -38,8 +49,12 @@ pub(super) fn boundary_walk(incident: &Incident) -> Words {
 pub(super) fn probing(incident: &Incident) -> Words {
     let who = who(incident);
     Words {
-        title: format!("{}: {who} sends nearly the same request over and over", incident.system),
-        changed: format!("{who} began to send nearly identical requests: {}.", asked(incident)),
+        title: format!(
+            "{}: {who} {} nearly the same request over and over",
+            incident.system,
+            verb(incident, "sends", "send")
+        ),
+        changed: format!("{} began to send nearly identical requests: {}.", capital(&who), asked(incident)),
         suspicious:
             "Repeating a request with tiny changes is how one finds out what the model looks at, before \
                      misusing it. A broken client that retries can look the same."
@@ -59,20 +74,21 @@ pub(super) fn extraction(incident: &Incident) -> Words {
     let who = who(incident);
     let answers = count(incident.in_doubt, "answer");
     Words {
-        title: format!("{}: {who} is asking enough to build a copy of the model", incident.system),
-        changed: format!("{who} began to ask across the whole range of inputs: {}.", asked(incident)),
+        title: format!("{}: {who} {} asking enough to build a copy of the model", incident.system, verb(incident, "is", "are")),
+        changed: format!("{} began to ask across the whole range of inputs: {}.", capital(&who), asked(incident)),
         suspicious: "A customer asks about its own cases. These questions are spread so that the answers together \
                      describe the model. With a copy at home, somebody can find the model's mistakes without being \
                      seen, or sell your work."
             .to_owned(),
         affected: format!("{} Its owner's work is at stake; other callers are not touched.", answering(incident)),
         decisions: format!(
-            "Likely none: asking does not change what the model decides. {who} got {answers}; what it can do with \
+            "Likely none: asking does not change what the model decides. {} got {answers}; what can be done with \
              them comes later. List them: `mantlet incident show {} --decisions`.",
+            capital(&who),
             incident.id
         ),
         tasks: vec![
-            format!("Ask the owner of {who} what it is doing; set a budget for the key that fits its real need."),
+            format!("Ask {} what the answers are for; set a budget for the key that fits its real need.", owner(incident)),
             "If callers do not need scores, answer with the class only: it makes a copy far dearer.".to_owned(),
         ],
     }
@@ -81,7 +97,7 @@ pub(super) fn extraction(incident: &Incident) -> Words {
 pub(super) fn outlier(incident: &Incident) -> Words {
     let who = who(incident);
     Words {
-        title: format!("{}: {who} sends inputs the model has never seen the like of", incident.system),
+        title: format!("{}: {who} {} inputs the model has never seen the like of", incident.system, verb(incident, "sends", "send")),
         changed: format!("Inputs of {who} stopped looking like what the model was made from: {}.", asked(incident)),
         suspicious: "The model has no experience with such inputs, so its answers to them are guesses. Most often \
                      something before the model broke or changed (a scanner, a form, a unit); sometimes somebody is \
@@ -90,7 +106,7 @@ pub(super) fn outlier(incident: &Incident) -> Words {
         affected: format!("{} Other callers are answered as before.", answering(incident)),
         decisions: doubtful(incident, "those on odd inputs being no better than guesses"),
         tasks: vec![
-            format!("Ask the owner of {who} what changed on its side."),
+            format!("Ask {} what changed on their side.", owner(incident)),
             "If these inputs are right and here to stay, make a new profile from data that has them.".to_owned(),
         ],
     }
@@ -99,7 +115,11 @@ pub(super) fn outlier(incident: &Incident) -> Words {
 pub(super) fn profile(incident: &Incident) -> Words {
     let who = who(incident);
     Words {
-        title: format!("{}: {who} sends inputs that break the rules of the profile", incident.system),
+        title: format!(
+            "{}: {who} {} inputs that break the rules of the profile",
+            incident.system,
+            verb(incident, "sends", "send")
+        ),
         changed: format!(
             "Inputs of {who} have wrong types, values out of range or unknown categories: {}.",
             asked(incident)
@@ -111,7 +131,7 @@ pub(super) fn profile(incident: &Incident) -> Words {
         affected: format!("{} Other callers are answered as before.", answering(incident)),
         decisions: doubtful(incident, "those on ill-formed inputs having no meaning"),
         tasks: vec![
-            format!("Send the owner of {who} the list of broken rules; it is under the details."),
+            format!("Send {} the list of broken rules; it is under the details.", owner(incident)),
             "If the profile is wrong, correct it and sign it again.".to_owned(),
         ],
     }
@@ -120,7 +140,11 @@ pub(super) fn profile(incident: &Incident) -> Words {
 pub(super) fn other(incident: &Incident) -> Words {
     let who = who(incident);
     Words {
-        title: format!("{}: {who} does something a detector warns about", incident.system),
+        title: format!(
+            "{}: {who} {} something a detector warns about",
+            incident.system,
+            verb(incident, "does", "do")
+        ),
         changed: format!("A detector began to warn about {who}: {}.", asked(incident)),
         suspicious: super::noticed(incident, "The detector gave no further words; see the details."),
         affected: answering(incident),

@@ -147,6 +147,11 @@ fn review(incident: &Incident) -> String {
     format!("Decide what waits for a person: `mantlet review list --incident {}`.", incident.id)
 }
 
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

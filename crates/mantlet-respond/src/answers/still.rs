@@ -1,6 +1,6 @@
 //! Words for what is found in models, files, data and defences.
 
-use super::{Words, noticed, review, stakes, text_fact};
+use super::{Words, capital, noticed, review, stakes, text_fact};
 use crate::incident::Incident;
 
 fn version(incident: &Incident) -> String {
@@ -12,11 +12,6 @@ fn version(incident: &Incident) -> String {
 
 fn subject(incident: &Incident) -> String {
     incident.subject.clone().unwrap_or_else(|| "a file".to_owned())
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// How to list what a serving version decided.
