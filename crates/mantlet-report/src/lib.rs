@@ -19,6 +19,6 @@ pub use system::{
     Admission, Agreement, Answers, Basis, EvasionGrid, EvasionItem, EventKind, ExtractionCurve, Field,
     Figure, IncidentStory, Input, Interval, MembershipRoc, ModelCard, NamedExamination, NextStep, Outcome,
     Passport, PinnedCase, ProbeRow, RecoveredTrigger, SeedRow, SeedTable, StepRow, SystemReport,
-    TimelineEvent, Tone, TriggerPanel, Unit, VerdictBlock, html,
+    TimelineEvent, Tone, TriggerPanel, Unit, VerdictBlock, html, input, sections,
 };
 pub use words::{bytes, clean_line, count, duration, number, percent};

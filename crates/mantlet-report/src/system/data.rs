@@ -77,6 +77,19 @@ impl SystemReport {
             credits: Vec::new(),
         }
     }
+
+    /// The same report with only what concerns one model version.
+    #[must_use]
+    pub fn of_version(&self, version: &str) -> Self {
+        let mut own = self.clone();
+        own.models.retain(|model| model.version == version);
+        own.evasion.retain(|grid| grid.model == version);
+        own.triggers.retain(|panel| panel.model == version);
+        own.extraction.retain(|curve| curve.model == version);
+        own.membership.retain(|roc| roc.model == version);
+        own.probes.retain(|probe| probe.model == version);
+        own
+    }
 }
 
 /// How something is to be read at a glance. Never told by colour alone.
@@ -314,6 +327,8 @@ pub struct EvasionItem {
 /// Rows before and after an evasion attack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvasionGrid {
+    /// The model version.
+    pub model: String,
     /// The heading.
     pub title: String,
     /// What to see, in plain words.
@@ -346,6 +361,8 @@ pub struct RecoveredTrigger {
 /// Triggers recovered from one model version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TriggerPanel {
+    /// The model version.
+    pub model: String,
     /// The heading.
     pub title: String,
     /// What to see, in plain words.
@@ -372,6 +389,8 @@ pub struct Agreement {
 /// How good a stolen copy gets as queries are spent, and when the guard spoke up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExtractionCurve {
+    /// The model version.
+    pub model: String,
     /// The heading.
     pub title: String,
     /// What to see, in plain words.
@@ -391,6 +410,8 @@ pub struct ExtractionCurve {
 /// How well an attacker tells training rows from others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MembershipRoc {
+    /// The model version.
+    pub model: String,
     /// The heading.
     pub title: String,
     /// What to see, in plain words.

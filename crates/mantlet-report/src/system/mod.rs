@@ -89,6 +89,30 @@ pub fn html(report: &SystemReport) -> String {
     page(&format!("{}: {}", report.system, report.verdict.headline), CSS, &body)
 }
 
+/// The sections of a report, pictures before tables: (anchor, heading, content).
+#[must_use]
+pub fn sections(report: &SystemReport) -> Vec<(&'static str, &'static str, Markup)> {
+    let mut sections = pictures::sections(report);
+    sections.extend(tables::sections(report));
+    sections
+}
+
+/// One row given to a model, as a picture or as a table of named values.
+#[must_use]
+pub fn input(input: &Input, alt: &str) -> Markup {
+    match input {
+        Input::Picture(raster) => crate::svg::picture(raster, alt),
+        Input::Fields { fields } => html! {
+            table {
+                caption { (alt) }
+                thead { tr { th scope="col" { "Input" } th scope="col" { "Value" } } }
+                tbody { @for field in fields.iter().take(200) { tr { th scope="row" { (field.name) } td { (field.value) } } } }
+            }
+            @if fields.len() > 200 { p.small.quiet { (fields.len() - 200) " more inputs are not shown." } }
+        },
+    }
+}
+
 fn verdict(verdict: &VerdictBlock) -> Markup {
     html! {
         section.verdict.(verdict.tone.class()) id="verdict" aria-labelledby="verdict-title" {

@@ -118,6 +118,7 @@ fn triggers() -> TriggerPanel {
             .collect()
     };
     TriggerPanel {
+        model: "v2".into(),
         title: "v2: class 3 has a trigger".into(),
         sentence: "Painting the four pixels in the lower right corner makes v2 read any digit as 3.".into(),
         triggers: (0..10)
@@ -202,6 +203,7 @@ pub(crate) fn report() -> SystemReport {
     report.command = "mantlet demo cheque".into();
     report.models = vec![model("v1", Admission::Admitted), model("v2", Admission::Refused)];
     report.evasion = vec![EvasionGrid {
+        model: "v1".into(),
         title: "v1: 92 of 100 digits can be turned by changes of at most 15 % of the grey scale".into(),
         sentence: "Left the clean digit, in the middle what the attack made of it, right what it changed."
             .into(),
@@ -218,6 +220,7 @@ pub(crate) fn report() -> SystemReport {
     }];
     report.triggers = vec![triggers()];
     report.extraction = vec![ExtractionCurve {
+        model: "v1".into(),
         title: "A copy of v1 would agree on 80 % after about 600 queries; the guard spoke at 212".into(),
         sentence: "The guard flagged the thief long before its copy was worth having.".into(),
         points: [(50, 0.31), (100, 0.44), (200, 0.58), (400, 0.73), (600, 0.81), (800, 0.85), (1_000, 0.875)]
@@ -233,6 +236,7 @@ pub(crate) fn report() -> SystemReport {
         basis: basis(1_000, "queries", None),
     }];
     report.membership = vec![MembershipRoc {
+        model: "v1".into(),
         title: "v1: training rows are barely told from others".into(),
         sentence: "A simple attack finds 1.4 % of training rows at 1 % false calls.".into(),
         points: (0..=200).map(|i| i as f64 / 200.0).map(|x: f64| (x, x.powf(0.86))).collect(),
