@@ -1,2 +1,69 @@
-//! Tasks of the project.
-fn main() {}
+//! Tasks of the project: `cargo xtask help` lists them.
+#![expect(clippy::print_stdout, reason = "a task speaks to the person who started it")]
+
+mod acceptance;
+mod bench;
+mod dist;
+mod docs;
+mod fuzz;
+mod project;
+mod run;
+mod supply;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::project::Project;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  tidy                     the laws of the house: storeys, purity, rooms, file lengths, wording
+  supply                   licences, bans and sources of all dependencies, by deny.toml
+  test [--keep-going]      everything the project can test with its own set-up
+  acceptance               the released program on input this project did not make (needs ../shared and Python)
+  bench scan|attack|gateway [--quick]
+                           ours beside a peer in the same run; appends to docs/benchmarks/
+  fuzz [TARGET] [--seconds N]
+                           coverage-guided fuzzing of the parsers (needs a nightly toolchain and cargo-fuzz)
+  docs                     reference documentation, and the commands that README and docs name
+  dist                     a release archive with licences and checksums in dist/";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let project = match Project::here() {
+        Ok(project) => project,
+        Err(error) => {
+            println!("error: {error:#}");
+            return ExitCode::from(4);
+        }
+    };
+    let result = match task.as_str() {
+        "tidy" => tidy::run(&project),
+        "supply" => supply::run(&project),
+        "test" => test::run(&project, &rest),
+        "acceptance" => acceptance::run(&project),
+        "bench" => bench::run(&project, &rest),
+        "fuzz" => fuzz::run(&project, &rest),
+        "docs" => docs::run(&project),
+        "dist" => dist::run(&project),
+        "help" | "-h" | "--help" => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            println!("error: no task is called `{other}`\n\n{HELP}");
+            return ExitCode::from(3);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The released program on input this project did not make: models, clients and verifiers from package registries.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::project::Project;
+use crate::run::{self, Outcome, Steps};
+
+pub(crate) fn run(project: &Project) -> Result<()> {
+    let shared = project.root.join("..").join("shared").join("data");
+    let mut steps = Steps::default();
+    let mut ready = true;
+    steps.step("inputs", || {
+        let mut missing = Vec::new();
+        if !shared.is_dir() {
+            missing.push("the folder ../shared/data");
+        }
+        if run::find("python3").is_none() {
+            missing.push("python3");
+        }
+        if missing.is_empty() {
+            return Ok(Outcome::Passed);
+        }
+        ready = false;
+        let why = format!("missing: {}", missing.join(", "));
+        Ok(if Project::in_ci() { Outcome::Failed(why) } else { Outcome::Skipped(why) })
+    });
+    if !ready {
+        return steps.finish();
+    }
+    let environment = project.target.join("acceptance-venv");
+    steps.step("python environment", || python(project, &environment, "scripts/acceptance/requirements.txt"));
+    steps.step("release build", || {
+        run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
+    });
+    steps.step("acceptance", || {
+        let mut python = Command::new(environment.join("bin").join("python"));
+        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/run.py"]);
+        python.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+        python.arg("--data").arg(&shared).arg("--work").arg(project.target.join("acceptance"));
+        run::shown(&mut python)
+    });
+    steps.finish()
+}
+
+/// A virtual environment with exactly what a requirements file pins; made anew when the file changes.
+pub(crate) fn python(
+    project: &Project,
+    environment: &std::path::Path,
+    requirements: &str,
+) -> Result<Outcome> {
+    let wanted = std::fs::read_to_string(project.root.join(requirements))
+        .with_context(|| format!("cannot read {requirements}"))?;
+    let stamp = environment.join("requirements.installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        println!("{} is up to date", project.shown(environment));
+        return Ok(Outcome::Passed);
+    }
+    if environment.exists() {
+        std::fs::remove_dir_all(environment)
+            .with_context(|| format!("cannot clear {}", environment.display()))?;
+    }
+    let made = run::shown(Command::new("python3").args(["-m", "venv"]).arg(environment))?;
+    if made != Outcome::Passed {
+        return Ok(made);
+    }
+    let mut pip = Command::new(environment.join("bin").join("python"));
+    pip.current_dir(&project.root);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "-r",
+        requirements,
+    ]);
+    let installed = run::shown(&mut pip)?;
+    if installed == Outcome::Passed {
+        std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    Ok(installed)
+}

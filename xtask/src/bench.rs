@@ -1,0 +1,42 @@
+//! Ours beside a peer on the same work in the same run; each run appends a dated row to `docs/benchmarks/`.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::acceptance::python;
+use crate::project::Project;
+use crate::run::{self, Outcome, Steps};
+
+/// A benchmark: its name and what of the program it builds.
+const BENCHES: [&str; 3] = ["scan", "attack", "gateway"];
+
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
+    let name = arguments
+        .iter()
+        .find(|argument| !argument.starts_with('-'))
+        .context("which one? scan, attack or gateway")?;
+    if !BENCHES.contains(&name.as_str()) {
+        bail!("no benchmark is called `{name}`; there are {}", BENCHES.join(", "));
+    }
+    let environment = project.target.join(format!("bench-{name}-venv"));
+    let mut steps = Steps::default();
+    steps.step("python environment", || python(project, &environment, &format!("scripts/bench/{name}.txt")));
+    steps.step("release build", || {
+        run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
+    });
+    steps.step(name, || {
+        let mut script = Command::new(environment.join("bin").join("python"));
+        script.current_dir(&project.root).args(["-B", "-u", &format!("scripts/bench/{name}.py")]);
+        script.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+        script.arg("--work").arg(project.target.join(format!("bench-{name}")));
+        script.arg("--page").arg(format!("docs/benchmarks/{name}.md"));
+        script.args(arguments.iter().filter(|argument| argument.starts_with('-')));
+        let outcome = run::shown(&mut script)?;
+        Ok(match outcome {
+            Outcome::Failed(why) => Outcome::Failed(format!("{why}; nothing was appended")),
+            other => other,
+        })
+    });
+    steps.finish()
+}

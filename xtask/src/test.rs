@@ -1,0 +1,67 @@
+//! Everything the project can test with its own set-up, step by step.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::project::Project;
+use crate::run::{self, Outcome, Steps};
+use crate::{docs, fuzz, supply, tidy};
+
+/// A program that tests use, and the Debian package that brings it.
+const TOOLS: [(&str, &str); 2] = [("chromium", "chromium"), ("chromedriver", "chromium-driver")];
+
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
+    let mut steps = Steps::keep_going(arguments.iter().any(|argument| argument == "--keep-going"));
+    steps.step("tools", tools);
+    steps.step("tidy", || tidy::outcome(project));
+    steps.step("format", || run::shown(run::cargo(project).args(["fmt", "--all", "--check"])));
+    steps.step("supply", || supply::outcome(project));
+    steps.step("clippy", || {
+        let arguments =
+            ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
+        run::shown(run::cargo(project).args(arguments))
+    });
+    steps.step("fuzz targets", || fuzz::check(project));
+    steps.step("docs", || docs::outcome(project));
+    steps.step("tests", || run::shown(run::cargo(project).args(["test", "--workspace", "--locked"])));
+    steps.finish()
+}
+
+/// Installs what tests need where that is allowed; names it otherwise.
+fn tools() -> Result<Outcome> {
+    let missing =
+        || TOOLS.iter().filter(|(program, _)| run::find(program).is_none()).map(|(_, package)| *package);
+    let packages: Vec<&str> = missing().collect();
+    if packages.is_empty() {
+        println!("chromium and chromedriver are installed");
+        return Ok(Outcome::Passed);
+    }
+    if run::find("apt-get").is_some() && is_root() {
+        println!("installing {}", packages.join(", "));
+        let environment = ("DEBIAN_FRONTEND", "noninteractive");
+        let mut update = Command::new("apt-get");
+        let mut install = Command::new("apt-get");
+        update.args(["-qq", "update"]).env(environment.0, environment.1);
+        install
+            .args(["-qq", "install", "-y", "--no-install-recommends"])
+            .args(&packages)
+            .env(environment.0, environment.1);
+        for command in [&mut update, &mut install] {
+            if let Outcome::Failed(why) = run::shown(command)? {
+                println!("apt-get failed: {why}");
+                break;
+            }
+        }
+        if missing().next().is_none() {
+            return Ok(Outcome::Passed);
+        }
+    }
+    let why =
+        format!("missing Debian packages: {}; the console is not tested in a browser", packages.join(", "));
+    Ok(if Project::in_ci() { Outcome::Failed(why) } else { Outcome::Skipped(why) })
+}
+
+fn is_root() -> bool {
+    run::captured(Command::new("id").arg("-u")).is_ok_and(|user| user.trim() == "0")
+}
