@@ -1,6 +1,6 @@
 //! What the columns of an unknown table mean, guessed from its header and its first rows.
 
-use crate::summary::{Cell, ColumnSpec, Kind};
+use crate::cell::{Cell, ColumnSpec, Kind};
 
 /// Column names that usually hold the class.
 const LABEL_NAMES: [&str; 12] = [

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::summary::{Cell, ColumnSpec, ColumnSummary, Kind, Limits};
+use crate::cell::{Cell, ColumnSpec, Kind};
+use crate::summary::{ColumnSummary, Limits};
 
 /// A row that was kept whole.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 //! Rows are fed one by one into a [`TableSummary`]; the rooms look at the summary only, so a table of any length is
 //! checked in bounded memory. Opening files and decoding CSV or Parquet is the caller's business.
 
+mod cell;
 pub mod datacheck;
 mod infer;
 mod kept;
@@ -10,9 +11,10 @@ mod summary;
 
 use mantlet_vocab::{About, ArtifactSummary, Coverage, Digest, Examination, Finding, Place};
 
+pub use cell::{Cell, ColumnSpec, Kind};
 pub use infer::infer;
 pub use kept::KeptRow;
-pub use summary::{Cell, ClassCounts, ColumnSpec, ColumnSummary, Duplicates, Kind, Limits, TableSummary};
+pub use summary::{ClassCounts, ColumnSummary, Duplicates, Limits, TableSummary};
 
 /// Every finding of every room, in report order.
 #[must_use]

@@ -19,8 +19,13 @@ pub(super) fn check(project: &Project, crates: &[Crate], faults: &mut Vec<Fault>
             .filter_map(|path| path.parent())
             .collect();
         rooms.dedup();
+        let mut texts = BTreeMap::new();
+        for path in all.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+            texts.insert(path.as_path(), code(&read(path)?));
+        }
         for room in &rooms {
             check_room(project, room, &mut names, faults)?;
+            check_listed(project, room, &texts, faults);
         }
         for path in all.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
             let text = read(path)?;
@@ -61,8 +66,10 @@ fn check_room(
     let folder = name_of(room);
     let family = room.parent().map(name_of).unwrap_or_default();
     let expected = format!("{family}-{folder}").replace('_', "-");
+    // A folder of two words or more may be the whole name.
+    let full = folder.replace('_', "-");
     match room_name(&text) {
-        Some(name) if name != expected => {
+        Some(name) if name != expected && !(name == full && full.contains('-')) => {
             faults.push(Fault::new(
                 &at,
                 "rooms",
@@ -74,20 +81,6 @@ fn check_room(
             if let Some(other) = names.insert(name.clone(), at.clone()) {
                 faults.push(Fault::new(&at, "rooms", format!("`{name}` is the name of {other} too")));
             }
-        }
-    }
-    if let Some(list) = room.parent().map(|family| family.join("mod.rs")) {
-        let listed = list.is_file() && {
-            let text = code(&read(&list)?);
-            // Its `mod` line and at least one use.
-            text.contains(&format!("mod {folder};")) && text.contains(&format!("{folder}::"))
-        };
-        if !listed {
-            faults.push(Fault::new(
-                &at,
-                "rooms",
-                format!("the room is not on the list of {}", project.shown(&list)),
-            ));
         }
     }
     let explain = read(&room.join("explain.md"))?;
@@ -103,6 +96,19 @@ fn check_room(
         }
     }
     Ok(())
+}
+
+/// A room is a module of its family, and somewhere outside itself its crate uses it: that is its place on a list.
+fn check_listed(project: &Project, room: &Path, texts: &BTreeMap<&Path, String>, faults: &mut Vec<Fault>) {
+    let folder = name_of(room);
+    let family = room.parent().map(|family| family.join("mod.rs")).unwrap_or_default();
+    let module = texts.get(family.as_path()).is_some_and(|text| text.contains(&format!("mod {folder};")));
+    let used =
+        texts.iter().any(|(path, text)| !path.starts_with(room) && text.contains(&format!("{folder}::")));
+    if !(module && used) {
+        let what = format!("the room is not on the list of {}", project.shown(&family));
+        faults.push(Fault::new(project.shown(room), "rooms", what));
+    }
 }
 
 fn declares_about(text: &str) -> bool {
