@@ -1,6 +1,41 @@
 //! Windows of bytes to facts and defects, one module a format. Nothing here loads or executes a model.
+//!
+//! Each format has one pure entrance `analyse(&dyn Source, &Bounds)` that never fails and never panics: what
+//! is broken is a defect among the facts.
 
 mod bounds;
+pub mod inflate;
+pub mod npy;
 pub mod onnx;
+pub mod pickle;
+pub mod route;
+pub mod safetensors;
+pub mod secrets;
+pub mod tar;
+mod window;
+pub mod zip;
 
 pub use bounds::Bounds;
+
+/// The facts that rules judge, one format at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facts {
+    /// What the file is and what its name claims.
+    Route(route::Route),
+    /// A pickle.
+    Pickle(pickle::Pickle),
+    /// A zip archive; whether `torch.save` made it is [`zip::Zip::torch_root`].
+    Zip(zip::Zip),
+    /// A tar archive.
+    Tar(tar::Tar),
+    /// A NumPy array.
+    Npy(npy::Npy),
+    /// A safetensors file.
+    Safetensors(safetensors::Safetensors),
+    /// An ONNX model.
+    Onnx(onnx::Onnx),
+    /// Credentials in plain sight.
+    Secrets(Vec<secrets::Secret>),
+    /// Something compressed that could not be unpacked as declared: a damaged stream, a wrong checksum.
+    Damage(String),
+}

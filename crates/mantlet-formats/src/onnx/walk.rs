@@ -1,0 +1,316 @@
+//! A streaming walk over an ONNX model's protobuf: operators, functions and external data, weights skipped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mantlet_vocab::Source;
+
+use crate::Bounds;
+use crate::window::Window;
+
+/// A tensor whose bytes are in another file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    /// The tensor's name.
+    pub tensor: String,
+    /// The file as written, relative to the model.
+    pub location: String,
+    /// Offset of the tensor message.
+    pub offset: u64,
+}
+
+/// The facts of an ONNX model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Onnx {
+    /// `ir_version`.
+    pub ir_version: u64,
+    /// Who wrote it.
+    pub producer: String,
+    /// Number of nodes, subgraphs and functions included.
+    pub nodes: u64,
+    /// Operators by (domain, name), with the offset of the first use.
+    pub operators: BTreeMap<(String, String), u64>,
+    /// Functions the model itself defines, by (domain, name).
+    pub functions: BTreeSet<(String, String)>,
+    /// Tensors stored elsewhere.
+    pub external: Vec<External>,
+    /// Tensors stored in the file.
+    pub tensors: u64,
+    /// What is wrong, in words, with offsets.
+    pub defects: Vec<(String, u64)>,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    Sparse,
+    Function,
+    Training,
+}
+
+const MAX_DEPTH: u8 = 48;
+const MAX_OPERATORS: usize = 4_096;
+const MAX_EXTERNAL: usize = 100_000;
+
+/// Whether the top-level fields are those of a `ModelProto` with a graph.
+#[must_use]
+pub fn is_onnx(source: &dyn Source) -> bool {
+    let mut window = Window::new(source, 0);
+    let (mut version, mut graph) = (false, false);
+    for _ in 0..4_096 {
+        if window.rest() == 0 {
+            return version && graph;
+        }
+        let Some(key) = varint(&mut window) else { return false };
+        let fits = match (key >> 3, key & 7) {
+            (1 | 5, 0) => varint(&mut window).is_some(),
+            (2 | 3 | 4 | 6 | 7 | 8 | 14 | 20 | 25 | 26, 2) => {
+                varint(&mut window).is_some_and(|len| {
+                    graph |= key >> 3 == 7;
+                    // A graph that runs past the end is still an ONNX file, only cut.
+                    window.skip(len)
+                        || (version && key >> 3 == 7 && {
+                            window.seek(u64::MAX);
+                            true
+                        })
+                })
+            }
+            _ => false,
+        };
+        version |= key == 8;
+        if !fits {
+            return false;
+        }
+    }
+    false
+}
+
+fn varint(window: &mut Window<'_>) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..70).step_by(7) {
+        let byte = window.byte()?;
+        if shift < 64 {
+            value |= u64::from(byte & 0x7f) << shift;
+        }
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The facts of an ONNX model. Never fails: what is broken is a defect.
+#[must_use]
+pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Onnx {
+    let mut walk = Walk { window: Window::new(source, 0), facts: Onnx::default(), max: bounds.max_facts };
+    walk.message(Kind::Model, source.len(), 0);
+    if let Some(error) = walk.window.failed {
+        walk.facts.limits.push(error.to_string());
+    }
+    walk.facts
+}
+
+struct Walk<'a> {
+    window: Window<'a>,
+    facts: Onnx,
+    max: usize,
+}
+
+#[derive(Default)]
+struct Message {
+    name: String,
+    domain: String,
+    operator: String,
+    location: Option<String>,
+    dims: Option<u64>,
+    data_type: u64,
+    raw: Option<u64>,
+    elsewhere: bool,
+}
+
+impl Walk<'_> {
+    fn defect(&mut self, what: &str, at: u64) {
+        if self.facts.defects.len() < self.max {
+            self.facts.defects.push((what.to_owned(), at));
+        }
+    }
+
+    fn text(&mut self, len: u64) -> String {
+        let keep = len.min(1_024);
+        let text = self.window.take(keep as usize).map(|b| String::from_utf8_lossy(b).into_owned());
+        self.window.skip(len - keep);
+        text.unwrap_or_default()
+    }
+
+    /// Reads the fields of a message up to `end`; false when the bytes do not make sense.
+    fn message(&mut self, kind: Kind, end: u64, depth: u8) -> bool {
+        let start = self.window.offset();
+        if depth > MAX_DEPTH {
+            self.facts.limits.push(format!("graphs are nested deeper than {MAX_DEPTH} at {start:#x}"));
+            self.window.seek(end);
+            return true;
+        }
+        let mut message = Message { dims: Some(1), ..Message::default() };
+        while self.window.offset() < end {
+            let at = self.window.offset();
+            let Some(key) = varint(&mut self.window) else {
+                self.defect("a field is cut", at);
+                return false;
+            };
+            let field = key >> 3;
+            let fits = match key & 7 {
+                0 => match varint(&mut self.window) {
+                    Some(value) => {
+                        self.number(kind, field, value, &mut message);
+                        true
+                    }
+                    None => false,
+                },
+                1 => self.window.skip(8),
+                5 => self.window.skip(4),
+                2 => match varint(&mut self.window) {
+                    Some(len) if len <= end.saturating_sub(self.window.offset()) => {
+                        let stop = self.window.offset() + len;
+                        let fine = self.field(kind, field, len, stop, depth, &mut message);
+                        self.window.seek(stop);
+                        fine
+                    }
+                    _ => false,
+                },
+                _ => false,
+            };
+            if !fits {
+                self.defect("a field is longer than its message or has no known wire type", at);
+                self.window.seek(end);
+                return false;
+            }
+        }
+        self.close(kind, start, message);
+        true
+    }
+
+    fn number(&mut self, kind: Kind, field: u64, value: u64, message: &mut Message) {
+        match (kind, field) {
+            (Kind::Model, 1) => self.facts.ir_version = value,
+            (Kind::Tensor, 1) => message.dims = message.dims.and_then(|dims| dims.checked_mul(value)),
+            (Kind::Tensor, 2) => message.data_type = value,
+            (Kind::Tensor, 14) => message.elsewhere = value == 1,
+            _ => {}
+        }
+    }
+
+    fn field(
+        &mut self,
+        kind: Kind,
+        field: u64,
+        len: u64,
+        stop: u64,
+        depth: u8,
+        message: &mut Message,
+    ) -> bool {
+        let inner = match (kind, field) {
+            (Kind::Model, 7) => Some(Kind::Graph),
+            (Kind::Model, 20) => Some(Kind::Training),
+            (Kind::Model, 25) => Some(Kind::Function),
+            (Kind::Training, 1 | 2) => Some(Kind::Graph),
+            (Kind::Graph, 1) | (Kind::Function, 7) => Some(Kind::Node),
+            (Kind::Graph, 5) => Some(Kind::Tensor),
+            (Kind::Graph, 15) => Some(Kind::Sparse),
+            (Kind::Sparse, 1 | 2) => Some(Kind::Tensor),
+            (Kind::Node, 5) | (Kind::Function, 11) => Some(Kind::Attribute),
+            (Kind::Attribute, 5 | 10) => Some(Kind::Tensor),
+            (Kind::Attribute, 6 | 11) => Some(Kind::Graph),
+            (Kind::Attribute, 22 | 23) => Some(Kind::Sparse),
+            _ => None,
+        };
+        if let Some(inner) = inner {
+            // The inner message has said what is wrong with it; the fields after it are still read.
+            self.message(inner, stop, depth + 1);
+            return true;
+        }
+        match (kind, field) {
+            (Kind::Model, 2) => self.facts.producer = self.text(len),
+            (Kind::Node, 4) => message.operator = self.text(len),
+            (Kind::Node, 7) | (Kind::Function, 10) => message.domain = self.text(len),
+            (Kind::Tensor, 8) | (Kind::Function, 1) => message.name = self.text(len),
+            (Kind::Tensor, 9) => message.raw = Some(len),
+            (Kind::Tensor, 1) => {
+                while self.window.offset() < stop {
+                    let Some(axis) = varint(&mut self.window) else { return false };
+                    message.dims = message.dims.and_then(|dims| dims.checked_mul(axis));
+                }
+            }
+            (Kind::Tensor, 13) => {
+                let (mut entry, mut value) = (String::new(), String::new());
+                while self.window.offset() < stop {
+                    let Some(key) = varint(&mut self.window) else { return false };
+                    let Some(len) = varint(&mut self.window).filter(|_| key & 7 == 2) else { return false };
+                    if len > stop.saturating_sub(self.window.offset()) {
+                        return false;
+                    }
+                    let text = self.text(len);
+                    if key >> 3 == 1 { entry = text } else { value = text }
+                }
+                if entry == "location" {
+                    message.location = Some(value);
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn close(&mut self, kind: Kind, start: u64, message: Message) {
+        match kind {
+            Kind::Node => {
+                self.facts.nodes += 1;
+                let key = (message.domain, message.operator);
+                if self.facts.operators.len() < MAX_OPERATORS {
+                    self.facts.operators.entry(key).or_insert(start);
+                } else if !self.facts.operators.contains_key(&key) {
+                    self.facts.limits.push(format!("more than {MAX_OPERATORS} different operators"));
+                }
+            }
+            Kind::Function => {
+                if self.facts.functions.len() < MAX_OPERATORS {
+                    self.facts.functions.insert((message.domain, message.name));
+                }
+            }
+            Kind::Tensor => {
+                self.facts.tensors += 1;
+                if let Some(location) = message.location {
+                    if self.facts.external.len() < MAX_EXTERNAL {
+                        self.facts.external.push(External { tensor: message.name, location, offset: start });
+                    }
+                    return;
+                }
+                if message.elsewhere {
+                    self.defect("a tensor is stored elsewhere, but no file is named", start);
+                }
+                let bits = match message.data_type {
+                    2 | 3 | 9 | 17..=20 => 8,
+                    4 | 5 | 10 | 16 => 16,
+                    1 | 6 | 12 => 32,
+                    7 | 11 | 13 | 14 => 64,
+                    15 => 128,
+                    21..=23 => 4,
+                    _ => 0,
+                };
+                let bytes = message.dims.and_then(|dims| dims.checked_mul(bits)).map(|bits| bits.div_ceil(8));
+                if bits > 0 && message.raw.is_some() && message.raw != bytes {
+                    let what = format!(
+                        "the bytes of tensor `{}` do not fit its shape",
+                        crate::pickle::clean(&message.name)
+                    );
+                    self.defect(&what, start);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! Calls as a load would make them: judged by the effect of what is called, resolvers followed.
+
+use super::effect::{Effect, Special, is_internal};
+use super::facts::{Call, How};
+use super::machine::Machine;
+use super::value::{Node, Val, View};
+
+/// Attributes of an object that later opcodes call.
+const HOOKS: [&str; 9] = [
+    "__setstate__",
+    "__reduce__",
+    "__reduce_ex__",
+    "__getattr__",
+    "__class__",
+    "__setitem__",
+    "append",
+    "extend",
+    "add",
+];
+
+impl Machine<'_> {
+    pub(super) fn record(&mut self, callee: String, effect: Effect, how: How, text: String, offset: u64) {
+        if self.facts.calls.len() < self.max_facts {
+            self.facts.calls.push(Call { callee, effect, how, text, offset });
+        } else {
+            self.limit("more calls than are kept as facts; the first ones are reported");
+        }
+    }
+
+    /// A call of `callee`; the value is what it returns, as far as that is known.
+    pub(super) fn invoke(&mut self, how: How, callee: Val, args: Val, kwargs: Option<Val>, at: u64) -> Val {
+        self.facts.call_count += 1;
+        match callee.view() {
+            View::Global(id) => self.call_global(how, callee, id, args, kwargs, at),
+            View::Node(_) => self.call_node(how, callee, args, at),
+            View::Dropped => {
+                self.limit("a value that was dropped to stay within memory is called");
+                Val::UNKNOWN
+            }
+            View::Instance(id) => {
+                let class = self.heap.globals.get(id as usize).map(|global| global.qualified());
+                let callee_text = format!("an instance of {}", class.unwrap_or_default());
+                let text = self.show_call(callee, args, kwargs);
+                self.record(callee_text, Effect::Unknown, how, text, at);
+                Val::UNKNOWN
+            }
+            _ => {
+                let text = self.show_call(callee, args, kwargs);
+                self.record("a value that only exists while loading".into(), Effect::Resolves, how, text, at);
+                Val::UNKNOWN
+            }
+        }
+    }
+
+    fn call_node(&mut self, how: How, callee: Val, args: Val, at: u64) -> Val {
+        let Some(node) = self.heap.node(callee).cloned() else { return Val::UNKNOWN };
+        match node {
+            Node::Call { callee: maker, args: made, .. } => {
+                let special = self.heap.global(maker).map_or(Special::None, |global| global.special);
+                let first = self.heap.items(args).first().copied();
+                match (special, first) {
+                    (Special::Partial, _) => {
+                        let mut all = self.heap.items(made).to_vec();
+                        if all.is_empty() {
+                            return Val::UNKNOWN;
+                        }
+                        let inner = all.remove(0);
+                        all.extend_from_slice(self.heap.items(args));
+                        let all = self.heap.tuple(&all);
+                        return self.invoke(how, inner, all, None, at);
+                    }
+                    (Special::Attrgetter, Some(object)) => {
+                        let names = self.heap.items(made).first().copied();
+                        if let Some((path, _)) = names.and_then(|name| self.string(name)) {
+                            return path
+                                .split('.')
+                                .fold(object, |object, name| self.attribute(object, name, at));
+                        }
+                    }
+                    (Special::Itemgetter, Some(object)) => {
+                        if let Some(&key) = self.heap.items(made).first() {
+                            return self.item(object, key, at);
+                        }
+                    }
+                    (Special::Methodcaller, Some(object)) => {
+                        let rest = self.heap.items(made).to_vec();
+                        if let Some((name, _)) = rest.first().and_then(|&name| self.string(name)) {
+                            let method = self.attribute(object, &name, at);
+                            let args = self.heap.tuple(&rest[1..]);
+                            return self.invoke(how, method, args, None, at);
+                        }
+                    }
+                    _ => {}
+                }
+                let text = self.show_call(callee, args, None);
+                let name = self.heap.global(maker).map(|global| global.qualified()).unwrap_or_default();
+                self.record(format!("what {name} made"), Effect::Unknown, how, text, at);
+                Val::UNKNOWN
+            }
+            Node::Attribute { object, name } => {
+                if &*name == "get" || &*name == "__getitem__" {
+                    if let Some(&key) = self.heap.items(args).first() {
+                        return self.item(object, key, at);
+                    }
+                }
+                let text = self.show_call(callee, args, None);
+                let callee_text = format!("the method {name} of a loaded object");
+                self.record(callee_text, Effect::Unknown, how, text, at);
+                Val::UNKNOWN
+            }
+            _ => {
+                let text = self.show_call(callee, args, None);
+                self.record("a value that only exists while loading".into(), Effect::Resolves, how, text, at);
+                Val::UNKNOWN
+            }
+        }
+    }
+
+    fn call_global(
+        &mut self,
+        how: How,
+        callee: Val,
+        id: u32,
+        args: Val,
+        kwargs: Option<Val>,
+        at: u64,
+    ) -> Val {
+        let global = &mut self.heap.globals[id as usize];
+        global.called = true;
+        let (effect, special) = (global.effect, global.special);
+        // The common case first: plain constructors of known frameworks.
+        let (mut effect, mut result) = match effect {
+            Effect::Data | Effect::Object => (None, Val::instance(id)),
+            Effect::Instance => {
+                let bare = kwargs.is_none() && self.heap.items(args).is_empty() && args != Val::DROPPED;
+                ((how != How::New && !bare).then_some(Effect::Unknown), Val::instance(id))
+            }
+            Effect::Reference => (Some(Effect::Unknown), Val::UNKNOWN),
+            Effect::HigherOrder => (None, Val::UNKNOWN),
+            other => (Some(other), Val::UNKNOWN),
+        };
+        if special != Special::None || effect.is_none() && result == Val::UNKNOWN {
+            let items = self.heap.items(args).to_vec();
+            self.special(special, how, callee, args, &items, &mut effect, &mut result, at);
+        }
+        if let Some(effect) = effect {
+            let text = self.show_call(callee, args, kwargs);
+            let name = self.heap.globals[id as usize].qualified();
+            self.record(name, effect, how, text, at);
+        }
+        result
+    }
+
+    #[expect(clippy::too_many_arguments, clippy::too_many_lines, reason = "one arm per evaluated function")]
+    fn special(
+        &mut self,
+        special: Special,
+        how: How,
+        callee: Val,
+        args: Val,
+        items: &[Val],
+        effect: &mut Option<Effect>,
+        result: &mut Val,
+        at: u64,
+    ) {
+        let first = items.first().copied().unwrap_or(Val::NONE);
+        let text = |machine: &Self, index: usize| {
+            items.get(index).and_then(|&item| machine.string(item)).map(|(text, _)| text)
+        };
+        let keep = |machine: &mut Self, otherwise: Val| {
+            machine.heap.add(Node::Call { callee, args, state: Val::NONE }, otherwise)
+        };
+        match special {
+            Special::Getattr => {
+                if let Some(name) = text(self, 1) {
+                    *effect = None;
+                    *result = name.split('.').fold(first, |object, name| self.attribute(object, name, at));
+                }
+            }
+            Special::Attrgetter | Special::Itemgetter | Special::Methodcaller => {
+                if text(self, 0).is_some() || special == Special::Itemgetter {
+                    *effect = None;
+                }
+                *result = keep(self, Val::UNKNOWN);
+            }
+            Special::Partial | Special::BytesIo | Special::JoblibWrapper | Special::Dtype => {
+                *result = keep(self, *result);
+            }
+            Special::Frozen | Special::None
+                if !items.is_empty() && *effect == None && *result == Val::UNKNOWN =>
+            {
+                self.call_arguments(items, at);
+            }
+            Special::Import => {
+                if let Some(name) = text(self, 0) {
+                    *result = self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
+                }
+            }
+            Special::Resolve => {
+                if let Some(path) = text(self, 0) {
+                    *effect = None;
+                    *result = self.resolve_path(&path, at);
+                }
+            }
+            Special::Ufunc => {
+                if let (Some(module), Some(name)) = (text(self, 0), text(self, 1)) {
+                    *effect = None;
+                    *result = self.module_attribute(&module, &name, at);
+                }
+            }
+            Special::DtypeName => *effect = None,
+            Special::Reduce => self.reduce(items, result, at),
+            Special::Map => self.call_arguments(items, at),
+            Special::Apply => {
+                if let Some((&inner, rest)) = items.split_first() {
+                    let rest = self.heap.tuple(rest);
+                    *result = self.invoke(How::Proxy, inner, rest, None, at);
+                }
+            }
+            Special::GetItem => {
+                if let Some(&key) = items.get(1) {
+                    *result = self.item(first, key, at);
+                }
+            }
+            Special::Vars => {
+                *effect = None;
+                *result = self.heap.add(Node::Namespace(first), Val::UNKNOWN);
+            }
+            Special::Str
+            | Special::Encode
+            | Special::Concat
+            | Special::Join
+            | Special::Base64
+            | Special::Inflate => {
+                self.compute(special, items, result, at);
+            }
+            Special::Size => {
+                if let Some(View::Int(count)) =
+                    items.iter().map(|item| item.view()).find(|v| matches!(v, View::Int(n) if *n >= 1 << 30))
+                {
+                    self.facts.huge_size.get_or_insert((at, count));
+                }
+                if matches!(first.view(), View::Bytes(_) | View::Node(_)) {
+                    *result = first;
+                }
+            }
+            Special::Loads | Special::Quiet => {
+                let known = self.decoded(first);
+                if special == Special::Quiet && known {
+                    *effect = None;
+                }
+            }
+            Special::Open => {
+                let mode = match items.get(1) {
+                    None => Some("r".to_owned()),
+                    Some(_) => text(self, 1),
+                };
+                let reads = mode.is_some_and(|mode| !mode.contains(['w', 'a', 'x', '+']));
+                *effect = Some(if reads { Effect::Reads } else { Effect::Writes });
+            }
+            Special::AddExtension => {
+                if let (Some(module), Some(name), Some(View::Int(code))) =
+                    (text(self, 0), text(self, 1), items.get(2).map(|code| code.view()))
+                {
+                    if self.extensions.len() < 4_096 {
+                        let value = self.heap.intern(&module, &name, at, true);
+                        self.extensions.insert(code, value);
+                    }
+                }
+            }
+            Special::Reconstruct => {
+                *result = self.invoke_class(first, at);
+            }
+            Special::NewObj => {
+                let rest = self.heap.tuple(items.get(1..).unwrap_or(&[]));
+                *result = self.invoke(How::New, first, rest, None, at);
+            }
+            Special::FromType => {
+                if let Some(&inner) = items.get(2) {
+                    *result = self.invoke(how, first, inner, None, at);
+                }
+            }
+            Special::ModuleName | Special::Frozen | Special::None => {}
+        }
+    }
+
+    fn invoke_class(&mut self, class: Val, at: u64) -> Val {
+        let empty = self.heap.tuple(&[]);
+        self.invoke(How::New, class, empty, None, at)
+    }
+
+    /// `map(f, xs)` and its like: what is callable among the arguments is called with the first items.
+    fn call_arguments(&mut self, items: &[Val], at: u64) {
+        let sample: Vec<Val> = items
+            .iter()
+            .filter(|&&item| !self.is_callable(item))
+            .map(|&item| self.heap.items(item).first().copied().unwrap_or(item))
+            .collect();
+        for &item in items.iter().filter(|&&item| self.is_callable(item)).collect::<Vec<_>>() {
+            let args = self.heap.tuple(&sample);
+            self.invoke(How::Proxy, item, args, None, at);
+        }
+    }
+
+    fn is_callable(&self, value: Val) -> bool {
+        match value.view() {
+            View::Global(_) | View::Unknown => true,
+            View::Node(_) => matches!(
+                self.heap.node(value),
+                Some(Node::Attribute { .. } | Node::Call { .. } | Node::Extension(_))
+            ),
+            _ => false,
+        }
+    }
+
+    /// `functools.reduce(f, xs, start)`, followed while the items are known.
+    fn reduce(&mut self, items: &[Val], result: &mut Val, at: u64) {
+        let &[function, sequence, ref start @ ..] = items else { return };
+        let mut rest = self.heap.items(sequence).to_vec();
+        if start.is_empty() && rest.is_empty() {
+            self.call_arguments(items, at);
+            return;
+        }
+        let mut value = if let Some(&start) = start.first() { start } else { rest.remove(0) };
+        for item in rest.into_iter().take(64) {
+            let args = self.heap.tuple(&[value, item]);
+            value = self.invoke(How::Proxy, function, args, None, at);
+        }
+        *result = value;
+    }
+
+    /// `object.name`, followed through modules, classes and namespaces.
+    pub(super) fn attribute(&mut self, object: Val, name: &str, at: u64) -> Val {
+        if is_internal(name) {
+            let text = format!("{}.{name}", self.show(object));
+            self.record(text.clone(), Effect::Executes, How::Reduce, text, at);
+            return self.heap.add(Node::Namespace(object), Val::UNKNOWN);
+        }
+        match object.view() {
+            View::Global(id) => {
+                let global = self.heap.globals[id as usize].clone();
+                if global.special == Special::ModuleName {
+                    return self.module_attribute(&global.name, name, at);
+                }
+                self.heap.intern(&global.module, &format!("{}.{name}", global.name), at, true)
+            }
+            _ => match self.heap.node(object).cloned() {
+                Some(Node::Module(module)) => self.module_attribute(&module, name, at),
+                _ => self.heap.add(Node::Attribute { object, name: name.into() }, Val::UNKNOWN),
+            },
+        }
+    }
+
+    fn module_attribute(&mut self, module: &str, name: &str, at: u64) -> Val {
+        let full = format!("{module}.{name}");
+        if super::effect::knows_module(&full) && super::effect::lookup(module, name).0 != Effect::Object {
+            return self.heap.add(Node::Module(full.into()), Val::UNKNOWN);
+        }
+        self.heap.intern(module, name, at, true)
+    }
+
+    fn resolve_path(&mut self, path: &str, at: u64) -> Val {
+        if let Some((module, name)) = path.split_once(':') {
+            return if name.is_empty() {
+                self.heap.add(Node::Module(module.into()), Val::UNKNOWN)
+            } else {
+                self.heap.intern(module, name, at, true)
+            };
+        }
+        match path.rsplit_once('.') {
+            Some((module, name)) if !super::effect::knows_module(path) => {
+                self.module_attribute(module, name, at)
+            }
+            _ => self.heap.add(Node::Module(path.into()), Val::UNKNOWN),
+        }
+    }
+
+    /// `object[key]`.
+    fn item(&mut self, object: Val, key: Val, at: u64) -> Val {
+        let name = self.string(key).map(|(name, _)| name);
+        if let (Some(global), Some(name)) = (self.heap.global(object), name.as_deref()) {
+            if global.module.as_ref() == "sys" && global.name.as_ref() == "modules" {
+                return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
+            }
+        }
+        match self.heap.node(object) {
+            Some(&Node::Namespace(inner)) => {
+                let Some(name) = name else { return Val::UNKNOWN };
+                if name == "__builtins__" {
+                    return self.heap.add(Node::Module("builtins".into()), Val::UNKNOWN);
+                }
+                let builtin = super::effect::lookup("builtins", &name).0;
+                if builtin != Effect::Unknown && self.heap.global(inner).is_none_or(|g| &*g.module != "os") {
+                    return self.heap.intern("builtins", &name, at, true);
+                }
+                if super::effect::knows_module(&name)
+                    && !matches!(self.heap.node(inner), Some(Node::Module(_)))
+                {
+                    return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
+                }
+                self.attribute(inner, &name, at)
+            }
+            Some(Node::Container { shape: super::value::Shape::Dict, .. }) => {
+                name.and_then(|name| self.entry(object, &name)).unwrap_or(Val::UNKNOWN)
+            }
+            _ => match key.view() {
+                View::Int(index) => {
+                    let items = self.heap.items(object);
+                    usize::try_from(index).ok().and_then(|i| items.get(i).copied()).unwrap_or(Val::UNKNOWN)
+                }
+                _ => Val::UNKNOWN,
+            },
+        }
+    }
+
+    /// The value of a text key in a dict, as far as its entries were kept.
+    pub(super) fn entry(&self, dict: Val, key: &str) -> Option<Val> {
+        let items = self.heap.items(dict);
+        let pair =
+            items.chunks_exact(2).find(|pair| self.string(pair[0]).is_some_and(|(name, _)| name == key))?;
+        Some(pair[1])
+    }
+
+    /// Items were put into `target` by APPEND(S), SETITEM(S) or ADDITEMS.
+    pub(super) fn fill(&mut self, target: Val, at: u64) {
+        let imported = match target.view() {
+            View::Global(_) => true,
+            View::Node(_) => {
+                matches!(
+                    self.heap.node(target),
+                    Some(Node::Module(_) | Node::Namespace(_) | Node::Attribute { .. })
+                )
+            }
+            _ => false,
+        };
+        if imported {
+            let name = self.show(target);
+            self.record(name.clone(), Effect::Patches, How::Build, format!("{name}[…] = …"), at);
+        }
+    }
+
+    /// BUILD: `instance.__setstate__(state)`, or its attributes are set.
+    pub(super) fn build(
+        &mut self,
+        instance: Val,
+        state: Val,
+        at: u64,
+    ) -> Result<Val, Option<super::facts::Fault>> {
+        match instance.view() {
+            View::Global(_) => self.fill(instance, at),
+            View::Instance(id) => {
+                let global = &self.heap.globals[id as usize];
+                if global.special == Special::Frozen {
+                    self.distribution(state, at);
+                }
+            }
+            View::Node(_) => {
+                self.fill(instance, at);
+                let mut maker = None;
+                if let Some(Node::Call { callee, state: kept, args }) = self.heap.node_mut(instance) {
+                    *kept = state;
+                    maker = Some((*callee, *args));
+                }
+                let special =
+                    maker.and_then(|(callee, _)| self.heap.global(callee)).map(|global| global.special);
+                match special {
+                    Some(Special::JoblibWrapper) if self.follow_arrays => return self.array(state, at),
+                    Some(Special::Partial) => {
+                        // partial.__setstate__((func, args, keywords, dict)) replaces what is called.
+                        if let &[function, args, ..] = self.heap.items(state) {
+                            let mut all = vec![function];
+                            all.extend_from_slice(self.heap.items(args));
+                            let all = self.heap.tuple(&all);
+                            if let Some(Node::Call { args, .. }) = self.heap.node_mut(instance) {
+                                *args = all;
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        self.hooks(instance, state, at);
+        Ok(instance)
+    }
+
+    /// Callables placed where a later opcode of the load calls them.
+    fn hooks(&mut self, instance: Val, state: Val, at: u64) {
+        let mut dicts = vec![state];
+        if let View::Tuple(..) = state.view() {
+            dicts.extend(self.heap.items(state).iter().take(4));
+        }
+        for dict in dicts {
+            if !matches!(self.heap.node(dict), Some(Node::Container { shape: super::value::Shape::Dict, .. }))
+            {
+                continue;
+            }
+            for hook in HOOKS {
+                // Reading every key of every state back would be slow; only structured values can be hooks.
+                let any = self.heap.items(dict).chunks_exact(2).any(|pair| self.is_callable(pair[1]));
+                if !any {
+                    break;
+                }
+                if let Some(value) = self.entry(dict, hook).filter(|&value| self.is_callable(value)) {
+                    let text = format!("{}.{hook} = {}", self.show(instance), self.show(value));
+                    self.record(self.show(value), Effect::Patches, How::Build, text, at);
+                }
+            }
+        }
+    }
+
+    /// scipy distributions execute a template that their state carries.
+    fn distribution(&mut self, state: Val, at: u64) {
+        let Some(template) = self.entry(state, "_parse_arg_template") else { return };
+        let literal = match template.view() {
+            View::Text(offset) => super::text::read(self.source, offset, 8_192),
+            _ => None,
+        };
+        let ordinary = literal.is_some_and(|literal| {
+            !literal.cut && std::str::from_utf8(&literal.bytes).is_ok_and(is_ordinary_template)
+        });
+        if !ordinary {
+            let text = format!("exec({})", self.show(template));
+            self.record("scipy.stats exec of its state".into(), Effect::Executes, How::Build, text, at);
+        }
+    }
+}
+
+/// Whether this is the template that scipy itself writes (`parse_arg_template` of
+/// `scipy/stats/_distn_infrastructure.py`) for some names of shape parameters.
+fn is_ordinary_template(text: &str) -> bool {
+    let plain = |text: &str| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ' ' | '=' | '.'))
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).all(|line| {
+        let inner = if let Some(rest) = line.strip_prefix("def _parse_args") {
+            let rest = rest.trim_start_matches("_rvs").trim_start_matches("_stats");
+            rest.strip_prefix("(self,").and_then(|rest| rest.strip_suffix("):"))
+        } else if let Some(rest) = line.strip_prefix("    return self._argcheck_rvs(") {
+            rest.strip_suffix(')')
+        } else if let Some(rest) = line.strip_prefix("    return (") {
+            return rest.split_once(')').is_some_and(|(shapes, rest)| {
+                let rest = rest.trim_end_matches(", moments");
+                plain(shapes) && (plain(rest) || rest == ", loc, scale")
+            });
+        } else {
+            None
+        };
+        inner.is_some_and(|inner| plain(&inner.replace("'mv'", "")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ordinary_template;
+
+    #[test]
+    fn only_the_template_scipy_writes_is_ordinary() {
+        let template = "\ndef _parse_args(self, s, loc=0, scale=1):\n    return (s), loc, scale\n\n\
+             def _parse_args_rvs(self, s, loc=0, scale=1, size=None):\n    return self._argcheck_rvs(s, loc, scale, size=size)\n\n\
+             def _parse_args_stats(self, s, loc=0, scale=1, moments='mv'):\n    return (s), loc, scale, moments\n";
+        assert!(is_ordinary_template(template));
+        assert!(!is_ordinary_template(&format!("{template}import os\n")));
+        assert!(!is_ordinary_template(
+            "def _parse_args(self, s=__import__('os').system('x')):\n    return (s), loc\n"
+        ));
+    }
+}

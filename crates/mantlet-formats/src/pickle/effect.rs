@@ -1,0 +1,363 @@
+//! What loading a named function or class does: a shipped table of framework semantics.
+//!
+//! The table is the policy. Nothing is looked up on the machine that scans, so the same bytes give the same
+//! verdict everywhere.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// What calling (or, for [`Effect::Reference`], naming) a global does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Makes plain data.
+    Data,
+    /// Builds an object of an allowed class, its initialiser included.
+    Object,
+    /// An allowed class when it is made without running its initialiser.
+    Instance,
+    /// A function of a known framework: harmless to refer to, not judged when called.
+    Reference,
+    /// Calls what it is given.
+    HigherOrder,
+    /// Turns names into objects.
+    Resolves,
+    /// Imports a module by name.
+    Imports,
+    /// Reads files or other local state.
+    Reads,
+    /// Changes what later loads do (registries, exit hooks).
+    Registers,
+    /// Changes attributes or items of imported objects.
+    Patches,
+    /// Loads another pickle or an equally powerful format.
+    Decodes,
+    /// Carries code that runs when the object is used.
+    Code,
+    /// Writes, moves or deletes files.
+    Writes,
+    /// Talks to the network.
+    Network,
+    /// Runs commands or code.
+    Executes,
+    /// Not in the table.
+    Unknown,
+}
+
+impl Effect {
+    /// The effect as the verb phrase after "can".
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Data => "make plain data",
+            Self::Object | Self::Instance => "build an object of a known framework",
+            Self::Reference => "be any function of a known framework",
+            Self::HigherOrder => "call what it is given",
+            Self::Resolves => "turn names into functions",
+            Self::Imports => "import any module",
+            Self::Reads => "read local files",
+            Self::Registers => "change what happens later in the process",
+            Self::Patches => "overwrite parts of imported code",
+            Self::Decodes => "load another pickle",
+            Self::Code => "carry code",
+            Self::Writes => "write or delete files",
+            Self::Network => "talk to the network",
+            Self::Executes => "run commands or code",
+            Self::Unknown => "do anything: nothing is known about it",
+        }
+    }
+
+    /// Whether naming it is part of ordinary model files.
+    #[must_use]
+    pub const fn is_allowed(self) -> bool {
+        matches!(self, Self::Data | Self::Object | Self::Instance | Self::Reference)
+    }
+
+    fn parse(word: &str) -> Self {
+        match word {
+            "data" => Self::Data,
+            "object" => Self::Object,
+            "instance" => Self::Instance,
+            "ref" => Self::Reference,
+            "hof" => Self::HigherOrder,
+            "resolve" => Self::Resolves,
+            "import" => Self::Imports,
+            "read" => Self::Reads,
+            "register" => Self::Registers,
+            "patch" => Self::Patches,
+            "decode" => Self::Decodes,
+            "code" => Self::Code,
+            "write" => Self::Writes,
+            "net" => Self::Network,
+            "exec" => Self::Executes,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+macro_rules! specials {
+    ($($variant:ident $word:literal),+ $(,)?) => {
+        /// Calls that are evaluated symbolically.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Special { None, $($variant),+ }
+        impl Special {
+            fn parse(word: &str) -> Self {
+                match word { $($word => Self::$variant,)+ _ => Self::None }
+            }
+        }
+    };
+}
+specials! {
+    Getattr "getattr", Attrgetter "attrgetter", Itemgetter "itemgetter", Methodcaller "methodcaller",
+    Import "import", Resolve "resolve", ModuleName "modulename", Partial "partial", Reduce "reduce",
+    Map "map", GetItem "getitem", Vars "vars", Str "str", Encode "encode", Concat "concat", Join "join",
+    Apply "apply", Loads "loads", BytesIo "bytesio", Open "open", AddExtension "addext",
+    Reconstruct "reconstruct", NewObj "newobj", Base64 "base64", Inflate "inflate", FromType "fromtype",
+    Ufunc "ufunc", DtypeName "dtypename", Size "size", JoblibWrapper "joblib", Dtype "dtype", Frozen "distribution", Quiet "quiet",
+}
+
+type Row = (&'static str, Effect, Special);
+
+#[derive(Default)]
+struct Table {
+    exact: HashMap<&'static str, Vec<Row>>,
+    below: HashMap<&'static str, Vec<Row>>,
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = Table::default();
+        for line in include_str!("effects.txt").lines() {
+            let mut words = line.split_whitespace();
+            let (Some(modules), Some(effect)) = (words.next(), words.next()) else { continue };
+            if modules.starts_with('#') {
+                continue;
+            }
+            let effect = Effect::parse(effect);
+            let mut special = Special::None;
+            let mut names: Vec<&'static str> = Vec::new();
+            for word in words {
+                match word.strip_prefix('=') {
+                    Some(word) => special = Special::parse(word),
+                    None => names.push(word),
+                }
+            }
+            for module in modules.split(',') {
+                let (map, module) = match module.strip_suffix(".**") {
+                    Some(module) => (&mut table.below, module),
+                    None => (&mut table.exact, module),
+                };
+                map.entry(module).or_default().extend(names.iter().map(|&name| (name, effect, special)));
+            }
+        }
+        table
+    })
+}
+
+/// Whether the table knows the module itself, so that naming it as an attribute means the module.
+pub(crate) fn knows_module(module: &str) -> bool {
+    let table = table();
+    table.exact.contains_key(module) || table.below.contains_key(module)
+}
+
+/// Whether everything in this module is dangerous to reach.
+pub(crate) fn is_dangerous_module(module: &str) -> bool {
+    let rows = table().exact.get(module).or_else(|| table().below.get(module));
+    rows.is_some_and(|rows| rows.iter().any(|(name, effect, _)| *name == "*" && is_grave(*effect)))
+        || matches!(module, "builtins" | "__builtin__" | "importlib" | "pickle" | "_pickle" | "types")
+}
+
+const fn is_grave(effect: Effect) -> bool {
+    matches!(effect, Effect::Executes | Effect::Network | Effect::Writes | Effect::Decodes | Effect::Imports)
+}
+
+/// What this global does when called.
+pub(crate) fn lookup(module: &str, name: &str) -> (Effect, Special) {
+    if let Some(found) = lookup_plain(module, name) {
+        return found;
+    }
+    // A dotted name walks attributes: through an imported module it can reach anything that module imported.
+    let mut parts = name.split('.').collect::<Vec<_>>();
+    if parts.len() > 1 {
+        if parts.iter().any(|part| is_internal(part)) {
+            return (Effect::Executes, Special::None);
+        }
+        let full = format!("{module}.{}", parts[..parts.len() - 1].join("."));
+        let last = parts[parts.len() - 1];
+        if let Some(found) = lookup_plain(&full, last).filter(|found| !found.0.is_allowed()) {
+            return found;
+        }
+        for from in 0..parts.len() - 1 {
+            for to in (from + 1..parts.len()).rev() {
+                let inner = parts[from..to].join(".");
+                if knows_module(&inner) && is_dangerous_module(&inner) {
+                    return lookup(&inner, &parts[to..].join("."));
+                }
+            }
+        }
+        // A class nested in an allowed class is as allowed as its outer class.
+        if parts.iter().all(|part| is_class(part)) {
+            parts.truncate(1);
+            return lookup_plain(module, parts[0]).unwrap_or((Effect::Unknown, Special::None));
+        }
+        let outer = lookup_plain(module, parts[0]).map_or(Effect::Unknown, |(effect, _)| effect);
+        return (if outer.is_allowed() { Effect::Reference } else { outer }, Special::None);
+    }
+    if is_internal(name) && !is_class(name) {
+        return (Effect::Executes, Special::None);
+    }
+    (Effect::Unknown, Special::None)
+}
+
+fn lookup_plain(module: &str, name: &str) -> Option<(Effect, Special)> {
+    let table = table();
+    let pick = |rows: &Vec<Row>| {
+        let exact = rows.iter().find(|(pattern, ..)| *pattern == name);
+        let row = exact.or_else(|| rows.iter().find(|(pattern, ..)| matches(pattern, name)))?;
+        Some((row.1, row.2))
+    };
+    if let Some(found) = table.exact.get(module).and_then(&pick) {
+        return Some(found);
+    }
+    // A module hidden behind a known framework module (`torch.serialization` has the name `os`).
+    let mut ancestor = module;
+    loop {
+        if let Some(found) = table.below.get(ancestor).and_then(&pick) {
+            let alias = !is_class(name) && is_dangerous_module(name) && !is_grave(found.0);
+            return Some(if alias { (Effect::Resolves, Special::ModuleName) } else { found });
+        }
+        ancestor = ancestor.rsplit_once('.')?.0;
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    if name.contains('.') {
+        return false;
+    }
+    match pattern {
+        "*" => true,
+        "A*" => is_class(name),
+        _ => {
+            let (prefix, suffix) = pattern.split_once('*').unwrap_or((pattern, "\0"));
+            let class = prefix != "A" || is_class(name);
+            class && (prefix == "A" || name.starts_with(prefix)) && name.ends_with(suffix)
+        }
+    }
+}
+
+/// Names written like classes: `Tree`, `_Private`, but not `__dunder__` or `function`.
+fn is_class(name: &str) -> bool {
+    name.trim_start_matches('_').starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+/// Attributes that lead from any object into the interpreter.
+pub(crate) fn is_internal(name: &str) -> bool {
+    matches!(
+        name,
+        "__globals__"
+            | "__builtins__"
+            | "__subclasses__"
+            | "__code__"
+            | "__import__"
+            | "__loader__"
+            | "__spec__"
+            | "__getattribute__"
+            | "__mro__"
+            | "__bases__"
+            | "__base__"
+            | "__closure__"
+            | "__func__"
+            | "__self__"
+            | "__dict__"
+            | "__init_subclass__"
+            | "__reduce_ex__"
+            | "__reduce__"
+            | "f_globals"
+            | "f_builtins"
+            | "f_locals"
+            | "gi_frame"
+            | "tb_frame"
+            | "load_module"
+            | "exec_module"
+    )
+}
+
+/// The Python 3 home of names that older protocols write with their Python 2 home.
+pub(crate) fn python3_name<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
+    let renamed = match (module, name) {
+        ("__builtin__", "xrange") => return ("builtins", "range"),
+        ("__builtin__", "unicode" | "unichr" | "basestring") => return ("builtins", "str"),
+        ("__builtin__", "long") => return ("builtins", "int"),
+        ("__builtin__", "reduce") | ("_functools", "reduce") => return ("functools", "reduce"),
+        ("_functools", "partial") => return ("functools", "partial"),
+        ("__builtin__", "raw_input") => return ("builtins", "input"),
+        ("itertools", "imap") => return ("builtins", "map"),
+        ("itertools", "ifilter") => return ("builtins", "filter"),
+        ("itertools", "izip") => return ("builtins", "zip"),
+        ("UserDict", "UserDict" | "IterableUserDict") => return ("collections", "UserDict"),
+        ("UserList", "UserList") => return ("collections", "UserList"),
+        ("UserString", "UserString") => return ("collections", "UserString"),
+        ("__builtin__", _) => "builtins",
+        ("copy_reg", _) => "copyreg",
+        ("cPickle" | "_pickle" | "pickle._Unpickler", _) => "pickle",
+        ("Queue", _) => "queue",
+        ("exceptions", _) => "builtins",
+        ("_operator", _) => "operator",
+        ("_io" | "_pyio", _) => "io",
+        ("_collections" | "_collections_abc", _) => "collections",
+        ("_socket" | "SocketServer", _) => "socket",
+        ("_posixsubprocess" | "commands" | "popen2", _) => "subprocess",
+        ("_decimal" | "_pydecimal", _) => "decimal",
+        ("_datetime" | "_pydatetime", _) => "datetime",
+        ("_random", _) => "random",
+        ("_struct", _) => "struct",
+        ("pathlib._local" | "pathlib._abc", _) => "pathlib",
+        ("importlib._bootstrap" | "importlib._bootstrap_external", _) => "importlib",
+        _ => return (module, name),
+    };
+    (renamed, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_by_what_they_reach() {
+        let effect = |module: &str, name: &str| {
+            let (module, name) = python3_name(module, name);
+            lookup(module, name).0
+        };
+        assert_eq!(effect("os", "system"), Effect::Executes);
+        assert_eq!(effect("nt", "system"), Effect::Executes);
+        assert_eq!(effect("__builtin__", "eval"), Effect::Executes);
+        assert_eq!(effect("builtins", "set"), Effect::Data);
+        assert_eq!(effect("sklearn.tree._classes", "DecisionTreeClassifier"), Effect::Object);
+        assert_eq!(effect("sklearn.metrics._ranking", "roc_auc_score"), Effect::Reference);
+        assert_eq!(effect("sklearn.utils", "os.system"), Effect::Executes);
+        assert_eq!(effect("torch.serialization", "os"), Effect::Resolves);
+        assert_eq!(effect("collections", "OrderedDict.__init__.__globals__"), Effect::Executes);
+        assert_eq!(effect("numpy", "testing._private.utils.runstring"), Effect::Executes);
+        assert_eq!(effect("mypackage", "Thing"), Effect::Unknown);
+        assert_eq!(effect("numpy.core.multiarray", "_reconstruct"), Effect::Object);
+        assert_eq!(effect("numpy._core.multiarray", "_reconstruct"), Effect::Object);
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_understood() {
+        for (number, line) in include_str!("effects.txt").lines().enumerate() {
+            let mut words = line.split_whitespace();
+            let (Some(module), effect) = (words.next(), words.next()) else { continue };
+            if module.starts_with('#') {
+                continue;
+            }
+            let effect = effect.unwrap_or_default();
+            assert!(effect == "unknown" || Effect::parse(effect) != Effect::Unknown, "line {}", number + 1);
+            for word in words {
+                if let Some(special) = word.strip_prefix('=') {
+                    assert!(Special::parse(special) != Special::None, "line {}", number + 1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,652 @@
+//! The symbolic machine: every opcode of protocols 0 to 5, with stack, marks, memo and frames as the C
+//! unpickler has them. Nothing is executed; calls are judged where a load would make them.
+
+use std::collections::BTreeMap;
+
+use mantlet_vocab::Source;
+
+use super::facts::{Defect, Fault, How, Pickle};
+use super::text;
+use super::value::{Heap, Memo, Node, Shape, Val, View};
+use crate::window::Window;
+
+struct Mark {
+    base: usize,
+    omitted: u64,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Stopped,
+    Broken,
+}
+
+/// Plain values in one marked region beyond this many are dropped from the middle.
+const REGION: usize = 1 << 16;
+const MAX_STACK: usize = 2 << 20;
+const MAX_MARKS: usize = 200_000;
+const TORCH_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+pub(crate) struct Machine<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) window: Window<'a>,
+    pub(super) heap: Heap,
+    stack: Vec<Val>,
+    marks: Vec<Mark>,
+    trim_at: usize,
+    memo: Memo,
+    pub(super) facts: Pickle,
+    pub(super) max_facts: usize,
+    pub(super) extensions: BTreeMap<i64, Val>,
+    frame_end: u64,
+    /// Whether raw arrays follow joblib's wrappers, as `joblib.load` reads them.
+    pub(super) follow_arrays: bool,
+    pub(super) depth: u8,
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn new(source: &'a dyn Source, max_facts: usize, follow_arrays: bool) -> Self {
+        Self {
+            source,
+            window: Window::new(source, 0),
+            heap: Heap::default(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            trim_at: REGION,
+            memo: Memo::default(),
+            facts: Pickle::default(),
+            max_facts,
+            extensions: BTreeMap::new(),
+            frame_end: u64::MAX,
+            follow_arrays,
+            depth: 0,
+        }
+    }
+
+    pub(super) fn limit(&mut self, what: &str) {
+        if !self.facts.limits.iter().any(|known| known == what) {
+            self.facts.limits.push(what.to_owned());
+        }
+    }
+
+    pub(super) fn defect(&mut self, fault: Fault, offset: u64) {
+        if self.facts.defects.len() < self.max_facts {
+            self.facts.defects.push(Defect { fault, offset });
+        }
+    }
+
+    /// Runs one pickle from `offset`; returns how it ended. The window is left after its last opcode.
+    pub(crate) fn stream(&mut self, offset: u64) -> Ending {
+        self.window.seek(offset);
+        self.stack.clear();
+        self.marks.clear();
+        self.trim_at = REGION;
+        self.memo = Memo::default();
+        self.frame_end = u64::MAX;
+        self.facts.streams += 1;
+        loop {
+            let at = self.window.offset();
+            let Some(opcode) = self.window.byte() else {
+                if let Some(error) = self.window.failed.clone() {
+                    self.limit(&error.to_string());
+                }
+                self.defect(Fault::Truncated, at);
+                return Ending::Broken;
+            };
+            self.facts.opcodes += 1;
+            match self.step(opcode, at, offset) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.facts.stopped += 1;
+                    return Ending::Stopped;
+                }
+                Err(fault) => {
+                    if let Some(fault) = fault {
+                        self.defect(fault, at);
+                    }
+                    return Ending::Broken;
+                }
+            }
+            let now = self.window.offset();
+            if now >= self.frame_end {
+                if now > self.frame_end && at < self.frame_end {
+                    self.defect(Fault::FrameStraddled, at);
+                }
+                self.frame_end = u64::MAX;
+            }
+        }
+    }
+
+    /// Runs a pickle that sits between the opcodes of this one, with its own stack and memo.
+    pub(super) fn inner_stream(&mut self) -> Ending {
+        if self.depth >= 16 {
+            self.limit("pickles inside arrays are nested deeper than 16");
+            return Ending::Broken;
+        }
+        let (stack, marks) = (std::mem::take(&mut self.stack), std::mem::take(&mut self.marks));
+        let (memo, frame, trim) = (std::mem::take(&mut self.memo), self.frame_end, self.trim_at);
+        self.depth += 1;
+        let ending = self.stream(self.window.offset());
+        self.depth -= 1;
+        (self.stack, self.marks, self.memo, self.frame_end, self.trim_at) = (stack, marks, memo, frame, trim);
+        ending
+    }
+
+    #[inline]
+    fn fence(&self) -> usize {
+        self.marks.last().map_or(0, |mark| mark.base)
+    }
+
+    #[inline]
+    fn push(&mut self, value: Val) {
+        self.stack.push(value);
+        if self.stack.len() >= self.trim_at {
+            self.trim();
+        }
+    }
+
+    /// Drops plain values from the middle of the marked region, so that a tuple of millions stays small.
+    #[cold]
+    fn trim(&mut self) {
+        let from = self.fence() + 64;
+        let to = self.stack.len() - 1_024;
+        let before = self.stack.len();
+        if from < to {
+            let tail = self.stack.split_off(to);
+            let middle = self.stack.split_off(from);
+            self.stack.extend(middle.into_iter().filter(|value| !value.is_plain()));
+            self.stack.extend(tail);
+        }
+        if let Some(mark) = self.marks.last_mut() {
+            mark.omitted += (before - self.stack.len()) as u64;
+        }
+        self.trim_at = self.stack.len() + REGION;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Result<Val, Option<Fault>> {
+        if self.stack.len() > self.fence() {
+            self.stack.pop().ok_or(Some(Fault::StackUnderflow))
+        } else {
+            Err(Some(Fault::StackUnderflow))
+        }
+    }
+
+    #[inline]
+    fn top(&self) -> Result<Val, Option<Fault>> {
+        if self.stack.len() > self.fence() {
+            self.stack.last().copied().ok_or(Some(Fault::StackUnderflow))
+        } else {
+            Err(Some(Fault::StackUnderflow))
+        }
+    }
+
+    #[inline]
+    fn mark(&mut self) -> Result<Mark, Option<Fault>> {
+        let mark = self.marks.pop().ok_or(Some(Fault::MarkMissing))?;
+        self.trim_at = self.fence().max(mark.base) + REGION;
+        Ok(mark)
+    }
+
+    fn marked_tuple(&mut self) -> Result<Val, Option<Fault>> {
+        let mark = self.mark()?;
+        let value = if mark.omitted > 0 {
+            if self.stack[mark.base..].iter().all(|item| item.is_plain()) {
+                Val::DROPPED
+            } else {
+                Val::UNKNOWN
+            }
+        } else {
+            self.heap.tuple(&self.stack[mark.base..])
+        };
+        self.stack.truncate(mark.base);
+        Ok(value)
+    }
+
+    fn marked_container(&mut self, shape: Shape) -> Result<(), Option<Fault>> {
+        let mark = self.mark()?;
+        let value = self.heap.container(shape, &self.stack[mark.base..]);
+        self.stack.truncate(mark.base);
+        self.push(value);
+        Ok(())
+    }
+
+    /// Puts the marked items into the object below the mark.
+    fn marked_extend(&mut self, at: u64) -> Result<(), Option<Fault>> {
+        let mark = self.mark()?;
+        if mark.base <= self.fence() {
+            return Err(Some(Fault::StackUnderflow));
+        }
+        let target = self.stack[mark.base - 1];
+        self.heap.extend(target, &self.stack[mark.base..]);
+        self.stack.truncate(mark.base);
+        self.fill(target, at);
+        Ok(())
+    }
+
+    fn literal(&mut self, len: Option<u64>, value: Val) -> Result<(), Option<Fault>> {
+        match len {
+            Some(len) if self.window.skip(len) => {
+                self.push(value);
+                Ok(())
+            }
+            _ => Err(Some(Fault::Truncated)),
+        }
+    }
+
+    fn u8(&mut self) -> Result<u8, Option<Fault>> {
+        self.window.byte().ok_or(Some(Fault::Truncated))
+    }
+
+    fn u32(&mut self) -> Result<u32, Option<Fault>> {
+        self.window.array().map(u32::from_le_bytes).ok_or(Some(Fault::Truncated))
+    }
+
+    fn u64(&mut self) -> Result<u64, Option<Fault>> {
+        self.window.array().map(u64::from_le_bytes).ok_or(Some(Fault::Truncated))
+    }
+
+    fn line(&mut self) -> Result<Vec<u8>, Option<Fault>> {
+        self.window.line(4_096).map(|line| line.bytes).ok_or(Some(Fault::Truncated))
+    }
+
+    fn name(&mut self) -> Result<String, Option<Fault>> {
+        Ok(String::from_utf8_lossy(&self.line()?).into_owned())
+    }
+
+    fn index(&mut self) -> Result<u64, Option<Fault>> {
+        let line = self.line()?;
+        let text = std::str::from_utf8(&line).ok().and_then(|text| text.trim().parse().ok());
+        text.ok_or(Some(Fault::BadArgument))
+    }
+
+    fn remember(&mut self, index: u64) -> Result<(), Option<Fault>> {
+        let value = self.top()?;
+        self.memo.put(index, value);
+        if self.memo.lost {
+            self.limit("the memo is larger than 4 million entries");
+        }
+        Ok(())
+    }
+
+    fn recall(&mut self, index: u64) -> Result<(), Option<Fault>> {
+        let value = self.memo.get(index).ok_or(Some(Fault::MemoMissing(index)))?;
+        self.push(value);
+        Ok(())
+    }
+
+    fn replace_top(&mut self, value: Val) {
+        if let Some(top) = self.stack.last_mut() {
+            *top = value;
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm per opcode, as the specification lists them")]
+    #[inline]
+    fn step(&mut self, opcode: u8, at: u64, start: u64) -> Result<bool, Option<Fault>> {
+        match opcode {
+            b'(' => {
+                if self.marks.len() >= MAX_MARKS || self.stack.len() >= MAX_STACK {
+                    self.limit("the stack is larger than any known pickle needs");
+                    return Err(None);
+                }
+                self.marks.push(Mark { base: self.stack.len(), omitted: 0 });
+                self.trim_at = self.stack.len() + REGION;
+            }
+            0x94 => {
+                let index = self.memo.count;
+                self.remember(index)?;
+            }
+            0x8c => {
+                let len = self.u8()?;
+                self.literal(Some(u64::from(len)), Val::text(at))?;
+            }
+            b'K' => {
+                let value = self.u8()?;
+                self.push(Val::int(i64::from(value)));
+            }
+            b'q' => {
+                let index = self.u8()?;
+                self.remember(u64::from(index))?;
+            }
+            b'r' => {
+                let index = self.u32()?;
+                self.remember(u64::from(index))?;
+            }
+            b'h' => {
+                let index = self.u8()?;
+                self.recall(u64::from(index))?;
+            }
+            b'j' => {
+                let index = self.u32()?;
+                self.recall(u64::from(index))?;
+            }
+            b'X' => {
+                let len = self.u32()?;
+                self.literal(Some(u64::from(len)), Val::text(at))?;
+            }
+            b'M' => {
+                let value = self.window.array().map(u16::from_le_bytes).ok_or(Some(Fault::Truncated))?;
+                self.push(Val::int(i64::from(value)));
+            }
+            b'J' => {
+                let value = self.u32()?;
+                self.push(Val::int(i64::from(value.cast_signed())));
+            }
+            b'G' => self.literal(Some(8), Val::NUMBER)?,
+            b'N' => self.push(Val::NONE),
+            0x88 => self.push(Val::boolean(true)),
+            0x89 => self.push(Val::boolean(false)),
+            0x85..=0x87 => {
+                let count = usize::from(opcode - 0x84);
+                let from = self.stack.len().checked_sub(count).filter(|&from| from >= self.fence());
+                let from = from.ok_or(Some(Fault::StackUnderflow))?;
+                let value = self.heap.tuple(&self.stack[from..]);
+                self.stack.truncate(from);
+                self.push(value);
+            }
+            b')' => {
+                let value = self.heap.tuple(&[]);
+                self.push(value);
+            }
+            b't' => {
+                let value = self.marked_tuple()?;
+                self.push(value);
+            }
+            b']' => {
+                let value = self.heap.container(Shape::List, &[]);
+                self.push(value);
+            }
+            b'}' => {
+                let value = self.heap.container(Shape::Dict, &[]);
+                self.push(value);
+            }
+            0x8f => {
+                let value = self.heap.container(Shape::Set, &[]);
+                self.push(value);
+            }
+            b'u' | b'e' | 0x90 => self.marked_extend(at)?,
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                let target = self.top()?;
+                self.heap.extend(target, &[key, value]);
+                self.fill(target, at);
+            }
+            b'a' => {
+                let value = self.pop()?;
+                let target = self.top()?;
+                self.heap.extend(target, &[value]);
+                self.fill(target, at);
+            }
+            b'l' => self.marked_container(Shape::List)?,
+            b'd' => self.marked_container(Shape::Dict)?,
+            0x91 => self.marked_container(Shape::FrozenSet)?,
+            b'.' => {
+                self.pop()?;
+                if !self.stack.is_empty() || !self.marks.is_empty() {
+                    self.defect(Fault::StackNotEmpty, at);
+                }
+                return Ok(true);
+            }
+            b'0' => {
+                if self.marks.last().is_some_and(|mark| mark.base == self.stack.len()) {
+                    self.mark()?;
+                } else {
+                    self.pop()?;
+                }
+            }
+            b'1' => {
+                let mark = self.mark()?;
+                self.stack.truncate(mark.base);
+            }
+            b'2' => {
+                let value = self.top()?;
+                self.push(value);
+            }
+            b'F' | b'L' | b'I' => {
+                let line = self.line()?;
+                let text = std::str::from_utf8(&line).map_err(|_| Some(Fault::BadArgument))?;
+                let text = text.trim().trim_end_matches('L');
+                let value = match (opcode, text) {
+                    (b'I', "00") => Val::boolean(false),
+                    (b'I', "01") => Val::boolean(true),
+                    (b'F', text) => {
+                        text.parse::<f64>().map_err(|_| Some(Fault::BadArgument))?;
+                        Val::NUMBER
+                    }
+                    (_, text) => match text.parse() {
+                        Ok(value) => Val::int(value),
+                        Err(_) if is_integer(text) => Val::NUMBER,
+                        Err(_) => return Err(Some(Fault::BadArgument)),
+                    },
+                };
+                self.push(value);
+            }
+            0x8a => {
+                let len = self.u8()?;
+                let mut bytes = [0_u8; 8];
+                let raw = self.window.take(usize::from(len)).ok_or(Some(Fault::Truncated))?;
+                if raw == TORCH_MAGIC && at <= 2 {
+                    self.facts.torch_legacy = true;
+                }
+                let value = if raw.len() <= 8 {
+                    let fill = if raw.last().is_some_and(|&top| top >= 0x80) { 0xff } else { 0 };
+                    bytes.fill(fill);
+                    bytes[..raw.len()].copy_from_slice(raw);
+                    Val::int(i64::from_le_bytes(bytes))
+                } else {
+                    Val::NUMBER
+                };
+                self.push(value);
+            }
+            0x8b => {
+                let len = self.u32()?;
+                self.literal(Some(u64::from(len)), Val::NUMBER)?;
+            }
+            b'S' | b'V' => {
+                let line = self.window.line(256).ok_or(Some(Fault::Truncated))?;
+                let quoted = line.bytes.trim_ascii().first().is_some_and(|b| matches!(b, b'\'' | b'"'));
+                if opcode == b'S' && !quoted {
+                    return Err(Some(Fault::BadArgument));
+                }
+                self.push(Val::text(at));
+            }
+            b'T' => {
+                let len = self.u32()?;
+                self.literal(Some(u64::from(len)), Val::text(at))?;
+            }
+            b'U' => {
+                let len = self.u8()?;
+                self.literal(Some(u64::from(len)), Val::text(at))?;
+            }
+            b'B' => {
+                let len = self.u32()?;
+                self.literal(Some(u64::from(len)), Val::bytes(at))?;
+            }
+            b'C' => {
+                let len = self.u8()?;
+                self.literal(Some(u64::from(len)), Val::bytes(at))?;
+            }
+            0x8d => {
+                let len = self.u64()?;
+                self.literal(Some(len), Val::text(at))?;
+            }
+            0x8e | 0x96 => {
+                let len = self.u64()?;
+                self.literal(Some(len), Val::bytes(at))?;
+            }
+            0x97 => self.push(Val::UNKNOWN),
+            0x98 => {
+                self.top()?;
+            }
+            b'p' => {
+                let index = self.index()?;
+                self.remember(index)?;
+            }
+            b'g' => {
+                let index = self.index()?;
+                self.recall(index)?;
+            }
+            b'c' => {
+                let (module, name) = (self.name()?, self.name()?);
+                let value = self.heap.intern(&module, &name, at, false);
+                self.push(value);
+            }
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let value = self.stack_global(module, name, at);
+                self.push(value);
+            }
+            b'i' => {
+                let (module, name) = (self.name()?, self.name()?);
+                let callee = self.heap.intern(&module, &name, at, false);
+                let args = self.marked_tuple()?;
+                let value = self.invoke(How::Object, callee, args, None, at);
+                self.push(value);
+            }
+            b'o' => {
+                let mark = self.mark()?;
+                let callee = self.stack.get(mark.base).copied().ok_or(Some(Fault::StackUnderflow))?;
+                let args = self.heap.tuple(&self.stack[mark.base + 1..]);
+                self.stack.truncate(mark.base);
+                let value = self.invoke(How::Object, callee, args, None, at);
+                self.push(value);
+            }
+            b'R' => {
+                let args = self.pop()?;
+                let callee = self.top()?;
+                let value = self.invoke(How::Reduce, callee, args, None, at);
+                self.replace_top(value);
+            }
+            0x81 => {
+                let args = self.pop()?;
+                let callee = self.top()?;
+                let value = self.invoke(How::New, callee, args, None, at);
+                self.replace_top(value);
+            }
+            0x92 => {
+                let (kwargs, args) = (self.pop()?, self.pop()?);
+                let callee = self.top()?;
+                let value = self.invoke(How::New, callee, args, Some(kwargs), at);
+                self.replace_top(value);
+            }
+            b'b' => {
+                let state = self.pop()?;
+                let instance = self.top()?;
+                let value = self.build(instance, state, at)?;
+                self.replace_top(value);
+            }
+            b'P' => {
+                self.line()?;
+                self.persistent(Val::text(at), at);
+                self.push(Val::UNKNOWN);
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.persistent(id, at);
+                self.push(Val::UNKNOWN);
+            }
+            0x82..=0x84 => {
+                let mut code = [0_u8; 4];
+                let width = [1, 2, 4][usize::from(opcode - 0x82)];
+                let raw = self.window.take(width).ok_or(Some(Fault::Truncated))?;
+                code[..width].copy_from_slice(raw);
+                let code = i64::from(i32::from_le_bytes(code));
+                let value = self.extensions.get(&code).copied();
+                if value.is_none() {
+                    self.defect(Fault::ExtensionCode(code), at);
+                }
+                let value = value.unwrap_or_else(|| self.heap.add(Node::Extension(code), Val::UNKNOWN));
+                self.push(value);
+            }
+            0x80 => {
+                let version = self.u8()?;
+                if version > 5 {
+                    return Err(Some(Fault::ProtocolUnknown(version)));
+                }
+                if at != start {
+                    self.defect(Fault::ProtocolMisplaced, at);
+                }
+                self.facts.protocol = self.facts.protocol.max(Some(version));
+            }
+            0x95 => {
+                let len = self.u64()?;
+                if at < self.frame_end && self.frame_end != u64::MAX {
+                    self.defect(Fault::FrameNested, at);
+                }
+                if len > self.window.rest() {
+                    self.defect(Fault::FrameTooLong, at);
+                } else {
+                    self.frame_end = self.window.offset() + len;
+                }
+            }
+            other => return Err(Some(Fault::UnknownOpcode(other))),
+        }
+        Ok(false)
+    }
+
+    fn stack_global(&mut self, module: Val, name: Val, at: u64) -> Val {
+        if module == Val::DROPPED || name == Val::DROPPED {
+            self.limit("an import takes its name from data that was dropped to stay within memory");
+            return Val::UNKNOWN;
+        }
+        match (self.string(module), self.string(name)) {
+            (Some(module), Some(name)) => {
+                let literal = matches!((module.1, name.1), (true, true));
+                if !literal {
+                    self.defect(Fault::DynamicName, at);
+                }
+                self.heap.intern(&module.0, &name.0, at, !literal)
+            }
+            _ => {
+                self.defect(Fault::DynamicName, at);
+                Val::UNKNOWN
+            }
+        }
+    }
+
+    /// A text value and whether it is a literal of the stream.
+    pub(super) fn string(&self, value: Val) -> Option<(String, bool)> {
+        match value.view() {
+            View::Text(offset) => {
+                let literal = text::read(self.source, offset, 4_096)?;
+                Some((String::from_utf8_lossy(&literal.bytes).into_owned(), true))
+            }
+            _ => match self.heap.node(value)? {
+                Node::Text(text) => Some((text.to_string(), false)),
+                _ => None,
+            },
+        }
+    }
+
+    fn persistent(&mut self, id: Val, at: u64) {
+        let items = self.heap.items(id).to_vec();
+        let storage = items.len() >= 5
+            && self.string(items[0]).is_some_and(|(kind, _)| kind == "storage")
+            && self.heap.global(items[1]).is_some_and(|class| class.module.starts_with("torch"));
+        if storage {
+            self.facts.storages += 1;
+            return;
+        }
+        self.facts.persistent += 1;
+        if self.facts.persistent_example.is_none() {
+            let shown = match self.source_line(at) {
+                Some(line) if matches!(id.view(), View::Text(offset) if offset == at) => line,
+                _ => self.show(id),
+            };
+            self.facts.persistent_example = Some(shown);
+        }
+    }
+
+    fn source_line(&self, at: u64) -> Option<String> {
+        let window = mantlet_vocab::read_window(self.source, at + 1, 80).ok()?;
+        let line = window.split(|&byte| byte == b'\n').next()?;
+        Some(text::quote(line, "", 80, false))
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+}

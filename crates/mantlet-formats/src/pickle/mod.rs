@@ -1,0 +1,114 @@
+//! Pickles of protocols 0 to 5: what loading one would call, found without loading it.
+//!
+//! A symbolic machine walks the opcodes once, in bounded memory, and reconstructs imports and calls. What it
+//! cannot follow it says.
+
+mod call;
+mod compute;
+mod effect;
+mod facts;
+mod machine;
+mod show;
+mod text;
+mod value;
+
+pub use effect::Effect;
+pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle};
+pub(crate) use show::clean;
+
+use mantlet_vocab::Source;
+
+use crate::Bounds;
+use machine::{Ending, Machine};
+
+/// Pickles that may follow each other in one file.
+const MAX_STREAMS: u32 = 100_000;
+
+/// The facts of a pickle, joblib file or stack of pickles. Never fails: what is broken is a defect.
+#[must_use]
+pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Pickle {
+    let facts = run(source, bounds, true);
+    if facts.joblib_arrays == 0 {
+        return facts;
+    }
+    // `pickle.load` does not know joblib's raw arrays and executes their bytes as opcodes.
+    let plain = run(source, bounds, false);
+    merge_grave(facts, plain)
+}
+
+fn merge_grave(mut facts: Pickle, plain: Pickle) -> Pickle {
+    let grave = |effect: Effect| effect >= Effect::Decodes && effect != Effect::Unknown;
+    for call in plain.calls {
+        if grave(call.effect) && !facts.calls.contains(&call) {
+            facts.calls.push(call);
+        }
+    }
+    for import in plain.imports {
+        let known =
+            facts.imports.iter().any(|known| known.module == import.module && known.name == import.name);
+        if grave(import.effect) && !known {
+            facts.imports.push(import);
+        }
+    }
+    facts
+}
+
+fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
+    let mut machine = Machine::new(source, bounds.max_facts, follow_arrays);
+    let mut offset = 0;
+    let mut torch_trailer = false;
+    loop {
+        let quiet = (machine.facts.defects.len(), machine.heap.globals.len(), machine.facts.limits.len());
+        let (streams, opcodes) = (machine.facts.streams, machine.facts.opcodes);
+        let ending = machine.stream(offset);
+        let now = machine.window.offset();
+        if ending == Ending::Broken {
+            // Bytes after a whole pickle that do not even import anything are not another pickle.
+            let inert = machine.heap.globals.len() == quiet.1 && machine.facts.stopped > 0;
+            let announced = matches!(first_byte(source, offset), Some(0x80));
+            if inert && offset > 0 && !(announced && !machine.facts.torch_legacy) {
+                machine.facts.defects.truncate(quiet.0);
+                machine.facts.limits.truncate(quiet.2);
+                machine.facts.streams = streams;
+                machine.facts.opcodes = opcodes;
+                machine.facts.end = offset;
+            } else {
+                machine.facts.end = now;
+            }
+            break;
+        }
+        machine.facts.end = now;
+        torch_trailer |= machine.facts.torch_legacy && machine.facts.stopped == 5;
+        if now >= source.len() || torch_trailer {
+            break;
+        }
+        if machine.facts.streams >= MAX_STREAMS {
+            machine.limit("more than 100,000 pickles follow each other");
+            break;
+        }
+        offset = now;
+    }
+    machine.facts.torch_legacy = torch_trailer;
+    machine.facts.expanded = machine.heap.largest;
+    machine.facts.imports = machine
+        .heap
+        .globals
+        .iter()
+        .filter(|global| global.count > 0)
+        .map(|global| Import {
+            module: show::clean(&global.module),
+            name: show::clean(&global.name),
+            effect: global.effect,
+            called: global.called,
+            resolved: global.resolved,
+            offset: global.offset,
+            count: global.count,
+        })
+        .collect();
+    machine.facts
+}
+
+fn first_byte(source: &dyn Source, offset: u64) -> Option<u8> {
+    let mut byte = [0];
+    (source.read_at(offset, &mut byte).ok()? == 1).then_some(byte[0])
+}

@@ -1,0 +1,325 @@
+//! What a file is, by its content. The extension only says what it claims to be.
+
+use mantlet_vocab::{Source, read_window};
+
+use crate::{Bounds, npy, onnx, pickle, safetensors, tar, zip};
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
+        /// A format recognised by content.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "the variants are the formats")]
+        pub enum Format { $($variant),+ }
+        impl Format {
+            /// The name used in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+formats! {
+    Pickle "pickle", Zip "zip", Tar "tar", Gzip "gzip", Zlib "zlib", Npy "npy", Safetensors "safetensors",
+    Onnx "onnx", Json "json", Text "text", Empty "empty", Hdf5 "hdf5", Gguf "gguf", Ggml "ggml", Bzip2 "bzip2",
+    Xz "xz", Lzma "lzma", Lz4 "lz4", Zstd "zstd", SevenZip "7z", Rar "rar", Elf "elf executable",
+    Pe "windows executable", MachO "mac executable", Parquet "parquet", Arrow "arrow", Tflite "tflite",
+    Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
+}
+
+impl Format {
+    /// Whether mantlet opens and judges this format today.
+    #[must_use]
+    pub const fn is_examined(self) -> bool {
+        matches!(
+            self,
+            Self::Pickle
+                | Self::Zip
+                | Self::Tar
+                | Self::Gzip
+                | Self::Zlib
+                | Self::Npy
+                | Self::Safetensors
+                | Self::Onnx
+                | Self::Json
+                | Self::Text
+                | Self::Empty
+        )
+    }
+}
+
+/// What a file is and what its name claims.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// Every format whose recogniser matched, outermost reading first.
+    pub formats: Vec<Format>,
+    /// The formats that fit the extension; empty when the extension claims nothing.
+    pub claimed: Vec<Format>,
+    /// The extension, lower-case.
+    pub extension: String,
+}
+
+impl Route {
+    /// Formats that are there although the name claims others.
+    #[must_use]
+    pub fn lies(&self) -> Vec<Format> {
+        if self.claimed.is_empty() {
+            return Vec::new();
+        }
+        self.formats.iter().copied().filter(|format| !self.claimed.contains(format)).collect()
+    }
+}
+
+fn claims(extension: &str) -> &'static [Format] {
+    use Format::{
+        Bzip2, Gguf, Gzip, Hdf5, Image, Json, Npy, Onnx, Parquet, Safetensors, SevenZip, Tar, Text, Tflite,
+        Xz, Zip,
+    };
+    match extension {
+        "safetensors" => &[Safetensors],
+        "onnx" => &[Onnx],
+        "npy" => &[Npy],
+        "npz" | "zip" | "keras" | "whl" => &[Zip],
+        "gguf" => &[Gguf],
+        "h5" | "hdf5" => &[Hdf5],
+        "json" | "ipynb" => &[Json],
+        "txt" | "md" | "csv" | "tsv" | "yaml" | "yml" | "toml" | "cfg" | "ini" | "jsonl" | "rst" => {
+            &[Text, Json]
+        }
+        "parquet" => &[Parquet],
+        "tflite" => &[Tflite],
+        "tar" => &[Tar],
+        "gz" | "tgz" => &[Gzip],
+        "bz2" => &[Bzip2],
+        "xz" => &[Xz],
+        "7z" => &[SevenZip],
+        "png" | "jpg" | "jpeg" | "gif" | "webp" => &[Image],
+        _ => &[],
+    }
+}
+
+fn is_pickle_name(extension: &str) -> bool {
+    matches!(
+        extension,
+        "pkl"
+            | "pickle"
+            | "p"
+            | "pk"
+            | "joblib"
+            | "pt"
+            | "pth"
+            | "ckpt"
+            | "dill"
+            | "sav"
+            | "model"
+            | "data"
+            | "dat"
+            | "pyt"
+            | "t7"
+    )
+}
+
+const MAGIC: [(&[u8], Format); 22] = [
+    (b"\x89HDF\r\n\x1a\n", Format::Hdf5),
+    (b"GGUF", Format::Gguf),
+    (b"tjgg", Format::Ggml),
+    (b"lmgg", Format::Ggml),
+    (b"fmgg", Format::Ggml),
+    (b"BZh", Format::Bzip2),
+    (b"\xfd7zXZ\0", Format::Xz),
+    (b"\x5d\0\0", Format::Lzma),
+    (b"\x04\x22\x4d\x18", Format::Lz4),
+    (b"\x28\xb5\x2f\xfd", Format::Zstd),
+    (b"7z\xbc\xaf\x27\x1c", Format::SevenZip),
+    (b"Rar!\x1a\x07", Format::Rar),
+    (b"\x7fELF", Format::Elf),
+    (b"\xcf\xfa\xed\xfe", Format::MachO),
+    (b"\xca\xfe\xba\xbe", Format::MachO),
+    (b"PAR1", Format::Parquet),
+    (b"ARROW1", Format::Arrow),
+    (b"\x89PNG", Format::Image),
+    (b"\xff\xd8\xff", Format::Image),
+    (b"GIF8", Format::Image),
+    (b"%PDF-", Format::Pdf),
+    (b"SQLite format 3\0", Format::Sqlite),
+];
+
+/// Tries every recogniser. `name` only supplies the extension.
+#[must_use]
+pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
+    let file = name.rsplit(['/', '\\', '!']).next().unwrap_or(name).to_ascii_lowercase();
+    let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
+    let claimed = claims(&extension);
+    let mut route = Route { formats: Vec::new(), claimed: claimed.to_vec(), extension };
+    let head = read_window(source, 0, 4_096).unwrap_or_default();
+    let found = &mut route.formats;
+    if source.is_empty() {
+        found.push(Format::Empty);
+        return route;
+    }
+    if safetensors::is_safetensors(&head, source.len()) {
+        found.push(Format::Safetensors);
+    }
+    if npy::is_npy(&head) {
+        found.push(Format::Npy);
+    }
+    if tar::is_tar(&head) {
+        found.push(Format::Tar);
+    }
+    found.extend(MAGIC.iter().filter(|(magic, _)| head.starts_with(magic)).map(|&(_, format)| format));
+    if head.get(4..8) == Some(b"TFL3") {
+        found.push(Format::Tflite);
+    }
+    if head.starts_with(b"MZ") && head.len() > 0x40 && is_pe(&head) {
+        found.push(Format::Pe);
+    }
+    if head.starts_with(&[0x1f, 0x8b, 8]) {
+        found.push(Format::Gzip);
+    } else if is_zlib(&head) {
+        found.push(Format::Zlib);
+    }
+    if zip::is_zip(source) {
+        found.push(Format::Zip);
+    }
+    if onnx::is_onnx(source) {
+        found.push(Format::Onnx);
+    }
+    let text = is_text(&head);
+    let strong = !found.is_empty();
+    if is_pickle(source, &head, text, strong, &route.extension, bounds) {
+        route.formats.push(Format::Pickle);
+    }
+    if text && route.formats.is_empty() {
+        let first = head.trim_ascii_start().first();
+        let json = matches!(first, Some(b'{' | b'['))
+            && matches!(route.extension.as_str(), "json" | "ipynb" | "")
+            || route.extension == "json";
+        let script = head.starts_with(b"#!")
+            || matches!(route.extension.as_str(), "py" | "sh" | "js" | "rb" | "pl" | "ps1" | "bat");
+        route.formats.push(if script {
+            Format::Script
+        } else if json {
+            Format::Json
+        } else {
+            Format::Text
+        });
+    }
+    // Nothing matched: what the name claims is tried, so that a broken file is said to be broken.
+    if route.formats.is_empty() {
+        let fallback =
+            claimed.iter().copied().find(|f| matches!(f, Format::Safetensors | Format::Onnx | Format::Zip));
+        let pickle = is_pickle_name(&route.extension) && matches!(head.first(), Some(0x80));
+        route.formats.extend(fallback.or(pickle.then_some(Format::Pickle)));
+    }
+    route
+}
+
+fn is_pe(head: &[u8]) -> bool {
+    let at = head.get(0x3c..0x40).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+    at.and_then(|at| head.get(at as usize..at as usize + 4)) == Some(b"PE\0\0")
+}
+
+fn is_zlib(head: &[u8]) -> bool {
+    let &[cmf, flags, ..] = head else { return false };
+    if cmf & 15 != 8
+        || cmf >> 4 > 7
+        || flags & 0x20 != 0
+        || (u32::from(cmf) * 256 + u32::from(flags)) % 31 != 0
+    {
+        return false;
+    }
+    let mut out = [0; 512];
+    let mut stream = flate2::Decompress::new(true);
+    stream.decompress(head, &mut out, flate2::FlushDecompress::None).is_ok() && stream.total_out() > 0
+}
+
+fn is_text(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let valid = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
+    };
+    valid && !head.iter().any(|&byte| byte < 9 || (14..32).contains(&byte) && byte != 27)
+}
+
+/// A pickle announces itself by PROTO; older ones are recognised by making sense to the end.
+fn is_pickle(
+    source: &dyn Source,
+    head: &[u8],
+    text: bool,
+    strong: bool,
+    extension: &str,
+    bounds: &Bounds,
+) -> bool {
+    let named = is_pickle_name(extension) || extension == "bin";
+    let announced = matches!(head, [0x80, 0..=5, ..]);
+    if strong
+        && !announced
+        && !matches!(head.first(), Some(b'c' | b'(' | b'i' | b'\x8c' | b'U' | b'S' | b'X' | b'V'))
+    {
+        return false;
+    }
+    if announced && named {
+        return true;
+    }
+    if !announced {
+        // Cheap refusal of almost everything before the machine is started.
+        let opening = matches!(
+            head.first(),
+            Some(
+                b'('
+                | b'c'
+                | b'i'
+                | b'}'
+                | b']'
+                | b')'
+                | b'N'
+                | b'I'
+                | b'K'
+                | b'J'
+                | b'M'
+                | b'L'
+                | b'F'
+                | b'G'
+                | b'S'
+                | b'T'
+                | b'U'
+                | b'V'
+                | b'X'
+                | b'P'
+                | b'B'
+                | b'C'
+                | 0x88..=0x8f
+                | 0x95..=0x96
+                | 0x82..=0x84,
+            )
+        );
+        if !opening {
+            return false;
+        }
+    }
+    let facts = pickle::analyse(source, bounds);
+    let names =
+        facts.imports.iter().all(|import| is_dotted_name(&import.module) && is_dotted_name(&import.name));
+    let reaches = names
+        && (facts.call_count > 0 && !facts.imports.is_empty()
+            || facts
+                .imports
+                .iter()
+                .any(|import| !import.effect.is_allowed() && import.effect != pickle::Effect::Unknown));
+    if announced {
+        return reaches || facts.stopped > 0 || !facts.imports.is_empty();
+    }
+    let whole = facts.stopped > 0 && facts.end == source.len();
+    reaches
+        || (whole && names && (named || (!text && facts.opcodes > 2)))
+        || (facts.stopped > 0 && named && facts.opcodes > 1)
+}
+
+fn is_dotted_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.split('.').all(|part| {
+            part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+        })
+}

@@ -1,0 +1,156 @@
+//! Tar archives (ustar, GNU, pax): members, links and where they would land.
+
+use mantlet_vocab::{Source, read_window};
+
+use crate::Bounds;
+
+/// What a member is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TarKind {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic or hard link to this target.
+    Link(String),
+    /// A device, pipe or something else.
+    Other(u8),
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TarEntry {
+    /// The name with long-name extensions applied.
+    pub name: String,
+    /// What it is.
+    pub kind: TarKind,
+    /// Where its data starts.
+    pub data: u64,
+    /// How long its data is.
+    pub size: u64,
+}
+
+/// The facts of a tar archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tar {
+    /// Members in order.
+    pub entries: Vec<TarEntry>,
+    /// What is wrong, in words.
+    pub defects: Vec<String>,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+/// Whether the first header says it is a tar archive.
+#[must_use]
+pub fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    if field.first().is_some_and(|&first| first & 0x80 != 0) {
+        let mut value = u64::from(field[0] & 0x7f);
+        for &byte in &field[1..] {
+            value = value.checked_mul(256)?.checked_add(u64::from(byte))?;
+        }
+        return Some(value);
+    }
+    let text = std::str::from_utf8(field).ok()?.trim_matches(['\0', ' ']);
+    if text.is_empty() { Some(0) } else { u64::from_str_radix(text, 8).ok() }
+}
+
+fn text(field: &[u8]) -> String {
+    let end = memchr::memchr(0, field).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).into_owned()
+}
+
+/// The facts of a tar archive. Never fails: what is broken is a defect.
+#[must_use]
+pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
+    let mut tar = Tar::default();
+    let (mut at, mut long_name, mut long_link) = (0_u64, None, None);
+    let mut kept = 0;
+    while at < source.len() {
+        let header = read_window(source, at, 512).unwrap_or_default();
+        if header.len() < 512 {
+            tar.defects.push(format!("the archive ends inside a header at {at:#x}"));
+            break;
+        }
+        if header.iter().all(|&byte| byte == 0) {
+            break;
+        }
+        if tar.entries.len() >= bounds.max_members || kept > bounds.max_header {
+            tar.limits.push(format!("only the first {} members are examined", tar.entries.len()));
+            break;
+        }
+        let sum: u64 = header
+            .iter()
+            .enumerate()
+            .map(|(index, &byte)| if (148..156).contains(&index) { 32 } else { u64::from(byte) })
+            .sum();
+        if number(&header[148..156]) != Some(sum) {
+            tar.defects.push(format!("the checksum of the header at {at:#x} is wrong"));
+            break;
+        }
+        let Some(size) = number(&header[124..136]) else {
+            tar.defects.push(format!("the size at {at:#x} is not a number"));
+            break;
+        };
+        let data = at + 512;
+        if size > source.len().saturating_sub(data) {
+            tar.defects.push(format!("the member at {at:#x} is longer than the archive"));
+        }
+        let small = || read_window(source, data, size.min(64 << 10) as usize).unwrap_or_default();
+        match header[156] {
+            b'L' => long_name = Some(text(&small())),
+            b'K' => long_link = Some(text(&small())),
+            b'x' | b'g' => {
+                for (key, value) in pax(&small()) {
+                    match key.as_str() {
+                        "path" => long_name = Some(value),
+                        "linkpath" => long_link = Some(value),
+                        _ => {}
+                    }
+                }
+            }
+            kind => {
+                let prefix =
+                    if &header[257..263] == b"ustar\0" { text(&header[345..500]) } else { String::new() };
+                let short = text(&header[..100]);
+                let short = if prefix.is_empty() { short } else { format!("{prefix}/{short}") };
+                let name = long_name.take().unwrap_or(short);
+                let link = long_link.take().unwrap_or_else(|| text(&header[157..257]));
+                kept += name.len() + link.len();
+                let kind = match kind {
+                    0 | b'0' | b'7' => TarKind::File,
+                    b'5' => TarKind::Folder,
+                    b'1' | b'2' => TarKind::Link(link),
+                    other => TarKind::Other(other),
+                };
+                tar.entries.push(TarEntry { name, kind, data, size });
+            }
+        }
+        let Some(next) = size.checked_next_multiple_of(512).and_then(|size| data.checked_add(size)) else {
+            break;
+        };
+        at = next;
+    }
+    tar
+}
+
+fn pax(bytes: &[u8]) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut rest = bytes;
+    while let Some(space) = memchr::memchr(b' ', rest) {
+        let len = std::str::from_utf8(&rest[..space]).ok().and_then(|len| len.parse::<usize>().ok());
+        let Some(record) = len.filter(|&len| len > space).and_then(|len| rest.get(space + 1..len)) else {
+            break;
+        };
+        let record = String::from_utf8_lossy(record);
+        if let Some((key, value)) = record.trim_end_matches('\n').split_once('=') {
+            pairs.push((key.to_owned(), value.to_owned()));
+        }
+        rest = &rest[len.unwrap_or(rest.len())..];
+    }
+    pairs
+}
