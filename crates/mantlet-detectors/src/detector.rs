@@ -4,9 +4,6 @@ use mantlet_vocab::{About, Signal};
 
 use crate::{Encoded, Profile, RowFacts};
 
-/// A row's facts, as rooms take them.
-pub type Row = RowFacts;
-
 /// What is known before the model is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {

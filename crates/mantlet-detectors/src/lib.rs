@@ -14,8 +14,10 @@ mod profile;
 mod rooms;
 mod state;
 
-pub use detector::{Detector, Observation, Outcome, Row};
+pub use detector::{Detector, Observation, Outcome};
 pub use pinned::{Constraint, Pin, PinError, PinnedRule, Trace, TraceRow, derive};
-pub use profile::{Column, Encoded, InputProfile, Learning, Profile, ProfileError, SchemaFault};
+pub use profile::{
+    Column, Encoded, Honest, InputProfile, Learning, Profile, ProfileError, SKETCH, SchemaFault, Typical,
+};
 pub use rooms::{abouts, all};
 pub use state::{CallerState, RowFacts, StateLimits};

@@ -1,53 +1,108 @@
-//! What is remembered of one caller.
+//! What is remembered of one caller, and the facts of a row in its light.
+//!
+//! A row's facts depend on the rows before it and on nothing else: neither on how rows were cut into requests nor
+//! on the answers. What depends on answers ([`CallerState::answered`]) has a memory of its own.
 
 use mantlet_vocab::Millis;
 use serde::{Deserialize, Serialize};
 
+use crate::profile::distance2;
 use crate::{Encoded, Profile};
+
+/// Evidence from which a stream is not honest traffic, unless honest sessions already showed more: a likelihood
+/// ratio of about 3,000 against traffic three times as odd as the training table.
+pub(crate) const EVIDENCE: f64 = 8.0;
+
+/// Log-likelihood ratios of a new row by how rare it is among honest rows: (rarity below, ratio). Honest traffic is
+/// granted up to four times the training table's share of such rows, so that drift is not an attack; attack
+/// traffic is taken to have 40 % below 0.01 and 20 % up to 0.05.
+const RATIOS: [(f64, f64); 2] = [(0.01, 2.303), (0.05, 0.511)];
+/// The ratio of a row that is not rare: ln(0.40 / 0.84).
+const COMMON: f64 = -0.742;
+/// Evidence beyond this many times the threshold is not kept, so that a caller can recover.
+const CAP: f64 = 5.0;
+
+/// A row nearer than this (squared) is the same row.
+const SAME: f32 = 1e-9;
+/// A point is on a line when it is off by less than this share of the shortest leg.
+const OFF_LINE: f64 = 0.02;
+/// Legs that differ by more than this factor say nothing about a line in `f32`.
+const LEGS: f64 = 8.0;
 
 /// How much is remembered of one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateLimits {
-    /// Recent rows kept.
+    /// Recent distinct rows kept, at most 64.
     pub trail: usize,
-    /// Recent rows looked at for straight lines through the input space.
-    pub lines: usize,
     /// Length of the window of the extraction budget in milliseconds.
     pub window_ms: u64,
 }
 
 impl Default for StateLimits {
     fn default() -> Self {
-        Self { trail: 64, lines: 24, window_ms: 24 * 3_600_000 }
+        Self { trail: 48, window_ms: 24 * 3_600_000 }
     }
 }
 
 /// What is remembered of one caller: bounded by [`StateLimits`], serialisable, advanced one row at a time.
+///
+/// The states of one caller on two machines cannot be merged (they are orders, not sums); route a caller to one.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallerState {
     /// Rows seen so far.
     pub rows: u64,
     /// When the last row came.
     pub last: Millis,
+    /// Recent distinct rows, a ring.
+    trail: Vec<f32>,
+    /// Squared distances between them.
+    between: Vec<f32>,
+    /// The next place of the ring to write.
+    place: usize,
+    /// Bit n: whether the distinct row n rows ago was on a line.
+    aligned: u64,
+    /// Bit n: whether the new row n rows ago was rare.
+    rare: u64,
+    evidence: f64,
+    window: Millis,
+    spent: u64,
+    answers: Answers,
+}
+
+/// Recent rows with their labels, a ring.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Answers {
+    rows: Vec<f32>,
+    labels: Vec<u32>,
+    place: usize,
+    /// Bit n: whether answer n answers ago differed from that of a near row.
+    flips: u64,
 }
 
 /// The facts of one row in the light of its caller's past.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RowFacts {
     /// The row's number in the caller's stream, counted from 1.
     pub row: u64,
     /// Outlier score; 1.0 is the calibrated threshold.
     pub outlier: f64,
-    /// Exact repeats of this row among the rows remembered.
-    pub repeats: u32,
+    /// The share of honest rows at least as odd as this one.
+    pub rarity: f64,
+    /// Whether this row repeats a remembered one exactly.
+    pub repeats: bool,
     /// Distinct remembered rows very near this one.
     pub near: u32,
-    /// Distance to the nearest distinct remembered row.
+    /// Distance to the nearest distinct remembered row, in the profile's space; 0 when there is none.
     pub nearest: f64,
-    /// Rows of the recent past that lie on a straight line through two earlier ones.
+    /// Whether this row lies on a straight line through two remembered ones.
+    pub on_line: bool,
+    /// How many of the recent distinct rows did.
     pub aligned: u32,
-    /// Evidence that the stream is not honest traffic: natural logarithm of a betting martingale.
+    /// Rare rows among the last sixteen new ones.
+    pub rare: u32,
+    /// Evidence that the stream is not honest traffic: a sum of log-likelihood ratios, never below 0.
     pub evidence: f64,
     /// New rows asked about in the current budget window.
     pub spent: u64,
@@ -62,12 +117,70 @@ impl CallerState {
         limits: &StateLimits,
         now: Millis,
     ) -> Vec<RowFacts> {
-        let _ = (profile, rows, limits, now);
-        Vec::new()
+        (0..rows.rows.rows()).map(|row| self.step(profile, rows.rows.row(row), limits, now)).collect()
     }
 
-    /// Takes the labels the model gave to the rows of one request; says how many label flips stand between near
-    /// rows in the recent past, after each row.
+    /// Takes one encoded row.
+    pub(crate) fn step(
+        &mut self,
+        profile: &Profile,
+        row: &[f32],
+        limits: &StateLimits,
+        now: Millis,
+    ) -> RowFacts {
+        let capacity = limits.trail.clamp(4, 64);
+        self.fit(row.len(), capacity);
+        self.rows += 1;
+        self.last = self.last.max(now);
+        if now.since(self.window) >= limits.window_ms {
+            (self.window, self.spent) = (now, 0);
+        }
+        let radius = profile.honest.radius * profile.honest.radius;
+        let mut distances = [0.0_f32; 64];
+        let held = self.trail.len() / row.len().max(1);
+        let (mut repeats, mut near, mut nearest) = (false, 0, f32::INFINITY);
+        for (slot, other) in self.trail.chunks_exact(row.len().max(1)).enumerate() {
+            let distance = distance2(row, other);
+            distances[slot] = distance;
+            if distance <= SAME {
+                repeats = true;
+            } else {
+                near += u32::from(distance < radius);
+                nearest = nearest.min(distance);
+            }
+        }
+        let score = profile.typical.score(row);
+        let rarity = profile.typical.rarity(score);
+        let on_line = !repeats && self.on_line(&distances[..held], capacity);
+        if !repeats {
+            self.aligned = self.aligned << 1 | u64::from(on_line);
+            self.remember(row, &distances[..held], capacity);
+        }
+        // Only what is new carries evidence and spends budget: retries do not.
+        if !repeats && near == 0 {
+            self.rare = self.rare << 1 | u64::from(rarity <= RATIOS[0].0);
+            let ratio = RATIOS.iter().find(|(below, _)| rarity <= *below).map_or(COMMON, |(_, ratio)| *ratio);
+            let most = CAP * profile.honest.evidence_needed.min(1e6);
+            self.evidence = (self.evidence + ratio).clamp(0.0, most);
+            self.spent += 1;
+        }
+        RowFacts {
+            row: self.rows,
+            outlier: f64::from(score) / f64::from(profile.typical.threshold),
+            rarity,
+            repeats,
+            near,
+            nearest: if nearest.is_finite() { f64::from(nearest.sqrt()) } else { 0.0 },
+            on_line,
+            aligned: self.aligned.count_ones(),
+            rare: (self.rare & 0xffff).count_ones(),
+            evidence: self.evidence,
+            spent: self.spent,
+        }
+    }
+
+    /// Takes the labels the model gave to the rows of one request; says after each row how often, in the recent
+    /// past, near rows had different labels.
     pub fn answered(
         &mut self,
         profile: &Profile,
@@ -75,7 +188,98 @@ impl CallerState {
         labels: &[usize],
         limits: &StateLimits,
     ) -> Vec<u32> {
-        let _ = (profile, rows, labels, limits);
-        Vec::new()
+        let capacity = limits.trail.clamp(4, 64);
+        let width = rows.rows.row_len().max(1);
+        let radius = profile.honest.radius * profile.honest.radius;
+        let answers = &mut self.answers;
+        if answers.rows.len() != answers.labels.len() * width || answers.labels.len() > capacity {
+            *answers = Answers::default();
+        }
+        let mut counts = Vec::with_capacity(labels.len());
+        for (row, &label) in (0..rows.rows.rows()).zip(labels) {
+            let row = rows.rows.row(row);
+            let label = u32::try_from(label).unwrap_or(u32::MAX);
+            let mut flip = false;
+            let mut known = false;
+            for (other, &theirs) in answers.rows.chunks_exact(width).zip(&answers.labels) {
+                let distance = distance2(row, other);
+                known |= distance <= SAME;
+                flip |= distance < radius && theirs != label;
+            }
+            if !known {
+                answers.flips = answers.flips << 1 | u64::from(flip);
+                if answers.labels.len() < capacity {
+                    answers.rows.extend_from_slice(row);
+                    answers.labels.push(label);
+                } else {
+                    let place = answers.place % capacity;
+                    answers.rows[place * width..(place + 1) * width].copy_from_slice(row);
+                    answers.labels[place] = label;
+                    answers.place = (place + 1) % capacity;
+                }
+            }
+            counts.push(answers.flips.count_ones());
+        }
+        counts
+    }
+
+    /// How suspicious this caller looks, for choosing whom to forget: 0 is nothing known.
+    #[must_use]
+    pub fn suspicion(&self) -> f64 {
+        self.evidence + f64::from(self.aligned.count_ones() + self.answers.flips.count_ones())
+    }
+
+    /// Starts afresh when the profile or the limits have changed since the state was stored.
+    fn fit(&mut self, width: usize, capacity: usize) {
+        let held = self.trail.len() / width.max(1);
+        let fits = self.trail.len() == held * width
+            && held <= capacity
+            && self.between.len() == held * capacity
+            && (held == capacity || self.place == 0)
+            && self.place < capacity;
+        if !fits {
+            (self.trail, self.between, self.place) = (Vec::new(), Vec::new(), 0);
+        }
+    }
+
+    /// Whether the row with these distances to the remembered ones lies on a line through two of them. The triangle
+    /// of three points has its area by Heron's formula; it is flat when its height over the longest leg is small
+    /// beside its shortest leg.
+    fn on_line(&self, distances: &[f32], capacity: usize) -> bool {
+        const FLAT: f64 = OFF_LINE * OFF_LINE;
+        for (i, &a) in distances.iter().enumerate() {
+            let a = f64::from(a);
+            for (j, &b) in distances.iter().enumerate().take(i) {
+                let (b, c) = (f64::from(b), f64::from(self.between[i * capacity + j]));
+                let sum = a + b - c;
+                // Sixteen times the squared area.
+                let area = 4.0 * a * b - sum * sum;
+                let (short, long) = (a.min(b).min(c), a.max(b).max(c));
+                // (2 area / long)^2 < FLAT * short^2, with every length squared.
+                if area < 4.0 * FLAT * short * long && long <= LEGS * LEGS * short {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    fn remember(&mut self, row: &[f32], distances: &[f32], capacity: usize) {
+        let held = distances.len();
+        let place = if held < capacity {
+            self.trail.extend_from_slice(row);
+            self.between.resize((held + 1) * capacity, 0.0);
+            held
+        } else {
+            let place = self.place;
+            self.trail[place * row.len()..(place + 1) * row.len()].copy_from_slice(row);
+            self.place = (place + 1) % capacity;
+            place
+        };
+        for (slot, &distance) in distances.iter().enumerate().filter(|(slot, _)| *slot != place) {
+            self.between[place * capacity + slot] = distance;
+            self.between[slot * capacity + place] = distance;
+        }
+        self.between[place * capacity + place] = 0.0;
     }
 }

@@ -1,11 +1,22 @@
 //! The guard of one route.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mantlet_detectors::{PinnedRule, Profile, Trace};
-use mantlet_vocab::{Decision, Millis, Reply, Request};
+use arc_swap::ArcSwap;
+use mantlet_detectors::{
+    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts, Trace,
+};
+use mantlet_vocab::{Action, Decision, Impact, Millis, Mode, OnFailure, Reply, Request, Signal};
 
-use crate::{Controls, GuardConfig};
+use crate::callers::Callers;
+use crate::controls::KeyControl;
+use crate::labels::labels;
+use crate::verdict::{Weighed, weigh};
+use crate::{Controls, GuardConfig, RulePolicy, TokenBucket};
+
+/// The rule that pinned rules report under.
+pub(crate) const PINNED: &str = "pinned-attack";
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,35 +40,52 @@ pub enum GuardError {
 /// What inspecting a request gave; kept until the reply is there.
 #[derive(Debug, Clone)]
 pub struct Inspection {
-    /// The decision before the model is asked.
+    /// The decision before the model is asked, and after [`Guard::observe_reply`] the final one.
     pub decision: Decision,
-    /// Why, in words the caller may read.
+    /// Why, in words the caller may read: they help an honest client and teach an attacker nothing.
     pub reason: String,
-    /// The number of the request's last row in the caller's stream.
+    /// The number of the request's last row in the caller's stream; 0 when it was not looked at.
     pub row: u64,
+    encoded: Option<Encoded>,
 }
 
 /// What replaying a stream against the guard gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Replayed {
     /// Rows replayed.
     pub rows: usize,
     /// The first row (from 1) with a signal at its threshold.
     pub flagged_at: Option<usize>,
-    /// The first row (from 1) whose answer the guard withholds when enforcing.
+    /// The first row (from 1) whose answer an enforcing guard withholds.
     pub stopped_at: Option<usize>,
+    /// The first row (from 1) that is a success of the attack.
+    pub succeeded_at: Option<usize>,
     /// Names of the signals, in order of appearance.
     pub signals: Vec<String>,
+}
+
+impl Replayed {
+    /// Whether the answer to the attack's first success, or to an earlier row, is withheld; also when the stream
+    /// has no success and is stopped.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.stopped_at.is_some_and(|stop| self.succeeded_at.is_none_or(|success| stop <= success))
+    }
 }
 
 /// The guard of one route.
 pub struct Guard {
     config: GuardConfig,
+    profile: Option<Arc<Profile>>,
+    detectors: Vec<(RulePolicy, Box<dyn Detector>)>,
+    pinned_policy: RulePolicy,
+    pinned: ArcSwap<Vec<Arc<PinnedRule>>>,
     controls: Arc<Controls>,
+    callers: Callers,
 }
 
 impl Guard {
-    /// A guard. Without a profile only limits and controls work, and [`Guard::explains`] says so.
+    /// A guard. Without a profile only limits and controls work, and [`Guard::gaps`] says so.
     ///
     /// # Errors
     /// When the configuration names rules that do not exist.
@@ -67,14 +95,49 @@ impl Guard {
         pinned: Vec<PinnedRule>,
         controls: Arc<Controls>,
     ) -> Result<Self, GuardError> {
-        let _ = (profile, pinned);
-        Ok(Self { config, controls })
+        Self::with_detectors(config, profile, pinned, controls, mantlet_detectors::all())
+    }
+
+    /// A guard with detectors of one's own.
+    ///
+    /// # Errors
+    /// When the configuration names rules that do not exist.
+    pub fn with_detectors(
+        config: GuardConfig,
+        profile: Option<Arc<Profile>>,
+        pinned: Vec<PinnedRule>,
+        controls: Arc<Controls>,
+        detectors: Vec<Box<dyn Detector>>,
+    ) -> Result<Self, GuardError> {
+        let known = |name: &str| name == PINNED || detectors.iter().any(|d| d.about().name == name);
+        if let Some(name) = config.rules.keys().find(|name| !known(name)) {
+            return Err(GuardError::UnknownRule { name: name.clone() });
+        }
+        let policy = |name: &str| {
+            config.rules.get(name).copied().unwrap_or_else(|| RulePolicy::for_rule(name, config.impact))
+        };
+        let detectors = detectors.into_iter().map(|d| (policy(d.about().name), d)).collect();
+        Ok(Self {
+            pinned_policy: policy(PINNED),
+            detectors,
+            callers: Callers::new(config.callers),
+            pinned: ArcSwap::from_pointee(pinned.into_iter().map(Arc::new).collect()),
+            profile,
+            controls,
+            config,
+        })
     }
 
     /// The configuration.
     #[must_use]
     pub const fn config(&self) -> &GuardConfig {
         &self.config
+    }
+
+    /// The profile, when there is one.
+    #[must_use]
+    pub const fn profile(&self) -> Option<&Arc<Profile>> {
+        self.profile.as_ref()
     }
 
     /// The switches.
@@ -86,41 +149,337 @@ impl Guard {
     /// Pinned rules in force.
     #[must_use]
     pub fn pinned(&self) -> Vec<PinnedRule> {
-        Vec::new()
+        self.pinned.load().iter().map(|rule| (**rule).clone()).collect()
     }
 
     /// Adds a pinned rule; one of the same id is replaced. In force from the next request on.
     pub fn pin(&self, rule: PinnedRule) {
-        let _ = rule;
+        let rule = Arc::new(rule);
+        self.pinned.rcu(|rules| {
+            let mut next: Vec<_> = rules.iter().filter(|other| other.id != rule.id).cloned().collect();
+            next.push(Arc::clone(&rule));
+            next
+        });
     }
 
     /// Removes a pinned rule; says whether there was one.
     pub fn unpin(&self, id: &str) -> bool {
-        let _ = id;
-        false
+        let before =
+            self.pinned.rcu(|rules| rules.iter().filter(|rule| rule.id != id).cloned().collect::<Vec<_>>());
+        before.iter().any(|rule| rule.id == id)
+    }
+
+    /// Callers remembered now.
+    #[must_use]
+    pub fn callers(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// What is remembered of callers, for storing over a restart.
+    #[must_use]
+    pub fn states(&self) -> Vec<(String, CallerState)> {
+        self.callers.states()
+    }
+
+    /// Takes back what was stored.
+    pub fn restore(&self, states: Vec<(String, CallerState)>) {
+        for (key, state) in states {
+            let last = state.last;
+            self.callers.with(&key, last, |caller| caller.state = state);
+        }
     }
 
     /// Decides before the model is asked.
     #[must_use]
     pub fn inspect(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {
-        let _ = (caller, request, now);
-        Inspection { decision: Decision::allow(self.config.mode), reason: String::new(), row: 0 }
+        if let Some(inspection) = self.controlled(caller, now) {
+            return inspection;
+        }
+        let diverted = self.diverted(caller, now);
+        let Some(profile) = &self.profile else {
+            return self.conclude(Vec::new(), Weighed::default(), diverted, 0, None);
+        };
+        let rows = request.inputs.iter().filter_map(|input| input.value.shape().first()).max();
+        if rows.is_some_and(|&rows| rows > self.config.rows) {
+            let reason = format!("more than {} rows in one request", self.config.rows);
+            return self.plain(Action::Refuse, reason);
+        }
+        // The rooms are pure; a panic in one is that rule's failure, and what then happens is its policy.
+        let looked = catch_unwind(AssertUnwindSafe(|| {
+            let encoded = profile.encode(&request.inputs);
+            let facts = self.callers.with(caller.key, now, |caller| {
+                caller.state.advance(profile, &encoded, &self.config.state, now)
+            });
+            (encoded, facts)
+        }));
+        let Ok((encoded, facts)) = looked else {
+            let mut weighed = Weighed::default();
+            for (policy, detector) in &self.detectors {
+                weighed.fail(detector.about().name, policy, self.config.mode);
+            }
+            return self.conclude(Vec::new(), weighed, diverted, 0, None);
+        };
+        let (signals, weighed) = self.judge(profile, &encoded, &facts);
+        let row = facts.last().map_or(0, |facts| facts.row);
+        self.conclude(signals, weighed, diverted, row, Some(encoded))
     }
 
-    /// Decides again once the model has answered; an answer that is diverted must be withheld.
+    /// Decides again once the model has answered. When [`Inspection::decision`] then is [`Action::Divert`] the
+    /// answer must be withheld.
     pub fn observe_reply(&self, caller: Caller<'_>, inspection: &mut Inspection, reply: &Reply, now: Millis) {
-        let _ = (caller, inspection, reply, now);
+        let (Some(profile), Some(encoded)) = (&self.profile, inspection.encoded.take()) else { return };
+        let Some(labels) = labels(reply, &profile.classes, encoded.rows.rows()) else { return };
+        let flips = catch_unwind(AssertUnwindSafe(|| {
+            self.callers.with(caller.key, now, |caller| {
+                caller.state.answered(profile, &encoded, &labels, &self.config.state)
+            })
+        }));
+        let mut weighed = Weighed::default();
+        let mut signals = Vec::new();
+        match flips {
+            Ok(flips) => {
+                let outcome = Outcome { profile, labels: &labels, flips: &flips };
+                for (policy, detector) in &self.detectors {
+                    let signal = catch_unwind(AssertUnwindSafe(|| detector.outcome(&outcome)));
+                    weigh(
+                        &mut weighed,
+                        &mut signals,
+                        signal,
+                        detector.about().name,
+                        policy,
+                        self.config.mode,
+                    );
+                }
+            }
+            Err(_) => {
+                for (policy, detector) in &self.detectors {
+                    weighed.fail(detector.about().name, policy, self.config.mode);
+                }
+            }
+        }
+        if signals.is_empty() && weighed.failed.is_empty() {
+            return;
+        }
+        let late = self.conclude(signals, weighed, None, inspection.row, None);
+        let decision = &mut inspection.decision;
+        // The model has answered: throttling is too late for this exchange, refusing means withholding.
+        let after = |action: Action| match action {
+            Action::Throttle { .. } => Action::Flag,
+            Action::Refuse => Action::Divert,
+            other => other,
+        };
+        if after(late.decision.action.clone()) > decision.action {
+            decision.action = after(late.decision.action);
+            inspection.reason = late.reason;
+        }
+        decision.proposed = decision.proposed.clone().max(after(late.decision.proposed));
+        decision.signals.extend(late.decision.signals);
+        sort(&mut decision.signals);
     }
 
-    /// Replays a stream as a fresh caller against rules and thresholds, without touching any state.
+    /// Replays a stream as a fresh caller against rules and thresholds in enforce mode, without touching any state
+    /// of this guard. Labels in the trace stand for the model's answers; what the guard withholds is not answered.
     #[must_use]
     pub fn replay(&self, trace: &Trace) -> Replayed {
-        Replayed { rows: trace.rows.len(), flagged_at: None, stopped_at: None, signals: Vec::new() }
+        let mut replayed = Replayed {
+            rows: trace.rows.len(),
+            flagged_at: None,
+            stopped_at: None,
+            succeeded_at: trace.rows.iter().position(|row| row.success).map(|index| index + 1),
+            signals: Vec::new(),
+        };
+        let Some(profile) = &self.profile else { return replayed };
+        let mut state = CallerState::default();
+        for (index, row) in trace.rows.iter().enumerate() {
+            let encoded = profile.encode(&row.inputs);
+            let facts = state.advance(profile, &encoded, &self.config.state, Millis(0));
+            let (mut signals, mut weighed) = self.judge(profile, &encoded, &facts);
+            if let Some(label) = row.label.filter(|_| weighed.proposed.passes()) {
+                let flips = state.answered(profile, &encoded, &[label], &self.config.state);
+                let outcome = Outcome { profile, labels: &[label], flips: &flips };
+                for (policy, detector) in &self.detectors {
+                    let signal = Ok(detector.outcome(&outcome));
+                    weigh(
+                        &mut weighed,
+                        &mut signals,
+                        signal,
+                        detector.about().name,
+                        policy,
+                        self.config.mode,
+                    );
+                }
+            }
+            if !signals.is_empty() {
+                replayed.flagged_at.get_or_insert(index + 1);
+            }
+            if !weighed.proposed.passes() {
+                replayed.stopped_at.get_or_insert(index + 1);
+            }
+            for signal in signals {
+                if !replayed.signals.contains(&signal.name) {
+                    replayed.signals.push(signal.name);
+                }
+            }
+        }
+        replayed
     }
 
     /// What this guard does not do, in plain words; empty when it does everything.
     #[must_use]
     pub fn gaps(&self) -> Vec<String> {
-        Vec::new()
+        let mut gaps = Vec::new();
+        let Some(profile) = &self.profile else {
+            gaps.push(
+                "there is no profile: inputs and streams are not examined, only limits and switches work"
+                    .into(),
+            );
+            return gaps;
+        };
+        if profile.honest.aligned_needed > 64 {
+            gaps.push(
+                "honest rows fall on straight lines by chance: bisection is not looked for in inputs".into(),
+            );
+        }
+        if profile.honest.near_needed > u32::try_from(self.config.state.trail).unwrap_or(u32::MAX) {
+            gaps.push(
+                "honest rows are often nearly equal: many variants of one input are not noticed".into(),
+            );
+        }
+        if self.config.mode != Mode::Enforce {
+            gaps.push("the mode is not `enforce`: nothing is refused or diverted by detectors".into());
+        }
+        gaps
+    }
+
+    /// Blocking, throttling and the rate limit, which need no look at the request.
+    fn controlled(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {
+        let (block, throttle) = self.controls.read(|controls| {
+            let list = controls.keys.get(caller.key).map_or(&[][..], Vec::as_slice);
+            let active = || list.iter().filter(|control| control.in_force(now));
+            let block = active().find(|control| matches!(control.what, KeyControl::Block));
+            let throttle = active().find_map(|control| match control.what {
+                KeyControl::Throttle { per_minute } => Some((per_minute, control.reason.clone())),
+                _ => None,
+            });
+            (block.map(|control| control.reason.clone()), throttle)
+        });
+        if let Some(reason) = block {
+            return Some(self.plain(Action::Refuse, reason));
+        }
+        if throttle.is_none() && self.config.limit.is_none() {
+            return None;
+        }
+        self.callers.with(caller.key, now, |caller| {
+            if let Some((per_minute, reason)) = throttle {
+                let bucket = caller.throttle.get_or_insert_with(|| TokenBucket::full(1.0, now));
+                if let Err(retry_after_ms) = bucket.take(per_minute, 1.0, now) {
+                    return Some(self.plain(Action::Throttle { retry_after_ms }, reason));
+                }
+            } else {
+                caller.throttle = None;
+            }
+            let limit = self.config.limit?;
+            let burst = f64::from(limit.burst);
+            let bucket = caller.limit.get_or_insert_with(|| TokenBucket::full(burst, now));
+            let retry_after_ms = bucket.take(limit.per_minute, burst, now).err()?;
+            let reason = format!("more than {} requests a minute", limit.per_minute);
+            Some(self.plain(Action::Throttle { retry_after_ms }, reason))
+        })
+    }
+
+    /// Why everything of this caller goes to a person now, if it does.
+    fn diverted(&self, caller: Caller<'_>, now: Millis) -> Option<String> {
+        self.controls.read(|controls| {
+            let path = controls.path.as_ref().filter(|path| path.in_force(now)).map(|path| &path.reason);
+            let key = controls.keys.get(caller.key).into_iter().flatten();
+            let mut key = key.filter(|control| control.in_force(now) && control.what == KeyControl::Divert);
+            key.next().map(|control| &control.reason).or(path).cloned()
+        })
+    }
+
+    /// A decision by a person's switch or a limit: it holds in every mode.
+    fn plain(&self, action: Action, reason: String) -> Inspection {
+        let mode = self.config.mode;
+        let decision = Decision { action: action.clone(), proposed: action, mode, signals: Vec::new() };
+        Inspection { decision, reason, row: 0, encoded: None }
+    }
+
+    fn judge(&self, profile: &Profile, encoded: &Encoded, facts: &[RowFacts]) -> (Vec<Signal>, Weighed) {
+        let seen = Observation { profile, encoded, rows: facts, budget: self.config.extraction_budget };
+        let mut weighed = Weighed::default();
+        let mut signals = Vec::new();
+        for (policy, detector) in &self.detectors {
+            let signal = catch_unwind(AssertUnwindSafe(|| detector.look(&seen)));
+            weigh(&mut weighed, &mut signals, signal, detector.about().name, policy, self.config.mode);
+        }
+        for rule in self.pinned.load().iter() {
+            let signal = catch_unwind(AssertUnwindSafe(|| rule.look(encoded, facts)));
+            weigh(&mut weighed, &mut signals, signal, PINNED, &self.pinned_policy, self.config.mode);
+        }
+        (signals, weighed)
+    }
+
+    fn conclude(
+        &self,
+        mut signals: Vec<Signal>,
+        weighed: Weighed,
+        diverted: Option<String>,
+        row: u64,
+        encoded: Option<Encoded>,
+    ) -> Inspection {
+        let Weighed { mut action, mut proposed, by, failed } = weighed;
+        let mut reason = if action.passes() { String::new() } else { words(&by, &signals) };
+        if let Some(why) = diverted
+            && action < Action::Divert
+        {
+            (action, reason) = (Action::Divert, why);
+            proposed = proposed.max(Action::Divert);
+        }
+        signals.extend(failed.into_iter().map(|rule| failure(&rule)));
+        sort(&mut signals);
+        Inspection {
+            decision: Decision { action, proposed, mode: self.config.mode, signals },
+            reason,
+            row,
+            encoded,
+        }
+    }
+}
+
+fn sort(signals: &mut [Signal]) {
+    signals.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
+}
+
+/// What a caller is told. The schema's words help an honest client; the rest would teach an attacker.
+fn words(by: &str, signals: &[Signal]) -> String {
+    match by {
+        "input-off-schema" => signals
+            .iter()
+            .find(|signal| signal.name == by)
+            .map_or_else(|| "the request does not fit the model".into(), |signal| signal.message.clone()),
+        "query-budget-spent" => "the budget of new inputs for this key is spent".into(),
+        _ => "this use of the key needs a person's attention".into(),
+    }
+}
+
+/// The signal of a rule that failed itself.
+fn failure(rule: &str) -> Signal {
+    Signal {
+        name: "guard-rule-failed".into(),
+        impact: Impact::Medium,
+        confidence: mantlet_vocab::Confidence::High,
+        score: 1.0,
+        message: format!("the rule `{rule}` failed; its `on_failure` decided"),
+        facts: std::collections::BTreeMap::from([("rule".to_owned(), rule.into())]),
+    }
+}
+
+impl From<OnFailure> for crate::verdict::Failed {
+    fn from(on_failure: OnFailure) -> Self {
+        Self(match on_failure {
+            OnFailure::Refuse => Action::Refuse,
+            OnFailure::Divert => Action::Divert,
+            OnFailure::PassAndFlag => Action::Flag,
+        })
     }
 }

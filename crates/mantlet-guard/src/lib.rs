@@ -4,11 +4,14 @@
 //! withhold the answer). What a person or a playbook changes while traffic flows lives in [`Controls`].
 //! [`Recorder`] and [`Events`] are the ports through which exchanges and alerts leave; neither may block.
 
+mod callers;
 mod config;
 mod controls;
 mod guard;
+mod labels;
 mod limits;
 mod ports;
+mod verdict;
 
 pub use config::{GuardConfig, RateLimit, RulePolicy};
 pub use controls::{ActiveControl, Controls, ControlsSnapshot, KeyControl};

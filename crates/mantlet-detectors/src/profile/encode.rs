@@ -1,13 +1,20 @@
-//! Rows as the detectors see them.
+//! Rows as the detectors see them, and where a request departs from the schema.
 
-use mantlet_vocab::{NamedValue, Tensor};
+use mantlet_vocab::{NamedValue, Tensor, Value};
 
-use super::Profile;
+use super::space::{Space, scale};
+use super::{InputProfile, Profile};
+
+/// At most so many departures are kept of a request.
+const FAULTS: usize = 32;
+
+/// How far outside the training range a value may lie, in widths of that range, before it is a departure.
+const MARGIN: f64 = 0.25;
 
 /// The rows of one request in the profile's space.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
-    /// One row a row of the request, standardised.
+    /// One row a row of the request, standardised and folded.
     pub rows: Tensor<f32>,
     /// Where the request departs from the schema, at most a few dozen.
     pub faults: Vec<SchemaFault>,
@@ -20,17 +27,197 @@ pub struct SchemaFault {
     pub input: String,
     /// The row and column, when one value is meant.
     pub at: Option<(usize, usize)>,
-    /// What is wrong, in plain words.
+    /// What is wrong, in plain words; never the value of a text.
     pub what: String,
-    /// 1.0 where a departure starts to be noticed; wrong types and shapes have 10.
+    /// 1.0 where a departure starts to be noticed; wrong names, types and shapes have 10.
     pub score: f64,
 }
 
+/// Score of what cannot be the model's input at all.
+const WRONG: f64 = 10.0;
+
 impl Profile {
-    /// The rows of a request as the detectors see them.
+    /// The rows of a request as the detectors see them. Inputs the profile does not know, or that are missing or
+    /// of another type or shape, are departures; rows are encoded as far as they fit.
     #[must_use]
-    pub fn encode(&self, inputs: &[NamedValue], rows: usize) -> Encoded {
-        let _ = (inputs, rows);
-        Encoded { rows: Tensor::full([0, 0], 0.0), faults: Vec::new() }
+    pub fn encode(&self, inputs: &[NamedValue]) -> Encoded {
+        let mut faults = Faults(Vec::new());
+        for other in inputs {
+            if !self.inputs.iter().any(|input| input.name == other.name) {
+                faults.add(&other.name, None, "is not an input of the model".into(), WRONG);
+            }
+        }
+        let given: Vec<Option<&Value>> = self
+            .inputs
+            .iter()
+            .map(|input| inputs.iter().find(|other| other.name == input.name).map(|other| &other.value))
+            .collect();
+        let rows = given.iter().flatten().map(|value| value.shape().first().copied().unwrap_or(1)).max();
+        let rows = rows.unwrap_or(0);
+        let space = Space::of(&self.inputs);
+        // Rows come from a message whose values are bounded, but a shape like [4000000, 0] is free: such a
+        // tensor fits no input with columns and is a fault below, so no rows are made of it.
+        let fits = self
+            .inputs
+            .iter()
+            .zip(&given)
+            .all(|(input, value)| value.is_some_and(|value| fits(input, value, rows)));
+        let mut table = Tensor::full([if fits { rows } else { 0 }, space.narrow], 0.0_f32);
+        let mut offset = 0;
+        for (input, value) in self.inputs.iter().zip(&given) {
+            match value {
+                None => faults.add(&input.name, None, "is missing".into(), WRONG),
+                Some(value) if !fits_kind(input, value) => {
+                    faults.add(&input.name, None, format!("is not {}", article(&input.kind)), WRONG);
+                }
+                Some(value) if !fits_shape(input, value, rows) => {
+                    let what = format!("has the shape {:?}, not [{rows}, {:?}]", value.shape(), input.shape);
+                    faults.add(&input.name, None, what, WRONG);
+                }
+                Some(value) if fits => put(input, value, &space, offset, &mut table, &mut faults),
+                Some(_) => {}
+            }
+            offset += input.columns.iter().map(|column| column.categories.len().max(1)).sum::<usize>();
+        }
+        if rows == 0 && faults.0.is_empty() {
+            faults.add("", None, "the request has no rows".into(), WRONG);
+        }
+        Encoded { rows: table, faults: faults.0 }
+    }
+}
+
+struct Faults(Vec<SchemaFault>);
+
+impl Faults {
+    fn add(&mut self, input: &str, at: Option<(usize, usize)>, what: String, score: f64) {
+        let fault = SchemaFault { input: input.to_owned(), at, what, score };
+        if self.0.len() < FAULTS {
+            self.0.push(fault);
+        } else if let Some(mildest) = self.0.iter_mut().min_by(|a, b| a.score.total_cmp(&b.score))
+            && mildest.score < fault.score
+        {
+            // However many mild ones come first, the worst is kept.
+            *mildest = fault;
+        }
+    }
+}
+
+fn article(kind: &str) -> String {
+    if kind == "integer" { format!("an {kind}") } else { format!("a {kind}") }
+}
+
+fn fits(input: &InputProfile, value: &Value, rows: usize) -> bool {
+    fits_kind(input, value) && fits_shape(input, value, rows)
+}
+
+fn fits_kind(input: &InputProfile, value: &Value) -> bool {
+    match value {
+        Value::Text(_) => input.kind == "text",
+        _ => input.kind != "text",
+    }
+}
+
+fn fits_shape(input: &InputProfile, value: &Value, rows: usize) -> bool {
+    let shape = value.shape();
+    let (first, rest) = shape.split_first().map_or((1, &[][..]), |(first, rest)| (*first, rest));
+    // A column may come as [n] or [n, 1].
+    let same = rest == input.shape || (input.columns.len() == 1 && rest.iter().all(|&axis| axis == 1));
+    first == rows && same
+}
+
+/// Encodes one input into the table.
+fn put(
+    input: &InputProfile,
+    value: &Value,
+    space: &Space,
+    offset: usize,
+    table: &mut Tensor<f32>,
+    faults: &mut Faults,
+) {
+    if let Value::Text(texts) = value {
+        return put_texts(input, texts, space, offset, table, faults);
+    }
+    let Some(numbers) = value.to_f32() else { return };
+    let width = input.columns.len();
+    if width == 0 {
+        return;
+    }
+    let (pooled_min, pooled_max) = input
+        .columns
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| (min.min(c.min), max.max(c.max)));
+    let checks: Vec<(f64, f32, f32, f32, f32)> = input
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let (min, max) =
+                if input.homogeneous { (pooled_min, pooled_max) } else { (column.min, column.max) };
+            let range = if max > min { max - min } else { min.abs().max(1.0) };
+            #[expect(clippy::cast_possible_truncation, reason = "compared with f32 values")]
+            let check = (
+                range,
+                (min - MARGIN * range) as f32,
+                (max + MARGIN * range) as f32,
+                column.mean as f32,
+                (1.0 / scale(input, index)) as f32,
+            );
+            check
+        })
+        .collect();
+    for (row, values) in numbers.data().chunks_exact(width).enumerate() {
+        let out = table.row_mut(row);
+        for (index, (&value, &(range, low, high, mean, by))) in values.iter().zip(&checks).enumerate() {
+            if value >= low && value <= high {
+                space.put(out, offset + index, (value - mean) * by);
+                continue;
+            }
+            let column = &input.columns[index];
+            if value.is_nan() {
+                if column.missing == 0.0 {
+                    let what = "is missing where no training row misses it".into();
+                    faults.add(&input.name, Some((row, index)), what, WRONG);
+                }
+                continue;
+            }
+            let over = f64::from(if value < low { low - value } else { value - high }) / (MARGIN * range);
+            let what = format!("{value} lies outside the training range {} to {}", column.min, column.max);
+            faults.add(&input.name, Some((row, index)), what, 1.0 + over.min(1e6));
+            // A huge value must not drown every other column, nor become infinite.
+            space.put(out, offset + index, ((value - mean) * by).clamp(-1e4, 1e4));
+        }
+        if input.kind == "integer"
+            && let Some(index) = values.iter().position(|value| value.is_finite() && value.fract() != 0.0)
+        {
+            let what = format!("{} is no whole number", values[index]);
+            faults.add(&input.name, Some((row, index)), what, 1.0);
+        }
+    }
+}
+
+fn put_texts(
+    input: &InputProfile,
+    texts: &Tensor<String>,
+    space: &Space,
+    offset: usize,
+    table: &mut Tensor<f32>,
+    faults: &mut Faults,
+) {
+    let width = input.columns.len().max(1);
+    for (row, values) in texts.data().chunks_exact(width).enumerate() {
+        let out = table.row_mut(row);
+        let mut place = offset;
+        for (index, (text, column)) in values.iter().zip(&input.columns).enumerate() {
+            // Two different categories are one standard unit apart, whatever their number.
+            match column.categories.iter().position(|(known, _)| known == text) {
+                Some(found) => space.put(out, place + found, std::f32::consts::FRAC_1_SQRT_2),
+                None if column.categories.is_empty() => {}
+                None => {
+                    let what = "is a category no training row has".into();
+                    faults.add(&input.name, Some((row, index)), what, 1.0);
+                }
+            }
+            place += column.categories.len().max(1);
+        }
     }
 }

@@ -2,12 +2,17 @@
 
 mod encode;
 mod learn;
+mod linear;
+mod space;
+mod typical;
 
-use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use encode::{Encoded, SchemaFault};
 pub use learn::Learning;
+pub(crate) use linear::distance2;
+pub use space::SKETCH;
+pub use typical::{Honest, Typical};
 
 /// Why no profile could be learned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +36,7 @@ pub enum ProfileError {
         /// The rows expected.
         expected: usize,
     },
-    /// A value is not finite where nothing may be missing.
+    /// A column has no value at all.
     #[error("`{what}` has no finite value")]
     Empty {
         /// Which column.
@@ -48,6 +53,9 @@ pub enum ProfileError {
 }
 
 /// What honest traffic looks like. Learned by [`Profile::learn`], stored as JSON, signed with the passport.
+///
+/// It holds statistics, cluster centres and thresholds, no rows of the training table; where a class or a
+/// category has very few rows, a centre can still come close to one of them, so treat it like the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -63,6 +71,10 @@ pub struct Profile {
     pub priors: Vec<f64>,
     /// The false-positive rate a single honest row has of being called an outlier.
     pub outlier_rate: f64,
+    /// How typical rows look.
+    pub typical: Typical,
+    /// How honest streams behave.
+    pub honest: Honest,
 }
 
 /// One input of the model.
@@ -104,5 +116,12 @@ pub struct Column {
     pub categories: Vec<(String, f64)>,
 }
 
-#[expect(dead_code, reason = "until the numeric part arrives")]
-type Rows = Tensor<f32>;
+impl Profile {
+    /// The extraction budget this profile proposes: new rows a key may ask about in one window. A copy needs
+    /// about as many answers as the model had training rows, so twice that is where asking turns into copying;
+    /// never fewer than 2,000, below which ordinary use would be counted out.
+    #[must_use]
+    pub fn proposed_budget(&self) -> u64 {
+        self.rows.saturating_mul(2).max(2_000)
+    }
+}

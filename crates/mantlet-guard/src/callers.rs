@@ -1,0 +1,100 @@
+//! What is remembered of callers: bounded, in shards, each behind its own short lock.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mantlet_detectors::CallerState;
+use mantlet_vocab::Millis;
+
+use crate::TokenBucket;
+
+const SHARDS: usize = 16;
+
+/// One caller.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) state: CallerState,
+    pub(crate) limit: Option<TokenBucket>,
+    pub(crate) throttle: Option<TokenBucket>,
+    pub(crate) last: Millis,
+}
+
+/// All callers. When there are too many, the one that looks least suspicious and was quiet longest is forgotten:
+/// an attacker with many keys pushes out his own fresh ones first. Controls on a key live elsewhere and stay.
+pub(crate) struct Callers {
+    shards: Vec<Mutex<HashMap<String, Remembered>>>,
+    hasher: RandomState,
+    per_shard: usize,
+}
+
+impl Callers {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect(),
+            hasher: RandomState::new(),
+            per_shard: (capacity / SHARDS).max(1),
+        }
+    }
+
+    /// Works on one caller's memory under its lock.
+    pub(crate) fn with<R>(&self, key: &str, now: Millis, work: impl FnOnce(&mut Remembered) -> R) -> R {
+        #[expect(clippy::cast_possible_truncation, reason = "reduced modulo the shards")]
+        let shard = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
+        let mut shard = lock(&self.shards[shard]);
+        if !shard.contains_key(key) {
+            if shard.len() >= self.per_shard {
+                let key = shard
+                    .iter()
+                    .min_by(|(_, a), (_, b)| {
+                        a.state.suspicion().total_cmp(&b.state.suspicion()).then(a.last.cmp(&b.last))
+                    })
+                    .map(|(key, _)| key.clone());
+                key.and_then(|key| shard.remove(&key));
+            }
+            shard.insert(key.to_owned(), Remembered::default());
+        }
+        let remembered = shard.entry(key.to_owned()).or_default();
+        remembered.last = remembered.last.max(now);
+        work(remembered)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Every state, for storing.
+    pub(crate) fn states(&self) -> Vec<(String, CallerState)> {
+        let mut states: Vec<_> = self
+            .shards
+            .iter()
+            .flat_map(|shard| {
+                let shard = lock(shard);
+                shard.iter().map(|(key, one)| (key.clone(), one.state.clone())).collect::<Vec<_>>()
+            })
+            .collect();
+        states.sort_by(|(a, _), (b, _)| a.cmp(b));
+        states
+    }
+}
+
+/// A panic under the lock is caught and counted as a failed rule; the memory is still whole, since rows are added
+/// one at a time and [`CallerState`] repairs itself.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_bounded_and_the_quiet_are_forgotten_first() {
+        let callers = Callers::new(SHARDS);
+        for number in 0..1000_u64 {
+            callers.with(&format!("key-{number}"), Millis(number), |_| ());
+        }
+        assert_eq!(callers.len(), SHARDS);
+        assert!(callers.states().iter().any(|(key, _)| key == "key-999"));
+    }
+}

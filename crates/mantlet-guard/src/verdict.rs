@@ -1,0 +1,83 @@
+//! From signals to an action, by each rule's policy and mode.
+
+use std::thread;
+
+use mantlet_vocab::{Action, Mode, Signal};
+
+use crate::RulePolicy;
+
+/// How long a caller is told to wait when a detector's signal throttles, in milliseconds.
+const RETRY_AFTER: u64 = 60_000;
+
+/// What the signals so far lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct Weighed {
+    /// What is done.
+    pub(crate) action: Action,
+    /// What an enforcing guard would do.
+    pub(crate) proposed: Action,
+    /// The rule behind `action`.
+    pub(crate) by: String,
+    /// Rules that failed.
+    pub(crate) failed: Vec<String>,
+}
+
+impl Default for Weighed {
+    fn default() -> Self {
+        Self { action: Action::Allow, proposed: Action::Allow, by: String::new(), failed: Vec::new() }
+    }
+}
+
+/// The action of a failed rule.
+pub(crate) struct Failed(pub(crate) Action);
+
+impl Weighed {
+    fn add(&mut self, wanted: Action, rule: &str, mode: Mode) {
+        let done = if mode == Mode::Enforce { wanted.clone() } else { wanted.clone().min(Action::Flag) };
+        if done > self.action {
+            self.action = done;
+            rule.clone_into(&mut self.by);
+        }
+        if wanted > self.proposed {
+            self.proposed = wanted;
+        }
+    }
+
+    /// The rule failed. Its own choice holds, in observe and advise as a mark only.
+    pub(crate) fn fail(&mut self, rule: &str, policy: &RulePolicy, mode: Mode) {
+        let Failed(action) = policy.on_failure.into();
+        self.add(action, rule, policy.mode.unwrap_or(mode));
+        self.failed.push(rule.to_owned());
+    }
+}
+
+/// Weighs what one rule said, or that it failed.
+pub(crate) fn weigh(
+    weighed: &mut Weighed,
+    signals: &mut Vec<Signal>,
+    said: thread::Result<Option<Signal>>,
+    rule: &str,
+    policy: &RulePolicy,
+    mode: Mode,
+) {
+    match said {
+        Err(_) => weighed.fail(rule, policy, mode),
+        Ok(None) => {}
+        Ok(Some(signal)) => {
+            let reached = |limit: Option<f64>| limit.is_some_and(|limit| signal.score >= limit);
+            let wanted = if reached(policy.refuse) {
+                Action::Refuse
+            } else if reached(policy.divert) {
+                Action::Divert
+            } else if reached(policy.throttle) {
+                Action::Throttle { retry_after_ms: RETRY_AFTER }
+            } else if reached(policy.flag) {
+                Action::Flag
+            } else {
+                return;
+            };
+            weighed.add(wanted, rule, policy.mode.unwrap_or(mode));
+            signals.push(signal);
+        }
+    }
+}
