@@ -1,1 +1,200 @@
-//! Under construction in this commit.
+//! One folder that keeps state, exchange history and the audit log.
+//!
+//! ```text
+//! <folder>/state.db          systems, versions, incidents, reviews, people, keys (SQLite, WAL, synchronous=FULL)
+//! <folder>/exchanges/        Parquet segments and the write-ahead of the rows not yet in one
+//! <folder>/audit/            C2SP tlog-tiles: entries, hashes, signed checkpoint; the log's key (mode 0600)
+//! <folder>/reviews.journal   diverted decisions that were ticketed and are not yet in state.db
+//! <folder>/service.lock      held by the one process that serves from here
+//! ```
+//!
+//! What survives what is said where it is kept: [`AuditLog`] and [`ExchangeRecorder`]. State is durable when a
+//! method returns. Changes of state that matter are written to the audit log before they take effect; when
+//! the process dies in between, the log holds an intention that was not carried out, never the reverse.
+
+mod audit;
+mod clock;
+mod database;
+mod error;
+mod exchanges;
+mod incidents;
+mod people;
+mod records;
+mod registry;
+mod reviews;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use audit::{AuditEntry, AuditLog, AuditReport, NewEntry, Recovery, verify_audit};
+pub use clock::{Clock, FixedClock, SystemClock};
+pub use error::{AuditError, StoreError};
+pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus};
+pub use records::{Record, RecordKind};
+pub use reviews::{Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState};
+
+use database::Database;
+use exchanges::History;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether this process serves: it then holds the folder alone, records exchanges and files reviews. A
+    /// tool (`false`) may open the same folder meanwhile to read and to change state.
+    pub serve: bool,
+    /// The audit log's name, of a new log only: no spaces and no `+`.
+    pub origin: String,
+    /// How exchanges are kept.
+    pub history: HistoryOptions,
+    /// Diverted decisions that may wait for a person at most; beyond that requests are refused.
+    pub reviews_most: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            serve: false,
+            origin: "mantlet.invalid/audit".to_owned(),
+            history: HistoryOptions::default(),
+            reviews_most: 10_000,
+        }
+    }
+}
+
+/// The store. Clones share one folder.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    database: Database,
+    audit: AuditLog,
+    history: Option<History>,
+    desk: ReviewDesk,
+    /// Held while this process serves; the operating system frees it when the process dies.
+    _service: Option<std::fs::File>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("folder", &self.inner.folder).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the folder, making what is missing, and recovers what a killed process left behind.
+    ///
+    /// # Errors
+    /// When another process serves from it, it cannot be written, its database is damaged, or its audit log
+    /// is not what was signed.
+    pub async fn open(folder: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self, StoreError> {
+        make_folder(folder)?;
+        let service = if options.serve { Some(hold(&folder.join("service.lock"), folder)?) } else { None };
+        let database = Database::open(&folder.join("state.db")).await?;
+        let audit = AuditLog::open(&folder.join("audit"), &options.origin, clock.clone()).await?;
+        let anchor = database.anchor().await?;
+        audit.check_anchor(anchor).await?;
+        let history = if options.serve {
+            Some(History::open(&folder.join("exchanges"), &options.history).await?)
+        } else {
+            None
+        };
+        let desk = ReviewDesk::open(folder, &database, clock.clone(), &options).await?;
+        let inner =
+            Inner { folder: folder.to_owned(), clock, database, audit, history, desk, _service: service };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
+    /// The present instant, by the clock it was opened with.
+    #[must_use]
+    pub fn now(&self) -> mantlet_vocab::Millis {
+        self.inner.clock.now()
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> &AuditLog {
+        &self.inner.audit
+    }
+
+    /// Where the gateway hands over finished exchanges; `None` when the store was not opened to serve.
+    #[must_use]
+    pub fn recorder(&self) -> Option<ExchangeRecorder> {
+        self.inner.history.as_ref().map(History::recorder)
+    }
+
+    /// Where the gateway files diverted decisions, without waiting.
+    #[must_use]
+    pub fn desk(&self) -> &ReviewDesk {
+        &self.inner.desk
+    }
+
+    /// Writes what is buffered (exchanges, reviews, the audit anchor) and stops the writers. Further calls on
+    /// any clone answer [`StoreError::Closed`] or count as dropped.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let history = match &self.inner.history {
+            Some(history) => history.close().await,
+            None => Ok(()),
+        };
+        let desk = self.inner.desk.close().await;
+        let anchored = self.keep_anchor().await;
+        self.inner.audit.close().await;
+        self.inner.database.close().await;
+        history.and(desk).and(anchored)
+    }
+
+    async fn keep_anchor(&self) -> Result<(), StoreError> {
+        let (size, root) = self.inner.audit.head().await?;
+        self.inner.database.keep_anchor(size, root).await
+    }
+
+    /// Appends to the audit log and keeps its new head in the database.
+    pub(crate) async fn note(
+        &self,
+        actor: &str,
+        action: &str,
+        subject: &str,
+        detail: serde_json::Value,
+    ) -> Result<u64, StoreError> {
+        self.inner.audit.append(NewEntry::new(actor, action, subject, detail)).await
+    }
+}
+
+/// Makes a folder that only its owner may enter.
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(error::io("make", path))
+}
+
+/// Takes the lock that says this process serves from the folder.
+fn hold(path: &Path, folder: &Path) -> Result<std::fs::File, StoreError> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(error::io("write", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(error::io("lock", path)(source)),
+    }
+}
+
+/// Fresh randomness.
+pub(crate) fn entropy<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|fault| StoreError::Entropy(fault.to_string()))?;
+    Ok(bytes)
+}

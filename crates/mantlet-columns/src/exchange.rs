@@ -1,0 +1,353 @@
+//! Exchanges as rows and as Arrow columns.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder,
+};
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float32Type, Float64Type, UInt16Type, UInt32Type, UInt64Type};
+use arrow_array::{Array as _, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use mantlet_vocab::{Digest, Exchange, Millis, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::ColumnsError;
+
+/// Values of one exchange that are recorded at most; more are left out and [`Row::features_cut`] says how many.
+pub const FEATURES_MOST: usize = 16_384;
+
+/// What is recorded of an exchange: figures and digests, never text.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Row {
+    /// Unique id.
+    pub id: String,
+    /// When the request arrived.
+    pub at: Millis,
+    /// The system.
+    pub system: String,
+    /// The route.
+    pub route: String,
+    /// The caller's key id.
+    pub caller: String,
+    /// The model version.
+    pub version: String,
+    /// The configuration generation that decided.
+    pub generation: u64,
+    /// What was done, as [`mantlet_vocab::Action::word`].
+    pub action: String,
+    /// What an enforcing guard would have done.
+    pub proposed: String,
+    /// The mode in force.
+    pub mode: String,
+    /// HTTP status sent.
+    pub status: u16,
+    /// Milliseconds it took.
+    pub took_ms: f64,
+    /// SHA-256 over names, shapes and values of the inputs, in hexadecimal: equal requests have equal digests.
+    pub request: String,
+    /// Rows asked about in one request (the first axis of its first input).
+    pub rows: u32,
+    /// Numeric inputs in the order sent, flattened, without names.
+    pub features: Vec<f32>,
+    /// Values left out of `features`.
+    pub features_cut: u32,
+    /// The label of the first row: the answered one, or the class with the highest score; empty when unknown.
+    pub label: String,
+    /// Scores of the first row, as answered.
+    pub scores: Vec<f32>,
+    /// Names of the signals, strongest first.
+    pub signals: Vec<String>,
+    /// Their scores.
+    pub signal_scores: Vec<f32>,
+}
+
+impl Row {
+    /// The row of an exchange.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Self {
+        let mut features = Vec::new();
+        let mut cut = 0_usize;
+        for input in &exchange.request.inputs {
+            let Some(values) = input.value.to_f32() else { continue };
+            let room = FEATURES_MOST - features.len();
+            features.extend(values.data().iter().take(room));
+            cut += values.data().len().saturating_sub(room);
+        }
+        let first = exchange.request.inputs.first().and_then(|input| input.value.shape().first().copied());
+        let (label, scores) = prediction(exchange);
+        let decision = &exchange.decision;
+        #[expect(clippy::cast_possible_truncation, reason = "a detector's statistic needs no more")]
+        let signal_scores = decision.signals.iter().map(|signal| signal.score as f32).collect();
+        Self {
+            id: exchange.id.clone(),
+            at: exchange.at,
+            system: exchange.system.clone(),
+            route: exchange.route.clone(),
+            caller: exchange.caller.clone(),
+            version: exchange.version.clone(),
+            generation: exchange.generation,
+            action: decision.action.word().to_owned(),
+            proposed: decision.proposed.word().to_owned(),
+            mode: format!("{:?}", decision.mode).to_lowercase(),
+            status: exchange.status,
+            took_ms: exchange.took_ms,
+            request: request_digest(exchange).hex(),
+            rows: first.and_then(|rows| u32::try_from(rows).ok()).unwrap_or(0),
+            features,
+            features_cut: u32::try_from(cut).unwrap_or(u32::MAX),
+            label,
+            scores,
+            signals: decision.signals.iter().map(|signal| signal.name.clone()).collect(),
+            signal_scores,
+        }
+    }
+}
+
+/// A digest over names, shapes and values of the inputs, and over the pieces of text.
+fn request_digest(exchange: &Exchange) -> Digest {
+    let mut bytes = Vec::new();
+    let text = |bytes: &mut Vec<u8>, text: &str| {
+        bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    for input in &exchange.request.inputs {
+        text(&mut bytes, &input.name);
+        for axis in input.value.shape() {
+            bytes.extend_from_slice(&(*axis as u64).to_le_bytes());
+        }
+        match &input.value {
+            Value::F32(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
+            Value::F64(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
+            Value::I64(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
+            Value::I32(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
+            Value::U8(t) => bytes.extend_from_slice(t.data()),
+            Value::Bool(t) => t.data().iter().for_each(|v| bytes.push(u8::from(*v))),
+            Value::Text(t) => t.data().iter().for_each(|v| text(&mut bytes, v)),
+        }
+    }
+    for piece in &exchange.request.pieces {
+        text(&mut bytes, &piece.pointer);
+        text(&mut bytes, &piece.text);
+    }
+    Digest::of(&bytes)
+}
+
+/// Label and scores of the first row. Scores are the first floating-point output with two axes and at least
+/// two columns; the label is the first integer or text output with one value a row, else the best class.
+fn prediction(exchange: &Exchange) -> (String, Vec<f32>) {
+    let Some(reply) = &exchange.reply else { return (String::new(), Vec::new()) };
+    let mut label = None;
+    let mut scores = Vec::new();
+    for output in &reply.outputs {
+        let shape = output.value.shape();
+        let width: usize = shape.iter().skip(1).product();
+        match &output.value {
+            Value::I64(t) if width == 1 => label = label.or(t.data().first().map(ToString::to_string)),
+            Value::I32(t) if width == 1 => label = label.or(t.data().first().map(ToString::to_string)),
+            Value::Text(t) if width == 1 => label = label.or(t.data().first().cloned()),
+            Value::F32(_) | Value::F64(_) if scores.is_empty() => {
+                let first = output.value.to_f32().map(|values| {
+                    let width = if shape.len() < 2 { values.data().len() } else { width };
+                    values.data().iter().take(width.min(FEATURES_MOST)).copied().collect::<Vec<_>>()
+                });
+                scores = first.unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    let best = || {
+        let best = scores.iter().enumerate().filter(|(_, score)| !score.is_nan());
+        // Of equal scores the first wins, as in `Tensor::argmax_rows`.
+        best.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(at, _)| at.to_string())
+    };
+    let label = label.or_else(|| if scores.len() > 1 { best() } else { None });
+    (label.unwrap_or_default(), scores)
+}
+
+/// The Arrow schema of exchanges, version 1. Columns are only ever added at the end.
+#[must_use]
+pub fn schema() -> Arc<Schema> {
+    let list = |name: &str, kind: DataType| {
+        Field::new(name, DataType::List(Arc::new(Field::new("item", kind, true))), false)
+    };
+    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let fields = vec![
+        text("id"),
+        Field::new("at", DataType::UInt64, false),
+        text("system"),
+        text("route"),
+        text("caller"),
+        text("version"),
+        Field::new("generation", DataType::UInt64, false),
+        text("action"),
+        text("proposed"),
+        text("mode"),
+        Field::new("status", DataType::UInt16, false),
+        Field::new("took_ms", DataType::Float64, false),
+        text("request"),
+        Field::new("rows", DataType::UInt32, false),
+        list("features", DataType::Float32),
+        Field::new("features_cut", DataType::UInt32, false),
+        text("label"),
+        list("scores", DataType::Float32),
+        list("signals", DataType::Utf8),
+        list("signal_scores", DataType::Float32),
+    ];
+    let metadata = [("mantlet.schema".to_owned(), "exchanges/1".to_owned())];
+    Arc::new(Schema::new_with_metadata(fields, metadata.into()))
+}
+
+/// Rows as a record batch.
+///
+/// # Errors
+/// When Arrow refuses, which rows of this type do not cause.
+pub fn batch(rows: &[Row]) -> Result<RecordBatch, ColumnsError> {
+    let text = |field: fn(&Row) -> &str| -> ArrayRef {
+        let mut builder = StringBuilder::new();
+        rows.iter().for_each(|row| builder.append_value(field(row)));
+        Arc::new(builder.finish())
+    };
+    let floats = |field: fn(&Row) -> &[f32]| -> ArrayRef {
+        let mut builder = ListBuilder::new(Float32Builder::new());
+        for row in rows {
+            builder.values().append_slice(field(row));
+            builder.append(true);
+        }
+        Arc::new(builder.finish())
+    };
+    let long = |field: fn(&Row) -> u64| -> ArrayRef {
+        let mut builder = UInt64Builder::new();
+        rows.iter().for_each(|row| builder.append_value(field(row)));
+        Arc::new(builder.finish())
+    };
+    let count = |field: fn(&Row) -> u32| -> ArrayRef {
+        let mut builder = UInt32Builder::new();
+        rows.iter().for_each(|row| builder.append_value(field(row)));
+        Arc::new(builder.finish())
+    };
+    let mut status = UInt16Builder::new();
+    let mut took = Float64Builder::new();
+    let mut signals = ListBuilder::new(StringBuilder::new());
+    for row in rows {
+        status.append_value(row.status);
+        took.append_value(row.took_ms);
+        row.signals.iter().for_each(|name| signals.values().append_value(name));
+        signals.append(true);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        text(|row| &row.id),
+        long(|row| row.at.0),
+        text(|row| &row.system),
+        text(|row| &row.route),
+        text(|row| &row.caller),
+        text(|row| &row.version),
+        long(|row| row.generation),
+        text(|row| &row.action),
+        text(|row| &row.proposed),
+        text(|row| &row.mode),
+        Arc::new(status.finish()),
+        Arc::new(took.finish()),
+        text(|row| &row.request),
+        count(|row| row.rows),
+        floats(|row| &row.features),
+        count(|row| row.features_cut),
+        text(|row| &row.label),
+        floats(|row| &row.scores),
+        Arc::new(signals.finish()),
+        floats(|row| &row.signal_scores),
+    ];
+    RecordBatch::try_new(schema(), columns).map_err(|fault| ColumnsError::Arrow { reason: fault.to_string() })
+}
+
+/// A record batch as rows; extra columns are ignored.
+///
+/// # Errors
+/// Names the column that is missing or of another type.
+pub fn rows(batch: &RecordBatch) -> Result<Vec<Row>, ColumnsError> {
+    let read = Reader(batch);
+    let mut rows = vec![Row::default(); batch.num_rows()];
+    let texts: [(&'static str, fn(&mut Row) -> &mut String); 9] = [
+        ("id", |row| &mut row.id),
+        ("system", |row| &mut row.system),
+        ("route", |row| &mut row.route),
+        ("caller", |row| &mut row.caller),
+        ("version", |row| &mut row.version),
+        ("action", |row| &mut row.action),
+        ("proposed", |row| &mut row.proposed),
+        ("mode", |row| &mut row.mode),
+        ("request", |row| &mut row.request),
+    ];
+    for (name, field) in texts {
+        read.texts(name, &mut rows, field)?;
+    }
+    read.texts("label", &mut rows, |row| &mut row.label)?;
+    let lists: [(&'static str, fn(&mut Row) -> &mut Vec<f32>); 3] = [
+        ("features", |row| &mut row.features),
+        ("scores", |row| &mut row.scores),
+        ("signal_scores", |row| &mut row.signal_scores),
+    ];
+    for (name, field) in lists {
+        read.floats(name, &mut rows, field)?;
+    }
+    let at = read.column("at")?.as_primitive_opt::<UInt64Type>().ok_or(fault("at"))?;
+    let generation =
+        read.column("generation")?.as_primitive_opt::<UInt64Type>().ok_or(fault("generation"))?;
+    let status = read.column("status")?.as_primitive_opt::<UInt16Type>().ok_or(fault("status"))?;
+    let took = read.column("took_ms")?.as_primitive_opt::<Float64Type>().ok_or(fault("took_ms"))?;
+    let count = read.column("rows")?.as_primitive_opt::<UInt32Type>().ok_or(fault("rows"))?;
+    let cut = read.column("features_cut")?.as_primitive_opt::<UInt32Type>().ok_or(fault("features_cut"))?;
+    let signals = read.column("signals")?.as_list_opt::<i32>().ok_or(fault("signals"))?;
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.at = Millis(at.value(index));
+        row.generation = generation.value(index);
+        row.status = status.value(index);
+        row.took_ms = took.value(index);
+        row.rows = count.value(index);
+        row.features_cut = cut.value(index);
+        let names = signals.value(index);
+        let names = names.as_string_opt::<i32>().ok_or(fault("signals"))?;
+        row.signals = names.iter().flatten().map(str::to_owned).collect();
+    }
+    Ok(rows)
+}
+
+const fn fault(column: &'static str) -> ColumnsError {
+    ColumnsError::Schema { column }
+}
+
+struct Reader<'a>(&'a RecordBatch);
+
+impl<'a> Reader<'a> {
+    fn column(&self, name: &'static str) -> Result<&'a ArrayRef, ColumnsError> {
+        self.0.column_by_name(name).filter(|column| column.null_count() == 0).ok_or(fault(name))
+    }
+
+    fn texts(
+        &self,
+        name: &'static str,
+        rows: &mut [Row],
+        field: fn(&mut Row) -> &mut String,
+    ) -> Result<(), ColumnsError> {
+        let column = self.column(name)?.as_string_opt::<i32>().ok_or(fault(name))?;
+        for (row, text) in rows.iter_mut().zip(column.iter()) {
+            text.unwrap_or_default().clone_into(field(row));
+        }
+        Ok(())
+    }
+
+    fn floats(
+        &self,
+        name: &'static str,
+        rows: &mut [Row],
+        field: fn(&mut Row) -> &mut Vec<f32>,
+    ) -> Result<(), ColumnsError> {
+        let column = self.column(name)?.as_list_opt::<i32>().ok_or(fault(name))?;
+        for (index, row) in rows.iter_mut().enumerate() {
+            let values = column.value(index);
+            let values = values.as_primitive_opt::<Float32Type>().ok_or(fault(name))?;
+            *field(row) = values.values().to_vec();
+        }
+        Ok(())
+    }
+}

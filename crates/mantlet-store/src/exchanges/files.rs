@@ -1,0 +1,138 @@
+//! Names of segments and write-aheads, writing a segment whole, and recovery.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use mantlet_columns::{ColumnsError, Row, write_rows};
+use mantlet_vocab::Millis;
+
+use crate::StoreError;
+use crate::error::io;
+
+/// A segment's name: first and last instant, and the id it shares with its write-ahead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) path: PathBuf,
+    pub(super) first: Millis,
+    pub(super) last: Millis,
+    pub(super) id: String,
+}
+
+/// What recovery did.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) rows: usize,
+    pub(super) torn: usize,
+}
+
+pub(super) fn wal_path(folder: &Path, id: &str) -> PathBuf {
+    folder.join(format!("wal-{id}.jsonl"))
+}
+
+/// All segments, in no order. Segments lie in folders by day (UTC) of their first exchange.
+pub(super) fn segments(folder: &Path) -> Result<Vec<Segment>, StoreError> {
+    let mut found = Vec::new();
+    for day in list(folder)? {
+        if day.is_dir() {
+            found.extend(list(&day)?.into_iter().filter_map(parse));
+        }
+    }
+    Ok(found)
+}
+
+/// All write-aheads with their ids.
+pub(super) fn wals(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
+    let id = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        Some(name.strip_prefix("wal-")?.strip_suffix(".jsonl")?.to_owned())
+    };
+    Ok(list(folder)?.into_iter().filter_map(|path| id(&path).map(|id| (path, id))).collect())
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(fault) => Err(io("read", folder)(fault)),
+    }
+}
+
+fn parse(path: PathBuf) -> Option<Segment> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".parquet")?;
+    let (first, rest) = name.split_once('-')?;
+    let (last, id) = rest.split_once('-')?;
+    let (first, last, id) = (first.parse().ok()?, last.parse().ok()?, id.to_owned());
+    Some(Segment { first: Millis(first), last: Millis(last), id, path })
+}
+
+/// Writes a segment: a temporary name, flushed, renamed, its folder flushed.
+pub(super) fn write_segment(folder: &Path, id: &str, rows: &[Row]) -> Result<(), StoreError> {
+    let first = rows.iter().map(|row| row.at).min().unwrap_or_default();
+    let last = rows.iter().map(|row| row.at).max().unwrap_or_default();
+    let day = folder.join(&first.rfc3339()[..10]);
+    crate::make_folder(&day)?;
+    let path = day.join(format!("{:013}-{:013}-{id}.parquet", first.0, last.0));
+    let temporary = path.with_extension("tmp");
+    let written = File::create(&temporary)
+        .map_err(io("write", &temporary))
+        .and_then(|file| write_rows(file, &temporary, rows).map_err(plain))
+        .and_then(|()| fs::rename(&temporary, &path).map_err(io("write", &path)))
+        .and_then(|()| flush_folder(&day))
+        .and_then(|()| flush_folder(folder));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn flush_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|open| open.sync_all()).map_err(io("flush", folder))
+}
+
+/// A full disk is a full disk, whoever noticed.
+fn plain(fault: ColumnsError) -> StoreError {
+    match fault {
+        ColumnsError::Io { verb, path, source } => io(verb, &path)(source),
+        other => other.into(),
+    }
+}
+
+/// Whole rows of a write-ahead, and how many lines were torn or damaged.
+pub(super) fn read_wal(path: &Path) -> Result<(Vec<Row>, usize), StoreError> {
+    let file = File::open(path).map_err(io("read", path))?;
+    let (mut rows, mut torn) = (Vec::new(), 0);
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(io("read", path))?;
+        match serde_json::from_slice(&line) {
+            Ok(row) => rows.push(row),
+            Err(_) => torn += 1,
+        }
+    }
+    Ok((rows, torn))
+}
+
+/// Removes temporaries and turns write-aheads of a killed process into segments. Call with the folder held.
+pub(super) fn recover(folder: &Path) -> Result<Recovered, StoreError> {
+    let mut done = Recovered::default();
+    for day in list(folder)?.into_iter().filter(|path| path.is_dir()) {
+        for path in list(&day)? {
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                fs::remove_file(&path).map_err(io("remove", &path))?;
+            }
+        }
+    }
+    let known = segments(folder)?;
+    for (path, id) in wals(folder)? {
+        if !known.iter().any(|segment| segment.id == id) {
+            let (rows, torn) = read_wal(&path)?;
+            if !rows.is_empty() {
+                write_segment(folder, &id, &rows)?;
+            }
+            done.rows += rows.len();
+            done.torn += torn;
+        }
+        fs::remove_file(&path).map_err(io("remove", &path))?;
+    }
+    Ok(done)
+}

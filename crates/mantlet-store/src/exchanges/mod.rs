@@ -1,0 +1,288 @@
+//! The history of exchanges: Parquet segments, a write-ahead for what is not yet in one, the last few in memory.
+//!
+//! [`ExchangeRecorder::record`] never waits: it hands an exchange to the writer's bounded queue, and when that is
+//! full the exchange is dropped and counted ([`HistoryStatus::dropped`]). The writer first appends rows to the
+//! write-ahead file, so what a killed process can lose is what is in the queue (milliseconds); the file is
+//! flushed every [`HistoryOptions::sync_ms`], so a power cut loses at most that long. A segment is written when
+//! rows, bytes or [`HistoryOptions::flush_ms`] say so: to a temporary name, flushed, then renamed; only then is
+//! its write-ahead removed. Segment and write-ahead share an id, so nothing is ever counted twice.
+
+mod files;
+mod query;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use mantlet_columns::Row;
+use mantlet_guard::{Overloaded, Recorder};
+use mantlet_vocab::{Exchange, Millis};
+use tokio::sync::broadcast;
+
+use crate::audit::blocking;
+use crate::{Store, StoreError};
+use writer::{Message, Writer};
+
+/// How exchanges are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryOptions {
+    /// Exchanges that may wait for the writer.
+    pub queue: usize,
+    /// Rows of a segment at most.
+    pub rows: usize,
+    /// Bytes of features a segment holds at most, about.
+    pub bytes: usize,
+    /// Milliseconds after which a begun segment is written.
+    pub flush_ms: u64,
+    /// Milliseconds between flushes of the write-ahead to disk: what a power cut can cost.
+    pub sync_ms: u64,
+    /// Exchanges kept whole in memory for live views.
+    pub recent: usize,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self { queue: 8192, rows: 8192, bytes: 32 << 20, flush_ms: 60_000, sync_ms: 1_000, recent: 500 }
+    }
+}
+
+/// How the history is doing. `dropped` and `lost` belong on a screen: they are gaps in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryStatus {
+    /// Exchanges taken.
+    pub recorded: u64,
+    /// Exchanges not taken because the queue was full or the store closed.
+    pub dropped: u64,
+    /// Rows given up because segments could not be written for long.
+    pub lost: u64,
+    /// Rows that were not protected against a kill because the write-ahead could not be written.
+    pub unprotected: u64,
+    /// Segments written.
+    pub segments: u64,
+    /// Rows put into a segment at opening, left by a killed process.
+    pub recovered: u64,
+    /// Write-ahead lines that were torn or damaged, at opening.
+    pub torn: u64,
+    /// Segments that failed to be written, the last reason being in the log.
+    pub failures: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    recorded: AtomicU64,
+    dropped: AtomicU64,
+    lost: AtomicU64,
+    unprotected: AtomicU64,
+    segments: AtomicU64,
+    recovered: AtomicU64,
+    torn: AtomicU64,
+    failures: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(count as u64, Ordering::Relaxed);
+}
+
+/// What the writer shares with readers.
+pub(crate) struct Shared {
+    folder: PathBuf,
+    counters: Counters,
+    /// Rows that are in no segment yet.
+    pending: Mutex<Vec<Row>>,
+    recent: Mutex<std::collections::VecDeque<Arc<Exchange>>>,
+    live: broadcast::Sender<Arc<Exchange>>,
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands exchanges to the history without waiting.
+#[derive(Clone)]
+pub struct ExchangeRecorder {
+    sender: mpsc::SyncSender<Message>,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for ExchangeRecorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExchangeRecorder")
+    }
+}
+
+impl Recorder for ExchangeRecorder {
+    fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
+        let sent = self.sender.try_send(Message::Exchange(Box::new(exchange)));
+        let counters = &self.shared.counters;
+        add(if sent.is_ok() { &counters.recorded } else { &counters.dropped }, 1);
+        sent.map_err(|_| Overloaded)
+    }
+}
+
+/// Which exchanges to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeFilter {
+    /// Not before this.
+    pub since: Millis,
+    /// Not after this.
+    pub until: Millis,
+    /// Only of this system.
+    pub system: Option<String>,
+    /// Only of this caller.
+    pub caller: Option<String>,
+    /// Only these ids; empty for all.
+    pub ids: Vec<String>,
+    /// Only those that were not simply allowed.
+    pub noticed: bool,
+    /// At most this many, newest first.
+    pub most: usize,
+}
+
+impl Default for ExchangeFilter {
+    fn default() -> Self {
+        Self {
+            since: Millis(0),
+            until: Millis(u64::MAX),
+            system: None,
+            caller: None,
+            ids: Vec::new(),
+            noticed: false,
+            most: 1_000,
+        }
+    }
+}
+
+impl ExchangeFilter {
+    /// Whether a row passes (the limit apart).
+    #[must_use]
+    pub fn admits(&self, row: &Row) -> bool {
+        row.at >= self.since
+            && row.at <= self.until
+            && self.system.as_ref().is_none_or(|system| *system == row.system)
+            && self.caller.as_ref().is_none_or(|caller| *caller == row.caller)
+            && (self.ids.is_empty() || self.ids.contains(&row.id))
+            && (!self.noticed || row.action != "allow" || row.proposed != "allow")
+    }
+}
+
+/// The serving process's history.
+pub(crate) struct History {
+    recorder: ExchangeRecorder,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl History {
+    pub(crate) async fn open(folder: &Path, options: &HistoryOptions) -> Result<Self, StoreError> {
+        let (folder, options) = (folder.to_owned(), *options);
+        blocking(move || {
+            crate::make_folder(&folder)?;
+            let shared = Arc::new(Shared {
+                folder: folder.clone(),
+                counters: Counters::default(),
+                pending: Mutex::default(),
+                recent: Mutex::default(),
+                live: broadcast::Sender::new(options.recent.max(16)),
+            });
+            let recovered = files::recover(&folder)?;
+            add(&shared.counters.recovered, recovered.rows);
+            add(&shared.counters.torn, recovered.torn);
+            let (sender, receiver) = mpsc::sync_channel(options.queue.max(1));
+            let writer = Writer::new(shared.clone(), options)?;
+            let thread = std::thread::Builder::new().name("history".to_owned());
+            let thread = thread.spawn(move || writer.run(&receiver));
+            let thread = thread.map_err(crate::error::io("start the writer of", &folder))?;
+            Ok(Self { recorder: ExchangeRecorder { sender, shared }, thread: Mutex::new(Some(thread)) })
+        })
+        .await
+    }
+
+    pub(crate) fn recorder(&self) -> ExchangeRecorder {
+        self.recorder.clone()
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        let sender = self.recorder.sender.clone();
+        blocking(move || {
+            let (ack, answer) = mpsc::sync_channel(1);
+            sender.send(Message::Flush(ack)).map_err(|_| StoreError::Closed)?;
+            answer.recv().map_err(|_| StoreError::Closed)?
+        })
+        .await
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        let Some(thread) = held(&self.thread).take() else { return Ok(()) };
+        let flushed = self.flush().await;
+        let sender = self.recorder.sender.clone();
+        blocking(move || {
+            let _ = sender.send(Message::Close);
+            thread.join().map_err(|_| StoreError::Closed)
+        })
+        .await?;
+        flushed
+    }
+}
+
+impl Store {
+    /// Writes buffered exchanges into a segment now.
+    ///
+    /// # Errors
+    /// When the segment cannot be written; the rows stay buffered.
+    pub async fn flush_exchanges(&self) -> Result<(), StoreError> {
+        match &self.inner.history {
+            Some(history) => history.flush().await,
+            None => Ok(()),
+        }
+    }
+
+    /// How the history is doing; zeros when this process does not serve.
+    #[must_use]
+    pub fn history_status(&self) -> HistoryStatus {
+        let Some(history) = &self.inner.history else { return HistoryStatus::default() };
+        let counters = &history.recorder.shared.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        HistoryStatus {
+            recorded: read(&counters.recorded),
+            dropped: read(&counters.dropped),
+            lost: read(&counters.lost),
+            unprotected: read(&counters.unprotected),
+            segments: read(&counters.segments),
+            recovered: read(&counters.recovered),
+            torn: read(&counters.torn),
+            failures: read(&counters.failures),
+        }
+    }
+
+    /// The last exchanges of this process, whole, newest first.
+    #[must_use]
+    pub fn recent_exchanges(&self, most: usize) -> Vec<Arc<Exchange>> {
+        let Some(history) = &self.inner.history else { return Vec::new() };
+        held(&history.recorder.shared.recent).iter().rev().take(most).cloned().collect()
+    }
+
+    /// Exchanges as they are recorded from now on; a slow reader is told how many it missed.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<broadcast::Receiver<Arc<Exchange>>> {
+        self.inner.history.as_ref().map(|history| history.recorder.shared.live.subscribe())
+    }
+
+    /// Recorded exchanges, newest first, from memory and disk.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub async fn exchanges(&self, filter: ExchangeFilter) -> Result<Vec<Row>, StoreError> {
+        let folder = self.inner.folder.join("exchanges");
+        let shared = self.inner.history.as_ref().map(|history| history.recorder.shared.clone());
+        blocking(move || query::find(&folder, shared.as_deref(), &filter)).await
+    }
+
+    /// The recorded exchange of this id.
+    ///
+    /// # Errors
+    /// When a segment cannot be read.
+    pub async fn exchange(&self, id: &str) -> Result<Option<Row>, StoreError> {
+        let filter = ExchangeFilter { ids: vec![id.to_owned()], most: 1, ..ExchangeFilter::default() };
+        Ok(self.exchanges(filter).await?.pop())
+    }
+}

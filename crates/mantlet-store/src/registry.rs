@@ -1,0 +1,141 @@
+//! Systems, versions and their history: the registry's port over SQLite.
+
+use mantlet_registry::{Change, ModelVersion, RegistryStore, System, Transition};
+use serde_json::json;
+
+use crate::database::{doc, instant, read, read_all};
+use crate::{Store, StoreError};
+
+impl RegistryStore for Store {
+    type Error = StoreError;
+
+    async fn system(&self, name: &str) -> Result<Option<System>, StoreError> {
+        let database = &self.inner.database;
+        let row = sqlx::query("SELECT doc FROM systems WHERE name = ?").bind(name);
+        let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read systems"))?;
+        row.map(|row| read("systems", &row)).transpose()
+    }
+
+    async fn systems(&self) -> Result<Vec<System>, StoreError> {
+        let database = &self.inner.database;
+        let rows = sqlx::query("SELECT doc FROM systems ORDER BY name").fetch_all(database.pool()).await;
+        read_all("systems", &rows.map_err(database.fault("read systems"))?)
+    }
+
+    async fn put_system(&self, system: &System) -> Result<(), StoreError> {
+        let database = &self.inner.database;
+        let mut writing = database.begin().await?;
+        let row = sqlx::query("SELECT doc FROM systems WHERE name = ?").bind(&system.name);
+        let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read systems"))?;
+        let known: Option<System> = row.map(|row| read("systems", &row)).transpose()?;
+        let record = match &known {
+            Some(known) => System {
+                serving: known.serving.clone(),
+                known_good: known.known_good.clone(),
+                created: known.created,
+                ..system.clone()
+            },
+            None => System { serving: None, known_good: None, ..system.clone() },
+        };
+        if known.as_ref() == Some(&record) {
+            return Ok(());
+        }
+        let action = if known.is_some() { "system-changed" } else { "system-added" };
+        self.note(&record.owner, action, &record.name, json!(record)).await?;
+        sqlx::query(
+            "INSERT INTO systems (name, doc) VALUES (?, ?) \
+             ON CONFLICT (name) DO UPDATE SET doc = excluded.doc",
+        )
+        .bind(&record.name)
+        .bind(doc("systems", &record)?)
+        .execute(&mut *writing)
+        .await
+        .map_err(database.fault("write systems"))?;
+        writing.commit().await.map_err(database.fault("write systems"))
+    }
+
+    async fn version(&self, system: &str, version: &str) -> Result<Option<ModelVersion>, StoreError> {
+        let database = &self.inner.database;
+        let row = sqlx::query("SELECT doc FROM versions WHERE system = ? AND version = ?");
+        let row = row.bind(system).bind(version).fetch_optional(database.pool()).await;
+        let row = row.map_err(database.fault("read versions"))?;
+        row.map(|row| read("versions", &row)).transpose()
+    }
+
+    async fn versions(&self, system: &str) -> Result<Vec<ModelVersion>, StoreError> {
+        let database = &self.inner.database;
+        let rows =
+            sqlx::query("SELECT doc FROM versions WHERE system = ? ORDER BY added, version").bind(system);
+        let rows = rows.fetch_all(database.pool()).await.map_err(database.fault("read versions"))?;
+        read_all("versions", &rows)
+    }
+
+    async fn commit(&self, change: Change<'_>) -> Result<bool, StoreError> {
+        let database = &self.inner.database;
+        let mut writing = database.begin().await?;
+        let row = sqlx::query("SELECT doc FROM systems WHERE name = ?").bind(&change.expected.name);
+        let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read systems"))?;
+        let kept: Option<System> = row.map(|row| read("systems", &row)).transpose()?;
+        let same = |kept: &System| {
+            kept.serving == change.expected.serving && kept.known_good == change.expected.known_good
+        };
+        let Some(kept) = kept.filter(same) else { return Ok(false) };
+        for update in change.updates {
+            let row = sqlx::query("SELECT doc FROM versions WHERE system = ? AND version = ?")
+                .bind(&update.after.system)
+                .bind(&update.after.version)
+                .fetch_optional(&mut *writing)
+                .await
+                .map_err(database.fault("read versions"))?;
+            let before: Option<ModelVersion> = row.map(|row| read("versions", &row)).transpose()?;
+            if before != update.before {
+                return Ok(false);
+            }
+        }
+        for line in change.history {
+            let subject = format!("{} {}", line.system, line.version);
+            self.note(&line.actor, &format!("version-{}", line.to.word()), &subject, json!(line)).await?;
+        }
+        let system = System {
+            serving: change.system.serving.clone(),
+            known_good: change.system.known_good.clone(),
+            ..kept
+        };
+        sqlx::query("UPDATE systems SET doc = ? WHERE name = ?")
+            .bind(doc("systems", &system)?)
+            .bind(&system.name)
+            .execute(&mut *writing)
+            .await
+            .map_err(database.fault("write systems"))?;
+        for update in change.updates {
+            sqlx::query(
+                "INSERT INTO versions (system, version, added, doc) VALUES (?, ?, ?, ?) \
+                 ON CONFLICT (system, version) DO UPDATE SET doc = excluded.doc",
+            )
+            .bind(&update.after.system)
+            .bind(&update.after.version)
+            .bind(instant(update.after.added))
+            .bind(doc("versions", &update.after)?)
+            .execute(&mut *writing)
+            .await
+            .map_err(database.fault("write versions"))?;
+        }
+        for line in change.history {
+            sqlx::query("INSERT INTO transitions (system, doc) VALUES (?, ?)")
+                .bind(&line.system)
+                .bind(doc("transitions", line)?)
+                .execute(&mut *writing)
+                .await
+                .map_err(database.fault("write history"))?;
+        }
+        writing.commit().await.map_err(database.fault("write the registry"))?;
+        Ok(true)
+    }
+
+    async fn history(&self, system: &str) -> Result<Vec<Transition>, StoreError> {
+        let database = &self.inner.database;
+        let rows = sqlx::query("SELECT doc FROM transitions WHERE system = ? ORDER BY seq").bind(system);
+        let rows = rows.fetch_all(database.pool()).await.map_err(database.fault("read history"))?;
+        read_all("transitions", &rows)
+    }
+}
