@@ -8,7 +8,7 @@ use arrow_array::builder::{
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field as ArrowField, Schema};
 use mantlet_vocab::{Digest, Exchange, Millis, Value};
 use serde::{Deserialize, Serialize};
 
@@ -169,26 +169,26 @@ fn prediction(exchange: &Exchange) -> (String, Vec<f32>) {
 #[must_use]
 pub fn schema() -> Arc<Schema> {
     let list = |name: &str, kind: DataType| {
-        Field::new(name, DataType::List(Arc::new(Field::new("item", kind, true))), false)
+        ArrowField::new(name, DataType::List(Arc::new(ArrowField::new("item", kind, true))), false)
     };
-    let text = |name: &str| Field::new(name, DataType::Utf8, false);
+    let text = |name: &str| ArrowField::new(name, DataType::Utf8, false);
     let fields = vec![
         text("id"),
-        Field::new("at", DataType::UInt64, false),
+        ArrowField::new("at", DataType::UInt64, false),
         text("system"),
         text("route"),
         text("caller"),
         text("version"),
-        Field::new("generation", DataType::UInt64, false),
+        ArrowField::new("generation", DataType::UInt64, false),
         text("action"),
         text("proposed"),
         text("mode"),
-        Field::new("status", DataType::UInt16, false),
-        Field::new("took_ms", DataType::Float64, false),
+        ArrowField::new("status", DataType::UInt16, false),
+        ArrowField::new("took_ms", DataType::Float64, false),
         text("request"),
-        Field::new("rows", DataType::UInt32, false),
+        ArrowField::new("rows", DataType::UInt32, false),
         list("features", DataType::Float32),
-        Field::new("features_cut", DataType::UInt32, false),
+        ArrowField::new("features_cut", DataType::UInt32, false),
         text("label"),
         list("scores", DataType::Float32),
         list("signals", DataType::Utf8),
@@ -267,7 +267,7 @@ pub fn batch(rows: &[Row]) -> Result<RecordBatch, ColumnsError> {
 pub fn rows(batch: &RecordBatch) -> Result<Vec<Row>, ColumnsError> {
     let read = Reader(batch);
     let mut rows = vec![Row::default(); batch.num_rows()];
-    let texts: [(&'static str, fn(&mut Row) -> &mut String); 9] = [
+    let texts: [(&'static str, Field<String>); 9] = [
         ("id", |row| &mut row.id),
         ("system", |row| &mut row.system),
         ("route", |row| &mut row.route),
@@ -282,7 +282,7 @@ pub fn rows(batch: &RecordBatch) -> Result<Vec<Row>, ColumnsError> {
         read.texts(name, &mut rows, field)?;
     }
     read.texts("label", &mut rows, |row| &mut row.label)?;
-    let lists: [(&'static str, fn(&mut Row) -> &mut Vec<f32>); 3] = [
+    let lists: [(&'static str, Field<Vec<f32>>); 3] = [
         ("features", |row| &mut row.features),
         ("scores", |row| &mut row.scores),
         ("signal_scores", |row| &mut row.signal_scores),
@@ -316,6 +316,9 @@ const fn fault(column: &'static str) -> ColumnsError {
     ColumnsError::Schema { column }
 }
 
+/// A field of a row, to fill.
+type Field<T> = fn(&mut Row) -> &mut T;
+
 struct Reader<'a>(&'a RecordBatch);
 
 impl<'a> Reader<'a> {
@@ -323,12 +326,7 @@ impl<'a> Reader<'a> {
         self.0.column_by_name(name).filter(|column| column.null_count() == 0).ok_or(fault(name))
     }
 
-    fn texts(
-        &self,
-        name: &'static str,
-        rows: &mut [Row],
-        field: fn(&mut Row) -> &mut String,
-    ) -> Result<(), ColumnsError> {
+    fn texts(&self, name: &'static str, rows: &mut [Row], field: Field<String>) -> Result<(), ColumnsError> {
         let column = self.column(name)?.as_string_opt::<i32>().ok_or(fault(name))?;
         for (row, text) in rows.iter_mut().zip(column.iter()) {
             text.unwrap_or_default().clone_into(field(row));
@@ -340,7 +338,7 @@ impl<'a> Reader<'a> {
         &self,
         name: &'static str,
         rows: &mut [Row],
-        field: fn(&mut Row) -> &mut Vec<f32>,
+        field: Field<Vec<f32>>,
     ) -> Result<(), ColumnsError> {
         let column = self.column(name)?.as_list_opt::<i32>().ok_or(fault(name))?;
         for (index, row) in rows.iter_mut().enumerate() {

@@ -40,7 +40,7 @@ pub enum RegistryError<E: std::error::Error + 'static> {
         version: VersionId,
         /// What is wrong.
         #[source]
-        source: DiskError,
+        source: Box<DiskError>,
     },
     /// The signed bytes are whole but are not the recorded ones.
     #[error("version {version} is recorded as {recorded}, its files are {found}")]
@@ -298,7 +298,7 @@ impl<S: RegistryStore, V: Verifier> Registry<S, V> {
         let verified = self
             .verifier
             .verify(version)
-            .map_err(|source| RegistryError::NotVerified { version: version.id(), source })?;
+            .map_err(|source| RegistryError::NotVerified { version: version.id(), source: source.into() })?;
         if verified.digest != version.digest {
             return Err(RegistryError::OtherBytes {
                 version: version.id(),

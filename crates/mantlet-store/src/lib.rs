@@ -25,6 +25,7 @@ mod reviews;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use audit::{AuditEntry, AuditLog, AuditReport, NewEntry, Recovery, verify_audit};
 pub use clock::{Clock, FixedClock, SystemClock};
@@ -35,6 +36,9 @@ pub use reviews::{Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState}
 
 use database::Database;
 use exchanges::History;
+
+/// Entries after which the audit log's head is kept in the database again.
+const ANCHOR_EVERY: u64 = 32;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -74,6 +78,8 @@ struct Inner {
     audit: AuditLog,
     history: Option<History>,
     desk: ReviewDesk,
+    /// The size of the audit log whose head the database keeps.
+    anchored: AtomicU64,
     /// Held while this process serves; the operating system frees it when the process dies.
     _service: Option<std::fs::File>,
 }
@@ -103,8 +109,16 @@ impl Store {
             None
         };
         let desk = ReviewDesk::open(folder, &database, clock.clone(), &options).await?;
-        let inner =
-            Inner { folder: folder.to_owned(), clock, database, audit, history, desk, _service: service };
+        let inner = Inner {
+            folder: folder.to_owned(),
+            clock,
+            database,
+            audit,
+            history,
+            desk,
+            anchored: AtomicU64::new(0),
+            _service: service,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -160,7 +174,8 @@ impl Store {
         self.inner.database.keep_anchor(size, root).await
     }
 
-    /// Appends to the audit log and keeps its new head in the database.
+    /// Appends to the audit log. Every so often its head is kept in the database too, on the side: the caller
+    /// may be inside a transaction.
     pub(crate) async fn note(
         &self,
         actor: &str,
@@ -168,7 +183,18 @@ impl Store {
         subject: &str,
         detail: serde_json::Value,
     ) -> Result<u64, StoreError> {
-        self.inner.audit.append(NewEntry::new(actor, action, subject, detail)).await
+        let index = self.inner.audit.append(NewEntry::new(actor, action, subject, detail)).await?;
+        let anchored = self.inner.anchored.load(Ordering::Relaxed);
+        if index >= anchored + ANCHOR_EVERY {
+            self.inner.anchored.store(index, Ordering::Relaxed);
+            let store = self.clone();
+            tokio::spawn(async move {
+                if let Err(fault) = store.keep_anchor().await {
+                    tracing::warn!(%fault, "the audit log's head could not be kept in the database");
+                }
+            });
+        }
+        Ok(index)
     }
 }
 

@@ -134,9 +134,18 @@ impl Store {
     /// # Errors
     /// When the log or the database fails.
     pub async fn begin_session(&self, user: &User, lasts_ms: u64) -> Result<(Secret, Session), StoreError> {
-        let database = &self.inner.database;
         let (token, session) = Session::begin(&user.name, user.role, &entropy()?, self.now(), lasts_ms);
-        self.note(&user.name, "signed-in", &user.name, json!({ "role": user.role })).await?;
+        self.keep_session(&session).await?;
+        Ok((token, session))
+    }
+
+    /// Keeps a session that was begun elsewhere; a sign-in is a line of the audit log.
+    ///
+    /// # Errors
+    /// When the log or the database fails.
+    pub async fn keep_session(&self, session: &Session) -> Result<(), StoreError> {
+        let database = &self.inner.database;
+        self.note(&session.user, "signed-in", &session.user, json!({ "role": session.role })).await?;
         sqlx::query("DELETE FROM sessions WHERE expires <= ?")
             .bind(instant(self.now()))
             .execute(database.pool())
@@ -146,11 +155,37 @@ impl Store {
             .bind(session.hash.hex())
             .bind(&session.user)
             .bind(instant(session.expires))
-            .bind(doc("sessions", &session)?)
+            .bind(doc("sessions", session)?)
             .execute(database.pool())
             .await
             .map_err(database.fault("write sessions"))?;
-        Ok((token, session))
+        Ok(())
+    }
+
+    /// Ends every session of a person.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_sessions_of(&self, user: &str) -> Result<(), StoreError> {
+        let database = &self.inner.database;
+        sqlx::query("DELETE FROM sessions WHERE user = ?")
+            .bind(user)
+            .execute(database.pool())
+            .await
+            .map_err(database.fault("write sessions"))?;
+        Ok(())
+    }
+
+    /// The running session of this hash ([`Session::hash`]).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn session_of(&self, hash: &Digest) -> Result<Option<Session>, StoreError> {
+        let database = &self.inner.database;
+        let row = sqlx::query("SELECT doc FROM sessions WHERE hash = ?").bind(hash.hex());
+        let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read sessions"))?;
+        let session: Option<Session> = row.map(|row| read("sessions", &row)).transpose()?;
+        Ok(session.filter(|session| session.runs(self.now())))
     }
 
     /// The running session of a presented token.
@@ -158,11 +193,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn session(&self, token: &str) -> Result<Option<Session>, StoreError> {
-        let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM sessions WHERE hash = ?").bind(Session::hash(token).hex());
-        let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read sessions"))?;
-        let session: Option<Session> = row.map(|row| read("sessions", &row)).transpose()?;
-        Ok(session.filter(|session| session.runs(self.now())))
+        self.session_of(&Session::hash(token)).await
     }
 
     /// Ends a session.

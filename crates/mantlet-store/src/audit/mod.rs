@@ -8,7 +8,10 @@
 //! The checkpoint is signed with the key in `log.key`. Whoever can read that file can rewrite the log: keep an
 //! earlier checkpoint (`mantlet audit verify` prints it) elsewhere, and verification tells.
 
+mod clean;
 mod disk;
+mod edge;
+mod read;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -180,7 +183,7 @@ impl AuditLog {
     /// When it cannot be read or does not verify.
     pub async fn checkpoint(&self) -> Result<(Checkpoint, String), StoreError> {
         let (folder, verifier) = (self.folder.clone(), self.verifier.clone());
-        blocking(move || disk::read_checkpoint(&folder, &verifier)).await
+        blocking(move || read::read_checkpoint(&folder, &verifier)).await
     }
 
     /// Size and root of the log.
@@ -207,7 +210,7 @@ impl AuditLog {
     /// When they cannot be read.
     pub async fn entries(&self, first: u64, most: usize) -> Result<Vec<AuditEntry>, StoreError> {
         let (folder, verifier) = (self.folder.clone(), self.verifier.clone());
-        blocking(move || disk::read_entries(&folder, &verifier, first, most)).await
+        blocking(move || read::read_entries(&folder, &verifier, first, most)).await
     }
 
     /// The audit path of an entry to the present root, with the checkpoint it leads to.
@@ -218,7 +221,7 @@ impl AuditLog {
         let (checkpoint, note) = self.checkpoint().await?;
         let folder = self.folder.clone();
         blocking(move || {
-            let tiles = disk::Tiles::new(&folder, checkpoint.size);
+            let tiles = read::Tiles::new(&folder, checkpoint.size);
             let path = inclusion(&tiles, index, checkpoint.size);
             Ok((path.map_err(|source| AuditError::Checkpoint { source })?, note))
         })
@@ -244,7 +247,7 @@ impl AuditLog {
         }
         let folder = self.folder.clone();
         let found = blocking(move || {
-            let tiles = disk::Tiles::new(&folder, checkpoint.size);
+            let tiles = read::Tiles::new(&folder, checkpoint.size);
             mantlet_seal::log::root(&tiles, known).map_err(|source| AuditError::Checkpoint { source }.into())
         });
         let found: String = found.await?.iter().map(|byte| format!("{byte:02x}")).collect();

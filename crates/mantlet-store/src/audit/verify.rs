@@ -5,7 +5,8 @@ use std::path::Path;
 use mantlet_seal::log::{Checkpoint, Frontier, Hash, LogVerifier, TILE_WIDTH, bundle_path, leaf};
 use serde::Serialize;
 
-use super::disk::{covered, entries_of, read_checkpoint, read_tile, read_verifier, read_whole};
+use super::edge::entries_of;
+use super::read::{covered, read_checkpoint, read_tile, read_verifier, read_whole};
 use crate::StoreError;
 use crate::error::AuditError;
 
