@@ -390,6 +390,52 @@ impl Incident {
         }
     }
 
+    /// Adds what another copy of the same incident knows and this one does not: counts, signals, doubtful
+    /// decisions, lines, deliveries and further steps. Steps known here, state and revision stay as they are.
+    pub fn merge(&mut self, other: &Self) {
+        for step in &other.steps {
+            if self.step(&step.id).is_none() {
+                self.steps.push(step.clone());
+            }
+        }
+        if other.rung > self.rung {
+            (self.rung, self.rung_at) = (other.rung, other.rung_at);
+        }
+        self.since_rung = self.since_rung.max(other.since_rung);
+        self.refused_since_rung = self.refused_since_rung.max(other.refused_since_rung);
+        self.alerts = self.alerts.max(other.alerts);
+        self.queries = self.queries.max(other.queries);
+        self.in_doubt = self.in_doubt.max(other.in_doubt);
+        self.last_alert = self.last_alert.max(other.last_alert);
+        self.impact = self.impact.max(other.impact);
+        self.kind = self.kind.max(other.kind);
+        for caller in &other.callers {
+            if !self.callers.contains(caller) {
+                self.callers.push(caller.clone());
+            }
+        }
+        if other.exchanges.len() > self.exchanges.len() {
+            self.exchanges.clone_from(&other.exchanges);
+        }
+        for signal in &other.signals {
+            if !self.signals.iter().any(|mine| mine.name == signal.name) {
+                self.signals.push(signal.clone());
+            }
+        }
+        for entry in &other.timeline {
+            if !self.timeline.contains(entry) {
+                self.timeline.push(entry.clone());
+            }
+        }
+        self.timeline.sort_by_key(|entry| entry.at);
+        for delivery in &other.deliveries {
+            if !self.deliveries.contains(delivery) {
+                self.deliveries.push(delivery.clone());
+            }
+        }
+        self.refresh();
+    }
+
     /// Brings state and words up to date after a change.
     pub fn refresh(&mut self) {
         let held = self.steps.iter().any(|step| step.state.may_hold());

@@ -1,1 +1,0 @@
-//! The answering loop: guard events in; incidents, containment and deliveries out.
