@@ -3,7 +3,13 @@
 //! [`Gateway::start`] listens; [`Gateway::reload`] swaps configuration and routes at once under a new generation.
 //! What the gateway needs of the world beyond HTTP comes through [`Ports`].
 
+mod admin;
 mod config;
+mod exchange;
+mod handle;
+mod keys;
+mod live;
+mod metrics;
 mod ports;
 mod service;
 

@@ -1,12 +1,59 @@
-//! Listening and handling.
+//! Listening, reloading, shutting down.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use mantlet_vocab::Millis;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::handle;
+use crate::keys::Remembered;
+use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::{GatewayConfig, GatewayError, Ports, Route};
+
+/// What every connection shares.
+pub(crate) struct Shared {
+    pub(crate) live: ArcSwap<Live>,
+    pub(crate) ports: Ports,
+    pub(crate) keys: Remembered,
+    pub(crate) metrics: Metrics,
+    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) started: Millis,
+    generation: AtomicU64,
+}
 
 /// A running gateway.
 pub struct Gateway {
+    shared: Arc<Shared>,
     address: SocketAddr,
+    admin: SocketAddr,
+    stop: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+}
+
+/// Which calls a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// Clients; administration too, from this machine only.
+    Both,
+    /// Clients only.
+    Clients,
+    /// `/status` and `/metrics` only.
+    Admin,
 }
 
 impl Gateway {
@@ -19,8 +66,43 @@ impl Gateway {
         routes: Vec<Route>,
         ports: Ports,
     ) -> Result<Self, GatewayError> {
-        let _ = (routes, ports);
-        Ok(Self { address: config.listen })
+        let live = Live::new(config.clone(), routes, 1)?;
+        let (listener, address) = listen(config.listen).await?;
+        let admin_listener = match config.admin {
+            Some(admin) => Some(listen(admin).await?),
+            None => None,
+        };
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(20))
+            .pool_max_idle_per_host(256)
+            .retry_canceled_requests(true)
+            .build(connector);
+        let metrics = Metrics::new();
+        metrics.generation.set(1);
+        let shared = Arc::new(Shared {
+            live: ArcSwap::from_pointee(live),
+            started: ports.clock.now(),
+            ports,
+            keys: Remembered::default(),
+            metrics,
+            client,
+            generation: AtomicU64::new(1),
+        });
+        let (stop, _) = watch::channel(false);
+        let mut listeners = JoinSet::new();
+        let face = if admin_listener.is_some() { Face::Clients } else { Face::Both };
+        listeners.spawn(accept(listener, face, Arc::clone(&shared), stop.subscribe()));
+        let mut admin = address;
+        if let Some((listener, at)) = admin_listener {
+            admin = at;
+            listeners.spawn(accept(listener, Face::Admin, Arc::clone(&shared), stop.subscribe()));
+        }
+        tracing::info!(%address, %admin, "gateway listens");
+        Ok(Self { shared, address, admin, stop, listeners })
     }
 
     /// Where clients come in.
@@ -32,13 +114,13 @@ impl Gateway {
     /// Where `/status` and `/metrics` are.
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
-        self.address
+        self.admin
     }
 
     /// The configuration generation in force, from 1.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        1
+        self.shared.live.load().generation
     }
 
     /// Swaps configuration and routes at once; gives the new generation. Open exchanges finish on theirs.
@@ -46,10 +128,108 @@ impl Gateway {
     /// # Errors
     /// When the configuration cannot be used; the old one stays.
     pub fn reload(&self, config: GatewayConfig, routes: Vec<Route>) -> Result<u64, GatewayError> {
-        let _ = (config, routes);
-        Ok(1)
+        let current = self.shared.live.load();
+        let old = &current.config;
+        for (field, same) in [
+            ("listen", old.listen == config.listen),
+            ("admin", old.admin == config.admin),
+            ("connect_timeout_ms", old.connect_timeout_ms == config.connect_timeout_ms),
+            ("max_connections", old.max_connections == config.max_connections),
+        ] {
+            if !same {
+                return Err(GatewayError::NeedsRestart { field });
+            }
+        }
+        let mut live = Live::new(config, routes, 0)?;
+        let generation = self.shared.generation.fetch_add(1, Ordering::SeqCst) + 1;
+        live.generation = generation;
+        let live = Arc::new(live);
+        // Two reloads at once: the later generation stays, whichever is stored last.
+        self.shared.live.rcu(|current| {
+            if current.generation < generation { Arc::clone(&live) } else { Arc::clone(current) }
+        });
+        self.shared.metrics.generation.set(i64::try_from(self.generation()).unwrap_or(i64::MAX));
+        self.shared.metrics.reloads.inc();
+        self.shared.keys.forget();
+        tracing::info!(generation, "configuration taken");
+        Ok(generation)
+    }
+
+    /// Asks the key store again for every key from now on, as after one was revoked.
+    pub fn forget_keys(&self) {
+        self.shared.keys.forget();
     }
 
     /// Stops listening, lets open exchanges finish within the drain time, then closes what is left.
-    pub async fn shutdown(self) {}
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        let drain = Duration::from_millis(self.shared.live.load().config.drain_ms);
+        let finished = async { while self.listeners.join_next().await.is_some() {} };
+        if tokio::time::timeout(drain, finished).await.is_err() {
+            tracing::warn!("exchanges were still open after the drain time and are closed");
+        }
+        self.listeners.shutdown().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
+    let fault = |source| GatewayError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(fault)?;
+    let bound = listener.local_addr().map_err(fault)?;
+    Ok((listener, bound))
+}
+
+/// Takes connections until told to stop, then waits for those that are open.
+async fn accept(listener: TcpListener, face: Face, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(shared.live.load().config.max_connections));
+    let mut open = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.changed() => break,
+            // Finished connections are reaped here, so that the set stays as small as what is open.
+            Some(_) = open.join_next() => continue,
+            accepted = async {
+                let permit = Arc::clone(&permits).acquire_owned().await.ok();
+                (permit, listener.accept().await)
+            } => accepted,
+        };
+        let (permit, (stream, peer)) = match accepted {
+            (permit, Ok(stream)) => (permit, stream),
+            (_, Err(error)) => {
+                // Out of descriptors, most likely: wait for some to be closed instead of spinning.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let shared = Arc::clone(&shared);
+        let mut stop = stop.clone();
+        open.spawn(async move {
+            shared.metrics.connections.inc();
+            let timeout = Duration::from_millis(shared.live.load().config.header_timeout_ms);
+            let service = service_fn(|request: http::Request<Incoming>| {
+                let shared = &shared;
+                async move { Ok::<_, Infallible>(handle::handle(shared, face, peer, request).await) }
+            });
+            {
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(timeout)
+                    .serve_connection(TokioIo::new(stream), service);
+                let mut connection = std::pin::pin!(connection);
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    _ = stop.changed() => {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = connection.await;
+                    }
+                }
+            }
+            shared.metrics.connections.dec();
+            drop(permit);
+        });
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
 }

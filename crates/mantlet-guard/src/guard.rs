@@ -189,12 +189,22 @@ impl Guard {
         }
     }
 
-    /// Decides before the model is asked.
+    /// Decides before the model is asked: [`Guard::admit`], then [`Guard::examine`].
     #[must_use]
     pub fn inspect(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {
-        if let Some(inspection) = self.controlled(caller, now) {
-            return inspection;
-        }
+        self.admit(caller, now).unwrap_or_else(|| self.examine(caller, request, now))
+    }
+
+    /// Blocks, throttles and limits, which need no look at the request: ask before its body is read. `None` lets it
+    /// through to [`Guard::examine`]. Takes a token from the caller's bucket.
+    #[must_use]
+    pub fn admit(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {
+        self.controlled(caller, now)
+    }
+
+    /// Looks at the request of an admitted caller and decides, before the model is asked.
+    #[must_use]
+    pub fn examine(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {
         let diverted = self.diverted(caller, now);
         let Some(profile) = &self.profile else {
             return self.conclude(Vec::new(), Weighed::default(), diverted, 0, None);

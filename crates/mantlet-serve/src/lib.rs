@@ -1,6 +1,17 @@
 //! A small model server: Open Inference Protocol v2 over REST, JSON and binary, for demos and tiny deployments.
+//!
+//! It runs models of `mantlet-model` in this process. It asks for no key: put it on loopback or a private network,
+//! behind the gateway.
+
+mod answer;
+mod server;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use mantlet_model::Model;
+
+pub use server::Server;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +28,12 @@ pub enum ServeError {
     /// There is nothing to serve.
     #[error("no model version was given")]
     Nothing,
+    /// A version is given twice, or the default one is not among them.
+    #[error("version `{version}` is given twice, or is the default and not given at all")]
+    Version {
+        /// The version.
+        version: String,
+    },
 }
 
 /// How the server listens.
@@ -32,38 +49,22 @@ pub struct ServeConfig {
     pub max_body: usize,
 }
 
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            name: "model".into(),
+            default_version: None,
+            max_body: 16 << 20,
+        }
+    }
+}
+
 /// A version of the model.
 #[derive(Clone)]
 pub struct Served {
     /// The version's name.
     pub version: String,
     /// The model.
-    pub model: std::sync::Arc<dyn mantlet_model::Model>,
-}
-
-/// A running server.
-pub struct Server {
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Starts to listen. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// When the address is taken or there is nothing to serve.
-    pub async fn start(config: ServeConfig, versions: Vec<Served>) -> Result<Self, ServeError> {
-        if versions.is_empty() {
-            return Err(ServeError::Nothing);
-        }
-        Ok(Self { address: config.listen })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Stops listening and lets open requests finish.
-    pub async fn shutdown(self) {}
+    pub model: Arc<dyn Model>,
 }

@@ -1,0 +1,49 @@
+//! `/status` and `/metrics`.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::json;
+
+use crate::handle::{Answer, json_answer, now, plain};
+use crate::service::Shared;
+
+/// Answers `/status` or `/metrics`.
+pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
+    let live = shared.live.load();
+    if path == "/metrics" {
+        let callers: usize = live.routes.values().map(|route| route.route.guard.callers()).sum();
+        shared.metrics.callers.set(i64::try_from(callers).unwrap_or(i64::MAX));
+        let mut answer = plain(StatusCode::OK, Bytes::from(shared.metrics.text()));
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        return answer;
+    }
+    let mut routes: Vec<_> = live.routes.values().collect();
+    routes.sort_by(|a, b| a.route.model.cmp(&b.route.model));
+    let routes = routes.iter().map(|route| {
+        let guard = &route.route.guard;
+        let config = guard.config();
+        json!({
+            "model": route.route.model,
+            "system": config.system,
+            "route": config.route,
+            "mode": config.mode,
+            "impact": config.impact,
+            "versions": route.route.upstreams.iter().map(|u| json!({
+                "version": u.version, "weight": u.weight,
+            })).collect::<Vec<_>>(),
+            "chosen_version": guard.controls().version(),
+            "controls": guard.controls().snapshot().keys.len(),
+            "pinned_rules": guard.pinned().len(),
+            "callers": guard.callers(),
+            "not_done": guard.gaps(),
+        })
+    });
+    let body = json!({
+        "generation": live.generation,
+        "up_ms": now(shared).since(shared.started),
+        "routes": routes.collect::<Vec<_>>(),
+    });
+    json_answer(StatusCode::OK, &body)
+}

@@ -1,0 +1,232 @@
+//! An exchange while it is open, and its record when it closes, however it closes.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, StatusCode};
+use mantlet_guard::GuardEvent;
+use mantlet_vocab::{Action, Confidence, Decision, Exchange, Impact, Millis, Reply, Request, Signal};
+use mantlet_wire::Defect;
+use serde_json::json;
+
+use crate::handle::{
+    Answer, CLIENT_GONE, from_refusal, json_answer, millis, now, passed, review_path, signed, undecided,
+};
+use crate::live::{Live, LiveRoute};
+use crate::metrics::{Answered, Noticed, Port};
+use crate::service::Shared;
+
+/// An open exchange. Dropped before it was answered (the client went away, or the gateway was told to stop), it is
+/// recorded with status 499: going away leaves a trace.
+pub(crate) struct Open<'a> {
+    shared: &'a Shared,
+    live: &'a Live,
+    started: Instant,
+    row: u64,
+    exchange: Option<Exchange>,
+}
+
+impl<'a> Open<'a> {
+    pub(crate) fn new(shared: &'a Shared, live: &'a Live, route: &LiveRoute, key: &str) -> Self {
+        let config = route.route.guard.config();
+        let exchange = Exchange {
+            id: uuid::Uuid::new_v4().to_string(),
+            at: now(shared),
+            system: config.system.clone(),
+            route: config.route.clone(),
+            caller: key.to_owned(),
+            version: String::new(),
+            generation: live.generation,
+            request: Request { model: route.route.model.clone(), ..Request::default() },
+            reply: None,
+            decision: undecided(route),
+            status: 0,
+            took_ms: 0.0,
+        };
+        Self { shared, live, started: Instant::now(), row: 0, exchange: Some(exchange) }
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Exchange)) {
+        if let Some(exchange) = &mut self.exchange {
+            edit(exchange);
+        }
+    }
+
+    /// When it arrived.
+    pub(crate) fn at(&self) -> Millis {
+        self.exchange.as_ref().map_or(Millis(0), |exchange| exchange.at)
+    }
+
+    pub(crate) fn version(&mut self, version: &str) {
+        self.edit(|exchange| version.clone_into(&mut exchange.version));
+    }
+
+    pub(crate) fn request(&mut self, request: Request, row: u64) {
+        self.row = row;
+        self.edit(|exchange| exchange.request = request);
+    }
+
+    pub(crate) fn reply(&mut self, reply: Reply) {
+        self.edit(|exchange| exchange.reply = Some(reply));
+    }
+
+    pub(crate) fn decision(&mut self, decision: Decision) {
+        self.edit(|exchange| exchange.decision = decision);
+    }
+
+    /// Malformed is evidence: the defect goes to the record as a signal.
+    pub(crate) fn defect(&mut self, defect: &Defect) {
+        let signal = Signal {
+            name: defect.name().to_owned(),
+            impact: Impact::Low,
+            confidence: Confidence::High,
+            score: 1.0,
+            message: defect.to_string(),
+            facts: std::collections::BTreeMap::new(),
+        };
+        self.edit(|exchange| {
+            exchange.decision.signals.push(signal);
+            exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);
+            exchange.decision.proposed = exchange.decision.proposed.clone().max(Action::Flag);
+        });
+    }
+
+    /// Refuses for a reason of the gateway's own.
+    pub(crate) fn refuse(mut self, action: Action, status: u16, text: &str) -> Answer {
+        self.edit(|exchange| {
+            exchange.decision.action = action.clone();
+            exchange.decision.proposed = action;
+        });
+        self.fault(status, text)
+    }
+
+    /// Answers in the dialect's error shape and closes.
+    pub(crate) fn fault(mut self, status: u16, text: &str) -> Answer {
+        let id = self.id();
+        let answer = from_refusal(mantlet_wire::refuse(status, text, &id));
+        self.close(status);
+        signed(answer, &id, self.live.generation)
+    }
+
+    /// Throttles or refuses as the guard decided, and closes.
+    pub(crate) fn stopped(mut self, decision: Decision, reason: &str) -> Answer {
+        let (status, wait) = match decision.action {
+            Action::Throttle { retry_after_ms } => (429, Some(retry_after_ms.div_ceil(1000).max(1))),
+            _ => (403, None),
+        };
+        self.decision(decision);
+        let mut answer = self.fault(status, reason);
+        if let Some(seconds) = wait {
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        answer
+    }
+
+    /// Withholds the decision, files it for a person, and closes.
+    pub(crate) fn divert(mut self, decision: Decision, reason: &str) -> Answer {
+        self.edit(|exchange| {
+            exchange.decision = Decision { action: Action::Divert, ..decision };
+            exchange.status = 202;
+        });
+        let filed = self.exchange.as_ref().map(|exchange| self.shared.ports.reviews.file(exchange));
+        match filed {
+            Some(Ok(ticket)) => {
+                let id = self.id();
+                let body = json!({
+                    "id": id,
+                    "status": "pending-review",
+                    "ticket": ticket.0,
+                    "poll": review_path(&ticket.0),
+                    "reason": reason,
+                });
+                self.close(202);
+                let mut answer = signed(json_answer(StatusCode::ACCEPTED, &body), &id, self.live.generation);
+                if let Ok(at) = HeaderValue::from_str(&review_path(&ticket.0)) {
+                    answer.headers_mut().insert(HeaderName::from_static("location"), at);
+                }
+                answer
+            }
+            // Nobody can look at it, so nobody gets it.
+            _ => {
+                self.overloaded("reviews");
+                self.fault(503, "the decision needs a person, and the queue is full")
+            }
+        }
+    }
+
+    /// Passes an upstream's reply on, byte for byte, and closes.
+    pub(crate) fn forward(mut self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
+        let id = self.id();
+        self.close(status.as_u16());
+        signed(passed(status, headers, body), &id, self.live.generation)
+    }
+
+    fn id(&self) -> String {
+        self.exchange.as_ref().map(|exchange| exchange.id.clone()).unwrap_or_default()
+    }
+
+    fn overloaded(&self, port: &'static str) {
+        self.shared.metrics.overloads.get_or_create(&Port { port }).inc();
+        tracing::error!(port, "no room: something was not taken");
+    }
+
+    fn close(&mut self, status: u16) {
+        let Some(mut exchange) = self.exchange.take() else { return };
+        let (shared, took) = (self.shared, millis(self.started));
+        exchange.status = status;
+        exchange.took_ms = took;
+        let action = exchange.decision.action.word();
+        let answered =
+            Answered { route: exchange.route.clone(), version: exchange.version.clone(), action, status };
+        shared.metrics.exchanges.get_or_create(&answered).inc();
+        shared.metrics.took.observe(took / 1000.0);
+        for signal in &exchange.decision.signals {
+            let noticed = Noticed { route: exchange.route.clone(), signal: signal.name.clone() };
+            shared.metrics.signals.get_or_create(&noticed).inc();
+        }
+        tracing::info!(
+            exchange = %exchange.id,
+            route = %exchange.route,
+            caller = %exchange.caller,
+            version = %exchange.version,
+            generation = exchange.generation,
+            action,
+            proposed = exchange.decision.proposed.word(),
+            status,
+            took_ms = took,
+            "exchange"
+        );
+        if exchange.decision.action != Action::Allow || !exchange.decision.signals.is_empty() {
+            let event = GuardEvent {
+                at: exchange.at,
+                exchange: exchange.id.clone(),
+                system: exchange.system.clone(),
+                route: exchange.route.clone(),
+                caller: exchange.caller.clone(),
+                version: exchange.version.clone(),
+                generation: exchange.generation,
+                row: self.row,
+                signals: exchange.decision.signals.clone(),
+                decision: exchange.decision.clone(),
+            };
+            if shared.ports.events.emit(event).is_err() {
+                self.overloaded("events");
+            }
+        }
+        if !self.live.config.record_tensors {
+            exchange.request.inputs = Vec::new();
+            exchange.request.pieces = Vec::new();
+            exchange.reply = exchange.reply.map(|_| Reply::default());
+        }
+        if shared.ports.recorder.record(exchange).is_err() {
+            self.overloaded("recorder");
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.close(CLIENT_GONE);
+    }
+}

@@ -1,0 +1,133 @@
+//! A configuration in force: checked once, then only read.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+
+use crate::{GatewayConfig, GatewayError, Route, Upstream};
+
+/// One generation of the configuration.
+pub(crate) struct Live {
+    pub(crate) config: GatewayConfig,
+    pub(crate) routes: HashMap<String, LiveRoute>,
+    pub(crate) generation: u64,
+    pub(crate) limits: mantlet_wire::Limits,
+}
+
+/// A route with its upstreams' addresses taken apart.
+pub(crate) struct LiveRoute {
+    pub(crate) route: Route,
+    pub(crate) targets: Vec<Target>,
+    total: u64,
+}
+
+/// A version and where it answers.
+pub(crate) struct Target {
+    pub(crate) upstream: Upstream,
+    scheme: Scheme,
+    authority: Authority,
+    model: String,
+}
+
+/// Why a version cannot be had.
+pub(crate) enum NoVersion {
+    /// The client asked for one that does not take traffic.
+    NotServed,
+    /// The chosen one has no upstream.
+    NotConfigured,
+}
+
+impl Live {
+    pub(crate) fn new(
+        config: GatewayConfig,
+        routes: Vec<Route>,
+        generation: u64,
+    ) -> Result<Self, GatewayError> {
+        let mut live = HashMap::new();
+        for route in routes {
+            let targets = route
+                .upstreams
+                .iter()
+                .map(|u| Target::new(u, &route.model))
+                .collect::<Result<Vec<_>, _>>()?;
+            let total = route.upstreams.iter().map(|upstream| u64::from(upstream.weight)).sum();
+            if total == 0 {
+                return Err(GatewayError::NoUpstream { model: route.model });
+            }
+            let model = route.model.clone();
+            if live.insert(model.clone(), LiveRoute { route, targets, total }).is_some() {
+                return Err(GatewayError::DoubledRoute { model });
+            }
+        }
+        let limits =
+            mantlet_wire::Limits { bytes: config.max_body.max(config.max_reply), ..Default::default() };
+        Ok(Self { config, routes: live, generation, limits })
+    }
+}
+
+impl LiveRoute {
+    /// The version that answers a caller: the one chosen by a person or playbook; else the one the path names, when
+    /// it takes traffic; else by weight, the same for the same caller.
+    pub(crate) fn target(&self, caller: &str, named: Option<&str>) -> Result<&Target, NoVersion> {
+        let find = |version: &str| self.targets.iter().find(|target| target.upstream.version == version);
+        if let Some(chosen) = self.route.guard.controls().version() {
+            if named.is_some_and(|named| named != chosen) {
+                return Err(NoVersion::NotServed);
+            }
+            return find(&chosen).ok_or(NoVersion::NotConfigured);
+        }
+        if let Some(named) = named {
+            return find(named).filter(|target| target.upstream.weight > 0).ok_or(NoVersion::NotServed);
+        }
+        let mut hasher = DefaultHasher::new();
+        caller.hash(&mut hasher);
+        let mut place = hasher.finish() % self.total.max(1);
+        for target in &self.targets {
+            match place.checked_sub(u64::from(target.upstream.weight)) {
+                Some(rest) => place = rest,
+                None => return Ok(target),
+            }
+        }
+        Err(NoVersion::NotConfigured)
+    }
+}
+
+impl Target {
+    fn new(upstream: &Upstream, model: &str) -> Result<Self, GatewayError> {
+        let fault = || GatewayError::Url { url: upstream.url.clone() };
+        let uri: Uri = upstream.url.parse().map_err(|_| fault())?;
+        let parts = uri.into_parts();
+        let plain = parts.path_and_query.is_none_or(|path| path == "/");
+        match (parts.scheme, parts.authority) {
+            (Some(scheme), Some(authority)) if scheme == Scheme::HTTP && plain => Ok(Self {
+                model: upstream.model.clone().unwrap_or_else(|| model.to_owned()),
+                upstream: upstream.clone(),
+                scheme,
+                authority,
+            }),
+            _ => Err(fault()),
+        }
+    }
+
+    /// The address of a call about the model; `verb` is empty or begins with a slash.
+    pub(crate) fn uri(&self, verb: &str) -> Option<Uri> {
+        let path = match &self.upstream.upstream_version {
+            Some(version) => format!("/v2/models/{}/versions/{version}{verb}", self.model),
+            None => format!("/v2/models/{}{verb}", self.model),
+        };
+        self.server_uri(&path)
+    }
+
+    /// The address of a call about the server.
+    pub(crate) fn server_uri(&self, path: &str) -> Option<Uri> {
+        let path = PathAndQuery::try_from(path).ok()?;
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .ok()
+    }
+}

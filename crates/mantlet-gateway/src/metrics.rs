@@ -1,0 +1,102 @@
+//! Prometheus metrics. Labels are names of the configuration, never callers or contents.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Answered {
+    pub(crate) route: String,
+    pub(crate) version: String,
+    pub(crate) action: &'static str,
+    pub(crate) status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Noticed {
+    pub(crate) route: String,
+    pub(crate) signal: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Port {
+    pub(crate) port: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Refusal {
+    pub(crate) why: &'static str,
+}
+
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) exchanges: Family<Answered, Counter>,
+    pub(crate) signals: Family<Noticed, Counter>,
+    pub(crate) overloads: Family<Port, Counter>,
+    pub(crate) refusals: Family<Refusal, Counter>,
+    pub(crate) upstream_faults: Counter,
+    pub(crate) reloads: Counter,
+    pub(crate) generation: Gauge,
+    pub(crate) connections: Gauge,
+    pub(crate) callers: Gauge,
+    pub(crate) took: Histogram,
+    pub(crate) guarded: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("mantlet_gateway");
+        let seconds =
+            || Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0]);
+        let small =
+            || Histogram::new([0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.01, 0.1]);
+        let metrics = Self {
+            exchanges: Family::default(),
+            signals: Family::default(),
+            overloads: Family::default(),
+            refusals: Family::default(),
+            upstream_faults: Counter::default(),
+            reloads: Counter::default(),
+            generation: Gauge::default(),
+            connections: Gauge::default(),
+            callers: Gauge::default(),
+            took: seconds(),
+            guarded: small(),
+            registry: Registry::default(),
+        };
+        registry.register("exchanges", "Inference exchanges by what was done", metrics.exchanges.clone());
+        registry.register("signals", "Signals of detectors and pinned rules", metrics.signals.clone());
+        registry.register(
+            "overloads",
+            "Records, events or reviews for which there was no room",
+            metrics.overloads.clone(),
+        );
+        registry.register("refusals", "Requests that did not become an exchange", metrics.refusals.clone());
+        registry.register(
+            "upstream_faults",
+            "Upstream calls that failed or timed out",
+            metrics.upstream_faults.clone(),
+        );
+        registry.register("reloads", "Configurations taken while running", metrics.reloads.clone());
+        registry.register("generation", "Configuration generation in force", metrics.generation.clone());
+        registry.register("connections", "Open client connections", metrics.connections.clone());
+        registry.register("callers", "Callers remembered by guards", metrics.callers.clone());
+        registry.register("took_seconds", "From a request's head to its reply", metrics.took.clone());
+        registry.register(
+            "guard_seconds",
+            "Reading and judging one request and reply",
+            metrics.guarded.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
