@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use mantlet_vocab::{Action, Confidence, Impact, Millis, Signal};
+use mantlet_vocab::{Action, Confidence, Exchange, Impact, Millis, Signal};
 
 use crate::alert::{Alert, AlertKind, Traffic};
 use crate::playbook::Playbook;
@@ -42,6 +42,31 @@ pub struct Seen {
     pub signals: Vec<Signal>,
     /// What the guard did.
     pub action: Action,
+}
+
+impl Seen {
+    /// An exchange as it was recorded; the impact class is the loop's to fill in.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Self {
+        Self {
+            at: exchange.at,
+            exchange: exchange.id.clone(),
+            system: exchange.system.clone(),
+            impact: Impact::Low,
+            route: exchange.route.clone(),
+            caller: exchange.caller.clone(),
+            version: exchange.version.clone(),
+            row: 0,
+            signals: exchange.decision.signals.clone(),
+            action: exchange.decision.action.clone(),
+        }
+    }
+
+    /// Whether it was turned away without an answer or a person to give one.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.action, Action::Throttle { .. } | Action::Refuse)
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -108,7 +133,7 @@ impl Streams {
                 Stream { since: seen.at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
         }
         stream.last = stream.last.max(seen.at);
-        stream.catch_up(seen.row);
+        stream.catch_up(seen);
         stream.queries += 1;
         stream.minutes.count(seen.at);
         if seen.action.passes() {
@@ -176,9 +201,11 @@ impl Streams {
 impl Stream {
     /// Counts what the guard let through unmarked, and so unseen here, by the guard's own numbers. What lies
     /// before a quiet time is not counted.
-    fn catch_up(&mut self, row: u64) {
+    fn catch_up(&mut self, seen: &Seen) {
+        let row = seen.row;
         if row == 0 {
-            self.unnumbered += 1;
+            // What is refused at the door gets no number.
+            self.unnumbered += u64::from(!seen.is_refused());
             return;
         }
         let unseen = row.saturating_sub(self.row).saturating_sub(1).saturating_sub(self.unnumbered);

@@ -276,6 +276,11 @@ fn what_the_guard_let_through_unmarked_is_counted_by_its_row_numbers() {
     streams.observe(&seen("k", 2, vec![], Action::Allow), &playbook);
     let second = streams.observe(&numbered(3, 50), &playbook).expect("an alert");
     assert_eq!((second.queries, second.in_doubt), (50, 50), "seen ones are not counted twice");
+    for at in 4..10 {
+        streams.observe(&seen("k", at, vec![], Action::Throttle { retry_after_ms: 1 }), &playbook);
+    }
+    let third = streams.observe(&numbered(10, 52), &playbook).expect("an alert");
+    assert_eq!((third.queries, third.in_doubt), (58, 52), "what was refused at the door got no number");
     let after_quiet = streams.observe(&numbered(3 + 11 * 60_000, 5_000), &playbook).expect("an alert");
     assert_eq!(after_quiet.queries, 1, "what lies before a quiet time is not its");
 }

@@ -8,7 +8,7 @@ use mantlet_respond::{
     Actuator, Alert, Deed, Desk, Hands, Incident, IncidentFilter, IncidentStore, IncidentStoreError,
     OnExpiry, RespondError, SELF, Seen, StepState, Streams,
 };
-use mantlet_vocab::{Action, Millis};
+use mantlet_vocab::{Impact, Millis};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -165,12 +165,11 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
 
     /// Takes in what the guard noticed.
     pub async fn event(&mut self, event: GuardEvent) {
-        let impact = self.config.system(&event.system).impact;
         self.seen(Seen {
             at: event.at,
             exchange: event.exchange,
             system: event.system,
-            impact,
+            impact: Impact::Low,
             route: event.route,
             caller: event.caller,
             version: event.version,
@@ -182,10 +181,12 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
     }
 
     /// Takes in an exchange, marked or not.
-    pub async fn seen(&mut self, seen: Seen) {
+    pub async fn seen(&mut self, mut seen: Seen) {
+        seen.impact = self.config.system(&seen.system).impact;
         let alert = self.streams.observe(&seen, &self.config.playbook);
-        let refused = matches!(seen.action, Action::Throttle { .. } | Action::Refuse);
-        if refused && let Some(id) = self.desk.refused(&seen.system, &seen.caller, seen.at) {
+        if seen.is_refused()
+            && let Some(id) = self.desk.refused(&seen.system, &seen.caller, seen.at)
+        {
             // It hammers although slowed: that alone is reason to go on.
             let again = self.desk.incident(&id).map(|incident| {
                 let mut again = Alert::new(incident.kind, &incident.system, incident.system_impact, seen.at);
