@@ -54,6 +54,20 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         bail!("no target is called `{only}`; there are {}", all.join(", "));
     }
     let mut steps = Steps::keep_going(true);
+    steps.step("seeds", || {
+        let mut seeds = run::cargo(project);
+        seeds.args([
+            "run",
+            "--locked",
+            "--quiet",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--example",
+            "seeds",
+            "--target-dir",
+        ]);
+        run::shown(seeds.arg(project.target.join("fuzz")))
+    });
     for target in all.iter().filter(|target| only.as_ref().is_none_or(|only| only == *target)) {
         steps.step(target, || {
             let mut cargo = Command::new("cargo");
