@@ -219,6 +219,20 @@ pub fn verify_evidence(path: &Path, root: Digest, trusted: &[PublicKey]) -> Resu
 /// # Errors
 /// Names the first rule broken or each difference.
 pub fn verify_path(path: &Path, signature: &Path, trusted: &[PublicKey]) -> Result<Verified, DiskError> {
+    verify_path_without(path, signature, trusted, &[])
+}
+
+/// As [`verify_path`], leaving these relative paths of the folder out as well: for bundles that were made with
+/// some left out and do not record which (`model-signing` before 1.1).
+///
+/// # Errors
+/// As [`verify_path`].
+pub fn verify_path_without(
+    path: &Path,
+    signature: &Path,
+    trusted: &[PublicKey],
+    without: &[String],
+) -> Result<Verified, DiskError> {
     let bundle = read_bundle(signature)?;
     let seal = |source| DiskError::Seal { path: signature.to_owned(), source };
     let signed = bundle.verify(trusted).map_err(seal)?;
@@ -226,7 +240,7 @@ pub fn verify_path(path: &Path, signature: &Path, trusted: &[PublicKey]) -> Resu
     if manifest.hash != HashKind::Sha256 {
         return Err(DiskError::Hash { hash: manifest.hash.word() });
     }
-    let found = digests(path, signature, &manifest)?;
+    let found = digests(path, signature, &manifest, without)?;
     let differences = manifest.differences(&found);
     if !differences.is_empty() {
         return Err(DiskError::Differs { path: path.to_owned(), differences });
@@ -283,9 +297,11 @@ fn digests(
     path: &Path,
     signature: &Path,
     manifest: &Manifest,
+    without: &[String],
 ) -> Result<BTreeMap<String, Vec<u8>>, DiskError> {
     let files = if kind(path)?.is_dir() {
         let mut ignored = manifest.ignore_paths.clone();
+        ignored.extend_from_slice(without);
         // Historical bundles record no ignored paths, the reference left these out all the same.
         ignored.extend(IGNORED.map(str::to_owned));
         ignored.extend(relative(path, signature));
