@@ -151,7 +151,7 @@ impl CallerState {
         }
         let score = profile.typical.score(row);
         let rarity = profile.typical.rarity(score);
-        let on_line = !repeats && self.on_line(&distances[..held], capacity);
+        let on_line = !repeats && self.on_line(&distances[..held], capacity, f64::from(radius));
         if !repeats {
             self.aligned = self.aligned << 1 | u64::from(on_line);
             self.remember(row, &distances[..held], capacity);
@@ -244,8 +244,9 @@ impl CallerState {
 
     /// Whether the row with these distances to the remembered ones lies on a line through two of them. The triangle
     /// of three points has its area by Heron's formula; it is flat when its height over the longest leg is small
-    /// beside its shortest leg.
-    fn on_line(&self, distances: &[f32], capacity: usize) -> bool {
+    /// beside its shortest leg. Legs within the radius do not count: an input made a little lighter or darker again
+    /// and again moves along a line too, and is a local search if it is anything.
+    fn on_line(&self, distances: &[f32], capacity: usize, radius: f64) -> bool {
         const FLAT: f64 = OFF_LINE * OFF_LINE;
         for (i, &a) in distances.iter().enumerate() {
             let a = f64::from(a);
@@ -256,7 +257,7 @@ impl CallerState {
                 let area = 4.0 * a * b - sum * sum;
                 let (short, long) = (a.min(b).min(c), a.max(b).max(c));
                 // (2 area / long)^2 < FLAT * short^2, with every length squared.
-                if area < 4.0 * FLAT * short * long && long <= LEGS * LEGS * short {
+                if short > radius && area < 4.0 * FLAT * short * long && long <= LEGS * LEGS * short {
                     return true;
                 }
             }

@@ -1,0 +1,1 @@
+//! Limits, controls, modes, failing rules.
