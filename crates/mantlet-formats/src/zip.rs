@@ -1,4 +1,6 @@
 //! Zip archives as two readers see them: by the central directory and by the local headers.
+//!
+//! Long because both readings share their fields and are compared in one place.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,50 @@
 //! Artifact rules: facts of a file to findings, one room each.
 
-use mantlet_vocab::About;
+mod archive;
+mod file;
+mod npy;
+mod onnx;
+mod pickle;
+mod safetensors;
+mod secret;
+
+use mantlet_formats::Facts;
+use mantlet_vocab::{About, Finding, Place};
+
+/// A rule: facts of one file or member in, findings out. It sees no other rule's findings.
+pub trait Rule: Sync {
+    /// Its identity card.
+    fn about(&self) -> &'static About;
+    /// Adds what it finds in these facts of the artifact at `place`.
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>);
+}
+
+/// Every rule, family by family.
+#[must_use]
+pub fn all() -> Vec<&'static dyn Rule> {
+    [pickle::all(), archive::all(), npy::all(), safetensors::all(), onnx::all(), file::all(), secret::all()]
+        .concat()
+}
 
 /// The identity card of every rule.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
-    Vec::new()
+    all().into_iter().map(|rule| rule.about()).collect()
+}
+
+/// What every rule finds in these facts.
+pub fn check(facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+    for rule in all() {
+        rule.check(facts, place, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_house_is_in_order() {
+        assert_eq!(About::faults(&abouts()), []);
+    }
 }

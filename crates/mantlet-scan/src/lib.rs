@@ -2,10 +2,22 @@
 //!
 //! Nothing is loaded, unpickled or executed. The result is the same for any number of threads.
 
+mod engine;
+mod file;
+mod members;
+mod policies;
+mod walk;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 use mantlet_formats::Bounds;
-use mantlet_vocab::{Examination, Source};
+use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
+
+use engine::Engine;
+use file::FileSource;
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -14,7 +26,8 @@ pub struct Options {
     pub threads: usize,
     /// Containers inside containers that are opened.
     pub max_depth: u8,
-    /// Reads every byte: digests each file and looks for secrets everywhere, weights included.
+    /// Reads every byte: digests each file, checks each checksum and looks for secrets everywhere, weights
+    /// included. Without it only what a loader would interpret is read; small files are always read whole.
     pub full_content: bool,
     /// Rule names whose findings are dropped.
     pub suppress: Vec<String>,
@@ -26,6 +39,12 @@ impl Default for Options {
     fn default() -> Self {
         let bounds = Bounds::default();
         Self { threads: 0, max_depth: bounds.max_depth, full_content: false, suppress: Vec::new(), bounds }
+    }
+}
+
+impl Options {
+    fn bounds(&self) -> Bounds {
+        Bounds { max_depth: self.max_depth, full_content: self.full_content, ..self.bounds }
     }
 }
 
@@ -42,13 +61,79 @@ pub trait Progress {
 pub struct Silent;
 impl Progress for Silent {}
 
-/// Scans files and folders, in the order given and by name inside folders.
-pub fn scan(_paths: &[PathBuf], _options: &Options, _progress: &mut dyn Progress) -> Examination {
-    Examination::default()
+/// One examined file: its summary and findings, or why it could not be examined.
+type Outcome = Result<(ArtifactSummary, Vec<Finding>), Gap>;
+
+/// Scans files and folders, in the order given and by name inside folders. `.git` folders are left out, and
+/// links that lead out of a named folder are gaps.
+pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -> Examination {
+    let (files, gaps) = walk::files(paths);
+    progress.start(files.len());
+    let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if options.threads == 0 { machine } else { options.threads };
+    let threads = threads.min(files.len().div_ceil(8)).max(threads.min(files.len()).min(2)).max(1);
+    let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+    outcomes.resize_with(files.len(), || None);
+    if threads == 1 {
+        for (index, path) in files.iter().enumerate() {
+            outcomes[index] = Some(examine_file(path, options));
+            progress.file(&path.to_string_lossy(), index + 1, files.len());
+        }
+    } else {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (sender, next, files) = (sender.clone(), &next, &files);
+                scope.spawn(move || {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(path) = files.get(index) else { break };
+                        if sender.send((index, examine_file(path, options))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for (done, (index, outcome)) in receiver.iter().enumerate() {
+                outcomes[index] = Some(outcome);
+                progress.file(&files[index].to_string_lossy(), done + 1, files.len());
+            }
+        });
+    }
+    let mut examination = Examination { gaps, ..Examination::default() };
+    for outcome in outcomes.into_iter().flatten() {
+        match outcome {
+            Ok((artifact, findings)) => {
+                examination.artifacts.push(artifact);
+                examination.findings.extend(findings);
+            }
+            Err(gap) => examination.gaps.push(gap),
+        }
+    }
+    Finding::sort(&mut examination.findings);
+    examination
+}
+
+fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
+    let name = path.to_string_lossy().into_owned();
+    let source = FileSource::open(path).map_err(|error| Gap {
+        what: name.clone(),
+        why: format!("it cannot be read: {error}"),
+        remedy: "make it readable for the user who scans, or scan a copy".into(),
+    })?;
+    // A defect of ours on one file must neither hide the others nor pass as clean.
+    catch_unwind(AssertUnwindSafe(|| Engine::new(&name, options).run(&source))).map_err(|_| Gap {
+        what: name.clone(),
+        why: "the scanner failed on it, which is a defect of mantlet".into(),
+        remedy: "do not use the file; please report it".into(),
+    })
 }
 
 /// Scans bytes from any source under the name the user knows them by.
 #[must_use]
-pub fn scan_source(_name: &str, _source: &dyn Source, _options: &Options) -> Examination {
-    Examination::default()
+pub fn scan_source(name: &str, source: &dyn Source, options: &Options) -> Examination {
+    let (artifact, findings) = Engine::new(name, options).run(source);
+    Examination { artifacts: vec![artifact], findings, gaps: Vec::new() }
 }

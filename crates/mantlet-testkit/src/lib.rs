@@ -1,1 +1,57 @@
-//! The forge: hostile and benign artifacts built at test time from readable text.
+//! The forge: hostile and benign artifacts built at test time from readable text, so that the repository
+//! holds nothing live and reviewers can read everything.
+//!
+//! [`cases`] cuts a room's `cases.md` into cases; [`forge`] turns the text of one into bytes.
+
+mod assembly;
+mod cases;
+mod containers;
+
+pub use assembly::assemble;
+pub use cases::{Case, Kind, cases};
+
+/// Why a text cannot be forged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}: `{text}`")]
+pub struct ForgeError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// The line itself.
+    pub text: String,
+}
+
+impl ForgeError {
+    fn new(line: usize, reason: &'static str, text: &str) -> Self {
+        Self { line, reason, text: text.to_owned() }
+    }
+}
+
+/// Bytes of an artifact of this kind.
+///
+/// - `pickle`: opcodes as `pickletools` names them, one a line ([`assemble`]).
+/// - `zip`, `tar`: `member NAME KIND [option...]` with the member's text indented by two spaces below it.
+/// - `npy`: the header's dictionary, then `data N` or `pickle` with indented opcodes.
+/// - `safetensors`: the JSON header, then `data N`; `length N` declares another header length.
+/// - `onnx`: `node DOMAIN TYPE`, `function DOMAIN NAME`, `external TENSOR LOCATION`, `tensor NAME DIM BYTES`.
+/// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
+/// - `text`: the text itself; `hex`: bytes in hexadecimal.
+///
+/// # Errors
+/// When the text is not in the kind's language.
+pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
+    match kind {
+        "pickle" => assemble(text),
+        "zip" => containers::zip(text),
+        "tar" => containers::tar(text),
+        "npy" => containers::npy(text),
+        "safetensors" => containers::safetensors(text),
+        "onnx" => containers::onnx(text),
+        "gzip" | "zlib" => containers::compressed(kind, text),
+        "text" => Ok(text.as_bytes().to_vec()),
+        "hex" => assembly::hex(&text.split_whitespace().collect::<String>())
+            .ok_or_else(|| ForgeError::new(1, "not hexadecimal", text)),
+        _ => Err(ForgeError::new(0, "no such kind of artifact", kind)),
+    }
+}

@@ -1,4 +1,6 @@
 //! Calls as a load would make them: judged by the effect of what is called, resolvers followed.
+//!
+//! Long because every function that is evaluated has its arm here.
 
 use super::effect::{Effect, Special, is_internal};
 use super::facts::{Call, How};
@@ -209,6 +211,8 @@ impl Machine<'_> {
                 }
             }
             Special::DtypeName => *effect = None,
+            // `type(None)` and its like are how pickle writes these types; three arguments make a class.
+            Special::TypeOf if items.len() == 1 => *effect = None,
             Special::Reduce => self.reduce(items, result, at),
             Special::Map => self.call_arguments(items, at),
             Special::Apply => {
@@ -280,7 +284,7 @@ impl Machine<'_> {
                     *result = self.invoke(how, first, inner, None, at);
                 }
             }
-            Special::ModuleName | Special::Frozen | Special::None => {}
+            Special::ModuleName | Special::TypeOf | Special::Frozen | Special::None => {}
         }
     }
 

@@ -173,6 +173,8 @@ pub struct Pickle {
     pub huge_size: Option<(u64, i64)>,
     /// First byte that belongs to no pickle.
     pub end: u64,
+    /// Bytes after `end` that belong to nothing.
+    pub trailing: u64,
     /// Bytes after `end` that are torch tensor data.
     pub torch_legacy: bool,
     /// Raw arrays between opcodes, as joblib writes them.

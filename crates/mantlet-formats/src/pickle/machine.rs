@@ -1,5 +1,7 @@
 //! The symbolic machine: every opcode of protocols 0 to 5, with stack, marks, memo and frames as the C
 //! unpickler has them. Nothing is executed; calls are judged where a load would make them.
+//!
+//! Long because the arms of one match are the opcodes of the format.
 
 use std::collections::BTreeMap;
 
@@ -425,16 +427,15 @@ impl<'a> Machine<'a> {
             }
             0x8a => {
                 let len = self.u8()?;
-                let mut bytes = [0_u8; 8];
+                let mut bytes = [0_u8; 16];
                 let raw = self.window.take(usize::from(len)).ok_or(Some(Fault::Truncated))?;
                 if raw == TORCH_MAGIC && at <= 2 {
                     self.facts.torch_legacy = true;
                 }
-                let value = if raw.len() <= 8 {
-                    let fill = if raw.last().is_some_and(|&top| top >= 0x80) { 0xff } else { 0 };
-                    bytes.fill(fill);
+                let value = if raw.len() <= bytes.len() {
+                    bytes.fill(if raw.last().is_some_and(|&top| top >= 0x80) { 0xff } else { 0 });
                     bytes[..raw.len()].copy_from_slice(raw);
-                    Val::int(i64::from_le_bytes(bytes))
+                    i64::try_from(i128::from_le_bytes(bytes)).map_or(Val::NUMBER, Val::int)
                 } else {
                     Val::NUMBER
                 };

@@ -89,6 +89,9 @@ fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
         offset = now;
     }
     machine.facts.torch_legacy = torch_trailer;
+    if !torch_trailer && machine.facts.stopped == machine.facts.streams {
+        machine.facts.trailing = source.len().saturating_sub(machine.facts.end);
+    }
     machine.facts.expanded = machine.heap.largest;
     machine.facts.imports = machine
         .heap

@@ -1,0 +1,61 @@
+//! A member of an archive would be written outside its folder.
+
+use mantlet_formats::Facts;
+use mantlet_formats::tar::TarKind;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity, Span};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "archive-path-traversal",
+    title: "a member of an archive would be written outside its folder",
+    severity: Severity::Malicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.000"],
+    owasp: &["ML06:2023"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// A member of an archive would be written outside its folder.
+pub(crate) struct ArchivePathTraversal;
+
+impl Rule for ArchivePathTraversal {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let mut accuse = |name: &str, offset: u64, what: String| {
+            let shown = name.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            found.push(ABOUT.finding(place.at(Span::at(offset)), format!("`{shown}` {what}")));
+        };
+        match facts {
+            Facts::Zip(zip) => {
+                for entry in zip.entries.iter().filter(|entry| super::escapes(&entry.name)).take(32) {
+                    accuse(&entry.name, entry.header, "leaves the folder it is unpacked into".into());
+                }
+            }
+            Facts::Tar(tar) => {
+                for entry in &tar.entries {
+                    if super::escapes(&entry.name) {
+                        accuse(&entry.name, entry.data, "leaves the folder it is unpacked into".into());
+                    }
+                    if let TarKind::Link(target) = &entry.kind {
+                        let folder = entry.name.rsplit_once('/').map_or("", |(folder, _)| folder);
+                        let joined = if target.starts_with('/') {
+                            target.clone()
+                        } else {
+                            format!("{folder}/{target}")
+                        };
+                        if super::escapes(joined.trim_start_matches('/')) || target.starts_with('/') {
+                            accuse(&entry.name, entry.data, format!("is a link to `{target}`"));
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A program lies among the model files.
+
+use mantlet_formats::Facts;
+use mantlet_formats::route::Format;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "file-executable",
+    title: "a program lies among the model files",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0018.002", "AML.T0010.003"],
+    owasp: &["ML06:2023"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// A program lies among the model files.
+pub(crate) struct FileExecutable;
+
+impl Rule for FileExecutable {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Route(route) = facts else { return };
+        for format in &route.formats {
+            if matches!(format, Format::Elf | Format::Pe | Format::MachO) {
+                found.push(ABOUT.finding(place.clone(), format!("the content is a {}", format.name())));
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! A pickle carries code that runs when its objects are used.
+
+use mantlet_formats::Facts;
+use mantlet_formats::pickle::Effect;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "pickle-carried-code",
+    title: "a pickle carries code that runs when its objects are used",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.000", "AML.T0018.001"],
+    owasp: &["ML06:2023", "LLM04:2026"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// A pickle carries code that runs when its objects are used.
+pub(crate) struct PickleCarriedCode;
+
+impl Rule for PickleCarriedCode {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Pickle(pickle) = facts else { return };
+        for accused in super::accused(pickle, |effect| matches!(effect, Effect::Code)) {
+            found.push(accused.finding(&ABOUT, place));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! One artifact: recognised, parsed, judged, and its members in turn.
+
+use std::collections::BTreeSet;
+
+use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::pickle::Payload;
+use mantlet_formats::route::{Format, recognise};
+use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors, secrets};
+use mantlet_vocab::{
+    ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Options, policies};
+
+/// Findings of one artifact beyond which the rest is a gap.
+const MAX_FINDINGS: usize = 1_000;
+const MAX_GAPS: usize = 200;
+/// Files up to this long are digested and searched for secrets in any mode.
+const SMALL: u64 = 1 << 20;
+
+/// The examination of one outermost artifact.
+pub(crate) struct Engine<'o> {
+    name: String,
+    options: &'o Options,
+    pub(crate) bounds: Bounds,
+    findings: Vec<Finding>,
+    gaps: BTreeSet<Gap>,
+    formats: Vec<String>,
+    /// Decompressed bytes still allowed.
+    pub(crate) budget: u64,
+}
+
+impl<'o> Engine<'o> {
+    pub(crate) fn new(name: &str, options: &'o Options) -> Self {
+        let bounds = options.bounds();
+        Self {
+            name: name.to_owned(),
+            options,
+            bounds,
+            findings: Vec::new(),
+            gaps: BTreeSet::new(),
+            formats: Vec::new(),
+            budget: bounds.max_expanded,
+        }
+    }
+
+    pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>) {
+        let place = Place::artifact(self.name.clone());
+        let name = self.name.clone();
+        self.examine(source, &name, &place, 0);
+        let digest = if source.len() <= SMALL || self.bounds.full_content {
+            self.digest(source, &place)
+        } else {
+            None
+        };
+        self.findings.retain(|finding| !self.options.suppress.contains(&finding.name));
+        Finding::sort(&mut self.findings);
+        self.findings.dedup();
+        let coverage = if self.gaps.is_empty() {
+            Coverage::Complete
+        } else {
+            Coverage::Partial { gaps: self.gaps.into_iter().collect() }
+        };
+        let formats = self.formats;
+        (ArtifactSummary { path: self.name, size: source.len(), digest, formats, coverage }, self.findings)
+    }
+
+    fn digest(&mut self, source: &dyn Source, place: &Place) -> Option<Digest> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut at = 0;
+        loop {
+            match source.read_at(at, &mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    at += count as u64;
+                }
+                Err(error) => {
+                    self.gap(place, error.to_string(), "scan a copy on a working disk");
+                    return None;
+                }
+            }
+        }
+        if at != source.len() {
+            self.gap(place, "its length changed while it was read".into(), "scan it while nobody writes it");
+        }
+        Some(Digest(hasher.finalize().into()))
+    }
+
+    pub(crate) fn gap(&mut self, place: &Place, why: String, remedy: &str) {
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.insert(Gap { what: place.to_string(), why, remedy: remedy.to_owned() });
+        }
+    }
+
+    pub(crate) fn limits(&mut self, place: &Place, limits: &[String]) {
+        for limit in limits {
+            self.gap(place, limit.clone(), "treat the file as unexamined, or raise the bounds of the scan");
+        }
+    }
+
+    pub(crate) fn judge(&mut self, facts: &Facts, place: &Place) {
+        if self.findings.len() < MAX_FINDINGS {
+            mantlet_rules::check(facts, place, &mut self.findings);
+        } else {
+            self.gap(place, "too many findings already".into(), "the artifact is hostile; do not use it");
+        }
+    }
+
+    /// Examines one file, member or payload.
+    pub(crate) fn examine(&mut self, source: &dyn Source, name: &str, place: &Place, depth: u8) {
+        if depth > self.bounds.max_depth {
+            let why = format!("it is nested deeper than {} containers", self.bounds.max_depth);
+            self.gap(place, why, "unpack it and scan the inner file");
+            return;
+        }
+        let route = recognise(source, name, &self.bounds);
+        for format in &route.formats {
+            let word = format.name();
+            if !self.formats.iter().any(|known| known == word) {
+                self.formats.push(word.to_owned());
+            }
+        }
+        let formats = route.formats.clone();
+        self.judge(&Facts::Route(route), place);
+        if formats.is_empty() {
+            self.gap(
+                place,
+                "its format is not recognised".into(),
+                "if it is a model, say what wrote it; if not, keep it out of the scan",
+            );
+        }
+        for &format in &formats {
+            self.format(format, &formats, source, name, place, depth);
+        }
+        let interpreted = |format: &Format| {
+            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
+        };
+        if formats.iter().any(interpreted) {
+            let limit = if self.bounds.full_content || source.len() <= 8 * SMALL { u64::MAX } else { SMALL };
+            let secrets = secrets::find(source, limit);
+            if !secrets.is_empty() {
+                self.judge(&Facts::Secrets(secrets), place);
+            }
+        }
+    }
+
+    fn format(
+        &mut self,
+        format: Format,
+        all: &[Format],
+        source: &dyn Source,
+        name: &str,
+        place: &Place,
+        depth: u8,
+    ) {
+        match format {
+            Format::Pickle => self.pickle(all, source, place, depth),
+            Format::Zip => self.zip(source, place, depth),
+            Format::Tar => self.tar(source, place, depth),
+            Format::Gzip | Format::Zlib => {
+                let wrapper = if format == Format::Gzip { Wrapper::Gzip } else { Wrapper::Zlib };
+                let inflated = Inflated::open(source, wrapper, &self.bounds, self.budget);
+                let inner =
+                    [".gz", ".z", ".zlib"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+                self.inflated(&inflated, inner, &place.member(format.name()), depth);
+            }
+            Format::Npy => {
+                let facts = npy::analyse(source, &self.bounds);
+                let (objects, data) = (facts.objects, facts.data);
+                self.judge(&Facts::Npy(facts), place);
+                if objects {
+                    let inner = SubSource::new(source, data, u64::MAX);
+                    self.formats.retain(|known| known != Format::Pickle.name());
+                    self.formats.push(Format::Pickle.name().into());
+                    self.pickle(&[Format::Pickle], &inner, &place.member("objects"), depth + 1);
+                }
+            }
+            Format::Safetensors => {
+                let facts = safetensors::analyse(source, &self.bounds);
+                self.limits(place, &facts.limits);
+                self.judge(&Facts::Safetensors(facts), place);
+            }
+            Format::Onnx => {
+                let facts = onnx::analyse(source, &self.bounds);
+                self.limits(place, &facts.limits);
+                self.judge(&Facts::Onnx(facts), place);
+            }
+            Format::Json | Format::Text => {
+                for what in policies::unjudged(source, format == Format::Text) {
+                    self.gap(
+                        place,
+                        what.to_owned(),
+                        "read that part yourself; mantlet does not judge it yet",
+                    );
+                }
+            }
+            Format::Empty => {}
+            Format::Script => {
+                self.gap(place, "source code is not judged".into(), "review it like any code you run");
+            }
+            other => {
+                let why = format!("{} is recognised but not examined yet", other.name());
+                let remedy = match other {
+                    Format::Bzip2
+                    | Format::Xz
+                    | Format::Lzma
+                    | Format::Lz4
+                    | Format::Zstd
+                    | Format::SevenZip
+                    | Format::Rar => "unpack it and scan the inner file",
+                    Format::Hdf5 | Format::Gguf | Format::Tflite | Format::Ggml => {
+                        "use another scanner for this format, or convert to ONNX or safetensors"
+                    }
+                    _ => "keep it out of the scan if it is no model",
+                };
+                self.gap(place, why, remedy);
+            }
+        }
+    }
+
+    /// Decompressed bytes: their damage, then what is in them.
+    pub(crate) fn inflated(&mut self, inflated: &Inflated<'_>, name: &str, place: &Place, depth: u8) {
+        self.budget = self.budget.saturating_sub(inflated.len());
+        if let Some(damage) = &inflated.damage {
+            self.judge(&Facts::Damage(format!("the compressed data is damaged: {damage}")), place);
+        }
+        if inflated.cut {
+            let why = format!("it unpacks to more than {} bytes", self.bounds.max_expanded);
+            self.gap(place, why, "treat it as a decompression bomb, or raise the bounds of the scan");
+        }
+        self.examine(inflated, name, place, depth + 1);
+    }
+
+    pub(crate) fn pickle(&mut self, all: &[Format], source: &dyn Source, place: &Place, depth: u8) {
+        let facts = pickle::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        if facts.trailing > 0 && all.len() == 1 {
+            let why = format!("{} bytes after the last pickle belong to no known format", facts.trailing);
+            self.gap(place, why, "find out what wrote them");
+        }
+        let payloads = facts.payloads.clone();
+        self.judge(&Facts::Pickle(facts), place);
+        for payload in payloads {
+            if depth >= self.bounds.max_depth {
+                self.gap(place, "pickles are nested too deep".into(), "do not load it");
+                break;
+            }
+            match payload {
+                Payload::Span { offset, len } => {
+                    let inner = SubSource::new(source, offset, len);
+                    self.examine(
+                        &inner,
+                        "payload.pkl",
+                        &place.member(format!("bytes at {offset:#x}")),
+                        depth + 1,
+                    );
+                }
+                Payload::Inline(bytes) => {
+                    let inner = MemorySource::new(&bytes);
+                    self.examine(&inner, "payload.pkl", &place.member("computed bytes"), depth + 1);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A file as a [`Source`]: small ones read whole, large ones read where they are asked for.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use mantlet_vocab::{Source, SourceError};
+
+const SMALL: u64 = 1 << 20;
+
+/// A regular file.
+pub(crate) struct FileSource {
+    inner: Inner,
+    len: u64,
+}
+
+enum Inner {
+    Memory(Vec<u8>),
+    #[cfg(unix)]
+    File(File),
+    #[cfg(not(unix))]
+    File(std::sync::Mutex<File>),
+}
+
+impl FileSource {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let len = metadata.len();
+        if len <= SMALL {
+            let mut bytes = Vec::with_capacity(len as usize);
+            io::Read::read_to_end(&mut io::Read::take(&mut file, SMALL + 1), &mut bytes)?;
+            if bytes.len() as u64 <= SMALL {
+                let len = bytes.len() as u64;
+                return Ok(Self { inner: Inner::Memory(bytes), len });
+            }
+        }
+        #[cfg(unix)]
+        let inner = Inner::File(file);
+        #[cfg(not(unix))]
+        let inner = Inner::File(std::sync::Mutex::new(file));
+        Ok(Self { inner, len })
+    }
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        let read = match &self.inner {
+            Inner::Memory(bytes) => {
+                let at = usize::try_from(offset).unwrap_or(usize::MAX);
+                let rest = bytes.get(at..).unwrap_or(&[]);
+                let count = rest.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&rest[..count]);
+                return Ok(count);
+            }
+            #[cfg(unix)]
+            Inner::File(file) => loop {
+                match std::os::unix::fs::FileExt::read_at(file, buffer, offset) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => break other,
+                }
+            },
+            #[cfg(not(unix))]
+            Inner::File(file) => {
+                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                io::Seek::seek(&mut *file, io::SeekFrom::Start(offset))
+                    .and_then(|_| io::Read::read(&mut *file, buffer))
+            }
+        };
+        read.map_err(|error| SourceError { offset, reason: error.to_string() })
+    }
+}

@@ -1,0 +1,102 @@
+//! Members of archives, each under the reading its container gives it.
+
+use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::{Facts, tar, zip};
+use mantlet_vocab::{Place, Source, SubSource};
+
+use crate::engine::Engine;
+
+impl Engine<'_> {
+    pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        let facts = zip::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        let root = facts.torch_root().map(|root| format!("{root}data/"));
+        for entry in &facts.entries {
+            if entry.name.ends_with('/') && entry.packed == 0 {
+                continue;
+            }
+            let inside = place.member(shown(&entry.name));
+            let Some(data) = entry.data else {
+                self.gap(&inside, "it has no local header".into(), "do not use the archive");
+                continue;
+            };
+            let packed = SubSource::new(source, data, entry.packed);
+            // Tensors are not interpreted by any loader; what looks like a pickle in them is numbers.
+            let tensor = root.as_ref().is_some_and(|root| entry.name.starts_with(root.as_str()));
+            match entry.method {
+                0 => {
+                    let read = self.bounds.full_content || packed.len() <= self.bounds.max_resident as u64;
+                    if read && (!tensor || self.bounds.full_content) && packed.len() == entry.packed {
+                        self.checksum(&entry.name, entry.crc, crc(&packed), &inside);
+                    }
+                    if !tensor {
+                        self.examine(&packed, &entry.name, &inside, depth + 1);
+                    }
+                }
+                8 if tensor && !self.bounds.full_content => {}
+                8 => {
+                    let inflated = Inflated::open(&packed, Wrapper::Raw, &self.bounds, self.budget);
+                    if inflated.damage.is_none() && !inflated.cut {
+                        self.checksum(&entry.name, entry.crc, inflated.crc, &inside);
+                    }
+                    if tensor {
+                        self.budget = self.budget.saturating_sub(inflated.len());
+                    } else {
+                        self.inflated(&inflated, &entry.name, &inside, depth);
+                    }
+                }
+                other => {
+                    let why = format!("compression method {other} is not supported");
+                    self.gap(&inside, why, "unpack the archive and scan the folder");
+                }
+            }
+        }
+        self.judge(&Facts::Zip(facts), place);
+    }
+
+    fn checksum(&mut self, name: &str, declared: u32, actual: u32, place: &Place) {
+        if declared != actual {
+            let what = format!("the checksum of `{}` is wrong; some loaders do not check it", shown(name));
+            self.judge(&Facts::Damage(what), place);
+        }
+    }
+
+    pub(crate) fn tar(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        let facts = tar::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        for entry in &facts.entries {
+            let inside = place.member(shown(&entry.name));
+            match &entry.kind {
+                tar::TarKind::File => {
+                    let inner = SubSource::new(source, entry.data, entry.size);
+                    self.examine(&inner, &entry.name, &inside, depth + 1);
+                }
+                tar::TarKind::Folder | tar::TarKind::Link(_) => {}
+                tar::TarKind::Other(kind) => {
+                    let why = format!("a tar member of type {kind} is not a file");
+                    self.gap(&inside, why, "no model needs devices or pipes; do not unpack it");
+                }
+            }
+        }
+        self.judge(&Facts::Tar(facts), place);
+    }
+}
+
+fn crc(source: &dyn Source) -> u32 {
+    let mut crc = flate2::Crc::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    while let Ok(count) = source.read_at(at, &mut buffer) {
+        if count == 0 {
+            break;
+        }
+        crc.update(&buffer[..count]);
+        at += count as u64;
+    }
+    crc.sum()
+}
+
+/// A member name without characters that would mislead a reader or a terminal.
+fn shown(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
+}

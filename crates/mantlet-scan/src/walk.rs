@@ -1,0 +1,92 @@
+//! Which files a list of paths stands for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mantlet_vocab::Gap;
+
+/// The regular files, in the order named and by name inside folders, and what cannot be one.
+pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Gap>) {
+    let (mut files, mut gaps) = (Vec::new(), Vec::new());
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => folder(path, &mut files, &mut gaps),
+            Ok(metadata) if metadata.is_file() => files.push(path.clone()),
+            Ok(_) => gaps.push(special(path)),
+            Err(error) => gaps.push(unreadable(path, &error)),
+        }
+    }
+    (files, gaps)
+}
+
+fn special(path: &Path) -> Gap {
+    Gap {
+        what: path.display().to_string(),
+        why: "it is a pipe, socket or device, not a file".into(),
+        remedy: "save its content to a file and scan that".into(),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Gap {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::NotFound => "check the path",
+        _ => "make it readable for the user who scans",
+    };
+    Gap {
+        what: path.display().to_string(),
+        why: format!("it cannot be read: {error}"),
+        remedy: remedy.into(),
+    }
+}
+
+fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
+    let home = fs::canonicalize(root).ok();
+    let mut waiting = vec![root.to_path_buf()];
+    while let Some(next) = waiting.pop() {
+        let is_root = next == root;
+        let metadata = if is_root { fs::metadata(&next) } else { fs::symlink_metadata(&next) };
+        let kind = match metadata {
+            Ok(metadata) => metadata.file_type(),
+            Err(error) => {
+                gaps.push(unreadable(&next, &error));
+                continue;
+            }
+        };
+        if kind.is_file() {
+            files.push(next);
+        } else if kind.is_dir() {
+            if next.file_name().is_some_and(|name| name == ".git") && !is_root {
+                continue;
+            }
+            match fs::read_dir(&next) {
+                Ok(entries) => {
+                    let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+                    inside.sort();
+                    // Last in, first out: the smallest name must be on top.
+                    waiting.extend(inside.into_iter().rev());
+                }
+                Err(error) => gaps.push(unreadable(&next, &error)),
+            }
+        } else if kind.is_symlink() {
+            link(&next, home.as_deref(), files, gaps);
+        } else {
+            gaps.push(special(&next));
+        }
+    }
+}
+
+fn link(path: &Path, home: Option<&Path>, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
+    let target = fs::canonicalize(path);
+    let inside = target.as_ref().ok().zip(home).is_some_and(|(target, home)| target.starts_with(home));
+    match target.and_then(fs::metadata) {
+        // A folder inside is visited under its own name.
+        Ok(metadata) if inside && metadata.is_dir() => {}
+        Ok(metadata) if inside && metadata.is_file() => files.push(path.to_path_buf()),
+        Ok(_) => gaps.push(Gap {
+            what: path.display().to_string(),
+            why: "it is a link out of the folder that is scanned".into(),
+            remedy: "name its target as a path to scan".into(),
+        }),
+        Err(error) => gaps.push(unreadable(path, &error)),
+    }
+}
