@@ -3,7 +3,7 @@
 //!
 //! Pages are rendered here, on the server, and work without script; the little script there is keeps the
 //! live view moving. The console reads through [`Views`], knows people through [`People`] and acts through
-//! [`Actions`]; it never talks to the gateway. Every form carries a token of its session, every change
+//! [`Actions`]; it never talks to the gateway. [`Shelf`] is the first two over the store. Every form carries a token of its session, every change
 //! checks `Host` and `Origin`, and no page holds a secret.
 
 mod api;
@@ -15,6 +15,8 @@ mod ports;
 mod security;
 mod server;
 mod session;
+mod shelf;
+mod showing;
 
 pub use live::{Line, Live};
 pub use ports::{
@@ -22,3 +24,4 @@ pub use ports::{
     VersionEvidence, Views,
 };
 pub use server::{Console, ConsoleConfig, StartError};
+pub use shelf::Shelf;

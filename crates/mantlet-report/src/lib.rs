@@ -21,4 +21,4 @@ pub use system::{
     Passport, PinnedCase, ProbeRow, RecoveredTrigger, SeedRow, SeedTable, StepRow, SystemReport,
     TimelineEvent, Tone, TriggerPanel, Unit, VerdictBlock, html, input, sections,
 };
-pub use words::{bytes, clean_line, count, duration, number, percent};
+pub use words::{bytes, clean_line, count, duration, number, percent, prose, sentence};

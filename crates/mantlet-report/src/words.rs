@@ -1,5 +1,7 @@
 //! Numbers and foreign text made fit for a reader.
 
+use maud::{Markup, html};
+
 /// The longest foreign text put on one line.
 const LONGEST: usize = 4_000;
 
@@ -107,13 +109,45 @@ pub fn bytes(value: u64) -> String {
 pub fn duration(millis: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "shown to three figures")]
     let seconds = millis as f64 / 1_000.0;
+    let two = |large: u64, one: &str, small: u64, other: &str| {
+        if small == 0 {
+            format!("{large}\u{a0}{one}")
+        } else {
+            format!("{large}\u{a0}{one} {small}\u{a0}{other}")
+        }
+    };
     match millis {
         0..1_000 => format!("{millis}\u{a0}ms"),
         1_000..60_000 => format!("{}\u{a0}s", number((seconds * 10.0).round() / 10.0)),
-        60_000..3_600_000 => format!("{}\u{a0}min {}\u{a0}s", millis / 60_000, millis / 1_000 % 60),
-        3_600_000..86_400_000 => format!("{}\u{a0}h {}\u{a0}min", millis / 3_600_000, millis / 60_000 % 60),
-        _ => format!("{}\u{a0}d {}\u{a0}h", millis / 86_400_000, millis / 3_600_000 % 24),
+        60_000..3_600_000 => two(millis / 60_000, "min", millis / 1_000 % 60, "s"),
+        3_600_000..86_400_000 => two(millis / 3_600_000, "h", millis / 60_000 % 60, "min"),
+        _ => two(millis / 86_400_000, "d", millis / 3_600_000 % 24, "h"),
     }
+}
+
+/// Plain words in which `commands` between backticks stand as code. Everything else stays text.
+#[must_use]
+pub fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    // A backtick without a partner is one.
+    let paired = parts.len() % 2 == 1;
+    html! {
+        @if paired {
+            @for (index, part) in parts.iter().enumerate() { @if index % 2 == 1 { code { (part) } } @else { (part) } }
+        } @else { (text) }
+    }
+}
+
+/// Words as a sentence: a capital first, a full stop last.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.trim().chars();
+    let mut out: String = chars.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    out.push_str(chars.as_str());
+    if !out.is_empty() && !out.ends_with(['.', '!', '?', ':', '…']) {
+        out.push('.');
+    }
+    out
 }
 
 /// `1 finding`, `2 findings`.
@@ -146,6 +180,10 @@ mod tests {
         assert_eq!(bytes(999_999), "1\u{a0}MB");
         assert_eq!(duration(61_000), "1\u{a0}min 1\u{a0}s");
         assert_eq!(duration(59_999), "60\u{a0}s");
+        assert_eq!(duration(7_200_000), "2\u{a0}h");
+        assert_eq!(sentence("it ends"), "It ends.");
+        assert_eq!(prose("run `a <b>` now").into_string(), "run <code>a &lt;b&gt;</code> now");
+        assert_eq!(prose("one ` only").into_string(), "one ` only");
     }
 
     #[test]

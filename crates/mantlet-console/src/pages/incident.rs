@@ -34,7 +34,7 @@ pub(crate) async fn show(
             span.quiet { "opened " (when(incident.opened, now)) }
         }
         dl.answers.panel {
-            @for (question, answer) in incident.five.pairs() { dt { (question) } dd { (answer) } }
+            @for (question, answer) in incident.five.pairs() { dt { (question) } dd { (mantlet_report::prose(answer)) } }
         }
         (steps(&who, &incident, now))
         (close_form(&who, &incident))
@@ -61,11 +61,11 @@ fn step(who: &Who, incident: &Incident, step: &Step, now: Millis) -> Markup {
         article.panel.step aria-labelledby=(title) id={ "step-" (step.id) } {
             div {
                 h3 id=(title) { (step.action.plain()) }
-                p { (step.why) }
+                p { (mantlet_report::sentence(&step.why)) }
                 dl.facts.small {
-                    dt { "Whom it touches" } dd { (step.blast_radius.plain) }
+                    dt { "Whom it touches" } dd { (mantlet_report::sentence(&step.blast_radius.plain)) }
                     dt { "How it ends" } dd { (ending(step, now)) }
-                    dt { "Undo" } dd { @match &step.undo { Undo::By { plain } => (plain), Undo::None { why } => { "Cannot be undone: " (why) } } }
+                    dt { "Undo" } dd { @match &step.undo { Undo::By { plain } => (mantlet_report::sentence(plain)), Undo::None { why } => { "Cannot be undone: " (why) "." } } }
                     @if let StepState::Failed { why, .. } = &step.state { dt { "What went wrong" } dd { (why) } }
                 }
             }

@@ -3,8 +3,6 @@
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use super::at;
-
 /// The longest side that is drawn; larger pictures are averaged down.
 const LONGEST_SIDE: usize = 64;
 
@@ -157,14 +155,13 @@ fn runs(width: usize, height: usize, cell: impl Fn(usize, usize) -> Option<(Stri
     runs
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 64")]
 fn frame(width: usize, height: usize, alt: &str, runs: &[Run]) -> Markup {
     html! {
         svg.pixels role="img" aria-label=(alt) viewBox={ "0 0 " (width) " " (height) } shape-rendering="crispEdges" {
             title { (alt) }
             rect.ground width=(width) height=(height) {}
             @for (x, y, len, (fill, opacity)) in runs {
-                rect x=(x) y=(y) width=(at(*len as f64 + 0.02)) height="1.02" fill=(fill)
+                rect x=(x) y=(y) width=(len) height="1" fill=(fill)
                     fill-opacity=[(!opacity.is_empty()).then_some(opacity)] {}
             }
         }

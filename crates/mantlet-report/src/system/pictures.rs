@@ -8,7 +8,7 @@ use super::data::{
 };
 use super::{basis, value};
 use crate::svg::{self, Axis, Chart, Guide, Lane, Moment, Scale, Series};
-use crate::words::{count, duration, instant, number, percent, plural};
+use crate::words::{count, duration, instant, number, percent, plural, prose};
 
 /// How many rows of an evasion grid are shown.
 const SHOWN: usize = 8;
@@ -276,11 +276,11 @@ fn incident(story: &IncidentStory) -> Markup {
         div.panel {
             h3 { (story.title) " " span.tag.tone-bad { (story.impact.word()) " impact" } }
             dl.answers {
-                dt { "What changed" } dd { (story.answers.changed) }
-                dt { "What is suspicious" } dd { (story.answers.suspicious) }
-                dt { "Who and what is affected" } dd { (story.answers.affected) }
-                dt { "Which decisions may be wrong" } dd { (story.answers.decisions) }
-                dt { "What to do now" } dd { (story.answers.next) }
+                dt { "What changed" } dd { (prose(&story.answers.changed)) }
+                dt { "What is suspicious" } dd { (prose(&story.answers.suspicious)) }
+                dt { "Who and what is affected" } dd { (prose(&story.answers.affected)) }
+                dt { "Which decisions may be wrong" } dd { (prose(&story.answers.decisions)) }
+                dt { "What to do now" } dd { (prose(&story.answers.next)) }
             }
             ul.numbers {
                 @if let Some(ms) = story.time_to_detect_ms { li { b { (duration(ms)) } span { "from first hostile query to alert" } } }

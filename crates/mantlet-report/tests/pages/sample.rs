@@ -76,9 +76,9 @@ fn digit(seed: u32) -> Vec<f32> {
 
 fn nudged(seed: u32) -> Vec<f32> {
     let step = |i: u32| {
-        if (i * 31 + seed * 17) % 3 == 0 {
+        if (i * 31 + seed * 17).is_multiple_of(3) {
             2.4
-        } else if (i * 13 + seed) % 5 == 0 {
+        } else if (i * 13 + seed).is_multiple_of(5) {
             -2.0
         } else {
             0.0
