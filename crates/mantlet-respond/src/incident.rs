@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, AlertKind};
 use crate::answers;
-use crate::step::Step;
+use crate::record::{Delivery, Entry, FiveAnswers, Times};
+use crate::step::{Step, StepState};
 
 /// Lines of a timeline; older ones in the middle give way.
 const MOST_ENTRIES: usize = 400;
@@ -19,35 +20,6 @@ const MOST_CALLERS: usize = 100;
 const MOST_DELIVERIES: usize = 100;
 /// Different signals kept with the incident, the strongest of each name.
 const MOST_SIGNALS: usize = 32;
-
-/// The five answers, in the order they are asked.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FiveAnswers {
-    /// What changed?
-    pub changed: String,
-    /// What is suspicious?
-    pub suspicious: String,
-    /// Who and what is affected?
-    pub affected: String,
-    /// Which decisions may be wrong?
-    pub decisions: String,
-    /// What to do now?
-    pub next: String,
-}
-
-impl FiveAnswers {
-    /// Each question with its answer.
-    #[must_use]
-    pub fn pairs(&self) -> [(&'static str, &str); 5] {
-        [
-            ("What changed", &self.changed),
-            ("What is suspicious", &self.suspicious),
-            ("Who and what is affected", &self.affected),
-            ("Which decisions may be wrong", &self.decisions),
-            ("What to do now", &self.next),
-        ]
-    }
-}
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,45 +43,6 @@ impl IncidentState {
             Self::Closed => "closed",
         }
     }
-}
-
-/// A line of the timeline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When.
-    pub at: Millis,
-    /// Who: a user, or `mantlet`.
-    pub actor: String,
-    /// What happened, in plain words.
-    pub what: String,
-}
-
-/// How a notification went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// When it ended.
-    pub at: Millis,
-    /// `webhook` or `smtp`, and where to, without credentials.
-    pub channel: String,
-    /// What it told: `opened`, `escalated`.
-    pub notice: String,
-    /// Attempts made.
-    pub attempts: u32,
-    /// What went wrong, in the end; `None` when it arrived.
-    pub failed: Option<String>,
-}
-
-/// How fast an incident was found and contained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Times {
-    /// From the start of the caller's activity to the incident, at most.
-    pub detect_ms: u64,
-    /// Requests the caller made up to then, at most.
-    pub detect_queries: u64,
-    /// From the incident to the first step in force.
-    pub contain_ms: Option<u64>,
-    /// Requests the caller made between the two.
-    pub contain_queries: Option<u64>,
 }
 
 /// The actor of what mantlet does by itself.
@@ -438,11 +371,13 @@ impl Incident {
 
     /// Brings state and words up to date after a change.
     pub fn refresh(&mut self) {
-        let held = self.steps.iter().any(|step| step.state.may_hold());
-        self.state = match (held, self.closed) {
-            (true, _) => IncidentState::Contained,
-            (false, None) => IncidentState::Open,
-            (false, Some(_)) => IncidentState::Closed,
+        let may_hold = self.steps.iter().any(|step| step.state.may_hold());
+        let holds = self.steps.iter().any(|step| step.state.may_hold() && step.state != StepState::Applying);
+        self.state = match self.closed {
+            None if holds => IncidentState::Contained,
+            None => IncidentState::Open,
+            Some(_) if may_hold => IncidentState::Contained,
+            Some(_) => IncidentState::Closed,
         };
         self.title = answers::title(self);
         self.five = answers::five(self);

@@ -33,7 +33,7 @@ pub(super) fn boundary_walk(incident: &Incident) -> Words {
             capital(&who),
             asked(incident)
         ),
-        suspicious: "Real customers do not ask the same thing hundreds of times with tiny changes. This is how \
+        suspicious: "Real customers do not ask the same thing over and over with tiny changes. This is how \
                      somebody makes an input that looks right to a person and is decided wrongly by the model, for \
                      instance one amount read as another."
             .to_owned(),

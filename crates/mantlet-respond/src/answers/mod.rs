@@ -6,7 +6,8 @@ mod still;
 use mantlet_vocab::{Impact, Millis};
 
 use crate::alert::AlertKind;
-use crate::incident::{FiveAnswers, Incident};
+use crate::incident::Incident;
+use crate::record::FiveAnswers;
 use crate::step::{OnExpiry, Step, StepState, Undo};
 
 /// What differs from kind to kind.

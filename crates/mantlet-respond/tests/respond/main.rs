@@ -3,204 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use mantlet_respond::*;
 use mantlet_vocab::{Action, Confidence, Impact, Millis, Mode, Signal};
-use proptest::prelude::*;
 
-/// Switches that remember how they stand.
-#[derive(Debug, Default)]
-struct Panel {
-    state: Mutex<PanelState>,
-}
+use crate::panel::Panel;
 
-#[derive(Debug, Clone, PartialEq, Default)]
-struct PanelState {
-    keys: BTreeMap<String, KeyStanding>,
-    paths: BTreeMap<(String, Option<String>), Option<Millis>>,
-    version: BTreeMap<String, Option<String>>,
-    held: Vec<(String, String)>,
-    rules: BTreeMap<(String, String), serde_json::Value>,
-    broken: bool,
-    calls: usize,
-}
-
-impl Panel {
-    fn change(&self, change: impl FnOnce(&mut PanelState)) -> Result<(), ActuatorError> {
-        let mut state = self.state.lock().unwrap();
-        if state.broken {
-            return Err(ActuatorError::Unreachable("panel".into()));
-        }
-        state.calls += 1;
-        change(&mut state);
-        Ok(())
-    }
-
-    fn look(&self) -> PanelState {
-        PanelState { calls: 0, ..self.state.lock().unwrap().clone() }
-    }
-}
-
-impl Switches for Panel {
-    async fn set_key(&self, key: &str, standing: KeyStanding) -> Result<(), ActuatorError> {
-        self.change(|state| {
-            state.keys.insert(key.into(), standing);
-            state.keys.retain(|_, standing| !standing.is_free());
-        })
-    }
-    async fn divert_path(
-        &self,
-        system: &str,
-        route: Option<&str>,
-        on: bool,
-        until: Option<Millis>,
-    ) -> Result<(), ActuatorError> {
-        let path = (system.to_owned(), route.map(str::to_owned));
-        self.change(|state| {
-            state.paths.remove(&path);
-            if on {
-                state.paths.insert(path, until);
-            }
-        })
-    }
-    async fn serve_version(&self, system: &str, version: Option<&str>) -> Result<(), ActuatorError> {
-        self.change(|state| {
-            state.version.insert(system.into(), version.map(str::to_owned));
-        })
-    }
-    async fn hold_candidate(&self, system: &str, subject: &str, on: bool) -> Result<(), ActuatorError> {
-        let candidate = (system.to_owned(), subject.to_owned());
-        self.change(|state| {
-            state.held.retain(|held| *held != candidate);
-            if on {
-                state.held.push(candidate);
-                state.held.sort();
-            }
-        })
-    }
-    async fn pin_rule(
-        &self,
-        system: &str,
-        name: &str,
-        rule: &serde_json::Value,
-        on: bool,
-    ) -> Result<(), ActuatorError> {
-        let key = (system.to_owned(), name.to_owned());
-        self.change(|state| {
-            state.rules.remove(&key);
-            if on {
-                state.rules.insert(key, rule.clone());
-            }
-        })
-    }
-}
+mod laws;
+mod panel;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
-}
-
-fn containment() -> impl Strategy<Value = Containment> {
-    let key = prop::sample::select(vec!["a", "b"]).prop_map(str::to_owned);
-    let system = || "s".to_owned();
-    prop_oneof![
-        (key.clone(), 1_u32..9).prop_map(|(key, per_minute)| Containment::ThrottleKey { key, per_minute }),
-        key.clone().prop_map(|key| Containment::BlockKey { key }),
-        key.prop_map(|key| Containment::DivertKey { key }),
-        prop::option::of(Just("r".to_owned()))
-            .prop_map(move |route| Containment::DivertPath { system: system(), route }),
-        prop::option::of(Just("v1".to_owned())).prop_map(move |to| Containment::RollBack {
-            system: system(),
-            from: Some("v3".into()),
-            to
-        }),
-        Just(Containment::HoldCandidate { system: "s".into(), subject: "v2".into() }),
-        Just(Containment::PinRule {
-            system: "s".into(),
-            name: "r".into(),
-            plain: String::new(),
-            rule: 1.into()
-        }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
-    /// Whatever is applied and undone, in whatever order and however often, what remains is what the
-    /// orders that were not undone say; and after undoing all, everything stands as before.
-    #[test]
-    fn undoing_restores_what_was_there(
-        actions in prop::collection::vec(containment(), 1..8),
-        order in prop::collection::vec(0_usize..8, 0..16),
-        twice in any::<bool>(),
-    ) {
-        block_on(async {
-            let board = Switchboard::new(Panel::default());
-            board.switches().change(|state| { state.version.insert("s".into(), Some("v3".into())); }).unwrap();
-            let before = board.switches().look();
-            let orders: Vec<Order> = actions
-                .iter()
-                .enumerate()
-                .map(|(n, action)| Order { id: format!("inc/{n}"), action: action.clone(), until: Some(Millis(n as u64)) })
-                .collect();
-            for order in &orders {
-                board.apply(order).await.unwrap();
-                if twice {
-                    board.apply(order).await.unwrap();
-                }
-            }
-            let undone: Vec<usize> = order.iter().map(|n| n % orders.len()).collect();
-            for &n in &undone {
-                board.undo(&orders[n]).await.unwrap();
-            }
-            // The same as if the undone ones had never been.
-            let fresh = Switchboard::new(Panel::default());
-            fresh.switches().change(|state| { state.version.insert("s".into(), Some("v3".into())); }).unwrap();
-            for (n, order) in orders.iter().enumerate().filter(|(n, _)| !undone.contains(n)) {
-                let _ = n;
-                fresh.apply(order).await.unwrap();
-            }
-            prop_assert_eq!(board.switches().look(), fresh.switches().look());
-            for order in orders.iter().rev() {
-                board.undo(order).await.unwrap();
-                board.undo(order).await.unwrap();
-            }
-            prop_assert_eq!(board.switches().look(), before);
-            Ok(())
-        })?;
-    }
-
-    /// An incident's own steps keep the same law through the hands, and every change is in the store.
-    #[test]
-    fn steps_of_an_incident_are_idempotent_and_kept(choices in prop::collection::vec((0_usize..4, any::<bool>()), 1..20)) {
-        block_on(async {
-            let hands = Hands::new(Switchboard::new(Panel::default()), MemoryIncidents::default());
-            let before = hands.actuator.switches().look();
-            let mut incident = walk_incident(Mode::Advise, 1);
-            hands.save(&mut incident).await.unwrap();
-            let ids: Vec<String> = incident.steps.iter().map(|step| step.id.clone()).collect();
-            prop_assert!(ids.len() >= 2);
-            for (n, (choice, apply)) in choices.iter().enumerate() {
-                let id = &ids[choice % ids.len()];
-                let now = Millis(100 + n as u64);
-                let held = incident.step(id).unwrap().state == StepState::Applied;
-                let deed = if *apply {
-                    hands.apply(&mut incident, id, "ada", now).await.unwrap()
-                } else {
-                    hands.undo(&mut incident, id, "ada", now).await.unwrap()
-                };
-                prop_assert_eq!(deed.is_some(), held != *apply, "a second time does nothing");
-                prop_assert_eq!(hands.store.load(&incident.id).await.unwrap().unwrap(), incident.clone());
-            }
-            for id in &ids {
-                hands.undo(&mut incident, id, "ada", Millis(999)).await.unwrap();
-            }
-            prop_assert_eq!(hands.actuator.switches().look(), before);
-            prop_assert_eq!(incident.state, IncidentState::Open);
-            Ok(())
-        })?;
-    }
 }
 
 fn signal(name: &str) -> Signal {
@@ -416,12 +229,6 @@ fn a_crash_at_any_point_is_finished_at_the_next_start() {
         assert!(fourth.actuator.switches().look().keys.is_empty());
         assert_eq!(incident.state, IncidentState::Open);
     });
-}
-
-impl Panel {
-    fn break_it(&self, broken: bool) {
-        self.state.lock().unwrap().broken = broken;
-    }
 }
 
 #[test]
