@@ -99,7 +99,7 @@ fn verdict(who: &Who, review: &Review, now: mantlet_vocab::Millis) -> Markup {
                 fieldset {
                     legend { "Your decision" }
                     @if let Some(answer) = &review.answer {
-                        label.choice { input type="radio" name="ruling" value="release" required; " Right: release " strong { (answer) } }
+                        label.choice { input type="radio" name="ruling" value="release" required; span { "Right: release " strong { (answer) } } }
                     }
                     @if !review.choices.is_empty() {
                         label.choice { input type="radio" name="ruling" value="answer" required; " Wrong: answer instead" }

@@ -1,23 +1,22 @@
 //! A world in memory behind the console's ports; incidents and steps are the real engine's.
 
+mod acts;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use mantlet_access::{ApiKey, Role, Scope, Session, User};
 use mantlet_console::{
-    Actions, AuditLine, AuditTail, Console, ConsoleConfig, Live, People, PortError, Ports, Review,
-    ReviewState, Ruling, Soon, VersionEvidence, Views,
+    AuditLine, AuditTail, Console, ConsoleConfig, Live, People, Ports, Review, ReviewState, Soon,
+    VersionEvidence, Views,
 };
 use mantlet_registry::{ModelVersion, State, System, Transition};
 use mantlet_report::svg::Raster;
 use mantlet_report::{
     Admission, Basis, EvasionGrid, EvasionItem, Field, Input, ModelCard, SystemReport, Tone, VerdictBlock,
 };
-use mantlet_respond::{
-    Actuator, ActuatorError, Alert, AlertKind, Desk, Hands, Incident, IncidentFilter, IncidentStore,
-    IncidentStoreError, Order, Playbook, RespondError, Traffic,
-};
+use mantlet_respond::{Alert, AlertKind, Desk, Incident, IncidentFilter, Playbook, Traffic};
 use mantlet_vocab::{
     Action, Confidence, Decision, Digest, Exchange, Impact, Millis, Mode, NamedValue, Request, Signal,
     Tensor, Value,
@@ -345,73 +344,5 @@ impl People for World {
     fn managing_key<'a>(&'a self, presented: &'a str, _: Millis) -> Soon<'a, Option<String>> {
         let known = self.manage.lock().unwrap();
         soon((!known.is_empty() && *known == presented).then(|| "k-manage".to_owned()))
-    }
-}
-
-impl Actions for World {
-    fn apply_step<'a>(&'a self, actor: &'a str, incident: &'a str, step: &'a str) -> Soon<'a, ()> {
-        Box::pin(async move {
-            let mut found = self.incident(incident).await?.ok_or(PortError::Missing("incident".into()))?;
-            Hands::new(self, self).apply(&mut found, step, actor, NOW).await.map(|_| ()).map_err(refused)?;
-            self.note(actor, "step.applied", &format!("{incident}/{step}"), serde_json::Value::Null);
-            Ok(())
-        })
-    }
-    fn undo_step<'a>(&'a self, actor: &'a str, incident: &'a str, step: &'a str) -> Soon<'a, ()> {
-        Box::pin(async move {
-            let mut found = self.incident(incident).await?.ok_or(PortError::Missing("incident".into()))?;
-            Hands::new(self, self).undo(&mut found, step, actor, NOW).await.map(|_| ()).map_err(refused)?;
-            self.note(actor, "step.undone", &format!("{incident}/{step}"), serde_json::Value::Null);
-            Ok(())
-        })
-    }
-    fn close_incident<'a>(&'a self, actor: &'a str, incident: &'a str, why: &'a str) -> Soon<'a, ()> {
-        self.incidents.lock().unwrap().get_mut(incident).unwrap().close(NOW, actor, why);
-        soon(())
-    }
-    fn decide_review<'a>(
-        &'a self,
-        actor: &'a str,
-        review: &'a str,
-        ruling: &'a Ruling,
-        note: &'a str,
-    ) -> Soon<'a, ()> {
-        let (by, ruling, note) = (actor.to_owned(), ruling.clone(), note.to_owned());
-        let state = ReviewState::Decided { by, at: NOW, ruling, note };
-        self.reviews.lock().unwrap().get_mut(review).unwrap().state = state;
-        soon(())
-    }
-    fn roll_back<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> Soon<'a, ()> {
-        Box::pin(std::future::ready(Err(PortError::Refused(
-            "v1 was not switched to: its signature does not hold".into(),
-        ))))
-    }
-}
-
-fn refused(error: RespondError) -> PortError {
-    PortError::Refused(error.to_string())
-}
-
-impl Actuator for &World {
-    async fn apply(&self, order: &Order) -> Result<(), ActuatorError> {
-        self.orders.lock().unwrap().push(format!("apply {}", order.action.word()));
-        Ok(())
-    }
-    async fn undo(&self, order: &Order) -> Result<(), ActuatorError> {
-        self.orders.lock().unwrap().push(format!("undo {}", order.action.word()));
-        Ok(())
-    }
-}
-
-impl IncidentStore for &World {
-    async fn save(&self, incident: &Incident) -> Result<(), IncidentStoreError> {
-        self.incidents.lock().unwrap().insert(incident.id.clone(), incident.clone());
-        Ok(())
-    }
-    async fn load(&self, id: &str) -> Result<Option<Incident>, IncidentStoreError> {
-        Ok(self.incidents.lock().unwrap().get(id).cloned())
-    }
-    async fn list(&self, filter: &IncidentFilter) -> Result<Vec<Incident>, IncidentStoreError> {
-        Ok(self.incidents.lock().unwrap().values().filter(|one| filter.admits(one)).cloned().collect())
     }
 }
