@@ -2,10 +2,21 @@
 //! evaluator. Inference, gradients with respect to inputs and inner values, and activations, in bounded
 //! memory and time; nothing in a model file can run code.
 
+mod attrs;
+mod census;
 mod classifier;
+mod decode;
 mod error;
+mod execute;
+mod graph;
+mod heads;
 mod load;
 mod model;
+mod onnx;
+mod ops;
+mod rows;
+mod run;
+mod values;
 
 pub use classifier::Classifier;
 pub use error::ModelError;

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use mantlet_vocab::Source;
+use mantlet_formats::onnx::schema::ModelProto;
+use mantlet_vocab::{Source, read_window};
+use prost::Message;
+use prost::bytes::Bytes;
 
+use crate::graph::Graph;
+use crate::onnx::OnnxModel;
 use crate::{Limits, Model, ModelError};
 
 /// Finds the files a model keeps tensors in. `location` is what the model says and is not to be trusted: an
@@ -30,6 +35,18 @@ pub fn load_with_external(
     external: Option<&dyn ExternalData>,
     limits: Limits,
 ) -> Result<Arc<dyn Model>, ModelError> {
-    let _ = (external.is_some(), limits);
-    Err(ModelError::NotOnnx { reason: format!("{} bytes not read", source.len()) })
+    let len = source.len();
+    if usize::try_from(len).map_or(true, |len| len > limits.max_bytes) {
+        return Err(ModelError::TooLarge { len, limit: limits.max_bytes });
+    }
+    let bytes = Bytes::from(read_window(source, 0, limits.max_bytes)?);
+    crate::census::check(&bytes, &limits)?;
+    let model =
+        ModelProto::decode(bytes).map_err(|error| ModelError::NotOnnx { reason: error.to_string() })?;
+    if model.graph.is_none() {
+        return Err(ModelError::NotOnnx { reason: "it has no graph".to_owned() });
+    }
+    let graph = Graph::build(&model, external, &limits)?;
+    drop(model);
+    Ok(Arc::new(OnnxModel::new(graph, limits)))
 }
