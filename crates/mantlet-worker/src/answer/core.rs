@@ -1,20 +1,20 @@
 //! The work of the answering loop, one input after the other. It knows a clock only as a port.
 
-use std::future::Future;
 use std::time::Duration;
 
 use mantlet_guard::GuardEvent;
 use mantlet_respond::{
-    Actuator, Alert, Deed, Desk, Hands, Incident, IncidentFilter, IncidentStore, IncidentStoreError,
-    OnExpiry, RespondError, SELF, Seen, StepState, Streams,
+    Actuator, Alert, Desk, Hands, Incident, IncidentFilter, IncidentStore, IncidentStoreError, OnExpiry,
+    RespondError, SELF, Seen, StepState, Streams,
 };
 use mantlet_vocab::{Impact, Millis};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::config::AnswerConfig;
 use super::deliver::{Outbox, Outcome};
-use super::notice::{Cooldown, Notice, NoticeKind};
+use super::notice::{Cooldown, NoticeKind};
+use super::ports::{AnswerError, Clock, Journal};
 
 /// How often an incident that somebody else changed is read again before giving up.
 const RETRIES: usize = 3;
@@ -22,63 +22,6 @@ const RETRIES: usize = 3;
 const STILL_NEWS_MS: u64 = 24 * 3_600_000;
 /// Incidents nobody added to are put down after this many correlation windows.
 const WINDOWS_ON_DESK: u64 = 2;
-
-/// The time, as a port.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Millis;
-}
-
-/// The machine's clock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Millis {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// Takes entries for the audit log. A failure is logged; it never keeps anybody from being protected.
-pub trait Journal: Send + Sync {
-    /// Appends an entry.
-    fn append(
-        &self,
-        actor: &str,
-        action: &str,
-        subject: &str,
-        detail: Value,
-    ) -> impl Future<Output = Result<(), String>> + Send;
-}
-
-/// No journal, where the store keeps one of its own.
-impl Journal for () {
-    async fn append(&self, _: &str, _: &str, _: &str, _: Value) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-/// Why something asked of the answering loop was not done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnswerError {
-    /// There is no such incident.
-    #[error("there is no incident {0}; `mantlet incident list` names them")]
-    NoIncident(String),
-    /// The step was not carried out.
-    #[error(transparent)]
-    Respond(#[from] RespondError),
-    /// The loop has ended.
-    #[error("the answering loop has ended; start `mantlet up` again")]
-    Ended,
-}
-
-impl From<IncidentStoreError> for AnswerError {
-    fn from(error: IncidentStoreError) -> Self {
-        Self::Respond(error.into())
-    }
-}
 
 /// What a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +33,15 @@ pub(super) enum Wish {
 
 /// The answering loop's work.
 pub struct Answer<A, S, J, C> {
-    config: AnswerConfig,
+    pub(super) config: AnswerConfig,
     hands: Hands<A, S>,
-    journal: J,
-    clock: C,
+    pub(super) journal: J,
+    pub(super) clock: C,
     streams: Streams,
-    desk: Desk,
-    outbox: Outbox,
-    cooldown: Cooldown,
-    dirty: std::collections::BTreeSet<String>,
+    pub(super) desk: Desk,
+    pub(super) outbox: Outbox,
+    pub(super) cooldown: Cooldown,
+    pub(super) dirty: std::collections::BTreeSet<String>,
 }
 
 impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
@@ -327,24 +270,6 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
         Err(AnswerError::NoIncident(id.to_owned()))
     }
 
-    /// Records how a notice fared.
-    pub async fn delivered(&mut self, outcome: Outcome) {
-        if self.fetch(&outcome.incident).await.is_err() {
-            return;
-        }
-        let detail = json!({
-            "channel": outcome.delivery.channel,
-            "notice": outcome.delivery.notice,
-            "attempts": outcome.delivery.attempts,
-            "failed": outcome.delivery.failed,
-        });
-        if let Some(incident) = self.desk.incident_mut(&outcome.incident) {
-            incident.delivered(outcome.delivery);
-        }
-        self.append(SELF, "incident-notice", &outcome.incident, detail).await;
-        self.dirty.insert(outcome.incident);
-    }
-
     /// Gives notices under way at most `limit`, records how they fared, and keeps everything.
     pub async fn finish(&mut self, limit: Duration, told: &mut mpsc::UnboundedReceiver<Outcome>) {
         std::mem::take(&mut self.outbox).finish(limit).await;
@@ -388,45 +313,6 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
         }
     }
 
-    /// Enters deeds into the journal, and tells people of those that failed.
-    async fn record(&mut self, id: &str, deeds: &[Deed]) {
-        let now = self.clock.now();
-        for deed in deeds {
-            let subject = format!("{id}/{}", deed.step);
-            let action = format!("containment-{}", deed.verb);
-            self.append(&deed.actor, &action, &subject, json!({ "failed": deed.failed })).await;
-        }
-        let failed = self.desk.incident(id).is_some_and(|incident| {
-            deeds.iter().any(|deed| {
-                incident.step(&deed.step).is_some_and(|step| matches!(step.state, StepState::Failed { .. }))
-            })
-        });
-        if failed {
-            self.tell(id, NoticeKind::Failed, now).await;
-        }
-    }
-
-    async fn tell(&mut self, id: &str, kind: NoticeKind, now: Millis) {
-        if self.outbox.is_empty() {
-            return;
-        }
-        let notify = &self.config.notify;
-        let Some(incident) = self.desk.incident_mut(id) else { return };
-        match self.cooldown.admit(incident, kind, now, notify.cooldown_ms, notify.most_an_hour) {
-            Ok(()) => {
-                let notice = Notice::new(incident, kind, now, notify.console.as_deref());
-                for delivery in self.outbox.send(&notice) {
-                    incident.delivered(delivery);
-                    self.dirty.insert(id.to_owned());
-                }
-            }
-            Err(why) => {
-                incident.note(now, SELF, format!("nobody was told ({}): {why}", kind.word()));
-                self.dirty.insert(id.to_owned());
-            }
-        }
-    }
-
     async fn save(&mut self, id: &str) {
         for _ in 0..=RETRIES {
             let Some(mut incident) = self.desk.incident(id).cloned() else { return };
@@ -451,7 +337,7 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
     }
 
     /// Puts the incident on the desk when it is not there.
-    async fn fetch(&mut self, id: &str) -> Result<(), AnswerError> {
+    pub(super) async fn fetch(&mut self, id: &str) -> Result<(), AnswerError> {
         if self.desk.incident(id).is_some() { Ok(()) } else { self.reread(id).await }
     }
 
@@ -464,11 +350,5 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
         }
         self.desk.put(stored);
         Ok(())
-    }
-
-    async fn append(&self, actor: &str, action: &str, subject: &str, detail: Value) {
-        if let Err(error) = self.journal.append(actor, action, subject, detail).await {
-            tracing::error!(action, subject, error, "not entered into the audit log");
-        }
     }
 }

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::config::{ConfigError, NotifyConfig};
-use super::core::Clock;
 use super::mail::Mailer;
 use super::notice::Notice;
+use super::ports::Clock;
 use super::webhook::Webhook;
 
 /// Notices that may wait for one channel.

@@ -10,17 +10,20 @@ mod core;
 mod deliver;
 mod mail;
 mod notice;
+mod ports;
 mod run;
+mod tell;
 mod webhook;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::core::{Answer, AnswerError, Clock, Journal, SystemClock};
+pub use self::core::Answer;
 pub use config::{
     AnswerConfig, ConfigError, MailConfig, NotifyConfig, Secret, Security, SystemRule, WebhookConfig,
 };
 pub use deliver::{Outbox, Outcome};
 pub use notice::{Notice, NoticeKind};
+pub use ports::{AnswerError, Clock, Journal, SystemClock};
 pub use run::{AnswerHandle, EventSink, ReloadError, StartError, Wishes, start};
 pub use webhook::{sign, verify};

@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::config::AnswerConfig;
-use super::core::{Answer, AnswerError, Clock, Journal, Wish};
+use super::core::{Answer, Wish};
 use super::deliver::Outbox;
+use super::ports::{AnswerError, Clock, Journal};
 
 /// Events that may wait.
 const EVENTS: usize = 8_192;
