@@ -1,0 +1,5 @@
+//! Model server, gateway and client on loopback.
+
+mod faults;
+mod flow;
+mod world;
