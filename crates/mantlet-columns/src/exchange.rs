@@ -49,16 +49,19 @@ pub struct Row {
     /// Rows asked about in one request (the first axis of its first input).
     pub rows: u32,
     /// Numeric inputs in the order sent, flattened, without names.
+    #[serde(with = "crate::floats")]
     pub features: Vec<f32>,
     /// Values left out of `features`.
     pub features_cut: u32,
     /// The label of the first row: the answered one, or the class with the highest score; empty when unknown.
     pub label: String,
     /// Scores of the first row, as answered.
+    #[serde(with = "crate::floats")]
     pub scores: Vec<f32>,
     /// Names of the signals, strongest first.
     pub signals: Vec<String>,
     /// Their scores.
+    #[serde(with = "crate::floats")]
     pub signal_scores: Vec<f32>,
 }
 
@@ -91,7 +94,7 @@ impl Row {
             proposed: decision.proposed.word().to_owned(),
             mode: format!("{:?}", decision.mode).to_lowercase(),
             status: exchange.status,
-            took_ms: exchange.took_ms,
+            took_ms: if exchange.took_ms.is_finite() { exchange.took_ms } else { 0.0 },
             request: request_digest(exchange).hex(),
             rows: first.and_then(|rows| u32::try_from(rows).ok()).unwrap_or(0),
             features,

@@ -1,6 +1,7 @@
 //! The Arrow schema of exchanges, Parquet in and out, and the reading of a user's table.
 
 mod exchange;
+mod floats;
 mod parquet_io;
 mod table;
 

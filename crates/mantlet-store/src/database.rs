@@ -17,9 +17,6 @@ use crate::error::sql;
 /// Each step is run once, in order, in one transaction with the note that it was.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_state.sql")];
 
-/// How long a writer waits for another.
-const BUSY: Duration = Duration::from_secs(5);
-
 /// The database and where it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
@@ -28,15 +25,17 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    pub(crate) async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path, patience: Duration) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(4).acquire_timeout(BUSY * 2);
+            .busy_timeout(patience);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(patience * 2 + Duration::from_secs(1));
         let pool = pool.connect_with(options).await.map_err(sql("open", path))?;
         let database = Self { pool, path: path.to_owned() };
         database.check().await?;

@@ -17,7 +17,7 @@ impl Store {
         let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read incidents"))?;
         let kept: Option<Incident> = row.map(|row| read("incidents", &row)).transpose()?;
         let stands_at = kept.as_ref().map_or(0, |kept| kept.revision);
-        if incident.revision != stands_at + 1 {
+        if Some(incident.revision) != stands_at.checked_add(1) {
             return Ok(false);
         }
         // The log holds what is new: the lines of the timeline since the last revision.
@@ -73,7 +73,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT doc FROM incidents WHERE (?1 IS NULL OR system = ?1) \
              AND (?2 = '[]' OR state IN (SELECT value FROM json_each(?2))) \
-             ORDER BY opened DESC, id LIMIT ?3",
+             ORDER BY opened DESC, id DESC LIMIT ?3",
         )
         .bind(filter.system.as_deref())
         .bind(doc("incidents", &states)?)

@@ -26,6 +26,7 @@ mod reviews;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub use audit::{AuditEntry, AuditLog, AuditReport, NewEntry, Recovery, verify_audit};
 pub use clock::{Clock, FixedClock, SystemClock};
@@ -52,6 +53,8 @@ pub struct Options {
     pub history: HistoryOptions,
     /// Diverted decisions that may wait for a person at most; beyond that requests are refused.
     pub reviews_most: usize,
+    /// How long to wait for another process that is writing.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             origin: "mantlet.invalid/audit".to_owned(),
             history: HistoryOptions::default(),
             reviews_most: 10_000,
+            patience: Duration::from_secs(5),
         }
     }
 }
@@ -99,8 +103,10 @@ impl Store {
     pub async fn open(folder: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let service = if options.serve { Some(hold(&folder.join("service.lock"), folder)?) } else { None };
-        let database = Database::open(&folder.join("state.db")).await?;
-        let audit = AuditLog::open(&folder.join("audit"), &options.origin, clock.clone()).await?;
+        let database = Database::open(&folder.join("state.db"), options.patience).await?;
+        let audit =
+            AuditLog::open_patiently(&folder.join("audit"), &options.origin, clock.clone(), options.patience)
+                .await?;
         let anchor = database.anchor().await?;
         audit.check_anchor(anchor).await?;
         let history = if options.serve {

@@ -21,14 +21,12 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 const KEY: &str = "log.key";
 pub(super) const VERIFIER: &str = "log.pub";
 
-/// How long a writer waits for another process to finish its group.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The right edge of the log as of one checkpoint, and the means to move it.
 pub(super) struct Disk {
     folder: PathBuf,
     key: LogKey,
     verifier: LogVerifier,
+    patience: Duration,
     /// The checkpoint `edge` belongs to; when the file says otherwise, another process wrote.
     note: String,
     edge: Edge,
@@ -39,16 +37,17 @@ impl Disk {
         folder: &Path,
         origin: &str,
         entropy: &[u8; 32],
+        patience: Duration,
     ) -> Result<(Self, Recovery), StoreError> {
         crate::make_folder(folder)?;
-        let _lock = lock(folder)?;
+        let _lock = lock(folder, patience)?;
         let created = create(folder, origin, entropy)?;
         let key = read_key(&folder.join(KEY))?;
         let verifier = key.verifier();
         let (checkpoint, note) = read_checkpoint(folder, &verifier)?;
         let edge = Edge::load(folder, &checkpoint)?;
         let (unacknowledged, removed_files) = clean(folder, checkpoint.size)?;
-        let disk = Self { folder: folder.to_owned(), key, verifier, note, edge };
+        let disk = Self { folder: folder.to_owned(), key, verifier, patience, note, edge };
         Ok((disk, Recovery { created, unacknowledged, removed_files }))
     }
 
@@ -59,7 +58,7 @@ impl Disk {
     /// Appends entries, flushed and signed over when this returns; gives the index of the first. On a fault
     /// nothing was appended, and the next call begins from what is on disk.
     pub(super) fn append(&mut self, entries: &[Vec<u8>]) -> Result<u64, StoreError> {
-        let _lock = lock(&self.folder)?;
+        let _lock = lock(&self.folder, self.patience)?;
         let (checkpoint, note) = read_checkpoint(&self.folder, &self.verifier)?;
         if note != self.note {
             self.edge = Edge::load(&self.folder, &checkpoint)?;
@@ -137,14 +136,14 @@ fn create(folder: &Path, origin: &str, entropy: &[u8; 32]) -> Result<bool, Store
 }
 
 /// Waits for the exclusive lock; closing the file frees it, and so does the death of the process.
-fn lock(folder: &Path) -> Result<File, StoreError> {
+fn lock(folder: &Path, patience: Duration) -> Result<File, StoreError> {
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).append(true).open(&path).map_err(io("write", &path))?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
                 std::thread::sleep(Duration::from_millis(2));
             }
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: folder.to_owned() }),

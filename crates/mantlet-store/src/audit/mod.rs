@@ -16,6 +16,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use mantlet_seal::log::{Checkpoint, Hash, LogKey, LogVerifier, inclusion};
 use mantlet_vocab::Millis;
@@ -111,9 +112,22 @@ impl AuditLog {
     /// # Errors
     /// When the folder cannot be written, the log is not what was signed, or the key is not acceptable.
     pub async fn open(folder: &Path, origin: &str, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_patiently(folder, origin, clock, Duration::from_secs(5)).await
+    }
+
+    /// As [`Self::open`], waiting this long for another process that is writing, now and at each append.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_patiently(
+        folder: &Path,
+        origin: &str,
+        clock: Arc<dyn Clock>,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let (path, origin) = (folder.to_owned(), origin.to_owned());
         let entropy = crate::entropy()?;
-        let opened = blocking(move || Disk::open(&path, &origin, &entropy)).await?;
+        let opened = blocking(move || Disk::open(&path, &origin, &entropy, patience)).await?;
         let (mut disk, recovery) = opened;
         if recovery.removed_files > 0 {
             tracing::warn!(

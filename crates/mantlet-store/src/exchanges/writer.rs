@@ -111,10 +111,12 @@ impl Writer {
 
     /// Until something has to be done without being asked.
     fn patience(&self) -> Duration {
-        let flush = self.begun.map(|begun| {
-            let due = Duration::from_millis(self.options.flush_ms).saturating_sub(begun.elapsed());
-            self.failed.map_or(due, |failed| due.max(PAUSE.saturating_sub(failed.elapsed())))
-        });
+        let flush = match self.failed {
+            Some(failed) => Some(PAUSE.saturating_sub(failed.elapsed())),
+            None => self
+                .begun
+                .map(|begun| Duration::from_millis(self.options.flush_ms).saturating_sub(begun.elapsed())),
+        };
         let sync = self
             .unsynced
             .then(|| Duration::from_millis(self.options.sync_ms).saturating_sub(self.synced.elapsed()));
@@ -124,8 +126,8 @@ impl Writer {
 
     fn is_due(&self) -> bool {
         let Some(begun) = self.begun else { return false };
-        if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
-            return false;
+        if let Some(failed) = self.failed {
+            return failed.elapsed() >= PAUSE;
         }
         begun.elapsed() >= Duration::from_millis(self.options.flush_ms)
             || self.bytes >= self.options.bytes
@@ -182,7 +184,6 @@ impl Writer {
         if rows.is_empty() {
             return Ok(());
         }
-        // A full disk first fails at the next write-ahead; rows are then in a segment already, once.
         let done = write_segment(&self.shared.folder, &self.id, &rows);
         if let Err(fault) = done {
             add(&self.shared.counters.failures, 1);

@@ -1,0 +1,197 @@
+//! Exchanges: written in segments, recovered after a kill, dropped only visibly.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mantlet_guard::Recorder as _;
+use mantlet_store::{ExchangeFilter, HistoryOptions, Options, Store};
+use mantlet_vocab::{Action, Millis};
+
+use crate::{block, clock, exchange, open, try_open};
+
+fn all() -> ExchangeFilter {
+    ExchangeFilter { most: usize::MAX, ..ExchangeFilter::default() }
+}
+
+fn found(folder: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
+    let mut list = Vec::new();
+    for item in fs::read_dir(folder).unwrap().flatten() {
+        let name = item.file_name().into_string().unwrap();
+        if item.path().is_dir() {
+            list.extend(found(&item.path(), prefix, suffix));
+        } else if name.starts_with(prefix) && name.ends_with(suffix) {
+            list.push(item.path());
+        }
+    }
+    list
+}
+
+/// Waits until the writer has taken everything that was recorded.
+async fn settle(store: &Store, count: usize) {
+    while store.exchanges(all()).await.unwrap().len() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn exchanges_are_seen_at_once_and_kept_in_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let store = open(folder.path()).await;
+        let recorder = store.recorder().unwrap();
+        let mut live = store.subscribe().unwrap();
+        for n in 0..20 {
+            recorder.record(exchange(&format!("e{n}"), n, if n % 2 == 0 { "a" } else { "b" })).unwrap();
+        }
+        assert_eq!(live.recv().await.unwrap().id, "e0");
+        settle(&store, 20).await;
+        assert_eq!(
+            store.recent_exchanges(2).iter().map(|e| e.id.as_str()).collect::<Vec<_>>(),
+            ["e19", "e18"]
+        );
+        store.flush_exchanges().await.unwrap();
+        let mut noticed = exchange("e20", 86_400_000, "a");
+        noticed.decision.action = Action::Refuse;
+        recorder.record(noticed).unwrap();
+        settle(&store, 21).await;
+        let newest = store.exchanges(ExchangeFilter { most: 3, ..all() }).await.unwrap();
+        assert_eq!(newest.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["e20", "e19", "e18"]);
+        let filtered =
+            ExchangeFilter { caller: Some("b".into()), since: Millis(5), until: Millis(9), ..all() };
+        assert_eq!(store.exchanges(filtered).await.unwrap().len(), 3);
+        let noticed = store.exchanges(ExchangeFilter { noticed: true, ..all() }).await.unwrap();
+        assert_eq!((noticed.len(), noticed[0].action.as_str()), (1, "refuse"));
+        assert_eq!(store.exchange("e7").await.unwrap().unwrap().caller, "b");
+        assert!(store.exchange("no").await.unwrap().is_none());
+        store.close().await.unwrap();
+        let status = store.history_status();
+        assert_eq!((status.recorded, status.segments, status.dropped, status.lost), (21, 2, 0, 0));
+        // Two days, two folders; no write-ahead is left.
+        let history = folder.path().join("exchanges");
+        assert_eq!(found(&history, "", ".parquet").len(), 2);
+        assert!(found(&history, "wal-", "").is_empty());
+        assert!(recorder.record(exchange("late", 0, "a")).is_err(), "after closing it is refused, not lost");
+        assert_eq!(store.history_status().dropped, 1);
+        drop(store);
+        let again = open(folder.path()).await;
+        assert_eq!(again.exchanges(all()).await.unwrap().len(), 21);
+    });
+}
+
+/// A killed process leaves its write-ahead, torn at any byte, and perhaps a temporary segment.
+#[test]
+fn what_a_killed_process_took_is_recovered_up_to_the_torn_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("exchanges");
+    let whole = block(async {
+        let store = open(folder.path()).await;
+        let recorder = store.recorder().unwrap();
+        for n in 0..5 {
+            recorder.record(exchange(&format!("e{n}"), n, "a")).unwrap();
+        }
+        settle(&store, 5).await;
+        let wal = found(&history, "wal-", ".jsonl").remove(0);
+        (fs::read(&wal).unwrap(), wal.file_name().unwrap().to_owned())
+    });
+    let (bytes, name) = whole;
+    for cut in (0..=bytes.len()).step_by(11).chain([bytes.len()]) {
+        let folder = tempfile::tempdir().unwrap();
+        let history = folder.path().join("exchanges");
+        fs::create_dir_all(history.join("1970-01-01")).unwrap();
+        fs::write(history.join(&name), &bytes[..cut]).unwrap();
+        fs::write(history.join("1970-01-01/half.tmp"), b"PAR1").unwrap();
+        let lines = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+        block(async {
+            let store = open(folder.path()).await;
+            let rows = store.exchanges(all()).await.unwrap();
+            // A line that only lacks its newline is whole.
+            let complete = rows.len() == lines + 1 && bytes.get(cut) == Some(&b'\n');
+            assert!(rows.len() == lines || complete, "cut {cut}: {} of {lines}", rows.len());
+            let status = store.history_status();
+            assert_eq!(status.recovered as usize, rows.len());
+            store.close().await.unwrap();
+        });
+        assert!(found(&history, "", ".tmp").is_empty() && found(&history, "wal-", "").is_empty());
+    }
+}
+
+#[test]
+fn a_write_ahead_whose_segment_exists_is_not_counted_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("exchanges");
+    block(async {
+        let store = open(folder.path()).await;
+        store.recorder().unwrap().record(exchange("e", 5, "a")).unwrap();
+        settle(&store, 1).await;
+        let wal = found(&history, "wal-", ".jsonl").remove(0);
+        let bytes = fs::read(&wal).unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        // As if the kill came between the rename and the removal.
+        fs::write(&wal, bytes).unwrap();
+        let again = open(folder.path()).await;
+        assert_eq!(again.exchanges(all()).await.unwrap().len(), 1);
+        assert_eq!(again.history_status().recovered, 0);
+    });
+}
+
+#[test]
+fn a_tool_beside_the_serving_process_sees_what_is_pending_and_records_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let store = open(folder.path()).await;
+        store.recorder().unwrap().record(exchange("e", 5, "a")).unwrap();
+        settle(&store, 1).await;
+        let tool = try_open(folder.path(), false).await.unwrap();
+        assert_eq!(tool.exchanges(all()).await.unwrap().len(), 1);
+        assert!(tool.recorder().is_none() && tool.subscribe().is_none());
+        store.flush_exchanges().await.unwrap();
+        assert_eq!(tool.exchanges(all()).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn an_overfull_queue_drops_and_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let history = HistoryOptions { queue: 1, ..HistoryOptions::default() };
+        let options = Options { serve: true, history, ..Options::default() };
+        let store = Store::open(folder.path(), clock(), options).await.unwrap();
+        let recorder = store.recorder().unwrap();
+        let refused =
+            (0..5_000).filter(|n| recorder.record(exchange(&n.to_string(), *n, "a")).is_err()).count();
+        let status = store.history_status();
+        assert_eq!((status.dropped as usize, status.recorded as usize), (refused, 5_000 - refused));
+        settle(&store, 5_000 - refused).await;
+        store.close().await.unwrap();
+    });
+}
+
+#[test]
+fn segments_are_cut_by_rows_and_a_failing_disk_keeps_rows_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let exchanges = folder.path().join("exchanges");
+    block(async {
+        let history = HistoryOptions { rows: 4, ..HistoryOptions::default() };
+        let options = Options { serve: true, history, ..Options::default() };
+        let store = Store::open(folder.path(), clock(), options).await.unwrap();
+        let recorder = store.recorder().unwrap();
+        recorder.record(exchange("e0", 0, "a")).unwrap();
+        settle(&store, 1).await;
+        // A file where the day's folder has to be.
+        fs::write(exchanges.join("1970-01-01"), b"in the way").unwrap();
+        store.flush_exchanges().await.unwrap_err();
+        assert_eq!(store.exchanges(all()).await.unwrap().len(), 1, "still there");
+        fs::remove_file(exchanges.join("1970-01-01")).unwrap();
+        for n in 1..4 {
+            recorder.record(exchange(&format!("e{n}"), n, "a")).unwrap();
+        }
+        while store.history_status().segments == 0 {
+            tokio::task::yield_now().await;
+        }
+        let status = store.history_status();
+        assert!(status.failures >= 1 && status.lost == 0);
+        assert_eq!(store.exchanges(all()).await.unwrap().len(), 4);
+        store.close().await.unwrap();
+    });
+}

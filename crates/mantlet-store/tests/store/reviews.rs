@@ -1,0 +1,107 @@
+//! Diverted decisions: ticketed at once, decided once, told to their caller only.
+
+use std::fs;
+use std::sync::Arc;
+
+use mantlet_store::{FixedClock, Options, ReviewDecision, ReviewFilter, ReviewState, Store, StoreError};
+use mantlet_vocab::Millis;
+use serde_json::json;
+
+use crate::{block, exchange, open, try_open};
+
+async fn kept(store: &Store, count: usize) {
+    while store.reviews(&ReviewFilter::default()).await.unwrap().len() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_review_is_decided_once_and_told_to_its_caller() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let store = open(folder.path()).await;
+        let desk = store.desk();
+        let tickets: Vec<_> = ["a", "a", "b"]
+            .iter()
+            .map(|caller| desk.file(&exchange("e", 1, caller), 60_000).unwrap())
+            .collect();
+        assert_eq!(desk.poll(&tickets[0], "a").unwrap().state, ReviewState::Pending);
+        assert!(desk.poll(&tickets[0], "b").is_none() && desk.poll("rev-x", "a").is_none());
+        kept(&store, 3).await;
+        assert_eq!((desk.pending(), store.count_reviews(ReviewState::Pending).await.unwrap()), (3, 3));
+        let released = store.decide_review(&tickets[0], ReviewDecision::Release, "rita").await.unwrap();
+        assert_eq!((released.state, released.decided_by.as_deref()), (ReviewState::Released, Some("rita")));
+        let polled = desk.poll(&tickets[0], "a").unwrap();
+        assert_eq!((polled.state, polled.reply.is_some()), (ReviewState::Released, true));
+        let answer = ReviewDecision::Answer(json!({"label": 7}));
+        store.decide_review(&tickets[1], answer.clone(), "rita").await.unwrap();
+        assert_eq!(desk.poll(&tickets[1], "a").unwrap().decision, Some(answer));
+        let twice = store.decide_review(&tickets[1], ReviewDecision::Release, "rob").await.unwrap_err();
+        assert!(matches!(twice, StoreError::Settled { state: "decided", .. }), "{twice}");
+        let none = store.decide_review("rev-none", ReviewDecision::Release, "rob").await.unwrap_err();
+        assert!(matches!(none, StoreError::Missing { .. }));
+        let pending = ReviewFilter { state: Some(ReviewState::Pending), ..ReviewFilter::default() };
+        assert_eq!(store.reviews(&pending).await.unwrap().len(), 1);
+        let page = ReviewFilter { skip: 2, most: 2, ..ReviewFilter::default() };
+        assert_eq!(store.reviews(&page).await.unwrap().len(), 1);
+        let tail = store.audit().tail(2).await.unwrap();
+        let words: Vec<_> = tail.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
+        assert_eq!(words, [("rita", "review-released"), ("rita", "review-decided")]);
+        let mut unasked = exchange("e", 1, "b");
+        unasked.reply = None;
+        let ticket = desk.file(&unasked, 1_000).unwrap();
+        kept(&store, 4).await;
+        let nothing = store.decide_review(&ticket, ReviewDecision::Release, "rita").await.unwrap_err();
+        assert!(nothing.to_string().contains("no model answer to release"), "{nothing}");
+        store.close().await.unwrap();
+        assert!(desk.file(&exchange("e", 1, "a"), 1).is_err(), "after closing it is refused");
+    });
+}
+
+#[test]
+fn a_ticket_given_out_before_a_kill_is_known_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("reviews.journal");
+    block(async {
+        let store = open(folder.path()).await;
+        let ticket = store.desk().file(&exchange("e", 1, "a"), 60_000).unwrap();
+        kept(&store, 1).await;
+        let review = store.review(&ticket).await.unwrap().unwrap();
+        store.close().await.unwrap();
+        drop(store);
+        assert_eq!(fs::metadata(&journal).unwrap().len(), 0, "emptied once the database has it");
+        // The journal as a kill leaves it: one known, one new, one torn.
+        let line = serde_json::to_string(&review).unwrap();
+        let new = line.replace(&ticket, "rev-new");
+        fs::write(&journal, format!("{line}\n{new}\n{}", &new[..40])).unwrap();
+        let again = open(folder.path()).await;
+        assert_eq!(again.reviews(&ReviewFilter::default()).await.unwrap().len(), 2);
+        assert_eq!(again.desk().poll("rev-new", "a").unwrap().state, ReviewState::Pending);
+    });
+}
+
+#[test]
+fn time_runs_out_and_another_process_may_decide() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let clock = Arc::new(FixedClock::new(Millis(1_000)));
+        let options = Options { serve: true, reviews_most: 2, ..Options::default() };
+        let store = Store::open(folder.path(), clock.clone(), options).await.unwrap();
+        let late = store.desk().file(&exchange("e", 1, "a"), 500).unwrap();
+        let other = store.desk().file(&exchange("e", 1, "a"), 90_000_000_000_000).unwrap();
+        assert!(store.desk().file(&exchange("e", 1, "a"), 500).is_err(), "no more than two may wait");
+        kept(&store, 2).await;
+        clock.set(Millis(1_500));
+        assert_eq!(store.desk().poll(&late, "a").unwrap().state, ReviewState::Expired);
+        let expired = store.decide_review(&late, ReviewDecision::Release, "rita").await.unwrap_err();
+        assert!(matches!(expired, StoreError::Settled { state: "expired", .. }), "{expired}");
+        let tool = try_open(folder.path(), false).await.unwrap();
+        tool.decide_review(&other, ReviewDecision::Reject("no".into()), "rita").await.unwrap();
+        while store.desk().pending() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.desk().poll(&other, "a").unwrap().state, ReviewState::Decided);
+        assert_eq!(store.review(&late).await.unwrap().unwrap().state, ReviewState::Expired);
+        store.desk().file(&exchange("e", 1, "a"), 500).unwrap();
+    });
+}
