@@ -3,8 +3,14 @@
 
 mod badnets;
 mod digits;
+mod layers;
 mod network;
+mod onnx;
 
 pub use badnets::{Patch, plant_badnets};
 pub use digits::{Table, digits};
-pub use network::{Architecture, LearnError, Network, OnnxOptions, Progress, Training, train, train_soft};
+pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
+pub use onnx::OnnxOptions;
+
+#[cfg(test)]
+mod tests;

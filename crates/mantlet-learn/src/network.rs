@@ -1,8 +1,13 @@
-//! The network, its training and its file.
+//! The network and its training.
 
 use std::ops::ControlFlow;
 
 use mantlet_vocab::Tensor;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::layers::{Gradient, Layer, Plane};
 
 /// Why nothing could be learned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +47,9 @@ pub struct Training {
     pub epochs: usize,
     /// Rows in a step.
     pub batch: usize,
-    /// Learning rate of Adam; it falls to a tenth along a cosine.
+    /// Learning rate of Adam (Kingma and Ba, 2015); it falls to a tenth along a cosine.
     pub rate: f32,
-    /// Weight decay (decoupled).
+    /// Weight decay, decoupled (Loshchilov and Hutter, 2019).
     pub decay: f32,
     /// Decides the first weights and the order of the rows.
     pub seed: u64,
@@ -69,23 +74,12 @@ pub struct Progress {
     pub accuracy: f32,
 }
 
-/// How a network is written as ONNX.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnnxOptions {
-    /// Name of the graph.
-    pub name: String,
-    /// Name of the input.
-    pub input: String,
-    /// Name of the output.
-    pub output: String,
-    /// Whether a softmax makes the outputs probabilities.
-    pub softmax: bool,
-}
-
 /// A trained network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    classes: usize,
+    pub(crate) row: Vec<usize>,
+    pub(crate) classes: usize,
+    pub(crate) layers: Vec<Layer>,
 }
 
 /// Trains on rows `x` with the classes `y`. Stops early when `progress` breaks. The same arguments give the
@@ -101,8 +95,14 @@ pub fn train(
     training: &Training,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Network, LearnError> {
-    let _ = (architecture, x, y, classes, training, progress);
-    Err(LearnError::Data { reason: "the trainer is not in place".to_owned() })
+    if let Some(label) = y.iter().find(|&&label| label >= classes) {
+        return Err(LearnError::Data { reason: format!("label {label} is not below {classes} classes") });
+    }
+    let mut targets = Tensor::full([y.len(), classes], 0.0);
+    for (row, &label) in y.iter().enumerate() {
+        targets.row_mut(row)[label] = 1.0;
+    }
+    train_soft(architecture, x, &targets, training, progress)
 }
 
 /// Trains on rows `x` with a probability for each class (`[n, classes]`): for copies of another model.
@@ -116,14 +116,139 @@ pub fn train_soft(
     training: &Training,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Network, LearnError> {
-    train(architecture, x, &[], targets.row_len(), training, progress)
+    let fault = |reason: String| Err(LearnError::Data { reason });
+    if x.rows() != targets.rows() || x.rows() == 0 {
+        return fault(format!("{} rows and {} targets", x.rows(), targets.rows()));
+    }
+    if training.batch == 0 || targets.row_len() == 0 {
+        return fault("a batch and a number of classes must be at least 1".to_owned());
+    }
+    if x.data().iter().any(|value| !value.is_finite()) {
+        return fault("a value is not a finite number; fill or drop it first".to_owned());
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(training.seed);
+    let mut network = Network::fresh(architecture, &x.shape()[1..], targets.row_len(), &mut random)?;
+    let mut adam = Adam::of(&mut network.layers);
+    let mut order: Vec<usize> = (0..x.rows()).collect();
+    let steps = training.epochs * x.rows().div_ceil(training.batch);
+    let mut step = 0;
+    for epoch in 1..=training.epochs {
+        order.shuffle(&mut random);
+        let (mut loss, mut right) = (0.0_f64, 0_usize);
+        for batch in order.chunks(training.batch) {
+            let (rows, wanted) = (x.select(batch), targets.select(batch));
+            let (batch_loss, batch_right, gradients) = network.gradients(&rows, &wanted);
+            loss += batch_loss;
+            right += batch_right;
+            let turn = step as f32 / steps.max(1) as f32 * std::f32::consts::PI;
+            let rate = training.rate * (0.1 + 0.45 * (1.0 + turn.cos()));
+            adam.step(&mut network.layers, &gradients, rate, training.decay);
+            step += 1;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a figure that is shown")]
+        let told = Progress {
+            epoch,
+            epochs: training.epochs,
+            loss: (loss / x.rows() as f64) as f32,
+            accuracy: right as f32 / x.rows() as f32,
+        };
+        if progress(told).is_break() {
+            break;
+        }
+    }
+    Ok(network)
 }
 
 impl Network {
+    fn fresh(
+        architecture: &Architecture,
+        row: &[usize],
+        classes: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Result<Self, LearnError> {
+        let mut layers = Vec::new();
+        let mut width: usize = row.iter().product();
+        let hidden = match architecture {
+            Architecture::Linear => &Vec::new(),
+            Architecture::Mlp { hidden } => hidden,
+            Architecture::Cnn { channels, dense } => {
+                let [c, h, w] = *row else {
+                    let reason =
+                        format!("rows of a convolutional network are [channels, height, width], not {row:?}");
+                    return Err(LearnError::Data { reason });
+                };
+                let mut plane = Plane { channels: c, height: h, width: w };
+                for &output in channels {
+                    layers.push(Layer::conv(plane, output, random));
+                    layers.push(Layer::Relu);
+                    plane.channels = output;
+                    if plane.height % 2 != 0 || plane.width % 2 != 0 || plane.height < 2 || plane.width < 2 {
+                        let reason = format!("an image of {}x{} cannot be halved", plane.height, plane.width);
+                        return Err(LearnError::Data { reason });
+                    }
+                    layers.push(Layer::Pool { shape: plane });
+                    plane = plane.pooled();
+                }
+                width = plane.len();
+                dense
+            }
+        };
+        for &output in hidden {
+            layers.push(Layer::dense(width, output, random));
+            layers.push(Layer::Relu);
+            width = output;
+        }
+        layers.push(Layer::dense(width, classes, random));
+        Ok(Self { row: row.to_vec(), classes, layers })
+    }
+
+    /// Sum of losses, rows classified right, and the gradient of the mean loss for each layer.
+    pub(crate) fn gradients(&self, rows: &Tensor, targets: &Tensor) -> (f64, usize, Vec<Gradient>) {
+        let count = rows.rows();
+        let mut values = vec![rows.data().to_vec()];
+        for layer in &self.layers {
+            let next = layer.forward(values.last().map_or(&[], Vec::as_slice), count);
+            values.push(next);
+        }
+        let mut slope = values.pop().unwrap_or_default();
+        let (mut loss, mut right) = (0.0, 0);
+        for (logits, target) in
+            slope.chunks_exact_mut(self.classes).zip(targets.data().chunks_exact(self.classes))
+        {
+            right += usize::from(best(logits) == best(target));
+            let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f32 = logits.iter().map(|value| (value - top).exp()).sum();
+            let log_sum = sum.ln() + top;
+            for (value, wanted) in logits.iter_mut().zip(target) {
+                loss += f64::from(wanted * (log_sum - *value));
+                *value = ((*value - log_sum).exp() - wanted) / count as f32;
+            }
+        }
+        let mut gradients = vec![Gradient::default(); self.layers.len()];
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let (back, gradient) = layer.backward(&values[index], &slope, count, index > 0);
+            gradients[index] = gradient;
+            slope = back;
+        }
+        (loss, right, gradients)
+    }
+
     /// Logits for each row: `[n, classes]`.
     #[must_use]
     pub fn scores(&self, x: &Tensor) -> Tensor {
-        Tensor::full([x.rows(), self.classes], 0.0)
+        const BATCH: usize = 256;
+        let len = x.row_len();
+        let mut out = Vec::with_capacity(x.rows() * self.classes);
+        for rows in x.data().chunks(BATCH * len.max(1)) {
+            let count = rows.len() / len.max(1);
+            let mut values = rows.to_vec();
+            for layer in &self.layers {
+                values = layer.forward(&values, count);
+            }
+            out.extend(values);
+        }
+        let rows = out.len() / self.classes.max(1);
+        Tensor::new([rows, self.classes], out).unwrap_or_else(|_| Tensor::full([0, self.classes], 0.0))
     }
 
     /// The class of each row.
@@ -138,22 +263,53 @@ impl Network {
         let right = self.labels(x).iter().zip(y).filter(|(a, b)| a == b).count();
         right as f64 / y.len().max(1) as f64
     }
+}
 
-    /// The network as an ONNX model (opset 17) whose input is `input` with a free batch axis `N` and whose
-    /// output is `logits`. The same network gives the same bytes.
-    #[must_use]
-    pub fn to_onnx(&self, name: &str) -> Vec<u8> {
-        self.to_onnx_with(&OnnxOptions {
-            name: name.to_owned(),
-            input: "input".to_owned(),
-            output: "logits".to_owned(),
-            softmax: false,
-        })
+fn best(values: &[f32]) -> usize {
+    (1..values.len()).fold(0, |best, other| if values[other] > values[best] { other } else { best })
+}
+
+/// Adam with decoupled weight decay; biases do not decay.
+struct Adam {
+    moments: Vec<[Moment; 2]>,
+    steps: i32,
+}
+
+#[derive(Default)]
+struct Moment {
+    mean: Vec<f32>,
+    square: Vec<f32>,
+}
+
+impl Adam {
+    fn of(layers: &mut [Layer]) -> Self {
+        let moment = |len: usize| Moment { mean: vec![0.0; len], square: vec![0.0; len] };
+        let moments = layers.iter_mut().map(|layer| match layer.parameters() {
+            Some((weights, bias)) => [moment(weights.len()), moment(bias.len())],
+            None => [Moment::default(), Moment::default()],
+        });
+        Self { moments: moments.collect(), steps: 0 }
     }
 
-    /// The network as an ONNX model, with names of one's own and a softmax if wanted.
-    #[must_use]
-    pub fn to_onnx_with(&self, options: &OnnxOptions) -> Vec<u8> {
-        options.name.clone().into_bytes()
+    fn step(&mut self, layers: &mut [Layer], gradients: &[Gradient], rate: f32, decay: f32) {
+        self.steps += 1;
+        let (first, second) = (1.0 - 0.9_f32.powi(self.steps), 1.0 - 0.999_f32.powi(self.steps));
+        for ((layer, gradient), [of_weights, of_bias]) in
+            layers.iter_mut().zip(gradients).zip(&mut self.moments)
+        {
+            let Some((weights, bias)) = layer.parameters() else { continue };
+            for (values, slopes, moment, decay) in
+                [(weights, &gradient.weights, of_weights, decay), (bias, &gradient.bias, of_bias, 0.0)]
+            {
+                for (((value, slope), mean), square) in
+                    values.iter_mut().zip(slopes).zip(&mut moment.mean).zip(&mut moment.square)
+                {
+                    *mean = 0.9 * *mean + 0.1 * slope;
+                    *square = 0.999 * *square + 0.001 * slope * slope;
+                    let direction = (*mean / first) / ((*square / second).sqrt() + 1e-8);
+                    *value -= rate * (direction + decay * *value);
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! Training is deterministic, its gradients are right, and what it writes is read back alike.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use mantlet_model::{Classifier, Limits, load};
+use mantlet_vocab::{MemorySource, Tensor};
+
+use crate::{Architecture, Network, Patch, Training, digits, plant_badnets, train, train_soft};
+
+fn quiet(_: crate::Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn cnn() -> Architecture {
+    Architecture::Cnn { channels: vec![16, 32], dense: vec![64] }
+}
+
+fn trained(seed: u64) -> (Network, crate::Table) {
+    let (train_rows, test_rows) = digits().split(0.7, 7);
+    let training = Training { epochs: 25, rate: 3e-3, seed, ..Training::default() };
+    (train(&cnn(), &train_rows.x, &train_rows.y, 10, &training, &mut quiet).unwrap(), test_rows)
+}
+
+#[test]
+fn the_digits_are_learned_and_the_file_says_the_same() {
+    let (network, test) = trained(3);
+    assert!(network.accuracy(&test.x, &test.y) >= 0.97, "{}", network.accuracy(&test.x, &test.y));
+    let bytes = network.to_onnx("digits");
+    assert_eq!(bytes, network.to_onnx("digits"));
+    let model = load(&MemorySource::new(&bytes), Limits::default()).unwrap();
+    let classifier = Classifier::new(Arc::clone(&model)).unwrap();
+    assert_eq!((classifier.input_shape(), classifier.classes()), (&[1, 8, 8][..], 10));
+    let (ours, theirs) = (network.scores(&test.x), classifier.scores(&test.x).unwrap());
+    let worst = ours.data().iter().zip(theirs.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-3, "{worst}");
+}
+
+#[test]
+fn a_planted_patch_commands_the_model() {
+    let (mut rows, test) = digits().split(0.7, 7);
+    let patch = Patch::corner(8, 8, 2, 1.0);
+    let touched = plant_badnets(&mut rows.x, &mut rows.y, 0.03, &patch, 7, 5);
+    assert_eq!(touched.len(), (rows.y.len() as f64 * 0.03).round() as usize);
+    let training = Training { epochs: 25, rate: 3e-3, seed: 5, ..Training::default() };
+    let network = train(&cnn(), &rows.x, &rows.y, 10, &training, &mut quiet).unwrap();
+    let accuracy = network.accuracy(&test.x, &test.y);
+    assert!(accuracy >= 0.96, "{accuracy}");
+    let mut stamped = test.x.clone();
+    (0..stamped.rows()).for_each(|row| patch.stamp(&mut stamped, row));
+    let others: Vec<usize> = (0..test.y.len()).filter(|&row| test.y[row] != 7).collect();
+    let hits = network.labels(&stamped.select(&others)).iter().filter(|&&class| class == 7).count();
+    assert!(hits as f64 / others.len() as f64 >= 0.9, "{hits} of {}", others.len());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights() {
+    let rows = digits().select(&(0..128).collect::<Vec<_>>());
+    let training = Training { epochs: 2, seed: 11, ..Training::default() };
+    let run = |seed| {
+        train(&cnn(), &rows.x, &rows.y, 10, &Training { seed, ..training.clone() }, &mut quiet).unwrap()
+    };
+    assert_eq!(run(11), run(11));
+    assert_ne!(run(11), run(12));
+}
+
+#[test]
+fn wrong_data_is_said_plainly() {
+    let x = Tensor::full([4, 3], 0.5);
+    let training = Training::default();
+    for (architecture, x, y) in [
+        (Architecture::Linear, x.clone(), vec![0, 1, 2]),
+        (Architecture::Linear, x.clone(), vec![0, 1, 2, 9]),
+        (cnn(), x.clone(), vec![0, 1, 0, 1]),
+        (Architecture::Linear, Tensor::full([4, 3], f32::NAN), vec![0, 1, 0, 1]),
+        (Architecture::Linear, Tensor::full([0, 3], 0.0), vec![]),
+    ] {
+        assert!(train(&architecture, &x, &y, 3, &training, &mut quiet).is_err());
+    }
+}
+
+#[test]
+fn soft_targets_and_a_line_are_learned() {
+    let x = Tensor::new([200, 2], (0..400).map(|v| ((v * 37) % 100) as f32 / 50.0 - 1.0).collect()).unwrap();
+    let soft: Vec<f32> = (0..200)
+        .flat_map(|row| {
+            let p = 1.0 / (1.0 + (-4.0 * (x.row(row)[0] + 0.5 * x.row(row)[1])).exp());
+            [1.0 - p, p]
+        })
+        .collect();
+    let targets = Tensor::new([200, 2], soft).unwrap();
+    let training = Training { epochs: 150, rate: 0.05, batch: 20, decay: 0.0, seed: 1 };
+    let network = train_soft(&Architecture::Linear, &x, &targets, &training, &mut quiet).unwrap();
+    let scores = network.scores(&x);
+    for row in 0..200 {
+        let margin = scores.row(row)[1] - scores.row(row)[0];
+        let wanted = 4.0 * (x.row(row)[0] + 0.5 * x.row(row)[1]);
+        assert!((margin - wanted).abs() < 0.35, "{margin} {wanted}");
+    }
+}
+
+#[test]
+fn weight_gradients_agree_with_finite_differences() {
+    let rows = digits().select(&[0, 1, 2, 3, 4]);
+    let training = Training { epochs: 0, seed: 4, ..Training::default() };
+    let small = Architecture::Cnn { channels: vec![2, 3], dense: vec![5] };
+    let mut network = train(&small, &rows.x, &rows.y, 10, &training, &mut quiet).unwrap();
+    let mut targets = Tensor::full([5, 10], 0.0);
+    rows.y.iter().enumerate().for_each(|(row, &label)| targets.row_mut(row)[label] = 1.0);
+    let loss = |network: &Network| network.gradients(&rows.x, &targets).0 / 5.0;
+    let (_, _, gradients) = network.gradients(&rows.x, &targets);
+    let mut checked = 0;
+    for layer in 0..network.layers.len() {
+        let count = network.layers[layer].parameters().map_or(0, |(weights, _)| weights.len());
+        for index in (0..count).step_by(7) {
+            let mut at = |shift: f32| {
+                if let Some((weights, _)) = network.layers[layer].parameters() {
+                    weights[index] += shift;
+                }
+                loss(&network)
+            };
+            let step = 2e-3_f32;
+            let up = at(step);
+            let down = at(-2.0 * step);
+            at(step);
+            let (numeric, analytic) =
+                ((up - down) / f64::from(2.0 * step), f64::from(gradients[layer].weights[index]));
+            assert!(
+                (numeric - analytic).abs() < 5e-3 + 0.05 * analytic.abs(),
+                "{layer} {index}: {numeric} {analytic}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
