@@ -1,2 +1,21 @@
-//! The command line of mantlet.
-fn main() {}
+//! The command line of mantlet: one program from the data a model learns from to the decision it makes.
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no outside; `pub` marks what a module offers its neighbours"
+)]
+
+mod cli;
+mod commands;
+mod config;
+mod deploy;
+mod exit;
+mod infer;
+mod protect;
+mod runtime;
+mod terminal;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os())
+}

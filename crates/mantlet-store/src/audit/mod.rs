@@ -12,6 +12,8 @@ mod clean;
 mod disk;
 mod edge;
 mod read;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::{Path, PathBuf};

@@ -136,3 +136,33 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, StoreError> {
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_ahead_torn_at_any_byte_gives_its_whole_lines() {
+        let mut bytes = Vec::new();
+        for n in 0..3 {
+            let row =
+                Row { id: format!("e{n}"), at: Millis(n), features: vec![0.5, f32::NAN], ..Row::default() };
+            serde_json::to_writer(&mut bytes, &row).unwrap();
+            bytes.push(b'\n');
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for cut in 0..=bytes.len() {
+            let folder = folder.path().join(cut.to_string());
+            fs::create_dir(&folder).unwrap();
+            fs::write(wal_path(&folder, "x"), &bytes[..cut]).unwrap();
+            let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+            // A line that lacks nothing but its newline is whole.
+            let whole = whole + usize::from(bytes.get(cut) == Some(&b'\n'));
+            let done = recover(&folder).unwrap();
+            let torn = usize::from(cut > 0 && bytes[cut - 1] != b'\n' && bytes.get(cut) != Some(&b'\n'));
+            assert_eq!((done.rows, done.torn), (whole, torn), "cut {cut}");
+            assert_eq!(segments(&folder).unwrap().len(), usize::from(whole > 0));
+            assert!(wals(&folder).unwrap().is_empty());
+        }
+    }
+}

@@ -161,57 +161,6 @@ fn long_details_are_replaced_by_their_digest_and_secrets_are_the_callers_busines
     });
 }
 
-/// What a crash can leave: any prefix of the files of the next append, with the checkpoint still the old one.
-#[test]
-fn a_torn_append_is_removed_at_every_byte_and_nothing_acknowledged_is_lost() {
-    for (before, group) in [(0_u64, 1_u64), (3, 2), (255, 1), (255, 3), (256, 1)] {
-        let folder = tempfile::tempdir().unwrap();
-        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-        block(async {
-            let log = log(&old).await;
-            if before > 0 {
-                fill(&log, 0, before).await;
-            }
-            copy(&old, &new);
-            let log = self::log(&new).await;
-            fill(&log, before, group).await;
-        });
-        let fresh: Vec<PathBuf> = files(&new.join("tile"))
-            .into_iter()
-            .filter(|path| !old.join(path.strip_prefix(&new).unwrap()).exists())
-            .collect();
-        assert!(!fresh.is_empty());
-        for (at, path) in fresh.iter().enumerate() {
-            let bytes = fs::read(path).unwrap();
-            // Every byte of a small file; of the full ones, those around their ends.
-            let cuts =
-                (0..=bytes.len()).filter(|cut| bytes.len() < 400 || *cut < 3 || bytes.len() - cut < 100);
-            for cut in cuts.step_by(7).chain([bytes.len()]) {
-                let torn = folder.path().join("torn");
-                copy(&old, &torn);
-                for whole in &fresh[..at] {
-                    let target = torn.join(whole.strip_prefix(&new).unwrap());
-                    fs::create_dir_all(target.parent().unwrap()).unwrap();
-                    fs::copy(whole, target).unwrap();
-                }
-                let target = torn.join(path.strip_prefix(&new).unwrap());
-                fs::create_dir_all(target.parent().unwrap()).unwrap();
-                fs::write(target, &bytes[..cut]).unwrap();
-                block(async {
-                    let log = log(&torn).await;
-                    assert!(log.recovery().removed_files > 0, "{before}+{group} {path:?} cut at {cut}");
-                    assert!(log.recovery().unacknowledged <= group);
-                    assert_eq!(log.verify(None).await.unwrap().size, before);
-                    assert_eq!(files(&torn.join("tile")), files(&torn.join("tile")));
-                    assert_eq!(log.append(entry(before)).await.unwrap(), before);
-                    assert_eq!(log.verify(None).await.unwrap().size, before + 1);
-                });
-                fs::remove_dir_all(&torn).unwrap();
-            }
-        }
-    }
-}
-
 #[test]
 fn every_cut_of_an_acknowledged_file_is_found() {
     let folder = tempfile::tempdir().unwrap();

@@ -94,7 +94,8 @@ fn what_a_killed_process_took_is_recovered_up_to_the_torn_line() {
         (fs::read(&wal).unwrap(), wal.file_name().unwrap().to_owned())
     });
     let (bytes, name) = whole;
-    for cut in (0..=bytes.len()).step_by(11).chain([bytes.len()]) {
+    // Every byte is tried where recovery lives; here a few, through the whole store.
+    for cut in [0, 1, bytes.len() / 2, bytes.len() - 1, bytes.len()] {
         let folder = tempfile::tempdir().unwrap();
         let history = folder.path().join("exchanges");
         fs::create_dir_all(history.join("1970-01-01")).unwrap();

@@ -1,0 +1,170 @@
+//! The commands a person types.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mantlet_vocab::Severity;
+
+use crate::terminal::Terminal;
+use crate::{commands, exit};
+
+/// Protects a machine-learning model from the data it learns from to the decision it makes.
+#[derive(Debug, Parser)]
+#[command(name = "mantlet", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// Say only results.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Use no colour.
+    #[arg(long, global = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 clean; 1 found; 2 not fully examined; 3 usage or configuration error; 4 the run failed.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Protect, serve, attack and defend a worked example on this machine.
+    Demo(commands::demo::Options),
+    /// Look at a folder, ask three questions, write a commented mantlet.toml.
+    Init(commands::init::Options),
+    /// Take in, probe and admit the model of a folder: verdict, report.html, signed passport.
+    Protect(commands::protect::Options),
+    /// Run the gateway before the model's endpoint, and the console.
+    Up(commands::up::Options),
+    /// Scan model files, folders and archives.
+    Scan(commands::scan::Options),
+    /// Check training data.
+    #[command(subcommand)]
+    Data(commands::data::Command),
+    /// Check lock files for pins, hashes and look-alike names.
+    #[command(subcommand)]
+    Deps(commands::deps::Command),
+    /// Attack a model file or an endpoint; replay attacks that once worked.
+    #[command(subcommand)]
+    Attack(commands::attack::Command),
+    /// Look for a planted trigger in a model.
+    Backdoor(commands::attack::BackdoorOptions),
+    /// Versions of the model: list, history, approve, promote, roll back.
+    #[command(subcommand)]
+    Registry(commands::registry::Command),
+    /// Sign a model folder or file with the system's key (OpenSSF Model Signing).
+    Sign(commands::seal::SignOptions),
+    /// Verify a model against its signature.
+    Verify(commands::seal::VerifyOptions),
+    /// The append-only log of every change.
+    #[command(subcommand)]
+    Audit(commands::audit::Command),
+    /// Incidents: list, show, contain, undo, close.
+    #[command(subcommand)]
+    Incident(commands::incident::Command),
+    /// Decisions that wait for a person.
+    #[command(subcommand)]
+    Review(commands::review::Command),
+    /// Keys of callers.
+    #[command(subcommand)]
+    Keys(commands::keys::KeyCommand),
+    /// People who may sign in to the console.
+    #[command(subcommand)]
+    Users(commands::keys::UserCommand),
+    /// Check, show or describe mantlet.toml.
+    #[command(subcommand)]
+    Config(commands::config::Command),
+    /// What a rule, check, attack, detector or action is, why it matters and what to do.
+    Explain(commands::explain::Options),
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person at a terminal.
+    Text,
+    /// For programs.
+    Json,
+    /// Static Analysis Results Interchange Format 2.1.0.
+    Sarif,
+    /// For pull requests and tickets.
+    Markdown,
+    /// One self-contained page.
+    Html,
+}
+
+/// Where and how a report goes.
+#[derive(Debug, Clone, Args)]
+pub struct Reporting {
+    /// Form of the report.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write the report here instead of to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Findings of this severity and above count as found.
+    #[arg(long, value_name = "SEVERITY", default_value = "suspicious")]
+    pub threshold: Severity,
+}
+
+impl From<Format> for mantlet_report::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+            Format::Sarif => Self::Sarif,
+            Format::Markdown => Self::Markdown,
+            Format::Html => Self::Html,
+        }
+    }
+}
+
+/// Runs one command line and gives its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // clap's own code for usage errors is 2, which here means "not fully examined".
+            return ExitCode::from(if error.use_stderr() { 3 } else { 0 });
+        }
+    };
+    let terminal = Terminal::new(cli.quiet, cli.no_color);
+    let result = match cli.command {
+        Command::Demo(options) => commands::demo::run(terminal, options),
+        Command::Init(options) => commands::init::run(terminal, options),
+        Command::Protect(options) => commands::protect::run(terminal, options),
+        Command::Up(options) => commands::up::run(terminal, options),
+        Command::Scan(options) => commands::scan::run(terminal, options),
+        Command::Data(command) => commands::data::run(terminal, command),
+        Command::Deps(command) => commands::deps::run(terminal, command),
+        Command::Attack(command) => commands::attack::run(terminal, command),
+        Command::Backdoor(options) => commands::attack::backdoor(terminal, options),
+        Command::Registry(command) => commands::registry::run(terminal, command),
+        Command::Sign(options) => commands::seal::sign(terminal, options),
+        Command::Verify(options) => commands::seal::verify(terminal, options),
+        Command::Audit(command) => commands::audit::run(terminal, command),
+        Command::Incident(command) => commands::incident::run(terminal, command),
+        Command::Review(command) => commands::review::run(terminal, command),
+        Command::Keys(command) => commands::keys::run(terminal, command),
+        Command::Users(command) => commands::keys::users(terminal, command),
+        Command::Config(command) => commands::config::run(terminal, command),
+        Command::Explain(options) => commands::explain::run(terminal, options),
+    };
+    result.unwrap_or_else(|error| {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr().lock(), "mantlet: {error:#}");
+        exit::failure(&error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,300 @@
+//! `mantlet attack list|run|replay` and `mantlet backdoor`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use mantlet_redteam::{Case, Patience, ReplayVerdict, Target};
+use mantlet_store::RecordKind;
+use mantlet_verdict::{Family, ReasonKind, weigh};
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
+use mantlet_worker::battery::{self, NAMES, Results, WallClock};
+use mantlet_worker::targets::{EndpointConfig, EndpointTarget, ModelTarget};
+
+use super::open_store;
+use crate::config::{self, Loaded};
+use crate::exit::{self, Usage};
+use crate::protect::{self, subject};
+use crate::runtime;
+use crate::terminal::{Terminal, deliver};
+
+/// What to do with attacks.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The attacks of the battery.
+    List,
+    /// Run the battery, or one attack of it, and print every figure with n, seed and interval.
+    Run(RunOptions),
+    /// Replay attacks that once worked, against the guarded endpoint or the model file.
+    Replay {
+        /// The case; all cases when absent.
+        case: Option<String>,
+        /// The folder with mantlet.toml.
+        #[arg(long, default_value = ".")]
+        folder: PathBuf,
+        #[command(flatten)]
+        endpoint: Endpoint,
+    },
+}
+
+/// What to attack.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The folder with mantlet.toml.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Only this attack; may be repeated.
+    #[arg(long, value_name = "ATTACK")]
+    only: Vec<String>,
+    /// Seed of every random choice; the configuration's when absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Rows attacked by each evasion probe.
+    #[arg(long)]
+    rows: Option<usize>,
+    /// Print the reports as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write what is printed here.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    endpoint: Endpoint,
+}
+
+/// An endpoint to attack instead of the model file.
+#[derive(Debug, Clone, Args)]
+pub struct Endpoint {
+    /// Address of an Open Inference Protocol endpoint, such as the gateway's; the model file when absent.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Environment variable that holds the API key for it.
+    #[arg(long, value_name = "VARIABLE", default_value = "MANTLET_KEY")]
+    key_env: String,
+}
+
+impl Endpoint {
+    fn target(&self, loaded: &Loaded, subject: &subject::Subject) -> anyhow::Result<Box<dyn Target>> {
+        let Some(url) = &self.endpoint else {
+            let name = loaded.config.model.path.display().to_string();
+            return Ok(Box::new(ModelTarget::new(name, subject.classifier.clone())));
+        };
+        let mut config = EndpointConfig::new(url.clone(), loaded.config.model.name.clone());
+        config.row_shape = Some(subject.classifier.input_shape().to_vec());
+        config.class_names = subject.classes.clone();
+        if let Ok(key) = std::env::var(&self.key_env) {
+            config.key = Some(("x-api-key".to_owned(), key));
+        }
+        Ok(Box::new(EndpointTarget::connect(config)?))
+    }
+}
+
+/// Where to look for a trigger.
+#[derive(Debug, Args)]
+pub struct BackdoorOptions {
+    /// The folder with mantlet.toml.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// Seed of every random choice; the configuration's when absent.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `mantlet attack`.
+///
+/// # Errors
+/// When the configuration, the model or the rows cannot be read.
+pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List => {
+            for about in mantlet_attacks::abouts() {
+                terminal.say(&format!("{:<24} {}", about.name, about.title));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(options) => attack(terminal, &options),
+        Command::Replay { case, folder, endpoint } => replay(terminal, &folder, case.as_deref(), &endpoint),
+    }
+}
+
+/// Runs `mantlet backdoor`.
+///
+/// # Errors
+/// As [`run`].
+pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<ExitCode> {
+    attack(
+        terminal,
+        &RunOptions {
+            folder: options.folder,
+            only: vec!["backdoor-trigger".to_owned()],
+            seed: options.seed,
+            rows: None,
+            json: options.json,
+            output: None,
+            endpoint: Endpoint { endpoint: None, key_env: String::new() },
+        },
+    )
+}
+
+fn prepare(folder: &Path) -> anyhow::Result<(Loaded, subject::Subject)> {
+    let loaded = config::load(folder)?;
+    let model = loaded.path(&loaded.config.model.path);
+    let subject = subject::load_model(&model)
+        .and_then(|classifier| subject::subject(&loaded, classifier))
+        .map_err(|gap| anyhow::anyhow!("{}; {}", gap.why, gap.remedy))?;
+    Ok((loaded, subject))
+}
+
+fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
+    if let Some(unknown) = options.only.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        return Err(
+            Usage(format!("there is no attack `{unknown}`; the battery has {}", NAMES.join(", "))).into()
+        );
+    }
+    let (loaded, subject) = prepare(&options.folder)?;
+    let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
+    plan.seed = options.seed.unwrap_or(plan.seed);
+    plan.rows = options.rows.unwrap_or(plan.rows);
+    let policy = protect::policy(&loaded.config);
+    let impact = loaded.config.system.impact;
+    let mut target = options.endpoint.target(&loaded, &subject)?;
+    let results = battery::run(
+        target.as_mut(),
+        &subject.ground,
+        policy.gate(impact),
+        &plan,
+        &options.only,
+        &mut |name| {
+            terminal.note(&format!("  {name}"));
+            true
+        },
+    )?;
+    let text = if options.json {
+        serde_json::to_string_pretty(&results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>())?
+    } else {
+        table(&results)
+    };
+    deliver(terminal, &text, options.output.as_deref())?;
+    Ok(exit::verdict(verdict(&results, impact, policy)))
+}
+
+/// Found when a hit is above the policy, not fully examined when something is undecided.
+fn verdict(results: &Results, impact: mantlet_vocab::Impact, mut policy: mantlet_verdict::Policy) -> Verdict {
+    let summaries: Vec<_> = results.probes.iter().filter_map(|probe| probe.summary.clone()).collect();
+    let ran: Vec<Family> = summaries.iter().map(|summary| summary.family).collect();
+    for gate in [&mut policy.low, &mut policy.medium, &mut policy.high, &mut policy.critical] {
+        gate.required.retain(|family| ran.contains(family));
+    }
+    // Only the probes are judged here; the take-in is not part of this command.
+    let taken = Examination {
+        artifacts: vec![ArtifactSummary {
+            path: String::new(),
+            size: 0,
+            digest: None,
+            formats: Vec::new(),
+            coverage: Coverage::Complete,
+        }],
+        ..Examination::default()
+    };
+    let admission = weigh(&taken, &summaries, impact, &policy);
+    if admission.reasons.iter().any(|reason| matches!(reason.kind, ReasonKind::Asks | ReasonKind::Refuses)) {
+        Verdict::Found
+    } else if admission.reasons.iter().any(|reason| reason.kind == ReasonKind::NotExamined) {
+        Verdict::NotFullyExamined
+    } else {
+        Verdict::Clean
+    }
+}
+
+fn table(results: &Results) -> String {
+    let mut text = String::new();
+    for probe in &results.probes {
+        let report = &probe.report;
+        let counts = report.counts;
+        let _ = writeln!(text, "{} ({}), seed {}", report.probe, report.title, report.seed);
+        if let Some(gap) = &report.not_examined {
+            let _ = writeln!(text, "  not examined: {}; {}", gap.why, gap.remedy);
+            continue;
+        }
+        let _ = writeln!(
+            text,
+            "  {} hit, {} miss, {} error, {} undecided; {} queries, {} ms",
+            counts.hit, counts.miss, counts.error, counts.undecided, report.queries, report.millis
+        );
+        for figure in &report.figures {
+            let value = figure.value;
+            let _ = if value.low < value.high {
+                writeln!(
+                    text,
+                    "  {:<36} {:.4} [{:.4}, {:.4}] n={}",
+                    figure.name, value.value, value.low, value.high, figure.n
+                )
+            } else {
+                writeln!(text, "  {:<36} {:.4} n={}", figure.name, value.value, figure.n)
+            };
+        }
+        for point in &report.curve {
+            let _ = writeln!(
+                text,
+                "  {:>5} queries: a copy agrees on {:.3} [{:.3}, {:.3}]",
+                point.queries, point.fidelity.value, point.fidelity.low, point.fidelity.high
+            );
+        }
+        for trigger in report.triggers.iter().filter(|trigger| trigger.flagged) {
+            let _ = writeln!(
+                text,
+                "  class {} has a trigger of size {:.2} that works on {:.1} % of other rows",
+                trigger.class,
+                trigger.size,
+                trigger.transfer * 100.0
+            );
+        }
+        for note in &report.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        let _ = writeln!(text, "  again: {}", report.command);
+    }
+    for doubt in &results.doubts {
+        let _ = writeln!(text, "not to be trusted: {}: {}", doubt.probe, doubt.message);
+    }
+    text
+}
+
+fn replay(
+    terminal: Terminal,
+    folder: &Path,
+    wanted: Option<&str>,
+    endpoint: &Endpoint,
+) -> anyhow::Result<ExitCode> {
+    let (loaded, subject) = prepare(folder)?;
+    let cases: Vec<Case> = runtime::block_on(async {
+        let (_, store) = open_store(folder).await?;
+        let records = store.records(RecordKind::Case, Some(&loaded.config.system.name), 10_000).await?;
+        store.close().await?;
+        let wanted = records.into_iter().filter(|record| wanted.is_none_or(|wanted| record.id == wanted));
+        wanted
+            .map(|record| serde_json::from_value(record.doc).context("a kept case cannot be read"))
+            .collect()
+    })?;
+    if cases.is_empty() {
+        terminal.say("no case is kept: nothing was replayed");
+        return Ok(exit::verdict(Verdict::NotFullyExamined));
+    }
+    let mut worst = Verdict::Clean;
+    for case in cases {
+        let mut target = endpoint.target(&loaded, &subject)?;
+        let result = case.replay(target.as_mut(), Patience::default(), &mut WallClock::default())?;
+        terminal.say(&format!("{}  {}: {}", case.id, case.attack, result.message));
+        worst = match (result.verdict, worst) {
+            (ReplayVerdict::Passed, _) | (_, Verdict::Found) => Verdict::Found,
+            (ReplayVerdict::Inconclusive, _) | (_, Verdict::NotFullyExamined) => Verdict::NotFullyExamined,
+            (ReplayVerdict::Stopped | ReplayVerdict::Changed, Verdict::Clean) => Verdict::Clean,
+        };
+    }
+    Ok(exit::verdict(worst))
+}

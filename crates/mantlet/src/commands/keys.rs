@@ -1,0 +1,170 @@
+//! `mantlet keys ...` and `mantlet users ...`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use mantlet_access::{Role, Scope, User};
+use mantlet_store::Store;
+
+use super::open_store;
+use crate::runtime::{self, entropy};
+use crate::terminal::Terminal;
+
+/// What to do with callers' keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key; it is shown once and kept only as a hash.
+    Add {
+        /// What the key is for.
+        label: String,
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// What it may do: `infer:*`, `infer:MODEL`, `metrics` or `manage`.
+        #[arg(long, default_value = "infer:*")]
+        scope: Vec<Scope>,
+        /// Days until it expires; never when absent.
+        #[arg(long)]
+        days: Option<u64>,
+    },
+    /// Every key, without its secret.
+    List {
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Withdraw a key for good.
+    Revoke {
+        /// The key's id.
+        id: String,
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+/// What to do with people.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a person; a password is made and shown once.
+    Add {
+        /// The name to sign in with.
+        name: String,
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// viewer, operator, reviewer, approver or admin.
+        #[arg(long, default_value = "operator")]
+        role: Role,
+    },
+    /// Every person with their role.
+    List {
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Shut a person out.
+    Disable {
+        /// The name.
+        name: String,
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+/// Runs `mantlet keys`.
+///
+/// # Errors
+/// When the store cannot be used.
+pub fn run(terminal: Terminal, command: KeyCommand) -> anyhow::Result<ExitCode> {
+    runtime::block_on(async {
+        match command {
+            KeyCommand::Add { label, folder, scope, days } => {
+                let (_, store) = open_store(&folder).await?;
+                let expires = days.map(|days| store.now().plus(days.saturating_mul(86_400_000)));
+                let (secret, key) = store.make_key(&label, scope, expires, &runtime::actor()).await?;
+                terminal.note(&format!("key {} for {label}; it is shown once:", key.id));
+                terminal.say(secret.expose());
+                store.close().await?;
+            }
+            KeyCommand::List { folder } => {
+                let (_, store) = open_store(&folder).await?;
+                for key in store.keys().await? {
+                    let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
+                    let state = if key.revoked.is_some() { "revoked" } else { "in force" };
+                    terminal.say(&format!("{}  {state:<9} {:<24} {}", key.id, scopes.join(","), key.label));
+                }
+                store.close().await?;
+            }
+            KeyCommand::Revoke { id, folder } => {
+                let (_, store) = open_store(&folder).await?;
+                store.revoke_key(&id, &runtime::actor()).await?;
+                terminal.say(&format!("key {id} is revoked; a running gateway refuses it within seconds"));
+                store.close().await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Runs `mantlet users`.
+///
+/// # Errors
+/// When the store cannot be used.
+pub fn users(terminal: Terminal, command: UserCommand) -> anyhow::Result<ExitCode> {
+    runtime::block_on(async {
+        match command {
+            UserCommand::Add { name, folder, role } => {
+                let (_, store) = open_store(&folder).await?;
+                anyhow::ensure!(
+                    store.user(&name).await?.is_none(),
+                    "{name} is known already: choose another name"
+                );
+                let password = add_user(&store, &name, role, &runtime::actor()).await?;
+                terminal.note(&format!("{name} is {role}; the password is shown once:"));
+                terminal.say(&password);
+                store.close().await?;
+            }
+            UserCommand::List { folder } => {
+                let (_, store) = open_store(&folder).await?;
+                for user in store.users().await? {
+                    let state = if user.disabled.is_some() { "disabled" } else { "active" };
+                    terminal.say(&format!("{:<20} {:<9} {state}", user.name, user.role));
+                }
+                store.close().await?;
+            }
+            UserCommand::Disable { name, folder } => {
+                let (_, store) = open_store(&folder).await?;
+                let Some(user) = store.user(&name).await? else { anyhow::bail!("{name} is not known here") };
+                let user = User { disabled: Some(store.now()), ..user };
+                store.put_user(&user, &runtime::actor()).await?;
+                store.end_sessions_of(&name).await?;
+                terminal.say(&format!("{name} is shut out"));
+                store.close().await?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Adds a person with a made password and gives it, to be shown once.
+///
+/// # Errors
+/// When the store or the system's randomness fails.
+pub async fn add_user(store: &Store, name: &str, role: Role, actor: &str) -> anyhow::Result<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let random: [u8; 20] = entropy()?;
+    let mut password = String::new();
+    for (index, byte) in random.iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            password.push('-');
+        }
+        // 32 letters divide 256: each is equally likely, 5 bits each, 100 bits in all.
+        password.push(char::from(LETTERS[usize::from(byte % 32)]));
+    }
+    let user = User::new(name, role, &password, &entropy::<16>()?, store.now())?;
+    store.put_user(&user, actor).await?;
+    Ok(password)
+}

@@ -1,0 +1,136 @@
+//! `mantlet up [DIR]`: gateway and console until interrupted.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, ValueEnum};
+use mantlet_access::Role;
+use serde_json::json;
+
+use super::keys::add_user;
+use crate::config;
+use crate::deploy::{self, Roles};
+use crate::runtime;
+use crate::terminal::Terminal;
+
+/// What to run.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The folder with mantlet.toml.
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// What this process does.
+    #[arg(long, value_enum, default_value_t = WhichRole::All)]
+    role: WhichRole,
+    /// How addresses and credentials are printed: lines, or one JSON object.
+    #[arg(long, value_enum, default_value_t = Print::Text)]
+    format: Print,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WhichRole {
+    /// Everything.
+    All,
+    /// The gateway.
+    Gateway,
+    /// The console.
+    Console,
+}
+
+/// How start-up is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Print {
+    /// Lines.
+    Text,
+    /// One JSON object on one line.
+    Json,
+}
+
+/// How often the configuration is looked at for a change.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Runs the command until interrupted or terminated.
+///
+/// # Errors
+/// When an address is taken, nothing may serve, or the store is held by another process.
+pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
+    runtime::logs(options.format == Print::Json);
+    let loaded = config::load(&options.folder)?;
+    runtime::block_on(async {
+        let roles = Roles {
+            gateway: options.role != WhichRole::Console,
+            console: options.role != WhichRole::Gateway,
+        };
+        let mut running = deploy::start(&loaded, roles).await?;
+        // Credentials are made once, when there are none, and shown once.
+        let key = if running.store.keys().await?.is_empty() {
+            let scopes = vec![mantlet_access::Scope::InferAny];
+            Some(running.store.make_key("first key", scopes, None, &runtime::actor()).await?.0)
+        } else {
+            None
+        };
+        let password = if roles.console && running.store.users().await?.is_empty() {
+            Some(add_user(&running.store, "admin", Role::Admin, &runtime::actor()).await?)
+        } else {
+            None
+        };
+        let address =
+            |address: Option<std::net::SocketAddr>| address.map(|address| format!("http://{address}"));
+        let printed = [
+            ("gateway", address(running.gateway_address())),
+            ("console", address(running.console_address())),
+            ("model_server", address(running.server_address())),
+            ("api_key", key.as_ref().map(|key| key.expose().to_owned())),
+            ("console_user", password.as_ref().map(|_| "admin".to_owned())),
+            ("console_password", password),
+        ];
+        if options.format == Print::Json {
+            let mut object = serde_json::Map::new();
+            for (name, value) in printed {
+                object.insert(name.to_owned(), json!(value));
+            }
+            object.insert("gaps".to_owned(), json!(running.gaps));
+            terminal.say(&serde_json::Value::Object(object).to_string());
+        } else {
+            for (name, value) in printed {
+                if let Some(value) = value {
+                    terminal.say(&format!("{:<17} {value}", name.replace('_', " ")));
+                }
+            }
+            running.gaps.iter().for_each(|gap| terminal.say(&format!("not in force: {gap}")));
+            terminal.note("Ctrl-C stops. Credentials above are shown once.");
+        }
+        let mut seen = modified(&loaded.file);
+        loop {
+            tokio::select! {
+                () = runtime::asked_to_end() => break,
+                () = tokio::time::sleep(WATCH) => {}
+            }
+            let now = modified(&loaded.file);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match config::load(&loaded.file) {
+                Ok(fresh) => match running.reload(&fresh).await {
+                    Ok(generation) => tracing::info!(generation, "configuration taken over"),
+                    Err(error) => tracing::error!(
+                        error = format!("{error:#}"),
+                        "the new configuration is refused; the old one serves on"
+                    ),
+                },
+                Err(error) => {
+                    tracing::error!(%error, "the new configuration is refused; the old one serves on")
+                }
+            }
+        }
+        running.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn modified(path: &std::path::Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}

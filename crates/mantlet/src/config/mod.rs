@@ -1,0 +1,366 @@
+//! `mantlet.toml`: what it may hold, read strictly.
+//!
+//! One document describes one system. An unknown key is an error that names the file, the line and the
+//! nearest known key; nothing is silently ignored.
+
+mod strict;
+pub mod template;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mantlet_vocab::{Impact, Mode, OnFailure, Severity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use strict::ConfigError;
+
+/// The name of the file a folder is described by.
+pub const FILE_NAME: &str = "mantlet.toml";
+
+/// One protected system: a model, what it is made of, where it answers and who is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The system.
+    pub system: System,
+    /// The model.
+    pub model: Model,
+    /// The data it was trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Data>,
+    /// What its code depends on.
+    #[serde(default)]
+    pub dependencies: Dependencies,
+    /// How it is attacked before it is admitted.
+    #[serde(default)]
+    pub probes: Probes,
+    /// When it is admitted.
+    #[serde(default)]
+    pub policy: Policy,
+    /// The inline guard.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// The web console.
+    #[serde(default)]
+    pub console: Console,
+    /// Who is told of an incident.
+    #[serde(default)]
+    pub notify: Notify,
+    /// Where state is kept.
+    #[serde(default)]
+    pub storage: Storage,
+}
+
+/// The system: its name, what it decides and how much that can hurt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// Short name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// What the model's output decides, in plain words.
+    pub decides: String,
+    /// How much harm a wrong decision does: low, medium, high or critical.
+    #[schemars(with = "ImpactWord")]
+    pub impact: Impact,
+    /// Who owns it: a team or a person.
+    #[serde(default)]
+    pub owner: String,
+}
+
+/// The model file and what it is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The file, or a folder that holds the model, relative to this document.
+    pub path: PathBuf,
+    /// The name callers use in the request path.
+    #[serde(default = "default_model_name")]
+    pub name: String,
+    /// The version this file is.
+    #[serde(default = "default_version")]
+    pub version: String,
+}
+
+/// The training table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// CSV or Parquet file, relative to this document.
+    pub train: PathBuf,
+    /// CSV or Parquet file of rows the model was not trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
+    /// The column that holds the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The feature columns in the model's order; all but the label when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Names of the classes in the model's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Multiplied into every feature before the model sees it (pixels 0 to 16 and a model on 0 to 1: 0.0625).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+}
+
+/// Lock files to check.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dependencies {
+    /// `requirements.txt`, `poetry.lock`, `uv.lock`, `Pipfile.lock` or `Cargo.lock`.
+    #[serde(default)]
+    pub lock: Vec<PathBuf>,
+}
+
+/// The attack battery run before admission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probes {
+    /// Seed of every random choice; the same seed asks the same queries.
+    pub seed: u64,
+    /// Rows attacked by each evasion probe.
+    pub rows: usize,
+    /// Largest change of one feature in the white-box probe, as a share of the feature's range.
+    pub epsilon: f64,
+    /// Queries the decision-based probe may spend on each row.
+    pub queries: usize,
+    /// Columns an attacker cannot change.
+    pub immutable: Vec<String>,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self { seed: 1, rows: 50, epsilon: 0.1, queries: 800, immutable: Vec::new() }
+    }
+}
+
+/// What it takes to be admitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Findings of this severity and above refuse admission and fail a scan.
+    #[schemars(with = "SeverityWord")]
+    pub threshold: Severity,
+    /// Largest share of rows the white-box evasion probe may turn; the class of impact decides when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evasion_success: Option<f64>,
+    /// Smallest number of queries a thief must need for a copy that agrees on 80 %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extraction_queries: Option<usize>,
+    /// Largest share of training rows recognised at 1 % false alarms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub membership: Option<f64>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            threshold: Severity::Suspicious,
+            evasion_success: None,
+            extraction_queries: None,
+            membership: None,
+        }
+    }
+}
+
+/// The gateway before the model's endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// The endpoint to protect, or `built-in` to serve the model file here.
+    pub upstream: String,
+    /// How far automation may go: observe, advise or enforce.
+    #[schemars(with = "ModeWord")]
+    pub mode: Mode,
+    /// Requests a key may make per minute.
+    pub requests_per_minute: u32,
+    /// Requests a key may make at once before the rate counts.
+    pub burst: u32,
+    /// Largest request body, in bytes.
+    pub max_body: usize,
+    /// How long the upstream may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// What happens to a request when a detector itself fails; the class of impact decides when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub on_failure: Option<OnFailure>,
+    /// Actions by detector that replace the built-in choice: observe, advise or enforce.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, ModeWord>")]
+    pub rules: BTreeMap<String, Mode>,
+    /// Requests that already happened may be recorded with their features: true keeps them for analysis.
+    pub record_features: bool,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8480".into(),
+            upstream: "built-in".into(),
+            mode: Mode::Observe,
+            requests_per_minute: 6_000,
+            burst: 200,
+            max_body: 8 << 20,
+            timeout_ms: 30_000,
+            on_failure: None,
+            rules: BTreeMap::new(),
+            record_features: true,
+        }
+    }
+}
+
+/// The console.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Console {
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8481".into() }
+    }
+}
+
+/// Deliveries.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// Address that receives each incident as signed JSON by POST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<String>,
+    /// File with the secret that signs webhook deliveries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<Smtp>,
+}
+
+/// Delivery by mail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Server and port.
+    pub server: String,
+    /// Sender address.
+    pub from: String,
+    /// Recipients.
+    pub to: Vec<String>,
+    /// User name, when the server wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File with the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// `starttls` (the default), `tls`, or `plain` (loopback only).
+    #[serde(default = "default_smtp_security")]
+    pub security: SmtpSecurity,
+}
+
+/// How the mail connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpSecurity {
+    Starttls,
+    Tls,
+    Plain,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    /// Folder for the database, history, audit log and keys, relative to this document.
+    pub dir: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { dir: PathBuf::from(".mantlet") }
+    }
+}
+
+fn default_model_name() -> String {
+    "model".into()
+}
+
+fn default_version() -> String {
+    "v1".into()
+}
+
+fn default_smtp_security() -> SmtpSecurity {
+    SmtpSecurity::Starttls
+}
+
+macro_rules! schema_words {
+    ($($(#[$meta:meta])* $name:ident { $($variant:ident),+ } $case:literal),+ $(,)?) => {$(
+        $(#[$meta])*
+        #[derive(JsonSchema)]
+        #[schemars(rename_all = $case)]
+        #[expect(dead_code, reason = "only its schema is used: the value type lives in the vocabulary")]
+        enum $name { $($variant),+ }
+    )+};
+}
+
+schema_words! {
+    ImpactWord { Low, Medium, High, Critical } "lowercase",
+    SeverityWord { Note, Suspicious, Malicious } "lowercase",
+    ModeWord { Observe, Advise, Enforce } "lowercase",
+    OnFailureWord { Refuse, Divert, PassAndFlag } "kebab-case",
+}
+
+/// A configuration and the folder its relative paths start from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What the document says.
+    pub config: Config,
+    /// The folder of the document.
+    pub root: PathBuf,
+    /// The document's path.
+    pub file: PathBuf,
+}
+
+impl Loaded {
+    /// A path of the document, from the working folder.
+    #[must_use]
+    pub fn path(&self, relative: &Path) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    /// The folder that holds the state.
+    #[must_use]
+    pub fn storage(&self) -> PathBuf {
+        self.path(&self.config.storage.dir)
+    }
+}
+
+/// Reads the configuration of a folder, or the named document.
+///
+/// # Errors
+/// When there is none, or it is not valid; the error names file, line and remedy.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+    let config = strict::parse(&file, &text)?;
+    let root = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    Ok(Loaded { config, root, file })
+}
+
+/// The JSON Schema (2020-12) of the document.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Configuration documents, right and wrong.
+
+use std::path::Path;
+
+use super::{strict, template};
+
+const SMALL: &str =
+    "[system]\nname = \"a\"\ndecides = \"b\"\nimpact = \"high\"\n[model]\npath = \"m.onnx\"\n";
+
+fn check(extra: &str, expect: &str) {
+    let text = format!("{SMALL}{extra}");
+    match strict::parse(Path::new("mantlet.toml"), &text) {
+        Ok(_) => assert_eq!(expect, "ok", "{extra}"),
+        Err(error) => assert_eq!(error.to_string(), expect, "{extra}"),
+    }
+}
+
+#[test]
+fn wrong_documents_name_line_and_remedy() {
+    check("", "ok");
+    check("[gateway]\nmode = \"enforce\"\n", "ok");
+    check("[gatway]\n", "mantlet.toml:7: unknown key `gatway`; did you mean `gateway`?");
+    check(
+        "[gateway]\nlisten_on = \"x\"\n",
+        "mantlet.toml:8: unknown key `gateway.listen_on`; did you mean `listen`?",
+    );
+    check("[gateway]\nzzzz = 1\n", "mantlet.toml:8: unknown key `gateway.zzzz`");
+    check(
+        "[notify.smtp]\nserver = \"x:25\"\nfrom = \"a@b\"\nto = []\npasword_file = \"p\"\n",
+        "mantlet.toml:11: unknown key `notify.smtp.pasword_file`; did you mean `password_file`?",
+    );
+    check(
+        "[gateway]\nmode = \"enforced\"\n",
+        "mantlet.toml:8:8: unknown variant `enforced`, expected one of `observe`, `advise`, `enforce`",
+    );
+    check("[probes]\nseed = \"x\"\n", "mantlet.toml:8:8: invalid type: string \"x\", expected u64");
+    check(
+        "[probes]\nepsilon = 0.0\n",
+        "mantlet.toml: `probes.epsilon` is 0; it must be above 0 and at most 1",
+    );
+    check(
+        "[console]\nlisten = \"8481\"\n",
+        "mantlet.toml: `console.listen` is `8481`; it must be an address and port such as `127.0.0.1:8480`",
+    );
+}
+
+#[test]
+fn a_missing_table_is_named() {
+    let error =
+        strict::parse(Path::new("m.toml"), "[system]\nname = \"a\"\ndecides = \"\"\nimpact = \"low\"\n");
+    assert!(error.unwrap_err().to_string().contains("missing field `model`"));
+}
+
+#[test]
+fn what_init_writes_is_valid_and_says_what_was_inferred() {
+    let config = strict::parse(Path::new("m.toml"), SMALL).unwrap();
+    let text = template::write(&config, &["the model is ONNX".to_owned()]);
+    assert_eq!(strict::parse(Path::new("m.toml"), &text).unwrap(), config);
+    assert!(text.contains("# the model is ONNX"));
+}
+
+#[test]
+fn the_example_configurations_of_the_schema_hold() {
+    let schema = super::schema();
+    assert_eq!(
+        schema["properties"]["gateway"].get("$ref").is_some() || schema["properties"]["gateway"].is_object(),
+        true
+    );
+    assert!(schema.to_string().contains("pass-and-flag"));
+}

@@ -1,0 +1,79 @@
+//! What a person does on the console, carried out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mantlet_console::{Actions, PortError, Ruling, Shelf, Soon};
+use mantlet_registry::Registry;
+use mantlet_respond::RespondError;
+use mantlet_store::Store;
+use mantlet_worker::answer::{AnswerError, Wishes};
+
+use super::Deck;
+use crate::config::Loaded;
+use crate::protect::admit;
+
+/// The console's hands.
+pub struct Hands {
+    storage: PathBuf,
+    store: Store,
+    shelf: Shelf,
+    wishes: Wishes,
+    deck: Arc<Deck>,
+}
+
+impl Hands {
+    /// Hands over a running installation.
+    pub fn new(loaded: &Loaded, store: Store, shelf: Shelf, wishes: Wishes, deck: Arc<Deck>) -> Self {
+        Self { storage: loaded.storage(), store, shelf, wishes, deck }
+    }
+}
+
+fn answered(error: AnswerError) -> PortError {
+    match error {
+        AnswerError::NoIncident(id) => PortError::Missing(format!("incident {id}")),
+        AnswerError::Respond(RespondError::Store(_)) | AnswerError::Ended => {
+            PortError::Failed(error.to_string())
+        }
+        other => PortError::Refused(other.to_string()),
+    }
+}
+
+impl Actions for Hands {
+    fn apply_step<'a>(&'a self, actor: &'a str, incident: &'a str, step: &'a str) -> Soon<'a, ()> {
+        Box::pin(
+            async move { self.wishes.contain(incident, step, actor).await.map(|_| ()).map_err(answered) },
+        )
+    }
+
+    fn undo_step<'a>(&'a self, actor: &'a str, incident: &'a str, step: &'a str) -> Soon<'a, ()> {
+        Box::pin(async move { self.wishes.undo(incident, step, actor).await.map(|_| ()).map_err(answered) })
+    }
+
+    fn close_incident<'a>(&'a self, actor: &'a str, incident: &'a str, why: &'a str) -> Soon<'a, ()> {
+        Box::pin(async move { self.wishes.close(incident, why, actor).await.map(|_| ()).map_err(answered) })
+    }
+
+    fn decide_review<'a>(
+        &'a self,
+        actor: &'a str,
+        review: &'a str,
+        ruling: &'a Ruling,
+        note: &'a str,
+    ) -> Soon<'a, ()> {
+        Box::pin(self.shelf.decide(actor, review, ruling, note))
+    }
+
+    fn roll_back<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let keys = admit::trusted_keys(&self.storage)
+                .map_err(|error| PortError::Failed(format!("{error:#}")))?;
+            let registry = Registry::new(self.store.clone(), keys);
+            registry
+                .roll_back(system, actor, why, self.store.now())
+                .await
+                .map_err(|error| PortError::Refused(error.to_string()))?;
+            self.deck.serve_what_is_on_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))
+        })
+    }
+}

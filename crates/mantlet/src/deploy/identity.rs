@@ -1,0 +1,30 @@
+//! Who asks: API keys from the store, kept in memory and refreshed.
+
+use arc_swap::ArcSwap;
+use mantlet_access::{KeyError, KeyRing, Scope};
+use mantlet_gateway::{KeyLookup, Keys};
+use mantlet_vocab::Millis;
+
+/// The keys in force, as last read.
+pub struct KeyCache(ArcSwap<KeyRing>);
+
+impl KeyCache {
+    /// Starts with these keys.
+    pub fn new(ring: KeyRing) -> Self {
+        Self(ArcSwap::from_pointee(ring))
+    }
+
+    /// Takes over a fresh reading.
+    pub fn replace(&self, ring: KeyRing) {
+        self.0.store(ring.into());
+    }
+}
+
+impl Keys for KeyCache {
+    fn lookup(&self, presented: &str, model: &str, now: Millis) -> KeyLookup {
+        match self.0.load().verify(presented, &Scope::Infer(model.to_owned()), now) {
+            Ok(key) => KeyLookup::Valid { id: key.id.clone(), until: key.expires },
+            Err(KeyError::Unknown | KeyError::Malformed | _) => KeyLookup::Invalid,
+        }
+    }
+}

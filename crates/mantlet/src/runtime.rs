@@ -1,0 +1,68 @@
+//! The asynchronous runtime, the interrupt, and who is at the keyboard.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Runs a future to its end on a runtime of its own.
+///
+/// # Errors
+/// When no runtime can be made, or as the future says.
+pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+}
+
+/// Sets the flag at the first interrupt (Ctrl-C); a second one ends the process at once.
+pub fn stop_on_interrupt(stop: Arc<AtomicBool>) {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if stop.swap(true, Ordering::Relaxed) {
+                std::process::exit(4);
+            }
+        }
+    });
+}
+
+/// The person at the keyboard, as the operating system knows them.
+pub fn actor() -> String {
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    let plain: String =
+        name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')).collect();
+    if plain.is_empty() { "operator".to_owned() } else { plain }
+}
+
+/// Randomness from the operating system.
+///
+/// # Errors
+/// When it gives none.
+pub fn entropy<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+    Ok(bytes)
+}
+
+/// Waits for an interrupt (Ctrl-C) or a termination signal.
+pub async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminated) = terminated {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Structured logs on standard error; `MANTLET_LOG` sets the filter. Bodies and secrets never reach them.
+pub fn logs(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MANTLET_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call, as in tests, leaves the first one in place.
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+}
