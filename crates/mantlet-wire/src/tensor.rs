@@ -85,7 +85,8 @@ fn nested<T>(
         return Err(Defect::Count { tensor: name.to_owned(), expected, found: out.len() });
     }
     let flat = leaf.is_none_or(|leaf| leaf == 1);
-    if !flat && !(fits && leaf == Some(shape.len())) {
+    let shaped = fits && leaf == Some(shape.len());
+    if !(flat || shaped) {
         return Err(Defect::Ragged { tensor: name.to_owned() });
     }
     Tensor::new(shape, out).map_err(|_| Defect::ShapeOverflow { tensor: name.to_owned() })

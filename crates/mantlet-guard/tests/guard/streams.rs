@@ -1,44 +1,121 @@
-//! Attack streams are flagged before they succeed, honest ones are left alone, pinned rules stop variants.
+//! Attack streams are stopped before they succeed, honest ones are left alone, pinned rules stop variants.
+//!
+//! Thresholds were set while looking at the seeds 100 to 102 (and a perceptron instead of the network here); the seeds
+//! below had no part in it.
 
+use mantlet_detectors::{Trace, derive};
 use mantlet_guard::Caller;
 use mantlet_vocab::{Millis, Mode};
 
 use crate::world::{Honest, World};
 
+const SEEDS: [u64; 5] = [11, 12, 13, 14, 15];
+
 #[test]
-fn explore() {
-    for seed in 100..103 {
+fn attacks_are_stopped_before_they_succeed_and_honest_clients_are_not() {
+    let (mut evasions, mut flagged_earlier, mut queries, mut withheld, mut flagged) = (0, 0, 0, 0, 0);
+    for seed in SEEDS {
         let world = World::new(seed);
-        let acc = world.model.labels(&world.rest.x).iter().zip(&world.rest.y).filter(|(a, b)| a == b).count() as f64 / world.rest.y.len() as f64;
-        println!("seed {seed} accuracy {acc:.3} honest {:?} threshold {}", world.profile.honest, world.profile.typical.threshold);
+        let accuracy = world.model.accuracy(&world.rest.x, &world.rest.y);
+        assert!(accuracy > 0.93, "seed {seed}: a model of {accuracy:.3} proves nothing");
         let guard = world.guard(Mode::Enforce);
-        for (count, pool) in [(1, true), (1, false), (5, true), (5, false), (20, true), (20, false)] {
-            for s in 0..4 {
-                let trace = world.evasion(seed * 10 + s, count, pool, 600);
-                let r = guard.replay(&trace);
-                println!("  evasion {count} pool {pool}: rows {} success {:?} flagged {:?} stopped {:?} {:?}", r.rows, r.succeeded_at, r.flagged_at, r.stopped_at, r.signals);
-            }
+        for (count, pool) in [(1, true), (1, false), (5, true), (20, true), (20, false)] {
+            let trace = world.evasion(seed, count, pool, 450);
+            let replayed = guard.replay(&trace);
+            let Some(success) = replayed.succeeded_at else { continue };
+            evasions += 1;
+            flagged_earlier += usize::from(replayed.flagged_at.is_some_and(|at| at < success));
+            println!(
+                "seed {seed} evasion of {count} from {}: flagged at {:?}, withheld from {:?}, first success {success} of {}",
+                if pool { "digits" } else { "noise" },
+                replayed.flagged_at,
+                replayed.stopped_at,
+                replayed.rows
+            );
+            assert!(replayed.stopped(), "seed {seed}, {count} rows, pool {pool}: {replayed:?}");
         }
-        for (seeds, strategy) in [(10, "mixed"), (20, "mixed"), (50, "mixed"), (20, "noise"), (20, "natural")] {
-            let trace = world.extraction(seed, seeds, strategy, 300);
-            let r = guard.replay(&trace);
-            println!("  extraction {seeds} {strategy}: flagged {:?} stopped {:?} {:?}", r.flagged_at, r.stopped_at, r.signals);
+        // From 50 digits on, the digits alone train a copy that agrees on 80 %: there is nothing made up to see then.
+        for seeds in [10, 20] {
+            let trace = world.extraction(seed, seeds, "mixed", 250);
+            let replayed = guard.replay(&trace);
+            let at = replayed.flagged_at.unwrap_or(usize::MAX);
+            let copied = world.copied(&trace, 0.8);
+            println!(
+                "seed {seed} extraction from {seeds} digits: flagged at {at}, withheld from {:?}, copy agrees on 80 % at {copied:?}",
+                replayed.stopped_at
+            );
+            assert!(copied.is_none_or(|copied| at < copied), "seed {seed}, {seeds} seeds");
+            assert!(at <= seeds + 30);
         }
-        let (mut refused, mut flagged, mut total) = (0, 0, 0);
-        let kinds = [Honest::Mixed, Honest::Mixed, Honest::Noisy, Honest::OneDigit(1), Honest::OneDigit(8), Honest::OneDigit(4)];
+        let kinds = [Honest::Mixed, Honest::Mixed, Honest::Noisy, Honest::OneDigit(1), Honest::OneDigit(8)];
         for (client, kind) in kinds.into_iter().enumerate() {
             let key = format!("client-{client}");
-            let mut f = 0;
-            for request in world.honest(seed * 10 + client as u64, kind, 300) {
+            for request in world.honest(seed * 10 + client as u64, kind, 250) {
                 let inspection = guard.inspect(Caller { key: &key }, &request, Millis(0));
-                total += 1;
-                f += usize::from(!inspection.decision.signals.is_empty());
-                refused += usize::from(!inspection.decision.action.passes());
-                if !inspection.decision.signals.is_empty() && f < 3 { println!("    {kind:?} {:?}", inspection.decision.signals.iter().map(|s| (&s.name, s.score)).collect::<Vec<_>>()); }
+                queries += 1;
+                withheld += usize::from(!inspection.decision.action.passes());
+                flagged += usize::from(!inspection.decision.signals.is_empty());
             }
-            println!("  honest {kind:?}: flagged {f} of 300");
-            flagged += f;
         }
-        println!("  honest total {total} refused {refused} flagged {flagged}");
     }
+    println!(
+        "{evasions} evasions withheld at or before the first success, {flagged_earlier} flagged on an earlier row"
+    );
+    println!("{queries} honest queries: {withheld} withheld, {flagged} flagged");
+    assert!(evasions >= 15);
+    assert_eq!(withheld, 0);
+    assert!(flagged * 200 <= queries);
+}
+
+#[test]
+fn a_pinned_rule_stops_replay_and_unseen_variants_and_no_honest_client() {
+    let world = World::new(21);
+    let guard = world.guard(Mode::Enforce);
+    // A guard whose detectors only observe, so that the rule alone is seen.
+    let pin = |trace: &Trace| {
+        let rule = derive(trace, &world.profile).unwrap();
+        let alone = world.watching();
+        alone.pin(rule.clone());
+        (rule, alone)
+    };
+    let (rule, alone) = pin(&world.evasion(31, 1, true, 450));
+    println!("{:#?}", rule.description);
+    assert!(rule.id.starts_with("pin-") && rule.description.len() >= 2);
+    assert_eq!(alone.replay(&world.evasion(31, 1, true, 450)).signals, ["pinned-attack"]);
+    for (seed, count, pool) in
+        [(31, 1, true), (32, 1, true), (33, 1, true), (34, 5, true), (35, 1, false), (36, 5, false)]
+    {
+        let replayed = alone.replay(&world.evasion(seed, count, pool, 450));
+        assert!(replayed.stopped(), "variant {seed} of {count}, pool {pool}: {replayed:?}");
+    }
+    let (rule, alone_too) = pin(&world.extraction(41, 20, "mixed", 200));
+    println!("{:#?}", rule.description);
+    for (seed, seeds) in [(41, 20), (42, 10), (43, 30)] {
+        let replayed = alone_too.replay(&world.extraction(seed, seeds, "mixed", 200));
+        assert!(replayed.stopped_at.is_some_and(|at| at < seeds + 40), "variant {seed}: {replayed:?}");
+    }
+    for (client, kind) in [Honest::Mixed, Honest::Noisy, Honest::OneDigit(1)].into_iter().enumerate() {
+        for request in world.honest(50 + client as u64, kind, 350) {
+            for guard in [&guard, &alone, &alone_too] {
+                let decision = guard.inspect(Caller { key: "ann" }, &request, Millis(0)).decision;
+                assert!(decision.action.passes(), "{decision:?}");
+            }
+        }
+        for guard in [&guard, &alone, &alone_too] {
+            guard.restore(vec![("ann".into(), mantlet_detectors::CallerState::default())]);
+        }
+    }
+    assert!(alone.unpin(&alone.pinned()[0].id));
+    assert!(alone.replay(&world.evasion(31, 1, true, 450)).stopped_at.is_none());
+}
+
+#[test]
+fn a_thief_with_natural_data_is_seen_by_his_budget_only() {
+    // Asserted because it is a limit of what is here, not because it is good.
+    let world = World::new(61);
+    let trace = world.extraction(61, 20, "natural", 200);
+    assert_eq!(world.guard(Mode::Enforce).replay(&trace).stopped_at, None);
+    let budget = world.guard_with(|config| config.extraction_budget = Some(150));
+    let replayed = budget.replay(&trace);
+    assert!(replayed.signals.contains(&"query-budget-spent".to_owned()) && replayed.stopped_at.is_some());
 }
