@@ -31,6 +31,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     }
     let environment = project.target.join("acceptance-venv");
     steps.step("python environment", || python(project, &environment, "scripts/acceptance/requirements.txt"));
+    steps.step("torch", || Ok(torch(project, &environment)));
     steps.step("release build", || {
         run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
     });
@@ -42,6 +43,35 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         run::shown(&mut python)
     });
     steps.finish()
+}
+
+/// PyTorch, where it installs: some gigabytes, and not for every platform. Its two models are left out without it.
+fn torch(project: &Project, environment: &std::path::Path) -> Outcome {
+    let stamp = environment.join("torch.installed");
+    if stamp.is_file() {
+        println!("torch is installed");
+        return Outcome::Passed;
+    }
+    let mut pip = Command::new(environment.join("bin").join("python"));
+    pip.current_dir(&project.root);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-cache-dir",
+        "--timeout",
+        "60",
+    ]);
+    pip.args(["-r", "scripts/acceptance/torch.txt"]);
+    match run::shown(&mut pip) {
+        Ok(Outcome::Passed) if std::fs::write(&stamp, "").is_ok() => Outcome::Passed,
+        _ => Outcome::Skipped(
+            "torch does not install here: the MLP and CNN from PyTorch are NOT examined".into(),
+        ),
+    }
 }
 
 /// A virtual environment with exactly what a requirements file pins; made anew when the file changes.
