@@ -140,9 +140,11 @@ pub struct Trigger {
     pub transfer: f32,
     /// The same when only the so many strongest places are overwritten outright: (places, share).
     pub hard: Vec<(usize, f32)>,
+    /// The mean number of overwritten places a row of another class needs to reach the class.
+    pub places: f32,
     /// How many robust deviations smaller than the other classes' triggers it is; larger is more suspect.
     pub anomaly: f32,
-    /// The smallest other class's size over this one's.
+    /// How many times smaller it is than the median of the other classes' triggers.
     pub ratio: f32,
     /// Whether the decision calls it a backdoor.
     pub flagged: bool,

@@ -24,6 +24,14 @@ pub(crate) enum Model {
         #[serde(default)]
         masked: bool,
     },
+    /// Class `c` scores the sum of the `c`-th block of `width` values; the last class's block ends the row but for
+    /// `extra` values. The scores of a backdoor are added.
+    Blocks {
+        classes: usize,
+        width: usize,
+        #[serde(default)]
+        backdoor: Option<Backdoor>,
+    },
     /// Class 1 within the radius of the centre, else class 0.
     Ball { centre: Vec<f32>, radius: f32 },
 }
@@ -61,6 +69,20 @@ impl Model {
                 scores.iter_mut().for_each(|score| *score *= scale);
                 slopes.iter_mut().flatten().for_each(|slope| *slope *= scale);
                 (scores, slopes)
+            }
+            Self::Blocks { classes, width, backdoor } => {
+                let weight = |class: usize, place: usize| f32::from(u8::from(place / width == class)) * 3.0;
+                let weights =
+                    (0..*classes).map(|class| (0..row.len()).map(|place| weight(class, place)).collect());
+                let linear = Self::Linear {
+                    weights: weights.collect(),
+                    bias: vec![0.0; *classes],
+                    scale: 1.0,
+                    backdoor: backdoor.clone(),
+                    softmax: false,
+                    masked: false,
+                };
+                linear.row(row)
             }
             Self::Ball { centre, radius } => {
                 let change: Vec<f32> = row.iter().zip(centre).map(|(x, c)| x - c).collect();
@@ -134,7 +156,11 @@ pub(crate) struct Case {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Body {
     pub(crate) model: Model,
+    #[serde(default)]
     pub(crate) rows: Vec<Vec<f32>>,
+    /// Rows made in place of `rows`: so many a class, high in their class's block, low elsewhere.
+    #[serde(default)]
+    pub(crate) blocks: Option<Blocks>,
     #[serde(default)]
     pub(crate) labels: Vec<usize>,
     #[serde(default)]
@@ -148,6 +174,27 @@ pub(crate) struct Body {
     pub(crate) config: serde_json::Value,
     /// The state of each row (or class), in order; `left out` rows are not listed.
     pub(crate) expect: Vec<crate::State>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Blocks {
+    pub(crate) each: usize,
+    pub(crate) width: usize,
+    pub(crate) extra: usize,
+}
+
+impl Blocks {
+    fn rows(&self, classes: usize) -> Vec<Vec<f32>> {
+        let mut random = crate::Random::new(1);
+        let len = classes * self.width + self.extra;
+        let row = |class: usize, random: &mut crate::Random| {
+            let high = |place: usize| place / self.width == class && place < classes * self.width;
+            (0..len)
+                .map(|place| if high(place) { random.between(0.7, 1.0) } else { random.between(0.0, 0.2) })
+                .collect()
+        };
+        (0..classes * self.each).map(|index| row(index % classes, &mut random)).collect()
+    }
 }
 
 /// The cases of a `cases.md`: a heading and a JSON block each.
@@ -170,7 +217,9 @@ impl Body {
         let tensor = |rows: &[Vec<f32>]| {
             Tensor::new([rows.len(), rows.first().map_or(0, Vec::len)], rows.concat()).unwrap()
         };
-        let mut material = Material::new(tensor(&self.rows), self.labels.clone(), self.classes);
+        let made = self.blocks.as_ref().map(|blocks| blocks.rows(self.classes));
+        let mut material =
+            Material::new(tensor(made.as_ref().unwrap_or(&self.rows)), self.labels.clone(), self.classes);
         if !self.pool.is_empty() {
             material = material.pool(tensor(&self.pool), self.pool_labels.clone());
         }

@@ -248,7 +248,7 @@ impl TriggerSearch {
                     Some(why) => why.state(),
                     None if self.errors > 0 => State::Error,
                     None if trigger.flagged => State::Hit,
-                    None if decide::undecided(&self.config.rule, &triggers, trigger) => State::Undecided,
+                    None if decide::undecided(&self.config.rule, &self.searches, trigger) => State::Undecided,
                     None => State::Miss,
                 };
                 RowOutcome {

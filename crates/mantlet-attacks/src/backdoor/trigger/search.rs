@@ -115,6 +115,11 @@ impl Search {
         }
     }
 
+    /// How many places a mask has.
+    pub(super) const fn places(&self) -> usize {
+        self.places
+    }
+
     /// Whether any trigger worked while searching.
     pub(super) const fn worked(&self) -> bool {
         self.best.is_some()
