@@ -1,5 +1,7 @@
 //! Exchanges into columns and back, and the tables users bring.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Bundles of others verified, bundles of ours in their form, and each rule broken once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mantlet_seal::{
     Bundle, Compat, Evidence, EvidenceItem, HashKind, Manifest, Method, Outcome, PrivateKey, PublicKey,

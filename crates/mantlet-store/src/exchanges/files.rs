@@ -154,12 +154,18 @@ mod tests {
         for cut in 0..=bytes.len() {
             let folder = folder.path().join(cut.to_string());
             fs::create_dir(&folder).unwrap();
-            fs::write(wal_path(&folder, "x"), &bytes[..cut]).unwrap();
+            let path = wal_path(&folder, "x");
+            fs::write(&path, &bytes[..cut]).unwrap();
             let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
             // A line that lacks nothing but its newline is whole.
             let whole = whole + usize::from(bytes.get(cut) == Some(&b'\n'));
-            let done = recover(&folder).unwrap();
             let torn = usize::from(cut > 0 && bytes[cut - 1] != b'\n' && bytes.get(cut) != Some(&b'\n'));
+            let (rows, found) = read_wal(&path).unwrap();
+            assert_eq!((rows.len(), found), (whole, torn), "cut {cut}");
+            if cut % 200 > 0 {
+                continue;
+            }
+            let done = recover(&folder).unwrap();
             assert_eq!((done.rows, done.torn), (whole, torn), "cut {cut}");
             assert_eq!(segments(&folder).unwrap().len(), usize::from(whole > 0));
             assert!(wals(&folder).unwrap().is_empty());

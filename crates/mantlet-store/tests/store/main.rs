@@ -1,5 +1,7 @@
 //! The store as a whole: what it keeps, what it survives, and what it notices.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod audit;
 mod faults;
 mod history;
