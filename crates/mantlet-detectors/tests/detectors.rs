@@ -1,5 +1,7 @@
 //! Rooms against their cases, and the laws of profile and state.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use mantlet_detectors::{
     CallerState, Detector, Encoded, Learning, Observation, Outcome, Profile, ProfileError, RowFacts,
     StateLimits, Trace, TraceRow, abouts, all, derive,

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::json;
 
-use crate::handle::{Answer, json_answer, now, plain};
+use crate::answer::{Answer, json_answer, plain};
 use crate::service::Shared;
 
 /// Answers `/status` or `/metrics`.
@@ -42,7 +42,7 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
     });
     let body = json!({
         "generation": live.generation,
-        "up_ms": now(shared).since(shared.started),
+        "up_ms": shared.ports.clock.now().since(shared.started),
         "routes": routes.collect::<Vec<_>>(),
     });
     json_answer(StatusCode::OK, &body)

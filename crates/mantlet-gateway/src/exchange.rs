@@ -10,12 +10,13 @@ use mantlet_vocab::{Action, Confidence, Decision, Exchange, Impact, Millis, Repl
 use mantlet_wire::Defect;
 use serde_json::json;
 
-use crate::handle::{
-    Answer, CLIENT_GONE, from_refusal, json_answer, millis, now, passed, review_path, signed, undecided,
-};
+use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Noticed, Port};
 use crate::service::Shared;
+
+/// The status in the record when nobody waited for the answer.
+const CLIENT_GONE: u16 = 499;
 
 /// An open exchange. Dropped before it was answered (the client went away, or the gateway was told to stop), it is
 /// recorded with status 499: going away leaves a trace.
@@ -32,7 +33,7 @@ impl<'a> Open<'a> {
         let config = route.route.guard.config();
         let exchange = Exchange {
             id: uuid::Uuid::new_v4().to_string(),
-            at: now(shared),
+            at: shared.ports.clock.now(),
             system: config.system.clone(),
             route: config.route.clone(),
             caller: key.to_owned(),
@@ -40,7 +41,7 @@ impl<'a> Open<'a> {
             generation: live.generation,
             request: Request { model: route.route.model.clone(), ..Request::default() },
             reply: None,
-            decision: undecided(route),
+            decision: Decision::allow(config.mode),
             status: 0,
             took_ms: 0.0,
         };
@@ -133,16 +134,17 @@ impl<'a> Open<'a> {
         match filed {
             Some(Ok(ticket)) => {
                 let id = self.id();
+                let path = format!("/mantlet/v1/reviews/{}", ticket.0);
                 let body = json!({
                     "id": id,
                     "status": "pending-review",
                     "ticket": ticket.0,
-                    "poll": review_path(&ticket.0),
+                    "poll": path,
                     "reason": reason,
                 });
                 self.close(202);
                 let mut answer = signed(json_answer(StatusCode::ACCEPTED, &body), &id, self.live.generation);
-                if let Ok(at) = HeaderValue::from_str(&review_path(&ticket.0)) {
+                if let Ok(at) = HeaderValue::from_str(&path) {
                     answer.headers_mut().insert(HeaderName::from_static("location"), at);
                 }
                 answer
@@ -173,7 +175,7 @@ impl<'a> Open<'a> {
 
     fn close(&mut self, status: u16) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        let (shared, took) = (self.shared, millis(self.started));
+        let (shared, took) = (self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
         exchange.status = status;
         exchange.took_ms = took;
         let action = exchange.decision.action.word();

@@ -4,38 +4,26 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use mantlet_guard::Caller;
-use mantlet_vocab::{Action, Decision, Millis, Reply};
+use mantlet_vocab::{Action, Reply};
 use mantlet_wire::{Call, Defect, Verb};
 use serde_json::json;
 
+use crate::answer::{Answer, from_refusal, json_answer, passed, plain};
 use crate::exchange::Open;
 use crate::keys::presented;
-use crate::live::{Live, LiveRoute, NoVersion, Target};
+use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
 use crate::service::{Face, Shared};
+use crate::upstream::ask;
 use crate::{KeyLookup, Reviewed, admin};
 
-pub(crate) type Answer = Response<Full<Bytes>>;
-
-/// The header that names the exchange.
-const EXCHANGE: HeaderName = HeaderName::from_static("x-mantlet-exchange");
-/// The header that names the configuration generation.
-const GENERATION: HeaderName = HeaderName::from_static("x-mantlet-generation");
 /// The header of the binary form.
 const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
-/// What is forwarded of a request's headers. Everything else stays here: keys above all, and whatever an upstream
-/// could read differently than this gateway did.
-const FORWARDED: [&str; 5] =
-    ["content-type", "inference-header-content-length", "traceparent", "tracestate", "x-request-id"];
-/// What is forwarded of a reply's headers.
-const RETURNED: [&str; 4] =
-    ["content-type", "inference-header-content-length", "retry-after", "x-request-id"];
-
 /// Handles one request.
 pub(crate) async fn handle(
     shared: &Shared,
@@ -90,6 +78,7 @@ pub(crate) async fn handle(
 }
 
 /// The id of the caller's key.
+#[expect(clippy::result_large_err, reason = "an answer is built once and moved out at once")]
 fn identify(shared: &Shared, headers: &HeaderMap, model: &str) -> Result<String, Answer> {
     let Some(presented) = presented(headers) else {
         let text = "an API key is needed, as `Authorization: Bearer <key>` or `X-API-Key: <key>`";
@@ -334,153 +323,8 @@ async fn receive(headers: &HeaderMap, body: Incoming, live: &Live) -> Result<Byt
     }
 }
 
-/// Why an upstream gave no reply.
-pub(crate) enum Fault {
-    Unreachable,
-    Late,
-    TooLarge,
-}
-
-impl Fault {
-    const fn status(&self) -> u16 {
-        match self {
-            Self::Late => 504,
-            Self::Unreachable | Self::TooLarge => 502,
-        }
-    }
-
-    const fn text(&self) -> &'static str {
-        match self {
-            Self::Unreachable => "the model's endpoint cannot be reached",
-            Self::Late => "the model's endpoint did not answer in time",
-            Self::TooLarge => "the model's reply is larger than allowed",
-        }
-    }
-}
-
-/// Calls an upstream and takes its whole reply. Dropping the future (the client went away) drops the call.
-async fn ask(
-    shared: &Shared,
-    live: &Live,
-    target: &Target,
-    verb: &str,
-    method: Method,
-    headers: &HeaderMap,
-    body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Bytes), Fault> {
-    let call = async {
-        let uri = target.uri(verb).ok_or(Fault::Unreachable)?;
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = uri;
-        for name in FORWARDED {
-            if let Some(value) = headers.get(name) {
-                request.headers_mut().insert(HeaderName::from_static(name), value.clone());
-            }
-        }
-        let reply = shared.client.request(request).await.map_err(|error| {
-            tracing::warn!(version = %target.upstream.version, error = %cause(&error), "upstream call failed");
-            Fault::Unreachable
-        })?;
-        let (parts, body) = reply.into_parts();
-        let body = Limited::new(body, live.config.max_reply).collect().await.map_err(|error| {
-            if error.downcast_ref::<LengthLimitError>().is_some() {
-                Fault::TooLarge
-            } else {
-                Fault::Unreachable
-            }
-        })?;
-        Ok((parts.status, parts.headers, body.to_bytes()))
-    };
-    let timeout = Duration::from_millis(live.config.upstream_timeout_ms);
-    let reply = tokio::time::timeout(timeout, call).await.unwrap_or(Err(Fault::Late));
-    if reply.is_err() {
-        shared.metrics.upstream_faults.inc();
-    }
-    reply
-}
-
-/// An error with what caused it.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
-}
-
 /// A refusal outside any exchange.
 fn refuse(shared: &Shared, status: u16, text: &str, why: &'static str) -> Answer {
     shared.metrics.refusals.get_or_create(&Refusal { why }).inc();
     from_refusal(mantlet_wire::refuse(status, text, ""))
-}
-
-pub(crate) fn from_refusal(refusal: mantlet_wire::Refusal) -> Answer {
-    let mut answer = plain(
-        StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        Bytes::from(refusal.body),
-    );
-    for (name, value) in refusal.headers {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            answer.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    }
-    answer
-}
-
-pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    *answer.status_mut() = status;
-    answer
-}
-
-pub(crate) fn json_answer(status: StatusCode, body: &serde_json::Value) -> Answer {
-    let mut answer = plain(status, Bytes::from(body.to_string()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer
-}
-
-/// An upstream's reply as it came, with the headers that belong to it.
-pub(crate) fn passed(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
-    let mut answer = plain(status, body);
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            answer.headers_mut().insert(HeaderName::from_static(name), value.clone());
-        }
-    }
-    answer
-}
-
-/// Names exchange and generation on an answer.
-pub(crate) fn signed(mut answer: Answer, id: &str, generation: u64) -> Answer {
-    if let Ok(id) = HeaderValue::from_str(id) {
-        answer.headers_mut().insert(EXCHANGE, id);
-    }
-    answer.headers_mut().insert(GENERATION, HeaderValue::from(generation));
-    answer
-}
-
-/// A decision that was made before any detector looked.
-pub(crate) fn undecided(live: &LiveRoute) -> Decision {
-    Decision::allow(live.route.guard.config().mode)
-}
-
-/// Milliseconds as figures have them.
-pub(crate) fn millis(from: std::time::Instant) -> f64 {
-    from.elapsed().as_secs_f64() * 1000.0
-}
-
-/// Whether a ticket's path can be named in a reply.
-pub(crate) fn review_path(ticket: &str) -> String {
-    format!("/mantlet/v1/reviews/{ticket}")
-}
-
-/// The instant of a reply that nobody waited for.
-pub(crate) const CLIENT_GONE: u16 = 499;
-
-/// Now, by the gateway's clock.
-pub(crate) fn now(shared: &Shared) -> Millis {
-    shared.ports.clock.now()
 }

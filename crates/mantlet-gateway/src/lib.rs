@@ -4,6 +4,7 @@
 //! What the gateway needs of the world beyond HTTP comes through [`Ports`].
 
 mod admin;
+mod answer;
 mod config;
 mod exchange;
 mod handle;
@@ -12,6 +13,7 @@ mod live;
 mod metrics;
 mod ports;
 mod service;
+mod upstream;
 
 pub use config::{GatewayConfig, GatewayError, Route, Upstream};
 pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};

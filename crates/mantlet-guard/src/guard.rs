@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mantlet_detectors::{
-    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts, Trace,
+    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts,
 };
-use mantlet_vocab::{Action, Decision, Impact, Millis, Mode, OnFailure, Reply, Request, Signal};
+use mantlet_vocab::{Action, Decision, Millis, Mode, Reply, Request, Signal};
 
 use crate::callers::Callers;
 use crate::controls::KeyControl;
 use crate::labels::labels;
-use crate::verdict::{Weighed, weigh};
+use crate::verdict::{Weighed, failure, sort, weigh, words};
 use crate::{Controls, GuardConfig, RulePolicy, TokenBucket};
 
 /// The rule that pinned rules report under.
@@ -49,35 +49,11 @@ pub struct Inspection {
     encoded: Option<Encoded>,
 }
 
-/// What replaying a stream against the guard gave.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Replayed {
-    /// Rows replayed.
-    pub rows: usize,
-    /// The first row (from 1) with a signal at its threshold.
-    pub flagged_at: Option<usize>,
-    /// The first row (from 1) whose answer an enforcing guard withholds.
-    pub stopped_at: Option<usize>,
-    /// The first row (from 1) that is a success of the attack.
-    pub succeeded_at: Option<usize>,
-    /// Names of the signals, in order of appearance.
-    pub signals: Vec<String>,
-}
-
-impl Replayed {
-    /// Whether the answer to the attack's first success, or to an earlier row, is withheld; also when the stream
-    /// has no success and is stopped.
-    #[must_use]
-    pub fn stopped(&self) -> bool {
-        self.stopped_at.is_some_and(|stop| self.succeeded_at.is_none_or(|success| stop <= success))
-    }
-}
-
 /// The guard of one route.
 pub struct Guard {
     config: GuardConfig,
     profile: Option<Arc<Profile>>,
-    detectors: Vec<(RulePolicy, Box<dyn Detector>)>,
+    pub(crate) detectors: Vec<(RulePolicy, Box<dyn Detector>)>,
     pinned_policy: RulePolicy,
     pinned: ArcSwap<Vec<Arc<PinnedRule>>>,
     controls: Arc<Controls>,
@@ -287,53 +263,6 @@ impl Guard {
         sort(&mut decision.signals);
     }
 
-    /// Replays a stream as a fresh caller against rules and thresholds in enforce mode, without touching any state
-    /// of this guard. Labels in the trace stand for the model's answers; what the guard withholds is not answered.
-    #[must_use]
-    pub fn replay(&self, trace: &Trace) -> Replayed {
-        let mut replayed = Replayed {
-            rows: trace.rows.len(),
-            flagged_at: None,
-            stopped_at: None,
-            succeeded_at: trace.rows.iter().position(|row| row.success).map(|index| index + 1),
-            signals: Vec::new(),
-        };
-        let Some(profile) = &self.profile else { return replayed };
-        let mut state = CallerState::default();
-        for (index, row) in trace.rows.iter().enumerate() {
-            let encoded = profile.encode(&row.inputs);
-            let facts = state.advance(profile, &encoded, &self.config.state, Millis(0));
-            let (mut signals, mut weighed) = self.judge(profile, &encoded, &facts);
-            if let Some(label) = row.label.filter(|_| weighed.proposed.passes()) {
-                let flips = state.answered(profile, &encoded, &[label], &self.config.state);
-                let outcome = Outcome { profile, labels: &[label], flips: &flips };
-                for (policy, detector) in &self.detectors {
-                    let signal = Ok(detector.outcome(&outcome));
-                    weigh(
-                        &mut weighed,
-                        &mut signals,
-                        signal,
-                        detector.about().name,
-                        policy,
-                        self.config.mode,
-                    );
-                }
-            }
-            if !signals.is_empty() {
-                replayed.flagged_at.get_or_insert(index + 1);
-            }
-            if !weighed.proposed.passes() {
-                replayed.stopped_at.get_or_insert(index + 1);
-            }
-            for signal in signals {
-                if !replayed.signals.contains(&signal.name) {
-                    replayed.signals.push(signal.name);
-                }
-            }
-        }
-        replayed
-    }
-
     /// What this guard does not do, in plain words; empty when it does everything.
     #[must_use]
     pub fn gaps(&self) -> Vec<String> {
@@ -414,7 +343,12 @@ impl Guard {
         Inspection { decision, reason, row: 0, encoded: None }
     }
 
-    fn judge(&self, profile: &Profile, encoded: &Encoded, facts: &[RowFacts]) -> (Vec<Signal>, Weighed) {
+    pub(crate) fn judge(
+        &self,
+        profile: &Profile,
+        encoded: &Encoded,
+        facts: &[RowFacts],
+    ) -> (Vec<Signal>, Weighed) {
         let seen = Observation { profile, encoded, rows: facts, budget: self.config.extraction_budget };
         let mut weighed = Weighed::default();
         let mut signals = Vec::new();
@@ -453,43 +387,5 @@ impl Guard {
             row,
             encoded,
         }
-    }
-}
-
-fn sort(signals: &mut [Signal]) {
-    signals.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
-}
-
-/// What a caller is told. The schema's words help an honest client; the rest would teach an attacker.
-fn words(by: &str, signals: &[Signal]) -> String {
-    match by {
-        "input-off-schema" => signals
-            .iter()
-            .find(|signal| signal.name == by)
-            .map_or_else(|| "the request does not fit the model".into(), |signal| signal.message.clone()),
-        "query-budget-spent" => "the budget of new inputs for this key is spent".into(),
-        _ => "this use of the key needs a person's attention".into(),
-    }
-}
-
-/// The signal of a rule that failed itself.
-fn failure(rule: &str) -> Signal {
-    Signal {
-        name: "guard-rule-failed".into(),
-        impact: Impact::Medium,
-        confidence: mantlet_vocab::Confidence::High,
-        score: 1.0,
-        message: format!("the rule `{rule}` failed; its `on_failure` decided"),
-        facts: std::collections::BTreeMap::from([("rule".to_owned(), rule.into())]),
-    }
-}
-
-impl From<OnFailure> for crate::verdict::Failed {
-    fn from(on_failure: OnFailure) -> Self {
-        Self(match on_failure {
-            OnFailure::Refuse => Action::Refuse,
-            OnFailure::Divert => Action::Divert,
-            OnFailure::PassAndFlag => Action::Flag,
-        })
     }
 }

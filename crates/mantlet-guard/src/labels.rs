@@ -24,30 +24,21 @@ pub(crate) fn labels(reply: &Reply, classes: &[String], rows: usize) -> Option<V
             return Some(value.to_f32()?.reshape([rows, width]).ok()?.argmax_rows());
         }
     }
-    for (width, value) in outputs().filter(|(width, _)| *width == 1) {
-        debug_assert_eq!(width, 1);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "labels are small and not negative"
-        )]
-        let found = match value {
-            Value::I64(t) => t.data().iter().map(|&v| v.unsigned_abs() as usize).collect(),
-            Value::I32(t) => t.data().iter().map(|&v| v.unsigned_abs() as usize).collect(),
-            Value::U8(t) => t.data().iter().map(|&v| usize::from(v)).collect(),
-            Value::Bool(t) => t.data().iter().map(|&v| usize::from(v)).collect(),
-            Value::Text(t) => t
-                .data()
-                .iter()
-                .map(|text| classes.iter().position(|class| class == text).unwrap_or(usize::MAX))
-                .collect(),
-            Value::F32(_) | Value::F64(_) => {
-                value.to_f32()?.data().iter().map(|&v| usize::from(v > 0.5)).collect()
-            }
-        };
-        return Some(found);
-    }
-    None
+    let (_, value) = outputs().find(|(width, _)| *width == 1)?;
+    let index = |label: i64| usize::try_from(label).unwrap_or(usize::MAX);
+    Some(match value {
+        Value::I64(t) => t.data().iter().map(|&v| index(v)).collect(),
+        Value::I32(t) => t.data().iter().map(|&v| index(v.into())).collect(),
+        Value::U8(t) => t.data().iter().map(|&v| usize::from(v)).collect(),
+        Value::Bool(t) => t.data().iter().map(|&v| usize::from(v)).collect(),
+        Value::Text(t) => {
+            let class = |text| classes.iter().position(|class| class == text).unwrap_or(usize::MAX);
+            t.data().iter().map(class).collect()
+        }
+        Value::F32(_) | Value::F64(_) => {
+            value.to_f32()?.data().iter().map(|&v| usize::from(v > 0.5)).collect()
+        }
+    })
 }
 
 #[cfg(test)]

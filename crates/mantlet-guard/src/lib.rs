@@ -11,10 +11,12 @@ mod guard;
 mod labels;
 mod limits;
 mod ports;
+mod replay;
 mod verdict;
 
 pub use config::{GuardConfig, RateLimit, RulePolicy};
 pub use controls::{ActiveControl, Controls, ControlsSnapshot, KeyControl};
-pub use guard::{Caller, Guard, GuardError, Inspection, Replayed};
+pub use guard::{Caller, Guard, GuardError, Inspection};
 pub use limits::TokenBucket;
 pub use ports::{Events, GuardEvent, Nowhere, Overloaded, Recorder};
+pub use replay::Replayed;

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use mantlet_vocab::{Action, Mode, Signal};
+use mantlet_vocab::{Action, Confidence, Impact, Mode, OnFailure, Signal};
 
 use crate::RulePolicy;
 
@@ -28,9 +28,6 @@ impl Default for Weighed {
     }
 }
 
-/// The action of a failed rule.
-pub(crate) struct Failed(pub(crate) Action);
-
 impl Weighed {
     fn add(&mut self, wanted: Action, rule: &str, mode: Mode) {
         let done = if mode == Mode::Enforce { wanted.clone() } else { wanted.clone().min(Action::Flag) };
@@ -45,7 +42,11 @@ impl Weighed {
 
     /// The rule failed. Its own choice holds, in observe and advise as a mark only.
     pub(crate) fn fail(&mut self, rule: &str, policy: &RulePolicy, mode: Mode) {
-        let Failed(action) = policy.on_failure.into();
+        let action = match policy.on_failure {
+            OnFailure::Refuse => Action::Refuse,
+            OnFailure::Divert => Action::Divert,
+            OnFailure::PassAndFlag => Action::Flag,
+        };
         self.add(action, rule, policy.mode.unwrap_or(mode));
         self.failed.push(rule.to_owned());
     }
@@ -79,5 +80,34 @@ pub(crate) fn weigh(
             weighed.add(wanted, rule, policy.mode.unwrap_or(mode));
             signals.push(signal);
         }
+    }
+}
+
+/// Strongest first.
+pub(crate) fn sort(signals: &mut [Signal]) {
+    signals.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
+}
+
+/// What a caller is told. The schema's words help an honest client; the rest would teach an attacker.
+pub(crate) fn words(by: &str, signals: &[Signal]) -> String {
+    match by {
+        "input-off-schema" => signals
+            .iter()
+            .find(|signal| signal.name == by)
+            .map_or_else(|| "the request does not fit the model".into(), |signal| signal.message.clone()),
+        "query-budget-spent" => "the budget of new inputs for this key is spent".into(),
+        _ => "this use of the key needs a person's attention".into(),
+    }
+}
+
+/// The signal of a rule that failed itself.
+pub(crate) fn failure(rule: &str) -> Signal {
+    Signal {
+        name: "guard-rule-failed".into(),
+        impact: Impact::Medium,
+        confidence: Confidence::High,
+        score: 1.0,
+        message: format!("the rule `{rule}` failed; its `on_failure` decided"),
+        facts: std::collections::BTreeMap::from([("rule".to_owned(), rule.into())]),
     }
 }

@@ -1,5 +1,7 @@
 //! Messages as clients write them, messages as attackers write them, and the laws of reading.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use mantlet_vocab::{NamedValue, Request, Tensor, Value};
 use mantlet_wire::{
     Datatype, Defect, Encoded, InferReply, InferRequest, Limits, Output, Wire, read_reply, read_request,

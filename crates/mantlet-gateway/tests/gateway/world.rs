@@ -28,7 +28,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn new(bias: f32) -> Arc<dyn Model> {
+    pub(crate) fn model(bias: f32) -> Arc<dyn Model> {
         let port =
             |name: &str, width| Port { name: name.into(), dtype: Dtype::F32, shape: vec![None, Some(width)] };
         Arc::new(Self {
@@ -230,7 +230,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(config: GuardConfig) -> Self {
-        let served = |version: &str, bias| Served { version: version.into(), model: Sums::new(bias) };
+        let served = |version: &str, bias| Served { version: version.into(), model: Sums::model(bias) };
         let config_serve =
             ServeConfig { name: "sums".into(), default_version: Some("1".into()), ..Default::default() };
         let server = Server::start(config_serve, vec![served("1", 0.0), served("2", 0.25)]).await.unwrap();

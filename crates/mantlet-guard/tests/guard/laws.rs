@@ -60,7 +60,7 @@ impl Detector for Told {
     fn look(&self, _: &Observation<'_>) -> Option<Signal> {
         match self.0 {
             Some(score) => Some(TOLD.signal(score, "told")),
-            None => std::panic::panic_any("told to"),
+            None => panic!("told to"),
         }
     }
 }
