@@ -66,3 +66,10 @@ pub fn logs(json: bool) {
     // A second call, as in tests, leaves the first one in place.
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
+
+/// Only errors, for commands whose output is the story.
+pub fn quiet_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MANTLET_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

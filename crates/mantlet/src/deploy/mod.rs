@@ -60,6 +60,7 @@ pub struct Running {
     refresh: tokio::task::JoinHandle<()>,
     route: Route,
     deck: Arc<Deck>,
+    keys: Arc<KeyCache>,
 }
 
 /// Starts what the roles ask for.
@@ -120,8 +121,8 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     } else {
         None
     };
-    let refresh = tokio::spawn(refresh(store.clone(), keys, deck.clone()));
-    Ok(Running { store, guard, gateway, answer, console, gaps, server, refresh, route, deck })
+    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone()));
+    Ok(Running { store, guard, gateway, answer, console, gaps, server, refresh, route, deck, keys })
 }
 
 impl Running {
@@ -138,6 +139,31 @@ impl Running {
     /// Where the built-in model server answers.
     pub fn server_address(&self) -> Option<SocketAddr> {
         self.server.as_ref().map(|server| server.address())
+    }
+
+    /// The switches of this installation.
+    pub fn deck(&self) -> &Deck {
+        &self.deck
+    }
+
+    /// Reads the keys again at once, instead of within seconds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn take_keys(&self) -> anyhow::Result<()> {
+        self.keys.replace(self.store.key_ring().await?);
+        Ok(())
+    }
+
+    /// A guard with the same profile, without detectors, that has this rule alone: what the rule
+    /// stops by itself.
+    ///
+    /// # Errors
+    /// When the guard cannot be made.
+    pub fn watching(&self, rule: &PinnedRule) -> anyhow::Result<Guard> {
+        let config = GuardConfig { limit: None, ..self.guard.config().clone() };
+        let profile = self.guard.profile().cloned();
+        Ok(Guard::with_detectors(config, profile, vec![rule.clone()], Arc::new(Controls::new()), Vec::new())?)
     }
 
     /// Takes over a changed configuration; what needs a restart is refused and the old one serves on.
