@@ -109,7 +109,8 @@ impl Operator for PostTransform {
         for (row, &score) in out.data_mut().chunks_exact_mut(2).zip(x.iter()) {
             let pair = match self.post {
                 Post::Logistic => [logistic(-score), logistic(score)],
-                Post::None => [-score, score],
+                // ONNX Runtime completes a bare score to a sum of one, whatever its range.
+                Post::None => [1.0 - score, score],
                 post => {
                     let mut pair = [-score, score];
                     apply(post, &mut pair);

@@ -1,0 +1,6 @@
+//! The interpreter against ONNX Runtime, finite differences, exported models and hostile files.
+
+mod classifiers;
+mod hostile;
+mod operators;
+mod sketch;
