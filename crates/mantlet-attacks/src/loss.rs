@@ -257,7 +257,7 @@ mod tests {
     fn two_classes_have_a_logit_ratio_that_ignores_the_scale() {
         for scale in [1.0, 1000.0] {
             let (loss, slope) = Loss::LogitRatio { labels: vec![0] }
-                .evaluate(&tensor(2, &[2.0 * scale, -1.0 * scale]), ScoreKind::Logits);
+                .evaluate(&tensor(2, &[2.0 * scale, -scale]), ScoreKind::Logits);
             assert!((loss[0] + 1.0).abs() < 1e-6);
             assert!(slope.data()[1] > 0.0 && slope.data()[0] < 0.0);
         }

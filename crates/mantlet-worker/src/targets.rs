@@ -1,1 +1,0 @@
-//! What a campaign can attack: a model file in process, or an endpoint over HTTP.

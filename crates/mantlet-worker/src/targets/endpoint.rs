@@ -1,0 +1,283 @@
+//! An endpoint that speaks the Open Inference Protocol v2 over REST.
+
+use std::time::Duration;
+
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+use mantlet_attacks::{Loss, ScoreKind};
+use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
+use mantlet_vocab::{NamedValue, Request, Tensor, Value};
+use mantlet_wire::{HEAD_LENGTH_HEADER, InferRequest, Limits, Output, read_reply, write_request};
+
+use super::metadata::{Layout, Metadata};
+use super::transport::{Reply, Transport};
+
+/// Where the endpoint is and how it is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EndpointConfig {
+    /// The part before `/v2`, such as `http://127.0.0.1:8080`.
+    pub base_url: String,
+    /// The model's name.
+    pub model: String,
+    /// Its version; the endpoint's choice when absent.
+    pub version: Option<String>,
+    /// A header with the caller's key: name and value. Never shown.
+    pub key: Option<(String, String)>,
+    /// The input to use; all inputs when absent.
+    pub input: Option<String>,
+    /// The output with labels; recognised when absent.
+    pub label_output: Option<String>,
+    /// The output with scores; recognised when absent.
+    pub score_output: Option<String>,
+    /// Shape of one row, where the endpoint leaves it open.
+    pub row_shape: Option<Vec<usize>>,
+    /// Names of the classes in order, where labels are text or numbers of the user's own. Without them text labels
+    /// are numbered as they are first seen, which a resumed campaign cannot repeat.
+    pub class_names: Vec<String>,
+    /// The most rows in one request.
+    pub max_rows: usize,
+    /// Milliseconds to wait for an answer.
+    pub timeout_ms: u64,
+}
+
+impl EndpointConfig {
+    /// An endpoint with everything else recognised, one row a request, ten seconds to answer.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>, model: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            model: model.into(),
+            version: None,
+            key: None,
+            input: None,
+            label_output: None,
+            score_output: None,
+            row_shape: None,
+            class_names: Vec::new(),
+            max_rows: 1,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+impl std::fmt::Debug for EndpointConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndpointConfig")
+            .field("base_url", &self.base_url)
+            .field("model", &self.model)
+            .field("version", &self.version)
+            .field("key", &self.key.as_ref().map(|_| "hidden"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// An endpoint as a target. Every call blocks the calling thread, which may be any thread.
+pub struct EndpointTarget {
+    config: EndpointConfig,
+    transport: Transport,
+    headers: HeaderMap,
+    layout: Layout,
+    /// Names of classes in order of index; grows as the endpoint answers names not listed before.
+    classes: Vec<String>,
+    kind: Option<ScoreKind>,
+    log_odds: bool,
+}
+
+fn unsupported(reason: impl Into<String>) -> TargetError {
+    TargetError::Unsupported { reason: reason.into() }
+}
+
+fn malformed(reason: impl Into<String>) -> TargetError {
+    TargetError::Malformed { reason: reason.into() }
+}
+
+impl EndpointTarget {
+    /// Asks the endpoint what its model takes and gives.
+    ///
+    /// # Errors
+    /// When the address or key cannot be used, the endpoint does not answer, or its model is no classifier over
+    /// numbers.
+    pub fn connect(config: EndpointConfig) -> Result<Self, TargetError> {
+        let transport = Transport::new(Duration::from_millis(config.timeout_ms))?;
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = &config.key {
+            let name = HeaderName::try_from(name.as_str())
+                .map_err(|_| unsupported("the key's header has no valid name"))?;
+            let mut value = HeaderValue::try_from(value.as_str())
+                .map_err(|_| unsupported("the key cannot stand in a header"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        let reply = transport.send(Method::GET, address(&config, "")?, headers.clone(), Vec::new())?;
+        let body = accept(&reply)?;
+        let metadata: Metadata = serde_json::from_slice(body)
+            .map_err(|error| malformed(format!("metadata of the model: {error}")))?;
+        let layout = metadata.layout(
+            config.input.as_deref(),
+            config.label_output.as_deref(),
+            config.score_output.as_deref(),
+            config.row_shape.as_deref(),
+        )?;
+        let classes = config.class_names.clone();
+        Ok(Self { config, transport, headers, layout, classes, kind: None, log_odds: false })
+    }
+
+    fn infer(&self, rows: &Tensor, output: &str) -> Result<Value, TargetError> {
+        let request = InferRequest {
+            request: Request { inputs: self.layout.inputs(rows)?, ..Request::default() },
+            wire: Vec::new(),
+            id: None,
+            outputs: vec![Output { name: output.to_owned(), binary: None }],
+            binary_outputs: false,
+        };
+        let encoded = write_request(&request);
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoded.content_type()));
+        let reply =
+            self.transport.send(Method::POST, address(&self.config, "/infer")?, headers, encoded.body)?;
+        let body = accept(&reply)?;
+        let head = reply.headers.get(HEAD_LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let answer =
+            read_reply(head, body, &Limits::default()).map_err(|defect| malformed(defect.to_string()))?;
+        let found = answer.reply.outputs.into_iter().find(|NamedValue { name, .. }| name == output);
+        let value = found.ok_or_else(|| malformed(format!("the answer has no output `{output}`")))?.value;
+        match value.shape().first() {
+            Some(count) if *count == rows.rows() => Ok(value),
+            _ => Err(malformed(format!("{} rows asked, shape {:?} answered", rows.rows(), value.shape()))),
+        }
+    }
+
+    /// The index of a class by its name; numbers are their own index where no names are given.
+    fn class(&mut self, name: String) -> usize {
+        if let Some(index) = self.classes.iter().position(|known| *known == name) {
+            return index;
+        }
+        self.classes.push(name);
+        self.classes.len() - 1
+    }
+}
+
+fn address(config: &EndpointConfig, verb: &str) -> Result<Uri, TargetError> {
+    let base = config.base_url.trim_end_matches('/');
+    let version = config.version.as_ref().map_or_else(String::new, |version| format!("/versions/{version}"));
+    let text = format!("{base}/v2/models/{}{version}{verb}", config.model);
+    text.parse().ok().filter(|uri: &Uri| uri.scheme().is_some()).ok_or_else(|| {
+        unsupported(
+            "the endpoint's address is not valid: give scheme and host, such as http://127.0.0.1:8080",
+        )
+    })
+}
+
+/// The body of a good answer; everything else says what kind of answer it was.
+fn accept(reply: &Reply) -> Result<&[u8], TargetError> {
+    let status = reply.status;
+    let code = status.as_u16();
+    if status == StatusCode::OK {
+        return Ok(&reply.body);
+    }
+    let reason = reason(&reply.body);
+    match code {
+        // Accepted for later, not authorised, refused, throttled, overloaded: somebody declines.
+        202 | 503 => Err(refused(reply, reason)),
+        404 | 405 => Err(unsupported(format!("status {code}: {reason}"))),
+        400..=499 => Err(refused(reply, reason)),
+        300..=399 => Err(unsupported(format!("status {code}: redirects are not followed"))),
+        200..=299 => Err(malformed(format!("status {code}"))),
+        _ => Err(TargetError::Failed { reason: format!("status {code}: {reason}") }),
+    }
+}
+
+fn refused(reply: &Reply, reason: String) -> TargetError {
+    let seconds =
+        reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    TargetError::Refused {
+        status: reply.status.as_u16(),
+        reason,
+        retry_after_ms: seconds.map(|seconds| seconds.saturating_mul(1_000)),
+    }
+}
+
+/// The protocol's `{"error": "..."}`, shortened and without control characters.
+fn reason(body: &[u8]) -> String {
+    let error = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|body| Some(body.get("error")?.as_str()?.to_owned()));
+    let text = error.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(400)]).into_owned());
+    text.chars().filter(|letter| !letter.is_control()).take(200).collect()
+}
+
+impl Target for EndpointTarget {
+    fn describe(&self) -> TargetFacts {
+        TargetFacts {
+            name: format!("{}/v2/models/{}", self.config.base_url.trim_end_matches('/'), self.config.model),
+            input_shape: self.layout.row_shape(),
+            classes: self.layout.columns.or(Some(self.classes.len()).filter(|count| *count > 1)),
+            score_kind: self.kind,
+            scores: self.layout.scores.is_some(),
+            no_gradient: Some("an endpoint gives no gradients".to_owned()),
+            max_rows: self.config.max_rows.max(1),
+        }
+    }
+
+    fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
+        let Some(output) = self.layout.label.clone() else {
+            return Ok(self.scores(rows)?.argmax_rows());
+        };
+        let value = self.infer(rows, &output)?;
+        let count = value.shape().iter().product::<usize>();
+        if count != rows.rows() {
+            return Err(malformed(format!("{} rows asked, {count} labels answered", rows.rows())));
+        }
+        let names: Vec<String> = match &value {
+            Value::I64(labels) => labels.data().iter().map(ToString::to_string).collect(),
+            Value::I32(labels) => labels.data().iter().map(ToString::to_string).collect(),
+            Value::U8(labels) => labels.data().iter().map(ToString::to_string).collect(),
+            Value::Text(labels) => labels.data().to_vec(),
+            Value::F32(_) | Value::F64(_) | Value::Bool(_) => {
+                return Err(malformed(format!("output `{output}` holds no labels")));
+            }
+        };
+        let numbers = !matches!(value, Value::Text(_)) && self.config.class_names.is_empty();
+        names
+            .into_iter()
+            .map(|name| {
+                if numbers {
+                    name.parse()
+                        .map_err(|_| malformed(format!("label {name} is no class: give the classes' names")))
+                } else {
+                    Ok(self.class(name))
+                }
+            })
+            .collect()
+    }
+
+    fn scores(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
+        let output =
+            self.layout.scores.clone().ok_or_else(|| unsupported("the endpoint gives labels only"))?;
+        let value = self.infer(rows, &output)?;
+        let scores =
+            value.to_f32().ok_or_else(|| malformed(format!("output `{output}` holds no numbers")))?;
+        let columns = scores.data().len().checked_div(rows.rows()).unwrap_or(0);
+        let data = match columns {
+            0 => return Err(malformed(format!("output `{output}` is empty"))),
+            // One column: the share of the second class, or its log-odds once a value was seen that is no share.
+            1 => {
+                self.log_odds |= scores.data().iter().any(|value| !(0.0..=1.0).contains(value));
+                let first = |value: f32| if self.log_odds { 0.0 } else { 1.0 - value };
+                scores.data().iter().flat_map(|value| [first(*value), *value]).collect()
+            }
+            _ => scores.into_data(),
+        };
+        let scores = Tensor::new([rows.rows(), columns.max(2)], data)
+            .map_err(|_| malformed(format!("output `{output}` has rows of different lengths")))?;
+        self.kind = Some(ScoreKind::recognise(&scores));
+        Ok(scores)
+    }
+
+    fn gradient(&mut self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, TargetError> {
+        Err(unsupported("an endpoint gives no gradients"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
