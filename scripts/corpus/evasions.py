@@ -63,9 +63,8 @@ def streams():
     yield "obj", pickle(b"(" + MKDIR + NAME + b"o")
     yield "python2-name", pickle(call(name("__builtin__", "eval"), text(f"__import__('os').mkdir('{MARK}')")), 2)
     yield "exec", pickle(call(name("builtins", "exec"), CODE))
-    yield "newobj-ex", pickle(name("subprocess", "Popen") + b")" + b"}" + text("args") + text(f"mkdir {MARK}") + b"s"
-                              + text("shell") + b"\x88s" + b"\x92") if False else pickle(
-        call(name("subprocess", "call"), b"]" + text("mkdir") + b"a" + NAME + b"a"))
+    yield "subprocess-list", pickle(call(name("subprocess", "call"), b"]" + text("mkdir") + b"a" + NAME + b"a"))
+    yield "newobj-ex", pickle(name("logging", "FileHandler") + b")" + b"}\x92" + b"0" + call(MKDIR, NAME))
     yield "memo-swap", pickle(short("os") + b"\x94" + short("mkdir") + b"\x94" + b"00" + b"h\x00h\x01\x93" + args(NAME) + b"R")
     yield "memo-overwrite", pickle(text("collections") + b"q\x00" + b"0" + text("os") + b"q\x000" + b"h\x00" + text("mkdir")
                                    + b"\x93" + args(NAME) + b"R")
@@ -106,7 +105,6 @@ def streams():
     yield "operator-call", pickle(call(name("operator", "call"), MKDIR, NAME))
     yield "resolve-name", pickle(call(call(name("pkgutil", "resolve_name"), text("os:mkdir")), NAME))
     yield "pydoc-locate", pickle(call(call(name("pydoc", "locate"), text("os.mkdir")), NAME))
-    yield "ufunc-reconstruct", pickle(call(call(name("numpy._core", "_ufunc_reconstruct"), text("os"), text("mkdir")), NAME))
     yield "dotted-alias", pickle(call(stack_name("joblib.numpy_pickle", "os.mkdir"), NAME))
     yield "dotted-alias-sklearn", pickle(call(stack_name("sklearn.utils._testing", "os.mkdir"), NAME))
     yield "dotted-deep", pickle(call(stack_name("logging", "os.path.os.mkdir"), NAME))
@@ -145,7 +143,7 @@ def streams():
     yield "cprofile", pickle(call(name("cProfile", "run"), CODE))
     yield "runpy", pickle(call(name("runpy", "_run_code"), call(name("builtins", "compile"), CODE, text("x"), text("exec")), b"}"))
     yield "uuid-command", pickle(call(name("uuid", "_get_command_stdout"), text("mkdir"), NAME))
-    yield "aix-command", pickle(call(name("_aix_support", "_read_cmd_output"), text(f"mkdir {MARK}")))
+    yield "compile-command", pickle(call(name("_osx_support", "_read_output"), text(f"mkdir {MARK}")))
     yield "logging-file", pickle(call(name("logging", "FileHandler"), NAME))
     yield "memmap", pickle(call(name("numpy", "memmap"), NAME, text("uint8"), text("w+"), b"K\x00", b"K\x04"))
     yield "open-w", pickle(call(name("io", "open"), NAME, text("w")))
@@ -158,9 +156,15 @@ def streams():
     yield "savetxt-deep", pickle(call(name("numpy.lib._npyio_impl", "savetxt"), NAME, b"]K\x01a"))
     yield "joblib-dump", pickle(call(name("joblib", "dump"), b"N", NAME))
     yield "distutils", pickle(call(name("distutils.file_util", "write_file"), NAME, b"]"))
-    yield "pandas-query", pickle(call(name("pandas.core.computation.eval", "eval"),
-                                      text(f"@__builtins__['__import__']('os').mkdir('{MARK}')"))
-                                 + b"0" + call(MKDIR, NAME))
+    state = b"".join(text(f"k{i}") + b"K\x00s" for i in range(60))
+    yield "scipy-template-late", pickle(name("scipy.stats._continuous_distns", "norm_gen") + b")\x81}" + state +
+                                        text("_parse_arg_template") + CODE + b"s" + text("_ctor_param") + b"}s" + b"b")
+    yield "statsmodels-formula", pickle(
+        name("statsmodels.base.data", "PandasData") + b")\x81}" + state + text("restore_model_spec") + b"\x88s" + text("formula")
+        + text(f"a ~ I(__import__('os').mkdir('{MARK}') or a)") + b"s" + text("frame") + call(
+            name("pandas", "DataFrame"), b"}" + text("a") + b"]K\x01aK\x02as") + b"sb")
+    yield "iter-sentinel", pickle(call(name("builtins", "list"), call(name("builtins", "iter"), call(
+        name("functools", "partial"), MKDIR, NAME), b"N")))
     yield "to-csv", pickle(call(call(name("operator", "methodcaller"), text("to_csv"), NAME),
                                 call(name("pandas", "DataFrame"))))
     yield "tofile", pickle(call(stack_name("numpy", "ndarray.tofile"), call(name("numpy", "arange"), b"K\x03"), NAME))
@@ -189,9 +193,12 @@ def joblib_confusion():
 
     hidden = np.frombuffer(direct.ljust(256, b"N"), dtype="u1").copy()
     plain = dumped(hidden)
-    # What `pickle.load` meets after the wrapper: the padding length and padding, then the array.
+    # `joblib.load` reads the padding and the array as numbers; `pickle.load` takes them for opcodes.
     at = plain.index(direct)
-    yield "joblib-array-as-opcodes", plain[: at - 1 - plain[plain.index(direct) - 1 :].index(direct)] + direct, "pickle"
+    padding = next(n for n in range(64) if plain[at - n - 1] == n and plain[at - n : at] == b"\xff" * n)
+    body = direct.ljust(256, b"N")
+    opcodes = plain[: at - padding - 1] + b"N" + b"N0" * 39 + body + plain[at + 256 :]
+    yield "joblib-array-as-opcodes", opcodes, "pickle"
 
     class Payload:
         def __reduce__(self):

@@ -36,7 +36,9 @@ LOADERS = {
 def prove(path, loader):
     """Loads a file in a scratch folder; whether its payload acted."""
     with tempfile.TemporaryDirectory() as scratch:
-        code = f"path = {str(path.resolve())!r}\ntry:\n    {LOADERS[loader]}\nexcept BaseException:\n    pass\n"
+        # A few frames deep, as a program would be: some libraries look at their callers.
+        code = (f"path = {str(path.resolve())!r}\ndef load(depth):\n    if depth:\n        return load(depth - 1)\n"
+                f"    try:\n        {LOADERS[loader]}\n    except BaseException:\n        pass\nload(6)\n")
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         subprocess.run([sys.executable, "-c", code], cwd=scratch, env=environment, capture_output=True,
                        timeout=120, check=False)

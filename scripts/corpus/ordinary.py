@@ -182,7 +182,10 @@ def boosters(installed):
         models["lgbmclassifier"] = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1).fit(x, y)
     if installed("statsmodels"):
         import statsmodels.api
+        import statsmodels.formula.api
         models["statsmodels-ols"] = statsmodels.api.OLS(y, x).fit()
+        frame = pd.DataFrame({"y": y + 0.0, "x": x[:, 0], "g": list("ab") * (len(y) // 2)})
+        models["statsmodels-formula"] = statsmodels.formula.api.ols("y ~ x + C(g) + np.log1p(x)", frame).fit()
     if installed("networkx"):
         import networkx
         models["graph"] = networkx.path_graph(5)

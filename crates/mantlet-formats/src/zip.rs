@@ -153,18 +153,18 @@ fn find_end(source: &dyn Source) -> Option<End> {
     let position = from + at as u64;
     let (mut entries, mut size, mut offset) = (u16_at(end, 10), u32_at(end, 12), u32_at(end, 16));
     let mut directory_end = position;
-    if let Some(locator) = at.checked_sub(20).and_then(|from| tail.get(from..at)) {
-        if locator.starts_with(b"PK\x06\x07") {
-            let mut record_at = u64_at(locator, 8);
-            let mut record = read_window(source, record_at, 56).ok()?;
-            if !record.starts_with(b"PK\x06\x06") {
-                record_at = position.checked_sub(76)?;
-                record = read_window(source, record_at, 56).ok()?;
-            }
-            if record.starts_with(b"PK\x06\x06") {
-                (entries, size, offset) = (u64_at(&record, 32), u64_at(&record, 40), u64_at(&record, 48));
-                directory_end = record_at;
-            }
+    if let Some(locator) = at.checked_sub(20).and_then(|from| tail.get(from..at))
+        && locator.starts_with(b"PK\x06\x07")
+    {
+        let mut record_at = u64_at(locator, 8);
+        let mut record = read_window(source, record_at, 56).ok()?;
+        if !record.starts_with(b"PK\x06\x06") {
+            record_at = position.checked_sub(76)?;
+            record = read_window(source, record_at, 56).ok()?;
+        }
+        if record.starts_with(b"PK\x06\x06") {
+            (entries, size, offset) = (u64_at(&record, 32), u64_at(&record, 40), u64_at(&record, 48));
+            directory_end = record_at;
         }
     }
     let actual = directory_end.checked_sub(size).unwrap_or(offset);

@@ -13,7 +13,7 @@ fn scan_bytes(file: &str, bytes: &[u8]) -> Examination {
 }
 
 fn forged(kind: &str, text: &str) -> Vec<u8> {
-    forge(kind, text).unwrap_or_else(|error| panic!("{error}"))
+    forge(kind, text).expect("the text of a test forges")
 }
 
 fn names(examination: &Examination) -> Vec<&str> {
@@ -150,7 +150,7 @@ impl Source for Sparse {
         self.len
     }
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        let count = buffer.len().min(usize::try_from(self.len.saturating_sub(offset)).unwrap());
+        let count = buffer.len().min(usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX));
         for (index, byte) in buffer[..count].iter_mut().enumerate() {
             *byte = self.head.get(offset as usize + index).copied().unwrap_or(0);
         }

@@ -276,10 +276,8 @@ impl Walk<'_> {
                     self.facts.limits.push(format!("more than {MAX_OPERATORS} different operators"));
                 }
             }
-            Kind::Function => {
-                if self.facts.functions.len() < MAX_OPERATORS {
-                    self.facts.functions.insert((message.domain, message.name));
-                }
+            Kind::Function if self.facts.functions.len() < MAX_OPERATORS => {
+                self.facts.functions.insert((message.domain, message.name));
             }
             Kind::Tensor => {
                 self.facts.tensors += 1;

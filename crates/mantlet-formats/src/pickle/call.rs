@@ -100,10 +100,10 @@ impl Machine<'_> {
                 Val::UNKNOWN
             }
             Node::Attribute { object, name } => {
-                if &*name == "get" || &*name == "__getitem__" {
-                    if let Some(&key) = self.heap.items(args).first() {
-                        return self.item(object, key, at);
-                    }
+                if (&*name == "get" || &*name == "__getitem__")
+                    && let Some(&key) = self.heap.items(args).first()
+                {
+                    return self.item(object, key, at);
                 }
                 let text = self.show_call(callee, args, None);
                 let callee_text = format!("the method {name} of a loaded object");
@@ -189,7 +189,7 @@ impl Machine<'_> {
                 *result = keep(self, *result);
             }
             Special::Frozen | Special::None
-                if !items.is_empty() && *effect == None && *result == Val::UNKNOWN =>
+                if !items.is_empty() && effect.is_none() && *result == Val::UNKNOWN =>
             {
                 self.call_arguments(items, at);
             }
@@ -214,7 +214,7 @@ impl Machine<'_> {
             // `type(None)` and its like are how pickle writes these types; three arguments make a class.
             Special::TypeOf if items.len() == 1 => *effect = None,
             Special::Reduce => self.reduce(items, result, at),
-            Special::Map => self.call_arguments(items, at),
+            Special::Map | Special::Factory => self.call_arguments(items, at),
             Special::Apply => {
                 if let Some((&inner, rest)) = items.split_first() {
                     let rest = self.heap.tuple(rest);
@@ -265,11 +265,10 @@ impl Machine<'_> {
             Special::AddExtension => {
                 if let (Some(module), Some(name), Some(View::Int(code))) =
                     (text(self, 0), text(self, 1), items.get(2).map(|code| code.view()))
+                    && self.extensions.len() < 4_096
                 {
-                    if self.extensions.len() < 4_096 {
-                        let value = self.heap.intern(&module, &name, at, true);
-                        self.extensions.insert(code, value);
-                    }
+                    let value = self.heap.intern(&module, &name, at, true);
+                    self.extensions.insert(code, value);
                 }
             }
             Special::Reconstruct => {
@@ -284,7 +283,7 @@ impl Machine<'_> {
                     *result = self.invoke(how, first, inner, None, at);
                 }
             }
-            Special::ModuleName | Special::TypeOf | Special::Frozen | Special::None => {}
+            Special::ModuleName | Special::TypeOf | Special::Frozen | Special::Formula | Special::None => {}
         }
     }
 
@@ -382,10 +381,11 @@ impl Machine<'_> {
     /// `object[key]`.
     fn item(&mut self, object: Val, key: Val, at: u64) -> Val {
         let name = self.string(key).map(|(name, _)| name);
-        if let (Some(global), Some(name)) = (self.heap.global(object), name.as_deref()) {
-            if global.module.as_ref() == "sys" && global.name.as_ref() == "modules" {
-                return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
-            }
+        if let (Some(global), Some(name)) = (self.heap.global(object), name.as_deref())
+            && global.module.as_ref() == "sys"
+            && global.name.as_ref() == "modules"
+        {
+            return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
         }
         match self.heap.node(object) {
             Some(&Node::Namespace(inner)) => {
@@ -454,8 +454,10 @@ impl Machine<'_> {
             View::Global(_) => self.fill(instance, at),
             View::Instance(id) => {
                 let global = &self.heap.globals[id as usize];
-                if global.special == Special::Frozen {
-                    self.distribution(state, at);
+                match global.special {
+                    Special::Frozen => self.distribution(state, at),
+                    Special::Formula => self.formula(state, at),
+                    _ => {}
                 }
             }
             View::Node(_) => {
@@ -500,6 +502,9 @@ impl Machine<'_> {
             {
                 continue;
             }
+            if matches!(self.heap.node(dict), Some(Node::Container { lost: true, .. })) {
+                self.limit("the state of an object is too large to look for hooks in it");
+            }
             for hook in HOOKS {
                 // Reading every key of every state back would be slow; only structured values can be hooks.
                 let any = self.heap.items(dict).chunks_exact(2).any(|pair| self.is_callable(pair[1]));
@@ -514,8 +519,37 @@ impl Machine<'_> {
         }
     }
 
+    /// Says so when not every entry of a state that is judged by its keys was kept.
+    fn whole(&mut self, state: Val) {
+        if !matches!(self.heap.node(state), Some(Node::Container { more: 0, .. })) {
+            self.limit("the state of an object that may execute parts of it is too large to follow");
+        }
+    }
+
+    /// statsmodels evaluates a formula, which is Python, when it restores the design of a model.
+    fn formula(&mut self, state: Val, at: u64) {
+        self.whole(state);
+        let restores = ["restore_design_info", "restore_model_spec"];
+        if !restores.iter().any(|key| self.entry(state, key).is_some()) {
+            return;
+        }
+        let formula = self.entry(state, "formula");
+        let text = formula.and_then(|formula| self.string(formula)).map(|(text, _)| text);
+        if !text.is_some_and(|text| is_ordinary_formula(&text)) {
+            let shown = formula.map(|formula| self.show(formula)).unwrap_or_default();
+            self.record(
+                "statsmodels formula".into(),
+                Effect::Executes,
+                How::Build,
+                format!("eval({shown})"),
+                at,
+            );
+        }
+    }
+
     /// scipy distributions execute a template that their state carries.
     fn distribution(&mut self, state: Val, at: u64) {
+        self.whole(state);
         let Some(template) = self.entry(state, "_parse_arg_template") else { return };
         let literal = match template.view() {
             View::Text(offset) => super::text::read(self.source, offset, 8_192),
@@ -529,6 +563,50 @@ impl Machine<'_> {
             self.record("scipy.stats exec of its state".into(), Effect::Executes, How::Build, text, at);
         }
     }
+}
+
+/// Whether a model formula only has columns, operators and the usual transformations.
+fn is_ordinary_formula(text: &str) -> bool {
+    const CALLS: [&str; 22] = [
+        "",
+        "C",
+        "I",
+        "Q",
+        "np.log",
+        "np.log1p",
+        "np.log10",
+        "np.log2",
+        "np.exp",
+        "np.sqrt",
+        "np.power",
+        "np.abs",
+        "np.square",
+        "log",
+        "exp",
+        "sqrt",
+        "center",
+        "standardize",
+        "scale",
+        "bs",
+        "cr",
+        "poly",
+    ];
+    let allowed = |c: char| c.is_alphanumeric() || "_~+-*:/^()., |=<>\"'\n".contains(c);
+    let mut word = String::new();
+    for c in text.chars() {
+        if c.is_alphanumeric() || c == '_' || c == '.' {
+            word.push(c);
+            continue;
+        }
+        if !allowed(c) || (c == '(' && !CALLS.contains(&word.as_str())) || word.contains("__") {
+            return false;
+        }
+        // `log (x)` is still a call of `log`.
+        if c != ' ' {
+            word.clear();
+        }
+    }
+    !word.contains("__")
 }
 
 /// Whether this is the template that scipy itself writes (`parse_arg_template` of
@@ -557,7 +635,16 @@ fn is_ordinary_template(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_ordinary_template;
+    use super::{is_ordinary_formula, is_ordinary_template};
+
+    #[test]
+    fn formulas_with_code_are_told_from_formulas() {
+        assert!(is_ordinary_formula("y ~ x1 + C(region) + np.log(x2):x3 + I(x1**2) - 1"));
+        assert!(!is_ordinary_formula("y ~ x + I(__import__('os').system('id'))"));
+        assert!(!is_ordinary_formula("y ~ x + eval('1')"));
+        assert!(!is_ordinary_formula("y ~ x + open ('f')"));
+        assert!(!is_ordinary_formula("y ~ [z for z in x]"));
+    }
 
     #[test]
     fn only_the_template_scipy_writes_is_ordinary() {

@@ -137,6 +137,10 @@ impl Machine<'_> {
     /// The raw array that joblib writes after a `NumpyArrayWrapper`.
     pub(super) fn array(&mut self, state: Val, at: u64) -> Result<Val, Option<Fault>> {
         self.facts.joblib_arrays += 1;
+        // joblib ends the frame before it writes an array.
+        if self.window.offset() == self.frame_end {
+            self.frame_end = u64::MAX;
+        }
         let dtype = self.entry(state, "dtype").and_then(|dtype| self.item_size(dtype));
         let shape = self.entry(state, "shape").map(|shape| self.heap.items(shape).to_vec());
         let count = shape.and_then(|shape| {
@@ -172,10 +176,10 @@ impl Machine<'_> {
 
     fn item_size(&self, dtype: Val) -> Option<ItemSize> {
         let Some(&Node::Call { args, state, .. }) = self.heap.node(dtype) else { return None };
-        if let Some(View::Int(flags)) = self.heap.items(state).get(7).map(|flags| flags.view()) {
-            if flags & 1 != 0 {
-                return Some(ItemSize::Object);
-            }
+        if let Some(View::Int(flags)) = self.heap.items(state).get(7).map(|flags| flags.view())
+            && flags & 1 != 0
+        {
+            return Some(ItemSize::Object);
         }
         let (name, _) = self.string(*self.heap.items(args).first()?)?;
         let name = name.trim_start_matches(['<', '>', '=', '|']);

@@ -112,7 +112,8 @@ specials! {
     Map "map", GetItem "getitem", Vars "vars", Str "str", Encode "encode", Concat "concat", Join "join",
     Apply "apply", Loads "loads", BytesIo "bytesio", Open "open", AddExtension "addext",
     Reconstruct "reconstruct", NewObj "newobj", Base64 "base64", Inflate "inflate", FromType "fromtype",
-    Ufunc "ufunc", DtypeName "dtypename", Size "size", JoblibWrapper "joblib", Dtype "dtype", TypeOf "type", Frozen "distribution", Quiet "quiet",
+    Ufunc "ufunc", DtypeName "dtypename", Size "size", JoblibWrapper "joblib", Dtype "dtype", TypeOf "type", Frozen "distribution",
+    Factory "factory", Formula "formula", Quiet "quiet",
 }
 
 type Row = (&'static str, Effect, Special);

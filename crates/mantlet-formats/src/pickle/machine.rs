@@ -41,7 +41,7 @@ pub(crate) struct Machine<'a> {
     pub(super) facts: Pickle,
     pub(super) max_facts: usize,
     pub(super) extensions: BTreeMap<i64, Val>,
-    frame_end: u64,
+    pub(super) frame_end: u64,
     /// Whether raw arrays follow joblib's wrappers, as `joblib.load` reads them.
     pub(super) follow_arrays: bool,
     pub(super) depth: u8,

@@ -66,7 +66,7 @@ fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
             // Bytes after a whole pickle that do not even import anything are not another pickle.
             let inert = machine.heap.globals.len() == quiet.1 && machine.facts.stopped > 0;
             let announced = matches!(first_byte(source, offset), Some(0x80));
-            if inert && offset > 0 && !(announced && !machine.facts.torch_legacy) {
+            if inert && offset > 0 && (machine.facts.torch_legacy || !announced) {
                 machine.facts.defects.truncate(quiet.0);
                 machine.facts.limits.truncate(quiet.2);
                 machine.facts.streams = streams;

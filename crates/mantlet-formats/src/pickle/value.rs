@@ -116,10 +116,12 @@ pub(crate) enum Shape {
 /// A value with identity or inner structure.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
+    /// `more` items were not kept; `lost` says that some of them could reach a call.
     Container {
         shape: Shape,
         kept: Vec<Val>,
         more: u64,
+        lost: bool,
         size: u64,
     },
     Call {
@@ -163,8 +165,10 @@ const MAX_NODES: usize = 150_000;
 const MAX_POOL: usize = 1_000_000;
 const MAX_KEPT: usize = 1_000_000;
 const MAX_GLOBALS: usize = 20_000;
-/// Plain items a container keeps for the reader; structured items are kept up to `KEEP_STRUCTURED`.
+/// Plain items a list keeps for the reader, and keys and values a dict keeps to be looked up; structured items
+/// are kept up to `KEEP_STRUCTURED`.
 const KEEP_PLAIN: usize = 32;
+const KEEP_ENTRIES: usize = 512;
 const KEEP_STRUCTURED: usize = 4_096;
 
 /// Where symbolic values live.
@@ -248,7 +252,7 @@ impl Heap {
     }
 
     pub(crate) fn container(&mut self, shape: Shape, items: &[Val]) -> Val {
-        let node = Node::Container { shape, kept: Vec::new(), more: 0, size: 1 };
+        let node = Node::Container { shape, kept: Vec::new(), more: 0, lost: false, size: 1 };
         let value = self.add(node, Val::DROPPED);
         self.extend(value, items);
         value
@@ -261,17 +265,27 @@ impl Heap {
         for &item in items {
             added = added.saturating_add(self.size(item));
         }
-        let room = MAX_KEPT - self.kept.min(MAX_KEPT);
-        let Some(Node::Container { kept, more, size, .. }) = self.nodes.get_mut(id as usize) else { return };
+        let room = MAX_KEPT.saturating_sub(self.kept);
+        let Some(Node::Container { shape, kept, more, lost, size }) = self.nodes.get_mut(id as usize) else {
+            return;
+        };
         *size = size.saturating_add(added);
         self.largest = self.largest.max(*size);
         let before = kept.len();
-        for &item in items {
-            let limit = if item.is_plain() { KEEP_PLAIN } else { KEEP_STRUCTURED };
-            if kept.len() < limit && kept.len() - before < room {
-                kept.push(item);
+        // Keys stay with their values.
+        let (width, plain_limit) = if *shape == Shape::Dict { (2, KEEP_ENTRIES) } else { (1, KEEP_PLAIN) };
+        for group in items.chunks(width) {
+            let plain = group.iter().all(|item| item.is_plain());
+            let fits = if plain {
+                kept.len() < plain_limit && kept.len() - before < room
             } else {
-                *more += 1;
+                kept.len() < KEEP_STRUCTURED && kept.len() - before < room + MAX_KEPT
+            };
+            if fits {
+                kept.extend_from_slice(group);
+            } else {
+                *more += group.len() as u64;
+                *lost |= !plain;
             }
         }
         self.kept += kept.len() - before;

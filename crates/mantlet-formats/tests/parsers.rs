@@ -1,0 +1,116 @@
+//! The law of every parser: any bytes give facts, in bounded time, without a panic. The twin of `fuzz/`.
+
+use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::{Bounds, npy, onnx, pickle, route, safetensors, secrets, tar, zip};
+use mantlet_testkit::forge;
+use mantlet_vocab::{MemorySource, Source, SourceError};
+use proptest::prelude::*;
+
+fn every_parser(source: &dyn Source) {
+    let bounds = Bounds { max_resident: 4_096, max_expanded: 1 << 20, ..Bounds::default() };
+    let _ = pickle::analyse(source, &bounds);
+    let _ = zip::analyse(source, &bounds);
+    let _ = tar::analyse(source, &bounds);
+    let _ = npy::analyse(source, &bounds);
+    let _ = safetensors::analyse(source, &bounds);
+    let _ = onnx::analyse(source, &bounds);
+    let _ = secrets::find(source, u64::MAX);
+    for name in ["a", "a.pkl", "a.onnx", "a.safetensors", "a.json"] {
+        let _ = route::recognise(source, name, &bounds);
+    }
+    for wrapper in [Wrapper::Raw, Wrapper::Zlib, Wrapper::Gzip] {
+        let inflated = Inflated::open(source, wrapper, &bounds, bounds.max_expanded);
+        let _ = pickle::analyse(&inflated, &bounds);
+    }
+}
+
+const FIXTURES: [(&str, &str); 6] = [
+    (
+        "pickle",
+        "PROTO 4\nFRAME 30\nGLOBAL os system\nMEMOIZE\nTEXT \"id\"\nTUPLE1\nREDUCE\nEMPTY_DICT\nBUILD\nSTOP\n",
+    ),
+    (
+        "zip",
+        "member archive/data.pkl pickle deflate later\n  PROTO 2\n  NONE\n  STOP\nmember x text unlisted\n  y\n",
+    ),
+    ("tar", "member a text\n  x\nlink b ../c\n"),
+    ("npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\ndata 8\n"),
+    ("safetensors", "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}\ndata 8\n"),
+    ("onnx", "node - Relu\nsubgraph x Y\nfunction a B\nexternal w ../x\ntensor t 2 8\n"),
+];
+
+#[test]
+fn every_prefix_of_every_fixture_gives_facts() {
+    for (kind, text) in FIXTURES {
+        let bytes = forge(kind, text).unwrap();
+        for end in 0..=bytes.len().min(700) {
+            every_parser(&MemorySource::new(&bytes[..end]));
+        }
+    }
+}
+
+/// A disk that fails after some bytes.
+struct Failing(MemorySource, u64);
+
+impl Source for Failing {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        if offset + buffer.len() as u64 > self.1 {
+            return Err(SourceError { offset, reason: "input/output error".into() });
+        }
+        self.0.read_at(offset, buffer)
+    }
+}
+
+#[test]
+fn read_errors_are_said_and_never_look_like_an_end() {
+    let bytes = forge("pickle", "PROTO 2\nNONE\nSTOP\n").unwrap();
+    let facts = pickle::analyse(&Failing(MemorySource::new(&bytes), 0), &Bounds::default());
+    assert!(!facts.limits.is_empty() && !facts.defects.is_empty());
+    for (kind, text) in FIXTURES {
+        let bytes = forge(kind, text).unwrap();
+        every_parser(&Failing(MemorySource::new(&bytes), 20));
+    }
+}
+
+#[test]
+fn a_long_tuple_and_a_long_dict_stay_small_and_calls_in_them_are_found() {
+    let mut bytes = b"\x80\x04(".to_vec();
+    for index in 0..300_000_u32 {
+        bytes.extend([b'K', index as u8]);
+    }
+    bytes.extend(b"cos\nsystem\n\x8c\x02id\x85R");
+    for index in 0..300_000_u32 {
+        bytes.extend([b'K', index as u8]);
+    }
+    bytes.extend(b"t.");
+    let facts = pickle::analyse(&MemorySource::new(&bytes), &Bounds::default());
+    assert_eq!(facts.calls.len(), 1);
+    assert_eq!(facts.calls[0].text, "os.system(\"id\")");
+    assert!(facts.defects.is_empty() && facts.limits.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_give_facts(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        every_parser(&MemorySource::new(&bytes));
+    }
+
+    #[test]
+    fn mutated_fixtures_give_facts(
+        which in 0..FIXTURES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let (kind, text) = FIXTURES[which];
+        let mut bytes = forge(kind, text).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        every_parser(&MemorySource::new(&bytes));
+    }
+}
