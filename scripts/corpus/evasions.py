@@ -212,6 +212,17 @@ def joblib_confusion():
     yield "joblib-zlib", buffer.getvalue(), "joblib"
 
 
+def torch_legacy(body):
+    """Five pickles and tensor data, as `torch.save` wrote before zip."""
+    magic = b"\x8a\x0a" + bytes.fromhex("6cfc9c46f9206aa85019")
+    storage = args(text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), b"K\x04", b"N") + b"Q"
+    tensor = call(name("torch._utils", "_rebuild_tensor_v2"), storage, b"K\x00", b"K\x04\x85", b"K\x01\x85", b"\x89",
+                  call(name("collections", "OrderedDict")))
+    state = call(name("collections", "OrderedDict")) + text("weight") + tensor + b"s" + body
+    parts = [magic, b"M\xe9\x03", b"}" + text("little_endian") + b"\x88s", state, b"]" + text("0") + b"a"]
+    return b"".join(pickle(part, 2) for part in parts) + struct.pack("<Q4f", 4, 1.0, 2.0, 3.0, 4.0)
+
+
 def containers():
     """(name, bytes, loader) of evasions around a pickle."""
     import numpy as np
@@ -264,6 +275,7 @@ def containers():
                                   + text("inverse_func") + b"Ns" + text("accept_sparse") + b"\x89s"
                                   + text("check_inverse") + b"\x89s" + text("feature_names_out") + b"Ns"
                                   + text("inv_kw_args") + b"Ns" + b"b"), "transform"
+    yield "torch-legacy.pt", torch_legacy(text("x") + call(MKDIR, NAME) + b"s"), None
     import dill
     yield "dill-code.dill", dill.dumps(lambda: __import__("os").mkdir("x")), None
     import cloudpickle
@@ -301,6 +313,7 @@ def twins():
                                            name("builtins", "object"), b"N"))
     yield "latin1-bytes.pkl", pickle(call(name("_codecs", "encode"), text("abc\u00e9"), text("latin1")), 2)
     yield "ufunc.pkl", pickle(call(name("numpy._core", "_ufunc_reconstruct"), text("numpy"), text("add")))
+    yield "torch-legacy.pt", torch_legacy(b"")
     for label, compression in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", compression) as archive:

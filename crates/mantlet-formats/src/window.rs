@@ -3,6 +3,8 @@
 use mantlet_vocab::{Source, SourceError, read_exact_at};
 
 const CAPACITY: usize = 64 << 10;
+/// Bytes of one line that are searched for its end.
+const MAX_LINE: u64 = 64 << 20;
 
 /// Forward reader with a fixed window. Read errors look like the end of the bytes and are kept in `failed`.
 pub(crate) struct Window<'a> {
@@ -11,6 +13,8 @@ pub(crate) struct Window<'a> {
     start: u64,
     position: usize,
     len: u64,
+    /// A line was given up because it was longer than [`MAX_LINE`].
+    pub(crate) overlong: bool,
     /// The first read error.
     pub(crate) failed: Option<SourceError>,
 }
@@ -24,7 +28,15 @@ pub(crate) struct Line {
 impl<'a> Window<'a> {
     pub(crate) fn new(source: &'a dyn Source, offset: u64) -> Self {
         let len = source.len();
-        Self { source, buffer: Vec::new(), start: offset.min(len), position: 0, len, failed: None }
+        Self {
+            source,
+            buffer: Vec::new(),
+            start: offset.min(len),
+            position: 0,
+            len,
+            overlong: false,
+            failed: None,
+        }
     }
 
     /// Offset of the next byte.
@@ -117,7 +129,12 @@ impl<'a> Window<'a> {
     /// Up to and over the next newline, keeping at most `max` bytes; `None` when no newline comes.
     pub(crate) fn line(&mut self, max: usize) -> Option<Line> {
         let mut line = Line { bytes: Vec::new(), cut: false };
+        let start = self.offset();
         loop {
+            if self.offset() - start > MAX_LINE {
+                self.overlong = true;
+                return None;
+            }
             if self.position >= self.buffer.len() {
                 self.fill();
             }

@@ -185,7 +185,7 @@ pub(crate) fn lookup(module: &str, name: &str) -> (Effect, Special) {
         }
         let full = format!("{module}.{}", parts[..parts.len() - 1].join("."));
         let last = parts[parts.len() - 1];
-        if let Some(found) = lookup_plain(&full, last).filter(|found| !found.0.is_allowed()) {
+        if let Some(found) = lookup_plain(&full, last).filter(|found| is_grave(found.0)) {
             return found;
         }
         for from in 0..parts.len() - 1 {
@@ -336,6 +336,7 @@ mod tests {
         assert_eq!(effect("sklearn.tree._classes", "DecisionTreeClassifier"), Effect::Object);
         assert_eq!(effect("sklearn.metrics._ranking", "roc_auc_score"), Effect::Reference);
         assert_eq!(effect("sklearn.utils", "os.system"), Effect::Executes);
+        assert_eq!(effect("sklearn.utils._testing", "os.system"), Effect::Executes);
         assert_eq!(effect("torch.serialization", "os"), Effect::Resolves);
         assert_eq!(effect("collections", "OrderedDict.__init__.__globals__"), Effect::Executes);
         assert_eq!(effect("numpy", "testing._private.utils.runstring"), Effect::Executes);

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use mantlet_vocab::Source;
 
 use super::facts::{Defect, Fault, How, Pickle};
+use super::memo::Memo;
 use super::text;
-use super::value::{Heap, Memo, Node, Shape, Val, View};
+use super::value::{Heap, Node, Shape, Val, View};
 use crate::window::Window;
 
 struct Mark {
@@ -104,6 +105,9 @@ impl<'a> Machine<'a> {
                     return Ending::Stopped;
                 }
                 Err(fault) => {
+                    if self.window.overlong {
+                        self.limit("a line is longer than any real pickle has");
+                    }
                     if let Some(fault) = fault {
                         self.defect(fault, at);
                     }

@@ -8,6 +8,7 @@ mod compute;
 mod effect;
 mod facts;
 mod machine;
+mod memo;
 mod show;
 mod text;
 mod value;
