@@ -1,79 +1,11 @@
 //! The way of a version: add, admit or refuse, approve, promote, mark known-good, roll back, retire.
 
-use mantlet_vocab::{Digest, Impact, Millis};
+use mantlet_vocab::{Impact, Millis};
 
 use crate::{
-    Approval, Change, DiskError, ModelVersion, RegistryStore, State, System, Transition, Update, Verified,
-    Verifier, VersionId,
+    Approval, Change, ModelVersion, RegistryError, RegistryStore, State, System, Transition, Update,
+    Verified, Verifier, VersionId,
 };
-
-/// Why the registry did not do it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistryError<E: std::error::Error + 'static> {
-    /// No such system.
-    #[error("there is no system `{0}`; `mantlet registry list` shows them")]
-    NoSystem(String),
-    /// No such version.
-    #[error("there is no version {0}; `mantlet registry list` shows them")]
-    NoVersion(VersionId),
-    /// The version is there already.
-    #[error("version {0} exists; a version is never overwritten, add another")]
-    Exists(VersionId),
-    /// Nothing to roll back to.
-    #[error("system `{0}` has no known-good version to roll back to; mark one first")]
-    NoKnownGood(String),
-    /// The state does not allow it.
-    #[error("version {version} is {state}, so it cannot become {wanted}")]
-    State {
-        /// The version.
-        version: VersionId,
-        /// What it is.
-        state: State,
-        /// What was wanted.
-        wanted: State,
-    },
-    /// The bytes or the signature are not what was recorded.
-    #[error("version {version} was not switched to, because it could not be verified")]
-    NotVerified {
-        /// The version.
-        version: VersionId,
-        /// What is wrong.
-        #[source]
-        source: Box<DiskError>,
-    },
-    /// The signed bytes are whole but are not the recorded ones.
-    #[error("version {version} is recorded as {recorded}, its files are {found}")]
-    OtherBytes {
-        /// The version.
-        version: VersionId,
-        /// In the registry.
-        recorded: Digest,
-        /// On disk.
-        found: Digest,
-    },
-    /// High impact needs a second person.
-    #[error(
-        "system impact is {impact}: version {version} needs the approval of someone other than `{adder}` \
-         who added it and `{actor}` who asks; run `mantlet registry approve` as another person"
-    )]
-    FourEyes {
-        /// The version.
-        version: VersionId,
-        /// The impact.
-        impact: Impact,
-        /// Who added it.
-        adder: String,
-        /// Who asks.
-        actor: String,
-    },
-    /// Someone else changed it in between.
-    #[error("the registry changed meanwhile; look again and repeat")]
-    Changed,
-    /// The store failed.
-    #[error("the registry could not be read or written")]
-    Store(#[source] E),
-}
 
 /// A switch that was recorded: the caller now moves the traffic.
 #[derive(Debug, Clone, PartialEq)]

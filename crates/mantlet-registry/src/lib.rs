@@ -5,11 +5,13 @@
 //! No version is put before users unless its files were hashed and its signature checked in the same call.
 
 pub mod disk;
+mod error;
 mod flow;
 mod port;
 mod record;
 
 pub use disk::{DiskError, TrustedKeys};
-pub use flow::{Registry, RegistryError, Switched};
+pub use error::RegistryError;
+pub use flow::{Registry, Switched};
 pub use port::{Change, RegistryStore, Update, Verified, Verifier};
 pub use record::{Approval, ModelVersion, State, System, Transition, VersionId};
