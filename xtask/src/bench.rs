@@ -25,6 +25,11 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step("release build", || {
         run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
     });
+    if name == "gateway" {
+        let calibration =
+            ["build", "--release", "-p", "mantlet-gateway", "--example", "bare_proxy", "--locked"];
+        steps.step("calibration proxy", || run::shown(run::cargo(project).args(calibration)));
+    }
     steps.step(name, || {
         let mut script = Command::new(environment.join("bin").join("python"));
         script.current_dir(&project.root).args(["-B", "-u", &format!("scripts/bench/{name}.py")]);

@@ -1,0 +1,254 @@
+"""CPU per request of the gateway over nginx's, in the same round, one worker each, with a bare proxy as calibration.
+
+Upstream, nginx, the bare proxy and mantlet are started by this process in the same way and session. The order of
+targets rotates from round to round. The figure is CPU time of the proxy's whole process (all threads, recording and
+audit included) divided by nginx's in the same round; wall time counts only on a quiet machine.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+from measure import append
+
+FEATURES, BODIES = 784, 400
+NGINX = """
+daemon off; worker_processes 1; error_log {work}/{name}.log; pid {work}/{name}.pid;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {work}/{name}-body; proxy_temp_path {work}/{name}-proxy;
+  fastcgi_temp_path {work}/{name}-f; uwsgi_temp_path {work}/{name}-u; scgi_temp_path {work}/{name}-s;
+  client_body_buffer_size 64k; keepalive_requests 100000000; keepalive_timeout 600s;
+  {extra}
+}}
+"""
+PROXY = """
+  upstream model {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+"""
+# The model: nginx answering with a fixed reply of the right shape, after reading the body.
+MODEL = """
+  server {{ listen 127.0.0.1:{port}; default_type application/json; location / {{ return 200 '{reply}'; }} }}
+"""
+
+
+def fetch_tools(work):
+    """nginx and wrk from Debian, unpacked into the work folder: nothing is installed, no service is started."""
+    found = {name: shutil.which(name) for name in ("nginx", "wrk")}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        packages = work / "packages"
+        packages.mkdir(exist_ok=True)
+        if shutil.which("apt-get") is None:
+            sys.exit(f"missing: {', '.join(missing)}, and there is no apt-get to fetch them")
+        wanted = [*missing, *(["libluajit-5.1-2", "libluajit-5.1-common"] if "wrk" in missing else [])]
+        done = subprocess.run(["apt-get", "-qq", "download", *wanted], cwd=packages, stdin=subprocess.DEVNULL)
+        if done.returncode != 0:
+            sys.exit(f"cannot fetch {', '.join(wanted)} from Debian (run `apt-get update` once)")
+        for package in sorted(packages.glob("*.deb")):
+            subprocess.run(["dpkg", "-x", package, work / "root"], check=True)
+        for name in missing:
+            found[name] = next(str(path) for folder in ("usr/sbin", "usr/bin") if (path := work / "root" / folder / name).is_file())
+    libraries = work / "root" / "usr" / "lib" / "x86_64-linux-gnu"
+    os.environ["LD_LIBRARY_PATH"] = f"{libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    return found["nginx"], found["wrk"]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port):
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    sys.exit(f"nothing answers on port {port}")
+
+
+def cpu_ns(pids):
+    """Run time of all threads of these processes."""
+    total = 0
+    for pid in pids:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            try:
+                total += int((task / "schedstat").read_text().split()[0])
+            except OSError:
+                continue
+    return total
+
+
+def family(pid):
+    """A process and its children: nginx's master and worker."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(child for inner in children for child in family(int(inner)))]
+
+
+def resident_kib(pids):
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) for pid in pids)
+
+
+def model(folder, work):
+    """A classifier over 784 numbers, its table, and request bodies drawn as the table was."""
+    import numpy as np
+    from skl2onnx import to_onnx
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(3)
+    centres = random.random((10, FEATURES)).astype(np.float32)
+    labels = random.integers(0, 10, 1500)
+    draw = lambda labels: np.clip(centres[labels] + random.normal(0, 0.15, (len(labels), FEATURES)), 0, 1).astype(np.float32).round(4)
+    rows = draw(labels)
+    fitted = LogisticRegression(max_iter=60).fit(rows, labels)
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(to_onnx(fitted, rows[:1], target_opset=17, options={"zipmap": False}).SerializeToString())
+    header = ",".join([*(f"f{index}" for index in range(FEATURES)), "label"])
+    table = "\n".join(",".join([*(f"{value:.4f}" for value in row), str(label)]) for row, label in zip(rows, labels, strict=True))
+    (folder / "train.csv").write_text(f"{header}\n{table}\n")
+    fresh = draw(random.integers(0, 10, BODIES))
+    bodies = [json.dumps({"inputs": [{"name": "X", "shape": [1, FEATURES], "datatype": "FP32", "data": [round(float(v), 4) for v in row]}]}, separators=(",", ":")) for row in fresh]
+    (work / "bodies.txt").write_text("\n".join(bodies) + "\n")
+    scores = [0.91, *[0.01] * 9]
+    return json.dumps({"model_name": "model", "model_version": "v1", "outputs": [{"name": "label", "shape": [1], "datatype": "INT64", "data": [0]}, {"name": "probabilities", "shape": [1, 10], "datatype": "FP32", "data": scores}]}, separators=(",", ":"))
+
+
+LUA = """
+local bodies, at = {}, 0
+for line in io.lines("%s") do bodies[#bodies + 1] = line end
+request = function()
+  at = at %% #bodies + 1
+  return wrk.format("POST", "/v2/models/model/infer", {["Content-Type"] = "application/json", ["Authorization"] = "Bearer %s"}, bodies[at])
+end
+"""
+
+
+def start_mantlet(mantlet, folder, upstream, log):
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    done = subprocess.run([mantlet, "init", folder, "--decides", "nothing, a benchmark", "--endpoint", f"http://127.0.0.1:{upstream}", "--notify", "nobody", "--impact", "low"], **quiet)
+    if done.returncode != 0:
+        sys.exit(f"init failed: {done.stderr}")
+    file = folder / "mantlet.toml"
+    text = re.sub(r'listen = "127\.0\.0\.1:\d+"', 'listen = "127.0.0.1:0"', file.read_text())
+    text = re.sub(r"requests_per_minute = \d+", "requests_per_minute = 4000000000", text)
+    text = re.sub(r"burst = \d+", "burst = 1000000000", text)
+    text = re.sub(r"\nrows = \d+", "\nrows = 5", re.sub(r"\nqueries = \d+", "\nqueries = 50", text))
+    file.write_text(text)
+    done = subprocess.run([mantlet, "protect", folder, "--format", "json"], **quiet)
+    printed = json.loads(done.stdout) if done.stdout.startswith("{") else None
+    if not printed or not printed["passport"]:
+        sys.exit(f"the benchmark's model was not admitted: exit {done.returncode}: {done.stdout[:800]} {done.stderr[-400:]}")
+    environment = {**os.environ, "TOKIO_WORKER_THREADS": "1"}
+    process = subprocess.Popen([mantlet, "up", folder, "--role", "gateway", "--format", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    printed = json.loads(process.stdout.readline() or "{}")
+    if not printed.get("gateway"):
+        sys.exit(f"up did not start: {pathlib.Path(log.name).read_text()[-600:]}")
+    return process, int(printed["gateway"].rsplit(":", 1)[1]), printed["api_key"]
+
+
+def round_of(wrk, port, script, connections, seconds, pids):
+    """Requests, CPU per request in microseconds, median latency in milliseconds."""
+    before = cpu_ns(pids)
+    done = subprocess.run([wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, f"http://127.0.0.1:{port}"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    spent = cpu_ns(pids) - before
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout or done.returncode != 0:
+        sys.exit(f"errors on port {port}: {done.stdout} {done.stderr}")
+    requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+    value, unit = re.search(r"50%\s+([\d.]+)(us|ms|s)", done.stdout).groups()
+    return requests, spent / requests / 1000, float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("mantlet", "work", "page"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    work = pathlib.Path(options.work).resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    nginx, wrk = fetch_tools(work)
+    mantlet = str(pathlib.Path(options.mantlet).resolve())
+    bare = pathlib.Path(mantlet).parent / "examples" / "bare_proxy"
+    folder = work / "system"
+    reply = model(folder, work)
+    ports = {name: free_port() for name in ("model", "nginx", "bare")}
+    log = open(work / "servers.log", "w")
+    processes = []
+
+    def start(command):
+        processes.append(subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        return processes[-1]
+
+    try:
+        for name, extra in (("model", MODEL.format(port=ports["model"], reply=reply)), ("nginx", PROXY.format(port=ports["nginx"], upstream=ports["model"]))):
+            (work / f"{name}.conf").write_text(NGINX.format(work=work, name=name, extra=extra))
+        start([nginx, "-p", work, "-c", work / "model.conf"])
+        proxies = {"nginx": start([nginx, "-p", work, "-c", work / "nginx.conf"])}
+        proxies["bare"] = start([bare, f"127.0.0.1:{ports['bare']}", f"127.0.0.1:{ports['model']}"])
+        for port in ports.values():
+            wait_for(port)
+        proxies["mantlet"], ports["mantlet"], key = start_mantlet(mantlet, folder, ports["model"], log)
+        processes.append(proxies["mantlet"])
+        script = work / "requests.lua"
+        script.write_text(LUA % (work / "bodies.txt", key))
+        pids = {name: family(process.pid) for name, process in proxies.items()}
+        at_rest = resident_kib(pids["mantlet"]) / 1024
+        rounds, seconds = (3, 1) if options.quick else (9, 2)
+        rows, void = [], False
+        for connections in (1, 8, 64):
+            cpu = {name: [] for name in proxies}
+            latency = {name: [] for name in proxies}
+            total = 0
+            for turn in range(rounds):
+                order = list(proxies)
+                order = order[turn % 3 :] + order[: turn % 3]
+                for name in order:
+                    requests, each, middle = round_of(wrk, ports[name], script, connections, seconds, pids[name])
+                    cpu[name].append(each)
+                    latency[name].append(middle)
+                    total += requests if name == "mantlet" else 0
+            for name in ("bare", "mantlet"):
+                ratios = sorted(a / b for a, b in zip(cpu[name], cpu["nginx"], strict=True))
+                quarters = statistics.quantiles(ratios, n=4)
+                rows.append([connections, name, f"{statistics.median(cpu[name]):.1f}", f"{statistics.median(cpu['nginx']):.1f}", f"**{statistics.median(ratios):.2f}** [{quarters[0]:.2f}, {quarters[2]:.2f}]", f"{statistics.median(latency[name]) / statistics.median(latency['nginx']):.2f}"])
+                if name == "bare" and connections > 1 and not 0.8 <= statistics.median(ratios) <= 1.3:
+                    void = True
+                print(rows[-1], flush=True)
+        after = resident_kib(pids["mantlet"]) / 1024
+        status = urllib.request.Request(f"http://127.0.0.1:{ports['mantlet']}/status", headers={"Authorization": f"Bearer {key}"})
+        try:
+            said = json.loads(urllib.request.urlopen(status, timeout=5).read())["routes"][0]
+            guard = f"mode {said['mode']}, {len(said.get('not_done', []))} guard gaps"
+        except Exception as error:  # noqa: BLE001 - only a remark depends on it
+            guard = f"status not read ({error})"
+        contended = "contended: only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
+        calibration = "VOID: the bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
+        note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers as JSON, no errors. mantlet: API key, limits, all detectors on request and reply, recording ({guard}). "
+                f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. mantlet's memory: {at_rest:.1f} MiB at rest, {after:.1f} MiB after the run.")
+        append(options.page, "Gateway", ["connections", "proxy", "CPU us per request", "nginx CPU us per request", "CPU over nginx, median [quartiles]", "p50 over nginx"], rows, note)
+    finally:
+        for process in reversed(processes):
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        log.close()
+
+
+if __name__ == "__main__":
+    main()
