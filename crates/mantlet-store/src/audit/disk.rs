@@ -67,16 +67,16 @@ impl Disk {
         let first = checkpoint.size;
         let mut edge = self.edge.clone();
         let files = edge.push(entries)?;
-        let mut written = Vec::new();
+        let (mut written, mut folders) = (Vec::new(), Vec::new());
         let done = files.iter().try_for_each(|(path, bytes)| {
             let path = self.folder.join(path);
             written.push(path.clone());
-            write_flushed(&path, bytes)
+            write_flushed(&path, bytes, &mut folders)
         });
         let head =
             Checkpoint { origin: checkpoint.origin, size: edge.frontier.size(), root: edge.frontier.root() };
         let note = head.sign(&self.key);
-        if let Err(fault) = done.and_then(|()| flush_folders(&written)) {
+        if let Err(fault) = done.and_then(|()| flush_folders(folders)) {
             written.iter().for_each(|path| drop(fs::remove_file(path)));
             return Err(fault);
         }
@@ -152,8 +152,15 @@ fn lock(folder: &Path, patience: Duration) -> Result<File, StoreError> {
     }
 }
 
-/// Writes a file under a name no checkpoint reaches yet.
-fn write_flushed(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+/// Writes a file under a name no checkpoint reaches yet; notes the folders whose lists changed by it.
+fn write_flushed(path: &Path, bytes: &[u8], folders: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    let mut parent = path.parent();
+    folders.extend(parent.map(Path::to_owned));
+    // A folder that has to be made changes the list of the one above it.
+    while let Some(missing) = parent.filter(|parent| !parent.exists()) {
+        parent = missing.parent();
+        folders.extend(parent.map(Path::to_owned));
+    }
     if let Some(parent) = path.parent() {
         crate::make_folder(parent)?;
     }
@@ -161,15 +168,12 @@ fn write_flushed(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     file.write_all(bytes).and_then(|()| file.sync_data()).map_err(io("write", path))
 }
 
-/// Flushes the folders of new files up to the log's own, so that their names survive a power cut.
-fn flush_folders(written: &[PathBuf]) -> Result<(), StoreError> {
-    let mut folders: Vec<&Path> = written.iter().filter_map(|path| path.parent()).collect();
-    // `.p` folders come and go; their parents hold their names.
-    folders.extend(written.iter().filter_map(|path| path.parent().and_then(Path::parent)));
+/// Flushes folders, so that the names of new files survive a power cut.
+fn flush_folders(mut folders: Vec<PathBuf>) -> Result<(), StoreError> {
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {
-        File::open(folder).and_then(|open| open.sync_all()).map_err(io("flush", folder))?;
+        File::open(&folder).and_then(|open| open.sync_all()).map_err(io("flush", &folder))?;
     }
     Ok(())
 }
