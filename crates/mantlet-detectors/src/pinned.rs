@@ -14,7 +14,7 @@ use crate::{CallerState, Encoded, Profile, RowFacts, StateLimits};
 
 /// The most centres a region has.
 const CENTRES: usize = 64;
-/// Rows rarer than this are odd enough that one of them on a line is a bisection.
+/// Rows rarer than this are odd.
 const ODD: f64 = 0.05;
 
 /// The recorded stream of a confirmed attack.
@@ -75,7 +75,7 @@ pub enum Pin {
     Stream {
         /// Distinct near rows from which it matches.
         near: Option<u32>,
-        /// Rows on straight lines from which it matches, when the last of them is odd; one more when it is not.
+        /// Rows on straight lines from which it matches.
         aligned: Option<u32>,
         /// Evidence against honest traffic from which it matches.
         evidence: Option<f64>,
@@ -109,10 +109,7 @@ impl Pin {
                 if near.is_some_and(|near| row.near >= near) {
                     return Some((row.row, format!("varies {} recent rows slightly", row.near)));
                 }
-                let lines = |aligned: u32| {
-                    row.on_line && (row.aligned > aligned || (row.aligned == aligned && row.rarity <= ODD))
-                };
-                if aligned.is_some_and(lines) {
+                if row.on_line && aligned.is_some_and(|aligned| row.aligned >= aligned) {
                     return Some((row.row, "lies on a straight line through two earlier rows".into()));
                 }
                 (evidence.is_some_and(|evidence| row.evidence >= evidence))
@@ -173,7 +170,9 @@ pub fn derive(trace: &Trace, profile: &Profile) -> Result<PinnedRule, PinError> 
     let near = facts.iter().map(|row| row.near).max().unwrap_or(0);
     let near = (near >= honest.near_needed).then(|| (honest.near_needed * 3 / 4).max(honest.near + 2));
     let aligned = facts.iter().map(|row| row.aligned).max().unwrap_or(0);
-    let aligned = (aligned > honest.aligned_needed).then_some(honest.aligned_needed);
+    // Where no honest row ever lies on a line, one is enough; the attack may have won with its first.
+    let lines = if profile.lines_are_sure() { 1 } else { honest.aligned_needed + 1 };
+    let aligned = (aligned >= lines).then_some(lines);
     let evidence = facts.iter().map(|row| row.evidence).fold(0.0, f64::max);
     let lower = (0.6 * honest.evidence_needed).max(1.2 * honest.evidence);
     let evidence = (evidence >= honest.evidence_needed).then_some(lower);

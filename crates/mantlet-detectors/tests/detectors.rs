@@ -68,6 +68,7 @@ fn rooms_are_in_order_and_judge_their_cases() {
     // Thresholds as a table of images would have them; four columns fall on lines by chance.
     let mut profile = profile();
     profile.honest.near_needed = 8;
+    profile.honest.aligned = 0;
     profile.honest.aligned_needed = 1;
     profile.honest.evidence_needed = 8.0;
     let trace = walk_trace(&profile);

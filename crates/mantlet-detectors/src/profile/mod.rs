@@ -116,7 +116,17 @@ pub struct Column {
     pub categories: Vec<(String, f64)>,
 }
 
+/// Numbers a row must have before three rows on a line are no accident.
+const WIDE: usize = 16;
+
 impl Profile {
+    /// Whether a single row on a straight line through two earlier ones is a bisection for certain: rows are wide, and
+    /// simulated honest sessions never had one.
+    #[must_use]
+    pub const fn lines_are_sure(&self) -> bool {
+        self.honest.aligned == 0 && self.typical.width >= WIDE
+    }
+
     /// The extraction budget this profile proposes: new rows a key may ask about in one window. A copy needs
     /// about as many answers as the model had training rows, so twice that is where asking turns into copying;
     /// never fewer than 2,000, below which ordinary use would be counted out.

@@ -20,9 +20,6 @@ pub(crate) const ABOUT: About = About {
 /// Changes of decision between near rows from which a stream is a walk.
 const FLIPS: u32 = 3;
 
-/// Numbers a row must have before three rows on a line are no accident.
-const WIDE: usize = 16;
-
 /// Sees bisection before the model answers, and a boundary crossed again and again once it has.
 pub(crate) struct QueryBoundaryWalk;
 
@@ -34,9 +31,8 @@ impl Detector for QueryBoundaryWalk {
     fn look(&self, seen: &Observation<'_>) -> Option<Signal> {
         let most = seen.rows.iter().filter(|row| row.on_line).max_by_key(|row| row.aligned)?;
         let needed = seen.profile.honest.aligned_needed;
-        // Where honest sessions never had one and rows are wide, a single row on a line is a bisection for certain.
-        let sure = seen.profile.honest.aligned == 0 && seen.profile.typical.width >= WIDE;
-        let score = f64::from(most.aligned) / f64::from(needed.max(1)) * if sure { 2.0 } else { 1.0 };
+        let score = f64::from(most.aligned) / f64::from(needed.max(1))
+            * if seen.profile.lines_are_sure() { 2.0 } else { 1.0 };
         (score >= 1.0).then(|| {
             let message = format!(
                 "row {} lies on a straight line through two earlier rows, as {} recent rows do: a bisection",
