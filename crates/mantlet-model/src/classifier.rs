@@ -55,18 +55,17 @@ impl Classifier {
     /// Completes from one small run, or from the signature when text inputs are not fixed yet, what the graph
     /// did not say: the number of classes and whether scores are probabilities.
     fn settle(&mut self) -> Result<(), ModelError> {
-        let tried = if self.is_ready() && self.heads.scores.is_some() {
-            let rows: Vec<f32> = [0.0, 0.5, 1.0]
-                .into_iter()
-                .flat_map(|level| {
-                    (0..self.layout.row_len()).map(move |at| if at % 3 == 1 { 1.0 - level } else { level })
-                })
-                .collect();
-            let mut shape = vec![3];
-            shape.extend(&self.layout.row);
-            Some(self.raw(&Tensor::new(shape, rows)?)?)
-        } else {
-            None
+        let probe = self.probe()?;
+        let tried = match (&probe, &self.heads.scores) {
+            (Some(rows), Some(_)) => Some(match self.raw(rows) {
+                // Some exports leave the batch axis free and hold it to one row inside.
+                Err(ModelError::Run { .. }) if self.layout.batch.is_none() => {
+                    self.layout.batch = Some(1);
+                    self.raw(rows)?
+                }
+                result => result?,
+            }),
+            _ => None,
         };
         let port =
             self.model.signature().outputs.iter().find(|port| Some(&port.name) == self.heads.scores.as_ref());
@@ -95,10 +94,39 @@ impl Classifier {
             }
             _ => {}
         }
+        // Scores that contradict the label (two-class machines without probabilities) are no scores of it.
+        if let (Some(rows), Some(raw), Some(_)) = (&probe, &tried, &self.heads.label)
+            && raw.row_len() == self.names.len()
+        {
+            let labels = self.labels(rows)?;
+            let agree = labels.iter().zip(raw.argmax_rows()).filter(|(a, b)| **a == *b).count();
+            if agree * 2 < labels.len() {
+                self.heads.scores = None;
+                self.kind = OutputKind::LabelOnly;
+            }
+        }
         if self.names.len() < 2 {
             return Err(refuse("it has a single class"));
         }
         Ok(())
+    }
+
+    /// A few rows of different size and sign, when the model can run.
+    fn probe(&self) -> Result<Option<Tensor>, ModelError> {
+        const ROWS: usize = 12;
+        if !self.is_ready() {
+            return Ok(None);
+        }
+        let len = self.layout.row_len();
+        let level = |row: usize, at: usize| match row {
+            0 => 0.0,
+            1 => 1.0,
+            _ => ((row * 31 + at % 1024 * 17) % 23) as f32 / 11.0 - 0.5 * (row % 3) as f32,
+        };
+        let data = (0..ROWS).flat_map(|row| (0..len).map(move |at| level(row, at))).collect();
+        let mut shape = vec![ROWS];
+        shape.extend(&self.layout.row);
+        Ok(Some(Tensor::new(shape, data)?))
     }
 
     fn is_ready(&self) -> bool {

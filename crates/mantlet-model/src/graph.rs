@@ -126,6 +126,9 @@ impl Graph {
             built.ports.0.push(port(info));
         }
         built.order(parts)?;
+        if graph.output.is_empty() {
+            return Err(invalid("the graph", "it gives nothing"));
+        }
         for info in &graph.output {
             let Some(&slot) = built.slots.get(&info.name) else {
                 return Err(invalid(format!("output `{}`", info.name), "nothing in the graph makes it"));

@@ -27,9 +27,6 @@ pub(crate) fn find(graph: &Graph) -> Heads {
     if let Some((port, slot)) = scores {
         heads.scores = Some(port.name.clone());
         peel(graph, slot, &mut heads);
-        if heads.kind.is_none() && named(&port.name, &["prob"]) {
-            heads.kind = Some(OutputKind::Probabilities);
-        }
     } else if heads.label.is_some() {
         heads.kind = Some(OutputKind::LabelOnly);
     }
@@ -69,7 +66,7 @@ fn peel(graph: &Graph, from: usize, heads: &mut Heads) {
                 return;
             }
             (Hint::Through, _) => slot = before,
-            (_, "Normalizer") => {
+            (_, "Normalizer" | "LpNormalization") => {
                 heads.kind = Some(OutputKind::Probabilities);
                 slot = before;
             }

@@ -156,3 +156,68 @@ impl Operator for Standardise {
         Ok(vec![Some(gradient)])
     }
 }
+
+/// `LpNormalization` along an axis.
+pub(super) struct LpNorm {
+    pub(super) axis: i64,
+    pub(super) squared: bool,
+}
+
+impl LpNorm {
+    fn norm(&self, values: impl Iterator<Item = f32>) -> f32 {
+        if self.squared { values.map(|v| v * v).sum::<f32>().sqrt() } else { values.map(f32::abs).sum() }
+    }
+}
+
+impl Operator for LpNorm {
+    fn forward(
+        &self,
+        run: &mut Run,
+        inputs: Inputs<'_>,
+        _: Option<&mut Vec<u32>>,
+    ) -> Result<Vec<Value>, Fail> {
+        let value = inputs.get(0)?;
+        require_float(value)?;
+        let (_, length, inner) = around(value.shape(), axis(self.axis, value.shape().len())?);
+        let mut out = run.copy(value.shape(), &singles(value)?)?;
+        if length * inner > 0 {
+            for block in out.data_mut().chunks_exact_mut(length * inner) {
+                for at in 0..inner {
+                    let norm = self.norm(block[at..].iter().step_by(inner).copied());
+                    if norm != 0.0 {
+                        block[at..].iter_mut().step_by(inner).for_each(|v| *v /= norm);
+                    }
+                }
+            }
+        }
+        Ok(vec![like(value, out)?])
+    }
+
+    fn edge(&self, _: usize) -> Edge {
+        Edge::Smooth
+    }
+
+    fn backward(&self, _: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {
+        let x = singles(pass.inputs.get(0)?)?;
+        let (_, length, inner) = around(gradient.shape(), axis(self.axis, gradient.shape().len())?);
+        let block = length * inner;
+        if block > 0 {
+            for (g, x) in gradient.data_mut().chunks_exact_mut(block).zip(x.chunks_exact(block)) {
+                for at in 0..inner {
+                    let norm = self.norm(x[at..].iter().step_by(inner).copied());
+                    if norm == 0.0 {
+                        continue;
+                    }
+                    let pairs = g[at..].iter().step_by(inner).zip(x[at..].iter().step_by(inner));
+                    let along = pairs.map(|(g, x)| g * x).sum::<f32>() / (norm * norm);
+                    let pairs = g[at..].iter_mut().step_by(inner).zip(x[at..].iter().step_by(inner));
+                    for (g, x) in pairs {
+                        let slope = if self.squared { x / norm } else { x.signum() };
+                        *g = *g / norm - along * slope;
+                    }
+                }
+            }
+        }
+        Ok(vec![Some(gradient)])
+    }
+}

@@ -8,7 +8,7 @@ use super::index::{Concat, Gather, Split};
 use super::layout::{Rearrange, Shape};
 use super::logic::{Compare, Relation, Truth, Where};
 use super::matmul::{Gemm, MatMul};
-use super::norm::{BatchNorm, Standardise};
+use super::norm::{BatchNorm, LpNorm, Standardise};
 use super::pool::Pool;
 use super::reduce::{ArgExtreme, Fold, Reduce, TopK};
 use super::shapes::{Cast, Constant, Fill, Measure, Range};
@@ -132,6 +132,13 @@ fn common(name: &str, attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Box<dy
         }
         "InstanceNormalization" => {
             Box::new(Standardise { axis: 2, epsilon: attrs.float("epsilon", 1e-5), channels: true })
+        }
+        "LpNormalization" => {
+            let p = attrs.int("p", 2);
+            if !(1..=2).contains(&p) {
+                return Err(format!("a norm of order {p} does not exist").into());
+            }
+            Box::new(LpNorm { axis: attrs.int("axis", -1), squared: p == 2 })
         }
         "Softmax" | "LogSoftmax" => {
             let axis = attrs.int("axis", if late { -1 } else { 1 });

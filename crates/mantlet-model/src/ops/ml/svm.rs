@@ -211,19 +211,16 @@ impl Operator for Svm {
             if self.sigmoids.is_some() {
                 #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
                 out.iter_mut().zip(couple(&table)).for_each(|(slot, p)| *slot = p as f32);
-                best.push(
-                    out.iter().enumerate().fold(0, |top, (at, v)| if *v > out[top] { at } else { top }),
-                );
+            } else if classes == 2 {
+                // As ONNX Runtime gives them: the label's score is the smaller one.
+                out.copy_from_slice(&[-pairs[0], pairs[0]]);
             } else {
-                best.push(
-                    votes.iter().enumerate().fold(0, |top, (at, v)| if *v > votes[top] { at } else { top }),
-                );
-                if classes == 2 {
-                    out.copy_from_slice(&[pairs[0], -pairs[0]]);
-                } else {
-                    out.copy_from_slice(&pairs);
-                }
+                out.copy_from_slice(&pairs);
             }
+            // The label is that of the votes, also where the probabilities, fitted apart, would say another.
+            best.push(
+                votes.iter().enumerate().fold(0, |top, (at, v)| if *v > votes[top] { at } else { top }),
+            );
         }
         Ok(match &self.labels {
             None => vec![Value::F32(scores)],
