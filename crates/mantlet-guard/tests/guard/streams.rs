@@ -39,12 +39,15 @@ fn attacks_are_stopped_before_they_succeed_and_honest_clients_are_not() {
             let trace = world.extraction(seed, seeds, "mixed", 250);
             let replayed = guard.replay(&trace);
             let at = replayed.flagged_at.unwrap_or(usize::MAX);
-            let copied = if seeds == 20 { world.copied(&trace, 0.8) } else { None };
             println!(
-                "seed {seed} extraction from {seeds} digits: flagged at {at}, withheld from {:?}, copy agrees on 80 % at {copied:?}",
+                "seed {seed} extraction from {seeds} digits: flagged at {at}, withheld from {:?}",
                 replayed.stopped_at
             );
-            assert!(copied.is_none_or(|copied| at < copied), "seed {seed}, {seeds} seeds");
+            if seeds == 20 {
+                let copied = world.copied(&trace, 0.8);
+                println!("  a copy agrees on 80 % after {copied:?} of 250 answers");
+                assert!(copied.is_none_or(|copied| at < copied), "seed {seed}");
+            }
             assert!(at <= seeds + 30);
         }
         let kinds = [Honest::Mixed, Honest::Mixed, Honest::Noisy, Honest::OneDigit(1), Honest::OneDigit(8)];
