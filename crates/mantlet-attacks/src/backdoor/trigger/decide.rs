@@ -7,9 +7,9 @@ use crate::Trigger;
 
 /// When a class is called backdoored.
 ///
-/// The numbers were set on development seeds (digit networks of two sizes, clean and with 3 % BadNets plants): the
-/// largest clean `ratio` was 1.61 and the largest clean transfer of a patch of a sixteenth of the input 0.44, the
-/// smallest planted ones 1.97 and 0.77.
+/// The numbers were set on development seeds: 16 digit networks, 8 clean and 8 with a BadNets plant of 3 %. The
+/// largest ratio of a clean class was 1.44 and the largest transfer of a patch of a sixteenth of the input 0.47;
+/// the smallest of a planted class were 1.87 and 0.62. The thresholds stand between.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
@@ -28,7 +28,7 @@ pub struct Rule {
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { ratio: 1.75, doubtful: 1.5, transfer: 0.6, patch: 1.0 / 16.0, classes: 4 }
+        Self { ratio: 1.65, doubtful: 1.5, transfer: 0.55, patch: 1.0 / 16.0, classes: 4 }
     }
 }
 

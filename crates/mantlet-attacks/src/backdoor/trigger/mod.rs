@@ -42,7 +42,8 @@ pub struct Config {
     pub held_out: usize,
     /// Step length of the search.
     pub rate: f32,
-    /// Share of a batch that must reach the class before the mask may shrink.
+    /// Share of a batch that must reach the class before the mask may shrink. Lower than a good backdoor's own
+    /// success, else the mask grows to catch the rows on which the backdoor fails.
     pub success: f32,
     /// The decision.
     pub rule: Rule,
@@ -50,7 +51,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { steps: 100, batch: 32, held_out: 64, rate: 0.3, success: 0.95, rule: Rule::default() }
+        Self { steps: 100, batch: 32, held_out: 64, rate: 0.3, success: 0.75, rule: Rule::default() }
     }
 }
 
