@@ -87,27 +87,33 @@ def protect(checks, mantlet, folder):
         return done, None
     page = folder / "report.html"
     text = page.read_text() if page.is_file() else ""
-    checks.check(f"{name}: report.html is one self-contained file", "<svg" in text and not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']?https?:", text), f"{len(text)} characters")
+    checks.check(f"{name}: report.html is one self-contained file", len(text) > 5000 and not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']?https?:", text), f"{len(text)} characters")
     print(f"        protect: exit {done.returncode}, {printed['verdict']}, {printed['state']}, {done.seconds:.1f} s")
     return done, printed
 
 
 def probes_of(printed):
-    """Probe name to whether it was examined, wherever the report keeps its probes."""
-    found = {}
+    """Probe name to its gap; nothing when it was examined."""
+    return {probe["name"]: probe.get("gap") for probe in printed["report"]["probes"]}
 
-    def walk(value):
-        if isinstance(value, dict):
-            if isinstance(value.get("probe"), str) and ("not_examined" in value or "n" in value):
-                found[value["probe"]] = value.get("not_examined")
-            for inner in value.values():
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
 
-    walk(printed)
-    return found
+def person_admits(checks, mantlet, folder, printed):
+    """What the policy leaves to a person, a person decides; then the version is put before users."""
+    name = folder.name
+    done = mantlet.run("users", "add", "ada", folder, "--role", "admin")
+    password = (done.stdout + done.stderr).strip().splitlines()[0].split()[-1] if done.returncode == 0 else ""
+    password = next((line.strip() for line in done.stdout.splitlines() if re.fullmatch(r"[a-z0-9-]{16,}", line.strip())), password)
+
+    def act(*arguments):
+        return subprocess.run([mantlet.path, "registry", *arguments, str(folder), "--user", "ada", "--note", "acceptance", "--password-stdin"], input=password + "\n", capture_output=True, text=True)
+
+    if not printed["passport"]:
+        wrong = subprocess.run([mantlet.path, "registry", "admit", "v1", str(folder), "--user", "ada", "--note", "x", "--password-stdin"], input="wrong\n", capture_output=True, text=True)
+        checks.check(f"{name}: a wrong password admits nothing", wrong.returncode != 0, wrong.stdout)
+        done = act("admit", "v1")
+        checks.check(f"{name}: a person admits what the policy left to a person", done.returncode == 0, done.stdout + done.stderr)
+    done = act("promote", "v1")
+    checks.check(f"{name}: an admitted version is put before users", done.returncode == 0, done.stdout + done.stderr)
 
 
 @contextlib.contextmanager
@@ -163,45 +169,71 @@ def infer(client, model, inputs, metadata, headers, binary):
 
 def serve(checks, mantlet, folder, expected):
     """tritonclient, unmodified, through the gateway."""
+    name = folder.name
+    try:
+        running = up(mantlet, folder)
+        printed, process = running.__enter__()
+    except Exception as error:  # noqa: BLE001
+        checks.check(f"{name}: up starts", False, error)
+        return
+    try:
+        serve_running(checks, mantlet, folder, expected, printed, process)
+    finally:
+        running.__exit__(None, None, None)
+    done = mantlet.run("audit", "verify", folder)
+    checks.check(f"{name}: audit verify", done.returncode == 0, done.stdout + done.stderr)
+
+
+def serve_running(checks, mantlet, folder, expected, printed, process):
+    """The exchanges themselves."""
     import tritonclient.http as http
     from tritonclient.utils import InferenceServerException
 
     name = folder.name
-    with up(mantlet, folder) as (printed, process):
-        gateway, key = printed["gateway"], printed["api_key"]
-        if not checks.check(f"{name}: up prints gateway and key", bool(gateway and key), printed):
-            return
-        host = gateway.split("://")[1]
-        client = http.InferenceServerClient(host)
-        headers = {"Authorization": f"Bearer {key}"}
-        inputs = requests_of(expected)
+    gateway, key = printed["gateway"], printed["api_key"]
+    if not checks.check(f"{name}: up prints gateway and key", bool(gateway and key), printed):
+        return
+    host = gateway.split("://")[1]
+    client = http.InferenceServerClient(host)
+    headers = {"Authorization": f"Bearer {key}"}
+    inputs = requests_of(expected)
+    checks.check(f"{name}: the printed key is in force within five seconds", in_force(gateway, headers))
+    try:
+        checks.check(f"{name}: tritonclient sees the server live and ready", client.is_server_live(headers=headers) and client.is_server_ready(headers=headers))
+        checks.check(f"{name}: tritonclient sees the model ready", client.is_model_ready("model", headers=headers))
+        metadata = client.get_model_metadata("model", headers=headers)
+        for binary in (False, True):
+            kind = "binary" if binary else "JSON"
+            labels = infer(client, "model", inputs, metadata, headers, binary)
+            same = sum(a == b for a, b in zip(labels, expected["labels"], strict=True))
+            checks.check(f"{name}: {kind} tensors through the gateway give the library's own labels ({same} of {len(labels)})", same == len(labels), (labels, expected["labels"]))
         try:
-            checks.check(f"{name}: tritonclient sees the server live and ready", client.is_server_live(headers=headers) and client.is_server_ready(headers=headers))
-            checks.check(f"{name}: tritonclient sees the model ready", client.is_model_ready("model", headers=headers))
-            metadata = client.get_model_metadata("model", headers=headers)
-            for binary in (False, True):
-                kind = "binary" if binary else "JSON"
-                labels = infer(client, "model", inputs, metadata, headers, binary)
-                same = sum(a == b for a, b in zip(labels, expected["labels"], strict=True))
-                checks.check(f"{name}: {kind} tensors through the gateway give the library's own labels ({same} of {len(labels)})", same == len(labels), (labels, expected["labels"]))
-            try:
-                infer(client, "model", inputs, metadata, {}, False)
-                checks.check(f"{name}: without a key nothing is answered", False, "it was answered")
-            except InferenceServerException as error:
-                checks.check(f"{name}: without a key nothing is answered", str(error.status()) in ("401", "403"), f"{error.status()} {error}")
-        except Exception as error:  # noqa: BLE001 - a broken exchange is a failed check, not the end of the run
-            checks.check(f"{name}: tritonclient through the gateway", False, f"{type(error).__name__}: {error}")
-        status, body = post(f"{gateway}/v2/models/model/infer", b'{"inputs": [}', headers)
-        checks.check(f"{name}: a malformed request gets 400 and the dialect's error", status == 400 and "error" in body, (status, body))
-        status, body = post(f"{gateway}/v2/models/nosuch/infer", b'{"inputs": []}', headers)
-        checks.check(f"{name}: an unknown model is refused", status in (400, 403, 404) and "error" in body, (status, body))
-        with contextlib.suppress(Exception):
-            page = urllib.request.urlopen(printed["console"], timeout=10)
-            checks.check(f"{name}: the console answers", page.status == 200)
-        process.send_signal(signal.SIGINT)
-        checks.check(f"{name}: up ends cleanly on interrupt", process.wait(20) == 0, process.returncode)
-    done = mantlet.run("audit", "verify", folder)
-    checks.check(f"{name}: audit verify", done.returncode == 0, done.stdout + done.stderr)
+            infer(client, "model", inputs, metadata, {}, False)
+            checks.check(f"{name}: without a key nothing is answered", False, "it was answered")
+        except InferenceServerException as error:
+            checks.check(f"{name}: without a key nothing is answered", str(error.status()) in ("401", "403"), f"{error.status()} {error}")
+    except Exception as error:  # noqa: BLE001 - a broken exchange is a failed check, not the end of the run
+        checks.check(f"{name}: tritonclient through the gateway", False, f"{type(error).__name__}: {error}")
+    status, body = post(f"{gateway}/v2/models/model/infer", b'{"inputs": [}', headers)
+    checks.check(f"{name}: a malformed request gets 400 and the dialect's error", status == 400 and "error" in body, (status, body))
+    status, body = post(f"{gateway}/v2/models/nosuch/infer", b'{"inputs": []}', headers)
+    checks.check(f"{name}: an unknown model is refused", status in (400, 403, 404) and "error" in body, (status, body))
+    with contextlib.suppress(Exception):
+        page = urllib.request.urlopen(printed["console"], timeout=10)
+        checks.check(f"{name}: the console answers", page.status == 200)
+    process.send_signal(signal.SIGINT)
+    checks.check(f"{name}: up ends cleanly on interrupt", process.wait(20) == 0, process.returncode)
+
+
+def in_force(gateway, headers, seconds=5):
+    """Whether a key is accepted soon: `up` prints it as soon as it is on record."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        request = urllib.request.Request(f"{gateway}/v2/models/model", headers=headers)
+        with contextlib.suppress(urllib.error.HTTPError):
+            return urllib.request.urlopen(request, timeout=10).status == 200
+        time.sleep(0.2)
+    return False
 
 
 def post(address, body, headers):
@@ -218,14 +250,14 @@ def post(address, body, headers):
             return error.code, {"not json": text[:200].decode(errors="replace")}
 
 
-def passport(checks, mantlet, folder, printed):
+def passport(checks, mantlet, folder):
     """The reference implementation verifies the signature, and neither accepts a changed file."""
     name = folder.name
-    signature = pathlib.Path(printed["passport"])
+    signature = folder / ".mantlet" / "versions" / "v1" / "model.sig"
     public = next((folder / ".mantlet").rglob("signing.pub"), None)
     if not checks.check(f"{name}: passport and public key are on disk", signature.is_file() and public is not None, (signature, public)):
         return
-    model = signed_path(printed, signature)
+    model = next(path for path in (signature.parent / "model").iterdir())
     reference = lambda path: subprocess.run(
         [sys.executable, "-m", "model_signing", "verify", "key", str(path), "--signature", str(signature), "--public_key", str(public)],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
@@ -252,12 +284,6 @@ def passport(checks, mantlet, folder, printed):
     checks.check(f"{name}: mantlet rejects one changed bit", own.returncode == 1, (own.returncode, own.stdout, own.stderr))
 
 
-def signed_path(printed, signature):
-    """What the passport covers: named in the report's verify command."""
-    command = next(iter(re.findall(r"mantlet verify (\S+) --signature", json.dumps(printed))), None)
-    return pathlib.Path(command) if command else signature.parent
-
-
 def model_folder(checks, mantlet, folder, expected):
     """The whole way for one model file."""
     name = folder.name
@@ -268,9 +294,12 @@ def model_folder(checks, mantlet, folder, expected):
     if printed is None:
         return
     probes = probes_of(printed)
-    checks.check(f"{name}: probes are in the report", len(probes) >= 3, sorted(probes))
-    white = next((gap for probe, gap in probes.items() if "pgd" in probe), "absent")
-    black = next((gap for probe, gap in probes.items() if "hop" in probe), "absent")
+    if name == "adult-pipeline":
+        text = json.dumps(printed["admission"])
+        checks.check(f"{name}: probes that cannot run on words are not examined, and the column is named", done.returncode != 0 and "workclass" in text, text)
+    else:
+        checks.check(f"{name}: the battery is in the report", len(probes) >= 5, sorted(probes))
+    white, black = probes.get("evasion-pgd", "absent"), probes.get("evasion-hop-skip-jump", "absent")
     if name in GRADIENT:
         checks.check(f"{name}: attacked with gradients through the file", white is None, white)
     if name in TREES:
@@ -278,13 +307,16 @@ def model_folder(checks, mantlet, folder, expected):
         checks.check(f"{name}: says by operator name that there are no gradients", named, white)
     if name != "adult-pipeline":
         checks.check(f"{name}: attacked by decisions alone", black is None, black)
-    expect = {"admit": 0, "refuse": 1}.get(printed["admission"]["decision"].split("-")[0], 2)
-    checks.check(f"{name}: exit code {done.returncode} is the verdict's", done.returncode in ({expect} | ({2} if expect == 0 else set())), printed["admission"]["decision"])
-    if printed["passport"]:
-        passport(checks, mantlet, folder, printed)
-        serve(checks, mantlet, folder, expected)
-    else:
-        checks.check(f"{name}: admitted, so that it can be served", False, json.dumps(printed["admission"])[:1000])
+        checks.check(f"{name}: extraction and membership examined", probes.get("extraction-query-copy", "absent") is None and probes.get("membership-threshold", "absent") is None, probes)
+    expect = {"clean": 0, "found": 1}.get(printed["verdict"], 2)
+    checks.check(f"{name}: exit code {done.returncode} is the verdict's", done.returncode == expect, printed["verdict"])
+    checks.check(f"{name}: what is not clean is not admitted by itself", (printed["passport"] is None) == (expect != 0), printed["verdict"])
+    checks.check(f"{name}: not refused", printed["admission"]["decision"] != "refuse", printed["admission"]["reasons"][:2])
+    early = mantlet.run("up", folder, timeout=60)
+    checks.check(f"{name}: up does not serve what nobody promoted", early.returncode != 0 and "promote" in early.stderr, early.stderr)
+    person_admits(checks, mantlet, folder, printed)
+    passport(checks, mantlet, folder)
+    serve(checks, mantlet, folder, expected)
 
 
 def pickle_folder(checks, mantlet, folder):

@@ -100,7 +100,7 @@ def main():
     system = work / "system"
     quiet = {"stdin": subprocess.DEVNULL, "check": True, "capture_output": True, "text": True}
     subprocess.run([options.mantlet, "init", str(system), "--decides", "a digit", "--endpoint", "built-in", "--notify", "nobody", "--impact", "low"], **quiet)
-    attack = [options.mantlet, "attack", "run", str(system), "--attack", "evasion-pgd", "--rows", str(ROWS), "--seed", str(SEED), "--json"]
+    attack = [options.mantlet, "attack", "run", str(system), "--only", "evasion-pgd", "--rows", str(ROWS), "--seed", str(SEED), "--json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     art = [sys.executable, "-B", str(pathlib.Path(__file__).resolve()), "--peer", str(work)]
     ours, whole, alone = [], [], []

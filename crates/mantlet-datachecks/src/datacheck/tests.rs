@@ -145,6 +145,18 @@ fn a_targeted_flip_is_suspicious_and_says_its_direction() {
 }
 
 #[test]
+fn contradicting_copies_are_suspicious_and_coarse_columns_are_not() {
+    let severity = |markdown: &str| {
+        let found = check(&cases(markdown).remove(0));
+        found.into_iter().find(|finding| finding.name == "datacheck-conflicting-labels").unwrap().severity
+    };
+    let copies = "```csv label=y\na,b,y\n{h},{h},{i%2} *100\n5.{i},1,0 *3\n5.{i},1,1 *3\n```";
+    assert_eq!(severity(copies), Severity::Suspicious);
+    let coarse = "```csv label=y\na,b,y\n{i%7},{i%5},0 *140\n{i%3},{i%2},1 *12\n```";
+    assert_eq!(severity(coarse), Severity::Note);
+}
+
+#[test]
 fn what_was_not_looked_at_is_said() {
     let place = Place::artifact("t.csv");
     let empty = TableSummary::new(infer(&["a", "y"], &[], None));
