@@ -152,7 +152,7 @@ impl Layer {
                         );
                         sgemm((size, *to, positions), 1.0, weights, a, slope, b, 0.0, &mut columns, c);
                         let image = &mut back[row * shape.len()..(row + 1) * shape.len()];
-                        col2im(&window, &columns, positions, 0, image);
+                        col2im(&window, &mut columns, positions, 0, image);
                     }
                 }
                 (back, gradient)

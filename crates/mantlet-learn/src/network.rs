@@ -127,7 +127,8 @@ pub fn train_soft(
         return fault("a value is not a finite number; fill or drop it first".to_owned());
     }
     let mut random = ChaCha8Rng::seed_from_u64(training.seed);
-    let mut network = Network::fresh(architecture, &x.shape()[1..], targets.row_len(), &mut random)?;
+    let mut network =
+        Network::fresh(architecture, x.shape().get(1..).unwrap_or_default(), targets.row_len(), &mut random)?;
     let mut adam = Adam::of(&mut network.layers);
     let mut order: Vec<usize> = (0..x.rows()).collect();
     let steps = training.epochs * x.rows().div_ceil(training.batch);
@@ -182,7 +183,8 @@ impl Network {
                     layers.push(Layer::conv(plane, output, random));
                     layers.push(Layer::Relu);
                     plane.channels = output;
-                    if plane.height % 2 != 0 || plane.width % 2 != 0 || plane.height < 2 || plane.width < 2 {
+                    let halves = |side: usize| side >= 2 && side.is_multiple_of(2);
+                    if !halves(plane.height) || !halves(plane.width) {
                         let reason = format!("an image of {}x{} cannot be halved", plane.height, plane.width);
                         return Err(LearnError::Data { reason });
                     }

@@ -74,6 +74,7 @@ fn wrong_data_is_said_plainly() {
         (cnn(), x.clone(), vec![0, 1, 0, 1]),
         (Architecture::Linear, Tensor::full([4, 3], f32::NAN), vec![0, 1, 0, 1]),
         (Architecture::Linear, Tensor::full([0, 3], 0.0), vec![]),
+        (cnn(), Tensor::full([], 0.5), vec![0]),
     ] {
         assert!(train(&architecture, &x, &y, 3, &training, &mut quiet).is_err());
     }
@@ -110,7 +111,7 @@ fn weight_gradients_agree_with_finite_differences() {
     let loss = |network: &Network| network.gradients(&rows.x, &targets).0 / 5.0;
     let (_, _, gradients) = network.gradients(&rows.x, &targets);
     let mut checked = 0;
-    for layer in 0..network.layers.len() {
+    for (layer, gradient) in gradients.iter().enumerate() {
         let count = network.layers[layer].parameters().map_or(0, |(weights, _)| weights.len());
         for index in (0..count).step_by(7) {
             let mut at = |shift: f32| {
@@ -124,7 +125,7 @@ fn weight_gradients_agree_with_finite_differences() {
             let down = at(-2.0 * step);
             at(step);
             let (numeric, analytic) =
-                ((up - down) / f64::from(2.0 * step), f64::from(gradients[layer].weights[index]));
+                ((up - down) / f64::from(2.0 * step), f64::from(gradient.weights[index]));
             assert!(
                 (numeric - analytic).abs() < 5e-3 + 0.05 * analytic.abs(),
                 "{layer} {index}: {numeric} {analytic}"

@@ -87,6 +87,7 @@ pub(crate) fn forward(
     Ok(Trace { slots, memos })
 }
 
+#[expect(clippy::too_many_arguments, reason = "one call, from one place")]
 /// The gradients of the slots in `wanted`, given that of slot `of`, along the edges in `reach`.
 pub(crate) fn backward(
     graph: &Graph,

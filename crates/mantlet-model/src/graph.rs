@@ -336,7 +336,7 @@ impl Graph {
                 match edge {
                     Edge::Smooth => todo.push(input),
                     Edge::Blind => drop(blind.insert(node.kind.clone())),
-                    Edge::Blocked if self.from_float(input) => drop(blocked.insert(node.kind.clone())),
+                    Edge::Blocked if self.reads_float(input) => drop(blocked.insert(node.kind.clone())),
                     Edge::Blocked => {}
                 }
             }
@@ -353,7 +353,7 @@ impl Graph {
     }
 
     /// Whether a floating-point input decides the slot.
-    fn from_float(&self, slot: usize) -> bool {
+    fn reads_float(&self, slot: usize) -> bool {
         let needed = self.needed(&[slot]);
         let floats = self.inputs.iter().zip(&self.ports.0).filter(|(_, port)| port.dtype.is_float());
         let feeds = |input: usize| {

@@ -44,19 +44,21 @@ const SPARE: usize = 64;
 pub(crate) struct Pool(Vec<Vec<f32>>);
 
 impl Pool {
-    /// A buffer of `len` values, all `value`: the smallest spare one that is large enough.
-    fn take(&mut self, len: usize, value: f32) -> Vec<f32> {
+    /// A buffer of `len` values, all `value` if given: the smallest spare one that is large enough.
+    fn take(&mut self, len: usize, value: Option<f32>) -> Vec<f32> {
         let fitting = self.0.iter().enumerate().filter(|(_, spare)| spare.capacity() >= len);
         let best =
             fitting.min_by_key(|(_, spare)| spare.capacity()).map(|(index, spare)| (index, spare.capacity()));
         match best {
             Some((index, capacity)) if capacity <= len.saturating_mul(2).max(64) => {
                 let mut buffer = self.0.swap_remove(index);
-                buffer.clear();
-                buffer.resize(len, value);
+                if value.is_some() {
+                    buffer.clear();
+                }
+                buffer.resize(len, value.unwrap_or(0.0));
                 buffer
             }
-            _ => vec![value; len],
+            _ => vec![value.unwrap_or(0.0); len],
         }
     }
 
@@ -110,7 +112,13 @@ impl Run {
     /// A buffer of `len` zeros within the limit.
     pub(crate) fn floats(&mut self, len: usize) -> Result<Vec<f32>, Fail> {
         self.room(len, 4)?;
-        Ok(self.pool.take(len, 0.0))
+        Ok(self.pool.take(len, Some(0.0)))
+    }
+
+    /// A buffer of `len` values within the limit, to be overwritten: it may hold old ones.
+    pub(crate) fn scratch(&mut self, len: usize) -> Result<Vec<f32>, Fail> {
+        self.room(len, 4)?;
+        Ok(self.pool.take(len, None))
     }
 
     /// The number of elements of a shape, with room for them reserved.
@@ -129,8 +137,8 @@ impl Run {
     /// A copy within the limit.
     pub(crate) fn copy(&mut self, shape: &[usize], data: &[f32]) -> Result<Tensor, Fail> {
         self.room(data.len(), 4)?;
-        let mut buffer = self.pool.take(0, 0.0);
-        buffer.extend_from_slice(data);
+        let mut buffer = self.pool.take(data.len(), None);
+        buffer.copy_from_slice(data);
         Ok(Tensor::new(shape, buffer)?)
     }
 

@@ -180,7 +180,8 @@ impl Operator for Conv {
         let (x, w) = (inputs.get(0)?, inputs.get(1)?);
         require_float(x)?;
         let p = self.plan(x.shape(), w.shape())?;
-        let mut out = run.zeros(&p.out)?;
+        // Every value is written below.
+        let mut out = Tensor::new(p.out.clone(), run.scratch(count(&p.out)?)?)?;
         let (image, weights) = (singles(x)?, singles(w)?);
         let bias = inputs.opt(2).map(singles).transpose()?;
         if bias.as_ref().is_some_and(|bias| bias.len() != p.m) {
@@ -194,7 +195,7 @@ impl Operator for Conv {
         let (mut columns, mut result) = if p.direct() {
             (Vec::new(), Vec::new())
         } else {
-            (run.floats(window * chunk * positions)?, run.floats(channels * chunk * positions)?)
+            (run.scratch(window * chunk * positions)?, run.scratch(channels * chunk * positions)?)
         };
         for first in (0..p.n).step_by(chunk) {
             let images = chunk.min(p.n - first);
@@ -263,8 +264,8 @@ impl Operator for Conv {
         if gradient.data().is_empty() || out.data().is_empty() {
             return Ok(vec![Some(out)]);
         }
-        let mut columns = run.floats(window * chunk * positions)?;
-        let mut packed = run.floats(channels * chunk * positions)?;
+        let mut columns = run.scratch(window * chunk * positions)?;
+        let mut packed = run.scratch(channels * chunk * positions)?;
         for first in (0..p.n).step_by(chunk) {
             let images = chunk.min(p.n - first);
             let width = images * positions;
@@ -281,7 +282,7 @@ impl Operator for Conv {
                 product(run, (window, channels, width), 1.0, kernel, lw, &packed, lp, 0.0, &mut columns)?;
                 for index in 0..images {
                     let target = &mut out.data_mut()[((first + index) * p.groups + group) * plane..];
-                    col2im(&p.shape, &columns, width, index * positions, target);
+                    col2im(&p.shape, &mut columns, width, index * positions, target);
                 }
             }
             run.tick()?;

@@ -76,7 +76,7 @@ fn reshaped(shape: &[usize], wanted: &[i64], literal: bool) -> Result<Vec<usize>
     if let Some(index) = free {
         let rest = count(&target)?;
         let total = count(shape)?;
-        target[index] = if rest == 0 { 0 } else { total / rest };
+        target[index] = total.checked_div(rest).unwrap_or(0);
     }
     if count(&target)? == count(shape)? { Ok(target) } else { Err(refuse()) }
 }
@@ -116,11 +116,14 @@ impl Operator for Shape {
     }
 }
 
+/// Starts, ends and axes of a slice.
+pub(super) type Bounds = (Vec<i64>, Vec<i64>, Option<Vec<i64>>);
+
 /// Operators whose source is found axis by axis.
 pub(super) enum Rearrange {
     Transpose(Option<Vec<i64>>),
     /// Starts, ends, axes (attributes before opset 10).
-    Slice(Option<(Vec<i64>, Vec<i64>, Option<Vec<i64>>)>),
+    Slice(Option<Bounds>),
     Expand,
     Tile,
     Pad {

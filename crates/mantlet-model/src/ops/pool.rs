@@ -85,31 +85,26 @@ fn weight(axis: &Axis, end: usize, at: usize, padding: bool) -> usize {
     (0..axis.kernel).filter(|tap| at * axis.stride + tap * axis.dilation < limit).count()
 }
 
-fn max_halving(p: &Plan, x: &[f32], out: &mut Vec<f32>, mut memo: Option<&mut Vec<u32>>) {
-    let size = p.y.input * p.x.input;
-    for plane in 0..p.planes {
-        let source = &x[plane * size..(plane + 1) * size];
-        for oy in 0..p.y.output {
-            let base = 2 * oy * p.x.input;
-            let (top, bottom) = (&source[base..base + p.x.input], &source[base + p.x.input..]);
-            for ox in 0..p.x.output {
-                let at = 2 * ox;
-                let (mut best, mut place) = (top[at], base + at);
-                for (value, index) in [
-                    (top[at + 1], base + at + 1),
-                    (bottom[at], base + p.x.input + at),
-                    (bottom[at + 1], base + p.x.input + at + 1),
-                ] {
-                    let wins = value > best || value.is_nan();
-                    best = if wins { value } else { best };
-                    place = if wins { index } else { place };
-                }
-                out.push(best);
-                if let Some(memo) = memo.as_deref_mut() {
-                    #[expect(clippy::cast_possible_truncation, reason = "planes are checked to fit u32")]
-                    memo.push(place as u32);
-                }
+/// 2x2 windows that do not overlap, without branches on the values.
+fn max_halving(p: &Plan, x: &[f32], out: &mut [f32], memo: &mut [u32]) {
+    let (size, width) = (p.y.input * p.x.input, p.x.input);
+    let lines = out.chunks_exact_mut(p.x.output).zip(memo.chunks_exact_mut(p.x.output));
+    for (line, (out, memo)) in lines.enumerate() {
+        let (plane, base) = (line / p.y.output * size, 2 * (line % p.y.output) * width);
+        let (top, bottom) = x[plane + base..plane + base + 2 * width].split_at(width);
+        let windows = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+        for (at, ((slot, place), (top, bottom))) in (0..).zip(out.iter_mut().zip(memo).zip(windows)) {
+            #[expect(clippy::cast_possible_truncation, reason = "planes are checked to fit u32")]
+            let (corner, below) = ((base + 2 * at) as u32, width as u32);
+            let (mut best, mut index) = (top[0], corner);
+            for (value, own) in
+                [(top[1], corner + 1), (bottom[0], corner + below), (bottom[1], corner + below + 1)]
+            {
+                let wins = (value > best) | value.is_nan();
+                best = if wins { value } else { best };
+                index = if wins { own } else { index };
             }
+            (*slot, *place) = (best, index);
         }
     }
 }
@@ -168,10 +163,12 @@ impl Operator for Pool {
         out.clear();
         match self {
             Self::Max(_) | Self::GlobalMax => {
-                if memo.is_some() {
-                    run.room(len, 4)?;
-                }
-                if p.is_halving() {
+                run.room(len, 4)?;
+                if p.is_halving() && len > 0 {
+                    out.resize(len, 0.0);
+                    let mut unused = Vec::new();
+                    let memo = memo.unwrap_or(&mut unused);
+                    memo.resize(len, 0);
                     max_halving(&p, &x, &mut out, memo);
                 } else {
                     max_general(run, &p, &x, &mut out, memo)?;

@@ -260,7 +260,7 @@ proptest! {
                     _ => {
                         let other = at(60 + change, bytes.len());
                         let (low, high) = (place.min(other), place.max(other).min(place.min(other) + 16));
-                        bytes.copy_within(low..high, 0.max(low.saturating_sub(8)));
+                        bytes.copy_within(low..high, low.saturating_sub(8));
                     }
                 }
             }

@@ -1,4 +1,5 @@
 //! The interpreter against ONNX Runtime, finite differences, exported models and hostile files.
+#![cfg(test)]
 
 mod classifiers;
 mod hostile;

@@ -107,7 +107,7 @@ impl Operator for LabelEncoder {
             keys(value).iter().map(|key| self.index.get(key).copied().unwrap_or(default)).collect();
         let shape = value.shape().to_vec();
         Ok(vec![same_type!(&self.values, t => {
-            Tensor::new(shape.clone(), picks.iter().map(|&at| t.data()[at].clone()).collect())?
+            Tensor::new(shape.clone(), picks.iter().filter_map(|&at| t.data().get(at).cloned()).collect())?
         })])
     }
 

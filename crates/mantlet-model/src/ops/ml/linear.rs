@@ -25,7 +25,7 @@ impl Linear {
     pub(crate) fn new(attrs: Attrs<'_>, targets: usize, regression: bool) -> Result<Self, Fail> {
         let coefficients = attrs.floats("coefficients").unwrap_or_default().to_vec();
         let intercepts = attrs.floats("intercepts").unwrap_or_default().to_vec();
-        let divides = targets > 0 && coefficients.len() % targets == 0;
+        let divides = targets > 0 && coefficients.len().is_multiple_of(targets);
         if !divides || !(intercepts.is_empty() || intercepts.len() == targets) {
             return Err(format!("{} coefficients do not make {targets} scores", coefficients.len()).into());
         }

@@ -142,7 +142,7 @@ fn forest(attrs: Attrs<'_>, prefix: &str, tensor: &TensorOf<'_>) -> Result<(Vec<
     let mut most = 0;
     for at in 0..count {
         // The first node listed of each tree is its root.
-        if trees.len() > 0 && tree_ids[at] == tree_ids[at - 1] {
+        if !trees.is_empty() && tree_ids[at] == tree_ids[at - 1] {
             continue;
         }
         let split = |at: usize| {
