@@ -6,6 +6,7 @@ use mantlet_attacks::{Answer, Ask, AttackError, Material, Step, Stop};
 use mantlet_vocab::{Digest, Gap, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::ask::{join, query};
 use crate::{
     Budget, Clock, Entry, Journal, JournalError, Patience, ProbeReport, StateCounts, Target, TargetError,
     bits, distrust,
@@ -361,70 +362,4 @@ impl Run<'_> {
         self.started = self.clock.now_ms();
         Ok(answer)
     }
-}
-
-fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, TargetError> {
-    let count = ask.rows().rows();
-    let fits = |answered: usize| {
-        if answered == count {
-            Ok(())
-        } else {
-            Err(TargetError::Malformed { reason: format!("{count} rows asked, {answered} answered") })
-        }
-    };
-    match ask {
-        Ask::Labels(rows) => {
-            let labels = target.labels(rows)?;
-            fits(labels.len())?;
-            Ok(Answer::Labels(labels))
-        }
-        Ask::Scores(rows) => {
-            let scores = target.scores(rows)?;
-            fits(scores.rows())?;
-            Ok(Answer::Scores(scores))
-        }
-        Ask::Gradient { rows, loss } => {
-            let answer = target.gradient(rows, loss)?;
-            fits(answer.scores.rows())?;
-            if answer.gradient.data().len() != rows.data().len() || answer.loss.len() != count {
-                return Err(TargetError::Malformed { reason: "a gradient of another shape".to_owned() });
-            }
-            Ok(Answer::Gradient { scores: answer.scores, loss: answer.loss, gradient: answer.gradient })
-        }
-    }
-}
-
-/// Puts the answers of two batches of one question together.
-fn join(first: Option<Answer>, second: Answer) -> Answer {
-    match (first, second) {
-        (Some(Answer::Labels(mut all)), Answer::Labels(more)) => {
-            all.extend(more);
-            Answer::Labels(all)
-        }
-        (Some(Answer::Scores(all)), Answer::Scores(more)) => Answer::Scores(stack(all, more)),
-        (
-            Some(Answer::Gradient { scores, mut loss, gradient }),
-            Answer::Gradient { scores: more_scores, loss: more_loss, gradient: more_gradient },
-        ) => {
-            loss.extend(more_loss);
-            Answer::Gradient {
-                scores: stack(scores, more_scores),
-                loss,
-                gradient: stack(gradient, more_gradient),
-            }
-        }
-        (_, second) => second,
-    }
-}
-
-fn stack(first: Tensor, second: Tensor) -> Tensor {
-    let mut shape = first.shape().to_vec();
-    if let Some(rows) = shape.first_mut() {
-        *rows += second.rows();
-    }
-    let mut data = first.into_data();
-    data.extend_from_slice(second.data());
-    let len = data.len();
-    // Batches of one question have rows of one length; should they not, the rows stay and the shape is flat.
-    Tensor::new(shape, data).unwrap_or_else(|_| Tensor::full([len, 0], 0.0))
 }

@@ -4,6 +4,7 @@
 //! An attack never touches the model; the [`Campaign`] asks for it, cuts what it asks into batches, keeps the
 //! budget, writes the journal and turns what came of it into a [`ProbeReport`].
 
+mod ask;
 mod bits;
 mod budget;
 mod campaign;

@@ -79,7 +79,7 @@ mod tests {
         FileJournal::open(&path).unwrap().append(&entry).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"entry\":\"ref").unwrap();
         let mut journal = FileJournal::open(&path).unwrap();
-        assert_eq!(journal.entries().unwrap(), [entry.clone()]);
+        assert_eq!(journal.entries().unwrap(), std::slice::from_ref(&entry));
         journal.append(&entry).unwrap();
         assert_eq!(FileJournal::open(&path).unwrap().entries().unwrap().len(), 2);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"nonsense\n").unwrap();

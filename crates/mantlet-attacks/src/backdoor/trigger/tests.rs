@@ -1,3 +1,5 @@
+//! The search's cases and promises.
+
 use super::*;
 use crate::testing::{cases, hold};
 

@@ -1,3 +1,5 @@
+//! The walk's cases and promises.
+
 use super::*;
 use crate::testing::{Model, hold};
 

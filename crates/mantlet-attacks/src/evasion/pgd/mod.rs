@@ -5,9 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::{RowShape, classes_of};
 use crate::{
-    Answer, Ask, Attack, AttackError, Constraints, Detail, Loss, Material, Norm, Outcome, Random, RowOutcome,
+    Answer, Ask, Attack, AttackError, Constraints, Detail, Material, Norm, Outcome, Random, RowOutcome,
     State, Step, Stop,
 };
+
+mod ball;
+mod config;
+
+use ball::{count, length, scale_to};
+pub use config::{Climb, Config};
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -21,67 +27,6 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
-
-/// Which loss a restart climbs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Climb {
-    /// Cross-entropy: the classic, blind where the softmax saturates.
-    CrossEntropy,
-    /// Margin.
-    Margin,
-    /// Difference of logits ratio (with a two-class form): not blinded by scaled logits.
-    LogitRatio,
-}
-
-impl Climb {
-    fn loss(self, labels: Vec<usize>) -> Loss {
-        match self {
-            Self::CrossEntropy => Loss::CrossEntropy { labels },
-            Self::Margin => Loss::Margin { labels },
-            Self::LogitRatio => Loss::LogitRatio { labels },
-        }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::CrossEntropy => "cross-entropy",
-            Self::Margin => "margin",
-            Self::LogitRatio => "logit-ratio",
-        }
-    }
-}
-
-/// How it climbs. Distances are in units of each value's permitted interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// How distance is measured.
-    pub norm: Norm,
-    /// The radius of the ball.
-    pub epsilon: f32,
-    /// Steps a restart.
-    pub steps: usize,
-    /// Step length; 2.5 radii over the steps when absent.
-    pub step: Option<f32>,
-    /// Restarts; each starts at another random point and only works on rows not yet evaded.
-    pub restarts: usize,
-    /// The losses restarts take in turn.
-    pub losses: Vec<Climb>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            norm: Norm::Linf,
-            epsilon: 0.15,
-            steps: 40,
-            step: None,
-            restarts: 2,
-            losses: vec![Climb::CrossEntropy, Climb::LogitRatio],
-        }
-    }
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
@@ -440,27 +385,6 @@ impl Attack for Pgd {
 
     fn save(&self) -> serde_json::Value {
         crate::saved(self)
-    }
-}
-
-fn length(values: &[f32]) -> f32 {
-    values.iter().map(|value| value * value).sum::<f32>().sqrt()
-}
-
-fn scale_to(values: &mut [f32], reach: f32) {
-    // Divided by the largest first, so that tiny gradients do not underflow when squared.
-    let top = values.iter().fold(0.0_f32, |top, value| top.max(value.abs()));
-    if top > 0.0 {
-        values.iter_mut().for_each(|value| *value /= top);
-        let scale = reach / length(values);
-        values.iter_mut().for_each(|value| *value *= scale);
-    }
-}
-
-fn count(value: usize) -> f32 {
-    #[expect(clippy::cast_precision_loss, reason = "a small count")]
-    {
-        value as f32
     }
 }
 

@@ -1,3 +1,5 @@
+//! The climb's cases and promises.
+
 use super::*;
 use crate::testing::{Model, cases, hold};
 

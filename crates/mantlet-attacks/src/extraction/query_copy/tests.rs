@@ -1,3 +1,5 @@
+//! The thief's cases and promises.
+
 use super::*;
 use crate::testing::{Model, hold};
 

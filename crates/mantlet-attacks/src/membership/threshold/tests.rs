@@ -1,3 +1,5 @@
+//! The threshold's cases and promises.
+
 use super::*;
 use crate::testing::hold;
 
