@@ -3,6 +3,8 @@
 //!
 //! Repeated numbers are decoded packed or not and written as the reference implementation writes them.
 //! Decoding is bounded by prost's recursion limit; callers bound the bytes.
+//!
+//! Long because it is one list of messages in the order of the specification.
 
 use prost::bytes::Bytes;
 

@@ -1,16 +1,17 @@
 //! Operators of `ai.onnx.ml`: what scikit-learn, XGBoost and LightGBM are exported to.
 
 mod encode;
+mod forest;
 mod linear;
 mod scale;
 mod svm;
 mod trees;
 
 pub(super) use encode::{CategoryMapper, LabelEncoder, OneHot};
+pub(super) use forest::{classifier, modern, regressor};
 pub(super) use linear::{LabelPick, Linear, PostTransform};
 pub(super) use scale::{Binarizer, FeatureVectorizer, Imputer, Normalizer, Scaler};
 pub(super) use svm::Svm;
-pub(super) use trees::{classifier, modern, regressor};
 
 use mantlet_vocab::{Post, Tensor, Value};
 
