@@ -1,23 +1,54 @@
 //! What is remembered of callers: bounded, in shards, each behind its own short lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mantlet_detectors::CallerState;
-use mantlet_vocab::Millis;
+use mantlet_vocab::{Action, Millis, Signal};
 
 use crate::TokenBucket;
 
 const SHARDS: usize = 16;
 
+/// Withheld answers remembered of one caller.
+const WITHHELD: usize = 64;
+
+/// An answer that was withheld: asking the same again must not give it away.
+#[derive(Debug, Clone)]
+pub(crate) struct Withheld {
+    /// Hash of the rows asked about.
+    pub(crate) rows: u64,
+    pub(crate) action: Action,
+    pub(crate) signals: Vec<Signal>,
+    pub(crate) reason: String,
+}
+
 /// One caller.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     pub(crate) state: CallerState,
+    withheld: VecDeque<Withheld>,
     pub(crate) limit: Option<TokenBucket>,
     pub(crate) throttle: Option<TokenBucket>,
     pub(crate) last: Millis,
+}
+
+impl Remembered {
+    /// What was withheld when these rows were asked about before.
+    pub(crate) fn withheld(&self, rows: u64) -> Option<&Withheld> {
+        self.withheld.iter().find(|withheld| withheld.rows == rows)
+    }
+
+    /// Remembers an answer that was withheld; the oldest gives way.
+    pub(crate) fn withhold(&mut self, withheld: Withheld) {
+        if self.withheld(withheld.rows).is_none() {
+            if self.withheld.len() == WITHHELD {
+                self.withheld.pop_front();
+            }
+            self.withheld.push_back(withheld);
+        }
+    }
 }
 
 /// All callers. When there are too many, the one that looks least suspicious and was quiet longest is forgotten:

@@ -1,5 +1,6 @@
 //! The guard of one route.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use mantlet_detectors::{
 };
 use mantlet_vocab::{Action, Decision, Millis, Mode, Reply, Request, Signal};
 
-use crate::callers::Callers;
+use crate::callers::{Callers, Withheld};
 use crate::controls::KeyControl;
 use crate::labels::labels;
 use crate::verdict::{Weighed, failure, sort, weigh, words};
@@ -193,12 +194,14 @@ impl Guard {
         // The rooms are pure; a panic in one is that rule's failure, and what then happens is its policy.
         let looked = catch_unwind(AssertUnwindSafe(|| {
             let encoded = profile.encode(&request.inputs);
-            let facts = self.callers.with(caller.key, now, |caller| {
-                caller.state.advance(profile, &encoded, &self.config.state, now)
+            let rows = rows_hash(&encoded);
+            let (facts, before) = self.callers.with(caller.key, now, |caller| {
+                let before = caller.withheld(rows).cloned();
+                (caller.state.advance(profile, &encoded, &self.config.state, now), before)
             });
-            (encoded, facts)
+            (encoded, facts, before, rows)
         }));
-        let Ok((encoded, facts)) = looked else {
+        let Ok((encoded, facts, before, rows)) = looked else {
             let mut weighed = Weighed::default();
             for (policy, detector) in &self.detectors {
                 weighed.fail(detector.about().name, policy, self.config.mode);
@@ -207,7 +210,36 @@ impl Guard {
         };
         let (signals, weighed) = self.judge(profile, &encoded, &facts);
         let row = facts.last().map_or(0, |facts| facts.row);
-        self.conclude(signals, weighed, diverted, row, Some(encoded))
+        let mut inspection = self.conclude(signals, weighed, diverted, row, Some(encoded));
+        match before {
+            // What was withheld stays withheld: a bisection's point sent again lies on no new line.
+            Some(before) if before.action > inspection.decision.action => {
+                let decision = &mut inspection.decision;
+                decision.action = before.action.clone();
+                decision.proposed = decision.proposed.clone().max(before.action);
+                decision.signals.extend(before.signals);
+                sort(&mut decision.signals);
+                inspection.reason = before.reason;
+            }
+            _ => self.remember(caller, &inspection, rows, now),
+        }
+        inspection
+    }
+
+    /// Remembers that the answer to these rows was withheld because of what a rule saw.
+    fn remember(&self, caller: Caller<'_>, inspection: &Inspection, rows: u64, now: Millis) {
+        let decision = &inspection.decision;
+        let by_rule =
+            !decision.signals.is_empty() && matches!(decision.action, Action::Divert | Action::Refuse);
+        if by_rule {
+            let withheld = Withheld {
+                rows,
+                action: decision.action.clone(),
+                signals: decision.signals.clone(),
+                reason: inspection.reason.clone(),
+            };
+            self.callers.with(caller.key, now, |caller| caller.withhold(withheld));
+        }
     }
 
     /// Decides again once the model has answered. When [`Inspection::decision`] then is [`Action::Divert`] the
@@ -215,6 +247,7 @@ impl Guard {
     pub fn observe_reply(&self, caller: Caller<'_>, inspection: &mut Inspection, reply: &Reply, now: Millis) {
         let (Some(profile), Some(encoded)) = (&self.profile, inspection.encoded.take()) else { return };
         let Some(labels) = labels(reply, &profile.classes, encoded.rows.rows()) else { return };
+        let rows = rows_hash(&encoded);
         let flips = catch_unwind(AssertUnwindSafe(|| {
             self.callers.with(caller.key, now, |caller| {
                 caller.state.answered(profile, &encoded, &labels, &self.config.state)
@@ -261,6 +294,7 @@ impl Guard {
         decision.proposed = decision.proposed.clone().max(after(late.decision.proposed));
         decision.signals.extend(late.decision.signals);
         sort(&mut decision.signals);
+        self.remember(caller, inspection, rows, now);
     }
 
     /// What this guard does not do, in plain words; empty when it does everything.
@@ -388,4 +422,11 @@ impl Guard {
             encoded,
         }
     }
+}
+
+/// A hash of what was asked, bit for bit. Collisions only ever withhold more.
+fn rows_hash(encoded: &Encoded) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    encoded.rows.data().iter().for_each(|value| value.to_bits().hash(&mut hasher));
+    hasher.finish()
 }

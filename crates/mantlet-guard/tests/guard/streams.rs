@@ -133,3 +133,29 @@ fn a_thief_with_natural_data_is_seen_by_his_budget_only() {
     let replayed = budget.replay(&trace);
     assert!(replayed.signals.contains(&"query-budget-spent".to_owned()) && replayed.stopped_at.is_some());
 }
+
+#[test]
+fn an_answer_that_was_withheld_is_withheld_again() {
+    // A bisection's point lies on a line the first time only: without a memory the second request was answered.
+    let world = World::new(71);
+    let guard = world.guard(Mode::Enforce);
+    let mut withheld = 0;
+    for row in world.evasion(72, 1, true, 200).rows.iter().take(60) {
+        let request =
+            mantlet_vocab::Request { inputs: row.inputs.clone(), ..mantlet_vocab::Request::default() };
+        let ask = || guard.inspect(Caller { key: "eve" }, &request, Millis(0)).decision;
+        let first = ask();
+        if !first.action.passes() {
+            withheld += 1;
+            for _ in 0..3 {
+                let again = ask();
+                assert!(again.action >= first.action, "{first:?} then {again:?}");
+                assert!(!again.signals.is_empty());
+            }
+        }
+    }
+    assert!(withheld >= 3, "{withheld}");
+    // Somebody else who happens to ask the same is not concerned.
+    let request = &world.honest(73, crate::world::Honest::Mixed, 1)[0];
+    assert!(guard.inspect(Caller { key: "ann" }, request, Millis(0)).decision.action.passes());
+}

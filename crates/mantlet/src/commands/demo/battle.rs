@@ -27,12 +27,14 @@ use crate::terminal::Terminal;
 /// A wrongly read digit this near (L2) to the digit it was made from, and neither it nor a start image, is a
 /// success of the evader: a person still reads the old digit.
 pub const RADIUS: f32 = 1.5;
-/// Queries an attacker may spend.
+/// Queries an evader may spend on one digit.
 const QUERIES: u64 = 450;
+/// Queries a thief may spend.
+const THIEF_QUERIES: u64 = 800;
 /// Digits a thief begins with.
-const THIEF_SEEDS: usize = 20;
+const THIEF_SEEDS: usize = 40;
 /// Sizes of the transfer set at which the thief's copy is measured.
-const POINTS: [usize; 9] = [25, 50, 75, 100, 150, 200, 250, 350, 450];
+const POINTS: [usize; 11] = [25, 50, 75, 100, 150, 200, 250, 350, 450, 600, 800];
 /// Benign clients, and queries of each.
 const CLIENTS: usize = 6;
 const EACH: usize = 200;
@@ -155,7 +157,7 @@ pub fn campaign(example: &Example, v1: &Protected, kind: &str, seed: u64) -> any
     let mut draw = |count: usize| -> Vec<usize> {
         (0..count).map(|_| right[random.random_range(0..right.len())]).collect()
     };
-    let budget = Budget { queries: QUERIES, millis: 60_000 };
+    let budget = Budget { queries: if kind == "evasion" { QUERIES } else { THIEF_QUERIES }, millis: 60_000 };
     let patience = Patience { refusals: 3, failures: 3, wait_ms: 20 };
     let mut campaign = if kind == "evasion" {
         let rows = live.select(&draw(1));
@@ -168,7 +170,7 @@ pub fn campaign(example: &Example, v1: &Protected, kind: &str, seed: u64) -> any
         let rows = live.select(&draw(THIEF_SEEDS));
         let material = Material::new(rows.x, rows.y, 10);
         Campaign::new("extraction-query-copy", seed, material).config(
-            serde_json::json!({ "strategy": "mixed", "queries": QUERIES, "scores": false, "batch": 25 }),
+            serde_json::json!({ "strategy": "mixed", "queries": THIEF_QUERIES, "scores": false, "batch": 25 }),
         )
     };
     campaign.budget = budget;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use mantlet_attacks::Stop;
 use mantlet_detectors::{PinnedRule, derive};
 use mantlet_redteam::{Case, NoJournal, Patience};
 use mantlet_respond::Switches as _;
@@ -105,6 +106,12 @@ pub async fn harden(
             };
             let (_, trace) = battle::unguarded(v1, &campaign)?;
             alone.push(watching.replay(&trace).stopped());
+            // A variant of an evasion succeeds where its own stream without a guard does; theft takes about as long.
+            let succeeds_at = match kind {
+                "evasion" => trace.rows.iter().position(|row| row.success).map(|at| at as u64 + 1),
+                _ => attack.succeeds_at,
+            }
+            .unwrap_or(u64::MAX);
             let (mut target, _) = battle::endpoint(running, &format!("replay {kind} {variant}")).await?;
             let report = tokio::task::spawn_blocking(move || {
                 let mut campaign = campaign;
@@ -112,10 +119,11 @@ pub async fn harden(
                 campaign.run(&mut target, &mut NoJournal, &mut WallClock::default())
             })
             .await??;
+            let answered = report.queries.saturating_sub(report.refusals);
             replays.push(Replay {
                 what,
-                stopped: report.counts.hit == 0 && report.refusals > 0,
-                queries: report.queries.saturating_sub(report.refusals),
+                stopped: report.stopped == Some(Stop::Guard) && answered < succeeds_at,
+                queries: answered,
             });
         }
         pinned.push(Pinned { case: case_id, rule, replays, alone });
