@@ -1,10 +1,10 @@
 //! What is remembered of callers: bounded, in shards, each behind its own short lock.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash as _, Hasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mantlet_detectors::CallerState;
+use mantlet_detectors::{CallerState, Encoded};
 use mantlet_vocab::{Action, Millis, Signal};
 
 use crate::TokenBucket;
@@ -49,6 +49,13 @@ impl Remembered {
             self.withheld.push_back(withheld);
         }
     }
+}
+
+/// A hash of what was asked, bit for bit. Collisions only ever withhold more.
+pub(crate) fn rows_hash(encoded: &Encoded) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    encoded.rows.data().iter().for_each(|value| value.to_bits().hash(&mut hasher));
+    hasher.finish()
 }
 
 /// All callers. When there are too many, the one that looks least suspicious and was quiet longest is forgotten:

@@ -1,6 +1,5 @@
 //! The guard of one route.
 
-use std::hash::{Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -8,9 +7,9 @@ use arc_swap::ArcSwap;
 use mantlet_detectors::{
     CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts,
 };
-use mantlet_vocab::{Action, Decision, Millis, Mode, Reply, Request, Signal};
+use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
 
-use crate::callers::{Callers, Withheld};
+use crate::callers::{Callers, Withheld, rows_hash};
 use crate::controls::KeyControl;
 use crate::labels::labels;
 use crate::verdict::{Weighed, failure, sort, weigh, words};
@@ -297,33 +296,6 @@ impl Guard {
         self.remember(caller, inspection, rows, now);
     }
 
-    /// What this guard does not do, in plain words; empty when it does everything.
-    #[must_use]
-    pub fn gaps(&self) -> Vec<String> {
-        let mut gaps = Vec::new();
-        let Some(profile) = &self.profile else {
-            gaps.push(
-                "there is no profile: inputs and streams are not examined, only limits and switches work"
-                    .into(),
-            );
-            return gaps;
-        };
-        if profile.honest.aligned_needed > 64 {
-            gaps.push(
-                "honest rows fall on straight lines by chance: bisection is not looked for in inputs".into(),
-            );
-        }
-        if profile.honest.near_needed > u32::try_from(self.config.state.trail).unwrap_or(u32::MAX) {
-            gaps.push(
-                "honest rows are often nearly equal: many variants of one input are not noticed".into(),
-            );
-        }
-        if self.config.mode != Mode::Enforce {
-            gaps.push("the mode is not `enforce`: nothing is refused or diverted by detectors".into());
-        }
-        gaps
-    }
-
     /// Blocking, throttling and the rate limit, which need no look at the request.
     fn controlled(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {
         let (block, throttle) = self.controls.read(|controls| {
@@ -422,11 +394,4 @@ impl Guard {
             encoded,
         }
     }
-}
-
-/// A hash of what was asked, bit for bit. Collisions only ever withhold more.
-fn rows_hash(encoded: &Encoded) -> u64 {
-    let mut hasher = std::hash::DefaultHasher::new();
-    encoded.rows.data().iter().for_each(|value| value.to_bits().hash(&mut hasher));
-    hasher.finish()
 }

@@ -7,6 +7,7 @@
 mod callers;
 mod config;
 mod controls;
+mod gaps;
 mod guard;
 mod labels;
 mod limits;

@@ -1,4 +1,6 @@
 //! Bundles of others verified, bundles of ours in their form, and each rule broken once.
+//!
+//! Long because every vector of the specification and of four reference versions stands beside its verdict.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -96,7 +96,7 @@ fn unknown(
     path: &str,
 ) -> Option<(usize, String, Option<String>)> {
     let schema = resolve(schema, root);
-    let Some(known) = schema.get("properties").and_then(Json::as_object) else { return None };
+    let known = schema.get("properties").and_then(Json::as_object)?;
     for (key, value) in table {
         let name = key.get_ref().as_ref();
         let dotted = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };

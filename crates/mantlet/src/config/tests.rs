@@ -60,11 +60,24 @@ fn what_init_writes_is_valid_and_says_what_was_inferred() {
 }
 
 #[test]
-fn the_example_configurations_of_the_schema_hold() {
+fn the_schema_names_every_part_and_the_words_of_each_choice() {
     let schema = super::schema();
-    assert_eq!(
-        schema["properties"]["gateway"].get("$ref").is_some() || schema["properties"]["gateway"].is_object(),
-        true
-    );
-    assert!(schema.to_string().contains("pass-and-flag"));
+    for part in [
+        "system",
+        "model",
+        "data",
+        "dependencies",
+        "probes",
+        "policy",
+        "gateway",
+        "console",
+        "notify",
+        "storage",
+    ] {
+        assert!(schema["properties"].get(part).is_some(), "{part}");
+    }
+    let text = schema.to_string();
+    for word in ["pass-and-flag", "enforce", "critical", "malicious", "starttls"] {
+        assert!(text.contains(word), "{word}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod actions;
 mod identity;
+mod notify;
 mod switches;
 mod traffic;
 
@@ -19,12 +20,10 @@ use mantlet_registry::{ModelVersion, RegistryStore as _, State};
 use mantlet_respond::Switchboard;
 use mantlet_serve::{ServeConfig, Served, Server};
 use mantlet_store::{RecordKind, Store, SystemClock};
-use mantlet_vocab::{Impact, Mode, OnFailure};
-use mantlet_worker::answer::{
-    self, AnswerConfig, AnswerHandle, MailConfig, NotifyConfig, Secret, Security, SystemRule, WebhookConfig,
-};
+use mantlet_vocab::{Impact, OnFailure};
+use mantlet_worker::answer::{self, AnswerHandle};
 
-use crate::config::{Config, Loaded, SmtpSecurity};
+use crate::config::{Config, Loaded};
 use crate::protect::{admit, subject};
 
 pub use identity::KeyCache;
@@ -81,7 +80,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone()));
     deck.serve_what_is_on_record().await?;
     let answer = answer::start(
-        answer_config(loaded)?,
+        notify::answer_config(loaded)?,
         Switchboard::new(deck.clone()),
         store.clone(),
         traffic::AuditJournal(store.clone()),
@@ -177,7 +176,7 @@ impl Running {
             Arc::new(guard(loaded, &self.store, &versions, self.guard.controls().clone(), &mut gaps).await?);
         // What is remembered of callers goes on under the new rules.
         guard.restore(self.guard.states());
-        let answer = answer_config(loaded)?;
+        let answer = notify::answer_config(loaded)?;
         let route = Route { guard: guard.clone(), ..self.route.clone() };
         let generation = match &self.gateway {
             Some(gateway) => gateway.reload(gateway_config(&loaded.config)?, vec![route])?,
@@ -362,70 +361,6 @@ fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
         record_tensors: config.gateway.record_features,
         ..GatewayConfig::default()
     })
-}
-
-fn answer_config(loaded: &Loaded) -> anyhow::Result<AnswerConfig> {
-    let config = &loaded.config;
-    let rule = SystemRule { impact: config.system.impact, mode: config.gateway.mode };
-    let mut notify = NotifyConfig {
-        console: Some(format!("http://{}", config.console.listen)),
-        ..NotifyConfig::default()
-    };
-    if let Some(url) = &config.notify.webhook {
-        let secret = match &config.notify.webhook_secret_file {
-            Some(path) => read_secret(&loaded.path(path))?,
-            None => webhook_secret(loaded)?,
-        };
-        notify.webhooks.push(WebhookConfig { url: url.clone(), secret });
-    }
-    if let Some(smtp) = &config.notify.smtp {
-        let (host, port) = match smtp.server.rsplit_once(':') {
-            Some((host, port)) => {
-                (host, Some(port.parse().context("the port of `notify.smtp.server` is no number")?))
-            }
-            None => (smtp.server.as_str(), None),
-        };
-        notify.mails.push(MailConfig {
-            host: host.to_owned(),
-            port,
-            security: match smtp.security {
-                SmtpSecurity::Starttls => Security::Starttls,
-                SmtpSecurity::Tls => Security::Tls,
-                SmtpSecurity::Plain => Security::Plain,
-            },
-            user: smtp.user.clone(),
-            password: smtp.password_file.as_ref().map(|path| read_secret(&loaded.path(path))).transpose()?,
-            from: smtp.from.clone(),
-            to: smtp.to.clone(),
-        });
-    }
-    let answer = AnswerConfig {
-        systems: BTreeMap::from([(config.system.name.clone(), rule)]),
-        otherwise: SystemRule { impact: Impact::Medium, mode: Mode::Observe },
-        notify,
-        ..AnswerConfig::default()
-    };
-    answer.check()?;
-    Ok(answer)
-}
-
-fn read_secret(path: &std::path::Path) -> anyhow::Result<Secret> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
-}
-
-/// The installation's own webhook secret, made at first use; receivers get it from the file.
-fn webhook_secret(loaded: &Loaded) -> anyhow::Result<Secret> {
-    let path = loaded.storage().join("keys/webhook.secret");
-    if !path.exists() {
-        let folder = path.parent().unwrap_or(std::path::Path::new("."));
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let bytes: [u8; 32] = crate::runtime::entropy()?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        mantlet_registry::disk::write_whole(&path, text.as_bytes(), true)?;
-    }
-    read_secret(&path)
 }
 
 async fn refresh(store: Store, keys: Arc<KeyCache>, deck: Arc<Deck>) {

@@ -28,10 +28,6 @@ pub trait Watch: mantlet_scan::Progress {
 
 /// Everything the three stations produced.
 pub struct Protected {
-    /// Take-in results.
-    pub parts: Vec<Part>,
-    /// Probe results.
-    pub results: Results,
     /// The decision.
     pub admission: Admission,
     /// Model and rows, when probes could run.
@@ -146,7 +142,7 @@ pub async fn protect(
         });
     }
     Shelf::new(store.clone()).keep_report(&loaded.config.model.version, &report, actor).await?;
-    Ok(Protected { parts, results, admission, subject: subject.ok(), recorded, report })
+    Ok(Protected { admission, subject: subject.ok(), recorded, report })
 }
 
 /// Lets the scanner speak to the watcher.
