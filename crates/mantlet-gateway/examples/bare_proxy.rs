@@ -34,10 +34,11 @@ async fn serve(listen: SocketAddr, upstream: SocketAddr) -> Result<(), Box<dyn s
                         .scheme("http")
                         .authority(upstream.to_string())
                         .path_and_query(path)
-                        .build()?;
+                        .build()
+                        .map_err(|error| error.to_string())?;
                     *request.uri_mut() = uri;
-                    let reply: Response<Incoming> = client.request(request).await?;
-                    Ok::<_, Box<dyn std::error::Error + Send + Sync>>(reply)
+                    let reply = client.request(request).await.map_err(|error| error.to_string())?;
+                    Ok::<Response<Incoming>, String>(reply)
                 }
             });
             // A client that hangs up ends its connection and nothing else.

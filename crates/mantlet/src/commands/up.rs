@@ -71,6 +71,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         } else {
             None
         };
+        running.take_keys().await?;
         let password = if roles.console && running.store.users().await?.is_empty() {
             Some(add_user(&running.store, "admin", Role::Admin, &runtime::actor()).await?)
         } else {
