@@ -52,27 +52,49 @@ impl Classifier {
         Ok(view)
     }
 
-    /// Completes from one small run, or from the signature when text inputs are not fixed yet, what the graph
-    /// did not say: the number of classes and whether scores are probabilities.
+    /// Completes from one small run what the graph did not say: the number of classes and whether scores are
+    /// probabilities. Text inputs that are not fixed yet are empty for it; when that fails, the signature has
+    /// to do until they are fixed.
     fn settle(&mut self) -> Result<(), ModelError> {
-        let probe = self.probe()?;
-        let tried = match (&probe, &self.heads.scores) {
-            (Some(rows), Some(_)) => Some(match self.raw(rows) {
+        let given = std::mem::take(&mut self.fixed);
+        let ready = self.texts.iter().all(|name| given.iter().any(|value| &value.name == name));
+        let empty = |name: &String| NamedValue {
+            name: name.clone(),
+            value: Value::Text(Tensor::full([1, 1], String::new())),
+        };
+        self.fixed = if ready { given.clone() } else { self.texts.iter().map(empty).collect() };
+        let learned = self.learn_from_probe();
+        self.fixed = given;
+        match learned {
+            Err(_) if !ready => self.learn(None),
+            result => result,
+        }
+    }
+
+    fn learn_from_probe(&mut self) -> Result<(), ModelError> {
+        let rows = self.probe()?;
+        let raw = match &self.heads.scores {
+            None => None,
+            Some(_) => Some(match self.raw(&rows) {
                 // Some exports leave the batch axis free and hold it to one row inside.
                 Err(ModelError::Run { .. }) if self.layout.batch.is_none() => {
                     self.layout.batch = Some(1);
-                    self.raw(rows)?
+                    self.raw(&rows)?
                 }
                 result => result?,
             }),
-            _ => None,
         };
+        self.learn(raw.as_ref().map(|raw| (&rows, raw)))
+    }
+
+    /// Takes in what a run gave for a few rows.
+    fn learn(&mut self, tried: Option<(&Tensor, &Tensor)>) -> Result<(), ModelError> {
         let port =
             self.model.signature().outputs.iter().find(|port| Some(&port.name) == self.heads.scores.as_ref());
         let declared = port.and_then(|port| port.shape.get(1).copied().flatten());
-        let columns = tried.as_ref().map(Tensor::row_len).or(declared);
+        let columns = tried.map(|(_, raw)| raw.row_len()).or(declared);
         if self.heads.kind.is_none()
-            && let Some(raw) = &tried
+            && let Some((_, raw)) = tried
         {
             let inside = raw.data().iter().all(|v| (-1e-6..=1.0 + 1e-6).contains(v));
             let sums = (0..raw.rows()).all(|row| (raw.row(row).iter().sum::<f32>() - 1.0).abs() < 1e-3);
@@ -95,7 +117,7 @@ impl Classifier {
             _ => {}
         }
         // Scores that contradict the label (two-class machines without probabilities) are no scores of it.
-        if let (Some(rows), Some(raw), Some(_)) = (&probe, &tried, &self.heads.label)
+        if let (Some((rows, raw)), Some(_)) = (tried, &self.heads.label)
             && raw.row_len() == self.names.len()
         {
             let labels = self.labels(rows)?;
@@ -111,12 +133,9 @@ impl Classifier {
         Ok(())
     }
 
-    /// A few rows of different size and sign, when the model can run.
-    fn probe(&self) -> Result<Option<Tensor>, ModelError> {
+    /// A few rows of different size and sign.
+    fn probe(&self) -> Result<Tensor, ModelError> {
         const ROWS: usize = 12;
-        if !self.is_ready() {
-            return Ok(None);
-        }
         let len = self.layout.row_len();
         let level = |row: usize, at: usize| match row {
             0 => 0.0,
@@ -126,11 +145,7 @@ impl Classifier {
         let data = (0..ROWS).flat_map(|row| (0..len).map(move |at| level(row, at))).collect();
         let mut shape = vec![ROWS];
         shape.extend(&self.layout.row);
-        Ok(Some(Tensor::new(shape, data)?))
-    }
-
-    fn is_ready(&self) -> bool {
-        self.texts.iter().all(|name| self.fixed.iter().any(|value| &value.name == name))
+        Ok(Tensor::new(shape, data)?)
     }
 
     /// Holds the text inputs at these values: one row, used for every row.

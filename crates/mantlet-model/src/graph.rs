@@ -317,7 +317,7 @@ impl Graph {
     /// floating-point inputs.
     pub(crate) fn smooth(&self, of: usize) -> (Vec<bool>, Vec<String>) {
         let mut reached = vec![false; self.names.len()];
-        let (mut blocked, mut blind) = (BTreeSet::new(), BTreeSet::new());
+        let mut blocked = BTreeSet::new();
         let mut todo = vec![of];
         while let Some(slot) = todo.pop() {
             if self.constants[slot].is_some() || std::mem::replace(&mut reached[slot], true) {
@@ -335,21 +335,36 @@ impl Graph {
                     if output > 0 && node.kind != "Split" { Edge::Blocked } else { node.operator.edge(at) };
                 match edge {
                     Edge::Smooth => todo.push(input),
-                    Edge::Blind => drop(blind.insert(node.kind.clone())),
                     Edge::Blocked if self.reads_float(input) => drop(blocked.insert(node.kind.clone())),
-                    Edge::Blocked => {}
+                    Edge::Blocked | Edge::Blind => {}
                 }
             }
         }
         let floats = self.inputs.iter().zip(&self.ports.0).filter(|(_, port)| port.dtype.is_float());
         let arrives = floats.clone().any(|(&slot, _)| reached[slot]);
         if blocked.is_empty() && !arrives {
-            blocked = blind;
-            if blocked.is_empty() {
-                blocked.insert("inputs that are not floating-point".to_owned());
-            }
+            blocked = self.obstacles(of);
         }
         (reached, blocked.into_iter().collect())
+    }
+
+    /// Every operator on a way from a floating-point input that lets no gradient pass.
+    fn obstacles(&self, of: usize) -> BTreeSet<String> {
+        let needed = self.needed(&[of]);
+        let blocks = |node: &Node| {
+            let stops = |(at, slot): (usize, &Option<usize>)| {
+                let measures = matches!(node.kind.as_str(), "Shape" | "Size" | "ConstantOfShape");
+                let rough = node.operator.edge(at) != Edge::Smooth && !measures;
+                rough && slot.is_some_and(|slot| self.constants[slot].is_none() && self.reads_float(slot))
+            };
+            node.inputs.iter().enumerate().any(stops)
+        };
+        let nodes = self.nodes.iter().zip(&needed).filter(|(node, on)| **on && blocks(node));
+        let mut names: BTreeSet<String> = nodes.map(|(node, _)| node.kind.clone()).collect();
+        if names.is_empty() {
+            names.insert("inputs that are not floating-point".to_owned());
+        }
+        names
     }
 
     /// Whether a floating-point input decides the slot.

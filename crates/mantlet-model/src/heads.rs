@@ -70,7 +70,7 @@ fn peel(graph: &Graph, from: usize, heads: &mut Heads) {
                 heads.kind = Some(OutputKind::Probabilities);
                 slot = before;
             }
-            (_, "Softmax") => {
+            (Hint::Probabilities, _) | (_, "Softmax") => {
                 heads.kind = Some(OutputKind::Probabilities);
                 heads.logits = Some(graph.names[before].clone());
                 return;

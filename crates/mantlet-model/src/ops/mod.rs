@@ -48,6 +48,8 @@ pub(crate) enum Hint {
     /// Output 0 is the label among these classes, output 1 a score for each; whether those are
     /// probabilities, when the attributes tell.
     Classifier(Vec<String>, Option<bool>),
+    /// Scores made probabilities: rows sum to one. Input 0 has their logits.
+    Probabilities,
     /// A number for each row that is no class score.
     Regression,
 }

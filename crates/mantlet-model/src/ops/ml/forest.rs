@@ -203,7 +203,7 @@ pub(crate) fn classifier(attrs: Attrs<'_>, tensor: &TensorOf<'_>) -> Result<Ense
     let trees =
         TreeEnsemble { features, outputs, trees, base, aggregate: Aggregate::Sum, post: post(attrs)? };
     check(&trees)?;
-    Ok(Ensemble { trees, finish: Finish::Classes { labels, positive } })
+    Ensemble::new(trees, Finish::Classes { labels, positive })
 }
 
 /// `TreeEnsembleRegressor`.
@@ -214,7 +214,7 @@ pub(crate) fn regressor(attrs: Attrs<'_>, tensor: &TensorOf<'_>) -> Result<Ensem
     let aggregate = aggregate(attrs.text("aggregate_function").as_deref())?;
     let trees = TreeEnsemble { features, outputs, trees, base, aggregate, post: post(attrs)? };
     check(&trees)?;
-    Ok(Ensemble { trees, finish: Finish::Targets })
+    Ensemble::new(trees, Finish::Targets)
 }
 
 /// `TreeEnsemble` (version 5): nodes and leaves in one numbering each.
@@ -296,7 +296,7 @@ pub(crate) fn modern(attrs: Attrs<'_>, tensor: &TensorOf<'_>) -> Result<Ensemble
     let outputs = index(attrs.int("n_targets", 1))?;
     let trees = TreeEnsemble { features: most, outputs, trees, base: Vec::new(), aggregate, post };
     check(&trees)?;
-    Ok(Ensemble { trees, finish: Finish::Targets })
+    Ensemble::new(trees, Finish::Targets)
 }
 
 #[cfg(test)]
@@ -318,7 +318,8 @@ mod tests {
         }
         let split = |at: usize| Ok((at == 1).then(|| raw((2, 0))));
         let tree = grow(1, &mut [false; 3], split, |at| vec![(at, 1.0)]).unwrap();
-        assert_eq!(super::super::trees::leaf(&tree, &[-1.0]), [(2, 1.0)]);
-        assert_eq!(super::super::trees::leaf(&tree, &[f32::NAN]), [(0, 1.0)]);
+        let Node::Split { left, right, .. } = tree.nodes[0] else { panic!() };
+        assert_eq!(tree.nodes[left], Node::Leaf { votes: vec![(2, 1.0)] });
+        assert_eq!(tree.nodes[right], Node::Leaf { votes: vec![(0, 1.0)] });
     }
 }

@@ -155,6 +155,14 @@ impl Operator for PostTransform {
         run.give(gradient.into_data());
         Ok(vec![Some(out)])
     }
+
+    fn hint(&self) -> Hint {
+        match self.post {
+            Post::Softmax => Hint::Probabilities,
+            Post::Logistic if self.widen => Hint::Probabilities,
+            _ => Hint::None,
+        }
+    }
 }
 
 /// The label of the best score, or of a single score's sign.
