@@ -12,7 +12,7 @@ use crate::{commands, exit};
 
 /// Protects a machine-learning model from the data it learns from to the decision it makes.
 #[derive(Debug, Parser)]
-#[command(name = "mantlet", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "mantlet", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     /// Say only results.
     #[arg(long, short, global = true)]
