@@ -33,7 +33,7 @@ pub enum ActuatorError {
     Unreachable(String),
 }
 
-/// The hands. Laws an implementation keeps, tested by [`crate::standing`]:
+/// The hands. Laws an implementation keeps, tested beside the standing of orders:
 /// - orders are told apart by [`Order::id`]: applying twice is applying once, undoing twice is undoing once;
 /// - undoing an order that was never applied changes nothing and is not an error;
 /// - undoing one order leaves every other order in force, in whatever order they came.
