@@ -4,7 +4,7 @@
 //! and signed with the passport. [`CallerState`] is what is remembered of one caller: bounded, serialisable,
 //! and advanced one row at a time, so that cutting a stream into other batches changes nothing. The rooms
 //! ([`all`]) judge the facts of a row; they never see each other's signals. A confirmed attack is turned into
-//! a [`PinnedRule`] by [`derive`].
+//! a [`PinnedRule`] by [`derive()`].
 //!
 //! Nothing here performs I/O or knows a clock or randomness: time, seeds and limits come in as values.
 
