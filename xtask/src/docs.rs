@@ -108,6 +108,8 @@ impl Help<'_> {
         let is_word = |word: &&String| {
             word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
         };
+        // `mantlet help scan` is as much about `scan` as `mantlet scan --help`.
+        let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
         let Some(first) = words.first().filter(|word| is_word(word)) else { return Ok(None) };
         let mut command = vec![first.clone()];
         let Some(mut help) = self.of(&command)? else {
