@@ -22,14 +22,22 @@ impl Terminal {
         Self { quiet, colour }
     }
 
-    /// A result, on standard output. A closed pipe ends the output, not the program.
+    /// A result, on standard output. A closed pipe ends the output, not the program; a full disk ends the program,
+    /// since a report that is not there must not look like one.
     pub fn say(self, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes());
-        if !text.ends_with('\n') {
-            let _ = out.write_all(b"\n");
+        let line_end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+        let written =
+            out.write_all(text.as_bytes()).and_then(|()| out.write_all(line_end)).and_then(|()| out.flush());
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            let _ = writeln!(
+                std::io::stderr().lock(),
+                "mantlet: cannot write to standard output: {error}; free space or use --output"
+            );
+            std::process::exit(4);
         }
-        let _ = out.flush();
     }
 
     /// A remark on the way, on standard error; silent when quiet.
