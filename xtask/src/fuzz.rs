@@ -20,8 +20,17 @@ fn targets(project: &Project) -> Result<Vec<String>> {
 /// The step of `test`: the targets compile. Running them needs nightly; their property twins run on stable.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {
     let mut cargo = run::cargo(project);
+    // Not `--locked`: this lock file follows the workspace's crates by itself.
     cargo
-        .args(["check", "--locked", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
+        .args([
+            "check",
+            "--bins",
+            "--examples",
+            "--quiet",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+            "--target-dir",
+        ])
         .arg(project.target.join("fuzz"));
     let outcome = run::shown(&mut cargo)?;
     match missing() {
@@ -58,7 +67,6 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         let mut seeds = run::cargo(project);
         seeds.args([
             "run",
-            "--locked",
             "--quiet",
             "--manifest-path",
             "fuzz/Cargo.toml",
