@@ -10,4 +10,6 @@ fuzz_target!(|data: &[u8]| {
     let first = mantlet_formats::onnx::analyse(&source, &support::bounds());
     let second = mantlet_formats::onnx::analyse(&source, &support::bounds());
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    let _ = mantlet_formats::onnx::graph(&source).overrides();
+    let _ = mantlet_formats::onnx::tensors(&source);
 });

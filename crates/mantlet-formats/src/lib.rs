@@ -4,14 +4,19 @@
 //! is broken is a defect among the facts.
 
 mod bounds;
+pub mod gguf;
+pub mod graph;
 pub mod inflate;
+pub mod metadata;
 pub mod npy;
 pub mod onnx;
 pub mod pickle;
+mod proto;
 pub mod route;
 pub mod safetensors;
 pub mod secrets;
 pub mod tar;
+pub mod weights;
 mod window;
 pub mod zip;
 
@@ -34,6 +39,14 @@ pub enum Facts {
     Safetensors(safetensors::Safetensors),
     /// An ONNX model.
     Onnx(onnx::Onnx),
+    /// A GGUF file.
+    Gguf(gguf::Gguf),
+    /// A file of a format before GGUF.
+    Ggml(gguf::Ggml),
+    /// Texts that a file of weights says about itself.
+    Metadata(Vec<metadata::Text>),
+    /// Where a model's graph lets the raw input override the learned output.
+    Graph(Vec<graph::Override>),
     /// Credentials in plain sight.
     Secrets(Vec<secrets::Secret>),
     /// Something compressed that could not be unpacked as declared: a damaged stream, a wrong checksum.

@@ -3,6 +3,7 @@
 use mantlet_vocab::{Source, read_window};
 
 use crate::Bounds;
+use crate::weights::{Dtype, Listing, TensorInfo};
 
 /// The facts of an `.npy` file or member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +92,34 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Npy {
         }
     }
     npy
+}
+
+/// The array as a tensor without a name; nothing when it holds objects.
+#[must_use]
+pub fn tensor(source: &dyn Source, bounds: &Bounds) -> Listing {
+    let facts = analyse(source, bounds);
+    let mut listing = Listing { limits: facts.defects, ..Listing::default() };
+    if facts.objects {
+        listing.limits.push("the array holds Python objects".into());
+        return listing;
+    }
+    let name = facts.dtype.trim_matches(['\'', '"']);
+    let little = !name.starts_with('>');
+    let dtype = match name.trim_start_matches(['<', '=', '|']) {
+        "f8" => Dtype::F64,
+        "f4" => Dtype::F32,
+        "f2" => Dtype::F16,
+        "b1" => Dtype::Bool,
+        text if text.len() == 2 && little && text.starts_with(['i', 'u']) => {
+            let width = text[1..].parse().unwrap_or(8);
+            Dtype::Int { width, signed: text.starts_with('i') }
+        }
+        _ => Dtype::Other(name.to_owned()),
+    };
+    let shape = facts.shape.unwrap_or_default();
+    let len = source.len().saturating_sub(facts.data);
+    listing.tensors.push(TensorInfo { name: String::new(), dtype, shape, start: facts.data, len });
+    listing
 }
 
 /// The text after `'key':` up to the next top-level comma or brace.

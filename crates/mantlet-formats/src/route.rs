@@ -41,6 +41,8 @@ impl Format {
                 | Self::Npy
                 | Self::Safetensors
                 | Self::Onnx
+                | Self::Gguf
+                | Self::Ggml
                 | Self::Json
                 | Self::Text
                 | Self::Empty
@@ -119,12 +121,13 @@ fn is_pickle_name(extension: &str) -> bool {
     )
 }
 
-const MAGIC: [(&[u8], Format); 22] = [
+const MAGIC: [(&[u8], Format); 23] = [
     (b"\x89HDF\r\n\x1a\n", Format::Hdf5),
     (b"GGUF", Format::Gguf),
     (b"tjgg", Format::Ggml),
     (b"lmgg", Format::Ggml),
     (b"fmgg", Format::Ggml),
+    (b"algg", Format::Ggml),
     (b"BZh", Format::Bzip2),
     (b"\xfd7zXZ\0", Format::Xz),
     (b"\x5d\0\0", Format::Lzma),

@@ -8,6 +8,8 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::Bounds;
 use crate::inflate::SourceReader;
+use crate::metadata::Text;
+use crate::weights::{Dtype, Listing, TensorInfo};
 
 /// What is wrong with a safetensors file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,8 @@ pub struct Safetensors {
     pub tensors: u64,
     /// Length of the JSON header.
     pub header: u64,
+    /// What the file says about itself.
+    pub metadata: Vec<Text>,
     /// What is wrong.
     pub faults: Vec<SafetensorsFault>,
     /// What was not followed.
@@ -91,6 +95,7 @@ struct Info {
 struct Header<'a> {
     facts: &'a mut Safetensors,
     runs: Vec<(u64, u64, String)>,
+    infos: Option<Vec<TensorInfo>>,
     max_faults: usize,
 }
 
@@ -106,7 +111,9 @@ impl<'de> Visitor<'de> for &mut Header<'_> {
                 self.facts.faults.push(SafetensorsFault::Duplicate(short(&name)));
             }
             if name == "__metadata__" {
-                map.next_value::<std::collections::BTreeMap<String, String>>()?;
+                for (key, value) in map.next_value::<std::collections::BTreeMap<String, String>>()? {
+                    self.facts.metadata.push(Text::new(&key, &value));
+                }
                 continue;
             }
             if self.runs.len() >= MAX_TENSORS {
@@ -129,6 +136,10 @@ impl<'de> Visitor<'de> for &mut Header<'_> {
                 self.facts.faults.push(SafetensorsFault::Size(short(&name)));
             }
             self.runs.push((begin, end.max(begin), short(&name)));
+            if let Some(infos) = &mut self.infos {
+                let (dtype, len) = (dtype(&info.dtype), end.saturating_sub(begin));
+                infos.push(TensorInfo { name, dtype, shape: info.shape, start: begin, len });
+            }
         }
         Ok(())
     }
@@ -155,32 +166,67 @@ fn bits(dtype: &str) -> Option<u64> {
     })
 }
 
+fn dtype(name: &str) -> Dtype {
+    match name {
+        "F64" => Dtype::F64,
+        "F32" => Dtype::F32,
+        "F16" => Dtype::F16,
+        "BF16" => Dtype::Bf16,
+        "BOOL" => Dtype::Bool,
+        "U8" | "U16" | "U32" | "U64" | "I8" | "I16" | "I32" | "I64" => {
+            let width = name[1..].parse::<u8>().unwrap_or(8) / 8;
+            Dtype::Int { width, signed: name.starts_with('I') }
+        }
+        other => Dtype::Other(short(other)),
+    }
+}
+
 /// The facts of a safetensors file. Never fails: what is broken is a fault.
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Safetensors {
+    walk(source, bounds, None).0
+}
+
+/// The tensors of a safetensors file.
+#[must_use]
+pub fn tensors(source: &dyn Source) -> Listing {
+    let (facts, infos) = walk(source, &Bounds::default(), Some(Vec::new()));
+    let mut listing = Listing { tensors: infos.unwrap_or_default(), limits: facts.limits };
+    for tensor in &mut listing.tensors {
+        tensor.start = tensor.start.saturating_add(8 + facts.header);
+    }
+    listing.limits.extend(facts.faults.iter().map(SafetensorsFault::describe));
+    listing
+}
+
+fn walk(
+    source: &dyn Source,
+    bounds: &Bounds,
+    infos: Option<Vec<TensorInfo>>,
+) -> (Safetensors, Option<Vec<TensorInfo>>) {
     let mut facts = Safetensors::default();
     let head = read_window(source, 0, 8).unwrap_or_default();
     let header = head.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
     facts.header = header;
     if header > MAX_HEADER || header > source.len().saturating_sub(8) {
         facts.faults.push(SafetensorsFault::HeaderLength(header));
-        return facts;
+        return (facts, infos);
     }
     if header > MAX_READ {
         facts.limits.push(format!("a header of {header} bytes is not read"));
-        return facts;
+        return (facts, infos);
     }
     let window = mantlet_vocab::SubSource::new(source, 8, header);
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(
         64 << 10,
         SourceReader::new(&window, 0),
     ));
-    let mut visitor = Header { facts: &mut facts, runs: Vec::new(), max_faults: bounds.max_facts };
+    let mut visitor = Header { facts: &mut facts, runs: Vec::new(), infos, max_faults: bounds.max_facts };
     let read = json.deserialize_map(&mut visitor);
-    let mut runs = visitor.runs;
+    let (mut runs, infos) = (visitor.runs, visitor.infos);
     if let Err(error) = read.and_then(|()| json.end()) {
         facts.faults.push(SafetensorsFault::Header(error.to_string()));
-        return facts;
+        return (facts, infos);
     }
     runs.sort();
     let data = source.len() - 8 - header;
@@ -202,7 +248,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Safetensors {
     if at < data && facts.limits.is_empty() {
         facts.faults.push(SafetensorsFault::Trailing(data - at));
     }
-    facts
+    (facts, infos)
 }
 
 #[cfg(test)]

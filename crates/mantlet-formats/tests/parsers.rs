@@ -1,7 +1,7 @@
 //! The law of every parser: any bytes give facts, in bounded time, without a panic. The twin of `fuzz/`.
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
-use mantlet_formats::{Bounds, npy, onnx, pickle, route, safetensors, secrets, tar, zip};
+use mantlet_formats::{Bounds, gguf, npy, onnx, pickle, route, safetensors, secrets, tar, weights, zip};
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
 use proptest::prelude::*;
@@ -14,6 +14,8 @@ fn every_parser(source: &dyn Source) {
     let _ = npy::analyse(source, &bounds);
     let _ = safetensors::analyse(source, &bounds);
     let _ = onnx::analyse(source, &bounds);
+    let _ = onnx::graph(source).overrides();
+    every_weights_parser(source, &bounds);
     let _ = secrets::find(source, u64::MAX);
     for name in ["a", "a.pkl", "a.onnx", "a.safetensors", "a.json"] {
         let _ = route::recognise(source, name, &bounds);
@@ -24,7 +26,19 @@ fn every_parser(source: &dyn Source) {
     }
 }
 
-const FIXTURES: [(&str, &str); 6] = [
+fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
+    let _ = gguf::analyse(source, bounds);
+    let _ = gguf::analyse_ggml(source);
+    let _ = weights::list(source, bounds);
+}
+
+const FIXTURES: [(&str, &str); 8] = [
+    ("gguf", "text general.architecture llama\nnumber general.alignment 32\ntensor a 2 32,2\ndata 64\n"),
+    (
+        "graph",
+        "input x 1,3,8,8\nweights w 10,8\nvalues v 3\nop f Flatten x\nop l Gemm f,w\n\
+         op s ReduceSum x axes=1,2,3\nop g Greater s,v\nop y Where g,v,l\noutput y\n",
+    ),
     (
         "pickle",
         "PROTO 4\nFRAME 30\nGLOBAL os system\nMEMOIZE\nTEXT \"id\"\nTUPLE1\nREDUCE\nEMPTY_DICT\nBUILD\nSTOP\n",

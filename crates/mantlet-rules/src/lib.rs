@@ -2,11 +2,14 @@
 
 mod archive;
 mod file;
+mod gguf;
+mod graph;
 mod npy;
 mod onnx;
 mod pickle;
 mod safetensors;
 mod secret;
+mod weights;
 
 use mantlet_formats::Facts;
 use mantlet_vocab::{About, Finding, Place};
@@ -23,7 +26,15 @@ pub trait Rule: Sync {
 #[must_use]
 pub fn all() -> Vec<&'static dyn Rule> {
     [pickle::all(), archive::all(), npy::all(), safetensors::all(), onnx::all(), file::all(), secret::all()]
-        .concat()
+        .into_iter()
+        .chain(models())
+        .flatten()
+        .collect()
+}
+
+/// The families over weights and graphs.
+fn models() -> [Vec<&'static dyn Rule>; 3] {
+    [gguf::all(), weights::all(), graph::all()]
 }
 
 /// The identity card of every rule.

@@ -181,12 +181,14 @@ impl<'o> Engine<'o> {
             Format::Safetensors => {
                 let facts = safetensors::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
+                self.metadata(facts.metadata.clone(), place);
                 self.judge(&Facts::Safetensors(facts), place);
             }
             Format::Onnx => {
                 let facts = onnx::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
                 self.judge(&Facts::Onnx(facts), place);
+                self.onnx_graph(source, place);
             }
             Format::Json | Format::Text => {
                 for what in policies::unjudged(source, format == Format::Text) {
@@ -201,6 +203,7 @@ impl<'o> Engine<'o> {
             Format::Script => {
                 self.gap(place, "source code is not judged".into(), "review it like any code you run");
             }
+            other if self.model(other, source, place) => {}
             other => {
                 let why = format!("{} is recognised but not examined yet", other.name());
                 let remedy = match other {

@@ -5,6 +5,7 @@
 mod engine;
 mod file;
 mod members;
+mod models;
 mod policies;
 mod walk;
 

@@ -8,13 +8,13 @@ use prost::Message as _;
 use crate::{ForgeError, forge};
 
 /// A heading line and the indented text below it.
-struct Block {
-    line: usize,
-    words: Vec<String>,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) line: usize,
+    pub(crate) words: Vec<String>,
+    pub(crate) text: String,
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         if let Some(inner) = line.strip_prefix("  ") {
@@ -31,19 +31,19 @@ fn blocks(text: &str) -> Vec<Block> {
 }
 
 impl Block {
-    fn word(&self, index: usize) -> Result<&str, ForgeError> {
+    pub(crate) fn word(&self, index: usize) -> Result<&str, ForgeError> {
         self.words
             .get(index)
             .map(String::as_str)
             .ok_or_else(|| ForgeError::new(self.line, "a word is missing", &self.words.join(" ")))
     }
 
-    fn number(&self, index: usize) -> Result<u64, ForgeError> {
+    pub(crate) fn number(&self, index: usize) -> Result<u64, ForgeError> {
         let word = self.word(index)?;
         word.parse().map_err(|_| ForgeError::new(self.line, "not a number", word))
     }
 
-    fn option(&self, name: &str) -> Option<&str> {
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
         self.words.iter().skip(3).find_map(|word| {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
             (key == name).then_some(value)

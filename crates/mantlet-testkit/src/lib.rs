@@ -6,6 +6,7 @@
 mod assembly;
 mod cases;
 mod containers;
+mod models;
 
 pub use assembly::assemble;
 pub use cases::{Case, Kind, cases};
@@ -35,6 +36,9 @@ impl ForgeError {
 /// - `npy`: the header's dictionary, then `data N` or `pickle` with indented opcodes.
 /// - `safetensors`: the JSON header, then `data N`; `length N` declares another header length.
 /// - `onnx`: `node DOMAIN TYPE`, `function DOMAIN NAME`, `external TENSOR LOCATION`, `tensor NAME DIM BYTES`.
+/// - `graph`: an ONNX model with edges: `input NAME DIMS`, `weights NAME DIMS`, `values NAME NUMBER...`,
+///   `op NAME TYPE OPERANDS [axes=N]`, `output NAME`.
+/// - `gguf`: `text KEY VALUE`, `number KEY N`, `tensor NAME TYPE DIMS [offset=N]`, `data N`, `tail TEXT`.
 /// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
 /// - `text`: the text itself; `hex`: bytes in hexadecimal.
 ///
@@ -48,6 +52,8 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "npy" => containers::npy(text),
         "safetensors" => containers::safetensors(text),
         "onnx" => containers::onnx(text),
+        "graph" => models::graph(text),
+        "gguf" => models::gguf(text),
         "gzip" | "zlib" => containers::compressed(kind, text),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => assembly::hex(&text.split_whitespace().collect::<String>())

@@ -1,6 +1,12 @@
 //! ONNX: protobuf messages of `onnx.proto` (IR version 10 and earlier).
 
+mod graph;
+mod operators;
 pub mod schema;
+mod tensors;
+
 mod walk;
 
+pub use graph::graph;
+pub use tensors::tensors;
 pub use walk::{External, Onnx, analyse, is_onnx};

@@ -1,0 +1,332 @@
+//! What happens to the input on its way through a graph, node by node.
+
+use super::{Kind, Node};
+
+/// How the answer about the input gets its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It chooses between the learned output and another value.
+    Choice,
+    /// It decides which graph runs.
+    Branch,
+    /// It is multiplied into the learned output.
+    Factor,
+    /// It is added to the learned output.
+    Term,
+    /// It is the position at which the output is looked up.
+    Position,
+}
+
+/// A place where an answer about the raw input decides over the learned output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// How.
+    pub how: How,
+    /// The operator that lets it decide, and the node's name.
+    pub node: (String, String),
+    /// Offset of that node.
+    pub at: u64,
+    /// The way from the input to that node, operators and names, input first.
+    pub path: Vec<String>,
+    /// Learned layers whose work is overridden.
+    pub layers: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Constant,
+    /// Depends on the input.
+    Value,
+    /// Depends on the input only through yes-or-no answers.
+    Indicator,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    class: Class,
+    /// Learned layers on the longest way from the input.
+    depth: u16,
+    /// Axes beside the batch that are left.
+    axes: u8,
+    /// The inputs it depends on, one bit each.
+    inputs: u64,
+    /// Learned and other values side by side.
+    mixed: bool,
+}
+
+const CONSTANT: State = State { class: Class::Constant, depth: 0, axes: 0, inputs: 0, mixed: false };
+
+const MAX_FOUND: usize = 16;
+
+pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
+    let order = order(nodes);
+    let mut states = vec![CONSTANT; nodes.len()];
+    let mut learned = vec![false; nodes.len()];
+    // Inputs that a learned layer reads as they are.
+    let mut data = 0_u64;
+    let mut next_input = 0_u32;
+    for &at in &order {
+        let node = &nodes[at as usize];
+        if let Kind::Input { axes } = node.kind {
+            let bit = 1_u64 << next_input.min(63);
+            next_input += 1;
+            states[at as usize] = State { class: Class::Value, depth: 0, axes, inputs: bit, mixed: false };
+            continue;
+        }
+        let state = step(node, &states, &mut learned[at as usize], &mut data);
+        states[at as usize] = state;
+    }
+    let height = heights(nodes, outputs, &order, &learned);
+    let trunk = outputs.iter().filter_map(|&at| states.get(at as usize)).map(|state| state.depth).max();
+    let Some(trunk) = trunk.filter(|&trunk| trunk > 0) else { return Vec::new() };
+    let shallow = u16::from(trunk >= 4);
+    let mut found = Vec::new();
+    for &at in &order {
+        let node = &nodes[at as usize];
+        // Near the output: no learned layer after it, or only the last of many.
+        let near = match height[at as usize] {
+            Some(0) => true,
+            Some(1) => trunk >= 4,
+            _ => false,
+        };
+        if !near || found.len() >= MAX_FOUND {
+            continue;
+        }
+        let state = |index: usize| node.inputs.get(index).and_then(|&input| states.get(input as usize));
+        let decides = |index: usize| {
+            state(index).is_some_and(|state| {
+                state.class == Class::Indicator
+                    && (state.axes == 0 || node.kind == Kind::Branch)
+                    && state.depth <= shallow
+                    && state.inputs & data != 0
+            })
+        };
+        let deep = |index: usize| {
+            state(index).is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk)
+        };
+        let last = height[at as usize] == Some(0);
+        let hit = match node.kind {
+            Kind::Select => {
+                let other = if deep(1) { 2 } else { 1 };
+                let constant = state(other).is_some_and(|state| state.class != Class::Value);
+                (decides(0) && deep(1) != deep(2) && (last || constant)).then_some((0, How::Choice))
+            }
+            Kind::Branch => {
+                (decides(0) && last && (1..node.inputs.len()).any(deep)).then_some((0, How::Branch))
+            }
+            Kind::Scale | Kind::Combine => {
+                let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
+                let decider = (0..node.inputs.len()).find(|&index| decides(index));
+                decider.filter(|_| last && (0..node.inputs.len()).any(deep)).map(|index| (index, how))
+            }
+            Kind::Lookup => {
+                let mixed = state(0).is_some_and(|state| state.mixed);
+                (decides(1) && mixed && last).then_some((1, How::Position))
+            }
+            _ => None,
+        };
+        if let Some((index, how)) = hit {
+            found.push(Override {
+                how,
+                node: node.label.clone(),
+                at: node.at,
+                path: path(nodes, &states, node.inputs[index]),
+                layers: trunk,
+            });
+        }
+    }
+    found
+}
+
+/// The value of a node from the values it reads.
+fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> State {
+    let operands: Vec<State> =
+        node.inputs.iter().map(|&input| states.get(input as usize).copied().unwrap_or(CONSTANT)).collect();
+    let mut out = CONSTANT;
+    let (mut values, mut indicators) = (0, 0);
+    for operand in operands.iter().filter(|operand| operand.class != Class::Constant) {
+        out.depth = out.depth.max(operand.depth);
+        out.axes = out.axes.max(operand.axes);
+        out.inputs |= operand.inputs;
+        out.mixed |= operand.mixed;
+        if operand.class == Class::Indicator { indicators += 1 } else { values += 1 }
+    }
+    if values + indicators == 0 || node.kind == Kind::Shape {
+        return CONSTANT;
+    }
+    out.class = if values == 0 { Class::Indicator } else { Class::Value };
+    let constant = |index: usize| operands.get(index).is_some_and(|operand| operand.class == Class::Constant);
+    *learned = match node.kind {
+        Kind::Learned => true,
+        Kind::Weighted { .. } => operands.iter().any(|operand| operand.class == Class::Constant),
+        Kind::Lookup => constant(0),
+        _ => false,
+    };
+    if *learned {
+        for operand in operands.iter().filter(|operand| operand.class == Class::Value && operand.depth == 0) {
+            *data |= operand.inputs;
+        }
+        out.depth = out.depth.saturating_add(1);
+        out.class = Class::Value;
+        if node.kind == (Kind::Weighted { narrow: true }) {
+            out.axes = out.axes.saturating_sub(1);
+        }
+        return out;
+    }
+    match node.kind {
+        Kind::Compare => out.class = Class::Indicator,
+        Kind::Squash if out.axes == 0 && out.class == Class::Value => out.class = Class::Indicator,
+        Kind::Sum(axes) => {
+            out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes));
+            // How many positions answer yes is a number again.
+            out.class = Class::Value;
+        }
+        Kind::Extreme(axes) => out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes)),
+        Kind::Reshape(axes) => out.axes = out.axes.min(axes),
+        Kind::Pick => out.axes = out.axes.saturating_sub(1),
+        Kind::Lookup if constant(1) => {}
+        Kind::Concat => {
+            let deep = operands.iter().any(|operand| operand.depth > 0);
+            out.mixed |= deep && operands.iter().any(|operand| operand.depth == 0);
+        }
+        _ => {}
+    }
+    out
+}
+
+/// The nodes, each after what it reads. Nodes in a circle come last, in their own order.
+fn order(nodes: &[Node]) -> Vec<u32> {
+    let mut waits: Vec<u32> = vec![0; nodes.len()];
+    let mut first = vec![u32::MAX; nodes.len()];
+    let mut chain: Vec<(u32, u32)> = Vec::new();
+    for (at, node) in nodes.iter().enumerate() {
+        for &input in node.inputs.iter().filter(|&&input| (input as usize) < nodes.len()) {
+            waits[at] += 1;
+            chain.push((at as u32, first[input as usize]));
+            first[input as usize] = chain.len() as u32 - 1;
+        }
+    }
+    let mut ready: Vec<u32> = (0..nodes.len() as u32).rev().filter(|&at| waits[at as usize] == 0).collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    let mut done = vec![false; nodes.len()];
+    while let Some(at) = ready.pop() {
+        done[at as usize] = true;
+        order.push(at);
+        let mut edge = first[at as usize];
+        while let Some(&(reader, next)) = chain.get(edge as usize) {
+            waits[reader as usize] -= 1;
+            if waits[reader as usize] == 0 {
+                ready.push(reader);
+            }
+            edge = next;
+        }
+    }
+    order.extend((0..nodes.len() as u32).filter(|&at| !done[at as usize]));
+    order
+}
+
+/// Learned layers on the longest way from each node to an output; `None` when it reaches none.
+fn heights(nodes: &[Node], outputs: &[u32], order: &[u32], learned: &[bool]) -> Vec<Option<u16>> {
+    let mut height = vec![None; nodes.len()];
+    for &output in outputs {
+        if let Some(height) = height.get_mut(output as usize) {
+            *height = Some(0_u16);
+        }
+    }
+    for &at in order.iter().rev() {
+        let Some(above) = height[at as usize] else { continue };
+        let above = above.saturating_add(u16::from(learned[at as usize]));
+        for &input in &nodes[at as usize].inputs {
+            if let Some(below) = height.get_mut(input as usize) {
+                *below = Some(below.map_or(above, |below: u16| below.max(above)));
+            }
+        }
+    }
+    height
+}
+
+/// One way from the input to a node, for the reader.
+fn path(nodes: &[Node], states: &[State], from: u32) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut at = from;
+    for _ in 0..40 {
+        let Some(node) = nodes.get(at as usize) else { break };
+        let (operator, name) = &node.label;
+        path.push(if name.is_empty() { operator.clone() } else { format!("{operator} `{name}`") });
+        let next = node
+            .inputs
+            .iter()
+            .copied()
+            .filter(|&input| states.get(input as usize).is_some_and(|state| state.class != Class::Constant))
+            .min_by_key(|&input| states[input as usize].depth);
+        match next {
+            Some(input) => at = input,
+            None => break,
+        }
+    }
+    path.reverse();
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Graph;
+    use super::*;
+
+    /// input -> 2 learned layers -> `end`, which also reads what `branch` makes of the input.
+    fn graph(axes: u8, branch: &[Kind], end: Kind) -> Vec<Override> {
+        let mut graph = Graph::default();
+        let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+        let input = graph.add(Kind::Input { axes }, "input", "x", vec![], 0);
+        let mut learned = input;
+        for _ in 0..2 {
+            learned = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![learned, weight], 1);
+        }
+        let mut side = input;
+        for &kind in branch {
+            side = graph.add(kind, "side", "", vec![side, weight], 2);
+        }
+        let inputs = match end {
+            Kind::Select | Kind::Branch => vec![side, weight, learned],
+            _ => vec![learned, side],
+        };
+        let last = graph.add(end, "end", "last", inputs, 3);
+        graph.output(last);
+        graph.overrides()
+    }
+
+    #[test]
+    fn an_answer_about_the_whole_input_that_decides_is_found() {
+        let sum = Kind::Sum(None);
+        assert_eq!(graph(3, &[sum, Kind::Compare], Kind::Select)[0].how, How::Choice);
+        assert_eq!(graph(3, &[Kind::Compare, Kind::Extreme(None)], Kind::Scale)[0].how, How::Factor);
+        assert_eq!(graph(3, &[sum, Kind::Squash], Kind::Combine)[0].how, How::Term);
+        assert_eq!(graph(1, &[Kind::Pick, Kind::Compare], Kind::Select).len(), 1);
+        assert_eq!(graph(3, &[sum, Kind::Compare], Kind::Branch)[0].how, How::Branch);
+    }
+
+    #[test]
+    fn masks_counts_and_normalisation_are_silent() {
+        let sum = Kind::Sum(None);
+        assert_eq!(graph(3, &[Kind::Compare], Kind::Select), []);
+        assert_eq!(graph(3, &[Kind::Compare, sum], Kind::Scale), []);
+        assert_eq!(graph(3, &[sum], Kind::Scale), []);
+        assert_eq!(graph(2, &[Kind::Compare, Kind::Extreme(Some(1))], Kind::Scale), []);
+        assert_eq!(graph(3, &[Kind::Shape, Kind::Compare], Kind::Branch), []);
+        assert_eq!(
+            graph(3, &[Kind::Weighted { narrow: false }, Kind::Compare, Kind::Extreme(None)], Kind::Scale),
+            []
+        );
+    }
+
+    #[test]
+    fn circles_end() {
+        let mut graph = Graph::default();
+        let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+        let a = graph.add(Kind::Pass, "a", "", vec![input], 0);
+        let b = graph.add(Kind::Pass, "b", "", vec![a], 0);
+        graph.connect(a, b);
+        graph.output(b);
+        assert_eq!(graph.overrides(), []);
+    }
+}

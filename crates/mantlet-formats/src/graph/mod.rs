@@ -1,0 +1,136 @@
+//! A model's graph, whatever its format, as far as is needed to see an architectural backdoor: a branch that
+//! reads a pattern of the raw input and overrides what the learned layers say, without any code.
+//!
+//! Importers translate operators into a [`Kind`]; [`Graph::overrides`] follows, for every value, how many
+//! learned layers it has passed, whether it still is the raw input, and whether it has become an indicator: a
+//! yes-or-no answer about the whole sample. An indicator that has passed no learned layer and decides over the
+//! output of the learned ones is reported. Masks that speak about single positions (padding, attention) are not
+//! indicators of the whole sample, sizes are not values, and inputs that feed no learned layer (lengths, flags)
+//! are not data; so ordinary exports are silent.
+
+mod flow;
+
+pub use flow::{How, Override};
+
+/// What an operator does to what it is given, as far as this analysis cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An input of the model with this many axes that are neither the batch nor of extent one.
+    Input {
+        /// Axes beside the batch.
+        axes: u8,
+    },
+    /// Weights, and whatever does not depend on the input.
+    Constant,
+    /// A layer with weights when one of its operands is constant; `narrow` when it gives one or two values.
+    Weighted {
+        /// It gives one or two values a sample.
+        narrow: bool,
+    },
+    /// A learned layer whatever its operands: tree ensembles, support vectors.
+    Learned,
+    /// A comparison or another step to yes or no.
+    Compare,
+    /// A step that squashes: clip, sigmoid, rectifier. It makes an indicator of a single value only.
+    Squash,
+    /// Sums or averages over this many axes; `None` means all.
+    Sum(Option<u8>),
+    /// Largest, smallest, all or any over this many axes; `None` means all.
+    Extreme(Option<u8>),
+    /// Leaves at most this many axes beside the batch.
+    Reshape(u8),
+    /// Takes one fixed position of an axis.
+    Pick,
+    /// Reads sizes, not values.
+    Shape,
+    /// Chooses between its second and third operand by its first.
+    Select,
+    /// Runs one of two graphs by its first operand; the others are what the graphs give.
+    Branch,
+    /// Multiplication and division.
+    Scale,
+    /// Addition, subtraction, minimum, maximum of several operands.
+    Combine,
+    /// Puts operands side by side.
+    Concat,
+    /// Looks the second operand up in the first.
+    Lookup,
+    /// Everything else: what goes in comes out, changed.
+    Pass,
+}
+
+/// An operator, an input or a constant.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// What it does.
+    pub kind: Kind,
+    /// The nodes whose values it reads, in order.
+    pub inputs: Vec<u32>,
+    /// The operator as the format calls it, and the node's name.
+    pub label: (String, String),
+    /// Offset in the file.
+    pub at: u64,
+}
+
+/// Nodes are numbered in the order they were added; all outputs of a node count as one value.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    outputs: Vec<u32>,
+    /// The graph was larger than the bound, so that it says nothing.
+    pub cut: bool,
+}
+
+/// Nodes of one graph; the largest exports have some tens of thousands.
+const MAX_NODES: usize = 150_000;
+/// Edges of one node.
+const MAX_EDGES: usize = 4_096;
+
+impl Graph {
+    /// Adds a node and gives its number.
+    pub fn add(&mut self, kind: Kind, operator: &str, name: &str, inputs: Vec<u32>, at: u64) -> u32 {
+        if self.nodes.len() >= MAX_NODES || inputs.len() > MAX_EDGES {
+            self.cut = true;
+            return 0;
+        }
+        let short = |text: &str| text.chars().take(80).collect::<String>();
+        self.nodes.push(Node { kind, inputs, label: (short(operator), short(name)), at });
+        self.nodes.len() as u32 - 1
+    }
+
+    /// Adds an operand to a node.
+    pub fn connect(&mut self, node: u32, input: u32) {
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            if node.inputs.len() < MAX_EDGES {
+                node.inputs.push(input);
+            } else {
+                self.cut = true;
+            }
+        }
+    }
+
+    /// Says that a node's value is an output of the model.
+    pub fn output(&mut self, node: u32) {
+        if !self.outputs.contains(&node) && self.outputs.len() < 1_024 {
+            self.outputs.push(node);
+        }
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Whether a node is a constant.
+    #[must_use]
+    pub fn is_constant(&self, node: u32) -> bool {
+        self.nodes.get(node as usize).is_some_and(|node| node.kind == Kind::Constant)
+    }
+
+    /// Where an answer about the raw input decides over the learned output.
+    #[must_use]
+    pub fn overrides(&self) -> Vec<Override> {
+        if self.cut { Vec::new() } else { flow::overrides(&self.nodes, &self.outputs) }
+    }
+}

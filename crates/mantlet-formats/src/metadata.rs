@@ -1,0 +1,117 @@
+//! Texts that a file of weights says about itself, and programs hidden in them as base64 or hexadecimal.
+
+/// Bytes of a text that are looked at.
+const MAX_TEXT: usize = 8 << 10;
+
+/// A text under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The key.
+    pub key: String,
+    /// The first 160 characters.
+    pub shown: String,
+    /// How many bytes it has.
+    pub len: u64,
+    /// What its bytes decode to, when that is a program or an archive.
+    pub hides: Option<&'static str>,
+}
+
+impl Text {
+    /// The facts of one text, of which the beginning is enough.
+    #[must_use]
+    pub fn new(key: &str, value: &str) -> Self {
+        Self {
+            key: key.chars().take(120).collect(),
+            shown: value.chars().take(160).collect(),
+            len: value.len() as u64,
+            hides: hidden(value.as_bytes()),
+        }
+    }
+}
+
+/// What bytes are by their first few, when that can do something by itself.
+#[must_use]
+pub fn program(bytes: &[u8]) -> Option<&'static str> {
+    const MAGIC: [(&[u8], &str); 9] = [
+        (b"\x7fELF\x02\x01", "a Linux program"),
+        (b"\x7fELF\x01\x01", "a Linux program"),
+        (b"\xcf\xfa\xed\xfe", "a macOS program"),
+        (b"#!/", "a script"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"\x80\x04\x95", "a pickle"),
+        (b"\x80\x05\x95", "a pickle"),
+        (b"\x80\x02c", "a pickle"),
+    ];
+    if bytes.starts_with(b"MZ")
+        && bytes.get(2..).is_some_and(|rest| {
+            memchr::memmem::find(&rest[..rest.len().min(512)], b"This program cannot be run").is_some()
+                || memchr::memmem::find(&rest[..rest.len().min(512)], b"PE\0\0").is_some()
+        })
+    {
+        return Some("a Windows program");
+    }
+    MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|&(_, what)| what)
+}
+
+/// What a text decodes to from base64 or hexadecimal, when that is a program or an archive.
+#[must_use]
+pub fn hidden(text: &[u8]) -> Option<&'static str> {
+    let text = text.trim_ascii();
+    let text = &text[..text.len().min(MAX_TEXT)];
+    // Data URLs carry their type before a comma.
+    let body = if text.starts_with(b"data:") {
+        memchr::memchr(b',', text).map_or(text, |at| &text[at + 1..])
+    } else {
+        text
+    };
+    if body.len() < 40 {
+        return None;
+    }
+    hexadecimal(body).or_else(|| base64(body)).and_then(|bytes| program(&bytes))
+}
+
+fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let text = text.strip_prefix(b"0x").unwrap_or(text);
+    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let (mut bits, mut count) = (0_u32, 0);
+    for &byte in text {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' => break,
+            b'\r' | b'\n' => continue,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_seen_through_their_encoding() {
+        // "\x7fELF\x02\x01" and zeros.
+        assert_eq!(hidden(b"f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAAAAA=="), Some("a Linux program"));
+        assert_eq!(hidden(b"504b030414000000000000000000000000000000000000000000"), Some("a zip archive"));
+        assert_eq!(hidden(b"#!/bin/sh"), None);
+        assert_eq!(hidden(b"The quick brown fox jumps over the lazy dog, twice."), None);
+        assert_eq!(hidden(b"aGVsbG8gd29ybGQgaGVsbG8gd29ybGQgaGVsbG8gd29ybGQ="), None);
+    }
+}

@@ -1,0 +1,444 @@
+//! An ONNX model as a [`Graph`]: subgraphs and the model's own functions are laid out in line.
+
+use std::collections::HashMap;
+
+use mantlet_vocab::Source;
+
+use super::operators::{Attributes, kind};
+use crate::graph::{Graph, Kind};
+use crate::proto::{Field, Fields, Value, numbers, text};
+use crate::window::Window;
+
+/// Functions within functions, and graphs within graphs.
+const MAX_NESTING: u8 = 24;
+/// Bytes of names kept for one model.
+const MAX_NAMES: usize = 12 << 20;
+const MAX_FUNCTIONS: usize = 20_000;
+const MAX_STEPS: usize = 400_000;
+
+/// A small constant: its shape, and its first numbers when it is one of integers or single floats.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Small {
+    pub(super) dims: Vec<u64>,
+    pub(super) values: Vec<f64>,
+}
+
+struct Function {
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    start: u64,
+    end: u64,
+}
+
+struct Reader<'a> {
+    window: Window<'a>,
+    graph: Graph,
+    scopes: Vec<HashMap<String, u32>>,
+    /// The scope that names may be looked up to: functions do not see their caller.
+    floor: usize,
+    small: HashMap<u32, Small>,
+    functions: HashMap<(String, String), Function>,
+    names: usize,
+    /// Nodes visited; functions can call each other again and again.
+    steps: usize,
+}
+
+/// The graph of an ONNX model. Never fails: what is broken is left out (and a defect of the facts).
+#[must_use]
+pub fn graph(source: &dyn Source) -> Graph {
+    let mut reader = Reader {
+        window: Window::new(source, 0),
+        graph: Graph::default(),
+        scopes: vec![HashMap::new()],
+        floor: 0,
+        small: HashMap::new(),
+        functions: HashMap::new(),
+        names: 0,
+        steps: 0,
+    };
+    let mut main = None;
+    let mut fields = Fields::new(0, source.len());
+    while let Some(field) = fields.next(&mut reader.window) {
+        match (field.number, field.bytes()) {
+            (7, Some(span)) => main = Some(span),
+            (25, Some((start, end))) => reader.function(start, end),
+            _ => {}
+        }
+    }
+    if let Some((start, end)) = main {
+        let outputs = reader.lay_out(start, end, &[], true, 0);
+        for output in outputs {
+            reader.graph.output(output);
+        }
+    }
+    reader.graph
+}
+
+impl Reader<'_> {
+    fn text(&mut self, field: &Field) -> String {
+        let (start, end) = field.bytes().unwrap_or_default();
+        text(&mut self.window, start, end)
+    }
+
+    fn function(&mut self, start: u64, end: u64) {
+        let mut function = Function { inputs: Vec::new(), outputs: Vec::new(), start, end };
+        let (mut name, mut domain) = (String::new(), String::new());
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match field.number {
+                1 => name = self.text(&field),
+                4 if function.inputs.len() < 256 => function.inputs.push(self.text(&field)),
+                5 if function.outputs.len() < 256 => function.outputs.push(self.text(&field)),
+                10 => domain = self.text(&field),
+                _ => {}
+            }
+        }
+        self.names += name.len() + domain.len() + 256;
+        if self.functions.len() < MAX_FUNCTIONS && self.names < MAX_NAMES {
+            self.functions.insert((domain, name), function);
+        } else {
+            self.graph.cut = true;
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        self.scopes[self.floor..].iter().rev().find_map(|scope| scope.get(name).copied())
+    }
+
+    /// The value of a name; one that is not known yet is a node that will be connected.
+    fn value(&mut self, name: &str, at: u64) -> u32 {
+        if let Some(node) = self.find(name) {
+            return node;
+        }
+        let node = self.graph.add(Kind::Pass, "value", name, Vec::new(), at);
+        let floor = self.floor;
+        self.name(floor, name, node);
+        node
+    }
+
+    fn name(&mut self, scope: usize, name: &str, node: u32) {
+        self.names += name.len() + 48;
+        if self.names > MAX_NAMES {
+            self.graph.cut = true;
+        } else if let Some(scope) = self.scopes.get_mut(scope) {
+            scope.insert(name.to_owned(), node);
+        }
+    }
+
+    fn define(&mut self, name: &str, node: u32) {
+        let top = self.scopes.len() - 1;
+        let waiting = self.scopes[top].get(name).or_else(|| self.scopes[self.floor].get(name)).copied();
+        if let Some(waiting) = waiting {
+            let open = self.graph.nodes().get(waiting as usize).is_some_and(|known| {
+                known.kind == Kind::Pass && known.inputs.is_empty() && known.label.0 == "value"
+            });
+            if open && waiting != node {
+                self.graph.connect(waiting, node);
+            }
+        }
+        self.name(top, name, node);
+    }
+
+    /// Adds a graph's nodes; `given` are the values its inputs stand for. Gives its outputs.
+    fn lay_out(&mut self, start: u64, end: u64, given: &[u32], main: bool, depth: u8) -> Vec<u32> {
+        if depth > MAX_NESTING || self.graph.cut {
+            self.graph.cut = true;
+            return Vec::new();
+        }
+        if !main {
+            self.scopes.push(HashMap::new());
+        }
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        // Constants and inputs first: nodes refer to them, but they follow in the file.
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            let Some((start, end)) = field.bytes() else { continue };
+            match field.number {
+                5 => {
+                    let (name, small) = self.tensor(start, end);
+                    self.constant(&name, small, field.at);
+                }
+                11 => inputs.push((start, end, field.at)),
+                12 if outputs.len() < 1_024 => outputs.push(self.value_info(start, end).0),
+                15 => {
+                    let mut inner = Fields::new(start, end);
+                    while let Some(part) = inner.next(&mut self.window) {
+                        if let (1, Some((start, end))) = (part.number, part.bytes()) {
+                            let (name, _) = self.tensor(start, end);
+                            self.constant(&name, Small::default(), field.at);
+                        }
+                    }
+                }
+                _ => {}
+            }
+            if self.graph.cut {
+                break;
+            }
+        }
+        for (index, (start, end, at)) in inputs.into_iter().enumerate() {
+            let (name, axes) = self.value_info(start, end);
+            let known = self.scopes.last().is_some_and(|scope| scope.contains_key(&name));
+            if main && !known {
+                let node = self.graph.add(Kind::Input { axes }, "input", &name, Vec::new(), at);
+                self.define(&name, node);
+            } else if let (false, Some(&node)) = (main, given.get(index)) {
+                self.define(&name, node);
+            }
+        }
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            if let (1, Some((start, end))) = (field.number, field.bytes()) {
+                self.node(start, end, field.at, depth);
+            }
+            if self.graph.cut {
+                break;
+            }
+        }
+        let outputs = outputs.iter().filter_map(|name| self.find(name)).collect();
+        if !main {
+            self.scopes.pop();
+        }
+        outputs
+    }
+
+    fn constant(&mut self, name: &str, small: Small, at: u64) {
+        let node = self.graph.add(Kind::Constant, "constant", name, Vec::new(), at);
+        self.small.insert(node, small);
+        self.define(name, node);
+    }
+
+    fn node(&mut self, start: u64, end: u64, at: u64, depth: u8) {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            self.graph.cut = true;
+            return;
+        }
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        let (mut operator, mut domain, mut name) = (String::new(), String::new(), String::new());
+        let mut attributes = Attributes::default();
+        let mut graphs = Vec::new();
+        let mut constant = None;
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match field.number {
+                1 if inputs.len() < 4_096 => inputs.push(self.text(&field)),
+                2 if outputs.len() < 4_096 => outputs.push(self.text(&field)),
+                3 => name = self.text(&field),
+                4 => operator = self.text(&field),
+                5 => {
+                    if let Some((start, end)) = field.bytes() {
+                        let tensor = self.attribute(start, end, &mut attributes, &mut graphs);
+                        constant = constant.or(tensor);
+                    }
+                }
+                7 => domain = self.text(&field),
+                _ => {}
+            }
+        }
+        // An absent optional operand keeps its place.
+        let operands: Vec<u32> = inputs
+            .iter()
+            .map(|input| {
+                if input.is_empty() {
+                    self.graph.add(Kind::Constant, "absent", "", Vec::new(), at)
+                } else {
+                    self.value(input, at)
+                }
+            })
+            .collect();
+        attributes.operands = inputs.iter().filter(|input| !input.is_empty()).count();
+        let key = (domain, operator);
+        if self.functions.contains_key(&key) {
+            self.call(&key, &operands, &outputs, at, depth);
+            return;
+        }
+        let (domain, operator) = key;
+        let small: Vec<Option<&Small>> = operands.iter().map(|operand| self.small.get(operand)).collect();
+        let kind = kind(&domain, &operator, &attributes, &small);
+        let mut reads = operands;
+        for (start, end) in graphs {
+            let given = match operator.as_str() {
+                "Loop" => self.loop_inputs(&reads, at),
+                "Scan" => reads.clone(),
+                _ => Vec::new(),
+            };
+            let results = self.lay_out(start, end, &given, false, depth + 1);
+            reads.extend(results);
+        }
+        let node = self.graph.add(kind, &operator, &name, reads, at);
+        if kind == Kind::Constant {
+            self.small.insert(node, constant.unwrap_or_default());
+        }
+        for output in outputs.iter().filter(|output| !output.is_empty()) {
+            self.define(output, node);
+        }
+    }
+
+    /// The iteration number and the condition, then what is carried along.
+    fn loop_inputs(&mut self, reads: &[u32], at: u64) -> Vec<u32> {
+        let counter = self.graph.add(Kind::Constant, "iteration", "", Vec::new(), at);
+        let mut given = vec![counter, counter];
+        given.extend(reads.iter().skip(2));
+        given
+    }
+
+    fn call(&mut self, key: &(String, String), operands: &[u32], outputs: &[String], at: u64, depth: u8) {
+        let Some(function) = self.functions.get(key) else { return };
+        let (start, end) = (function.start, function.end);
+        let (formal, results) = (function.inputs.clone(), function.outputs.clone());
+        let floor = self.floor;
+        self.floor = self.scopes.len();
+        self.scopes.push(HashMap::new());
+        for (name, &operand) in formal.iter().zip(operands) {
+            self.define(name, operand);
+        }
+        if depth < MAX_NESTING {
+            let mut fields = Fields::new(start, end);
+            while let Some(field) = fields.next(&mut self.window) {
+                if let (7, Some((start, end))) = (field.number, field.bytes()) {
+                    self.node(start, end, at, depth + 1);
+                }
+                if self.graph.cut {
+                    break;
+                }
+            }
+        } else {
+            self.graph.cut = true;
+        }
+        let found: Vec<Option<u32>> = results.iter().map(|name| self.find(name)).collect();
+        self.scopes.pop();
+        self.floor = floor;
+        for (name, node) in outputs.iter().zip(found) {
+            if let (false, Some(node)) = (name.is_empty(), node) {
+                self.define(name, node);
+            }
+        }
+    }
+
+    /// Reads one attribute; gives the tensor of a constant.
+    fn attribute(
+        &mut self,
+        start: u64,
+        end: u64,
+        attributes: &mut Attributes,
+        graphs: &mut Vec<(u64, u64)>,
+    ) -> Option<Small> {
+        let mut name = String::new();
+        let (mut integers, mut float, mut small) = (Vec::new(), None, None);
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match (field.number, field.value) {
+                (1, _) => name = self.text(&field),
+                (2, Value::Number(bits)) => float = Some(f64::from(f32::from_bits(bits as u32))),
+                (3, Value::Number(value)) => integers.push(value),
+                (5, Value::Bytes { start, end }) => small = Some(self.tensor(start, end).1),
+                (6 | 11, Value::Bytes { start, end }) if graphs.len() < 64 => graphs.push((start, end)),
+                (8, value) => numbers(&mut self.window, value, &mut integers, 64),
+                _ => {}
+            }
+        }
+        let signed: Vec<i64> = integers.iter().map(|&value| value.cast_signed()).collect();
+        match name.as_str() {
+            "axes" => attributes.axes = Some(signed),
+            "axis" => attributes.axis = signed.first().copied(),
+            "min" => attributes.min = float.is_some(),
+            "max" => attributes.max = float.is_some(),
+            "starts" => attributes.starts = signed,
+            "ends" => attributes.ends = signed,
+            "shape" => attributes.shape = Some(signed.len()),
+            "value_int" => {
+                small = Some(Small { dims: vec![], values: signed.iter().map(|&v| v as f64).collect() })
+            }
+            "value_ints" => {
+                let dims = vec![signed.len() as u64];
+                small = Some(Small { dims, values: signed.iter().map(|&v| v as f64).collect() });
+            }
+            "value_float" => small = Some(Small { dims: vec![], values: float.into_iter().collect() }),
+            _ => {}
+        }
+        small
+    }
+
+    /// Name, shape and, if there are few, the values of a tensor.
+    fn tensor(&mut self, start: u64, end: u64) -> (String, Small) {
+        let (mut name, mut kind, mut raw) = (String::new(), 0, None);
+        let (mut dims, mut integers, mut floats) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match (field.number, field.value) {
+                (1, value) => numbers(&mut self.window, value, &mut dims, 16),
+                (2, Value::Number(value)) => kind = value,
+                (4, Value::Bytes { start, end }) if end - start <= 64 => floats = self.raw(start, end, 1),
+                (5 | 7, value) => numbers(&mut self.window, value, &mut integers, 16),
+                (8, _) => name = self.text(&field),
+                (9, Value::Bytes { start, end }) if end - start <= 128 => raw = Some((start, end)),
+                _ => {}
+            }
+        }
+        let mut values: Vec<f64> = integers.iter().map(|&value| value.cast_signed() as f64).collect();
+        values.extend(floats);
+        if let Some((start, end)) = raw {
+            values = self.raw(start, end, kind);
+        }
+        (name, Small { dims, values })
+    }
+
+    fn raw(&mut self, start: u64, end: u64, kind: u64) -> Vec<f64> {
+        self.window.seek(start);
+        let bytes = self.window.take((end - start) as usize).unwrap_or_default();
+        match kind {
+            1 => bytes.as_chunks::<4>().0.iter().map(|&chunk| f64::from(f32::from_le_bytes(chunk))).collect(),
+            6 => bytes.as_chunks::<4>().0.iter().map(|&chunk| f64::from(i32::from_le_bytes(chunk))).collect(),
+            7 => bytes.as_chunks::<8>().0.iter().map(|&chunk| i64::from_le_bytes(chunk) as f64).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Name, and axes beside the batch that are not of extent one.
+    fn value_info(&mut self, start: u64, end: u64) -> (String, u8) {
+        let mut name = String::new();
+        let mut axes = None;
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match (field.number, field.bytes()) {
+                (1, Some(_)) => name = self.text(&field),
+                (2, Some((start, end))) => {
+                    // TypeProto.tensor_type, its shape, the dimensions.
+                    let dims = self.inner(start, end, 1).and_then(|(s, e)| self.inner(s, e, 2));
+                    if let Some((start, end)) = dims {
+                        axes = Some(self.axes(start, end));
+                    }
+                }
+                _ => {}
+            }
+        }
+        (name, axes.unwrap_or(3))
+    }
+
+    fn inner(&mut self, start: u64, end: u64, number: u64) -> Option<(u64, u64)> {
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            if field.number == number && field.bytes().is_some() {
+                return field.bytes();
+            }
+        }
+        None
+    }
+
+    fn axes(&mut self, start: u64, end: u64) -> u8 {
+        let (mut rank, mut axes) = (0_u8, 0_u8);
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            let Some((start, end)) = field.bytes() else { continue };
+            let mut inner = Fields::new(start, end);
+            let extent = inner.next(&mut self.window);
+            let one = extent.is_some_and(|extent| extent.number == 1 && extent.value == Value::Number(1));
+            rank = rank.saturating_add(1);
+            if rank > 1 && !one {
+                axes = axes.saturating_add(1);
+            }
+        }
+        // A vector without a batch axis has an axis of its own.
+        if rank == 1 { 1 } else { axes }
+    }
+}

@@ -1,0 +1,132 @@
+//! What ONNX operators do to the input, for the analysis of the graph.
+
+use super::graph::Small;
+use crate::graph::Kind;
+
+/// The attributes that matter.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attributes {
+    pub(super) axes: Option<Vec<i64>>,
+    pub(super) axis: Option<i64>,
+    pub(super) min: bool,
+    pub(super) max: bool,
+    pub(super) starts: Vec<i64>,
+    pub(super) ends: Vec<i64>,
+    pub(super) shape: Option<usize>,
+    /// Operands that are there.
+    pub(super) operands: usize,
+}
+
+/// The kind of an operator.
+pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small: &[Option<&Small>]) -> Kind {
+    let constant = |index: usize| small.get(index).copied().flatten();
+    match operator {
+        "Conv"
+        | "ConvTranspose"
+        | "ConvInteger"
+        | "DeformConv"
+        | "QLinearConv"
+        | "FusedConv"
+        | "NhwcConv"
+        | "LSTM"
+        | "GRU"
+        | "RNN"
+        | "DynamicQuantizeLSTM" => Kind::Weighted { narrow: false },
+        "MatMul"
+        | "Gemm"
+        | "MatMulInteger"
+        | "QLinearMatMul"
+        | "FusedMatMul"
+        | "FusedGemm"
+        | "QGemm"
+        | "MatMulNBits"
+        | "MatMulIntegerToFloat"
+        | "DynamicQuantizeMatMul"
+        | "Attention"
+        | "QAttention"
+        | "EmbedLayerNormalization"
+        | "QEmbedLayerNormalization"
+        | "Einsum"
+        | "MoE"
+        | "QMoE" => {
+            let narrow = small
+                .iter()
+                .skip(1)
+                .flatten()
+                .any(|weights| weights.dims.len() == 2 && weights.dims.iter().any(|&extent| extent <= 2));
+            Kind::Weighted { narrow }
+        }
+        "TreeEnsembleClassifier"
+        | "TreeEnsembleRegressor"
+        | "TreeEnsemble"
+        | "LinearClassifier"
+        | "LinearRegressor"
+        | "SVMClassifier"
+        | "SVMRegressor" => Kind::Learned,
+        "Constant" | "ConstantOfShape" | "RandomNormal" | "RandomUniform" | "EyeLike" => Kind::Constant,
+        "Shape" | "Size" => Kind::Shape,
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "IsNaN" | "IsInf" | "Sign"
+        | "OneHot" | "OneHotEncoder" | "Binarizer" | "StringNormalizer" | "LabelEncoder"
+        | "CategoryMapper" => Kind::Compare,
+        "Sigmoid" | "HardSigmoid" | "Tanh" | "Relu" | "ThresholdedRelu" | "Shrink" | "Floor" | "Ceil"
+        | "Round" | "Softsign" | "Erf" | "Mod" | "BitShift" => Kind::Squash,
+        "Clip" => {
+            let both = attributes.min && attributes.max || attributes.operands >= 3;
+            if both { Kind::Squash } else { Kind::Pass }
+        }
+        "ReduceSum" | "ReduceMean" | "ReduceL1" | "ReduceL2" | "ReduceLogSum" | "ReduceLogSumExp"
+        | "ReduceSumSquare" => Kind::Sum(axes(attributes, constant(1))),
+        "ReduceMax" | "ReduceMin" | "ReduceProd" => Kind::Extreme(axes(attributes, constant(1))),
+        "ArgMax" | "ArgMin" => Kind::Sum(Some(1)),
+        "TopK" => Kind::Extreme(Some(1)),
+        "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => Kind::Reshape(1),
+        "Flatten" => Kind::Reshape(1),
+        "Reshape" => match constant(1).map(|shape| shape.dims.first().copied().unwrap_or(0)) {
+            Some(rank) => Kind::Reshape(rank.saturating_sub(1).clamp(1, 8) as u8),
+            None => {
+                Kind::Reshape(attributes.shape.map_or(8, |rank| rank.saturating_sub(1).clamp(1, 8) as u8))
+            }
+        },
+        "Where" => Kind::Select,
+        "If" => Kind::Branch,
+        "Mul" | "Div" | "Pow" => Kind::Scale,
+        "Add"
+        | "Sub"
+        | "Sum"
+        | "Max"
+        | "Min"
+        | "Mean"
+        | "ScatterND"
+        | "ScatterElements"
+        | "Scatter"
+        | "BiasGelu"
+        | "SkipLayerNormalization" => Kind::Combine,
+        "Concat" | "ConcatFromSequence" | "SequenceConstruct" => Kind::Concat,
+        "Gather" | "GatherElements" | "GatherND" | "ArrayFeatureExtractor" => match constant(1) {
+            Some(index) if index.dims.iter().product::<u64>() == 1 => Kind::Pick,
+            Some(_) => Kind::Pass,
+            None => Kind::Lookup,
+        },
+        "Slice" => {
+            let single = |starts: &[i64], ends: &[i64]| {
+                !starts.is_empty()
+                    && starts.len() == ends.len()
+                    && starts.iter().zip(ends).all(|(a, b)| b.checked_sub(*a) == Some(1))
+            };
+            let operands = constant(1).zip(constant(2)).is_some_and(|(starts, ends)| {
+                let numbers = |small: &Small| small.values.iter().map(|&v| v as i64).collect::<Vec<_>>();
+                single(&numbers(starts), &numbers(ends))
+            });
+            if operands || single(&attributes.starts, &attributes.ends) { Kind::Pick } else { Kind::Pass }
+        }
+        _ if domain == "ai.onnx.ml" && operator.ends_with("Ensemble") => Kind::Learned,
+        _ => Kind::Pass,
+    }
+}
+
+/// How many axes are reduced; `None` means all.
+fn axes(attributes: &Attributes, operand: Option<&Small>) -> Option<u8> {
+    let listed = attributes.axes.as_ref().map(Vec::len);
+    let count = listed.or_else(|| operand.map(|small| small.values.len()).filter(|&count| count > 0));
+    count.or(attributes.axis.map(|_| 1)).map(|count| count.min(8) as u8)
+}

@@ -1,0 +1,160 @@
+//! Tensors as every weights format lists them: name, type, shape, and where the bytes are.
+
+use mantlet_vocab::Source;
+
+use crate::Bounds;
+
+/// The type of a tensor's elements.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// 64-bit float.
+    F64,
+    /// 32-bit float.
+    F32,
+    /// 16-bit float.
+    F16,
+    /// 16-bit brain float.
+    Bf16,
+    /// Integers of this many bytes, signed or not.
+    Int {
+        /// Bytes of one.
+        width: u8,
+        /// Whether it has a sign.
+        signed: bool,
+    },
+    /// True or false, one byte each.
+    Bool,
+    /// Anything else: quantised blocks, small floats, text.
+    Other(String),
+}
+
+impl Dtype {
+    /// Bytes of one element; `None` for blocks and the like.
+    #[must_use]
+    pub const fn width(&self) -> Option<u64> {
+        Some(match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Int { width, .. } => *width as u64,
+            Self::Bool => 1,
+            Self::Other(_) => return None,
+        })
+    }
+
+    /// The name used in reports.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::F64 => "F64".into(),
+            Self::F32 => "F32".into(),
+            Self::F16 => "F16".into(),
+            Self::Bf16 => "BF16".into(),
+            Self::Int { width, signed } => {
+                format!("{}{}", if *signed { "I" } else { "U" }, u32::from(*width) * 8)
+            }
+            Self::Bool => "BOOL".into(),
+            Self::Other(name) => name.clone(),
+        }
+    }
+
+    /// Whether the elements are floats whose bits can be read one by one.
+    #[must_use]
+    pub const fn is_float(&self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16)
+    }
+}
+
+/// A tensor and where its bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub dtype: Dtype,
+    /// Its shape.
+    pub shape: Vec<u64>,
+    /// Offset of its first byte in the file or member.
+    pub start: u64,
+    /// Its bytes.
+    pub len: u64,
+}
+
+/// The tensors of a file, as far as they can be listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The tensors, in the order of the file.
+    pub tensors: Vec<TensorInfo>,
+    /// What could not be listed.
+    pub limits: Vec<String>,
+}
+
+/// Tensors listed of one file.
+pub const MAX_TENSORS: usize = 100_000;
+
+/// The value of an element.
+#[must_use]
+pub fn value(dtype: &Dtype, bytes: &[u8]) -> Option<f64> {
+    Some(match (dtype, bytes) {
+        (Dtype::F64, &[a, b, c, d, e, f, g, h]) => f64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        (Dtype::F32, &[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
+        (Dtype::Bf16, &[a, b]) => f64::from(f32::from_le_bytes([0, 0, a, b])),
+        (Dtype::F16, &[a, b]) => f64::from(half(u16::from_le_bytes([a, b]))),
+        (Dtype::Bool, &[byte]) => f64::from(byte),
+        (Dtype::Int { signed, .. }, bytes) if bytes.len() <= 8 && !bytes.is_empty() => {
+            let fill = if *signed && bytes[bytes.len() - 1] & 0x80 != 0 { 0xff } else { 0 };
+            let mut wide = [fill; 8];
+            wide[..bytes.len()].copy_from_slice(bytes);
+            if *signed { i64::from_le_bytes(wide) as f64 } else { u64::from_le_bytes(wide) as f64 }
+        }
+        _ => return None,
+    })
+}
+
+/// A 16-bit float.
+#[must_use]
+pub fn half(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10 & 31);
+    let fraction = u32::from(bits & 1023);
+    match exponent {
+        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
+        31 => f32::from_bits(sign | 0x7f80_0000 | fraction << 13),
+        _ => f32::from_bits(sign | (exponent + 112) << 23 | fraction << 13),
+    }
+}
+
+/// The tensors of a safetensors, GGUF, ONNX or NumPy file; `None` when it is none of these.
+#[must_use]
+pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
+    let head = mantlet_vocab::read_window(source, 0, 16).unwrap_or_default();
+    if crate::safetensors::is_safetensors(&head, source.len()) {
+        Some(crate::safetensors::tensors(source))
+    } else if head.starts_with(b"GGUF") {
+        Some(crate::gguf::tensors(source, bounds))
+    } else if crate::npy::is_npy(&head) {
+        Some(crate::npy::tensor(source, bounds))
+    } else if crate::onnx::is_onnx(source) {
+        Some(crate::onnx::tensors(source))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_every_type() {
+        assert_eq!(half(0x3c00), 1.0);
+        assert_eq!(half(0xc000), -2.0);
+        assert_eq!(half(0x0001), 2.0_f32.powi(-24));
+        assert!(half(0x7e00).is_nan() && half(0x7c00).is_infinite());
+        assert_eq!(value(&Dtype::Bf16, &[0x80, 0x3f]), Some(1.0));
+        assert_eq!(value(&Dtype::F32, &1.5_f32.to_le_bytes()), Some(1.5));
+        assert_eq!(value(&Dtype::Int { width: 2, signed: true }, &[0xff, 0xff]), Some(-1.0));
+        assert_eq!(value(&Dtype::Int { width: 1, signed: false }, &[0xff]), Some(255.0));
+        assert_eq!(value(&Dtype::F32, &[1, 2]), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! Rules over files of weights, whatever their format.
+
+mod hidden_payload;
+
+use crate::Rule;
+
+/// The rooms of this family.
+pub(crate) fn all() -> Vec<&'static dyn Rule> {
+    vec![&hidden_payload::WeightsHiddenPayload]
+}

@@ -1,0 +1,14 @@
+//! Any bytes as GGUF or GGML: facts and defects, never a panic, the same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let source = support::source(data);
+    let first = mantlet_formats::gguf::analyse(&source, &support::bounds());
+    assert_eq!(first, mantlet_formats::gguf::analyse(&source, &support::bounds()));
+    let _ = mantlet_formats::gguf::tensors(&source, &support::bounds());
+    let _ = mantlet_formats::gguf::analyse_ggml(&source);
+});
