@@ -4,7 +4,7 @@
 
 use mantlet_detectors::{
     CallerState, Detector, Encoded, Learning, Observation, Outcome, Profile, ProfileError, RowFacts,
-    StateLimits, Trace, TraceRow, abouts, all, derive,
+    StateLimits, Trace, TraceRow, abouts, all, configurable, derive,
 };
 use mantlet_vocab::{About, Millis, NamedValue, Tensor, Value};
 use proptest::prelude::*;
@@ -74,7 +74,7 @@ fn rooms_are_in_order_and_judge_their_cases() {
     let trace = walk_trace(&profile);
     let pinned = derive(&trace, &profile).unwrap();
     let empty = Encoded { rows: Tensor::full([0, 4], 0.0), faults: vec![] };
-    for about in abouts() {
+    for about in configurable() {
         for (title, case) in cases(about) {
             let encoded = case.inputs.as_ref().map_or_else(|| empty.clone(), |inputs| profile.encode(inputs));
             let seen =

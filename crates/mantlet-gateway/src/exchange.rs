@@ -5,8 +5,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use mantlet_detectors::request_malformed;
 use mantlet_guard::GuardEvent;
-use mantlet_vocab::{Action, Confidence, Decision, Exchange, Impact, Millis, Reply, Request, Signal};
+use mantlet_vocab::{Action, Decision, Exchange, Millis, Reply, Request};
 use mantlet_wire::Defect;
 use serde_json::json;
 
@@ -78,14 +79,7 @@ impl<'a> Open<'a> {
 
     /// Malformed is evidence: the defect goes to the record as a signal.
     pub(crate) fn defect(&mut self, defect: &Defect) {
-        let signal = Signal {
-            name: defect.name().to_owned(),
-            impact: Impact::Low,
-            confidence: Confidence::High,
-            score: 1.0,
-            message: defect.to_string(),
-            facts: std::collections::BTreeMap::new(),
-        };
+        let signal = request_malformed(defect.name(), defect.to_string());
         self.edit(|exchange| {
             exchange.decision.signals.push(signal);
             exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mantlet_detectors::{
-    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts,
+    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts, guard_rule_failed,
 };
 use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
 
 use crate::callers::{Callers, Withheld, rows_hash};
 use crate::controls::KeyControl;
 use crate::labels::labels;
-use crate::verdict::{Weighed, failure, sort, weigh, words};
+use crate::verdict::{Weighed, sort, weigh, words};
 use crate::{Controls, GuardConfig, RulePolicy, TokenBucket};
 
 /// The rule that pinned rules report under.
@@ -385,7 +385,7 @@ impl Guard {
             (action, reason) = (Action::Divert, why);
             proposed = proposed.max(Action::Divert);
         }
-        signals.extend(failed.into_iter().map(|rule| failure(&rule)));
+        signals.extend(failed.into_iter().map(|rule| guard_rule_failed(&rule)));
         sort(&mut signals);
         Inspection {
             decision: Decision { action, proposed, mode: self.config.mode, signals },

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use mantlet_vocab::{Action, Confidence, Impact, Mode, OnFailure, Signal};
+use mantlet_vocab::{Action, Mode, OnFailure, Signal};
 
 use crate::RulePolicy;
 
@@ -97,17 +97,5 @@ pub(crate) fn words(by: &str, signals: &[Signal]) -> String {
             .map_or_else(|| "the request does not fit the model".into(), |signal| signal.message.clone()),
         "query-budget-spent" => "the budget of new inputs for this key is spent".into(),
         _ => "this use of the key needs a person's attention".into(),
-    }
-}
-
-/// The signal of a rule that failed itself.
-pub(crate) fn failure(rule: &str) -> Signal {
-    Signal {
-        name: "guard-rule-failed".into(),
-        impact: Impact::Medium,
-        confidence: Confidence::High,
-        score: 1.0,
-        message: format!("the rule `{rule}` failed; its `on_failure` decided"),
-        facts: std::collections::BTreeMap::from([("rule".to_owned(), rule.into())]),
     }
 }

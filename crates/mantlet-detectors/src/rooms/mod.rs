@@ -4,6 +4,7 @@ use mantlet_vocab::About;
 
 use crate::Detector;
 
+mod guard_rule_failed;
 mod input_off_schema;
 mod input_outlier;
 pub(crate) mod pinned_attack;
@@ -11,6 +12,10 @@ mod query_boundary_walk;
 mod query_budget_spent;
 mod query_extraction;
 mod query_local_search;
+mod request_malformed;
+
+pub use guard_rule_failed::guard_rule_failed;
+pub use request_malformed::request_malformed;
 
 /// Every detector, in the order of reports.
 #[must_use]
@@ -25,10 +30,18 @@ pub fn all() -> Vec<Box<dyn Detector>> {
     ]
 }
 
-/// The identity cards of every detector and of pinned rules.
+/// The identity cards of what a configuration may set: every detector and pinned rules.
 #[must_use]
-pub fn abouts() -> Vec<&'static About> {
+pub fn configurable() -> Vec<&'static About> {
     let mut abouts: Vec<_> = all().iter().map(|detector| detector.about()).collect();
     abouts.push(&pinned_attack::ABOUT);
+    abouts
+}
+
+/// The identity card of every signal: what a configuration may set, and what guard and gateway raise themselves.
+#[must_use]
+pub fn abouts() -> Vec<&'static About> {
+    let mut abouts = configurable();
+    abouts.extend([&request_malformed::ABOUT, &guard_rule_failed::ABOUT]);
     abouts
 }

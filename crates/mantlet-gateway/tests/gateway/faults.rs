@@ -10,6 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{Caller, Memory, body, guard, guard_config, json, ports, route};
 
+#[test]
+fn the_cases_of_a_malformed_request_hold() {
+    let about =
+        mantlet_detectors::abouts().into_iter().find(|about| about.name == "request-malformed").unwrap();
+    for case in about.cases.split("## ").skip(1) {
+        let body = case.split("```json").nth(1).unwrap().split("```").next().unwrap().trim();
+        let read =
+            mantlet_wire::read_request("m", None, None, body.as_bytes(), &mantlet_wire::Limits::default());
+        assert_eq!(read.is_err(), case.starts_with("hit"), "{case}");
+    }
+}
+
 async fn gateway(config: GatewayConfig, upstream: std::net::SocketAddr) -> (Gateway, Arc<Memory>) {
     let memory = Arc::new(Memory::default());
     let routes = vec![route(upstream, &guard(guard_config()))];

@@ -87,7 +87,13 @@ async fn keys_paths_and_bodies_are_checked() {
         .lock()
         .unwrap()
         .iter()
-        .flat_map(|exchange| exchange.decision.signals.iter().map(|signal| signal.name.clone()))
+        .flat_map(|exchange| {
+            exchange
+                .decision
+                .signals
+                .iter()
+                .filter_map(|signal| signal.facts.get("defect")?.as_str().map(str::to_owned))
+        })
         .collect();
     assert!(
         names.contains(&"wire-syntax".to_owned()) && names.contains(&"wire-head-length".to_owned()),

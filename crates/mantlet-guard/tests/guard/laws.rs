@@ -118,6 +118,23 @@ fn a_rule_that_fails_is_decided_by_its_own_choice() {
 }
 
 #[test]
+fn the_cases_of_a_failed_rule_hold() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let about =
+        mantlet_detectors::abouts().into_iter().find(|about| about.name == "guard-rule-failed").unwrap();
+    for case in about.cases.split("## ").skip(1) {
+        let json = case.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let case_of: serde_json::Value = serde_json::from_str(json).unwrap();
+        let guard = told(case_of["score"].as_f64(), POLICY, Mode::Enforce);
+        let signals = guard.inspect(ANN, &request(table(1, 5)), Millis(0)).decision.signals;
+        let raised = signals.iter().any(|signal| signal.name == about.name);
+        assert_eq!(raised, case.starts_with("hit"), "{case}");
+    }
+    std::panic::set_hook(hook);
+}
+
+#[test]
 fn defaults_of_high_impact_systems_refuse_when_blocking_rules_fail() {
     for rule in ["input-off-schema", "query-boundary-walk", "query-extraction", "pinned-attack"] {
         assert_eq!(RulePolicy::for_rule(rule, Impact::High).on_failure, OnFailure::Refuse);

@@ -159,7 +159,7 @@ async fn a_crash_in_the_middle_of_containment_is_finished_and_ends_in_time() {
 
 #[test]
 fn every_detector_has_words_of_its_own() {
-    for about in mantlet_detectors::abouts() {
+    for about in mantlet_detectors::configurable() {
         assert_ne!(AlertKind::of_signal(about.name), AlertKind::Other, "{}", about.name);
     }
 }
