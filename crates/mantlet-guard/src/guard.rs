@@ -57,7 +57,7 @@ pub struct Guard {
     pinned_policy: RulePolicy,
     pinned: ArcSwap<Vec<Arc<PinnedRule>>>,
     controls: Arc<Controls>,
-    callers: Callers,
+    callers: Arc<Callers>,
 }
 
 impl Guard {
@@ -96,7 +96,7 @@ impl Guard {
         Ok(Self {
             pinned_policy: policy(PINNED),
             detectors,
-            callers: Callers::new(config.callers),
+            callers: Arc::new(Callers::new(config.callers)),
             pinned: ArcSwap::from_pointee(pinned.into_iter().map(Arc::new).collect()),
             profile,
             controls,
@@ -163,6 +163,14 @@ impl Guard {
             let last = state.last;
             self.callers.with(&key, last, |caller| caller.state = state);
         }
+    }
+
+    /// Goes on with the memory of the guard it replaces: what callers did, which answers were withheld from them,
+    /// and how much of their limits is spent. Requests still in flight there are remembered here too.
+    #[must_use]
+    pub fn succeeding(mut self, before: &Self) -> Self {
+        self.callers = Arc::clone(&before.callers);
+        self
     }
 
     /// Decides before the model is asked: [`Guard::admit`], then [`Guard::examine`].

@@ -135,6 +135,23 @@ fn a_thief_with_natural_data_is_seen_by_his_budget_only() {
 }
 
 #[test]
+fn a_guard_that_succeeds_another_remembers_what_it_did() {
+    let world = World::new(81);
+    let before = world.guard(Mode::Enforce);
+    let trace = world.evasion(82, 1, true, 200);
+    let ask = |guard: &mantlet_guard::Guard, row: &mantlet_detectors::TraceRow| {
+        let request =
+            mantlet_vocab::Request { inputs: row.inputs.clone(), ..mantlet_vocab::Request::default() };
+        guard.inspect(Caller { key: "eve" }, &request, Millis(0)).decision.action
+    };
+    let withheld: Vec<_> = trace.rows.iter().take(60).filter(|row| !ask(&before, row).passes()).collect();
+    assert!(!withheld.is_empty());
+    let after = world.guard(Mode::Enforce).succeeding(&before);
+    assert!(withheld.iter().all(|row| !ask(&after, row).passes()));
+    assert_eq!(after.states(), before.states());
+}
+
+#[test]
 fn an_answer_that_was_withheld_is_withheld_again() {
     // A bisection's point lies on a line the first time only: without a memory the second request was answered.
     let world = World::new(71);
