@@ -64,6 +64,11 @@ pub enum RegistryError<E: std::error::Error + 'static> {
         /// Who asks.
         actor: String,
     },
+    /// An incident holds it.
+    #[error(
+        "version {0} is held by an incident; decide there first: `mantlet incident list`, then undo the hold"
+    )]
+    Held(VersionId),
     /// Someone else changed it in between.
     #[error("the registry changed meanwhile; look again and repeat")]
     Changed,

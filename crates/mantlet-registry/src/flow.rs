@@ -169,6 +169,9 @@ impl<S: RegistryStore, V: Verifier> Registry<S, V> {
         if !matches!(target.state, State::Admitted | State::KnownGood) {
             return Err(refused(&target, State::Serving));
         }
+        if self.store.is_held(&id.system, &id.version).await.map_err(RegistryError::Store)? {
+            return Err(RegistryError::Held(target.id()));
+        }
         if system.impact >= Impact::High && !has_second_pair(&target, actor) {
             return Err(RegistryError::FourEyes {
                 version: target.id(),

@@ -25,6 +25,8 @@ pub trait RegistryStore: Send + Sync {
     ) -> impl Future<Output = Result<Option<ModelVersion>, Self::Error>> + Send;
     /// All versions of a system, oldest first.
     fn versions(&self, system: &str) -> impl Future<Output = Result<Vec<ModelVersion>, Self::Error>> + Send;
+    /// Whether an incident keeps this version from being used until a person has decided.
+    fn is_held(&self, system: &str, version: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// Writes the history lines into the audit log, then versions, pointers and history in one transaction.
     /// Answers `false`, without effect, when what was read is no longer what is kept (two people at once).
     fn commit(&self, change: Change<'_>) -> impl Future<Output = Result<bool, Self::Error>> + Send;

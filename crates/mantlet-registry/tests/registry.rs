@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -191,6 +191,7 @@ struct Kept {
     systems: BTreeMap<String, System>,
     versions: BTreeMap<VersionId, ModelVersion>,
     history: Vec<Transition>,
+    held: BTreeSet<VersionId>,
 }
 
 impl RegistryStore for Memory {
@@ -213,6 +214,10 @@ impl RegistryStore for Memory {
     async fn versions(&self, system: &str) -> Result<Vec<ModelVersion>, Infallible> {
         let kept = self.0.lock().unwrap();
         Ok(kept.versions.values().filter(|version| version.system == system).cloned().collect())
+    }
+    async fn is_held(&self, system: &str, version: &str) -> Result<bool, Infallible> {
+        let id = VersionId { system: system.into(), version: version.into() };
+        Ok(self.0.lock().unwrap().held.contains(&id))
     }
     async fn commit(&self, change: Change<'_>) -> Result<bool, Infallible> {
         let mut kept = self.0.lock().unwrap();
@@ -319,6 +324,20 @@ fn a_version_goes_its_way_and_back() {
             registry.promote(&id("v9"), "a", "", Millis(7)).await,
             Err(RegistryError::NoVersion(_))
         ));
+    });
+}
+
+#[test]
+fn a_version_that_an_incident_holds_is_not_promoted_until_it_is_released() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let registry = desk(folder.path(), Impact::Low).await;
+        admit(&registry, "v1").await;
+        registry.store().0.lock().unwrap().held.insert(id("v1"));
+        let fault = registry.promote(&id("v1"), "ada", "go", Millis(3)).await.unwrap_err();
+        assert!(matches!(&fault, RegistryError::Held(held) if *held == id("v1")), "{fault}");
+        registry.store().0.lock().unwrap().held.clear();
+        registry.promote(&id("v1"), "ada", "go", Millis(4)).await.unwrap();
     });
 }
 

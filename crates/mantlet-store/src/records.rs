@@ -21,6 +21,8 @@ pub enum RecordKind {
     GuardRule,
     /// The switches in force, to be restored after a restart.
     Controls,
+    /// A version or data set that an incident keeps from being used.
+    Hold,
     /// A delivery of an alert, as tried.
     Delivery,
     /// A configuration that was in force; its id is its generation.
@@ -39,6 +41,7 @@ impl RecordKind {
             Self::Case => "case",
             Self::GuardRule => "guard-rule",
             Self::Controls => "controls",
+            Self::Hold => "hold",
             Self::Delivery => "delivery",
             Self::Generation => "generation",
             Self::Profile => "profile",

@@ -4,7 +4,30 @@ use mantlet_registry::{Change, ModelVersion, RegistryStore, System, Transition};
 use serde_json::json;
 
 use crate::database::{doc, instant, read, read_all};
-use crate::{Store, StoreError};
+use crate::{Record, RecordKind, Store, StoreError};
+
+const HELD: &str = "held";
+
+fn hold_id(system: &str, subject: &str) -> String {
+    format!("{system}/{subject}")
+}
+
+impl Store {
+    /// Holds a version or data set back from use, or releases it. Audited.
+    ///
+    /// # Errors
+    /// When the log or the database fails.
+    pub async fn hold(&self, system: &str, subject: &str, on: bool, actor: &str) -> Result<(), StoreError> {
+        let record = Record {
+            id: hold_id(system, subject),
+            system: system.to_owned(),
+            at: self.now(),
+            state: if on { HELD } else { "released" }.to_owned(),
+            doc: json!({ "subject": subject }),
+        };
+        self.put_record(RecordKind::Hold, &record, actor).await
+    }
+}
 
 impl RegistryStore for Store {
     type Error = StoreError;
@@ -68,6 +91,11 @@ impl RegistryStore for Store {
             sqlx::query("SELECT doc FROM versions WHERE system = ? ORDER BY added, version").bind(system);
         let rows = rows.fetch_all(database.pool()).await.map_err(database.fault("read versions"))?;
         read_all("versions", &rows)
+    }
+
+    async fn is_held(&self, system: &str, version: &str) -> Result<bool, StoreError> {
+        let hold = self.record(RecordKind::Hold, &hold_id(system, version)).await?;
+        Ok(hold.is_some_and(|hold| hold.state == HELD))
     }
 
     async fn commit(&self, change: Change<'_>) -> Result<bool, StoreError> {

@@ -183,6 +183,21 @@ fn keys_and_people_are_kept_as_hashes_and_withdrawn_for_good() {
 }
 
 #[test]
+fn a_version_is_held_and_released_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let store = open(folder.path()).await;
+        assert!(!store.is_held("cheques", "v2").await.unwrap());
+        store.hold("cheques", "v2", true, "mantlet").await.unwrap();
+        assert!(store.is_held("cheques", "v2").await.unwrap());
+        assert!(!store.is_held("loans", "v2").await.unwrap());
+        store.hold("cheques", "v2", false, "ada").await.unwrap();
+        assert!(!store.is_held("cheques", "v2").await.unwrap());
+        assert_eq!(words(&store).await, ["mantlet hold-kept cheques/v2", "ada hold-kept cheques/v2"]);
+    });
+}
+
+#[test]
 fn records_of_others_are_kept_by_kind() {
     let folder = tempfile::tempdir().unwrap();
     block(async {

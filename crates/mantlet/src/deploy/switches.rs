@@ -137,14 +137,8 @@ impl Switches for Deck {
 
     async fn hold_candidate(&self, system: &str, subject: &str, on: bool) -> Result<(), ActuatorError> {
         self.known(system)?;
-        let record = Record {
-            id: format!("hold-{subject}"),
-            system: system.to_owned(),
-            at: self.store.now(),
-            state: if on { "held" } else { "released" }.to_owned(),
-            doc: serde_json::json!({ "subject": subject }),
-        };
-        self.keep(RecordKind::Controls, &record).await
+        let kept = self.store.hold(system, subject, on, mantlet_respond::SELF).await;
+        kept.map_err(|error| ActuatorError::Unreachable(error.to_string()))
     }
 
     async fn pin_rule(
@@ -164,7 +158,8 @@ impl Switches for Deck {
             state: if on { "active" } else { "lifted" }.to_owned(),
             doc: rule.clone(),
         };
-        self.keep(RecordKind::GuardRule, &record).await?;
+        let kept = self.store.put_record(RecordKind::GuardRule, &record, mantlet_respond::SELF).await;
+        kept.map_err(|error| ActuatorError::Unreachable(error.to_string()))?;
         if on {
             self.guard.load().pin(pinned);
         } else {
@@ -181,10 +176,5 @@ impl Deck {
         } else {
             Err(ActuatorError::Unknown(format!("system {system} here")))
         }
-    }
-
-    async fn keep(&self, kind: RecordKind, record: &Record) -> Result<(), ActuatorError> {
-        let kept = self.store.put_record(kind, record, mantlet_respond::SELF).await;
-        kept.map_err(|error| ActuatorError::Unreachable(error.to_string()))
     }
 }
