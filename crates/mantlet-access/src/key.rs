@@ -179,7 +179,7 @@ impl ApiKey {
 }
 
 /// Keys by id, for the gateway: built from the store and swapped as a whole when keys change.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRing {
     keys: HashMap<String, ApiKey>,
 }

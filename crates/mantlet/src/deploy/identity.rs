@@ -14,9 +14,13 @@ impl KeyCache {
         Self(ArcSwap::from_pointee(ring))
     }
 
-    /// Takes over a fresh reading.
-    pub fn replace(&self, ring: KeyRing) {
-        self.0.store(ring.into());
+    /// Takes over a fresh reading; says whether it differs.
+    pub fn replace(&self, ring: KeyRing) -> bool {
+        let changed = **self.0.load() != ring;
+        if changed {
+            self.0.store(ring.into());
+        }
+        changed
     }
 }
 

@@ -8,10 +8,11 @@ mod traffic;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mantlet_access::KeyRing;
 use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
 use mantlet_detectors::{PinnedRule, Profile};
 use mantlet_gateway::{Gateway, GatewayConfig, Ports, Route, Upstream};
@@ -120,7 +121,8 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     } else {
         None
     };
-    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone()));
+    let seen = gateway.as_ref().map(Arc::downgrade).unwrap_or_default();
+    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone(), seen));
     Ok(Running { store, guard, gateway, answer, console, gaps, server, refresh, route, deck, keys })
 }
 
@@ -150,7 +152,7 @@ impl Running {
     /// # Errors
     /// When the store fails.
     pub async fn take_keys(&self) -> anyhow::Result<()> {
-        self.keys.replace(self.store.key_ring().await?);
+        take_keys(self.store.key_ring().await?, &self.keys, self.gateway.as_deref());
         Ok(())
     }
 
@@ -172,10 +174,9 @@ impl Running {
     pub async fn reload(&mut self, loaded: &Loaded) -> anyhow::Result<u64> {
         let mut gaps = Vec::new();
         let versions = servable(loaded, &self.store, &mut gaps).await?;
-        let guard =
-            Arc::new(guard(loaded, &self.store, &versions, self.guard.controls().clone(), &mut gaps).await?);
+        let guard = guard(loaded, &self.store, &versions, self.guard.controls().clone(), &mut gaps).await?;
         // What is remembered of callers goes on under the new rules.
-        guard.restore(self.guard.states());
+        let guard = Arc::new(guard.succeeding(&self.guard));
         let answer = notify::answer_config(loaded)?;
         let route = Route { guard: guard.clone(), ..self.route.clone() };
         let generation = match &self.gateway {
@@ -194,6 +195,7 @@ impl Running {
     /// When the store could not write what was buffered.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.refresh.abort();
+        let _ = self.refresh.await;
         if let Some(gateway) = self.gateway.and_then(Arc::into_inner) {
             gateway.shutdown().await;
         }
@@ -319,7 +321,7 @@ async fn guard(
         }
     }
     let impact = config.system.impact;
-    let rules = mantlet_detectors::abouts().into_iter().filter_map(|about| {
+    let rules = mantlet_detectors::configurable().into_iter().filter_map(|about| {
         let mode = config.gateway.rules.get(about.name).copied();
         if mode.is_none() && config.gateway.on_failure.is_none() {
             return None;
@@ -363,12 +365,21 @@ fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
     })
 }
 
-async fn refresh(store: Store, keys: Arc<KeyCache>, deck: Arc<Deck>) {
+/// New keys count at once, and one that was revoked is not believed a moment longer.
+fn take_keys(ring: KeyRing, keys: &KeyCache, gateway: Option<&Gateway>) {
+    if keys.replace(ring)
+        && let Some(gateway) = gateway
+    {
+        gateway.forget_keys();
+    }
+}
+
+async fn refresh(store: Store, keys: Arc<KeyCache>, deck: Arc<Deck>, gateway: Weak<Gateway>) {
     let mut tick = tokio::time::interval(REFRESH);
     loop {
         tick.tick().await;
         match store.key_ring().await {
-            Ok(ring) => keys.replace(ring),
+            Ok(ring) => take_keys(ring, &keys, gateway.upgrade().as_deref()),
             Err(error) => tracing::warn!(%error, "keys could not be read again; the old ones count on"),
         }
         if let Err(error) = deck.serve_what_is_on_record().await {
