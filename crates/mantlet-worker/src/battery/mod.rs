@@ -89,13 +89,13 @@ impl Clock for WallClock {
     }
 }
 
-/// The attacks of the battery, by the names `mantlet explain` knows.
-pub const NAMES: [&str; 5] = [
-    "evasion-pgd",
-    "evasion-hop-skip-jump",
-    "extraction-query-copy",
-    "membership-threshold",
-    "backdoor-trigger",
+/// The attacks of the battery: the names `mantlet explain` knows, and the question each answers.
+pub const ATTACKS: [(&str, Family); 5] = [
+    ("evasion-pgd", Family::Evasion),
+    ("evasion-hop-skip-jump", Family::DecisionEvasion),
+    ("extraction-query-copy", Family::Extraction),
+    ("membership-threshold", Family::Membership),
+    ("backdoor-trigger", Family::Backdoor),
 ];
 
 /// Runs the battery, or only the attacks in `only` when it is not empty. `step` is told the name of each probe
@@ -112,7 +112,7 @@ pub fn run(
     step: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Results, CampaignError> {
     let mut results = Results::default();
-    for name in NAMES {
+    for (name, family) in ATTACKS {
         if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
             continue;
         }
@@ -120,12 +120,12 @@ pub fn run(
             break;
         }
         let battery = Battery { ground, gate, plan };
-        match name {
-            "evasion-pgd" => battery.gradient(target, &mut results)?,
-            "evasion-hop-skip-jump" => battery.decisions(target, &mut results)?,
-            "extraction-query-copy" => battery.extraction(target, &mut results)?,
-            "membership-threshold" => battery.membership(target, &mut results)?,
-            _ => battery.backdoor(target, &mut results)?,
+        match family {
+            Family::Evasion => battery.gradient(target, &mut results)?,
+            Family::DecisionEvasion => battery.decisions(target, &mut results)?,
+            Family::Extraction => battery.extraction(target, &mut results)?,
+            Family::Membership => battery.membership(target, &mut results)?,
+            Family::Backdoor | Family::Other => battery.backdoor(target, &mut results)?,
         }
     }
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();

@@ -10,7 +10,7 @@ use mantlet_redteam::{Case, Patience, ReplayVerdict, Target};
 use mantlet_store::RecordKind;
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, NAMES, Results, WallClock};
+use mantlet_worker::battery::{self, ATTACKS, Results, WallClock};
 use mantlet_worker::targets::{EndpointConfig, EndpointTarget, ModelTarget};
 
 use super::open_store;
@@ -48,6 +48,9 @@ pub struct RunOptions {
     /// Only this attack; may be repeated.
     #[arg(long, value_name = "ATTACK")]
     only: Vec<String>,
+    /// Only the attacks of this family (evasion, decision-evasion, extraction, membership, backdoor); may be repeated.
+    #[arg(long, value_name = "FAMILY")]
+    family: Vec<String>,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -131,7 +134,8 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
         terminal,
         &RunOptions {
             folder: options.folder,
-            only: vec!["backdoor-trigger".to_owned()],
+            only: Vec::new(),
+            family: vec![Family::Backdoor.word().to_owned()],
             seed: options.seed,
             rows: None,
             json: options.json,
@@ -150,12 +154,28 @@ fn prepare(folder: &Path) -> anyhow::Result<(Loaded, subject::Subject)> {
     Ok((loaded, subject))
 }
 
-fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
-    if let Some(unknown) = options.only.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        return Err(
-            Usage(format!("there is no attack `{unknown}`; the battery has {}", NAMES.join(", "))).into()
-        );
+/// The names of the attacks asked for; none for all.
+fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
+    let unknown = |what: &str, word: &str, known: Vec<&str>| {
+        Usage(format!("there is no {what} `{word}`; the battery has {}", known.join(", ")))
+    };
+    let mut only = options.only.clone();
+    if let Some(name) = only.iter().find(|name| ATTACKS.iter().all(|(known, _)| known != name)) {
+        return Err(unknown("attack", name, ATTACKS.iter().map(|(name, _)| *name).collect()));
     }
+    for word in &options.family {
+        let of_family = ATTACKS.iter().filter(|(_, family)| family.word() == word);
+        let before = only.len();
+        only.extend(of_family.map(|(name, _)| (*name).to_owned()));
+        if only.len() == before {
+            return Err(unknown("family", word, ATTACKS.iter().map(|(_, family)| family.word()).collect()));
+        }
+    }
+    Ok(only)
+}
+
+fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
+    let only = chosen(options)?;
     let (loaded, subject) = prepare(&options.folder)?;
     let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
     plan.seed = options.seed.unwrap_or(plan.seed);
@@ -163,17 +183,11 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.target(&loaded, &subject)?;
-    let results = battery::run(
-        target.as_mut(),
-        &subject.ground,
-        policy.gate(impact),
-        &plan,
-        &options.only,
-        &mut |name| {
+    let results =
+        battery::run(target.as_mut(), &subject.ground, policy.gate(impact), &plan, &only, &mut |name| {
             terminal.note(&format!("  {name}"));
             true
-        },
-    )?;
+        })?;
     let text = if options.json {
         serde_json::to_string_pretty(&results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>())?
     } else {
