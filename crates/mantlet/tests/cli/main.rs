@@ -1,0 +1,14 @@
+//! The program as people and scripts meet it: its commands, exit codes and messages, and what is left behind when it
+//! is interrupted, killed or given nothing to write to.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking, and a test program has no outside"
+)]
+
+mod demo;
+mod faults;
+mod program;
+mod running;

@@ -1,0 +1,140 @@
+//! `init`, `protect`, `up` on a model of one's own, through a kill and a restart.
+
+use std::time::{Duration, Instant};
+
+use crate::program::{Folder, Up, expect, run};
+
+const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
+
+fn served() -> Folder {
+    let folder = Folder::with_model();
+    let protected = run(["protect", folder.text(), "--format", "json"]);
+    assert!(matches!(protected.code, 0..=2), "{}", protected.err);
+    let added = expect(0, ["users", "add", "ada", folder.text(), "--role", "admin"]).out;
+    let password = added.split_whitespace().max_by_key(|word| word.len()).unwrap().to_owned();
+    let act = |what: &str| {
+        let mut child = crate::program::mantlet([
+            "registry",
+            what,
+            "v1",
+            folder.text(),
+            "--user",
+            "ada",
+            "--note",
+            "test",
+            "--password-stdin",
+        ])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{password}\n").as_bytes())
+            .unwrap();
+        let ran = crate::program::ran(&child.wait_with_output().unwrap());
+        assert_eq!(ran.code, 0, "{what}: {}", ran.err);
+    };
+    let record: serde_json::Value = serde_json::from_str(&protected.out).unwrap();
+    if record["passport"].is_null() {
+        act("admit");
+    }
+    act("promote");
+    folder
+}
+
+fn entries(folder: &Folder) -> u64 {
+    let said = expect(0, ["audit", "verify", folder.text()]).out;
+    said.split("whole: ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_model_is_served_guarded_and_survives_a_kill() {
+    let folder = served();
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    let (status, body) = up.infer("model", &key, ROW);
+    assert_eq!(status, 200, "{body}");
+    assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap()["outputs"].is_array());
+    for (wrong, code) in [("mk_none_none", 401), ("", 401)] {
+        let (status, body) = up.infer("model", wrong, ROW);
+        assert_eq!((status, body.contains("\"error\"")), (code, true), "{body}");
+    }
+    let (status, body) = up.infer("model", &key, "{\"inputs\":[");
+    assert_eq!((status, body.contains("\"error\"")), (400, true), "{body}");
+    // A key revoked by another process is not believed for long.
+    let other = expect(0, ["keys", "add", "second", folder.text()]).out;
+    let other = other.split_whitespace().find(|word| word.starts_with("mk_")).unwrap().to_owned();
+    let within = |wanted: u16| {
+        let since = Instant::now();
+        while up.infer("model", &other, ROW).0 != wanted {
+            assert!(since.elapsed() < Duration::from_secs(10), "still not {wanted}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    within(200);
+    let id = other.split('_').nth(1).unwrap();
+    expect(0, ["keys", "revoke", id, folder.text()]);
+    within(401);
+    let before = entries(&folder);
+    // Killed without a chance to say goodbye: what was acknowledged is there, and it starts again.
+    let mut up = up;
+    up.child.kill().unwrap();
+    up.child.wait().unwrap();
+    assert!(entries(&folder) >= before);
+    let again = Up::start(&folder.path);
+    assert!(again.said["api_key"].is_null(), "credentials are shown once");
+    assert_eq!(again.infer("model", &key, ROW).0, 200);
+    again.interrupt();
+}
+
+#[test]
+fn a_changed_configuration_is_taken_over_and_a_broken_one_is_not() {
+    let folder = served();
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    let until = |wanted: u16| {
+        let since = Instant::now();
+        while up.infer("model", &key, ROW).0 != wanted {
+            assert!(since.elapsed() < Duration::from_secs(10), "still not {wanted}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until(200);
+    folder.edit(|text| text.replacen("[gateway]", "[gateway]\nrequests_per_minuet = 1", 1));
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(up.infer("model", &key, ROW).0, 200, "the old configuration serves on");
+    folder.edit(|text| {
+        let text = text.replace("requests_per_minuet = 1\n", "");
+        let kept = text.lines().filter(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            !line.starts_with("requests_per_minute") && !line.starts_with("burst")
+        });
+        let text = kept.collect::<Vec<_>>().join("\n");
+        text.replacen("[gateway]", "[gateway]\nrequests_per_minute = 1\nburst = 1", 1)
+    });
+    until(429);
+    up.interrupt();
+}
+
+#[test]
+fn an_address_that_is_taken_is_named_and_nothing_is_left_locked() {
+    let folder = served();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.edit(|text| text.replacen("127.0.0.1:0", &address, 1));
+    let refused = run(["up", folder.text()]);
+    assert_eq!(refused.code, 4, "{}", refused.out);
+    assert!(refused.err.contains(&address), "{}", refused.err);
+    drop(taken);
+    Up::start(&folder.path).interrupt();
+}
+
+#[test]
+fn two_services_never_share_a_store() {
+    let folder = served();
+    let first = Up::start(&folder.path);
+    let second = run(["up", folder.text()]);
+    assert_eq!(second.code, 4, "{}", second.out);
+    assert!(second.err.contains("in use") || second.err.contains("another process"), "{}", second.err);
+    first.interrupt();
+}
