@@ -371,6 +371,24 @@ def bad_input(checks, mantlet, work):
         checks.check("a full disk is said and exits 4", done.returncode == 4 and "panicked" not in done.stderr, (done.returncode, done.stderr))
 
 
+def demo(checks, mantlet, work):
+    """The worked example as the README starts it, on all its seeds, without a network or Python of its own."""
+    print("\ndemo")
+    folder = work / "demo"
+    done = mantlet.run("demo", "--dir", folder, "--no-serve", timeout=600)
+    print("\n".join("        " + line for line in done.stdout.splitlines()))
+    checks.check("demo: it holds on every seed and exits 0", done.returncode == 0, done.stderr[-800:])
+    checks.check("demo: it takes less than five minutes", done.seconds < 300, done.seconds)
+    attacks = [line for line in done.stdout.splitlines() if "without a guard it succeeds" in line]
+    checks.check("demo: ten attacks, all held", len(attacks) == 10 and all(line.endswith("held") and "NOT" not in line for line in attacks), attacks)
+    refused = re.findall(r"benign: (\d+) queries .*?, (\d+) refused", done.stdout)
+    checks.check("demo: of at least 1,000 benign queries none is refused", bool(refused) and all(int(queries) >= 1000 and refusals == "0" for queries, refusals in refused), refused)
+    done = mantlet.run("audit", "verify", folder)
+    checks.check("demo: its audit log is whole", done.returncode == 0, done.stdout + done.stderr)
+    page = (folder / "report.html").read_text() if (folder / "report.html").is_file() else ""
+    checks.check("demo: report.html is one self-contained file", "<svg" in page and not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']?https?:", page), len(page))
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name in ("mantlet", "data", "work"):
@@ -401,6 +419,8 @@ def main():
         hostile_folder(checks, mantlet, work / "hostile-pickle")
     if options.only in (None, "bad"):
         bad_input(checks, mantlet, work)
+    if options.only in (None, "demo"):
+        demo(checks, mantlet, work)
     print(f"\n{checks.passed} checks hold, {len(checks.failed)} fail, {len(checks.not_run)} NOT RUN")
     for name in checks.failed:
         print(f"  FAIL  {name}")

@@ -23,6 +23,8 @@ impl Store {
         // The log holds what is new: the lines of the timeline since the last revision.
         let known = kept.as_ref().map(|kept| kept.timeline.as_slice()).unwrap_or_default();
         let new: Vec<_> = incident.timeline.iter().filter(|line| !known.contains(line)).take(50).collect();
+        // Another alert counted into an open incident is state, not an event: an attacker must not write our log.
+        let event = kept.as_ref().is_none_or(|kept| kept.state != incident.state) || !new.is_empty();
         let actor = new.last().map_or("mantlet", |line| line.actor.as_str());
         let detail = json!({
             "revision": incident.revision,
@@ -33,7 +35,9 @@ impl Store {
             "lines": new,
         });
         let action = if kept.is_none() { "incident-opened" } else { "incident-changed" };
-        self.note(actor, action, &incident.id, detail).await?;
+        if event {
+            self.note(actor, action, &incident.id, detail).await?;
+        }
         sqlx::query(
             "INSERT INTO incidents (id, revision, system, state, opened, doc) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, system = excluded.system, \

@@ -133,6 +133,12 @@ fn incidents_are_saved_by_revision() {
         let last = store.audit().tail(1).await.unwrap().remove(0);
         assert_eq!((last.actor.as_str(), last.action.as_str()), ("ada", "incident-changed"));
         assert_eq!(last.detail["lines"][0]["what"], "closed by hand");
+        // A count that goes up is kept, and is no line of the log.
+        let lines = words(&store).await.len();
+        first.revision = 3;
+        store.save(&first).await.unwrap();
+        assert_eq!(store.load(&first.id).await.unwrap().unwrap().revision, 3);
+        assert_eq!(words(&store).await.len(), lines);
     });
 }
 
