@@ -188,8 +188,7 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         found.push(Format::Onnx);
     }
     let text = is_text(&head);
-    let strong = !found.is_empty();
-    if is_pickle(source, &head, text, strong, &route.extension, bounds) {
+    if is_pickle(source, &head, text, &route.extension, bounds) {
         route.formats.push(Format::Pickle);
     }
     if text && route.formats.is_empty() {
@@ -246,22 +245,9 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 /// A pickle announces itself by PROTO; older ones are recognised by making sense to the end.
-fn is_pickle(
-    source: &dyn Source,
-    head: &[u8],
-    text: bool,
-    strong: bool,
-    extension: &str,
-    bounds: &Bounds,
-) -> bool {
+fn is_pickle(source: &dyn Source, head: &[u8], text: bool, extension: &str, bounds: &Bounds) -> bool {
     let named = is_pickle_name(extension) || extension == "bin";
     let announced = matches!(head, [0x80, 0..=5, ..]);
-    if strong
-        && !announced
-        && !matches!(head.first(), Some(b'c' | b'(' | b'i' | b'\x8c' | b'U' | b'S' | b'X' | b'V'))
-    {
-        return false;
-    }
     if announced && named {
         return true;
     }

@@ -57,7 +57,7 @@ impl Machine<'_> {
     fn call_node(&mut self, how: How, callee: Val, args: Val, at: u64) -> Val {
         let Some(node) = self.heap.node(callee).cloned() else { return Val::UNKNOWN };
         match node {
-            Node::Call { callee: maker, args: made, .. } => {
+            Node::Call { callee: maker, args: made, state } => {
                 let special = self.heap.global(maker).map_or(Special::None, |global| global.special);
                 let first = self.heap.items(args).first().copied();
                 match (special, first) {
@@ -69,7 +69,8 @@ impl Machine<'_> {
                         let inner = all.remove(0);
                         all.extend_from_slice(self.heap.items(args));
                         let all = self.heap.tuple(&all);
-                        return self.invoke(how, inner, all, None, at);
+                        let keywords = self.keywords_of_partial(state);
+                        return self.invoke(how, inner, all, keywords, at);
                     }
                     (Special::Attrgetter, Some(object)) => {
                         let names = self.heap.items(made).first().copied();
@@ -130,6 +131,7 @@ impl Machine<'_> {
         let global = &mut self.heap.globals[id as usize];
         global.called = true;
         let (effect, special) = (global.effect, global.special);
+        let global_effect = effect;
         // The common case first: plain constructors of known frameworks.
         let (mut effect, mut result) = match effect {
             Effect::Data | Effect::Object => (None, Val::instance(id)),
@@ -141,9 +143,21 @@ impl Machine<'_> {
             Effect::HigherOrder => (None, Val::UNKNOWN),
             other => (Some(other), Val::UNKNOWN),
         };
+        let object = global_effect == Effect::Object;
         if special != Special::None || effect.is_none() && result == Val::UNKNOWN {
-            let items = self.heap.items(args).to_vec();
+            let mut items = self.heap.items(args).to_vec();
+            if special == Special::Map {
+                // `sorted(values, key=f)` calls what a keyword names.
+                items.extend(self.values_of(kwargs));
+            }
             self.special(special, how, callee, args, &items, &mut effect, &mut result, at);
+            if special == Special::Partial && kwargs.is_some() {
+                self.keep_keywords(result, kwargs);
+            }
+        }
+        if object && (kwargs.is_some() || !self.heap.items(args).is_empty()) {
+            self.hooks(callee, args, at);
+            self.hooks(callee, kwargs.unwrap_or(Val::NONE), at);
         }
         if let Some(effect) = effect {
             let text = self.show_call(callee, args, kwargs);
@@ -273,6 +287,18 @@ impl Machine<'_> {
             }
             Special::Reconstruct => {
                 *result = self.invoke_class(first, at);
+                // `_reconstructor(class, base, state)` also runs the initialiser of a base that has one.
+                let base = items.get(1).copied().unwrap_or(Val::NONE);
+                let own = self.heap.global(base).is_none_or(|base| &*base.module != "builtins");
+                if own && base != Val::NONE {
+                    let state = self.heap.tuple(items.get(2..3).unwrap_or(&[]));
+                    self.invoke(How::Proxy, base, state, None, at);
+                }
+            }
+            Special::Tensor => self.tensor(items, at),
+            Special::NewIndex => {
+                let empty = self.heap.tuple(&[]);
+                self.invoke(How::New, first, empty, items.get(1).copied(), at);
             }
             Special::NewObj => {
                 let rest = self.heap.tuple(items.get(1..).unwrap_or(&[]));
@@ -281,6 +307,9 @@ impl Machine<'_> {
             Special::FromType => {
                 if let Some(&inner) = items.get(2) {
                     *result = self.invoke(how, first, inner, None, at);
+                }
+                if let Some(&state) = items.get(3) {
+                    self.hooks(*result, state, at);
                 }
             }
             Special::ModuleName | Special::TypeOf | Special::Frozen | Special::Formula | Special::None => {}
@@ -294,6 +323,13 @@ impl Machine<'_> {
 
     /// `map(f, xs)` and its like: what is callable among the arguments is called with the first items.
     fn call_arguments(&mut self, items: &[Val], at: u64) {
+        if let [first, rest @ ..] = items
+            && !rest.is_empty()
+            && matches!(first.view(), View::Instance(_))
+        {
+            let args = self.heap.tuple(rest);
+            self.invoke(How::Proxy, *first, args, None, at);
+        }
         let sample: Vec<Val> = items
             .iter()
             .filter(|&&item| !self.is_callable(item))
@@ -435,6 +471,10 @@ impl Machine<'_> {
                     Some(Node::Module(_) | Node::Namespace(_) | Node::Attribute { .. })
                 )
             }
+            // `type(x)` is the class of x, not an object of its own.
+            View::Instance(id) => {
+                self.heap.globals.get(id as usize).is_some_and(|global| global.special == Special::TypeOf)
+            }
             _ => false,
         };
         if imported {
@@ -453,6 +493,7 @@ impl Machine<'_> {
         match instance.view() {
             View::Global(_) => self.fill(instance, at),
             View::Instance(id) => {
+                self.fill(instance, at);
                 let global = &self.heap.globals[id as usize];
                 match global.special {
                     Special::Frozen => self.distribution(state, at),
@@ -491,6 +532,42 @@ impl Machine<'_> {
         Ok(instance)
     }
 
+    /// The keyword arguments of a `functools.partial`, by the state it was given.
+    fn keywords_of_partial(&self, state: Val) -> Option<Val> {
+        match self.heap.node(state) {
+            Some(Node::Container { .. }) => Some(state),
+            _ => self.heap.items(state).get(2).copied(),
+        }
+        .filter(|&keywords| !self.heap.items(keywords).is_empty())
+    }
+
+    fn keep_keywords(&mut self, partial: Val, kwargs: Option<Val>) {
+        if let (Some(Node::Call { state, .. }), Some(kwargs)) = (self.heap.node_mut(partial), kwargs) {
+            *state = kwargs;
+        }
+    }
+
+    fn values_of(&self, kwargs: Option<Val>) -> Vec<Val> {
+        let pairs = kwargs.map(|kwargs| self.heap.items(kwargs)).unwrap_or_default();
+        pairs.chunks_exact(2).map(|pair| pair[1]).collect()
+    }
+
+    /// Pairs put into an object: an object that gives out its items as attributes would call them.
+    pub(super) fn hooked_items(&mut self, target: Val, pairs: &[Val], at: u64) {
+        if !matches!(target.view(), View::Instance(_)) {
+            return;
+        }
+        for pair in pairs.chunks_exact(2) {
+            if self.is_callable(pair[1])
+                && let Some((name, _)) = self.string(pair[0])
+                && HOOKS.contains(&name.as_str())
+            {
+                let text = format!("{}.{name} = {}", self.show(target), self.show(pair[1]));
+                self.record(self.show(pair[1]), Effect::Patches, How::Build, text, at);
+            }
+        }
+    }
+
     /// Callables placed where a later opcode of the load calls them.
     fn hooks(&mut self, instance: Val, state: Val, at: u64) {
         let mut dicts = vec![state];
@@ -517,144 +594,5 @@ impl Machine<'_> {
                 }
             }
         }
-    }
-
-    /// Says so when not every entry of a state that is judged by its keys was kept.
-    fn whole(&mut self, state: Val) {
-        if !matches!(self.heap.node(state), Some(Node::Container { more: 0, .. })) {
-            self.limit("the state of an object that may execute parts of it is too large to follow");
-        }
-    }
-
-    /// statsmodels evaluates a formula, which is Python, when it restores the design of a model.
-    fn formula(&mut self, state: Val, at: u64) {
-        self.whole(state);
-        let restores = ["restore_design_info", "restore_model_spec"];
-        if !restores.iter().any(|key| self.entry(state, key).is_some()) {
-            return;
-        }
-        let formula = self.entry(state, "formula");
-        let text = formula.and_then(|formula| self.string(formula)).map(|(text, _)| text);
-        if !text.is_some_and(|text| is_ordinary_formula(&text)) {
-            let shown = formula.map(|formula| self.show(formula)).unwrap_or_default();
-            self.record(
-                "statsmodels formula".into(),
-                Effect::Executes,
-                How::Build,
-                format!("eval({shown})"),
-                at,
-            );
-        }
-    }
-
-    /// scipy distributions execute a template that their state carries.
-    fn distribution(&mut self, state: Val, at: u64) {
-        self.whole(state);
-        let Some(template) = self.entry(state, "_parse_arg_template") else { return };
-        let literal = match template.view() {
-            View::Text(offset) => super::text::read(self.source, offset, 8_192),
-            _ => None,
-        };
-        let ordinary = literal.is_some_and(|literal| {
-            !literal.cut && std::str::from_utf8(&literal.bytes).is_ok_and(is_ordinary_template)
-        });
-        if !ordinary {
-            let text = format!("exec({})", self.show(template));
-            self.record("scipy.stats exec of its state".into(), Effect::Executes, How::Build, text, at);
-        }
-    }
-}
-
-/// Whether a model formula only has columns, operators and the usual transformations.
-fn is_ordinary_formula(text: &str) -> bool {
-    const CALLS: [&str; 22] = [
-        "",
-        "C",
-        "I",
-        "Q",
-        "np.log",
-        "np.log1p",
-        "np.log10",
-        "np.log2",
-        "np.exp",
-        "np.sqrt",
-        "np.power",
-        "np.abs",
-        "np.square",
-        "log",
-        "exp",
-        "sqrt",
-        "center",
-        "standardize",
-        "scale",
-        "bs",
-        "cr",
-        "poly",
-    ];
-    let allowed = |c: char| c.is_alphanumeric() || "_~+-*:/^()., |=<>\"'\n".contains(c);
-    let mut word = String::new();
-    for c in text.chars() {
-        if c.is_alphanumeric() || c == '_' || c == '.' {
-            word.push(c);
-            continue;
-        }
-        if !allowed(c) || (c == '(' && !CALLS.contains(&word.as_str())) || word.contains("__") {
-            return false;
-        }
-        // `log (x)` is still a call of `log`.
-        if c != ' ' {
-            word.clear();
-        }
-    }
-    !word.contains("__")
-}
-
-/// Whether this is the template that scipy itself writes (`parse_arg_template` of
-/// `scipy/stats/_distn_infrastructure.py`) for some names of shape parameters.
-fn is_ordinary_template(text: &str) -> bool {
-    let plain = |text: &str| {
-        text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ',' | ' ' | '=' | '.'))
-    };
-    text.lines().filter(|line| !line.trim().is_empty()).all(|line| {
-        let inner = if let Some(rest) = line.strip_prefix("def _parse_args") {
-            let rest = rest.trim_start_matches("_rvs").trim_start_matches("_stats");
-            rest.strip_prefix("(self,").and_then(|rest| rest.strip_suffix("):"))
-        } else if let Some(rest) = line.strip_prefix("    return self._argcheck_rvs(") {
-            rest.strip_suffix(')')
-        } else if let Some(rest) = line.strip_prefix("    return (") {
-            return rest.split_once(')').is_some_and(|(shapes, rest)| {
-                let rest = rest.trim_end_matches(", moments");
-                plain(shapes) && (plain(rest) || rest == ", loc, scale")
-            });
-        } else {
-            None
-        };
-        inner.is_some_and(|inner| plain(&inner.replace("'mv'", "")))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_ordinary_formula, is_ordinary_template};
-
-    #[test]
-    fn formulas_with_code_are_told_from_formulas() {
-        assert!(is_ordinary_formula("y ~ x1 + C(region) + np.log(x2):x3 + I(x1**2) - 1"));
-        assert!(!is_ordinary_formula("y ~ x + I(__import__('os').system('id'))"));
-        assert!(!is_ordinary_formula("y ~ x + eval('1')"));
-        assert!(!is_ordinary_formula("y ~ x + open ('f')"));
-        assert!(!is_ordinary_formula("y ~ [z for z in x]"));
-    }
-
-    #[test]
-    fn only_the_template_scipy_writes_is_ordinary() {
-        let template = "\ndef _parse_args(self, s, loc=0, scale=1):\n    return (s), loc, scale\n\n\
-             def _parse_args_rvs(self, s, loc=0, scale=1, size=None):\n    return self._argcheck_rvs(s, loc, scale, size=size)\n\n\
-             def _parse_args_stats(self, s, loc=0, scale=1, moments='mv'):\n    return (s), loc, scale, moments\n";
-        assert!(is_ordinary_template(template));
-        assert!(!is_ordinary_template(&format!("{template}import os\n")));
-        assert!(!is_ordinary_template(
-            "def _parse_args(self, s=__import__('os').system('x')):\n    return (s), loc\n"
-        ));
     }
 }

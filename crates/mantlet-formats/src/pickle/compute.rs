@@ -40,7 +40,7 @@ impl Machine<'_> {
         self.heap.add(node, Val::UNKNOWN)
     }
 
-    pub(super) fn compute(&mut self, special: Special, items: &[Val], result: &mut Val, _at: u64) {
+    pub(super) fn compute(&mut self, special: Special, items: &[Val], result: &mut Val, at: u64) {
         let Some(&first) = items.first() else { return };
         let Some(bytes) = self.blob(first) else {
             // Text this long is data, not a name; it stays the literal it was where that is the same bytes.
@@ -68,7 +68,21 @@ impl Machine<'_> {
                     "rot13" | "rot-13" => Some((bytes.into_iter().map(rot13).collect(), true)),
                     "hex" | "hex-codec" => unhex(&bytes).map(|bytes| (bytes, false)),
                     "base64" | "base64-codec" => unbase64(&bytes).map(|bytes| (bytes, false)),
-                    _ => Some((bytes, !from_text)),
+                    "utf-8" | "utf8" | "ascii" | "us-ascii" | "latin" | "l1" | "cp1252" | "utf-8-sig" => {
+                        Some((bytes, !from_text))
+                    }
+                    "unicode-escape" | "raw-unicode-escape" | "string-escape" if !from_text => {
+                        let raw = codec.starts_with('r');
+                        text::decode_escapes(&bytes, raw).map(|bytes| (bytes, true))
+                    }
+                    "utf-16" | "utf16" | "utf-16-le" | "utf-16-be" if !from_text => {
+                        Some((utf16(&bytes, codec.ends_with("be")), true))
+                    }
+                    "zlib" | "zlib-codec" | "zip" if !from_text => {
+                        return self.compute(Special::Inflate, items, result, at);
+                    }
+                    // What another codec makes of it is not known.
+                    _ => None,
                 };
                 if let Some((bytes, as_text)) = computed {
                     *result = self.make(bytes, as_text);
@@ -199,6 +213,18 @@ impl Machine<'_> {
 enum ItemSize {
     Bytes(u64),
     Object,
+}
+
+fn utf16(bytes: &[u8], big: bool) -> Vec<u8> {
+    let (bytes, big) = match bytes {
+        [0xff, 0xfe, rest @ ..] => (rest, false),
+        [0xfe, 0xff, rest @ ..] => (rest, true),
+        other => (other, big),
+    };
+    let units = bytes.chunks_exact(2).map(|pair| {
+        if big { u16::from_be_bytes([pair[0], pair[1]]) } else { u16::from_le_bytes([pair[0], pair[1]]) }
+    });
+    char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>().into_bytes()
 }
 
 fn rot13(byte: u8) -> u8 {

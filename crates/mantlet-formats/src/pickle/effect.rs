@@ -113,8 +113,11 @@ specials! {
     Apply "apply", Loads "loads", BytesIo "bytesio", Open "open", AddExtension "addext",
     Reconstruct "reconstruct", NewObj "newobj", Base64 "base64", Inflate "inflate", FromType "fromtype",
     Ufunc "ufunc", DtypeName "dtypename", Size "size", JoblibWrapper "joblib", Dtype "dtype", TypeOf "type", Frozen "distribution",
-    Factory "factory", Formula "formula", Quiet "quiet",
+    Factory "factory", Formula "formula", Quiet "quiet", NewIndex "newindex", Tensor "tensor",
 }
+
+/// The reviewed rows, and the rows that `scripts/effects` generated from library sources.
+pub(crate) const TEXT: &str = concat!(include_str!("effects.txt"), include_str!("effects-generated.txt"));
 
 type Row = (&'static str, Effect, Special);
 
@@ -128,7 +131,7 @@ fn table() -> &'static Table {
     static TABLE: OnceLock<Table> = OnceLock::new();
     TABLE.get_or_init(|| {
         let mut table = Table::default();
-        for line in include_str!("effects.txt").lines() {
+        for line in TEXT.lines() {
             let mut words = line.split_whitespace();
             let (Some(modules), Some(effect)) = (words.next(), words.next()) else { continue };
             if modules.starts_with('#') {
@@ -347,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_row_of_the_table_is_understood() {
-        for (number, line) in include_str!("effects.txt").lines().enumerate() {
+        for (number, line) in TEXT.lines().enumerate() {
             let mut words = line.split_whitespace();
             let (Some(module), effect) = (words.next(), words.next()) else { continue };
             if module.starts_with('#') {

@@ -104,6 +104,10 @@ pub enum Fault {
     ExtensionCode(i64),
     /// Values are left over at STOP.
     StackNotEmpty,
+    /// Items are put into something that holds none: `SETITEM` on a list or a tensor, `APPEND` on a number.
+    ItemTarget,
+    /// A tensor reaches beyond its storage.
+    TensorOutside,
 }
 
 impl Fault {
@@ -127,6 +131,8 @@ impl Fault {
                 format!("extension code {code} means whatever the loading process registered")
             }
             Self::StackNotEmpty => "values are left on the stack at STOP".into(),
+            Self::ItemTarget => "items are put into a value that takes none".into(),
+            Self::TensorOutside => "a tensor reaches beyond the storage it names".into(),
         }
     }
 }
@@ -138,6 +144,17 @@ pub struct Defect {
     pub fault: Fault,
     /// Offset of the opcode.
     pub offset: u64,
+}
+
+/// A storage that a pickle of torch names by a persistent id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Storage {
+    /// Its key: the member `data/KEY` of the archive.
+    pub key: String,
+    /// Bytes of one element, when the class says so.
+    pub item: Option<u64>,
+    /// Elements, as declared.
+    pub count: u64,
 }
 
 /// The facts of one pickle file or member.
@@ -159,8 +176,12 @@ pub struct Pickle {
     pub call_count: u64,
     /// Bytes that reach a decoder.
     pub payloads: Vec<Payload>,
+    /// Which opcodes were met, as a set of 256 bits.
+    pub opcodes_used: [u64; 4],
     /// Persistent ids of the form torch writes.
     pub storages: u64,
+    /// The first distinct ones of them.
+    pub storage_list: Vec<Storage>,
     /// Other persistent ids, the first of them as text.
     pub persistent: u64,
     /// Text of the first persistent id that is not a torch storage.

@@ -46,6 +46,7 @@ pub(crate) struct Machine<'a> {
     /// Whether raw arrays follow joblib's wrappers, as `joblib.load` reads them.
     pub(super) follow_arrays: bool,
     pub(super) depth: u8,
+    used: [bool; 256],
 }
 
 impl<'a> Machine<'a> {
@@ -64,7 +65,17 @@ impl<'a> Machine<'a> {
             frame_end: u64::MAX,
             follow_arrays,
             depth: 0,
+            used: [false; 256],
         }
+    }
+
+    /// The opcodes met so far, as a set of 256 bits.
+    pub(crate) fn used(&self) -> [u64; 4] {
+        let mut bits = [0; 4];
+        for (code, _) in self.used.iter().enumerate().filter(|(_, used)| **used) {
+            bits[code >> 6] |= 1 << (code & 63);
+        }
+        bits
     }
 
     pub(super) fn limit(&mut self, what: &str) {
@@ -98,6 +109,7 @@ impl<'a> Machine<'a> {
                 return Ending::Broken;
             };
             self.facts.opcodes += 1;
+            self.used[usize::from(opcode)] = true;
             match self.step(opcode, at, offset) {
                 Ok(false) => {}
                 Ok(true) => {
@@ -219,13 +231,25 @@ impl<'a> Machine<'a> {
     }
 
     /// Puts the marked items into the object below the mark.
-    fn marked_extend(&mut self, at: u64) -> Result<(), Option<Fault>> {
+    fn marked_extend(&mut self, opcode: u8, at: u64) -> Result<(), Option<Fault>> {
         let mark = self.mark()?;
         if mark.base <= self.fence() {
             return Err(Some(Fault::StackUnderflow));
         }
         let target = self.stack[mark.base - 1];
+        if self.stack.len() > mark.base || mark.omitted > 0 {
+            self.takes_items(opcode, target, at);
+        }
         self.heap.extend(target, &self.stack[mark.base..]);
+        if opcode == b'u' && matches!(target.view(), View::Instance(_)) {
+            let pairs: Vec<Val> = self.stack[mark.base..]
+                .chunks_exact(2)
+                .filter(|pair| !pair[1].is_plain())
+                .flatten()
+                .copied()
+                .collect();
+            self.hooked_items(target, &pairs, at);
+        }
         self.stack.truncate(mark.base);
         self.fill(target, at);
         Ok(())
@@ -372,16 +396,19 @@ impl<'a> Machine<'a> {
                 let value = self.heap.container(Shape::Set, &[]);
                 self.push(value);
             }
-            b'u' | b'e' | 0x90 => self.marked_extend(at)?,
+            b'u' | b'e' | 0x90 => self.marked_extend(opcode, at)?,
             b's' => {
                 let (value, key) = (self.pop()?, self.pop()?);
                 let target = self.top()?;
+                self.takes_items(opcode, target, at);
                 self.heap.extend(target, &[key, value]);
+                self.hooked_items(target, &[key, value], at);
                 self.fill(target, at);
             }
             b'a' => {
                 let value = self.pop()?;
                 let target = self.top()?;
+                self.takes_items(opcode, target, at);
                 self.heap.extend(target, &[value]);
                 self.fill(target, at);
             }
@@ -421,11 +448,7 @@ impl<'a> Machine<'a> {
                         text.parse::<f64>().map_err(|_| Some(Fault::BadArgument))?;
                         Val::NUMBER
                     }
-                    (_, text) => match text.parse() {
-                        Ok(value) => Val::int(value),
-                        Err(_) if is_integer(text) => Val::NUMBER,
-                        Err(_) => return Err(Some(Fault::BadArgument)),
-                    },
+                    (_, text) => text::integer(text).ok_or(Some(Fault::BadArgument))?,
                 };
                 self.push(value);
             }
@@ -549,8 +572,8 @@ impl<'a> Machine<'a> {
             }
             b'Q' => {
                 let id = self.pop()?;
-                self.persistent(id, at);
-                self.push(Val::UNKNOWN);
+                let value = self.persistent(id, at);
+                self.push(value);
             }
             0x82..=0x84 => {
                 let mut code = [0_u8; 4];
@@ -625,14 +648,14 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn persistent(&mut self, id: Val, at: u64) {
+    fn persistent(&mut self, id: Val, at: u64) -> Val {
         let items = self.heap.items(id).to_vec();
         let storage = items.len() >= 5
             && self.string(items[0]).is_some_and(|(kind, _)| kind == "storage")
             && self.heap.global(items[1]).is_some_and(|class| class.module.starts_with("torch"));
         if storage {
             self.facts.storages += 1;
-            return;
+            return self.storage(&items);
         }
         self.facts.persistent += 1;
         if self.facts.persistent_example.is_none() {
@@ -642,6 +665,7 @@ impl<'a> Machine<'a> {
             };
             self.facts.persistent_example = Some(shown);
         }
+        Val::UNKNOWN
     }
 
     fn source_line(&self, at: u64) -> Option<String> {
@@ -649,9 +673,4 @@ impl<'a> Machine<'a> {
         let line = window.split(|&byte| byte == b'\n').next()?;
         Some(text::quote(line, "", 80, false))
     }
-}
-
-fn is_integer(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
 }

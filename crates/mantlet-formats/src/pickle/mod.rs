@@ -9,18 +9,27 @@ mod effect;
 mod facts;
 mod machine;
 mod memo;
+mod restore;
 mod show;
+mod storage;
 mod text;
 mod value;
+mod weights_only;
 
 pub use effect::Effect;
-pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle};
+pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Storage};
 pub(crate) use show::clean;
 
 use mantlet_vocab::Source;
 
 use crate::Bounds;
 use machine::{Ending, Machine};
+
+/// The shipped table of callables with their effects, as text: what the verdicts on pickles rest on.
+#[must_use]
+pub fn effects_table() -> &'static str {
+    effect::TEXT
+}
 
 /// Pickles that may follow each other in one file.
 const MAX_STREAMS: u32 = 100_000;
@@ -93,6 +102,7 @@ fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
     if !torch_trailer && machine.facts.stopped == machine.facts.streams {
         machine.facts.trailing = source.len().saturating_sub(machine.facts.end);
     }
+    machine.facts.opcodes_used = machine.used();
     machine.facts.expanded = machine.heap.largest;
     machine.facts.imports = machine
         .heap

@@ -133,6 +133,7 @@ impl Machine<'_> {
             }
             Some(Node::Text(text)) => out.push_str(&text::quote(text.as_bytes(), "", 120, false)),
             Some(Node::Blob(bytes)) => out.push_str(&text::quote(bytes, "b", 120, false)),
+            Some(Node::Storage(count)) => out.push_str(&format!("storage of {count}")),
             Some(Node::Extension(code)) => out.push_str(&format!("extension({code})")),
         }
     }

@@ -2,6 +2,8 @@
 
 use mantlet_vocab::{Source, read_window};
 
+use super::value::Val;
+
 /// A literal read back: its value up to a bound, and whether it was cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Literal {
@@ -43,6 +45,16 @@ pub(crate) fn read(source: &dyn Source, offset: u64, max: usize) -> Option<Liter
     let cut = end.is_none() || bytes.len() > max;
     bytes.truncate(max);
     Some(Literal { bytes, cut })
+}
+
+/// What the codecs `unicode_escape` and, when `raw`, `raw_unicode_escape` make of bytes.
+pub(crate) fn decode_escapes(bytes: &[u8], raw: bool) -> Option<Vec<u8>> {
+    if raw {
+        return Some(raw_unicode(bytes));
+    }
+    let quoted = [b"'", bytes, b"'"].concat();
+    let plain = unescape(&quoted)?;
+    Some(raw_unicode(&plain))
 }
 
 /// raw-unicode-escape: only `\uXXXX` and `\UXXXXXXXX` are escapes, other bytes are Latin-1.
@@ -124,6 +136,36 @@ fn unescape(line: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// An integer as `int(text, 0)` and C's `strtol` of base 0 read it: decimal, `0x`, `0o`, `0b`, underscores.
+pub(crate) fn integer(text: &str) -> Option<Val> {
+    let text = text.trim();
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.get(..2) {
+        Some("0x") => (16, &lower[2..]),
+        Some("0o") => (8, &lower[2..]),
+        Some("0b") => (2, &lower[2..]),
+        _ if lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|b| b.is_ascii_digit()) => {
+            (8, lower.as_str())
+        }
+        _ => (10, lower.as_str()),
+    };
+    let digits: String = digits.chars().filter(|&c| c != '_').collect();
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix.max(10))) {
+        return None;
+    }
+    let value = i64::from_str_radix(&digits, radix).ok();
+    Some(
+        value
+            .and_then(|value| if negative { value.checked_neg() } else { Some(value) })
+            .map_or(Val::NUMBER, Val::int),
+    )
 }
 
 /// Python source text of some bytes.

@@ -139,6 +139,8 @@ pub(crate) enum Node {
     Text(Box<str>),
     Blob(Box<[u8]>),
     Extension(i64),
+    /// A storage of torch: its number of elements.
+    Storage(u64),
 }
 
 /// A named import.

@@ -1,0 +1,102 @@
+//! Tensors and the storages they view, as torch writes them; and what takes items at all.
+
+use super::facts::{Fault, Storage};
+use super::machine::Machine;
+use super::value::{Node, Shape, Val, View};
+
+/// Storages of one pickle that are remembered; later ones are not compared with their members.
+const MAX_STORAGES: usize = 20_000;
+
+impl Machine<'_> {
+    /// The value of a persistent id `("storage", class, key, device, count, ...)`.
+    pub(super) fn storage(&mut self, items: &[Val]) -> Val {
+        let count = match items.get(4).map(|count| count.view()) {
+            Some(View::Int(count)) => u64::try_from(count).unwrap_or(0),
+            _ => return Val::UNKNOWN,
+        };
+        let key = items.get(2).and_then(|&key| self.string(key)).map(|(key, _)| key);
+        let class = items.get(1).and_then(|&class| self.heap.global(class));
+        let item = class.and_then(|class| item_size(&class.name));
+        if let Some(key) = key
+            && key.len() <= 64
+            && self.facts.storage_list.len() < MAX_STORAGES
+        {
+            self.facts.storage_list.push(Storage { key, item, count });
+        }
+        self.heap.add(Node::Storage(count), Val::UNKNOWN)
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, size, stride, ...)`: the view must lie inside the storage.
+    pub(super) fn tensor(&mut self, items: &[Val], at: u64) {
+        let &[storage, offset, size, stride, ..] = items else { return };
+        let Some(&Node::Storage(count)) = self.heap.node(storage) else { return };
+        let number = |value: Val| match value.view() {
+            View::Int(value) => u64::try_from(value).ok(),
+            _ => None,
+        };
+        let known = matches!((size.view(), stride.view()), (View::Tuple(..), View::Tuple(..)));
+        if !known || !matches!(offset.view(), View::Int(_)) {
+            return;
+        }
+        let (size, stride) = (self.heap.items(size), self.heap.items(stride));
+        let mut plain = size.iter().chain(stride);
+        if size.len() != stride.len() || !plain.all(|axis| matches!(axis.view(), View::Int(_))) {
+            return;
+        }
+        let last = || {
+            let mut last = number(offset)?;
+            for (&axis, &step) in size.iter().zip(stride) {
+                let axis = number(axis)?;
+                if axis == 0 {
+                    return Some(0);
+                }
+                last = last.checked_add((axis - 1).checked_mul(number(step)?)?)?;
+            }
+            last.checked_add(1)
+        };
+        if last().is_none_or(|end| end > count) {
+            self.defect(Fault::TensorOutside, at);
+        }
+    }
+
+    /// Notes items that are put into something that takes none. Objects may take any.
+    #[inline]
+    pub(super) fn takes_items(&mut self, opcode: u8, target: Val, at: u64) {
+        let pairs = matches!(opcode, b's' | b'u');
+        let takes = match target.view() {
+            View::None | View::Bool(_) | View::Int(_) | View::Number | View::Text(_) | View::Tuple(..) => {
+                false
+            }
+            // A bytearray takes both; bytes and bytearrays share a view.
+            View::Bytes(_) | View::Global(_) | View::Unknown | View::Dropped => true,
+            View::Instance(_) => {
+                !pairs
+                    || self.heap.global(target).is_none_or(|class| {
+                        !(class.module.starts_with("torch") && class.name.contains("_rebuild_"))
+                    })
+            }
+            View::Node(_) => match self.heap.node(target) {
+                Some(Node::Container { shape: Shape::Dict, .. }) => pairs,
+                Some(Node::Container { shape: Shape::FrozenSet, .. } | Node::Storage(_)) => false,
+                // `SETITEM` on a list is legal Python, and no pickler writes it.
+                Some(Node::Container { .. }) => !pairs,
+                _ => true,
+            },
+        };
+        if !takes {
+            self.defect(Fault::ItemTarget, at);
+        }
+    }
+}
+
+fn item_size(class: &str) -> Option<u64> {
+    Some(match class {
+        "ByteStorage" | "CharStorage" | "BoolStorage" | "UntypedStorage" | "QInt8Storage"
+        | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => 1,
+        "HalfStorage" | "BFloat16Storage" | "ShortStorage" => 2,
+        "FloatStorage" | "IntStorage" | "QInt32Storage" => 4,
+        "DoubleStorage" | "LongStorage" | "ComplexFloatStorage" => 8,
+        "ComplexDoubleStorage" => 16,
+        _ => return None,
+    })
+}
