@@ -4,11 +4,13 @@
     python forge.py OUT --prove    also loads every hostile file in a child process and checks that it acts
 
 The payload of every hostile file is harmless: it creates `mantlet-was-here` in the current folder.
-Needs numpy, scipy, scikit-learn, pandas and joblib; uses xgboost, lightgbm, statsmodels, safetensors,
-cloudpickle, dill and networkx where they are installed.
+Needs numpy, scipy, scikit-learn, pandas and joblib; uses torch, skops, xgboost, lightgbm, catboost, gensim,
+nltk, statsmodels, safetensors, skl2onnx, cloudpickle, dill, networkx, transformers and others where they
+are installed. `requirements.txt` beside this names the versions the figures were measured with.
 """
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -18,6 +20,7 @@ import warnings
 from pathlib import Path
 
 from evasions import evasions, twins
+from libraries import libraries
 from ordinary import ordinary
 
 warnings.filterwarnings("ignore")
@@ -50,7 +53,8 @@ def main():
     expected = {}
     for folder in ("benign", "hostile", "twin"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    for name, data, expect in ordinary(lambda module: importlib.util.find_spec(module) is not None):
+    installed = lambda module: importlib.util.find_spec(module) is not None  # noqa: E731
+    for name, data, expect in itertools.chain(ordinary(installed), libraries(installed)):
         (out / "benign" / name).write_bytes(data)
         expected[f"benign/{name}"] = {"expect": expect}
     for name, data, loader in evasions():

@@ -188,7 +188,9 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         found.push(Format::Onnx);
     }
     let text = is_text(&head);
-    if is_pickle(source, &head, text, &route.extension, bounds) {
+    // A plain unpickler refuses persistent ids, so what begins with one (as every zip does) is none.
+    let zip = !found.is_empty() && head.starts_with(b"P");
+    if !zip && is_pickle(source, &head, text, &route.extension, bounds) {
         route.formats.push(Format::Pickle);
     }
     if text && route.formats.is_empty() {

@@ -250,7 +250,7 @@ impl Machine<'_> {
             | Special::Join
             | Special::Base64
             | Special::Inflate => {
-                self.compute(special, items, result, at);
+                self.compute(special, items, result);
             }
             Special::Size => {
                 if let Some(View::Int(count)) =
@@ -293,6 +293,28 @@ impl Machine<'_> {
                 if own && base != Val::NONE {
                     let state = self.heap.tuple(items.get(2..3).unwrap_or(&[]));
                     self.invoke(How::Proxy, base, state, None, at);
+                }
+            }
+            Special::CreateArray => {
+                // dill: `array = f(*args); array.__setstate__(state); array.__dict__.update(attributes)`.
+                if let &[function, args, ref states @ ..] = items {
+                    *result = self.invoke(how, function, args, None, at);
+                    for &state in states {
+                        self.hooks(*result, state, at);
+                    }
+                }
+            }
+            Special::LoadType => {
+                if let Some(name) = text(self, 0) {
+                    let builtin = super::effect::lookup("builtins", &name).0.is_allowed();
+                    let module = if builtin { "builtins" } else { "types" };
+                    *effect = None;
+                    *result = self.heap.intern(module, &name, at, true);
+                }
+            }
+            Special::Repr => {
+                if text(self, 0).is_some_and(|text| is_range(&text)) {
+                    (*effect, *result) = (None, self.heap.intern_instance("builtins", "range", at));
                 }
             }
             Special::Tensor => self.tensor(items, at),
@@ -595,4 +617,12 @@ impl Machine<'_> {
             }
         }
     }
+}
+
+/// Whether the text is `range(...)` of literal numbers, which dill evaluates to make it again.
+fn is_range(text: &str) -> bool {
+    text.strip_prefix("range(").and_then(|rest| rest.strip_suffix(')')).is_some_and(|numbers| {
+        numbers.split(',').count() <= 3
+            && numbers.split(',').all(|number| number.trim().parse::<i64>().is_ok())
+    })
 }

@@ -40,7 +40,7 @@ impl Machine<'_> {
         self.heap.add(node, Val::UNKNOWN)
     }
 
-    pub(super) fn compute(&mut self, special: Special, items: &[Val], result: &mut Val, at: u64) {
+    pub(super) fn compute(&mut self, special: Special, items: &[Val], result: &mut Val) {
         let Some(&first) = items.first() else { return };
         let Some(bytes) = self.blob(first) else {
             // Text this long is data, not a name; it stays the literal it was where that is the same bytes.
@@ -79,7 +79,7 @@ impl Machine<'_> {
                         Some((utf16(&bytes, codec.ends_with("be")), true))
                     }
                     "zlib" | "zlib-codec" | "zip" if !from_text => {
-                        return self.compute(Special::Inflate, items, result, at);
+                        return self.compute(Special::Inflate, items, result);
                     }
                     // What another codec makes of it is not known.
                     _ => None,
