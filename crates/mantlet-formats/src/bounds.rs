@@ -11,6 +11,8 @@ pub struct Bounds {
     pub max_expanded: u64,
     /// Decompressed bytes of one member that may be kept in memory; larger members are streamed.
     pub max_resident: usize,
+    /// Memory that decompressors may hold as history; a stream that needs more is a gap.
+    pub max_window: usize,
     /// Bytes of metadata (headers, directories, one text line) read into memory at once.
     pub max_header: usize,
     /// Facts of one kind (imports, calls, defects) kept for one artifact.
@@ -26,6 +28,7 @@ impl Default for Bounds {
             max_members: 200_000,
             max_expanded: 4 << 30,
             max_resident: 4 << 20,
+            max_window: 32 << 20,
             max_header: 16 << 20,
             max_facts: 512,
             full_content: false,

@@ -4,44 +4,12 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 use flate2::Crc;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use mantlet_vocab::{Source, SourceError};
 
 use crate::Bounds;
-
-/// The wrapper around a deflate stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wrapper {
-    /// Bare, as in zip.
-    Raw,
-    /// RFC 1950.
-    Zlib,
-    /// RFC 1952, several members allowed.
-    Gzip,
-}
-
-/// Sequential reading of a source.
-pub(crate) struct SourceReader<'a> {
-    source: &'a dyn Source,
-    position: u64,
-}
-
-impl<'a> SourceReader<'a> {
-    pub(crate) fn new(source: &'a dyn Source, position: u64) -> Self {
-        Self { source, position }
-    }
-}
-
-impl Read for SourceReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self
-            .source
-            .read_at(self.position, buffer)
-            .map_err(|error| std::io::Error::other(error.reason))?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
+pub(crate) use crate::decompress::SourceReader;
+pub use crate::decompress::Wrapper;
+use crate::decompress::{Decoder, TooMuchHistory};
 
 /// The decompressed bytes of a source.
 pub struct Inflated<'a> {
@@ -54,12 +22,18 @@ pub struct Inflated<'a> {
     pub damage: Option<String>,
     /// The bound on decompressed bytes was reached.
     pub cut: bool,
+    /// Why it could not be decompressed further within the bounds on memory.
+    pub refused: Option<String>,
+    /// Compressed bytes that were used, where bytes may follow the end.
+    pub consumed: Option<u64>,
+    max_window: usize,
     resident: Option<Vec<u8>>,
     stream: Mutex<Stream<'a>>,
 }
 
 struct Stream<'a> {
-    reader: Box<dyn Read + Send + 'a>,
+    /// Made when first needed, so that only one decoder holds memory at a time.
+    reader: Option<Decoder<'a>>,
     start: u64,
     window: Vec<u8>,
     repeated: u64,
@@ -71,11 +45,11 @@ impl<'a> Inflated<'a> {
     /// Decompresses once to learn the length, at most `budget` bytes.
     #[must_use]
     pub fn open(inner: &'a dyn Source, wrapper: Wrapper, bounds: &Bounds, budget: u64) -> Self {
-        let mut reader = decoder(inner, wrapper);
+        let mut reader = Decoder::new(inner, wrapper, bounds.max_window);
         let mut scratch = vec![0; 64 << 10];
         let mut resident = Some(Vec::new());
         let (mut crc, mut len) = (Crc::new(), 0_u64);
-        let (mut damage, mut cut) = (None, false);
+        let (mut damage, mut cut, mut refused) = (None, false, None);
         loop {
             match reader.read(&mut scratch) {
                 Ok(0) => break,
@@ -94,23 +68,32 @@ impl<'a> Inflated<'a> {
                         break;
                     }
                 }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    damage = Some(error.to_string());
+                    let history = error.get_ref().is_some_and(|inner| inner.is::<TooMuchHistory>());
+                    *(if history { &mut refused } else { &mut damage }) = Some(error.to_string());
                     break;
                 }
             }
         }
-        let stream = Stream { reader: decoder(inner, wrapper), start: 0, window: Vec::new(), repeated: 0 };
-        Self { inner, wrapper, len, crc: crc.sum(), damage, cut, resident, stream: Mutex::new(stream) }
+        let consumed = reader.consumed();
+        let stream = Mutex::new(Stream { reader: None, start: 0, window: Vec::new(), repeated: 0 });
+        let (crc, max_window) = (crc.sum(), bounds.max_window);
+        Self { inner, wrapper, len, crc, damage, cut, refused, consumed, max_window, resident, stream }
     }
-}
 
-fn decoder<'a>(inner: &'a dyn Source, wrapper: Wrapper) -> Box<dyn Read + Send + 'a> {
-    let reader = SourceReader::new(inner, 0);
-    match wrapper {
-        Wrapper::Raw => Box::new(DeflateDecoder::new(reader)),
-        Wrapper::Zlib => Box::new(ZlibDecoder::new(reader)),
-        Wrapper::Gzip => Box::new(MultiGzDecoder::new(reader)),
+    /// Memory this may hold as history while it is read.
+    #[must_use]
+    pub fn window(&self) -> usize {
+        if self.resident.is_some() {
+            return 0;
+        }
+        match self.wrapper {
+            Wrapper::Raw | Wrapper::Zlib | Wrapper::Gzip | Wrapper::BcjX86 | Wrapper::Delta(_) => 64 << 10,
+            Wrapper::Bzip2 => 4 << 20,
+            Wrapper::Lz4 => 8 << 20,
+            _ => usize::try_from(self.len).unwrap_or(usize::MAX).min(self.max_window),
+        }
     }
 }
 
@@ -139,7 +122,7 @@ impl Source for Inflated<'_> {
             if stream.repeated > self.len.saturating_mul(8).saturating_add(256 << 20) {
                 return Err(fault("compressed data would have to be decompressed too often"));
             }
-            stream.reader = decoder(self.inner, self.wrapper);
+            stream.reader = None;
             stream.start = 0;
             stream.window.clear();
         }
@@ -151,6 +134,8 @@ impl Source for Inflated<'_> {
             let from = stream.window.len();
             stream.window.resize(WINDOW, 0);
             let Stream { reader, window, .. } = &mut *stream;
+            let reader =
+                reader.get_or_insert_with(|| Decoder::new(self.inner, self.wrapper, self.max_window));
             let count = reader.read(&mut window[from..]).unwrap_or(0);
             window.truncate(from + count);
             if count == 0 {

@@ -4,18 +4,26 @@
 //! is broken is a defect among the facts.
 
 mod bounds;
+pub mod config;
+mod decompress;
 pub mod gguf;
 pub mod graph;
 pub mod inflate;
+pub mod jinja;
 pub mod metadata;
 pub mod npy;
 pub mod onnx;
 pub mod pickle;
+pub mod programs;
 mod proto;
 pub mod route;
 pub mod safetensors;
 pub mod secrets;
+pub mod sevenz;
+pub mod sweep;
 pub mod tar;
+pub mod tree;
+pub mod unclaimed;
 pub mod weights;
 mod window;
 pub mod zip;
@@ -33,6 +41,16 @@ pub enum Facts {
     Zip(zip::Zip),
     /// A tar archive.
     Tar(tar::Tar),
+    /// A 7z archive.
+    SevenZip(sevenz::SevenZip),
+    /// Programs inside a file of another kind.
+    Programs(Vec<programs::Program>),
+    /// Bytes that no format claims.
+    Unclaimed(unclaimed::Unclaimed),
+    /// A configuration file.
+    Config(Box<config::Config>),
+    /// A Jinja template.
+    Template(Box<jinja::Template>),
     /// A NumPy array.
     Npy(npy::Npy),
     /// A safetensors file.

@@ -37,6 +37,12 @@ impl Format {
                 | Self::Zip
                 | Self::Tar
                 | Self::Gzip
+                | Self::Bzip2
+                | Self::Xz
+                | Self::Lzma
+                | Self::Lz4
+                | Self::Zstd
+                | Self::SevenZip
                 | Self::Zlib
                 | Self::Npy
                 | Self::Safetensors
@@ -121,16 +127,14 @@ fn is_pickle_name(extension: &str) -> bool {
     )
 }
 
-const MAGIC: [(&[u8], Format); 23] = [
+const MAGIC: [(&[u8], Format); 21] = [
     (b"\x89HDF\r\n\x1a\n", Format::Hdf5),
     (b"GGUF", Format::Gguf),
     (b"tjgg", Format::Ggml),
     (b"lmgg", Format::Ggml),
     (b"fmgg", Format::Ggml),
     (b"algg", Format::Ggml),
-    (b"BZh", Format::Bzip2),
     (b"\xfd7zXZ\0", Format::Xz),
-    (b"\x5d\0\0", Format::Lzma),
     (b"\x04\x22\x4d\x18", Format::Lz4),
     (b"\x28\xb5\x2f\xfd", Format::Zstd),
     (b"7z\xbc\xaf\x27\x1c", Format::SevenZip),
@@ -170,6 +174,14 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         found.push(Format::Tar);
     }
     found.extend(MAGIC.iter().filter(|(magic, _)| head.starts_with(magic)).map(|&(_, format)| format));
+    if matches!(head.as_slice(), [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..])
+        || head.starts_with(b"BZh") && head.get(4..10) == Some(b"\x17\x72\x45\x38\x50\x90")
+    {
+        found.push(Format::Bzip2);
+    }
+    if is_lzma(&head) {
+        found.push(Format::Lzma);
+    }
     if head.get(4..8) == Some(b"TFL3") {
         found.push(Format::Tflite);
     }
@@ -235,6 +247,22 @@ fn is_zlib(head: &[u8]) -> bool {
     let mut out = [0; 512];
     let mut stream = flate2::Decompress::new(true);
     stream.decompress(head, &mut out, flate2::FlushDecompress::None).is_ok() && stream.total_out() > 0
+}
+
+/// The older LZMA has no magic: properties that encoders write, a dictionary of a power of two or thereabouts,
+/// a length that is unknown or sensible, and the first byte of the range coder, which is zero.
+fn is_lzma(head: &[u8]) -> bool {
+    let &[props, a, b, c, d, ref rest @ ..] = head else { return false };
+    let (Some(size), Some(&[0, _])) =
+        (rest.get(..8).and_then(|size| size.try_into().ok()).map(u64::from_le_bytes), rest.get(8..10))
+    else {
+        return false;
+    };
+    let dictionary = u32::from_le_bytes([a, b, c, d]);
+    let shape = dictionary.is_power_of_two()
+        || (dictionary / 3).is_power_of_two() && dictionary % 3 == 0
+        || dictionary == u32::MAX;
+    props < 225 && shape && dictionary >= 4_096 && (size == u64::MAX || size < 1 << 40)
 }
 
 fn is_text(head: &[u8]) -> bool {

@@ -1,6 +1,6 @@
 //! Credentials in plain sight: a few patterns precise enough to be worth a person's look.
 
-use mantlet_vocab::{Source, read_window};
+use mantlet_vocab::Source;
 
 /// A credential that was found. Its value is never kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct Secret {
     pub offset: u64,
 }
 
-struct Pattern {
-    kind: &'static str,
-    prefix: &'static [u8],
+pub(crate) struct Pattern {
+    pub(crate) kind: &'static str,
+    pub(crate) prefix: &'static [u8],
     /// Characters that must follow the prefix.
     tail: usize,
     also: &'static [u8],
@@ -23,7 +23,7 @@ const fn pattern(kind: &'static str, prefix: &'static [u8], tail: usize, also: &
     Pattern { kind, prefix, tail, also }
 }
 
-const PATTERNS: [Pattern; 15] = [
+pub(crate) const PATTERNS: [Pattern; 15] = [
     pattern("AWS access key", b"AKIA", 16, b""),
     pattern("AWS access key", b"ASIA", 16, b""),
     pattern("GitHub token", b"ghp_", 36, b""),
@@ -41,41 +41,13 @@ const PATTERNS: [Pattern; 15] = [
     pattern("private key", b"-----BEGIN ", 0, b""),
 ];
 
-const CHUNK: usize = 1 << 20;
-const OVERLAP: usize = 256;
-const MAX_SECRETS: usize = 100;
-
 /// Credentials among the first `limit` bytes.
 #[must_use]
 pub fn find(source: &dyn Source, limit: u64) -> Vec<Secret> {
-    let mut found: Vec<Secret> = Vec::new();
-    let limit = limit.min(source.len());
-    let mut at = 0;
-    while at < limit && found.len() < MAX_SECRETS {
-        let want = (limit - at).min((CHUNK + OVERLAP) as u64) as usize;
-        let chunk = read_window(source, at, want).unwrap_or_default();
-        if chunk.is_empty() {
-            break;
-        }
-        let last = at + chunk.len() as u64 >= limit;
-        for pattern in &PATTERNS {
-            for hit in memchr::memmem::find_iter(&chunk, pattern.prefix) {
-                if (hit < CHUNK || last) && matches(pattern, &chunk, hit) && found.len() < MAX_SECRETS {
-                    found.push(Secret { kind: pattern.kind, offset: at + hit as u64 });
-                }
-            }
-        }
-        if last {
-            break;
-        }
-        at += CHUNK as u64;
-    }
-    found.sort_by_key(|secret| secret.offset);
-    found.dedup();
-    found
+    crate::sweep::sweep(source, limit).secrets
 }
 
-fn matches(pattern: &Pattern, chunk: &[u8], at: usize) -> bool {
+pub(crate) fn matches(pattern: &Pattern, chunk: &[u8], at: usize) -> bool {
     let rest = &chunk[at + pattern.prefix.len()..];
     if pattern.tail == 0 {
         let line = &rest[..rest.len().min(60)];
@@ -116,7 +88,7 @@ mod tests {
         };
         let key = format!("AKIA{}", "Z7Q4M2K9X1B6W3T8");
         assert_eq!(kinds(&format!("key={key}\n")), ["AWS access key"]);
-        assert_eq!(kinds(&format!("{}{key}\n", " ".repeat(CHUNK - 5))), ["AWS access key"]);
+        assert_eq!(kinds(&format!("{}{key}\n", " ".repeat((1 << 20) - 5))), ["AWS access key"]);
         assert!(kinds("AKIAIOSFODNN7EXAMPLE").is_empty());
         assert!(kinds("hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx").is_empty());
         assert!(kinds(&format!("Z{key}")).is_empty());

@@ -1,6 +1,7 @@
 //! Artifact rules: facts of a file to findings, one room each.
 
 mod archive;
+mod config;
 mod file;
 mod gguf;
 mod graph;
@@ -9,6 +10,7 @@ mod onnx;
 mod pickle;
 mod safetensors;
 mod secret;
+mod template;
 mod weights;
 
 use mantlet_formats::Facts;
@@ -28,6 +30,7 @@ pub fn all() -> Vec<&'static dyn Rule> {
     [pickle::all(), archive::all(), npy::all(), safetensors::all(), onnx::all(), file::all(), secret::all()]
         .into_iter()
         .chain(models())
+        .chain(texts())
         .flatten()
         .collect()
 }
@@ -35,6 +38,11 @@ pub fn all() -> Vec<&'static dyn Rule> {
 /// The families over weights and graphs.
 fn models() -> [Vec<&'static dyn Rule>; 3] {
     [gguf::all(), weights::all(), graph::all()]
+}
+
+/// The families over text.
+fn texts() -> [Vec<&'static dyn Rule>; 2] {
+    [template::all(), config::all()]
 }
 
 /// The identity card of every rule.

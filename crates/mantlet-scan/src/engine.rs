@@ -2,22 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::inflate::Inflated;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
-use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors, secrets};
+use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{Options, policies};
+use crate::Options;
 
 /// Findings of one artifact beyond which the rest is a gap.
 const MAX_FINDINGS: usize = 1_000;
 const MAX_GAPS: usize = 200;
 /// Files up to this long are digested and searched for secrets in any mode.
-const SMALL: u64 = 1 << 20;
+pub(crate) const SMALL: u64 = 1 << 20;
 
 /// The examination of one outermost artifact.
 pub(crate) struct Engine<'o> {
@@ -135,16 +135,7 @@ impl<'o> Engine<'o> {
         for &format in &formats {
             self.format(format, &formats, source, name, place, depth);
         }
-        let interpreted = |format: &Format| {
-            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
-        };
-        if formats.iter().any(interpreted) {
-            let limit = if self.bounds.full_content || source.len() <= 8 * SMALL { u64::MAX } else { SMALL };
-            let secrets = secrets::find(source, limit);
-            if !secrets.is_empty() {
-                self.judge(&Facts::Secrets(secrets), place);
-            }
-        }
+        self.sweep(source, &formats, place);
     }
 
     fn format(
@@ -160,13 +151,14 @@ impl<'o> Engine<'o> {
             Format::Pickle => self.pickle(all, source, place, depth),
             Format::Zip => self.zip(source, place, depth),
             Format::Tar => self.tar(source, place, depth),
-            Format::Gzip | Format::Zlib => {
-                let wrapper = if format == Format::Gzip { Wrapper::Gzip } else { Wrapper::Zlib };
-                let inflated = Inflated::open(source, wrapper, &self.bounds, self.budget);
-                let inner =
-                    [".gz", ".z", ".zlib"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-                self.inflated(&inflated, inner, &place.member(format.name()), depth);
-            }
+            Format::Gzip
+            | Format::Zlib
+            | Format::Bzip2
+            | Format::Xz
+            | Format::Lzma
+            | Format::Lz4
+            | Format::Zstd => self.compressed(format, source, name, place, depth),
+            Format::SevenZip => self.seven_zip(source, place, depth),
             Format::Npy => {
                 let facts = npy::analyse(source, &self.bounds);
                 let (objects, data) = (facts.objects, facts.data);
@@ -190,15 +182,7 @@ impl<'o> Engine<'o> {
                 self.judge(&Facts::Onnx(facts), place);
                 self.onnx_graph(source, place);
             }
-            Format::Json | Format::Text => {
-                for what in policies::unjudged(source, format == Format::Text) {
-                    self.gap(
-                        place,
-                        what.to_owned(),
-                        "read that part yourself; mantlet does not judge it yet",
-                    );
-                }
-            }
+            Format::Json | Format::Text => self.text(format, source, name, place),
             Format::Empty => {}
             Format::Script => {
                 self.gap(place, "source code is not judged".into(), "review it like any code you run");
@@ -207,13 +191,7 @@ impl<'o> Engine<'o> {
             other => {
                 let why = format!("{} is recognised but not examined yet", other.name());
                 let remedy = match other {
-                    Format::Bzip2
-                    | Format::Xz
-                    | Format::Lzma
-                    | Format::Lz4
-                    | Format::Zstd
-                    | Format::SevenZip
-                    | Format::Rar => "unpack it and scan the inner file",
+                    Format::Rar => "unpack it and scan the inner file",
                     Format::Hdf5 | Format::Gguf | Format::Tflite | Format::Ggml => {
                         "use another scanner for this format, or convert to ONNX or safetensors"
                     }
@@ -226,15 +204,11 @@ impl<'o> Engine<'o> {
 
     /// Decompressed bytes: their damage, then what is in them.
     pub(crate) fn inflated(&mut self, inflated: &Inflated<'_>, name: &str, place: &Place, depth: u8) {
-        self.budget = self.budget.saturating_sub(inflated.len());
-        if let Some(damage) = &inflated.damage {
-            self.judge(&Facts::Damage(format!("the compressed data is damaged: {damage}")), place);
-        }
-        if inflated.cut {
-            let why = format!("it unpacks to more than {} bytes", self.bounds.max_expanded);
-            self.gap(place, why, "treat it as a decompression bomb, or raise the bounds of the scan");
-        }
+        self.unpacking(inflated, place);
+        let window = self.bounds.max_window;
+        self.bounds.max_window = window.saturating_sub(inflated.window());
         self.examine(inflated, name, place, depth + 1);
+        self.bounds.max_window = window;
     }
 
     pub(crate) fn pickle(&mut self, all: &[Format], source: &dyn Source, place: &Place, depth: u8) {

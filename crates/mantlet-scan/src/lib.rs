@@ -6,7 +6,9 @@ mod engine;
 mod file;
 mod members;
 mod models;
+mod packed;
 mod policies;
+mod text;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -29,6 +29,9 @@ impl Engine<'_> {
                     if read && (!tensor || self.bounds.full_content) && packed.len() == entry.packed {
                         self.checksum(&entry.name, entry.crc, crc(&packed), &inside);
                     }
+                    if tensor && self.bounds.full_content {
+                        self.sweep(&packed, &[], &inside);
+                    }
                     if !tensor {
                         self.examine(&packed, &entry.name, &inside, depth + 1);
                     }
@@ -40,6 +43,7 @@ impl Engine<'_> {
                         self.checksum(&entry.name, entry.crc, inflated.crc, &inside);
                     }
                     if tensor {
+                        self.sweep(&inflated, &[], &inside);
                         self.budget = self.budget.saturating_sub(inflated.len());
                     } else {
                         self.inflated(&inflated, &entry.name, &inside, depth);
@@ -97,6 +101,6 @@ fn crc(source: &dyn Source) -> u32 {
 }
 
 /// A member name without characters that would mislead a reader or a terminal.
-fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
 }

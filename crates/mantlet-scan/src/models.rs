@@ -2,13 +2,15 @@
 
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, gguf, onnx};
+use mantlet_formats::{Facts, gguf, jinja, onnx};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
 
 /// Bytes of one metadata text that are looked at.
 const MAX_TEXT: u64 = 8 << 10;
+/// Bytes of one chat template.
+const MAX_TEMPLATE: u64 = 1 << 20;
 
 impl Engine<'_> {
     /// Examines a format of weights or graphs; false when it is none of them.
@@ -36,11 +38,15 @@ impl Engine<'_> {
         });
         self.metadata(texts.collect(), place);
         for template in &facts.templates {
-            self.gap(
-                &place.part(template.key.clone()),
-                "its chat template is not judged".into(),
-                "read the template; it is a program that the tokenizer renders",
-            );
+            let text = read_window(source, template.start, template.len.min(MAX_TEMPLATE) as usize);
+            let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+            let mut judged = jinja::analyse(&text);
+            if template.len > MAX_TEMPLATE {
+                judged
+                    .limits
+                    .push(format!("only the first {MAX_TEMPLATE} bytes of the template are examined"));
+            }
+            self.template(judged, true, &place.part(template.key.clone()));
         }
         self.judge(&Facts::Gguf(facts), place);
     }

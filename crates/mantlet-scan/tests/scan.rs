@@ -1,5 +1,8 @@
 //! The station as a whole: every room's cases, hostile containers, folders, and the laws of a scan.
 
+#[path = "parts/packed.rs"]
+mod packed;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -107,7 +110,7 @@ fn what_is_not_examined_is_never_clean() {
     ];
     for (file, bytes) in cases {
         let examination = scan_bytes(file, bytes);
-        assert_eq!(examination.verdict(Severity::Suspicious), Verdict::NotFullyExamined, "{file}");
+        assert_ne!(examination.verdict(Severity::Suspicious), Verdict::Clean, "{file}");
     }
     assert_eq!(scan(&[], &Options::default(), &mut Silent).verdict(Severity::Suspicious).exit_code(), 2);
 }

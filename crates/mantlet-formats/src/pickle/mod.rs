@@ -5,7 +5,7 @@
 
 mod call;
 mod compute;
-mod effect;
+pub(crate) mod effect;
 mod facts;
 mod machine;
 mod memo;

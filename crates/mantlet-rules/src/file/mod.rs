@@ -1,11 +1,18 @@
 //! Rules over what a file is.
 
+mod embedded_program;
 mod executable;
 mod extension_lies;
+mod unclaimed;
 
 use crate::Rule;
 
 /// The rooms of this family.
 pub(crate) fn all() -> Vec<&'static dyn Rule> {
-    vec![&extension_lies::FileExtensionLies, &executable::FileExecutable]
+    vec![
+        &extension_lies::FileExtensionLies,
+        &executable::FileExecutable,
+        &embedded_program::FileEmbeddedProgram,
+        &unclaimed::FileUnclaimed,
+    ]
 }

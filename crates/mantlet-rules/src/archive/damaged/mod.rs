@@ -38,6 +38,11 @@ impl Rule for ArchiveDamaged {
             Facts::Tar(tar) => {
                 found.extend(tar.defects.iter().map(|defect| ABOUT.finding(place.clone(), defect.clone())));
             }
+            Facts::SevenZip(archive) => {
+                found.extend(
+                    archive.defects.iter().map(|defect| ABOUT.finding(place.clone(), defect.clone())),
+                );
+            }
             Facts::Damage(what) => found.push(ABOUT.finding(place.clone(), what.clone())),
             _ => {}
         }

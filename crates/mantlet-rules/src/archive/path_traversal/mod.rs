@@ -55,6 +55,11 @@ impl Rule for ArchivePathTraversal {
                     }
                 }
             }
+            Facts::SevenZip(archive) => {
+                for member in archive.members.iter().filter(|member| super::escapes(&member.name)).take(32) {
+                    accuse(&member.name, member.offset, "leaves the folder it is unpacked into".into());
+                }
+            }
             _ => {}
         }
     }

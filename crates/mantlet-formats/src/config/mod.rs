@@ -1,0 +1,381 @@
+//! Configuration files, JSON or YAML: what they make a loader import, call, fetch or render.
+
+mod callee;
+
+use mantlet_vocab::Source;
+
+use crate::jinja::{self, Template};
+use crate::pickle::Effect;
+use crate::tree::{self, Event, Walked};
+
+/// What a value does to the loader that reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    /// `auto_map` and the like: code beside the file, imported when the user trusts it.
+    LocalCode,
+    /// The same, from another repository.
+    ForeignCode,
+    /// A callable that is called with what stands beside it (`_target_`).
+    Calls,
+    /// A module or class that is imported by its name.
+    Imports,
+    /// A YAML tag that builds a Python object.
+    PythonTag,
+    /// The file itself asks for foreign code to be trusted.
+    Trusts,
+}
+
+/// A value that does something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it does.
+    pub act: Act,
+    /// Keys from the root, dotted.
+    pub path: String,
+    /// The value.
+    pub value: String,
+    /// What the named callable does, where it is known.
+    pub effect: Effect,
+    /// The constant arguments beside it, as far as they are short.
+    pub arguments: Vec<String>,
+    /// Where, in bytes (characters in YAML).
+    pub offset: u64,
+}
+
+/// A template in a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Keys from the root, dotted.
+    pub path: String,
+    /// It stands where templates are expected.
+    pub expected: bool,
+    /// Its facts.
+    pub template: Template,
+}
+
+/// The facts of a configuration file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Values that do something.
+    pub items: Vec<Item>,
+    /// Templates with something to say.
+    pub templates: Vec<Rendered>,
+    /// Names of other artifacts it builds on: key and value.
+    pub origins: Vec<(String, String)>,
+    /// The top-level keys, as far as there are few.
+    pub keys: Vec<String>,
+    /// How often aliases multiply what is written.
+    pub expansion: u64,
+    /// What is wrong; nothing after it was read.
+    pub defect: Option<String>,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+const MAX_ITEMS: usize = 256;
+const MAX_TEMPLATES: usize = 64;
+/// Nodes an alias may stand for before it counts as an attack.
+const MAX_EXPANSION: u64 = 10_000_000;
+
+/// The facts of JSON.
+#[must_use]
+pub fn json(source: &dyn Source) -> Config {
+    let mut reader = Reader::default();
+    let walked = tree::json(source, &mut |event, at| reader.event(event, at));
+    reader.finish(walked)
+}
+
+/// The facts of YAML.
+#[must_use]
+pub fn yaml(text: &str) -> Config {
+    let mut reader = Reader::default();
+    let walked = tree::yaml(text, &mut |event, at| reader.event(event, at));
+    reader.finish(walked)
+}
+
+#[derive(Default)]
+struct Reader {
+    config: Config,
+    /// Open collections from the root.
+    levels: Vec<Level>,
+    /// The key the next value belongs to.
+    key: String,
+}
+
+#[derive(Default)]
+struct Level {
+    list: bool,
+    key: String,
+    index: u64,
+    /// Index in `items` of a callable named in this mapping.
+    target: Option<usize>,
+    /// Short values of this mapping, for the target.
+    values: Vec<String>,
+}
+
+impl Reader {
+    fn finish(mut self, walked: Walked) -> Config {
+        self.config.defect = walked.defect;
+        self.config.limits.extend(walked.limits);
+        if walked.expanded > MAX_EXPANSION {
+            self.config.expansion = walked.expanded;
+        }
+        self.config
+    }
+
+    fn event(&mut self, event: Event<'_>, at: u64) {
+        match event {
+            Event::Key(key) => {
+                self.key.clear();
+                self.key.extend(key.chars().take(120));
+                if self.levels.len() == 1 && self.config.keys.len() < 64 {
+                    self.config.keys.push(self.key.clone());
+                }
+                if jinja::has_tags(key) {
+                    self.template(key, false);
+                }
+            }
+            Event::Open { list, tag } => {
+                let before = self.config.items.len();
+                if let Some(tag) = tag {
+                    self.tag(tag, at);
+                }
+                let target = (self.config.items.len() > before).then_some(before);
+                let key = std::mem::take(&mut self.key);
+                self.levels.push(Level { list, key, target, ..Level::default() });
+            }
+            Event::Close => {
+                let Some(level) = self.levels.pop() else { return };
+                if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
+                    item.arguments.extend(level.values);
+                }
+                self.advance();
+            }
+            Event::Scalar { text, string, tag } => {
+                if let Some(tag) = tag {
+                    self.tag(tag, at);
+                }
+                self.scalar(text, string, at);
+                self.advance();
+            }
+        }
+    }
+
+    fn advance(&mut self) {
+        if let Some(level) = self.levels.last_mut().filter(|level| level.list) {
+            level.index += 1;
+        }
+    }
+
+    /// The innermost key: that of a list counts for its elements.
+    fn near(&self) -> &str {
+        match self.levels.last() {
+            Some(level) if level.list => &level.key,
+            _ => &self.key,
+        }
+    }
+
+    fn below(&self, key: &str) -> bool {
+        self.near() == key || self.levels.iter().any(|level| level.key == key)
+    }
+
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for level in self.levels.iter().take(32) {
+            if !level.key.is_empty() {
+                path.push_str(&level.key);
+                path.push('.');
+            }
+        }
+        match self.levels.last() {
+            Some(level) if level.list => path.push_str(&level.index.to_string()),
+            _ => path.push_str(&self.key),
+        }
+        path
+    }
+
+    fn item(&mut self, act: Act, value: &str, effect: Effect, at: u64) {
+        if self.config.items.len() >= MAX_ITEMS {
+            let limit = "it names more callables than are listed".to_owned();
+            if !self.config.limits.contains(&limit) {
+                self.config.limits.push(limit);
+            }
+            return;
+        }
+        let value = value.chars().take(200).collect();
+        let path = self.path();
+        self.config.items.push(Item { act, path, value, effect, arguments: Vec::new(), offset: at });
+    }
+
+    fn tag(&mut self, tag: &str, at: u64) {
+        let Some((_, python)) = tag.rsplit_once("python/") else { return };
+        let (kind, name) = python.split_once(':').unwrap_or((python, ""));
+        // Plain values that PyYAML spells with a tag.
+        if name.is_empty() && !kind.starts_with("object") && kind != "name" && kind != "module" {
+            return;
+        }
+        let effect = match kind {
+            "module" => Effect::Imports,
+            _ => callee::effect(name),
+        };
+        self.item(Act::PythonTag, python, effect, at);
+    }
+
+    fn template(&mut self, text: &str, expected: bool) {
+        let template = jinja::analyse(text);
+        let says = !template.accesses.is_empty()
+            || !template.computed.is_empty()
+            || !template.triggers.is_empty()
+            || !template.exhausts.is_empty()
+            || !template.limits.is_empty()
+            || expected && !(template.broken.is_empty() && template.loads.is_empty());
+        if !says {
+            return;
+        }
+        if self.config.templates.len() >= MAX_TEMPLATES {
+            let limit = "it has more odd templates than are listed".to_owned();
+            if !self.config.limits.contains(&limit) {
+                self.config.limits.push(limit);
+            }
+            return;
+        }
+        let path = self.path();
+        self.config.templates.push(Rendered { path, expected, template });
+    }
+
+    fn scalar(&mut self, text: &str, string: bool, at: u64) {
+        if jinja::has_tags(text) {
+            let expected = self.near().ends_with("template") || self.below("chat_template");
+            self.template(text, expected);
+        }
+        if text.len() <= 120
+            && let Some(level) = self.levels.last_mut()
+            && level.values.len() < 4
+            && !matches!(self.key.as_str(), "_target_")
+        {
+            let shown = if string { format!("{text:?}") } else { text.to_owned() };
+            level.values.push(if level.list { shown } else { format!("{}={shown}", self.key) });
+        }
+        let near = self.near().to_owned();
+        match near.as_str() {
+            "_target_" | "_class_path_" | "class_path" | "_factory_" | "_component_" | "__target__"
+                if callee::is_dotted(text) =>
+            {
+                // `class_path` is also an ordinary word; only dotted names import something.
+                self.item(Act::Calls, text, callee::effect(text), at);
+                let index = self.config.items.len().checked_sub(1);
+                if let Some(level) = self.levels.last_mut().filter(|level| !level.list) {
+                    level.target = index;
+                }
+            }
+            "trust_remote_code" if text.eq_ignore_ascii_case("true") => {
+                self.item(Act::Trusts, "trust_remote_code", Effect::Unknown, at);
+            }
+            "parent_library" | "loader_module" | "custom_pipeline" | "handler_module"
+                if !callee::is_known_library(text) && !text.is_empty() && text != "null" =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "type" if callee::is_dotted(text) && text.contains("__import__") => {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "base_model" | "base_model_name_or_path" | "_name_or_path" | "license" | "datasets"
+                if !text.is_empty() && text != "null" && self.config.origins.len() < 32 =>
+            {
+                self.config.origins.push((near, text.chars().take(200).collect()));
+            }
+            _ => {}
+        }
+        if self.below("auto_map") || self.below("custom_pipelines") {
+            self.remote(text, at);
+        }
+        self.pipeline_part(text, at);
+    }
+
+    /// `repo--module.Class` comes from another repository, `module.Class` from this one.
+    fn remote(&mut self, text: &str, at: u64) {
+        let (repository, class) = match text.rsplit_once("--") {
+            Some((repository, class)) => (Some(repository), class),
+            None => (None, text),
+        };
+        if !class.contains('.') {
+            return;
+        }
+        let act = if repository.is_some() { Act::ForeignCode } else { Act::LocalCode };
+        self.item(act, text, Effect::Imports, at);
+    }
+
+    /// `"unet": ["my_module", "MyClass"]` in a pipeline's index, `"type": "my_module.MyClass"` in a list of modules.
+    fn pipeline_part(&mut self, text: &str, at: u64) {
+        let diffusers = self.config.keys.iter().any(|key| key == "_diffusers_version");
+        let in_pair = self.levels.len() == 2 && self.levels.last().is_some_and(|level| level.list);
+        if diffusers && in_pair && self.levels.last().is_some_and(|level| level.index == 0) {
+            let known = text == "null" || callee::is_known_library(text);
+            if !known && callee::is_dotted_or_plain(text) {
+                self.item(Act::LocalCode, text, Effect::Imports, at);
+            }
+        }
+        // sentence-transformers' modules.json: a list of mappings with `idx`, `name`, `path`, `type`.
+        let module_list = self.levels.len() == 2
+            && self.levels.first().is_some_and(|level| level.list)
+            && self.key == "type"
+            && self
+                .levels
+                .last()
+                .is_some_and(|level| level.values.iter().any(|value| value.starts_with("idx=")));
+        if module_list && callee::is_dotted(text) && !callee::is_known_library(text) {
+            let effect = callee::effect(text);
+            self.item(if effect == Effect::Unknown { Act::LocalCode } else { Act::Calls }, text, effect, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    fn acts(text: &str) -> Vec<(Act, String)> {
+        let config = json(&MemorySource::new(text.as_bytes()));
+        config.items.into_iter().map(|item| (item.act, item.value)).collect()
+    }
+
+    #[test]
+    fn code_named_by_configurations_is_told_apart() {
+        assert_eq!(
+            acts(
+                r#"{"auto_map": {"AutoConfig": "configuration_x.XConfig", "AutoModel": "evil/repo--modeling.X"}}"#
+            ),
+            [
+                (Act::LocalCode, "configuration_x.XConfig".into()),
+                (Act::ForeignCode, "evil/repo--modeling.X".into())
+            ]
+        );
+        assert_eq!(
+            acts(r#"{"auto_map": {"AutoTokenizer": ["a--b.C", null]}}"#),
+            [(Act::ForeignCode, "a--b.C".into())]
+        );
+        assert_eq!(
+            acts(
+                r#"{"_class_name": "P", "_diffusers_version": "0.30", "unet": ["diffusers", "U"], "x": ["mine", "V"]}"#
+            ),
+            [(Act::LocalCode, "mine".into())]
+        );
+        assert_eq!(acts(r#"{"auto_map": {}, "architectures": ["X.Y"], "model_type": "llama"}"#), []);
+    }
+
+    #[test]
+    fn targets_are_called_with_what_stands_beside_them() {
+        let config = yaml(
+            "model:\n  loss:\n    _target_: os.system\n    command: 'id'\n  opt:\n    _target_: torch.optim.AdamW\n    lr: 0.1\n",
+        );
+        assert_eq!(config.items[0].effect, Effect::Executes);
+        assert_eq!(config.items[0].arguments, ["command=\"id\""]);
+        assert_eq!(config.items[0].path, "model.loss._target_");
+        assert!(config.items[1].effect != Effect::Executes);
+        let tagged = yaml("a: !!python/object/apply:os.system ['id']\nb: !!python/tuple [1, 2]\n");
+        assert_eq!(tagged.items.len(), 1);
+        assert_eq!((tagged.items[0].act, tagged.items[0].effect), (Act::PythonTag, Effect::Executes));
+        assert_eq!(tagged.items[0].arguments, ["\"id\""]);
+    }
+}

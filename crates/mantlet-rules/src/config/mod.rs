@@ -1,0 +1,12 @@
+//! Rules over configuration files.
+
+mod calls;
+mod expansion;
+mod remote_code;
+
+use crate::Rule;
+
+/// The rooms of this family.
+pub(crate) fn all() -> Vec<&'static dyn Rule> {
+    vec![&remote_code::ConfigRemoteCode, &calls::ConfigCalls, &expansion::ConfigExpansion]
+}

@@ -1,0 +1,151 @@
+//! Compressed files and 7z archives: unpacked within the bounds, then examined as what they hold.
+
+use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::route::Format;
+use mantlet_formats::{Facts, sevenz};
+use mantlet_vocab::{Place, Source, SubSource};
+
+use crate::engine::{Engine, SMALL};
+use crate::members::shown;
+
+/// The wrapper of a compressed format and the endings its file names drop.
+pub(crate) const fn wrapper(format: Format) -> Option<(Wrapper, &'static [&'static str])> {
+    Some(match format {
+        Format::Gzip => (Wrapper::Gzip, &[".gz", ".gzip", ".z"]),
+        Format::Zlib => (Wrapper::Zlib, &[".zlib", ".z", ".zz"]),
+        Format::Bzip2 => (Wrapper::Bzip2, &[".bz2", ".bzip2"]),
+        Format::Xz => (Wrapper::Xz, &[".xz"]),
+        Format::Lzma => (Wrapper::Lzma, &[".lzma"]),
+        Format::Lz4 => (Wrapper::Lz4, &[".lz4"]),
+        Format::Zstd => (Wrapper::Zstd, &[".zst", ".zstd"]),
+        _ => return None,
+    })
+}
+
+impl Engine<'_> {
+    pub(crate) fn compressed(
+        &mut self,
+        format: Format,
+        source: &dyn Source,
+        name: &str,
+        place: &Place,
+        depth: u8,
+    ) {
+        let Some((wrapper, endings)) = wrapper(format) else { return };
+        let inflated = Inflated::open(source, wrapper, &self.bounds, self.budget);
+        let lower = name.to_ascii_lowercase();
+        let inner = endings
+            .iter()
+            .find(|end| lower.ends_with(**end))
+            .and_then(|end| name.get(..name.len() - end.len()).map(str::to_owned));
+        let inner = match inner {
+            Some(inner) => inner,
+            None if lower.ends_with(".tgz") => name[..name.len() - 4].to_owned() + ".tar",
+            None => name.to_owned(),
+        };
+        self.inflated(&inflated, &inner, &place.member(format.name()), depth);
+        if let Some(end) = inflated.consumed.filter(|&end| inflated.damage.is_none() && end < source.len()) {
+            self.unclaimed(source, end, source.len(), place, depth);
+        }
+    }
+
+    /// Damage and bounds of one decompression.
+    pub(crate) fn unpacking(&mut self, inflated: &Inflated<'_>, place: &Place) {
+        self.budget = self.budget.saturating_sub(inflated.len());
+        if let Some(damage) = &inflated.damage {
+            self.judge(&Facts::Damage(format!("the compressed data is damaged: {damage}")), place);
+        }
+        if let Some(refused) = &inflated.refused {
+            self.gap(place, refused.clone(), "unpack it and scan the inner file");
+        }
+        if inflated.cut {
+            let why = format!("it unpacks to more than {} bytes", self.bounds.max_expanded);
+            self.gap(place, why, "treat it as a decompression bomb, or raise the bounds of the scan");
+        }
+    }
+
+    pub(crate) fn seven_zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        let facts = sevenz::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        for (index, folder) in facts.folders.iter().enumerate() {
+            let members = facts.members.iter().filter(|member| member.folder == Some(index));
+            if let Some(why) = &folder.closed {
+                for member in members.take(16) {
+                    self.gap(
+                        &place.member(shown(&member.name)),
+                        why.clone(),
+                        "unpack it and scan the inner file",
+                    );
+                }
+                continue;
+            }
+            let bounds = self.bounds;
+            sevenz::open(source, folder, &bounds, self.budget, |bytes, steps| {
+                for step in steps {
+                    self.unpacking(step, place);
+                }
+                let held: usize = steps.iter().map(|step| step.window()).sum();
+                self.bounds.max_window = bounds.max_window.saturating_sub(held);
+                for member in members {
+                    let inside = place.member(shown(&member.name));
+                    let inner = SubSource::new(bytes, member.offset, member.len);
+                    if inner.len() < member.len {
+                        self.gap(&inside, "its bytes are not all there".into(), "do not use the archive");
+                    }
+                    if !member.link {
+                        self.examine(&inner, &member.name, &inside, depth + 1);
+                    }
+                }
+                self.bounds.max_window = bounds.max_window;
+            });
+        }
+        if facts.defects.is_empty() && facts.end < source.len() {
+            self.unclaimed(source, facts.end, source.len(), place, depth);
+        }
+        self.judge(&Facts::SevenZip(facts), place);
+    }
+
+    /// Credentials and programs in a file that is no container: in what loaders interpret always, in the rest
+    /// when every byte is to be read. Members of containers are swept one by one.
+    pub(crate) fn sweep(&mut self, source: &dyn Source, formats: &[Format], place: &Place) {
+        let container = |format: &Format| {
+            matches!(format, Format::Zip | Format::Tar | Format::SevenZip) || wrapper(*format).is_some()
+        };
+        let interpreted = |format: &Format| {
+            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
+        };
+        if formats.iter().all(container) && !formats.is_empty() {
+            return;
+        }
+        let whole = self.bounds.full_content || formats.iter().any(interpreted) && source.len() <= 8 * SMALL;
+        let limit = if whole {
+            u64::MAX
+        } else if formats.iter().any(interpreted) {
+            SMALL
+        } else {
+            return;
+        };
+        let swept = mantlet_formats::sweep::sweep(source, limit);
+        if !swept.secrets.is_empty() {
+            self.judge(&Facts::Secrets(swept.secrets), place);
+        }
+        let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
+        if !swept.programs.is_empty() && !formats.iter().any(program) {
+            self.judge(&Facts::Programs(swept.programs), place);
+        }
+    }
+
+    /// Bytes of a file that no format claims: examined as a file of their own, and reported.
+    pub(crate) fn unclaimed(&mut self, source: &dyn Source, start: u64, end: u64, place: &Place, depth: u8) {
+        let inner = SubSource::new(source, start, end.saturating_sub(start));
+        let facts = mantlet_formats::unclaimed::analyse(&inner, start, &self.bounds);
+        if facts.padding {
+            return;
+        }
+        if facts.opens {
+            let inside = place.member(format!("bytes at {start:#x}"));
+            self.examine(&inner, "unclaimed", &inside, depth + 1);
+        }
+        self.judge(&Facts::Unclaimed(facts), place);
+    }
+}

@@ -1,0 +1,77 @@
+//! Text files: configurations, templates and code, each told by content first and by name second.
+
+use mantlet_formats::route::Format;
+use mantlet_formats::{Facts, config, jinja};
+use mantlet_vocab::{Place, Source, read_window};
+
+use crate::engine::Engine;
+use crate::policies;
+
+const READ_IT: &str = "read that part yourself, or keep it out of the scan";
+
+impl Engine<'_> {
+    pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place) {
+        let lower = name.to_ascii_lowercase();
+        let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("").to_owned();
+        for what in policies::unjudged(source) {
+            self.gap(place, what.to_owned(), READ_IT);
+        }
+        if format == Format::Json {
+            let facts = config::json(source);
+            self.config(facts, true, place);
+            return;
+        }
+        if source.len() > self.bounds.max_header as u64 {
+            // Long text is data, unless something in it could be rendered or run.
+            let why = format!("only the first {} bytes of this text are examined", self.bounds.max_header);
+            self.gap(place, why, READ_IT);
+        }
+        let bytes = read_window(source, 0, self.bounds.max_header).unwrap_or_default();
+        let text = decoded(&bytes);
+        let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file == "mlmodel";
+        let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
+        if yaml {
+            self.config(config::yaml(&text), yaml_name, place);
+        }
+        if jinja::has_tags(&text) && !yaml {
+            let template = jinja::analyse(&text);
+            let expected = [".jinja", ".jinja2", ".j2"].iter().any(|end| file.ends_with(end));
+            self.template(template, expected, place);
+        }
+    }
+
+    fn config(&mut self, facts: config::Config, expected: bool, place: &Place) {
+        self.limits(place, &facts.limits);
+        if let Some(defect) = facts.defect.as_ref().filter(|_| expected) {
+            self.gap(place, format!("it cannot be read as its name says: {defect}"), READ_IT);
+        }
+        for rendered in &facts.templates {
+            let inside = place.part(rendered.path.clone());
+            self.template(rendered.template.clone(), rendered.expected, &inside);
+        }
+        self.judge(&Facts::Config(Box::new(facts)), place);
+    }
+
+    pub(crate) fn template(&mut self, template: jinja::Template, expected: bool, place: &Place) {
+        self.limits(place, &template.limits);
+        if let Some(broken) = template.broken.first().filter(|_| expected) {
+            let why = format!("part of the template is not understood: `{}`", broken.what);
+            self.gap(place, why, READ_IT);
+        }
+        self.judge(&Facts::Template(Box::new(template)), place);
+    }
+}
+
+/// Text as its readers see it: UTF-8, or UTF-16 with a mark.
+pub(crate) fn decoded(bytes: &[u8]) -> String {
+    let wide = |convert: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| convert([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
