@@ -8,8 +8,10 @@ pub mod config;
 mod decompress;
 pub mod gguf;
 pub mod graph;
+pub mod hdf5;
 pub mod inflate;
 pub mod jinja;
+pub mod keras;
 pub mod metadata;
 pub mod npy;
 pub mod onnx;
@@ -63,6 +65,10 @@ pub enum Facts {
     Ggml(gguf::Ggml),
     /// Texts that a file of weights says about itself.
     Metadata(Vec<metadata::Text>),
+    /// An HDF5 file.
+    Hdf5(hdf5::Hdf5),
+    /// A Keras configuration.
+    Keras(keras::Keras),
     /// Where a model's graph lets the raw input override the learned output.
     Graph(Vec<graph::Override>),
     /// Credentials in plain sight.

@@ -68,7 +68,7 @@ pub fn hidden(text: &[u8]) -> Option<&'static str> {
     if body.len() < 40 {
         return None;
     }
-    hexadecimal(body).or_else(|| base64(body)).and_then(|bytes| program(&bytes))
+    hexadecimal(body).or_else(|| decode_base64(body)).and_then(|bytes| program(&bytes))
 }
 
 fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
@@ -77,7 +77,8 @@ fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+/// The bytes of a base64 text, of either alphabet; `None` when it is none.
+pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let (mut bits, mut count) = (0_u32, 0);
     for &byte in text {

@@ -48,6 +48,7 @@ impl Format {
                 | Self::Safetensors
                 | Self::Onnx
                 | Self::Gguf
+                | Self::Hdf5
                 | Self::Ggml
                 | Self::Json
                 | Self::Text

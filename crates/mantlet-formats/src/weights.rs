@@ -134,6 +134,8 @@ pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
         Some(crate::gguf::tensors(source, bounds))
     } else if crate::npy::is_npy(&head) {
         Some(crate::npy::tensor(source, bounds))
+    } else if head.starts_with(b"\x89HDF\r\n\x1a\n") {
+        Some(crate::hdf5::tensors(source, bounds))
     } else if crate::onnx::is_onnx(source) {
         Some(crate::onnx::tensors(source))
     } else {

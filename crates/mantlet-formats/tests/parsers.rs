@@ -1,7 +1,9 @@
 //! The law of every parser: any bytes give facts, in bounded time, without a panic. The twin of `fuzz/`.
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
-use mantlet_formats::{Bounds, gguf, npy, onnx, pickle, route, safetensors, secrets, tar, weights, zip};
+use mantlet_formats::{
+    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, tar, weights, zip,
+};
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
 use proptest::prelude::*;
@@ -30,9 +32,13 @@ fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
     let _ = gguf::analyse(source, bounds);
     let _ = gguf::analyse_ggml(source);
     let _ = weights::list(source, bounds);
+    let _ = hdf5::analyse(source, bounds);
+    let _ = hdf5::tensors(source, bounds);
+    let _ = keras::analyse(source, bounds);
 }
 
-const FIXTURES: [(&str, &str); 8] = [
+const FIXTURES: [(&str, &str); 9] = [
+    ("hdf5", "attribute model_config {\"class_name\":\"x\"}\ndataset w 4\nlink a other.h5\n"),
     ("gguf", "text general.architecture llama\nnumber general.alignment 32\ntensor a 2 32,2\ndata 64\n"),
     (
         "graph",

@@ -5,6 +5,8 @@ mod config;
 mod file;
 mod gguf;
 mod graph;
+mod hdf5;
+mod keras;
 mod npy;
 mod onnx;
 mod pickle;
@@ -36,8 +38,8 @@ pub fn all() -> Vec<&'static dyn Rule> {
 }
 
 /// The families over weights and graphs.
-fn models() -> [Vec<&'static dyn Rule>; 3] {
-    [gguf::all(), weights::all(), graph::all()]
+fn models() -> [Vec<&'static dyn Rule>; 5] {
+    [gguf::all(), weights::all(), graph::all(), hdf5::all(), keras::all()]
 }
 
 /// The families over text.

@@ -7,7 +7,6 @@ mod file;
 mod members;
 mod models;
 mod packed;
-mod policies;
 mod text;
 mod walk;
 

@@ -2,8 +2,8 @@
 
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, gguf, jinja, onnx};
-use mantlet_vocab::{Place, Source, read_window};
+use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx};
+use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::Engine;
 
@@ -17,6 +17,7 @@ impl Engine<'_> {
     pub(crate) fn model(&mut self, format: Format, source: &dyn Source, place: &Place) -> bool {
         match format {
             Format::Gguf => self.gguf(source, place),
+            Format::Hdf5 => self.hdf5(source, place),
             Format::Ggml => {
                 let facts = gguf::analyse_ggml(source);
                 self.limits(place, &facts.limits);
@@ -49,6 +50,37 @@ impl Engine<'_> {
             self.template(judged, true, &place.part(template.key.clone()));
         }
         self.judge(&Facts::Gguf(facts), place);
+    }
+
+    fn hdf5(&mut self, source: &dyn Source, place: &Place) {
+        let facts = hdf5::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        let mut texts = Vec::new();
+        for text in &facts.texts {
+            let part = place.part(format!("{}: {}", text.object, text.name));
+            let inner = SubSource::new(source, text.start, text.len);
+            if !self.keras(&inner, &part) {
+                let value = read_window(&inner, 0, MAX_TEXT as usize).unwrap_or_default();
+                texts.push(Text::new(&text.name, &String::from_utf8_lossy(&value)));
+            }
+        }
+        self.metadata(texts, place);
+        self.judge(&Facts::Hdf5(facts), place);
+    }
+
+    /// Judges a Keras configuration; false when it is none.
+    pub(crate) fn keras(&mut self, source: &dyn Source, place: &Place) -> bool {
+        let text = read_window(source, 0, keras::MAX_CONFIG as usize).unwrap_or_default();
+        if !keras::is_keras(&text) {
+            return false;
+        }
+        let facts = keras::analyse(source, &self.bounds);
+        self.limits(place, &facts.limits);
+        if !facts.overrides.is_empty() {
+            self.judge(&Facts::Graph(facts.overrides.clone()), place);
+        }
+        self.judge(&Facts::Keras(facts), place);
+        true
     }
 
     /// Judges the texts that a file says about itself.

@@ -5,7 +5,6 @@ use mantlet_formats::{Facts, config, jinja};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
-use crate::policies;
 
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
 
@@ -13,9 +12,7 @@ impl Engine<'_> {
     pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place) {
         let lower = name.to_ascii_lowercase();
         let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("").to_owned();
-        for what in policies::unjudged(source) {
-            self.gap(place, what.to_owned(), READ_IT);
-        }
+        self.keras(source, place);
         if format == Format::Json {
             let facts = config::json(source);
             self.config(facts, true, place);

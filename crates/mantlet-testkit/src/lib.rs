@@ -39,6 +39,7 @@ impl ForgeError {
 /// - `graph`: an ONNX model with edges: `input NAME DIMS`, `weights NAME DIMS`, `values NAME NUMBER...`,
 ///   `op NAME TYPE OPERANDS [axes=N]`, `output NAME`.
 /// - `gguf`: `text KEY VALUE`, `number KEY N`, `tensor NAME TYPE DIMS [offset=N]`, `data N`, `tail TEXT`.
+/// - `hdf5`: `attribute NAME TEXT`, `dataset NAME FLOATS`, `link NAME FILE` (external), `tail TEXT`.
 /// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
 /// - `text`: the text itself; `hex`: bytes in hexadecimal.
 ///
@@ -54,6 +55,7 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "onnx" => containers::onnx(text),
         "graph" => models::graph(text),
         "gguf" => models::gguf(text),
+        "hdf5" => models::hdf5(text),
         "gzip" | "zlib" => containers::compressed(kind, text),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => assembly::hex(&text.split_whitespace().collect::<String>())

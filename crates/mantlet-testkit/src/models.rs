@@ -139,3 +139,85 @@ pub(crate) fn gguf(text: &str) -> Result<Vec<u8>, ForgeError> {
     out.extend(tail);
     Ok(out)
 }
+
+/// A file of the newer kind: a root group with attributes, data sets and external links. Checksums are left
+/// out.
+pub(crate) fn hdf5(text: &str) -> Result<Vec<u8>, ForgeError> {
+    let message = |kind: u8, body: &[u8]| {
+        let mut out = vec![kind];
+        out.extend((body.len() as u16).to_le_bytes());
+        out.push(0);
+        out.extend(body);
+        out
+    };
+    let header = |messages: &[u8]| {
+        let mut out = b"OHDR\x02\x02".to_vec();
+        out.extend((messages.len() as u32).to_le_bytes());
+        out.extend(messages);
+        out.extend([0; 4]);
+        out
+    };
+    let link = |name: &str, kind: u8, value: &[u8]| {
+        let mut body = vec![1, 8, kind, name.len() as u8];
+        body.extend(name.as_bytes());
+        body.extend(value);
+        message(6, &body)
+    };
+    let (mut root, mut later, mut tail) = (Vec::new(), Vec::new(), Vec::new());
+    for block in blocks(text) {
+        let name = block.word(1)?;
+        match block.word(0)? {
+            "attribute" => {
+                let value = block.words[2..].join(" ");
+                let mut body = vec![3, 0];
+                for len in [name.len() + 1, 8, 4] {
+                    body.extend((len as u16).to_le_bytes());
+                }
+                body.push(0);
+                body.extend(name.as_bytes());
+                body.extend([0, 0x13, 0, 0, 0]);
+                body.extend((value.len() as u32).to_le_bytes());
+                body.extend([2, 0, 0, 0]);
+                body.extend(value.as_bytes());
+                root.extend(message(0x0c, &body));
+            }
+            "link" => {
+                let mut value = vec![0];
+                value.extend(block.word(2)?.as_bytes());
+                value.extend(b"\0/x\0");
+                let value = [&(value.len() as u16).to_le_bytes()[..], &value].concat();
+                root.extend(link(name, 64, &value));
+            }
+            "dataset" => later.push((name.to_owned(), block.number(2)?)),
+            _ => tail = block.words[1..].join(" ").into_bytes(),
+        }
+    }
+    // The links to the data sets take this much room in the root's header.
+    let links: usize = later.iter().map(|(name, _)| 4 + 4 + name.len() + 8).sum();
+    let mut address = 48 + 10 + root.len() as u64 + links as u64 + 4;
+    let mut objects = Vec::new();
+    for (name, count) in &later {
+        root.extend(link(name, 0, &address.to_le_bytes()));
+        let mut messages = message(1, &[&[2, 1, 0, 1][..], &count.to_le_bytes()].concat());
+        messages.extend(message(
+            3,
+            &[&[0x11, 0x20, 31, 0, 4, 0, 0, 0][..], &[0, 0, 32, 0, 23, 8, 0, 23], &[127, 0, 0, 0]].concat(),
+        ));
+        let size = (messages.len() + 4 + 18 + 14) as u64;
+        let data = address + size;
+        messages.extend(message(8, &[&[3, 1][..], &data.to_le_bytes(), &(count * 4).to_le_bytes()].concat()));
+        let mut object = header(&messages);
+        object.resize(object.len() + *count as usize * 4, 0);
+        address += object.len() as u64;
+        objects.extend(object);
+    }
+    let body = [header(&root), objects].concat();
+    let mut out = b"\x89HDF\r\n\x1a\n\x02\x08\x08\0".to_vec();
+    for address in [0, u64::MAX, 48 + body.len() as u64, 48] {
+        out.extend(address.to_le_bytes());
+    }
+    out.extend([0; 4]);
+    out.extend(body);
+    out.extend(tail);
+    Ok(out)
+}

@@ -126,3 +126,9 @@ fn first_byte(source: &dyn Source, offset: u64) -> Option<u8> {
     let mut byte = [0];
     (source.read_at(offset, &mut byte).ok()? == 1).then_some(byte[0])
 }
+
+/// What a global does when it is called, by the shipped table.
+#[must_use]
+pub fn effect_of(module: &str, name: &str) -> Effect {
+    effect::lookup(module, name).0
+}

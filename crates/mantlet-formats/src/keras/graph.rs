@@ -1,0 +1,189 @@
+//! A functional Keras configuration as a [`Graph`].
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::graph::{Graph, Kind};
+
+/// Models within models.
+const MAX_NESTING: u8 = 8;
+
+/// The graph of a functional configuration; empty for other models, which have no branches.
+pub(super) fn graph(config: &Value) -> Graph {
+    let mut graph = Graph::default();
+    for output in model(config, None, &mut graph, 0) {
+        graph.output(output);
+    }
+    graph
+}
+
+/// Adds a model; `given` are the values its inputs stand for. Gives its outputs.
+fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> Vec<u32> {
+    let empty = Map::new();
+    let config = value.get("config").and_then(Value::as_object).unwrap_or(&empty);
+    let layers = config.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if depth > MAX_NESTING {
+        graph.cut = true;
+        return Vec::new();
+    }
+    let names = |key: &str| config.get(key).map(ends).unwrap_or_default();
+    let (inputs, outputs) = (names("input_layers"), names("output_layers"));
+    let mut nodes: HashMap<&str, Vec<u32>> = HashMap::new();
+    let mut chain = given.and_then(|given| given.first().copied());
+    let sequential = outputs.is_empty();
+    for layer in layers {
+        let class = text(layer, "class_name");
+        let inner = layer.get("config").and_then(Value::as_object).unwrap_or(&empty);
+        let name =
+            inner.get("name").or_else(|| layer.get("name")).and_then(Value::as_str).unwrap_or_default();
+        if class == "InputLayer" {
+            let at = inputs.iter().position(|input| input == name).unwrap_or(0);
+            let node = match given.and_then(|given| given.get(at)) {
+                Some(&node) => node,
+                None => graph.add(Kind::Input { axes: axes(inner) }, "input", name, vec![], 0),
+            };
+            nodes.insert(name, vec![node]);
+            chain = chain.or(Some(node));
+            continue;
+        }
+        // A layer used several times has a node for each.
+        let mut calls: Vec<Vec<u32>> = Vec::new();
+        if sequential {
+            let before = chain.unwrap_or_else(|| graph.add(Kind::Input { axes: 3 }, "input", "", vec![], 0));
+            calls.push(vec![before]);
+        } else {
+            for inbound in layer.get("inbound_nodes").and_then(Value::as_array).into_iter().flatten() {
+                let mut operands = Vec::new();
+                operand(inbound, &nodes, graph, &mut operands, 0);
+                calls.push(operands);
+            }
+        }
+        for operands in calls {
+            let made = if inner.contains_key("layers") {
+                let outputs = model(layer, Some(&operands), graph, depth + 1);
+                graph.add(Kind::Pass, class, name, outputs, 0)
+            } else {
+                let kind = kind(class, inner);
+                graph.add(kind, class, name, operands, 0)
+            };
+            nodes.entry(name).or_default().push(made);
+            chain = Some(made);
+        }
+    }
+    if sequential {
+        return chain.into_iter().collect();
+    }
+    outputs.iter().filter_map(|name| nodes.get(name.as_str())?.last().copied()).collect()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The names in `input_layers` and `output_layers`: `["a", 0, 0]`, a list of such, or a map.
+fn ends(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => match items.first() {
+            Some(Value::String(name)) => vec![name.clone()],
+            _ => items.iter().flat_map(ends).collect(),
+        },
+        Value::Object(map) => map.values().flat_map(ends).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn axes(config: &Map<String, Value>) -> u8 {
+    let shape = ["batch_shape", "batch_input_shape"].iter().find_map(|key| config.get(*key)?.as_array());
+    shape.map_or(3, |shape| {
+        shape.iter().skip(1).filter(|extent| extent.as_u64() != Some(1)).count().min(8) as u8
+    })
+}
+
+/// The values a call reads, in order; numbers are constants.
+fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, out: &mut Vec<u32>, depth: u8) {
+    let history = |items: &[Value]| -> Option<u32> {
+        let (name, call) = (items.first()?.as_str()?, items.get(1)?.as_u64()?);
+        nodes.get(name)?.get(call as usize).copied()
+    };
+    if out.len() > 1_024 || depth > 16 {
+        return;
+    }
+    match value {
+        Value::Array(items) => match history(items) {
+            Some(node) => {
+                out.push(node);
+                // Keras 2 puts further operands behind: names in the same form, numbers as they are.
+                if let Some(Value::Object(more)) = items.get(3) {
+                    more.values().for_each(|more| operand(more, nodes, graph, out, depth + 1));
+                }
+            }
+            None => items.iter().for_each(|item| operand(item, nodes, graph, out, depth + 1)),
+        },
+        Value::Object(map) => {
+            if text(value, "class_name") == "__keras_tensor__" {
+                let items = map.get("config").and_then(|config| config.get("keras_history")?.as_array());
+                out.extend(items.and_then(|items| history(items)));
+            } else if text(value, "class_name").contains("tensor") || text(value, "class_name") == "__numpy__"
+            {
+                out.push(graph.add(Kind::Constant, "constant", "", vec![], 0));
+            } else if map.contains_key("args") {
+                map.values().for_each(|inner| operand(inner, nodes, graph, out, depth + 1));
+            } else {
+                map.values().filter(|inner| !inner.is_string()).for_each(|inner| {
+                    operand(inner, nodes, graph, out, depth + 1);
+                });
+            }
+        }
+        Value::Number(_) => out.push(graph.add(Kind::Constant, "constant", "", vec![], 0)),
+        _ => {}
+    }
+}
+
+/// The kind of a layer or an operation.
+fn kind(class: &str, config: &Map<String, Value>) -> Kind {
+    let class = class.rsplit('>').next().unwrap_or(class);
+    // Operations of TensorFlow carry their function by name.
+    let operation = config.get("function").and_then(Value::as_str).filter(|_| class.ends_with("OpLambda"));
+    let name = operation.map_or(class, |name| name.rsplit('.').next().unwrap_or(name));
+    let axis = || match config.get("axis").or_else(|| config.get("axes")) {
+        Some(Value::Array(axes)) => Some(axes.len().min(8) as u8),
+        Some(Value::Number(_)) => Some(1),
+        _ => None,
+    };
+    let learned = ["Dense", "Conv", "LSTM", "GRU", "RNN", "Embedding", "Attention", "Bidirectional", "Local"];
+    let lower = name.to_ascii_lowercase();
+    if learned.iter().any(|word| name.contains(word)) || name == "TimeDistributed" {
+        return Kind::Learned;
+    }
+    match lower.as_str() {
+        "greater" | "greaterequal" | "less" | "lessequal" | "equal" | "notequal" | "greater_equal"
+        | "less_equal" | "not_equal" | "sign" | "isnan" | "isinf" | "isfinite" | "onehot"
+        | "categoryencoding" => Kind::Compare,
+        "sum" | "mean" | "var" | "std" | "reduce_sum" | "reduce_mean" | "norm" | "countnonzero"
+        | "count_nonzero" => Kind::Sum(axis()),
+        "argmax" | "argmin" => Kind::Sum(Some(1)),
+        "max" | "min" | "amax" | "amin" | "all" | "any" | "prod" | "reduce_max" | "reduce_min"
+        | "reduce_all" | "reduce_any" | "reduce_prod" => Kind::Extreme(axis()),
+        "where" | "where_v2" | "select" => Kind::Select,
+        "cond" | "switch" => Kind::Branch,
+        "multiply" | "divide" | "truedivide" | "true_divide" | "power" | "truediv" | "pow" => Kind::Scale,
+        "add" | "subtract" | "maximum" | "minimum" | "average" | "__operators__.add" | "sub" => Kind::Combine,
+        "concatenate" | "concat" | "stack" => Kind::Concat,
+        "sigmoid" | "relu" | "tanh" | "hardsigmoid" | "hard_sigmoid" | "clip" | "clip_by_value" | "floor"
+        | "ceil" | "round" | "softsign" | "step" => Kind::Squash,
+        "activation" => match config.get("activation").and_then(Value::as_str) {
+            Some("sigmoid" | "relu" | "tanh" | "hard_sigmoid" | "relu6") => Kind::Squash,
+            _ => Kind::Pass,
+        },
+        "flatten"
+        | "globalaveragepooling2d"
+        | "globalmaxpooling2d"
+        | "globalaveragepooling1d"
+        | "globalmaxpooling1d"
+        | "globalaveragepooling3d"
+        | "globalmaxpooling3d" => Kind::Reshape(1),
+        "shape" | "size" => Kind::Shape,
+        _ => Kind::Pass,
+    }
+}

@@ -1,0 +1,12 @@
+//! Any bytes as HDF5: facts and defects, never a panic, the same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let source = support::source(data);
+    let first = mantlet_formats::hdf5::analyse(&source, &support::bounds());
+    assert_eq!(first, mantlet_formats::hdf5::analyse(&source, &support::bounds()));
+});
