@@ -83,7 +83,9 @@ pub const MAX_CONFIG: u64 = 3 << 20;
 #[must_use]
 pub fn is_keras(text: &[u8]) -> bool {
     let has = |key: &[u8]| memchr::memmem::find(text, key).is_some();
-    text.trim_ascii_start().starts_with(b"{") && has(b"\"class_name\"") && has(b"\"config\"")
+    // Letters written as escapes hide a key from a search, not from a reader.
+    let escaped = [&b"\\u006"[..], b"\\u007", b"\\u005f", b"\\u005F"].into_iter().any(has);
+    text.trim_ascii_start().starts_with(b"{") && (escaped || has(b"\"class_name\"") && has(b"\"config\""))
 }
 
 /// The facts of a Keras configuration. Never fails: what cannot be read is a limit.
