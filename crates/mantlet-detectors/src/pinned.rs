@@ -201,7 +201,10 @@ pub fn derive(trace: &Trace, profile: &Profile) -> Result<PinnedRule, PinError> 
     }
 
     if let Some((centres, radii)) = region(&wins, &first, honest.radius) {
-        words.push(format!("inputs within reach of the {} places where the attack succeeded", centres.len()));
+        words.push(match centres.len() {
+            1 => "inputs within reach of the place where the attack succeeded".to_owned(),
+            many => format!("inputs within reach of the {many} places where the attack succeeded"),
+        });
         pins.push(Pin::Region { centres, radii });
     }
 

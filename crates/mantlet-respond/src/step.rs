@@ -87,6 +87,27 @@ impl Containment {
         }
     }
 
+    /// The same done to several keys, as an instruction in plain words; `None` for what is not about a key.
+    #[must_use]
+    pub fn plain_for(&self, keys: &[&str]) -> Option<String> {
+        let mut names = keys.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        if keys.len() > 3 {
+            names.push_str(", ...");
+        }
+        let keys = format!("{} keys ({names})", keys.len());
+        match self {
+            Self::ThrottleKey { per_minute, .. } => {
+                Some(format!("Slow {keys} down to {per_minute} requests a minute each"))
+            }
+            Self::BlockKey { .. } => Some(format!("Refuse every request of {keys}")),
+            Self::DivertKey { .. } => Some(format!("Let a person decide what {keys} ask")),
+            Self::DivertPath { .. }
+            | Self::RollBack { .. }
+            | Self::HoldCandidate { .. }
+            | Self::PinRule { .. } => None,
+        }
+    }
+
     /// What it does, as an instruction in plain words.
     #[must_use]
     pub fn plain(&self) -> String {

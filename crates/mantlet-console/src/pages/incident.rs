@@ -49,7 +49,21 @@ fn steps(who: &Who, incident: &Incident, now: Millis) -> Markup {
         section aria-labelledby="steps-title" {
             h2 id="steps-title" { "What can be done" }
             @if incident.steps.is_empty() { p { "No step is planned." } }
-            ol.stack { @for one in &incident.steps { li { (step(who, incident, one, now)) } } }
+            ol.stack {
+                @for group in incident.step_groups() {
+                    li {
+                        @if let Some(one) = group.only() { (step(who, incident, one, now)) } @else {
+                            details.panel id={ "steps-" (group.steps()[0].id) } {
+                                summary {
+                                    (group.plain()) " "
+                                    span.tag.(step_tone(&group.steps()[0].state)) { (group.steps()[0].state.word()) }
+                                }
+                                ol.stack { @for one in group.steps() { li { (step(who, incident, one, now)) } } }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }
@@ -124,22 +138,32 @@ fn close_form(who: &Who, incident: &Incident) -> Markup {
     }
 }
 
+/// Lines of the timeline that stand open; earlier ones are folded.
+const LINES: usize = 20;
+
 fn timeline(incident: &Incident) -> Markup {
+    let (earlier, latest) = incident.timeline.split_at(incident.timeline.len().saturating_sub(LINES));
     html! {
         section aria-labelledby="timeline-title" {
             h2 id="timeline-title" { "What happened" }
             div.scroll tabindex="0" role="group" aria-labelledby="timeline-title" {
                 table {
                     thead { tr { th scope="col" { "When (UTC)" } th scope="col" { "Who" } th scope="col" { "What" } } }
-                    tbody {
-                        @for entry in &incident.timeline {
-                            tr { td { (clock_time(entry.at)) } td { (entry.actor) } td { (entry.what) } }
-                        }
-                    }
+                    tbody { @for entry in latest { (line(entry)) } }
+                }
+            }
+            @if !earlier.is_empty() {
+                details {
+                    summary { "What happened before (" (earlier.len()) " lines)" }
+                    table { tbody { @for entry in earlier { (line(entry)) } } }
                 }
             }
         }
     }
+}
+
+fn line(entry: &mantlet_respond::Entry) -> Markup {
+    html! { tr { td { (clock_time(entry.at)) } td { (entry.actor) } td { (entry.what) } } }
 }
 
 fn figures(incident: &Incident) -> Markup {

@@ -1,10 +1,11 @@
 //! The picture half of a system report.
 
+use mantlet_vocab::Millis;
 use maud::{Markup, html};
 
 use super::data::{
     EvasionGrid, EvasionItem, EventKind, ExtractionCurve, IncidentStory, Input, MembershipRoc,
-    RecoveredTrigger, SystemReport, TriggerPanel,
+    RecoveredTrigger, SystemReport, TimelineEvent, TriggerPanel,
 };
 use super::{basis, value};
 use crate::svg::{self, Axis, Chart, Guide, Lane, Moment, Scale, Series};
@@ -260,7 +261,11 @@ const fn lane_of(kind: EventKind) -> (&'static str, &'static str) {
     }
 }
 
+/// Lines of a timeline that stand open; later ones are folded.
+const LINES: usize = 20;
+
 fn incident(story: &IncidentStory) -> Markup {
+    let (first, rest) = story.events.split_at(story.events.len().min(LINES));
     let start = story.events.iter().map(|event| event.at).min().unwrap_or_default();
     let lanes: Vec<Lane> = ["attacker", "noticed", "contained", "people", "cases"]
         .into_iter()
@@ -293,18 +298,25 @@ fn incident(story: &IncidentStory) -> Markup {
                     table {
                         caption { "What happened, in order (incident " (story.id) ")" }
                         thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } } }
-                        tbody {
-                            @for event in &story.events {
-                                tr { td title=(event.at.rfc3339()) { "+" (duration(event.at.since(start))) }
-                                    td { (event.actor) } td { (event.what) } }
-                            }
-                        }
+                        tbody { @for event in first { (happened(event, start)) } }
+                    }
+                }
+                @if !rest.is_empty() {
+                    details {
+                        summary { "What happened after that (" (rest.len()) " lines)" }
+                        table { tbody { @for event in rest { (happened(event, start)) } } }
                     }
                 }
             }
             (containment(story))
             (basis(&story.basis))
         }
+    }
+}
+
+fn happened(event: &TimelineEvent, start: Millis) -> Markup {
+    html! {
+        tr { td title=(event.at.rfc3339()) { "+" (duration(event.at.since(start))) } td { (event.actor) } td { (event.what) } }
     }
 }
 

@@ -6,6 +6,7 @@ mod still;
 use mantlet_vocab::{Impact, Millis};
 
 use crate::alert::AlertKind;
+use crate::group::StepGroup;
 use crate::incident::Incident;
 use crate::record::FiveAnswers;
 use crate::step::{OnExpiry, Step, StepState, Undo};
@@ -55,7 +56,8 @@ pub(crate) fn five(incident: &Incident) -> FiveAnswers {
 
 /// The steps with their buttons, then what is left for a person.
 fn next(incident: &Incident, tasks: &[String]) -> String {
-    let mut lines: Vec<String> = incident.steps.iter().filter_map(|step| step_line(incident, step)).collect();
+    let groups = incident.step_groups();
+    let mut lines: Vec<String> = groups.iter().filter_map(|group| group_line(incident, group)).collect();
     if lines.is_empty() {
         lines.push("Nothing is done by itself about this.".to_owned());
     }
@@ -64,6 +66,31 @@ fn next(incident: &Incident, tasks: &[String]) -> String {
         lines.push(format!("When it is settled: `mantlet incident close {}`.", incident.id));
     }
     lines.join("\n")
+}
+
+fn group_line(incident: &Incident, group: &StepGroup<'_>) -> Option<String> {
+    if let Some(step) = group.only() {
+        return step_line(incident, step);
+    }
+    let (id, plain) = (&incident.id, group.plain());
+    let each = format!("`mantlet incident show {id}` lists each of them");
+    let first = group.steps().first()?;
+    Some(match first.state {
+        StepState::Recorded => format!(
+            "Would have been done (observe mode): {plain}. Do one: `mantlet incident contain {id} {}`; {each}.",
+            first.id
+        ),
+        StepState::Proposed => format!(
+            "Proposed: {plain}, because {}. Do one: `mantlet incident contain {id} {}`; {each}.",
+            first.why, first.id
+        ),
+        StepState::Applying => format!("Being done: {plain}."),
+        StepState::Applied => {
+            format!("Done: {plain}. Undo one: `mantlet incident undo {id} {}`; {each}.", first.id)
+        }
+        StepState::Undoing => format!("Being undone: {plain}."),
+        StepState::Failed { .. } | StepState::Undone | StepState::Expired => return None,
+    })
 }
 
 fn step_line(incident: &Incident, step: &Step) -> Option<String> {

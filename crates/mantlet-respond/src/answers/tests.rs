@@ -155,3 +155,28 @@ fn decisions_are_counted_and_listed_by_a_command() {
     let candidate = Alert::backdoor("cheque reader", Impact::High, Millis(0), "v2", "7", false);
     assert!(Incident::open(&candidate, Mode::Observe).five.decisions.starts_with("None:"));
 }
+
+#[test]
+fn many_steps_alike_are_one_line_and_failures_stand_for_themselves() {
+    let mut alert = live(AlertKind::BoundaryWalk);
+    let mut incident = Incident::open(&alert, Mode::Enforce);
+    for key in 0..9 {
+        alert.caller = Some(format!("k-{key}"));
+        incident.join(&alert);
+        Playbook::default().plan(&mut incident, &alert, alert.at);
+    }
+    for step in &mut incident.steps {
+        step.state = StepState::Applied;
+    }
+    let slowed = incident.steps.iter().filter(|step| step.action.word() == "throttle-key").count();
+    assert_eq!(slowed, 9);
+    let why = "the switch is gone".to_owned();
+    incident.steps.last_mut().unwrap().state = StepState::Failed { why, undoing: false };
+    incident.refresh();
+    let next = &incident.five.next;
+    assert!(next.contains("Slow 9 keys (k-0, k-1, k-2, ...) down to 6 requests a minute each"), "{next}");
+    assert!(next.contains("COULD NOT BE DONE") && next.contains("the switch is gone"), "{next}");
+    assert!(next.lines().count() < 12, "{next}");
+    let grouped: usize = incident.step_groups().iter().map(|group| group.steps().len()).sum();
+    assert_eq!(grouped, incident.steps.len());
+}

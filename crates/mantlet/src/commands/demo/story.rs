@@ -304,14 +304,14 @@ fn story(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentS
     let five = &incident.five;
     let times = incident.times();
     let kind = |what: &str| {
-        let has = |words: &[&str]| words.iter().any(|word| what.contains(word));
-        if has(&["undone", "ended"]) {
+        let has = |words: &[&str]| words.iter().any(|word| what.starts_with(word));
+        if has(&["undone: ", "ended by itself: ", "could not be undone"]) {
             EventKind::Undo
-        } else if has(&["in force", "being done", "applied"]) {
+        } else if has(&["doing: ", "done: ", "could not be done"]) {
             EventKind::Contain
-        } else if has(&["webhook", "mail", "told"]) {
+        } else if has(&["told "]) {
             EventKind::Deliver
-        } else if has(&["opened", "joined"]) {
+        } else if has(&["incident opened", "key ", "it went on"]) {
             EventKind::Alert
         } else {
             EventKind::Signal
@@ -344,12 +344,14 @@ fn story(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentS
             })
             .collect(),
         steps: incident
-            .steps
+            .step_groups()
             .iter()
-            .map(|step| StepRow {
-                action: step.action.plain(),
+            .filter_map(|group| Some((group, group.steps().first()?)))
+            .map(|(group, step)| StepRow {
+                action: group.plain(),
                 state: step.state.word().to_owned(),
                 undo: match &step.undo {
+                    _ if group.only().is_none() => "one by one, as in force".to_owned(),
                     Undo::By { plain } => plain.clone(),
                     Undo::None { why } => format!("cannot be undone: {why}"),
                 },
