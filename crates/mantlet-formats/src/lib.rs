@@ -22,8 +22,10 @@ pub mod route;
 pub mod safetensors;
 pub mod secrets;
 pub mod sevenz;
+pub mod skops;
 pub mod sweep;
 pub mod tar;
+pub mod torch;
 pub mod tree;
 pub mod unclaimed;
 pub mod weights;
@@ -53,6 +55,10 @@ pub enum Facts {
     Config(Box<config::Config>),
     /// A Jinja template.
     Template(Box<jinja::Template>),
+    /// What an archive of torch holds beside pickles.
+    Torch(torch::Torch),
+    /// The schema of a skops file.
+    Skops(skops::Skops),
     /// A NumPy array.
     Npy(npy::Npy),
     /// A safetensors file.

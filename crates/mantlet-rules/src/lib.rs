@@ -12,7 +12,9 @@ mod onnx;
 mod pickle;
 mod safetensors;
 mod secret;
+mod skops;
 mod template;
+mod torch;
 mod weights;
 
 use mantlet_formats::Facts;
@@ -33,6 +35,7 @@ pub fn all() -> Vec<&'static dyn Rule> {
         .into_iter()
         .chain(models())
         .chain(texts())
+        .chain([torch::all(), skops::all()])
         .flatten()
         .collect()
 }

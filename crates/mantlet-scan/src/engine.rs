@@ -29,6 +29,8 @@ pub(crate) struct Engine<'o> {
     formats: Vec<String>,
     /// Decompressed bytes still allowed.
     pub(crate) budget: u64,
+    /// Storages of torch that the pickles seen so far name.
+    pub(crate) storages: Vec<mantlet_formats::pickle::Storage>,
 }
 
 impl<'o> Engine<'o> {
@@ -42,6 +44,7 @@ impl<'o> Engine<'o> {
             gaps: BTreeSet::new(),
             formats: Vec::new(),
             budget: bounds.max_expanded,
+            storages: Vec::new(),
         }
     }
 
@@ -212,7 +215,10 @@ impl<'o> Engine<'o> {
     }
 
     pub(crate) fn pickle(&mut self, all: &[Format], source: &dyn Source, place: &Place, depth: u8) {
-        let facts = pickle::analyse(source, &self.bounds);
+        let mut facts = pickle::analyse(source, &self.bounds);
+        if self.storages.len() < 100_000 {
+            self.storages.append(&mut facts.storage_list);
+        }
         self.limits(place, &facts.limits);
         if facts.trailing > 0 && all.len() == 1 {
             let why = format!("{} bytes after the last pickle belong to no known format", facts.trailing);

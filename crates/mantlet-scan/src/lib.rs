@@ -8,6 +8,7 @@ mod members;
 mod models;
 mod packed;
 mod text;
+mod torch;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -10,6 +10,7 @@ impl Engine<'_> {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         let facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
+        let mut archive = self.open_archive(&facts);
         let root = facts.torch_root().map(|root| format!("{root}data/"));
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {
@@ -33,7 +34,7 @@ impl Engine<'_> {
                         self.sweep(&packed, &[], &inside);
                     }
                     if !tensor {
-                        self.examine(&packed, &entry.name, &inside, depth + 1);
+                        self.archive_member(&mut archive, &packed, &entry.name, &inside, depth);
                     }
                 }
                 8 if tensor && !self.bounds.full_content => {}
@@ -46,7 +47,11 @@ impl Engine<'_> {
                         self.sweep(&inflated, &[], &inside);
                         self.budget = self.budget.saturating_sub(inflated.len());
                     } else {
-                        self.inflated(&inflated, &entry.name, &inside, depth);
+                        self.unpacking(&inflated, &inside);
+                        let window = self.bounds.max_window;
+                        self.bounds.max_window = window.saturating_sub(inflated.window());
+                        self.archive_member(&mut archive, &inflated, &entry.name, &inside, depth);
+                        self.bounds.max_window = window;
                     }
                 }
                 other => {
@@ -55,6 +60,7 @@ impl Engine<'_> {
                 }
             }
         }
+        self.close_archive(archive, &facts, place);
         self.judge(&Facts::Zip(facts), place);
     }
 
@@ -73,7 +79,9 @@ impl Engine<'_> {
             match &entry.kind {
                 tar::TarKind::File => {
                     let inner = SubSource::new(source, entry.data, entry.size);
-                    self.examine(&inner, &entry.name, &inside, depth + 1);
+                    if !self.legacy_member(&facts, entry, &inner, &inside, depth) {
+                        self.examine(&inner, &entry.name, &inside, depth + 1);
+                    }
                 }
                 tar::TarKind::Folder | tar::TarKind::Link(_) => {}
                 tar::TarKind::Other(kind) => {

@@ -46,6 +46,28 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Pickle {
     merge_grave(facts, plain)
 }
 
+/// What a named function or class does when it is called, by the shipped table.
+#[must_use]
+pub fn effect_of(module: &str, name: &str) -> Effect {
+    let (module, name) = effect::python3_name(module, name);
+    effect::lookup(module, name).0
+}
+
+/// The facts of the first pickle alone, whatever follows it.
+#[must_use]
+pub fn first(source: &dyn Source, bounds: &Bounds) -> Pickle {
+    let mut machine = Machine::new(source, bounds.max_facts, true);
+    machine.stream(0);
+    let end = machine.window.offset();
+    finish(machine, end)
+}
+
+/// Bytes of one element of a storage class of torch.
+#[must_use]
+pub fn storage_item(class: &str) -> Option<u64> {
+    storage::item_size(class)
+}
+
 fn merge_grave(mut facts: Pickle, plain: Pickle) -> Pickle {
     let grave = |effect: Effect| effect >= Effect::Decodes && effect != Effect::Unknown;
     for call in plain.calls {
@@ -102,6 +124,12 @@ fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
     if !torch_trailer && machine.facts.stopped == machine.facts.streams {
         machine.facts.trailing = source.len().saturating_sub(machine.facts.end);
     }
+    let end = machine.facts.end;
+    finish(machine, end)
+}
+
+fn finish(mut machine: Machine<'_>, end: u64) -> Pickle {
+    machine.facts.end = end;
     machine.facts.opcodes_used = machine.used();
     machine.facts.expanded = machine.heap.largest;
     machine.facts.imports = machine

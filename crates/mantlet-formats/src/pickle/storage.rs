@@ -89,7 +89,7 @@ impl Machine<'_> {
     }
 }
 
-fn item_size(class: &str) -> Option<u64> {
+pub(crate) fn item_size(class: &str) -> Option<u64> {
     Some(match class {
         "ByteStorage" | "CharStorage" | "BoolStorage" | "UntypedStorage" | "QInt8Storage"
         | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage" => 1,

@@ -1,0 +1,229 @@
+//! skops files: a zip whose `schema.json` names the classes and functions that loading builds.
+
+use std::io::BufReader;
+
+use mantlet_vocab::Source;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::Bounds;
+use crate::inflate::SourceReader;
+use crate::pickle::{Effect, clean, effect_of};
+use crate::zip::Zip;
+
+/// A class or function that the schema names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The loader that builds it: `ObjectNode`, `FunctionNode`, `MethodNode` and so on.
+    pub loader: String,
+    /// `module.name`.
+    pub name: String,
+    /// What loading makes it do.
+    pub effect: Effect,
+    /// Why the effect is not that of the name alone, in words.
+    pub why: Option<&'static str>,
+}
+
+/// The facts of a skops schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skops {
+    /// Distinct names that are not known to be harmless.
+    pub named: Vec<Named>,
+    /// How many nodes there are.
+    pub nodes: u64,
+    /// What is wrong with the schema.
+    pub defect: Option<String>,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+/// Whether the members are those of a skops file.
+#[must_use]
+pub fn is_skops(zip: &Zip) -> bool {
+    zip.entries.iter().any(|entry| entry.name == "schema.json")
+}
+
+/// Schemas longer than this are not read.
+const MAX_SCHEMA: u64 = 64 << 20;
+
+/// The facts of a `schema.json`. Never fails: what is broken is a defect.
+#[must_use]
+pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Skops {
+    let mut facts = Skops::default();
+    if source.len() > MAX_SCHEMA {
+        facts.limits.push(format!("the schema is {} bytes long; only {MAX_SCHEMA} are read", source.len()));
+        return facts;
+    }
+    let reader = BufReader::with_capacity(64 << 10, SourceReader::new(source, 0));
+    let mut json = serde_json::Deserializer::from_reader(reader);
+    let result =
+        Node { facts: &mut facts, max: bounds.max_facts }.deserialize(&mut json).and_then(|_| json.end());
+    if let Err(error) = result {
+        if error.to_string().contains("recursion") {
+            facts.limits.push("the schema is nested deeper than is followed".into());
+        } else {
+            facts.defect = Some(error.to_string());
+        }
+    }
+    facts
+}
+
+/// What a value says to the node around it.
+#[derive(Default)]
+struct Said {
+    text: Option<String>,
+    name: Option<(String, String)>,
+    function: Option<String>,
+    object: Option<(String, String)>,
+}
+
+struct Node<'a> {
+    facts: &'a mut Skops,
+    max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Said;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Said, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Said;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+    fn visit_unit<E>(self) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Said, E> {
+        Ok(Said { text: Some(text.chars().take(300).collect()), ..Said::default() })
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Said, A::Error> {
+        while items.next_element_seed(Node { facts: &mut *self.facts, max: self.max })?.is_some() {}
+        Ok(Said::default())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+        let mut said = Said::default();
+        let (mut class, mut module, mut loader) = (None, None, None);
+        let mut content = Said::default();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(Node { facts: &mut *self.facts, max: self.max })?;
+            match key.as_str() {
+                "__class__" => class = value.text,
+                "__module__" => module = value.text,
+                "__loader__" => loader = value.text,
+                "content" => content = value,
+                "func" => said.function = value.text,
+                "obj" => said.object = value.name,
+                _ => {}
+            }
+        }
+        if let (Some(class), Some(module), Some(loader)) = (class, module, loader) {
+            self.facts.nodes += 1;
+            judge(self.facts, self.max, &loader, (&module, &class), &content);
+            said.name = Some((module, class));
+        }
+        Ok(said)
+    }
+}
+
+/// What a node of this loader does with the name it is given.
+fn judge(facts: &mut Skops, max: usize, loader: &str, (module, class): (&str, &str), content: &Said) {
+    let own = effect_of(module, class);
+    let mut name = format!("{module}.{class}");
+    let mut why = None;
+    let effect = match loader {
+        "OperatorFuncNode" => {
+            let known = matches!(class, "attrgetter" | "itemgetter" | "methodcaller");
+            if module == "operator" && known {
+                Effect::Reference
+            } else {
+                name = format!("operator.{class}");
+                why = Some("the node names another module than the one it loads from (CVE-2025-54412)");
+                Effect::Executes
+            }
+        }
+        "MethodNode" => {
+            let method = content.function.as_deref().unwrap_or_default();
+            name = format!("{module}.{class}.{method}");
+            if content.object.as_ref().is_some_and(|(m, c)| m != module || c != class) {
+                why = Some("the node claims another class than that of its object (CVE-2025-54413)");
+                Effect::Executes
+            } else if method.starts_with("__") || method.contains('.') {
+                why = Some("the method leads into the interpreter");
+                Effect::Executes
+            } else {
+                own
+            }
+        }
+        // The name is only handed on; nothing calls it while loading.
+        "FunctionNode" | "TypeNode" | "JsonNode" => own,
+        _ => match own {
+            Effect::Reference => Effect::Unknown,
+            other => other,
+        },
+    };
+    let harmless = matches!(
+        effect,
+        Effect::Data | Effect::Object | Effect::Instance | Effect::Reference | Effect::HigherOrder
+    );
+    let name = clean(&name);
+    if harmless || facts.named.iter().any(|known| known.name == name && known.effect == effect) {
+        return;
+    }
+    if facts.named.len() < max {
+        facts.named.push(Named { loader: clean(loader), name, effect, why });
+    } else if facts.limits.is_empty() {
+        facts.limits.push("more names than are kept as facts; the first ones are reported".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    fn named(json: &str) -> Vec<(String, Effect)> {
+        let facts = analyse(&MemorySource::new(json.as_bytes()), &Bounds::default());
+        assert_eq!((facts.defect, facts.limits.len()), (None, 0));
+        facts.named.into_iter().map(|named| (named.name, named.effect)).collect()
+    }
+
+    #[test]
+    fn names_are_judged_by_their_loader() {
+        let node = |loader: &str, module: &str, class: &str, content: &str| {
+            format!(
+                r#"{{"__class__":"{class}","__module__":"{module}","__loader__":"{loader}","content":{content}}}"#
+            )
+        };
+        let tree = node("ObjectNode", "sklearn.svm._classes", "SVC", "{}");
+        assert_eq!(named(&tree), []);
+        assert_eq!(named(&node("FunctionNode", "numpy", "log1p", "{}")), []);
+        assert_eq!(
+            named(&node("FunctionNode", "os", "system", "{}")),
+            [("os.system".into(), Effect::Executes)]
+        );
+        assert_eq!(named(&node("ObjectNode", "mine", "Net", &tree)), [("mine.Net".into(), Effect::Unknown)]);
+        assert_eq!(
+            named(&node("OperatorFuncNode", "builtins", "call", "{}")),
+            [("operator.call".into(), Effect::Executes)]
+        );
+        let method = format!(r#"{{"func":"predict","obj":{tree}}}"#);
+        assert_eq!(named(&node("MethodNode", "sklearn.svm._classes", "SVC", &method)), []);
+        assert_eq!(named(&node("MethodNode", "builtins", "int", &method)).len(), 1);
+    }
+}

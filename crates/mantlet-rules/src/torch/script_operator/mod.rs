@@ -1,0 +1,42 @@
+//! TorchScript code calls an operator that reaches outside the model.
+
+use mantlet_formats::Facts;
+use mantlet_formats::torch::Power;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity, Span};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "torch-script-operator",
+    title: "TorchScript code calls an operator that reaches outside the model",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.000", "AML.T0018.001"],
+    owasp: &["ML06:2023", "LLM04:2026"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// TorchScript code calls an operator that reaches outside the model.
+pub(crate) struct TorchScriptOperator;
+
+impl Rule for TorchScriptOperator {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Torch(torch) = facts else { return };
+        for operator in torch.operators.iter().filter(|operator| operator.power != Power::Foreign) {
+            let message = format!("`{}` can {}: {}", operator.name, operator.power.phrase(), operator.line);
+            let place = place.member(operator.member.clone()).at(Span::at(operator.offset));
+            let finding = ABOUT.finding(place, message).fact("operator", operator.name.clone());
+            found.push(if operator.power == Power::Python {
+                finding.severity(Severity::Malicious)
+            } else {
+                finding
+            });
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Archives of torch and of skops: the members that only their own loaders understand.
+
+use mantlet_formats::pickle::Storage;
+use mantlet_formats::route::Format;
+use mantlet_formats::tar::{Tar, TarEntry};
+use mantlet_formats::torch::{Layout, Torch, legacy};
+use mantlet_formats::zip::Zip;
+use mantlet_formats::{Facts, skops, torch};
+use mantlet_vocab::{Place, Source, SubSource, read_window};
+
+use crate::engine::Engine;
+
+/// TorchScript sources and manifests longer than this are not read to their end.
+const MAX_CODE: usize = 4 << 20;
+
+/// What is known of a zip archive before its members are opened.
+pub(crate) struct Archive {
+    layout: Option<Layout>,
+    root: String,
+    skops: bool,
+    facts: Torch,
+    outer: Vec<Storage>,
+}
+
+impl Archive {
+    /// Whether a member is read by this module and by nothing else.
+    pub(crate) fn owns(&self, name: &str) -> bool {
+        (self.layout == Some(Layout::Script) && torch::is_script(&self.root, name))
+            || (self.skops && name == "schema.json")
+    }
+}
+
+impl Engine<'_> {
+    pub(crate) fn open_archive(&mut self, zip: &Zip) -> Archive {
+        let layout = torch::layout(zip);
+        Archive {
+            layout,
+            root: zip.torch_root().unwrap_or_default().to_owned(),
+            skops: layout.is_none() && skops::is_skops(zip),
+            facts: Torch { layout: layout.unwrap_or_default(), ..Torch::default() },
+            outer: std::mem::take(&mut self.storages),
+        }
+    }
+
+    /// Reads a member; `depth` is that of the archive.
+    pub(crate) fn archive_member(
+        &mut self,
+        archive: &mut Archive,
+        source: &dyn Source,
+        name: &str,
+        place: &Place,
+        depth: u8,
+    ) {
+        if archive.skops && name == "schema.json" {
+            let facts = skops::analyse(source, &self.bounds);
+            if facts.nodes > 0 || facts.defect.is_some() {
+                self.limits(place, &facts.limits);
+                self.judge(&Facts::Skops(facts), place);
+                return;
+            }
+        } else if archive.owns(name) {
+            let code = read_window(source, 0, MAX_CODE).unwrap_or_default();
+            if source.len() > MAX_CODE as u64 {
+                self.gap(
+                    place,
+                    format!("only the first {MAX_CODE} bytes of the code are judged"),
+                    "review the rest yourself",
+                );
+            }
+            archive.facts.operators.extend(torch::operators(&code, name));
+            archive.facts.operators.truncate(256);
+            return;
+        }
+        let before = self.storages.len();
+        self.examine(source, name, place, depth + 1);
+        match archive.layout {
+            // The storages that count are those of the pickle that torch reads.
+            Some(Layout::Weights | Layout::Script)
+                if name.strip_prefix(archive.root.as_str()) == Some("data.pkl") => {}
+            Some(Layout::Serve) if name == "MAR-INF/MANIFEST.json" => {
+                let json = read_window(source, 0, MAX_CODE).unwrap_or_default();
+                torch::manifest(&json, &mut archive.facts);
+            }
+            Some(Layout::Package) if name.ends_with(".py") && archive.facts.code.len() < 256 => {
+                let shown = name.chars().filter(|c| !c.is_control()).take(200).collect();
+                archive.facts.code.push((shown, "`torch.package` runs it when the package is used"));
+                self.storages.truncate(before);
+            }
+            _ => self.storages.truncate(before),
+        }
+    }
+
+    pub(crate) fn close_archive(&mut self, archive: Archive, zip: &Zip, place: &Place) {
+        let storages = std::mem::replace(&mut self.storages, archive.outer);
+        if archive.layout.is_some() {
+            let mut facts = archive.facts;
+            torch::compare(zip, &archive.root, &storages, &mut facts);
+            self.limits(place, &facts.limits);
+            self.judge(&Facts::Torch(facts), place);
+        }
+    }
+
+    /// A `storages` or `tensors` member of a torch 0.1 archive; false when the archive is none.
+    pub(crate) fn legacy_member(
+        &mut self,
+        tar: &Tar,
+        entry: &TarEntry,
+        source: &dyn Source,
+        place: &Place,
+        depth: u8,
+    ) -> bool {
+        let base = legacy::base(&entry.name);
+        if !matches!(base, "storages" | "tensors") || !legacy::is_legacy(tar) {
+            return false;
+        }
+        let records = legacy::records(source, base == "storages", &self.bounds);
+        if let Some(limit) = &records.limit {
+            self.gap(place, limit.clone(), "do not load it; torch has not written this format since 2017");
+        }
+        for (offset, len) in records.pickles {
+            let one = SubSource::new(source, offset, len);
+            let inside = place.member(format!("pickle at {offset:#x}"));
+            self.pickle(&[Format::Pickle], &one, &inside, depth + 1);
+        }
+        true
+    }
+}
