@@ -210,8 +210,8 @@ def ordinary(installed):
         yield f"{name}-zlib.joblib", by_joblib(value, ("zlib", 3)), "clean"
     example = {"weights": np.random.default_rng(3).normal(size=(300, 300)), "name": "model"}
     yield "weights-gzip.joblib", by_joblib(example, ("gzip", 3)), "clean"
-    yield "weights-bz2.joblib", by_joblib(example, ("bz2", 3)), "partial"
-    yield "weights-xz.joblib", by_joblib(example, ("xz", 3)), "partial"
+    yield "weights-bz2.joblib", by_joblib(example, ("bz2", 3)), "clean"
+    yield "weights-xz.joblib", by_joblib(example, ("xz", 3)), "clean"
     buffer = io.BytesIO()
     np.savez(buffer, a=np.arange(5), b=np.array([{}, []], dtype=object))
     yield "arrays.npz", buffer.getvalue(), "clean"

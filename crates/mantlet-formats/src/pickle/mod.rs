@@ -46,13 +46,6 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Pickle {
     merge_grave(facts, plain)
 }
 
-/// What a named function or class does when it is called, by the shipped table.
-#[must_use]
-pub fn effect_of(module: &str, name: &str) -> Effect {
-    let (module, name) = effect::python3_name(module, name);
-    effect::lookup(module, name).0
-}
-
 /// The facts of the first pickle alone, whatever follows it.
 #[must_use]
 pub fn first(source: &dyn Source, bounds: &Bounds) -> Pickle {
@@ -158,5 +151,6 @@ fn first_byte(source: &dyn Source, offset: u64) -> Option<u8> {
 /// What a global does when it is called, by the shipped table.
 #[must_use]
 pub fn effect_of(module: &str, name: &str) -> Effect {
+    let (module, name) = effect::python3_name(module, name);
     effect::lookup(module, name).0
 }
