@@ -18,6 +18,7 @@ pub mod onnx;
 pub mod pickle;
 pub mod programs;
 mod proto;
+pub mod python;
 pub mod route;
 pub mod safetensors;
 pub mod secrets;
@@ -53,6 +54,8 @@ pub enum Facts {
     Unclaimed(unclaimed::Unclaimed),
     /// A configuration file.
     Config(Box<config::Config>),
+    /// Python source.
+    Script(Box<python::Script>),
     /// A Jinja template.
     Template(Box<jinja::Template>),
     /// What an archive of torch holds beside pickles.

@@ -1,6 +1,7 @@
 //! Artifact rules: facts of a file to findings, one room each.
 
 mod archive;
+mod code;
 mod config;
 mod file;
 mod gguf;
@@ -46,8 +47,8 @@ fn models() -> [Vec<&'static dyn Rule>; 5] {
 }
 
 /// The families over text.
-fn texts() -> [Vec<&'static dyn Rule>; 2] {
-    [template::all(), config::all()]
+fn texts() -> [Vec<&'static dyn Rule>; 3] {
+    [template::all(), config::all(), code::all()]
 }
 
 /// The identity card of every rule.

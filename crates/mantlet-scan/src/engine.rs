@@ -185,11 +185,8 @@ impl<'o> Engine<'o> {
                 self.judge(&Facts::Onnx(facts), place);
                 self.onnx_graph(source, place);
             }
-            Format::Json | Format::Text => self.text(format, source, name, place),
+            Format::Json | Format::Text | Format::Script => self.text(format, source, name, place),
             Format::Empty => {}
-            Format::Script => {
-                self.gap(place, "source code is not judged".into(), "review it like any code you run");
-            }
             other if self.model(other, source, place) => {}
             other => {
                 let why = format!("{} is recognised but not examined yet", other.name());

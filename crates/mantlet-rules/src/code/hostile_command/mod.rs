@@ -1,0 +1,59 @@
+//! Code runs a command that only an attack needs.
+
+use mantlet_formats::Facts;
+use mantlet_formats::python::{Call, Power};
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "code-hostile-command",
+    title: "code runs a command that only an attack needs",
+    severity: Severity::Malicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.001", "AML.T0050", "AML.T0072"],
+    owasp: &["ML06:2023", "LLM04:2026"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// Code runs a command that only an attack needs.
+pub(crate) struct CodeHostileCommand;
+
+impl Rule for CodeHostileCommand {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Script(script) = facts else { return };
+        for call in script.calls.iter().filter(|call| call.power == Power::Runs) {
+            let text = command(call);
+            let at = place.part(format!("line {}", call.line));
+            if let Some(why) = super::hostile(&text) {
+                found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
+            } else if call.hidden {
+                found.push(ABOUT.finding(at, format!("code hidden in a constant calls {}", call.shown())));
+            }
+        }
+        for (text, line) in &script.shell {
+            if let Some(why) = super::hostile(text) {
+                let at = place.part(format!("line {line}"));
+                found.push(ABOUT.finding(at, format!("the command `{text}` {why}")));
+            }
+        }
+        for call in script.calls.iter().filter(|call| call.power == Power::Redirects) {
+            if call.origin().socket {
+                let at = place.part(format!("line {}", call.line));
+                let message = format!("{} hands the process to a network connection", call.shown());
+                found.push(ABOUT.finding(at, message));
+            }
+        }
+    }
+}
+
+/// The text of a command, whether given as one or in parts.
+fn command(call: &Call) -> String {
+    super::text_of(call)
+}

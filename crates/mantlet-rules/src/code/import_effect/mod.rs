@@ -1,0 +1,49 @@
+//! Code acts while it is imported or installed.
+
+use mantlet_formats::Facts;
+use mantlet_formats::python::{Power, Role};
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "code-import-effect",
+    title: "code acts while it is imported or installed",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::Medium,
+    atlas: &["AML.T0011.001", "AML.T0010.001"],
+    owasp: &["ML06:2023", "LLM04:2026"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// Code acts while it is imported or installed.
+pub(crate) struct CodeImportEffect;
+
+impl Rule for CodeImportEffect {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Script(script) = facts else { return };
+        let (when, strict) = match script.role {
+            Role::Install => ("installing the package", true),
+            Role::Startup => ("every start of Python", true),
+            Role::Module => ("importing the module", true),
+            Role::Script | Role::Notebook => ("running the script", false),
+        };
+        for call in script.calls.iter().filter(|call| call.at_import || script.install_hooks && strict) {
+            let what = match call.power {
+                Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
+                Power::Network if strict => "talks to the network",
+                Power::Evaluates if script.role == Role::Startup => "runs code",
+                _ => continue,
+            };
+            let at = place.part(format!("line {}", call.line));
+            let finding = ABOUT.finding(at, format!("{when} calls {}, which {what}", call.shown()));
+            found.push(if strict { finding } else { finding.severity(Severity::Note) });
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Rules over Python source.
+
+mod hostile_command;
+mod import_effect;
+mod runs_data;
+mod sends_secrets;
+mod unsafe_load;
+
+use mantlet_formats::python::Call;
+
+use crate::Rule;
+
+/// The rooms of this family.
+pub(crate) fn all() -> Vec<&'static dyn Rule> {
+    vec![
+        &hostile_command::CodeHostileCommand,
+        &runs_data::CodeRunsData,
+        &unsafe_load::CodeUnsafeLoad,
+        &sends_secrets::CodeSendsSecrets,
+        &import_effect::CodeImportEffect,
+    ]
+}
+
+/// The constant texts of a call's arguments, as one line.
+fn text_of(call: &Call) -> String {
+    let texts: Vec<&str> = call.arguments.iter().filter_map(|argument| argument.text.as_deref()).collect();
+    texts.join(" ")
+}
+
+/// Why a command line is one that only an attack needs.
+fn hostile(command: &str) -> Option<&'static str> {
+    let text = command.to_ascii_lowercase();
+    let has = |part: &str| text.contains(part);
+    let shell = ["| sh", "|sh", "| bash", "|bash", "| python", "|python", "| sudo bash", "| zsh"];
+    let piped = shell.iter().any(|pipe| {
+        text.match_indices(pipe).any(|(at, found)| {
+            let after = text.get(at + found.len()..).unwrap_or("");
+            !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') || found.ends_with("python")
+        })
+    });
+    if has("/dev/tcp/") || has("/dev/udp/") {
+        return Some("joins a shell to the network");
+    }
+    let netcat = ["nc -e", "ncat -e", "nc -c", "netcat -e", "nc.exe -e"].iter().any(|nc| has(nc));
+    if netcat || has("mkfifo") && (has("nc ") || has("telnet ")) {
+        return Some("joins a shell to the network");
+    }
+    let encoded = has("base64 -d") || has("base64 --decode") || has("xxd -r") || has("openssl enc -d");
+    if encoded && piped {
+        return Some("runs a program it decodes");
+    }
+    if has("powershell") && (has("-enc") || has("downloadstring") || has("iex") || has("hidden")) {
+        return Some("runs hidden PowerShell");
+    }
+    let fetches = ["curl ", "wget ", "http://", "ftp://"].iter().any(|fetch| has(fetch));
+    // Installers are fetched this way too, over an authenticated connection and by name.
+    let plain = !has("https://") || has("base64");
+    if fetches && piped && plain {
+        return Some("fetches a program and runs it");
+    }
+    let made = has("chmod +x") || has("chmod 777") || has("chmod 755");
+    if fetches && made && (has("/tmp/") || has("./")) && plain {
+        return Some("fetches a program and runs it");
+    }
+    (has("rm -rf / ") || has("rm -rf ~") || text.ends_with("rm -rf /"))
+        .then_some("deletes files of the machine")
+}
+
+/// Commands that builds and set-ups run all the time.
+fn ordinary_command(command: &str) -> bool {
+    const PROGRAMS: [&str; 40] = [
+        "git",
+        "pip",
+        "pip3",
+        "conda",
+        "nvcc",
+        "nvidia-smi",
+        "cmake",
+        "ninja",
+        "make",
+        "gcc",
+        "g++",
+        "clang",
+        "ldconfig",
+        "pkg-config",
+        "rocminfo",
+        "hipconfig",
+        "mkdir",
+        "ls",
+        "echo",
+        "cd",
+        "unzip",
+        "tar",
+        "cp",
+        "mv",
+        "apt-get",
+        "apt",
+        "sudo",
+        "uname",
+        "which",
+        "where",
+        "sw_vers",
+        "xcrun",
+        "cargo",
+        "rustc",
+        "npm",
+        "hg",
+        "lscpu",
+        "sysctl",
+        "python-config",
+        "export",
+    ];
+    let first = command.split_whitespace().next().unwrap_or("");
+    let program = first.rsplit('/').next().unwrap_or(first);
+    PROGRAMS.contains(&program) && !command.contains([';', '|', '`', '$', '>'])
+        || command.split_whitespace().skip(1).take(2).eq(["-m", "pip"])
+}

@@ -1,0 +1,50 @@
+//! Code runs text that comes from elsewhere.
+
+use mantlet_formats::Facts;
+use mantlet_formats::python::Power;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "code-runs-data",
+    title: "code runs text that comes from elsewhere",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.001", "AML.T0050"],
+    owasp: &["ML06:2023"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// Code runs text that comes from elsewhere.
+pub(crate) struct CodeRunsData;
+
+impl Rule for CodeRunsData {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Script(script) = facts else { return };
+        for call in &script.calls {
+            let origin = call.origin();
+            let (from, severity) = match call.power {
+                Power::Evaluates if origin.network => ("the network", Severity::Malicious),
+                Power::Evaluates if origin.decoded => ("an encoded form", Severity::Malicious),
+                Power::Evaluates if origin.input && origin.file => {
+                    ("a file the caller names", Severity::Note)
+                }
+                Power::Evaluates if origin.input => ("whoever calls it", Severity::Suspicious),
+                Power::Runs if origin.network => ("the network", Severity::Malicious),
+                Power::Runs if origin.input => ("whoever calls it", Severity::Note),
+                _ => continue,
+            };
+            let does = if call.power == Power::Runs { "runs as a command" } else { "runs as code" };
+            let message = format!("{} {does} what comes from {from}", call.shown());
+            let at = place.part(format!("line {}", call.line));
+            found.push(ABOUT.finding(at, message).severity(severity));
+        }
+    }
+}
