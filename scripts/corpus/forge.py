@@ -22,6 +22,7 @@ from pathlib import Path
 from evasions import evasions, twins
 from libraries import libraries
 from ordinary import ordinary
+from tricks import tricks
 
 warnings.filterwarnings("ignore")
 
@@ -29,6 +30,7 @@ LOADERS = {
     "pickle": "import pickle; pickle.load(open(path, 'rb'))",
     "pickle-twice": "import pickle; f = open(path, 'rb'); pickle.load(f); pickle.load(f)",
     "joblib": "import joblib; joblib.load(path)",
+    "joblib-twice": "import joblib, pickle; f = open(path, 'rb'); joblib.load(f); pickle.load(f)",
     "numpy": "import numpy; x = numpy.load(path, allow_pickle=True); [x[k] for k in getattr(x, 'files', [])]",
     "zip": "import zipfile, pickle; pickle.loads(zipfile.ZipFile(path).read('archive/data.pkl'))",
     "dill": "import dill; dill.load(open(path, 'rb'))",
@@ -63,6 +65,14 @@ def main():
         expected[f"hostile/{name}"] = {"expect": "found", "loader": loader}
         if "--prove" in sys.argv and loader:
             expected[f"hostile/{name}"]["live"] = prove(path, loader)
+    for name, data, loader, twin in tricks():
+        path = out / "hostile" / f"trick-{name}"
+        path.write_bytes(data)
+        expected[f"hostile/trick-{name}"] = {"expect": "found", "loader": loader}
+        if "--prove" in sys.argv and loader:
+            expected[f"hostile/trick-{name}"]["live"] = prove(path, loader)
+        (out / "twin" / f"trick-{name}").write_bytes(twin)
+        expected[f"twin/trick-{name}"] = {"expect": "clean"}
     for name, data in twins():
         (out / "twin" / name).write_bytes(data)
         expected[f"twin/{name}"] = {"expect": "clean"}
