@@ -80,9 +80,6 @@ def callers():
         call(name("dill._dill", "_load_type"), text("set"))
     yield "reconstructor-base", call(name("copyreg", "_reconstructor"), name("zipfile", "ZipFile"), name("builtins", "object"), b"N") + \
         b"0" + call(MKDIR, NAME), call(name("copyreg", "_reconstructor"), name("sklearn.svm._classes", "SVC"), name("builtins", "object"), b"N")
-    yield "new-index", call(name("pandas.core.indexes.base", "_new_Index"), name("numpy", "memmap"), b"}(" + text("filename") + NAME +
-                            text("dtype") + text("u1") + text("mode") + text("w+") + text("shape") + b"K\x04u"), \
-        name("pandas.core.indexes.base", "_new_Index")
     yield "method-type", call(call(name("types", "MethodType"), MAKE, NAME)), call(name("types", "MappingProxyType"), b"}")
     yield "lru-cache", call(call(name("functools", "cache"), MAKE), NAME), name("functools", "lru_cache")
     yield "nsmallest-key", call(name("heapq", "nsmallest"), b"K\x01", sequence, MAKE), name("heapq", "nsmallest")
