@@ -114,6 +114,23 @@ impl Admission {
         }
     }
 
+    /// Every reason in one line, heaviest first; the same said of several things is one line with their number.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(ReasonKind, String)> {
+        let mut lines: Vec<(ReasonKind, &str, usize)> = Vec::new();
+        for reason in &self.reasons {
+            match lines.iter_mut().find(|line| line.0 == reason.kind && line.1 == reason.plain) {
+                Some(line) => line.2 += 1,
+                None => lines.push((reason.kind, &reason.plain, 1)),
+            }
+        }
+        let said = |(kind, plain, times): (ReasonKind, &str, usize)| match times {
+            1 => (kind, plain.to_owned()),
+            _ => (kind, format!("{plain} ({times} times)")),
+        };
+        lines.into_iter().map(said).collect()
+    }
+
     /// The reasons that decided, or all that passed when nothing did.
     pub fn deciding(&self) -> impl Iterator<Item = &Reason> {
         self.reasons.iter().filter(|reason| reason.kind.decision() == self.decision)

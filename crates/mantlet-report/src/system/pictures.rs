@@ -244,7 +244,7 @@ fn membership(roc: &MembershipRoc) -> Markup {
             p.small.quiet { "The dashed line is guessing." }
             ul.numbers {
                 li { b { (number(roc.auc)) } span { "area under the curve (0.5 is guessing)" } }
-                @for figure in &roc.figures { li { b { (value(figure)) } span { (figure.name) } } }
+                @for figure in roc.figures.iter().filter(|figure| !figure.name.contains("area")) { li { b { (value(figure)) } span { (figure.name) } } }
             }
             (basis(&roc.basis))
         }

@@ -103,6 +103,18 @@ fn what_passes_everything_is_admitted_everywhere_and_says_why() {
 }
 
 #[test]
+fn the_same_said_of_several_things_is_one_line() {
+    let mut admission = weigh(&Examination::default(), &[], Impact::High, &Policy::default());
+    let before = admission.lines().len();
+    let again = admission.reasons[0].clone();
+    admission.reasons.insert(1, again.clone());
+    admission.reasons.insert(1, again);
+    let lines = admission.lines();
+    assert_eq!(lines.len(), before);
+    assert!(lines[0].1.ends_with("(3 times)"), "{lines:?}");
+}
+
+#[test]
 fn limits_at_on_and_beyond_the_boundary() {
     use Admit::{Admit as Yes, NeedsPerson as Ask, Refuse as No};
     let cases = [

@@ -85,8 +85,8 @@ pub fn plain(terminal: Terminal, protected: &protect::Protected, page: &std::pat
     use std::fmt::Write as _;
     let report = &protected.report;
     let mut text = format!("{}\n", terminal.heading(&report.verdict.headline));
-    for reason in &protected.admission.reasons {
-        let _ = writeln!(text, "  {:<14} {}", reason.kind.word(), reason.plain);
+    for (kind, plain) in protected.admission.lines() {
+        let _ = writeln!(text, "  {:<14} {plain}", kind.word());
     }
     for (name, value) in report.models.iter().flat_map(|model| &model.facts) {
         let _ = writeln!(text, "  {name:<14} {value}");

@@ -201,9 +201,9 @@ fn report(
             Admit::Refuse => mantlet_report::Admission::Refused,
         },
         reasons: admission
-            .reasons
-            .iter()
-            .map(|reason| format!("{}: {}", reason.kind.word(), reason.plain))
+            .lines()
+            .into_iter()
+            .map(|(kind, plain)| format!("{}: {plain}", kind.word()))
             .collect(),
         facts: facts(subject),
         passport: None,
