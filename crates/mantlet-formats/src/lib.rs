@@ -26,6 +26,8 @@ pub mod sevenz;
 pub mod skops;
 pub mod sweep;
 pub mod tar;
+pub mod tensorflow;
+pub mod tflite;
 pub mod torch;
 pub mod tree;
 pub mod unclaimed;
@@ -78,6 +80,10 @@ pub enum Facts {
     Hdf5(hdf5::Hdf5),
     /// A Keras configuration.
     Keras(keras::Keras),
+    /// A TensorFlow Lite model.
+    Tflite(tflite::Tflite),
+    /// A TensorFlow graph.
+    TensorFlow(tensorflow::TensorFlow),
     /// Where a model's graph lets the raw input override the learned output.
     Graph(Vec<graph::Override>),
     /// Credentials in plain sight.

@@ -2,7 +2,7 @@
 
 use mantlet_vocab::{Source, read_window};
 
-use crate::{Bounds, npy, onnx, pickle, safetensors, tar, zip};
+use crate::{Bounds, npy, onnx, pickle, safetensors, tar, tensorflow, zip};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
@@ -25,6 +25,7 @@ formats! {
     Xz "xz", Lzma "lzma", Lz4 "lz4", Zstd "zstd", SevenZip "7z", Rar "rar", Elf "elf executable",
     Pe "windows executable", MachO "mac executable", Parquet "parquet", Arrow "arrow", Tflite "tflite",
     Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
+    TensorFlow "tensorflow",
 }
 
 impl Format {
@@ -49,6 +50,8 @@ impl Format {
                 | Self::Onnx
                 | Self::Gguf
                 | Self::Hdf5
+                | Self::Tflite
+                | Self::TensorFlow
                 | Self::Ggml
                 | Self::Json
                 | Self::Text
@@ -199,6 +202,8 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     }
     if onnx::is_onnx(source) {
         found.push(Format::Onnx);
+    } else if matches!(head.first(), Some(8 | 10 | 18)) && tensorflow::recognise(source).is_some() {
+        found.push(Format::TensorFlow);
     }
     let text = is_text(&head);
     // A plain unpickler refuses persistent ids, so what begins with one (as every zip does) is none.

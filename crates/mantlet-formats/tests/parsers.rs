@@ -2,7 +2,8 @@
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{
-    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, tar, weights, zip,
+    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, tar, tensorflow, tflite,
+    weights, zip,
 };
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
@@ -35,9 +36,14 @@ fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
     let _ = hdf5::analyse(source, bounds);
     let _ = hdf5::tensors(source, bounds);
     let _ = keras::analyse(source, bounds);
+    let _ = tflite::analyse(source, bounds);
+    let file = tensorflow::recognise(source).unwrap_or_default();
+    let _ = tensorflow::analyse(source, file, bounds);
 }
 
-const FIXTURES: [(&str, &str); 9] = [
+const FIXTURES: [(&str, &str); 11] = [
+    ("tensorflow", "const n /x\nnode r ReadFile n\nasset v\nfunction f\nnode y PyFunc n\n"),
+    ("tflite", "builtin 3\ncustom FlexX\n"),
     ("hdf5", "attribute model_config {\"class_name\":\"x\"}\ndataset w 4\nlink a other.h5\n"),
     ("gguf", "text general.architecture llama\nnumber general.alignment 32\ntensor a 2 32,2\ndata 64\n"),
     (

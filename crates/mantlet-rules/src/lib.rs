@@ -15,6 +15,8 @@ mod safetensors;
 mod secret;
 mod skops;
 mod template;
+mod tensorflow;
+mod tflite;
 mod torch;
 mod weights;
 
@@ -42,8 +44,8 @@ pub fn all() -> Vec<&'static dyn Rule> {
 }
 
 /// The families over weights and graphs.
-fn models() -> [Vec<&'static dyn Rule>; 5] {
-    [gguf::all(), weights::all(), graph::all(), hdf5::all(), keras::all()]
+fn models() -> [Vec<&'static dyn Rule>; 7] {
+    [gguf::all(), weights::all(), graph::all(), hdf5::all(), keras::all(), tensorflow::all(), tflite::all()]
 }
 
 /// The families over text.

@@ -11,7 +11,7 @@ use mantlet_vocab::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::Options;
+use crate::{Options, companion};
 
 /// Findings of one artifact beyond which the rest is a gap.
 const MAX_FINDINGS: usize = 1_000;
@@ -128,7 +128,9 @@ impl<'o> Engine<'o> {
         }
         let formats = route.formats.clone();
         self.judge(&Facts::Route(route), place);
-        if formats.is_empty() {
+        if formats.is_empty() && depth == 0 && companion::belongs(name, source) {
+            self.formats.push("tensor data".into());
+        } else if formats.is_empty() {
             self.gap(
                 place,
                 "its format is not recognised".into(),

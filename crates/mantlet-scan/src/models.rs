@@ -2,7 +2,7 @@
 
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx};
+use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx, tensorflow, tflite};
 use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::Engine;
@@ -18,6 +18,12 @@ impl Engine<'_> {
         match format {
             Format::Gguf => self.gguf(source, place),
             Format::Hdf5 => self.hdf5(source, place),
+            Format::TensorFlow => self.tensorflow(source, place),
+            Format::Tflite => {
+                let facts = tflite::analyse(source, &self.bounds);
+                self.limits(place, &facts.limits);
+                self.judge(&Facts::Tflite(facts), place);
+            }
             Format::Ggml => {
                 let facts = gguf::analyse_ggml(source);
                 self.limits(place, &facts.limits);
@@ -50,6 +56,17 @@ impl Engine<'_> {
             self.template(judged, true, &place.part(template.key.clone()));
         }
         self.judge(&Facts::Gguf(facts), place);
+    }
+
+    fn tensorflow(&mut self, source: &dyn Source, place: &Place) {
+        let Some(file) = tensorflow::recognise(source) else { return };
+        let facts = tensorflow::analyse(source, file, &self.bounds);
+        self.limits(place, &facts.limits);
+        for (index, configuration) in facts.configurations.iter().enumerate() {
+            let inner = SubSource::new(source, configuration.start, configuration.len);
+            self.keras(&inner, &place.part(format!("layer {index}")));
+        }
+        self.judge(&Facts::TensorFlow(facts), place);
     }
 
     fn hdf5(&mut self, source: &dyn Source, place: &Place) {

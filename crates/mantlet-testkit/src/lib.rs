@@ -7,6 +7,7 @@ mod assembly;
 mod cases;
 mod containers;
 mod models;
+mod tensorflow;
 
 pub use assembly::assemble;
 pub use cases::{Case, Kind, cases};
@@ -40,6 +41,9 @@ impl ForgeError {
 ///   `op NAME TYPE OPERANDS [axes=N]`, `output NAME`.
 /// - `gguf`: `text KEY VALUE`, `number KEY N`, `tensor NAME TYPE DIMS [offset=N]`, `data N`, `tail TEXT`.
 /// - `hdf5`: `attribute NAME TEXT`, `dataset NAME FLOATS`, `link NAME FILE` (external), `tail TEXT`.
+/// - `tensorflow`: `node NAME TYPE INPUTS`, `const NAME TEXT`, `asset NAME`, `function NAME` (the nodes below
+///   are in it), `cut N`.
+/// - `tflite`: `builtin CODE`, `custom NAME`, `tail N`, `lie`.
 /// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
 /// - `text`: the text itself; `hex`: bytes in hexadecimal.
 ///
@@ -56,6 +60,8 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "graph" => models::graph(text),
         "gguf" => models::gguf(text),
         "hdf5" => models::hdf5(text),
+        "tensorflow" => tensorflow::saved_model(text),
+        "tflite" => tensorflow::lite(text),
         "gzip" | "zlib" => containers::compressed(kind, text),
         "text" => Ok(text.as_bytes().to_vec()),
         "hex" => assembly::hex(&text.split_whitespace().collect::<String>())

@@ -1,0 +1,59 @@
+//! Files of plain numbers that belong to a model beside them: nothing interprets them but as tensors.
+
+use std::path::Path;
+
+use mantlet_formats::{Bounds, onnx};
+use mantlet_vocab::{Source, read_window};
+
+use crate::file::FileSource;
+
+/// Models of a folder that are asked whether a file is theirs.
+const MAX_ASKED: usize = 32;
+
+/// Whether the file, of no format that is known, holds the numbers of a model in the same folder.
+pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
+    let path = Path::new(name);
+    let Some(file) = path.file_name().and_then(|file| file.to_str()) else { return false };
+    let beside = |other: &str| path.with_file_name(other).is_file();
+    // A checkpoint of TensorFlow: an index, and shards named after it.
+    if let Some((stem, shard)) = file.rsplit_once(".data-") {
+        return shard.contains("-of-") && beside(&format!("{stem}.index"));
+    }
+    if file.ends_with(".index") {
+        let end = source.len().saturating_sub(8);
+        return read_window(source, end, 8).is_ok_and(|magic| magic == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb");
+    }
+    if file == "fingerprint.pb" {
+        return source.len() <= 256 && beside("saved_model.pb");
+    }
+    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+    if file.ends_with(".bin") && beside(&format!("{stem}.xml")) {
+        return true;
+    }
+    if file.ends_with(".pdiparams") && (beside(&format!("{stem}.pdmodel")) || beside(&format!("{stem}.json")))
+    {
+        return true;
+    }
+    external(path, file)
+}
+
+/// Whether an ONNX model in the folder says that its tensors are in this file.
+fn external(path: &Path, file: &str) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let models = entries.flatten().map(|entry| entry.path());
+    let mut models: Vec<_> =
+        models.filter(|other| other.extension().is_some_and(|extension| extension == "onnx")).collect();
+    // The model a file is named after is asked first.
+    models.sort_by_key(|model| {
+        let named =
+            model.file_name().and_then(|model| model.to_str()).is_some_and(|model| file.starts_with(model));
+        (!named, model.clone())
+    });
+    models.iter().take(MAX_ASKED).any(|model| {
+        FileSource::open(model).is_ok_and(|source| {
+            let facts = onnx::analyse(&source, &Bounds::default());
+            facts.external.iter().any(|external| external.location.trim_start_matches("./") == file)
+        })
+    })
+}

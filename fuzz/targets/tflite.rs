@@ -1,0 +1,12 @@
+//! Any bytes as TensorFlow Lite: facts and defects, never a panic, the same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let source = support::source(data);
+    let first = mantlet_formats::tflite::analyse(&source, &support::bounds());
+    assert_eq!(first, mantlet_formats::tflite::analyse(&source, &support::bounds()));
+});
