@@ -4,6 +4,7 @@
 //! is broken is a defect among the facts.
 
 mod bounds;
+pub mod card;
 pub mod config;
 mod decompress;
 pub mod gguf;
@@ -12,6 +13,7 @@ pub mod hdf5;
 pub mod inflate;
 pub mod jinja;
 pub mod keras;
+pub mod media;
 pub mod metadata;
 pub mod npy;
 pub mod onnx;
@@ -19,6 +21,7 @@ pub mod pickle;
 pub mod programs;
 mod proto;
 pub mod python;
+pub mod rdata;
 pub mod route;
 pub mod safetensors;
 pub mod secrets;
@@ -33,6 +36,7 @@ pub mod tree;
 pub mod unclaimed;
 pub mod weights;
 mod window;
+pub mod xml;
 pub mod zip;
 
 pub use bounds::Bounds;
@@ -50,12 +54,20 @@ pub enum Facts {
     Tar(tar::Tar),
     /// A 7z archive.
     SevenZip(sevenz::SevenZip),
+    /// Addresses worth a look.
+    Indicators(Vec<secrets::Secret>),
     /// Programs inside a file of another kind.
     Programs(Vec<programs::Program>),
     /// Bytes that no format claims.
     Unclaimed(unclaimed::Unclaimed),
     /// A configuration file.
     Config(Box<config::Config>),
+    /// XML that declares something.
+    Xml(xml::Xml),
+    /// A model card.
+    Card(card::Card),
+    /// Serialised R objects.
+    RData(rdata::RData),
     /// Python source.
     Script(Box<python::Script>),
     /// A Jinja template.

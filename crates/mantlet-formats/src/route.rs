@@ -2,7 +2,7 @@
 
 use mantlet_vocab::{Source, read_window};
 
-use crate::{Bounds, npy, onnx, pickle, safetensors, tar, tensorflow, zip};
+use crate::{Bounds, media, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
@@ -24,7 +24,7 @@ formats! {
     Onnx "onnx", Json "json", Text "text", Empty "empty", Hdf5 "hdf5", Gguf "gguf", Ggml "ggml", Bzip2 "bzip2",
     Xz "xz", Lzma "lzma", Lz4 "lz4", Zstd "zstd", SevenZip "7z", Rar "rar", Elf "elf executable",
     Pe "windows executable", MachO "mac executable", Parquet "parquet", Arrow "arrow", Tflite "tflite",
-    Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
+    Vocabulary "sentencepiece", RData "r data", Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
     TensorFlow "tensorflow",
 }
 
@@ -38,6 +38,9 @@ impl Format {
                 | Self::Zip
                 | Self::Tar
                 | Self::Gzip
+                | Self::Image
+                | Self::Vocabulary
+                | Self::RData
                 | Self::Bzip2
                 | Self::Xz
                 | Self::Lzma
@@ -183,6 +186,15 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     {
         found.push(Format::Bzip2);
     }
+    if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
+        found.push(Format::Image);
+    }
+    if rdata::is_rdata(&head) {
+        found.push(Format::RData);
+    }
+    if found.is_empty() && media::is_sentencepiece(source) {
+        found.push(Format::Vocabulary);
+    }
     if is_lzma(&head) {
         found.push(Format::Lzma);
     }
@@ -272,6 +284,9 @@ fn is_lzma(head: &[u8]) -> bool {
 }
 
 fn is_text(head: &[u8]) -> bool {
+    if head.len() > 3 && matches!(head, [0xff, 0xfe, _, 0, ..] | [0xfe, 0xff, 0, _, ..]) {
+        return true;
+    }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let valid = match std::str::from_utf8(head) {
         Ok(_) => true,

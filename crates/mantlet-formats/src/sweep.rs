@@ -15,11 +15,31 @@ pub struct Swept {
     pub secrets: Vec<Secret>,
     /// Programs.
     pub programs: Vec<Program>,
+    /// Addresses of services that attackers like.
+    pub indicators: Vec<Secret>,
     /// Bytes that were read; fewer than asked for when reading failed.
     pub read: u64,
 }
 
 const CHUNK: usize = 1 << 20;
+/// Addresses, and what they are.
+const ADDRESSES: [(&[u8], &str); 14] = [
+    (b"discord.com/api/webhooks/", "a Discord hook"),
+    (b"discordapp.com/api/webhooks/", "a Discord hook"),
+    (b"api.telegram.org/bot", "a Telegram bot"),
+    (b"hooks.slack.com/services/", "a Slack hook"),
+    (b"pastebin.com/raw/", "a paste bin"),
+    (b"transfer.sh/", "a file drop"),
+    (b"webhook.site/", "a request collector"),
+    (b".burpcollaborator.net", "a request collector"),
+    (b".oastify.com", "a request collector"),
+    (b".interact.sh", "a request collector"),
+    (b".requestbin.", "a request collector"),
+    (b".ngrok.io", "a tunnel"),
+    (b".ngrok-free.app", "a tunnel"),
+    (b".trycloudflare.com", "a tunnel"),
+];
+
 /// Bytes kept before a candidate (a PE header points forward) and read after one.
 const BACK: usize = 4 << 10;
 const AHEAD: usize = 8 << 10;
@@ -32,6 +52,7 @@ fn searcher() -> Option<&'static Searcher> {
             let mut builder = Config::new().builder();
             builder.extend(programs::MAGICS);
             builder.extend(secrets::PATTERNS.iter().map(|pattern| pattern.prefix));
+            builder.extend(ADDRESSES.iter().map(|(address, _)| *address));
             builder.build()
         })
         .as_ref()
@@ -77,6 +98,12 @@ fn candidates(bytes: &[u8], starts: std::ops::Range<usize>, base: u64, swept: &m
         if let Some(pattern) = index.checked_sub(known).and_then(|index| secrets::PATTERNS.get(index)) {
             if swept.secrets.len() < MAX_FOUND && secrets::matches(pattern, bytes, at) {
                 swept.secrets.push(Secret { kind: pattern.kind, offset: base + at as u64 });
+            }
+        } else if let Some((_, kind)) =
+            index.checked_sub(known + secrets::PATTERNS.len()).and_then(|index| ADDRESSES.get(index))
+        {
+            if swept.indicators.len() < MAX_FOUND {
+                swept.indicators.push(Secret { kind, offset: base + at as u64 });
             }
         } else if swept.programs.len() < MAX_FOUND
             && let Some((start, kind)) = programs::at(bytes, at, index)

@@ -35,6 +35,10 @@ pub struct TarEntry {
 pub struct Tar {
     /// Members in order.
     pub entries: Vec<TarEntry>,
+    /// Where the archive ends: after its empty blocks, where most tools stop reading.
+    pub end: u64,
+    /// It is a layer of a container image, where links to absolute places are ordinary.
+    pub layer: bool,
     /// What is wrong, in words.
     pub defects: Vec<String>,
     /// What was not followed.
@@ -68,7 +72,7 @@ fn text(field: &[u8]) -> String {
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
     let mut tar = Tar::default();
-    let (mut at, mut long_name, mut long_link) = (0_u64, None, None);
+    let (mut at, mut long_name, mut long_link, mut long_size) = (0_u64, None, None, None);
     let mut kept = 0;
     while at < source.len() {
         let header = read_window(source, at, 512).unwrap_or_default();
@@ -77,6 +81,15 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
             break;
         }
         if header.iter().all(|&byte| byte == 0) {
+            tar.end = at + 512;
+            // Tools fill up to blocks of ten kilobytes and more.
+            for _ in 0..4_096 {
+                let next = read_window(source, tar.end, 512).unwrap_or_default();
+                if next.is_empty() || next.iter().any(|&byte| byte != 0) {
+                    break;
+                }
+                tar.end += next.len() as u64;
+            }
             break;
         }
         if tar.entries.len() >= bounds.max_members || kept > bounds.max_header {
@@ -92,7 +105,8 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
             tar.defects.push(format!("the checksum of the header at {at:#x} is wrong"));
             break;
         }
-        let Some(size) = number(&header[124..136]) else {
+        let declared = long_size.take().or_else(|| number(&header[124..136]));
+        let Some(size) = declared else {
             tar.defects.push(format!("the size at {at:#x} is not a number"));
             break;
         };
@@ -104,11 +118,19 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
         match header[156] {
             b'L' => long_name = Some(text(&small())),
             b'K' => long_link = Some(text(&small())),
-            b'x' | b'g' => {
+            kind @ (b'x' | b'g') => {
+                if size > 64 << 10 {
+                    tar.limits.push(format!("the extended header at {at:#x} is {size} bytes long"));
+                }
                 for (key, value) in pax(&small()) {
+                    // A global header names no single member.
+                    if kind == b'g' {
+                        continue;
+                    }
                     match key.as_str() {
                         "path" => long_name = Some(value),
                         "linkpath" => long_link = Some(value),
+                        "size" => long_size = value.parse().ok(),
                         _ => {}
                     }
                 }

@@ -1,6 +1,7 @@
 //! Artifact rules: facts of a file to findings, one room each.
 
 mod archive;
+mod card;
 mod code;
 mod config;
 mod file;
@@ -11,6 +12,7 @@ mod keras;
 mod npy;
 mod onnx;
 mod pickle;
+mod rdata;
 mod safetensors;
 mod secret;
 mod skops;
@@ -49,8 +51,8 @@ fn models() -> [Vec<&'static dyn Rule>; 7] {
 }
 
 /// The families over text.
-fn texts() -> [Vec<&'static dyn Rule>; 3] {
-    [template::all(), config::all(), code::all()]
+fn texts() -> [Vec<&'static dyn Rule>; 5] {
+    [template::all(), config::all(), code::all(), card::all(), rdata::all()]
 }
 
 /// The identity card of every rule.

@@ -141,6 +141,7 @@ impl<'o> Engine<'o> {
             self.format(format, &formats, source, name, place, depth);
         }
         self.sweep(source, &formats, place);
+        self.named_by_digest(source, name, place);
     }
 
     fn format(
@@ -190,6 +191,7 @@ impl<'o> Engine<'o> {
             Format::Json | Format::Text | Format::Script => self.text(format, source, name, place),
             Format::Empty => {}
             other if self.model(other, source, place) => {}
+            other if self.beside(other, source, place, depth) => {}
             other => {
                 let why = format!("{} is recognised but not examined yet", other.name());
                 let remedy = match other {

@@ -2,6 +2,7 @@
 //!
 //! Nothing is loaded, unpickled or executed. The result is the same for any number of threads.
 
+mod beside;
 mod companion;
 mod engine;
 mod file;

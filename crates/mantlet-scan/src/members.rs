@@ -72,8 +72,13 @@ impl Engine<'_> {
     }
 
     pub(crate) fn tar(&mut self, source: &dyn Source, place: &Place, depth: u8) {
-        let facts = tar::analyse(source, &self.bounds);
+        let mut facts = tar::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
+        let holder = place.to_string();
+        facts.layer = holder.contains("blobs/sha256/") || holder.ends_with("layer.tar");
+        if facts.end > 0 && facts.end < source.len() {
+            self.unclaimed(source, facts.end, source.len(), place, depth);
+        }
         for entry in &facts.entries {
             let inside = place.member(shown(&entry.name));
             match &entry.kind {

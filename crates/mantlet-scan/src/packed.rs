@@ -129,6 +129,9 @@ impl Engine<'_> {
         if !swept.secrets.is_empty() {
             self.judge(&Facts::Secrets(swept.secrets), place);
         }
+        if !swept.indicators.is_empty() {
+            self.judge(&Facts::Indicators(swept.indicators), place);
+        }
         let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
         if !swept.programs.is_empty() && !formats.iter().any(program) {
             self.judge(&Facts::Programs(swept.programs), place);

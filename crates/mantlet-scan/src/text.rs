@@ -1,7 +1,7 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, config, jinja, python};
+use mantlet_formats::{Facts, card, config, jinja, python, xml};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
@@ -36,6 +36,18 @@ impl Engine<'_> {
             return;
         } else if format == Format::Script {
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
+        }
+        if xml::is_xml(&text) {
+            let facts = xml::analyse(&text);
+            if let Some(defect) = &facts.defect {
+                self.gap(place, defect.clone(), READ_IT);
+            }
+            self.judge(&Facts::Xml(facts), place);
+        }
+        if file == "readme.md"
+            && let Some(card) = card::analyse(&text)
+        {
+            self.judge(&Facts::Card(card), place);
         }
         let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file == "mlmodel";
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");

@@ -1,5 +1,7 @@
 //! The station as a whole: every room's cases, hostile containers, folders, and the laws of a scan.
 
+#[path = "parts/beside.rs"]
+mod beside;
 #[path = "parts/packed.rs"]
 mod packed;
 

@@ -1,6 +1,7 @@
 //! Rules over configuration files.
 
 mod calls;
+mod entity;
 mod expansion;
 mod remote_code;
 
@@ -8,5 +9,10 @@ use crate::Rule;
 
 /// The rooms of this family.
 pub(crate) fn all() -> Vec<&'static dyn Rule> {
-    vec![&remote_code::ConfigRemoteCode, &calls::ConfigCalls, &expansion::ConfigExpansion]
+    vec![
+        &remote_code::ConfigRemoteCode,
+        &calls::ConfigCalls,
+        &expansion::ConfigExpansion,
+        &entity::ConfigEntity,
+    ]
 }

@@ -3,6 +3,7 @@
 mod embedded_program;
 mod executable;
 mod extension_lies;
+mod network_indicator;
 mod unclaimed;
 
 use crate::Rule;
@@ -14,5 +15,6 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &executable::FileExecutable,
         &embedded_program::FileEmbeddedProgram,
         &unclaimed::FileUnclaimed,
+        &network_indicator::FileNetworkIndicator,
     ]
 }

@@ -38,9 +38,17 @@ impl Rule for ArchivePathTraversal {
                 }
             }
             Facts::Tar(tar) => {
+                // Names of links that lead outside: what is written below them lands there.
+                let mut outside: Vec<&str> = Vec::new();
                 for entry in &tar.entries {
                     if super::escapes(&entry.name) {
                         accuse(&entry.name, entry.data, "leaves the folder it is unpacked into".into());
+                    }
+                    let through = outside.iter().find(|link| {
+                        entry.name.strip_prefix(**link).is_some_and(|rest| rest.starts_with('/'))
+                    });
+                    if let Some(link) = through {
+                        accuse(&entry.name, entry.data, format!("is written through the link `{link}`"));
                     }
                     if let TarKind::Link(target) = &entry.kind {
                         let folder = entry.name.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -50,7 +58,12 @@ impl Rule for ArchivePathTraversal {
                             format!("{folder}/{target}")
                         };
                         if super::escapes(joined.trim_start_matches('/')) || target.starts_with('/') {
-                            accuse(&entry.name, entry.data, format!("is a link to `{target}`"));
+                            if outside.len() < 256 {
+                                outside.push(&entry.name);
+                            }
+                            if !tar.layer {
+                                accuse(&entry.name, entry.data, format!("is a link to `{target}`"));
+                            }
                         }
                     }
                 }

@@ -1,0 +1,72 @@
+//! What lies beside models: pictures, vocabularies, R objects, cards, and blobs named by their digest.
+
+use mantlet_formats::route::Format;
+use mantlet_formats::{Facts, media, rdata};
+use mantlet_vocab::{Digest, Place, Source};
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::Engine;
+
+impl Engine<'_> {
+    /// Examines a format that lies beside models; false when it is none of them.
+    pub(crate) fn beside(&mut self, format: Format, source: &dyn Source, place: &Place, depth: u8) -> bool {
+        match format {
+            Format::Vocabulary => {}
+            Format::Image => match media::image_end(source) {
+                Some(end) if end < source.len() => self.unclaimed(source, end, source.len(), place, depth),
+                Some(_) => {}
+                None => {
+                    let remedy = "keep it out of the scan if it is no model";
+                    self.gap(place, "it begins like an image and does not go on like one".into(), remedy);
+                }
+            },
+            Format::RData => {
+                let facts = rdata::analyse(source, &self.bounds);
+                self.limits(place, &facts.limits);
+                if let Some((defect, at)) = &facts.defect {
+                    self.judge(
+                        &Facts::Damage(format!("the R objects are damaged at {at:#x}: {defect}")),
+                        place,
+                    );
+                } else if facts.limits.is_empty() && facts.end < source.len() {
+                    self.unclaimed(source, facts.end, source.len(), place, depth);
+                }
+                self.judge(&Facts::RData(facts), place);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// A blob of an image layout is named by the digest of its bytes.
+    pub(crate) fn named_by_digest(&mut self, source: &dyn Source, name: &str, place: &Place) {
+        let mut parts = name.rsplit(['/', '\\', '!']);
+        let (Some(hex), Some("sha256"), Some("blobs")) = (parts.next(), parts.next(), parts.next()) else {
+            return;
+        };
+        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return;
+        }
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut at = 0;
+        loop {
+            match source.read_at(at, &mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hasher.update(&buffer[..count]);
+                    at += count as u64;
+                }
+                Err(error) => {
+                    self.gap(place, error.to_string(), "scan a copy on a working disk");
+                    return;
+                }
+            }
+        }
+        let digest = Digest(hasher.finalize().into());
+        if !digest.to_string().ends_with(&hex.to_ascii_lowercase()) {
+            let what = format!("its name promises other bytes: their digest is {digest}");
+            self.judge(&Facts::Damage(what), place);
+        }
+    }
+}

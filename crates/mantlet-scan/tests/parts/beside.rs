@@ -1,0 +1,75 @@
+//! What lies beside models, in the forms that try to look harmless, each with its harmless twin.
+
+use mantlet_scan::{Options, scan_source};
+use mantlet_testkit::forge;
+use mantlet_vocab::{Digest, Examination, MemorySource, Severity, Verdict};
+
+fn scan(name: &str, bytes: &[u8]) -> Examination {
+    scan_source(name, &MemorySource::new(bytes), &Options::default())
+}
+
+fn verdict(name: &str, bytes: &[u8]) -> Verdict {
+    let examination = scan(name, bytes);
+    examination.verdict(Severity::Suspicious)
+}
+
+#[test]
+fn blobs_are_what_their_digest_says() {
+    let bytes = b"{\"schemaVersion\": 2}";
+    let hex = Digest::of(bytes).to_string().replace("sha256:", "");
+    assert_eq!(verdict(&format!("layout/blobs/sha256/{hex}"), bytes), Verdict::Clean);
+    assert_eq!(verdict(&format!("layout/blobs/sha256/{hex}"), b"{\"schemaVersion\": 3}"), Verdict::Found);
+}
+
+#[test]
+fn wide_text_is_read_as_its_loader_reads_it() {
+    let wide =
+        |text: &str| [vec![0xff, 0xfe], text.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+    let hostile = "<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>";
+    assert_eq!(verdict("model.pmml", &wide(hostile)), Verdict::Found);
+    assert_eq!(verdict("model.pmml", &wide("<?xml version=\"1.0\"?><a/>")), Verdict::Clean);
+}
+
+#[test]
+fn what_follows_a_picture_is_examined() {
+    let png = b"\x89PNG\r\n\x1a\n\0\0\0\0IEND\xae\x42\x60\x82".to_vec();
+    assert_eq!(verdict("logo.png", &png), Verdict::Clean);
+    let evil =
+        forge("pickle", "PROTO 2\nGLOBAL os system\nTEXT \"id\"\nTUPLE1\nREDUCE\nSTOP\n").expect("a pickle");
+    let examination = scan("logo.png", &[png.as_slice(), &evil].concat());
+    assert!(examination.findings.iter().any(|f| f.name == "pickle-unsafe-global"), "{examination:?}");
+    assert!(examination.findings.iter().any(|f| f.name == "file-unclaimed"));
+}
+
+#[test]
+fn vocabularies_of_sentencepiece_are_data() {
+    let mut model = Vec::new();
+    for index in 0..40_u8 {
+        model.extend([0x0a, 9, 0x0a, 2, b'a', b'a' + index % 26, 0x15, 0, 0, 0, 0]);
+    }
+    model.extend([0x12, 2, 0x18, 1]);
+    assert_eq!(verdict("tokenizer.model", &model), Verdict::Clean);
+    model.extend([0xff; 9]);
+    assert_ne!(verdict("tokenizer.model", &model), Verdict::Clean);
+}
+
+#[test]
+fn a_second_archive_behind_the_first_is_seen() {
+    let first = forge("tar", "member a text\n  x\n").expect("a tar");
+    let text =
+        "member data.pkl pickle\n  PROTO 2\n  GLOBAL os system\n  TEXT \"id\"\n  TUPLE1\n  REDUCE\n  STOP\n";
+    let second = forge("tar", text).expect("a tar");
+    assert_eq!(verdict("model.tar", &first), Verdict::Clean);
+    let examination = scan("model.tar", &[first, second].concat());
+    assert!(examination.findings.iter().any(|f| f.name == "pickle-unsafe-global"), "{examination:?}");
+}
+
+#[test]
+fn large_texts_and_deep_nesting_end() {
+    let vocabulary: String = (0..200_000).map(|i| format!("\"token{i}\": {i},")).collect();
+    let json = format!("{{\"model\": {{\"vocab\": {{{vocabulary}\"z\": 0}}}}}}");
+    assert_eq!(verdict("tokenizer.json", json.as_bytes()), Verdict::Clean);
+    assert_ne!(verdict("config.json", "[".repeat(1 << 20).as_bytes()), Verdict::Clean);
+    assert_ne!(verdict("config.yaml", "[".repeat(1 << 16).as_bytes()), Verdict::Clean);
+    assert_ne!(verdict("x.py", format!("x = {}", "(".repeat(1 << 16)).as_bytes()), Verdict::Clean);
+}
