@@ -1,5 +1,8 @@
 //! The law of every parser: any bytes give facts, in bounded time, without a panic. The twin of `fuzz/`.
 
+#[path = "parts/texts.rs"]
+mod texts;
+
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{
     Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, tar, tensorflow, tflite,
