@@ -13,6 +13,7 @@ pub mod hdf5;
 pub mod inflate;
 pub mod jinja;
 pub mod keras;
+pub mod lowbits;
 pub mod media;
 pub mod metadata;
 pub mod npy;
@@ -92,6 +93,10 @@ pub enum Facts {
     Hdf5(hdf5::Hdf5),
     /// A Keras configuration.
     Keras(keras::Keras),
+    /// Low bits of weights that are not noise.
+    LowBits(Vec<lowbits::LowBits>),
+    /// How weights differ from those of their base model.
+    Deviations(Vec<weights::Deviation>),
     /// A TensorFlow Lite model.
     Tflite(tflite::Tflite),
     /// A TensorFlow graph.

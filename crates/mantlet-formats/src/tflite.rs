@@ -103,7 +103,8 @@ impl Walk<'_> {
         let size = self.number(fields, 2)?;
         let own = self.number(fields + 2, 2)?;
         self.end = self.end.max(at + own).max(fields + size);
-        (size >= 4 && size % 2 == 0).then_some(Table { at, fields, count: size / 2 - 2 })
+        let count = (size / 2).checked_sub(2).filter(|_| size % 2 == 0)?;
+        Some(Table { at, fields, count })
     }
 
     /// The place of a field, if the table has it.

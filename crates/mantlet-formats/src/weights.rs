@@ -89,6 +89,45 @@ pub struct Listing {
     pub limits: Vec<String>,
 }
 
+/// How a tensor differs from that of the base model, when training does not leave such traces.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Oddity {
+    /// Few rows changed, and nothing else in the tensor.
+    Rows {
+        /// Rows that changed.
+        changed: u64,
+        /// All rows.
+        of: u64,
+    },
+    /// Few values changed, to far beyond every value of the base.
+    Spikes {
+        /// How many.
+        count: u64,
+        /// The largest.
+        largest: f64,
+        /// The largest of the base.
+        base: f64,
+    },
+    /// Only the lowest bits changed, and all of them: they were replaced.
+    Bits {
+        /// How many bits of each value.
+        bits: u32,
+        /// Values that changed.
+        changed: u64,
+    },
+}
+
+/// A tensor that differs from the base model's in a way that training does not leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deviation {
+    /// Its name.
+    pub tensor: String,
+    /// How.
+    pub oddity: Oddity,
+}
+
+impl Eq for Deviation {}
+
 /// Tensors listed of one file.
 pub const MAX_TENSORS: usize = 100_000;
 

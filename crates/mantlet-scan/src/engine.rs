@@ -140,6 +140,7 @@ impl<'o> Engine<'o> {
         for &format in &formats {
             self.format(format, &formats, source, name, place, depth);
         }
+        self.low_bits(source, &formats, place);
         self.sweep(source, &formats, place);
         self.named_by_digest(source, name, place);
     }

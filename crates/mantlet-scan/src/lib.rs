@@ -2,8 +2,10 @@
 //!
 //! Nothing is loaded, unpickled or executed. The result is the same for any number of threads.
 
+mod base;
 mod beside;
 mod companion;
+pub mod diff;
 mod engine;
 mod file;
 mod members;
@@ -22,6 +24,7 @@ use std::sync::mpsc;
 use mantlet_formats::Bounds;
 use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
 
+pub use base::against;
 use engine::Engine;
 use file::FileSource;
 

@@ -43,6 +43,8 @@ impl ForgeError {
 /// - `hdf5`: `attribute NAME TEXT`, `dataset NAME FLOATS`, `link NAME FILE` (external), `tail TEXT`.
 /// - `tensorflow`: `node NAME TYPE INPUTS`, `const NAME TEXT`, `asset NAME`, `function NAME` (the nodes below
 ///   are in it), `cut N`.
+/// - `lowbits`, `deviation`: float weights and what was done to them: `values N`, `payload N`, `coarse`,
+///   `rows N OF`, `spike`, `bits N`, `trained`, `same`; the second is compared with the untouched weights.
 /// - `tflite`: `builtin CODE`, `custom NAME`, `tail N`, `lie`.
 /// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
 /// - `text`: the text itself; `hex`: bytes in hexadecimal.
@@ -60,6 +62,7 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "graph" => models::graph(text),
         "gguf" => models::gguf(text),
         "hdf5" => models::hdf5(text),
+        "lowbits" | "deviation" => models::floats(text),
         "tensorflow" => tensorflow::saved_model(text),
         "tflite" => tensorflow::lite(text),
         "gzip" | "zlib" => containers::compressed(kind, text),

@@ -221,3 +221,52 @@ pub(crate) fn hdf5(text: &str) -> Result<Vec<u8>, ForgeError> {
     out.extend(tail);
     Ok(out)
 }
+
+/// A safetensors file with one tensor of float weights, and what was done to them: `values N`, `payload N`
+/// (text in the low byte of the first values), `coarse`, `rows N OF`, `spike`, `bits N`, `trained`, `same`.
+pub(crate) fn floats(text: &str) -> Result<Vec<u8>, ForgeError> {
+    let mut values = 40_000_usize;
+    let mut rows = 1_000;
+    let mut changes: Vec<(String, usize)> = Vec::new();
+    for block in blocks(text) {
+        let number = block.number(1).unwrap_or(0) as usize;
+        match block.word(0)? {
+            "values" => values = number,
+            other => changes.push((other.to_owned(), number)),
+        }
+        if let Ok(of) = block.number(2) {
+            rows = of as usize;
+        }
+    }
+    let mut state = 7_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f32 / (1_u64 << 31) as f32 - 0.5
+    };
+    let mut weights: Vec<u32> = (0..values).map(|_| noise().powi(3).to_bits()).collect();
+    let row = values / rows;
+    let words = b"nothing to see here, only plain text in the lowest byte of the weights. ";
+    for (change, number) in changes {
+        for (index, weight) in weights.iter_mut().enumerate() {
+            let value = f32::from_bits(*weight);
+            match change.as_str() {
+                "payload" if index < number => {
+                    *weight = *weight & !0xff | u32::from(words[index % words.len()]);
+                }
+                "coarse" => *weight &= !0xfff,
+                "rows" if index / row < number => *weight = (value + 0.1).to_bits(),
+                "spike" if index == 5 => *weight = 4_000.0_f32.to_bits(),
+                "bits" => *weight ^= (noise() * 1e6) as i32 as u32 & ((1 << number) - 1),
+                "trained" => *weight = (value + noise() * 1e-4).to_bits(),
+                _ => {}
+            }
+        }
+    }
+    let len = values * 4;
+    let header =
+        format!("{{\"w\":{{\"dtype\":\"F32\",\"shape\":[{rows},{row}],\"data_offsets\":[0,{len}]}}}}");
+    let mut out = (header.len() as u64).to_le_bytes().to_vec();
+    out.extend(header.as_bytes());
+    out.extend(weights.into_iter().flat_map(u32::to_le_bytes));
+    Ok(out)
+}

@@ -1,0 +1,136 @@
+//! Weights against those of the model they are said to be made from: traces that training does not leave.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mantlet_formats::weights::{self, Deviation, Dtype, Oddity, TensorInfo};
+use mantlet_formats::{Bounds, Facts};
+use mantlet_vocab::{Finding, Gap, Place, Source, SubSource, read_exact_at};
+
+use crate::diff::compare;
+use crate::file::FileSource;
+
+/// Tensors with fewer values say nothing.
+const MIN_VALUES: u64 = 4_096;
+
+/// Judges the weights of `model` against those of `base`. Formats whose weights cannot be listed are gaps.
+#[must_use]
+pub fn against(base: &Path, model: &Path, bounds: &Bounds) -> (Vec<Finding>, Vec<Gap>) {
+    let place = Place::artifact(model.display().to_string());
+    let gap = |what: &Path, why: String| Gap {
+        what: what.display().to_string(),
+        why,
+        remedy: "give both models as safetensors, GGUF, ONNX, NumPy or HDF5 files".into(),
+    };
+    let (old, new) = match (FileSource::open(base), FileSource::open(model)) {
+        (Ok(old), Ok(new)) => (old, new),
+        (Err(error), _) => return (vec![], vec![gap(base, format!("it cannot be read: {error}"))]),
+        (_, Err(error)) => return (vec![], vec![gap(model, format!("it cannot be read: {error}"))]),
+    };
+    let unlisted = "its weights cannot be listed to be compared".to_owned();
+    let Some(before) = weights::list(&old, bounds) else { return (vec![], vec![gap(base, unlisted)]) };
+    let Some(after) = weights::list(&new, bounds) else { return (vec![], vec![gap(model, unlisted)]) };
+    let mut gaps: Vec<Gap> = before.limits.into_iter().map(|limit| gap(base, limit)).collect();
+    gaps.extend(after.limits.into_iter().map(|limit| gap(model, limit)));
+    let known: BTreeMap<&str, &TensorInfo> =
+        before.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    let (mut found, mut compared) = (Vec::new(), 0_u64);
+    for tensor in &after.tensors {
+        let Some(other) = known.get(tensor.name.as_str()) else { continue };
+        if other.dtype != tensor.dtype || other.shape != tensor.shape || other.len != tensor.len {
+            continue;
+        }
+        compared += 1;
+        let oddities = deviation(tensor, other, &new, &old);
+        found.extend(oddities.into_iter().map(|oddity| Deviation { tensor: tensor.name.clone(), oddity }));
+    }
+    if compared == 0 {
+        gaps.push(gap(model, "no tensor has the name, type and shape of one of the base model".into()));
+    }
+    let mut findings = Vec::new();
+    if !found.is_empty() {
+        mantlet_rules::check(&Facts::Deviations(found), &place, &mut findings);
+    }
+    Finding::sort(&mut findings);
+    (findings, gaps)
+}
+
+fn deviation(tensor: &TensorInfo, other: &TensorInfo, new: &dyn Source, old: &dyn Source) -> Vec<Oddity> {
+    let Some(width) = tensor.dtype.width().filter(|_| tensor.dtype.is_float()) else { return Vec::new() };
+    let values = tensor.len / width;
+    if values < MIN_VALUES {
+        return Vec::new();
+    }
+    let mantissa = match tensor.dtype {
+        Dtype::F64 => 52,
+        Dtype::F32 => 23,
+        Dtype::F16 => 10,
+        _ => 7,
+    };
+    let (x, y) = (SubSource::new(old, other.start, other.len), SubSource::new(new, tensor.start, tensor.len));
+    let base = largest(&tensor.dtype, &x);
+    let rows = tensor.shape.first().copied().filter(|_| tensor.shape.len() > 1).unwrap_or(0);
+    let row = values.checked_div(rows).unwrap_or(values);
+    let (mut last_row, mut changed_rows) = (u64::MAX, 0_u64);
+    let (mut changed, mut spikes, mut peak) = (0_u64, 0_u64, 0.0_f64);
+    let mut flips = [0_u64; 64];
+    let mut union = 0_u64;
+    let bits = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |bits, &byte| bits << 8 | u64::from(byte));
+    let result = compare(&tensor.dtype, &x, &y, &mut |index, before, after| {
+        changed += 1;
+        let at = index / row.max(1);
+        if at != last_row {
+            last_row = at;
+            changed_rows += 1;
+        }
+        let mut differ = bits(before) ^ bits(after);
+        union |= differ;
+        while differ != 0 {
+            flips[differ.trailing_zeros() as usize] += 1;
+            differ &= differ - 1;
+        }
+        if let Some(value) = weights::value(&tensor.dtype, after)
+            && (value.abs() > 8.0 * base || !value.is_finite())
+        {
+            spikes += 1;
+            peak = if value.is_finite() { peak.max(value.abs()) } else { f64::INFINITY };
+        }
+    });
+    if result.is_err() || changed == 0 {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    if spikes > 0 && base > 0.0 && spikes * 100 <= values {
+        found.push(Oddity::Spikes { count: spikes, largest: peak, base });
+    }
+    if rows >= 64 && changed_rows * 50 <= rows {
+        found.push(Oddity::Rows { changed: changed_rows, of: rows });
+    }
+    // Training adds: sometimes a carry runs into higher bits, so that the highest bit that ever changes rarely
+    // does. Replaced bits never carry: the highest that changes does so in half of the values.
+    let top = 64 - union.leading_zeros();
+    let highest = top.checked_sub(1).map_or(0, |top| flips[top as usize]);
+    if changed >= MIN_VALUES && top <= mantissa && highest * 4 >= changed {
+        found.push(Oddity::Bits { bits: top, changed });
+    }
+    found
+}
+
+/// The largest value of a tensor.
+fn largest(dtype: &Dtype, source: &dyn Source) -> f64 {
+    let width = dtype.width().unwrap_or(1) as usize;
+    let mut buffer = vec![0; 64 << 10];
+    let (mut at, mut largest) = (0, 0.0_f64);
+    while let Ok(count) = read_exact_at(source, at, &mut buffer) {
+        if count < width {
+            break;
+        }
+        for value in buffer[..count].chunks_exact(width).filter_map(|bytes| weights::value(dtype, bytes)) {
+            if value.is_finite() {
+                largest = largest.max(value.abs());
+            }
+        }
+        at += count as u64;
+    }
+    largest
+}
