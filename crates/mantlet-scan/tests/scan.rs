@@ -4,6 +4,8 @@
 mod beside;
 #[path = "parts/packed.rs"]
 mod packed;
+#[path = "parts/diff.rs"]
+mod versions;
 
 use std::io::Write as _;
 use std::path::PathBuf;
