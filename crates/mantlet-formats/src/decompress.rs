@@ -92,6 +92,8 @@ impl<'a> Decoder<'a> {
         let reader = SourceReader::new(source, 0);
         let input = |reader| BufReader::with_capacity(16 << 10, reader);
         let window = max_window as u64;
+        // A decoder's buffer doubles when it is full: output stops just short of that.
+        let short = window.saturating_sub(128 << 10);
         let made = match wrapper {
             Wrapper::Raw => Ok(Self::Raw(DeflateDecoder::new(reader))),
             Wrapper::Zlib => Ok(Self::Zlib(ZlibDecoder::new(reader))),
@@ -106,7 +108,7 @@ impl<'a> Decoder<'a> {
                     probe.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::OutOfMemory);
                 let inner = lzma_rust2::XzReader::new(input(SourceReader::new(source, 0)), true);
                 if refused {
-                    Ok(Self::Xz(Box::new(Capped { inner, left: window, cap: window })))
+                    Ok(Self::Xz(Box::new(Capped { inner, left: short, cap: window })))
                 } else {
                     drop(inner);
                     let inner =
@@ -119,7 +121,8 @@ impl<'a> Decoder<'a> {
                 raw_lzma(input(reader), size, props, u32::from_le_bytes(dictionary), window)
             }
             Wrapper::RawLzma2(dictionary) => {
-                let left = if u64::from(dictionary) <= window { u64::MAX } else { window };
+                let left =
+                    if u64::from(dictionary) <= window { u64::MAX } else { window.saturating_sub(128 << 10) };
                 let inner = lzma_rust2::Lzma2Reader::new(input(reader), dictionary.max(4_096), None);
                 Ok(Self::Lzma2(Box::new(Capped { inner, left, cap: window })))
             }
@@ -215,7 +218,7 @@ fn raw_lzma<'a>(
     dictionary: u32,
     window: u64,
 ) -> io::Result<Decoder<'a>> {
-    let left = if u64::from(dictionary) <= window { u64::MAX } else { window };
+    let left = if u64::from(dictionary) <= window { u64::MAX } else { window.saturating_sub(128 << 10) };
     let inner = lzma_rust2::LzmaReader::new_with_props(input, size, props, dictionary, None)?;
     Ok(Decoder::Lzma(Box::new(Capped { inner, left, cap: window })))
 }

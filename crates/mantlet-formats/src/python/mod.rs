@@ -196,6 +196,11 @@ mod tests {
             "eval(\"__import__('os').system('id')\")\n",
             "import base64\nexec(base64.b64decode('X19pbXBvcnRfXygnb3MnKS5zeXN0ZW0oJ2lkJyk='))\n",
             "exec(bytes.fromhex('5f5f696d706f72745f5f28276f7327292e73797374656d282769642729'))\n",
+            "from os import *\nsystem('id')\n",
+            "import os\nos.system(chr(105) + chr(100))\n",
+            "import os\nos.system(bytes([105, 100]))\n",
+            "import os\nos.system(''.join(map(chr, [105, 100])))\n",
+            "__import__('os.path').system('id')\n",
             "exec(''.join(chr(c) for c in []))\nimport os\nos.system(''.join(['i', 'd']))\n",
         ] {
             assert!(

@@ -16,6 +16,9 @@ struct Val {
     path: Option<String>,
     /// Constant texts of a list.
     items: Option<Vec<String>>,
+    /// A constant number; in a list, every item is one.
+    number: Option<u32>,
+    numbers: Option<Vec<u32>>,
     origin: Origin,
 }
 
@@ -30,8 +33,17 @@ pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
         script.limits.push(format!("only the first {MAX_TOKENS} tokens of the source are examined"));
     }
     let names = HashMap::new();
-    let mut reader =
-        Reader { tokens, at: 0, names, script, scopes: Vec::new(), depth: 0, nested, shell: false };
+    let mut reader = Reader {
+        tokens,
+        at: 0,
+        names,
+        script,
+        scopes: Vec::new(),
+        depth: 0,
+        nested,
+        shell: false,
+        stars: Vec::new(),
+    };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
         reader.statement();
@@ -55,6 +67,8 @@ struct Reader<'t, 's> {
     nested: u8,
     /// The cell is a shell's.
     shell: bool,
+    /// Modules all of whose names were imported.
+    stars: Vec<String>,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -209,6 +223,9 @@ impl<'t> Reader<'t, '_> {
             return;
         }
         self.op('(');
+        if self.op('*') && self.stars.len() < 64 {
+            self.stars.push(module.clone());
+        }
         while let Some(name) = self.name() {
             let target = format!("{module}.{name}");
             let alias = if self.word("as") { self.name().unwrap_or(name) } else { name };
@@ -359,6 +376,14 @@ impl<'t> Reader<'t, '_> {
                 let secret = is_secret_path(&text);
                 Val { text: Some(text), origin: Origin { secret, ..Origin::default() }, ..Val::default() }
             }
+            Some(Kind::Number(digits)) => {
+                self.at += 1;
+                let number = match digits.strip_prefix("0x") {
+                    Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                    None => digits.parse().ok(),
+                };
+                Val { number, ..Val::default() }
+            }
             Some(Kind::Format(text)) => {
                 self.at += 1;
                 self.formatted(text)
@@ -391,6 +416,15 @@ impl<'t> Reader<'t, '_> {
     fn named(&self, name: &str) -> Val {
         if let Some(known) = self.names.get(name) {
             return known.clone();
+        }
+        // A name that only makes sense as one of a module imported whole.
+        let from = self
+            .stars
+            .iter()
+            .map(|module| format!("{module}.{name}"))
+            .find(|full| calls::power(full) != Power::Computes || calls::decodes(full));
+        if let Some(path) = from {
+            return Val { path: Some(path), ..Val::default() };
         }
         Val { path: Some(name.to_owned()), ..Val::default() }
     }
@@ -429,6 +463,7 @@ impl<'t> Reader<'t, '_> {
             depth: self.depth,
             nested: self.nested + 1,
             shell: false,
+            stars: self.stars.clone(),
         };
         while reader.at < reader.tokens.len() {
             let before = reader.at;
@@ -446,6 +481,7 @@ impl<'t> Reader<'t, '_> {
     fn list(&mut self, close: char) -> (Val, Option<Vec<String>>) {
         let mut first: Option<Val> = None;
         let mut items = Some(Vec::new());
+        let mut numbers = Some(Vec::new());
         while self.at < self.tokens.len() && !self.op(close) {
             let before = self.at;
             let value = self.expression();
@@ -454,6 +490,10 @@ impl<'t> Reader<'t, '_> {
                     Some(text) if texts.len() < 4_096 => texts.push(text.clone()),
                     _ => items = None,
                 }
+            }
+            match (&mut numbers, value.number) {
+                (Some(all), Some(number)) if all.len() < 65_536 => all.push(number),
+                _ => numbers = None,
             }
             first = Some(match first {
                 None => value,
@@ -466,7 +506,9 @@ impl<'t> Reader<'t, '_> {
                 self.at += 1;
             }
         }
-        (first.unwrap_or_default(), items)
+        let mut value = first.unwrap_or_default();
+        value.numbers = numbers.filter(|numbers| numbers.len() > 1 || close == ']');
+        (value, items)
     }
 
     fn postfix(&mut self, mut value: Val) -> Val {
@@ -500,7 +542,7 @@ impl<'t> Reader<'t, '_> {
         let path = format!("{path}.{name}");
         let mut origin = value.origin.and(origin_of(&path));
         origin.secret &= !one;
-        Val { path: Some(path), origin, text: value.text, items: value.items }
+        Val { path: Some(path), origin, ..value }
     }
 
     fn subscript(&mut self, value: Val) -> Val {
@@ -592,8 +634,34 @@ impl<'t> Reader<'t, '_> {
                 }
             }
             "__import__" | "builtins.__import__" | "importlib.import_module" | "importlib.__import__" => {
-                if let Some(module) = first.text {
+                if let Some(mut module) = first.text {
+                    // `__import__` gives the outermost package.
+                    if path.ends_with("__import__") && arguments.len() == 1 {
+                        module.truncate(module.find('.').unwrap_or(module.len()));
+                    }
                     return Val { path: Some(module), ..Val::default() };
+                }
+            }
+            "chr" | "bytes" | "bytearray" | "map" => {
+                let numbers = match path.as_str() {
+                    "map" if first.path.as_deref() == Some("chr") => {
+                        positional(1).and_then(|value| value.numbers.clone())
+                    }
+                    "chr" => first.number.map(|number| vec![number]),
+                    "map" => None,
+                    _ => first.numbers.clone(),
+                };
+                let text =
+                    numbers.and_then(|all| all.into_iter().map(char::from_u32).collect::<Option<String>>());
+                if let Some(text) = text {
+                    // Numbers instead of letters hide them as well as any encoding.
+                    let origin = Origin { decoded: true, ..given };
+                    return Val {
+                        items: Some(vec![text.clone()]),
+                        text: Some(text),
+                        origin,
+                        ..Val::default()
+                    };
                 }
             }
             "vars" => {
