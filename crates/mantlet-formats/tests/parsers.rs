@@ -5,8 +5,8 @@ mod texts;
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{
-    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, tar, tensorflow, tflite,
-    weights, zip,
+    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, skops, tar, tensorflow,
+    tflite, torch, weights, zip,
 };
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
@@ -23,6 +23,12 @@ fn every_parser(source: &dyn Source) {
     let _ = onnx::graph(source).overrides();
     every_weights_parser(source, &bounds);
     let _ = secrets::find(source, u64::MAX);
+    let _ = skops::analyse(source, &bounds);
+    let code = mantlet_vocab::read_window(source, 0, 4_096).unwrap_or_default();
+    let _ = torch::operators(&code, "code.py");
+    torch::manifest(&code, &mut torch::Torch::default());
+    let _ = torch::legacy::records(source, true, &bounds);
+    let _ = torch::legacy::records(source, false, &bounds);
     for name in ["a", "a.pkl", "a.onnx", "a.safetensors", "a.json"] {
         let _ = route::recognise(source, name, &bounds);
     }
@@ -44,9 +50,15 @@ fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
     let _ = tensorflow::analyse(source, file, bounds);
 }
 
-const FIXTURES: [(&str, &str); 11] = [
+const FIXTURES: [(&str, &str); 14] = [
     ("tensorflow", "const n /x\nnode r ReadFile n\nasset v\nfunction f\nnode y PyFunc n\n"),
     ("tflite", "builtin 3\ncustom FlexX\n"),
+    (
+        "text",
+        "{\"__class__\":\"call\",\"__module__\":\"os\",\"__loader__\":\"FunctionNode\",\"content\":[1]}",
+    ),
+    ("text", "def f(self):\n  '''x'''\n  return ^Run()(ops.image.write_file(\"a\\\"b\", x)) # c\n"),
+    ("text", "{\"model\":{\"handler\":\"../h.py:f\"}"),
     ("hdf5", "attribute model_config {\"class_name\":\"x\"}\ndataset w 4\nlink a other.h5\n"),
     ("gguf", "text general.architecture llama\nnumber general.alignment 32\ntensor a 2 32,2\ndata 64\n"),
     (

@@ -1,0 +1,13 @@
+//! Any bytes as a skops schema: facts and defects, never a panic, the same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let source = support::source(data);
+    let first = mantlet_formats::skops::analyse(&source, &support::bounds());
+    let second = mantlet_formats::skops::analyse(&source, &support::bounds());
+    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+});
