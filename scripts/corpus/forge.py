@@ -6,7 +6,7 @@
 The payload of every hostile file is harmless: it creates `mantlet-was-here` in the current folder.
 Needs numpy, scipy, scikit-learn, pandas and joblib; uses torch, skops, xgboost, lightgbm, catboost, gensim,
 nltk, statsmodels, safetensors, skl2onnx, cloudpickle, dill, networkx, transformers and others where they
-are installed. `requirements.txt` beside this names the versions the figures were measured with.
+are installed.
 """
 
 import importlib.util

@@ -119,6 +119,15 @@ specials! {
 /// The reviewed rows, and the rows that `scripts/effects` generated from library sources.
 pub(crate) const TEXT: &str = concat!(include_str!("effects.txt"), include_str!("effects-generated.txt"));
 
+/// The version of the table and a fingerprint of its text (FNV-1a), for reports: `2026.11.1-0123456789abcdef`.
+pub(crate) fn version() -> String {
+    let version = TEXT.lines().next().and_then(|line| line.strip_prefix("# version ")).unwrap_or_default();
+    let print = TEXT.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{version}-{print:016x}")
+}
+
 type Row = (&'static str, Effect, Special);
 
 #[derive(Default)]
@@ -346,6 +355,18 @@ mod tests {
         assert_eq!(effect("mypackage", "Thing"), Effect::Unknown);
         assert_eq!(effect("numpy.core.multiarray", "_reconstruct"), Effect::Object);
         assert_eq!(effect("numpy._core.multiarray", "_reconstruct"), Effect::Object);
+    }
+
+    #[test]
+    fn the_table_says_its_version_and_generated_rows_only_make_it_stricter() {
+        assert!(version().starts_with("2026."), "{}", version());
+        assert_eq!(lookup("joblib.disk", "mkdirp").0, Effect::Writes);
+        assert_eq!(lookup("numpy.core", "_ufunc_reconstruct").0, Effect::Resolves);
+        let generated = include_str!("effects-generated.txt");
+        let lines = generated.lines().filter(|line| !line.starts_with('#'));
+        for effect in lines.filter_map(|line| line.split_whitespace().nth(1)) {
+            assert!(is_grave(Effect::parse(effect)), "{effect}");
+        }
     }
 
     #[test]

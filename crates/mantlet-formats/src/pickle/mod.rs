@@ -25,6 +25,12 @@ use mantlet_vocab::Source;
 use crate::Bounds;
 use machine::{Ending, Machine};
 
+/// The version and fingerprint of [`effects_table`], as reports name it.
+#[must_use]
+pub fn effects_version() -> String {
+    effect::version()
+}
+
 /// The shipped table of callables with their effects, as text: what the verdicts on pickles rest on.
 #[must_use]
 pub fn effects_table() -> &'static str {
