@@ -45,6 +45,8 @@ pub(crate) struct Accused {
     calls: usize,
 }
 
+/// Callables of one pickle that get a finding of their own from one rule.
+const MAX_ACCUSED: usize = 500;
 /// Lines of one finding's trace.
 const MAX_LINES: usize = 16;
 
@@ -75,6 +77,10 @@ impl Accused {
 pub(crate) fn accused(pickle: &Pickle, wanted: impl Fn(Effect) -> bool) -> Vec<Accused> {
     let mut all = accused_calls(pickle, &wanted);
     for import in &pickle.imports {
+        // A thousand names say no more than five hundred, and each finding takes memory.
+        if all.len() >= MAX_ACCUSED {
+            break;
+        }
         let qualified = import.qualified();
         // A call that was judged harmless by its arguments leaves no record; a full record proves nothing.
         let judged = import.called && pickle.limits.is_empty();
