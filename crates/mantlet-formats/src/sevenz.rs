@@ -1,4 +1,6 @@
 //! 7z archives: members, how each is packed, and what cannot be opened.
+//!
+//! Long because the parts of the header can only be read in order.
 
 use std::io::Read as _;
 

@@ -1,4 +1,6 @@
 //! Expressions, in Jinja's order of precedence, folded as they are read.
+//!
+//! Long because the grammar of one expression is one recursion over the same machine.
 
 use super::lex::Kind;
 use super::value::{MAX_TEXT, Value, arithmetic, braces, concat, each2, join, percent, slice, transform};

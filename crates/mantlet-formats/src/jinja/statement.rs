@@ -1,4 +1,6 @@
 //! Statements: loops over constants run, every branch is taken, macros are entered.
+//!
+//! Long because the statements share one position and one scope.
 
 use super::lex::Kind;
 use super::value::{MAX_TEXT, Value, transform};

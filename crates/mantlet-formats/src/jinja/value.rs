@@ -1,4 +1,6 @@
 //! What an expression of a template is known to be, and constants folded as Jinja would compute them.
+//!
+//! Long because each filter folds the same few kinds of constants.
 
 /// Longest text a value keeps.
 pub(super) const MAX_TEXT: usize = 4_096;

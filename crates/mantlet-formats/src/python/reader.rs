@@ -1,4 +1,6 @@
 //! Reads statements top to bottom: imports, assignments, scopes, and every call in every expression.
+//!
+//! Long because statements and expressions are read in one pass over one position.
 
 use std::collections::HashMap;
 use std::io::Read as _;
