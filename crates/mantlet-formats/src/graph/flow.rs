@@ -109,7 +109,8 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
             Kind::Select => {
                 let other = if deep(1) { 2 } else { 1 };
                 let constant = state(other).is_some_and(|state| state.class != Class::Value);
-                (decides(0) && deep(1) != deep(2) && (last || constant)).then_some((0, How::Choice))
+                let learned = if last { deep(1) || deep(2) } else { deep(1) != deep(2) && constant };
+                (decides(0) && learned).then_some((0, How::Choice))
             }
             Kind::Branch => {
                 (decides(0) && last && (1..node.inputs.len()).any(deep)).then_some((0, How::Branch))
@@ -117,7 +118,7 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
             Kind::Scale | Kind::Combine => {
                 let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
                 let decider = (0..node.inputs.len()).find(|&index| decides(index));
-                decider.filter(|_| last && (0..node.inputs.len()).any(deep)).map(|index| (index, how))
+                decider.filter(|_| (0..node.inputs.len()).any(deep)).map(|index| (index, how))
             }
             Kind::Lookup => {
                 let mixed = state(0).is_some_and(|state| state.mixed);
