@@ -1,4 +1,6 @@
 //! The guard of one route.
+//!
+//! Long because the order in which it decides is one story.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

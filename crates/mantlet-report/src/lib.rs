@@ -13,7 +13,7 @@ pub mod svg;
 mod system;
 mod words;
 
-pub use examination::{Format, JSON_VERSION, Style, examination};
+pub use examination::{Format, JSON_VERSION, Style, cyclonedx, examination};
 pub use page::STYLE;
 pub use system::{
     Admission, Agreement, Answers, Basis, EvasionGrid, EvasionItem, EventKind, ExtractionCurve, Field,

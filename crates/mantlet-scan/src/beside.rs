@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::Engine;
 
-impl Engine<'_> {
+impl Engine {
     /// Examines a format that lies beside models; false when it is none of them.
     pub(crate) fn beside(&mut self, format: Format, source: &dyn Source, place: &Place, depth: u8) -> bool {
         match format {

@@ -20,9 +20,8 @@ const MAX_GAPS: usize = 200;
 pub(crate) const SMALL: u64 = 1 << 20;
 
 /// The examination of one outermost artifact.
-pub(crate) struct Engine<'o> {
+pub(crate) struct Engine {
     name: String,
-    options: &'o Options,
     pub(crate) bounds: Bounds,
     findings: Vec<Finding>,
     gaps: BTreeSet<Gap>,
@@ -33,12 +32,11 @@ pub(crate) struct Engine<'o> {
     pub(crate) storages: Vec<mantlet_formats::pickle::Storage>,
 }
 
-impl<'o> Engine<'o> {
-    pub(crate) fn new(name: &str, options: &'o Options) -> Self {
+impl Engine {
+    pub(crate) fn new(name: &str, options: &Options) -> Self {
         let bounds = options.bounds();
         Self {
             name: name.to_owned(),
-            options,
             bounds,
             findings: Vec::new(),
             gaps: BTreeSet::new(),
@@ -57,7 +55,6 @@ impl<'o> Engine<'o> {
         } else {
             None
         };
-        self.findings.retain(|finding| !self.options.suppress.contains(&finding.name));
         Finding::sort(&mut self.findings);
         self.findings.dedup();
         let coverage = if self.gaps.is_empty() {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mantlet_vocab::{Source, SourceError};
 
@@ -12,6 +14,7 @@ const SMALL: u64 = 1 << 20;
 pub(crate) struct FileSource {
     inner: Inner,
     len: u64,
+    meter: Arc<AtomicU64>,
 }
 
 enum Inner {
@@ -24,6 +27,11 @@ enum Inner {
 
 impl FileSource {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::metered(path, Arc::default())
+    }
+
+    /// Opens a file and counts what is read from it when it is large.
+    pub(crate) fn metered(path: &Path, meter: Arc<AtomicU64>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -35,14 +43,14 @@ impl FileSource {
             io::Read::read_to_end(&mut io::Read::take(&mut file, SMALL + 1), &mut bytes)?;
             if bytes.len() as u64 <= SMALL {
                 let len = bytes.len() as u64;
-                return Ok(Self { inner: Inner::Memory(bytes), len });
+                return Ok(Self { inner: Inner::Memory(bytes), len, meter });
             }
         }
         #[cfg(unix)]
         let inner = Inner::File(file);
         #[cfg(not(unix))]
         let inner = Inner::File(std::sync::Mutex::new(file));
-        Ok(Self { inner, len })
+        Ok(Self { inner, len, meter })
     }
 }
 
@@ -74,6 +82,9 @@ impl Source for FileSource {
                     .and_then(|_| io::Read::read(&mut *file, buffer))
             }
         };
+        if let Ok(count) = &read {
+            self.meter.fetch_add(*count as u64, Ordering::Relaxed);
+        }
         read.map_err(|error| SourceError { offset, reason: error.to_string() })
     }
 }

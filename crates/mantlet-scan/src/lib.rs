@@ -11,15 +11,17 @@ mod file;
 mod members;
 mod models;
 mod packed;
+mod select;
 mod source_code;
+mod suppress;
 mod text;
 mod torch;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 
 use mantlet_formats::Bounds;
 use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
@@ -27,6 +29,9 @@ use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
 pub use base::against;
 use engine::Engine;
 use file::FileSource;
+
+pub use select::{GlobError, Selection};
+pub use suppress::{Suppression, SuppressionError, Suppressions};
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -38,8 +43,10 @@ pub struct Options {
     /// Reads every byte: digests each file, checks each checksum and looks for secrets everywhere, weights
     /// included. Without it only what a loader would interpret is read; small files are always read whole.
     pub full_content: bool,
-    /// Rule names whose findings are dropped.
-    pub suppress: Vec<String>,
+    /// Which files inside folders are scanned.
+    pub selection: Selection,
+    /// Counts the bytes read from files larger than 1 MiB, for whoever shows progress.
+    pub meter: Arc<AtomicU64>,
     /// Further bounds on the work; `max_depth` and `full_content` above win.
     pub bounds: Bounds,
 }
@@ -47,7 +54,14 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let bounds = Bounds::default();
-        Self { threads: 0, max_depth: bounds.max_depth, full_content: false, suppress: Vec::new(), bounds }
+        Self {
+            threads: 0,
+            max_depth: bounds.max_depth,
+            full_content: false,
+            selection: Selection::default(),
+            meter: Arc::default(),
+            bounds,
+        }
     }
 }
 
@@ -59,8 +73,8 @@ impl Options {
 
 /// Told how a scan proceeds, always from the calling thread.
 pub trait Progress {
-    /// The files to scan are known.
-    fn start(&mut self, _files: usize) {}
+    /// The files to scan are known, and how many the selection leaves out.
+    fn start(&mut self, _files: usize, _left_out: usize) {}
     /// One more file is done.
     fn file(&mut self, _path: &str, _done: usize, _files: usize) {}
 }
@@ -76,8 +90,8 @@ type Outcome = Result<(ArtifactSummary, Vec<Finding>), Gap>;
 /// Scans files and folders, in the order given and by name inside folders. `.git` folders are left out, and
 /// links that lead out of a named folder are gaps.
 pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -> Examination {
-    let (files, gaps) = walk::files(paths);
-    progress.start(files.len());
+    let walk::Found { files, gaps, left_out } = walk::files(paths, &options.selection);
+    progress.start(files.len(), left_out);
     let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { machine } else { options.threads };
     let threads = threads.min(files.len().div_ceil(8)).max(threads.min(files.len()).min(2)).max(1);
@@ -127,7 +141,7 @@ pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -
 
 fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
     let name = path.to_string_lossy().into_owned();
-    let source = FileSource::open(path).map_err(|error| Gap {
+    let source = FileSource::metered(path, Arc::clone(&options.meter)).map_err(|error| Gap {
         what: name.clone(),
         why: format!("it cannot be read: {error}"),
         remedy: "make it readable for the user who scans, or scan a copy".into(),

@@ -6,7 +6,7 @@ use mantlet_vocab::{Place, Source, SubSource};
 
 use crate::engine::Engine;
 
-impl Engine<'_> {
+impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         let facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);

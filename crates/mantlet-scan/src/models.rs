@@ -13,7 +13,7 @@ const MAX_TEXT: u64 = 8 << 10;
 /// Bytes of one chat template.
 const MAX_TEMPLATE: u64 = 1 << 20;
 
-impl Engine<'_> {
+impl Engine {
     /// Examines a format of weights or graphs; false when it is none of them.
     pub(crate) fn model(&mut self, format: Format, source: &dyn Source, place: &Place) -> bool {
         match format {

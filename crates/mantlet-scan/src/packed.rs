@@ -22,7 +22,7 @@ pub(crate) const fn wrapper(format: Format) -> Option<(Wrapper, &'static [&'stat
     })
 }
 
-impl Engine<'_> {
+impl Engine {
     pub(crate) fn compressed(
         &mut self,
         format: Format,

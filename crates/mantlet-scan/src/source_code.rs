@@ -10,7 +10,7 @@ use crate::engine::Engine;
 /// Cells and their text that are kept of a notebook.
 const MAX_CODE: usize = 4 << 20;
 
-impl Engine<'_> {
+impl Engine {
     /// Judges Python source.
     pub(crate) fn python(&mut self, text: &str, role: Role, place: &Place) {
         let script = python::analyse(text, role);

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
 
-impl Engine<'_> {
+impl Engine {
     pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place) {
         let lower = name.to_ascii_lowercase();
         let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("").to_owned();

@@ -30,7 +30,7 @@ impl Archive {
     }
 }
 
-impl Engine<'_> {
+impl Engine {
     pub(crate) fn open_archive(&mut self, zip: &Zip) -> Archive {
         let layout = torch::layout(zip);
         Archive {

@@ -5,18 +5,38 @@ use std::path::{Path, PathBuf};
 
 use mantlet_vocab::Gap;
 
-/// The regular files, in the order named and by name inside folders, and what cannot be one.
-pub(crate) fn files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Gap>) {
-    let (mut files, mut gaps) = (Vec::new(), Vec::new());
+use crate::Selection;
+
+/// What a list of paths stands for.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The regular files, in the order named and by name inside folders.
+    pub(crate) files: Vec<PathBuf>,
+    /// What cannot be scanned.
+    pub(crate) gaps: Vec<Gap>,
+    /// Files that the selection leaves out.
+    pub(crate) left_out: usize,
+}
+
+/// Finds the files. The selection is asked about files inside folders only.
+pub(crate) fn files(paths: &[PathBuf], selection: &Selection) -> Found {
+    let mut found = Found::default();
     for path in paths {
         match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => folder(path, &mut files, &mut gaps),
-            Ok(metadata) if metadata.is_file() => files.push(path.clone()),
-            Ok(_) => gaps.push(special(path)),
-            Err(error) => gaps.push(unreadable(path, &error)),
+            Ok(metadata) if metadata.is_dir() => {
+                let mut inside = Vec::new();
+                folder(path, &mut inside, &mut found.gaps);
+                let all = inside.len();
+                inside.retain(|file| selection.takes(file.strip_prefix(path).unwrap_or(file)));
+                found.left_out += all - inside.len();
+                found.files.append(&mut inside);
+            }
+            Ok(metadata) if metadata.is_file() => found.files.push(path.clone()),
+            Ok(_) => found.gaps.push(special(path)),
+            Err(error) => found.gaps.push(unreadable(path, &error)),
         }
     }
-    (files, gaps)
+    found
 }
 
 fn special(path: &Path) -> Gap {

@@ -244,11 +244,9 @@ fn folders_links_and_threads() {
 }
 
 #[test]
-fn suppressed_rules_are_silent_and_small_files_are_digested() {
-    let options = Options { suppress: vec!["pickle-unsafe-global".into()], ..Options::default() };
+fn small_files_are_digested() {
     let bytes = forged("pickle", EVIL);
-    let examination = scan_source("a.pkl", &MemorySource::new(&bytes), &options);
-    assert!(names(&examination).is_empty());
+    let examination = scan_source("a.pkl", &MemorySource::new(&bytes), &Options::default());
     assert_eq!(examination.artifacts[0].digest, Some(mantlet_vocab::Digest::of(&bytes)));
 }
 

@@ -1,4 +1,6 @@
 //! An ONNX model as a [`Graph`]: subgraphs and the model's own functions are laid out in line.
+//!
+//! Long because the walk carries one scope through every kind of body it meets.
 
 use std::collections::HashMap;
 

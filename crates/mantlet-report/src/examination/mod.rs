@@ -1,5 +1,6 @@
 //! An examination (what a take-in station found) in five formats.
 
+mod cyclonedx;
 mod json;
 mod markdown;
 mod sarif;
@@ -8,6 +9,7 @@ mod web;
 
 use mantlet_vocab::{About, Examination, Severity};
 
+pub use cyclonedx::cyclonedx;
 pub use json::JSON_VERSION;
 pub(crate) use web::finding_list;
 

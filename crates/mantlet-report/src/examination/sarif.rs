@@ -243,6 +243,14 @@ fn result(finding: &Finding, rules: &Rules, seen: &mut BTreeMap<String, u64>) ->
     if !taxa.is_empty() {
         value["taxa"] = Value::Array(taxa);
     }
+    if let Some(accepted) = finding.facts.get("accepted") {
+        let word = |name: &str| accepted.get(name).and_then(Value::as_str).unwrap_or_default();
+        let why = format!("{} (accepted by {} until {})", word("reason"), word("by"), word("until"));
+        // 3.35: accepted outside of the code that was analysed.
+        value["suppressions"] = json!([{
+            "kind": "external", "status": "accepted", "justification": crate::clean_line(&why),
+        }]);
+    }
     value
 }
 

@@ -165,7 +165,7 @@ struct Compare<'o> {
 impl Compare<'_> {
     /// The files of a version, by their path within it.
     fn version(&mut self, root: &Path) -> BTreeMap<String, PathBuf> {
-        let (files, gaps) = walk::files(&[root.to_path_buf()]);
+        let walk::Found { files, gaps, .. } = walk::files(&[root.to_path_buf()], &self.options.selection);
         self.diff.gaps.extend(gaps);
         files
             .into_iter()

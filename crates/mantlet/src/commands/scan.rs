@@ -2,19 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use clap::Args;
-use mantlet_vocab::{Examination, Verdict};
+use indicatif::ProgressBar;
+use mantlet_scan::{Selection, Suppression, Suppressions};
+use mantlet_vocab::{Examination, Millis, Verdict};
+use serde::Deserialize;
 
 use crate::cli::{Format, Reporting};
-use crate::exit;
-use crate::terminal::Terminal;
+use crate::exit::{self, Usage};
+use crate::terminal::{Terminal, deliver, write_whole};
 
 /// What to scan, and how.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Model files, folders and archives.
-    #[arg(required_unless_present = "diff")]
+    #[arg(required_unless_present_any = ["diff", "list_rules"])]
     paths: Vec<PathBuf>,
     /// Compare two versions instead: tensors, code, configuration and graph.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["paths", "base"])]
@@ -22,6 +29,9 @@ pub struct Options {
     /// The model this one is said to be made from: its weights are compared for traces of tampering.
     #[arg(long, value_name = "BASE")]
     base: Option<PathBuf>,
+    /// Name every rule with what it sees, and end; with `--format json` for programs.
+    #[arg(long)]
+    list_rules: bool,
     /// Threads; the report is the same for any number.
     #[arg(long)]
     threads: Option<usize>,
@@ -31,6 +41,21 @@ pub struct Options {
     /// Read every byte: digests, hidden content in tensor data.
     #[arg(long)]
     full: bool,
+    /// Inside folders, scan only files that match; may be repeated. `*.pkl` matches anywhere, `a/**` where it says.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Inside folders, leave out files that match; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// Count what could not be examined as found (exit code 1 instead of 2).
+    #[arg(long)]
+    strict: bool,
+    /// A TOML list of `[[suppress]]` entries: rule, path, reason, owner, until. Never read from what is scanned.
+    #[arg(long, value_name = "FILE")]
+    suppressions: Option<PathBuf>,
+    /// Also write a CycloneDX 1.7 bill of materials of what was scanned.
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -40,28 +65,53 @@ pub struct Options {
 /// # Errors
 /// When the report cannot be written.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
-    let mut settings = mantlet_scan::Options::default();
+    if options.list_rules {
+        return list_rules(terminal, &options.reporting);
+    }
+    let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
+    let suppressions = options.suppressions.as_deref().map(read_suppressions).transpose()?;
+    let mut settings = mantlet_scan::Options {
+        selection: Selection::new(&options.include, &options.exclude).map_err(|error| usage(&error))?,
+        full_content: options.full,
+        ..mantlet_scan::Options::default()
+    };
     if let Some(threads) = options.threads {
         settings.threads = threads.max(1);
     }
     if let Some(depth) = options.max_depth {
         settings.max_depth = depth;
     }
-    settings.full_content = options.full;
     if let Some([old, new]) = options.diff.as_deref() {
         return compare(terminal, old, new, &settings, &options.reporting);
     }
-    let mut progress = Bar(terminal.bar(0, "scan"));
+    let mut progress = Bar::new(terminal, Arc::clone(&settings.meter));
     let mut examination = mantlet_scan::scan(&options.paths, &settings, &mut progress);
-    progress.0.finish_and_clear();
+    progress.bar.finish_and_clear();
     if let Some(base) = &options.base {
         for path in &options.paths {
             let (findings, gaps) = mantlet_scan::against(base, path, &settings.bounds);
             examination.merge(Examination { findings, gaps, ..Examination::default() });
         }
     }
+    if progress.left_out > 0 {
+        terminal.note(&format!("{} files were left out by --include and --exclude", progress.left_out));
+    }
+    if let Some(suppressions) = &suppressions {
+        for over in suppressions.apply(&mut examination, now()) {
+            terminal.note(&format!(
+                "the suppression of {} in {} by {} ended on {}: what it covered counts again",
+                over.rule, over.path, over.owner, over.until
+            ));
+        }
+    }
+    if let Some(file) = &options.sbom {
+        write_whole(
+            file,
+            mantlet_report::cyclonedx(&examination, env!("CARGO_PKG_VERSION"), now()).as_bytes(),
+        )?;
+    }
     super::report(terminal, &examination, &options.reporting)?;
-    Ok(exit::verdict(examination.verdict(options.reporting.threshold)))
+    Ok(exit::verdict(verdict(&examination, &options)))
 }
 
 /// Compares two versions: found when the new one has findings the old one has not, whatever else changed.
@@ -76,9 +126,14 @@ fn compare(
     let text = match reporting.format {
         Format::Text => diff.text(),
         Format::Json => serde_json::to_string_pretty(&diff)? + "\n",
-        _ => anyhow::bail!("a comparison is printed as text or json; use --format text or --format json"),
+        _ => {
+            return Err(Usage(
+                "a comparison is printed as text or json: use --format text or --format json".to_owned(),
+            )
+            .into());
+        }
     };
-    crate::terminal::deliver(terminal, &text, reporting.output.as_deref())?;
+    deliver(terminal, &text, reporting.output.as_deref())?;
     let verdict = if diff.found.iter().any(|finding| finding.severity >= reporting.threshold) {
         Verdict::Found
     } else if diff.gaps.is_empty() {
@@ -89,15 +144,98 @@ fn compare(
     Ok(exit::verdict(verdict))
 }
 
-/// Shows scan progress on a terminal.
-pub struct Bar(pub indicatif::ProgressBar);
+fn verdict(examination: &Examination, options: &Options) -> Verdict {
+    match examination.verdict(options.reporting.threshold) {
+        Verdict::NotFullyExamined if options.strict => Verdict::Found,
+        other => other,
+    }
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SuppressionFile {
+    #[serde(default)]
+    suppress: Vec<Suppression>,
+}
+
+fn read_suppressions(path: &Path) -> anyhow::Result<Suppressions> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let wrong = |error: &dyn std::fmt::Display| Usage(format!("{}: {error}", path.display()));
+    let file: SuppressionFile = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    Ok(Suppressions::new(file.suppress).map_err(|error| wrong(&error))?)
+}
+
+fn list_rules(terminal: Terminal, reporting: &Reporting) -> anyhow::Result<ExitCode> {
+    let mut rules = mantlet_rules::abouts();
+    rules.sort_by_key(|about| about.name);
+    let text = if reporting.format == Format::Json {
+        let list: Vec<serde_json::Value> = rules
+            .iter()
+            .map(|about| {
+                serde_json::json!({
+                    "name": about.name,
+                    "title": about.title,
+                    "severity": about.severity,
+                    "atlas": about.atlas,
+                    "owasp": about.owasp,
+                })
+            })
+            .collect();
+        serde_json::to_string_pretty(&list)?
+    } else {
+        let width = rules.iter().map(|about| about.name.len()).max().unwrap_or(0);
+        let line = |about: &&mantlet_vocab::About| {
+            format!("{:width$}  {:<10}  {}", about.name, about.severity, about.title)
+        };
+        rules.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    deliver(terminal, &text, reporting.output.as_deref())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows scan progress on a terminal: files done, and bytes read from large ones.
+struct Bar {
+    bar: ProgressBar,
+    meter: Arc<AtomicU64>,
+    left_out: usize,
+}
+
+impl Bar {
+    fn new(terminal: Terminal, meter: Arc<AtomicU64>) -> Self {
+        let bar = terminal.bar(0, "scan");
+        let read = Arc::clone(&meter);
+        let since = std::time::Instant::now();
+        if !bar.is_hidden() {
+            let shown = bar.downgrade();
+            // Ends with the bar: a bar that is gone cannot be upgraded.
+            std::thread::spawn(move || {
+                while let Some(bar) = shown.upgrade().filter(|bar| !bar.is_finished()) {
+                    let bytes = read.load(Ordering::Relaxed);
+                    let seconds = since.elapsed().as_secs_f64().max(0.001);
+                    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+                    let rate = bytes as f64 / seconds / 1e6;
+                    bar.set_message(format!("scan, {:.1} GB read, {rate:.0} MB/s", bytes as f64 / 1e9));
+                    std::thread::sleep(Duration::from_millis(250));
+                }
+            });
+        }
+        Self { bar, meter, left_out: 0 }
+    }
+}
 
 impl mantlet_scan::Progress for Bar {
-    fn start(&mut self, files: usize) {
-        self.0.set_length(files as u64);
+    fn start(&mut self, files: usize, left_out: usize) {
+        self.meter.store(0, Ordering::Relaxed);
+        self.left_out = left_out;
+        self.bar.set_length(files as u64);
     }
 
     fn file(&mut self, _: &str, done: usize, _: usize) {
-        self.0.set_position(done as u64);
+        self.bar.set_position(done as u64);
     }
 }

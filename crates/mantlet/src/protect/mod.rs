@@ -149,8 +149,8 @@ pub async fn protect(
 struct Forward<'a>(&'a mut dyn Watch);
 
 impl mantlet_scan::Progress for Forward<'_> {
-    fn start(&mut self, files: usize) {
-        self.0.start(files);
+    fn start(&mut self, files: usize, left_out: usize) {
+        self.0.start(files, left_out);
     }
     fn file(&mut self, path: &str, done: usize, files: usize) {
         self.0.file(path, done, files);

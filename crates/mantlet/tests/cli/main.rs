@@ -12,3 +12,4 @@ mod demo;
 mod faults;
 mod program;
 mod running;
+mod scan;

@@ -1,0 +1,94 @@
+//! `mantlet scan` as pipelines call it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::program::{expect, run};
+
+/// Protocol 0: `os.system("true")`.
+const EVIL: &[u8] = b"cos\nsystem\n(S'true'\ntR.";
+
+fn folder() -> (tempfile::TempDir, String) {
+    let holder = tempfile::tempdir().unwrap();
+    let put = |path: &str, bytes: &[u8]| {
+        let path = holder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    put("good/list.pkl", b"\x80\x04]\x94.");
+    put("bad/call.pkl", EVIL);
+    put("odd/blob.bin", &[0xc1; 64]);
+    let text = holder.path().to_str().unwrap().to_owned();
+    (holder, text)
+}
+
+#[test]
+fn globs_choose_and_strict_counts_what_was_not_examined() {
+    let (_holder, folder) = folder();
+    assert_eq!(run(["scan", &folder]).code, 1);
+    expect(0, ["scan", &folder, "--include", "good/**"]);
+    let left = expect(2, ["scan", &folder, "--exclude", "*.pkl"]);
+    assert!(left.err.contains("2 files were left out"), "{}", left.err);
+    expect(1, ["scan", &folder, "--exclude", "*.pkl", "--strict"]);
+    expect(3, ["scan", &folder, "--include", "a["]);
+}
+
+#[test]
+fn a_suppression_is_shown_with_its_owner_and_ends_on_its_day() {
+    let (holder, folder) = folder();
+    let list = holder.path().join("accepted.toml");
+    let write = |until: &str, rule: &str| {
+        let text = format!(
+            "[[suppress]]\nrule = \"{rule}\"\npath = \"**/bad/*\"\nreason = \"a drill\"\nowner = \"ada\"\nuntil = \"{until}\"\n"
+        );
+        std::fs::write(&list, text).unwrap();
+    };
+    let bad = format!("{folder}/bad");
+    let with = || run(["scan", &bad, "--suppressions", list.to_str().unwrap(), "--format", "json"]);
+    write("2999-12-31", "pickle-unsafe-global");
+    let accepted = with();
+    assert_eq!(accepted.code, 0, "{}", accepted.out);
+    let report: Value = serde_json::from_str(&accepted.out).unwrap();
+    assert_eq!(report["findings"][0]["severity"], "note");
+    assert_eq!(report["findings"][0]["facts"]["accepted"]["by"], "ada");
+    let list_path = list.to_str().unwrap();
+    let sarif = expect(0, ["scan", &bad, "--suppressions", list_path, "--format", "sarif"]).out;
+    let sarif: Value = serde_json::from_str(&sarif).unwrap();
+    let kept = &sarif["runs"][0]["results"][0]["suppressions"][0];
+    assert!(kept["justification"].as_str().unwrap().contains("a drill"), "{kept}");
+    write("2001-01-01", "pickle-unsafe-global");
+    let over = with();
+    assert_eq!(over.code, 1);
+    assert!(over.err.contains("ended on 2001-01-01"), "{}", over.err);
+    write("2999-12-31", "pickle-unsafe-globe");
+    let unknown = with();
+    assert_eq!(unknown.code, 3);
+    assert!(unknown.err.contains("pickle-unsafe-globe"), "{}", unknown.err);
+}
+
+#[test]
+fn rules_are_listed_and_explained_and_the_bill_of_materials_names_each_file() {
+    let (holder, folder) = folder();
+    let rules: Value =
+        serde_json::from_str(&expect(0, ["scan", "--list-rules", "--format", "json"]).out).unwrap();
+    let rules = rules.as_array().unwrap();
+    assert!(rules.len() > 20);
+    let first = rules[0]["name"].as_str().unwrap();
+    assert!(expect(0, ["explain", first]).out.contains("What to do"));
+    assert!(expect(0, ["scan", "--list-rules"]).out.contains(first));
+    let bom = holder.path().join("bom.json");
+    run(["scan", &folder, "--sbom", bom.to_str().unwrap()]);
+    let bom: Value = serde_json::from_str(&std::fs::read_to_string(Path::new(&bom)).unwrap()).unwrap();
+    assert_eq!((bom["bomFormat"].as_str(), bom["specVersion"].as_str()), (Some("CycloneDX"), Some("1.7")));
+    assert_eq!(bom["components"].as_array().unwrap().len(), 3);
+    assert!(bom["components"].as_array().unwrap().iter().all(|one| one["hashes"][0]["content"].is_string()));
+}
+
+#[test]
+fn the_report_is_the_same_for_any_number_of_threads() {
+    let (_holder, folder) = folder();
+    let with = |threads: &str| run(["scan", &folder, "--format", "json", "--threads", threads]).out;
+    assert_eq!(with("1"), with("2"));
+    assert_eq!(with("1"), with("7"));
+}
