@@ -9,7 +9,7 @@ pub struct Card {
     pub license: Option<String>,
     /// The models it says it is made from.
     pub base: Vec<String>,
-    /// What is there, of [`ITEMS`].
+    /// What is there, of `ITEMS`.
     pub present: Vec<&'static str>,
     /// What is not.
     pub missing: Vec<&'static str>,
