@@ -2,7 +2,7 @@
 
 use mantlet_vocab::{NamedValue, Tensor, Value};
 
-use super::space::{Space, scale};
+use super::space::{Space, scales};
 use super::{InputProfile, Profile};
 
 /// At most so many departures are kept of a request.
@@ -149,8 +149,8 @@ fn put(
     let checks: Vec<(f64, f32, f32, f32, f32)> = input
         .columns
         .iter()
-        .enumerate()
-        .map(|(index, column)| {
+        .zip(scales(input))
+        .map(|(column, scale)| {
             let (min, max) =
                 if input.homogeneous { (pooled_min, pooled_max) } else { (column.min, column.max) };
             let range = if max > min { max - min } else { min.abs().max(1.0) };
@@ -160,7 +160,7 @@ fn put(
                 (min - MARGIN * range) as f32,
                 (max + MARGIN * range) as f32,
                 column.mean as f32,
-                (1.0 / scale(input, index)) as f32,
+                (1.0 / scale) as f32,
             );
             check
         })

@@ -38,17 +38,16 @@ impl Space {
     }
 }
 
-/// What a column is divided by.
-pub(crate) fn scale(input: &InputProfile, column: usize) -> f64 {
-    let own = if input.homogeneous {
-        let sum: f64 = input.columns.iter().map(|column| column.std * column.std).sum();
-        #[expect(clippy::cast_precision_loss, reason = "a count of columns")]
-        let count = input.columns.len().max(1) as f64;
-        (sum / count).sqrt()
-    } else {
-        input.columns[column].std
-    };
-    if own > 0.0 && own.is_finite() { own } else { CONSTANT }
+/// What each column is divided by.
+pub(crate) fn scales(input: &InputProfile) -> Vec<f64> {
+    let usable = |std: f64| if std > 0.0 && std.is_finite() { std } else { CONSTANT };
+    if !input.homogeneous {
+        return input.columns.iter().map(|column| usable(column.std)).collect();
+    }
+    let sum: f64 = input.columns.iter().map(|column| column.std * column.std).sum();
+    #[expect(clippy::cast_precision_loss, reason = "a count of columns")]
+    let count = input.columns.len().max(1) as f64;
+    vec![usable((sum / count).sqrt()); input.columns.len()]
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a fixed, well-spread hash.
