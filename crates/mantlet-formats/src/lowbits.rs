@@ -56,19 +56,26 @@ pub fn examine(tensor: &TensorInfo, source: &dyn Source) -> Option<LowBits> {
     }
     let mut buffer = vec![0; 64 << 10];
     let mut at = 0;
-    let mut before: Vec<u8> = Vec::new();
+    // All but the highest byte, which holds sign and exponent.
+    let fraction = (1_u64 << (8 * (width - 1))) - 1;
+    let mut before = None;
     while let Ok(count) = read_exact_at(&inner, at, &mut buffer) {
         if count < width {
             break;
         }
         for value in buffer[..count].chunks_exact(width) {
             // Zeros and repetitions carry nothing.
-            let dull = value[..width - 1].iter().all(|&byte| byte == 0) || value == before.as_slice();
+            let word = match *value {
+                [a, b] => u64::from(u16::from_le_bytes([a, b])),
+                [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+                [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+                _ => continue,
+            };
+            let dull = word & fraction == 0 || before == Some(word);
             for lane in &mut lanes {
-                lane.push(value[0], dull, at);
+                lane.push(word as u8, dull, at);
             }
-            before.clear();
-            before.extend_from_slice(value);
+            before = Some(word);
         }
         at += count as u64;
     }

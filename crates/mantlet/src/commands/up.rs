@@ -63,6 +63,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
             gateway: options.role != WhichRole::Console,
             console: options.role != WhichRole::Gateway,
         };
+        let mut ending = runtime::Ending::listen()?;
         let mut running = deploy::start(&loaded, roles).await?;
         // Credentials are made once, when there are none, and shown once.
         let key = if running.store.keys().await?.is_empty() {
@@ -106,7 +107,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         let mut seen = modified(&loaded.file);
         loop {
             tokio::select! {
-                () = runtime::asked_to_end() => break,
+                () = ending.asked() => break,
                 () = tokio::time::sleep(WATCH) => {}
             }
             let now = modified(&loaded.file);

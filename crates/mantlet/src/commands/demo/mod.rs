@@ -257,6 +257,7 @@ impl Demo {
     }
 
     async fn finish(&self, running: Running, password: &str, page: &std::path::Path) -> anyhow::Result<()> {
+        let mut ending = runtime::Ending::listen()?;
         if !self.options.no_serve && !self.stop.load(Ordering::Relaxed) {
             if let Some(console) = running.console_address() {
                 self.terminal.say(&format!(
@@ -264,7 +265,7 @@ impl Demo {
                     page.display()
                 ));
             }
-            runtime::asked_to_end().await;
+            ending.asked().await;
         }
         running.stop().await
     }
