@@ -2,8 +2,7 @@
 
 use mantlet_formats::route::Format;
 use mantlet_formats::{Facts, media, rdata};
-use mantlet_vocab::{Digest, Place, Source};
-use sha2::{Digest as _, Sha256};
+use mantlet_vocab::{Place, Source};
 
 use crate::engine::Engine;
 
@@ -47,23 +46,7 @@ impl Engine {
         if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return;
         }
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 256 << 10];
-        let mut at = 0;
-        loop {
-            match source.read_at(at, &mut buffer) {
-                Ok(0) => break,
-                Ok(count) => {
-                    hasher.update(&buffer[..count]);
-                    at += count as u64;
-                }
-                Err(error) => {
-                    self.gap(place, error.to_string(), "scan a copy on a working disk");
-                    return;
-                }
-            }
-        }
-        let digest = Digest(hasher.finalize().into());
+        let Some(digest) = self.digest(source, place) else { return };
         if !digest.to_string().ends_with(&hex.to_ascii_lowercase()) {
             let what = format!("its name promises other bytes: their digest is {digest}");
             self.judge(&Facts::Damage(what), place);

@@ -66,7 +66,8 @@ impl Engine {
         (ArtifactSummary { path: self.name, size: source.len(), digest, formats, coverage }, self.findings)
     }
 
-    fn digest(&mut self, source: &dyn Source, place: &Place) -> Option<Digest> {
+    /// SHA-256 of every byte; `None`, with a gap, when they cannot be read.
+    pub(crate) fn digest(&mut self, source: &dyn Source, place: &Place) -> Option<Digest> {
         let mut hasher = Sha256::new();
         let mut buffer = vec![0; 256 << 10];
         let mut at = 0;
