@@ -18,6 +18,7 @@ pub mod media;
 pub mod metadata;
 pub mod npy;
 pub mod onnx;
+pub mod pass;
 pub mod pickle;
 pub mod programs;
 mod proto;

@@ -5,7 +5,7 @@
 //! fewer bits, repeated) by contrast: most windows of the tensor are noise, some are not. Encrypted or compressed
 //! payloads are noise themselves and cannot be told this way; a comparison with the base model can.
 
-use mantlet_vocab::{Source, SubSource, read_exact_at};
+use std::sync::OnceLock;
 
 use crate::metadata::program;
 use crate::weights::{Dtype, TensorInfo};
@@ -37,56 +37,159 @@ const ORDERED: f64 = 7.6;
 /// Above this it is.
 const NOISE: f64 = 7.92;
 
-/// What the low bits of a float tensor look like; `None` when they are noise, or coarse as a whole.
-#[must_use]
-pub fn examine(tensor: &TensorInfo, source: &dyn Source) -> Option<LowBits> {
-    let widths: &[u8] = match tensor.dtype {
-        Dtype::F64 | Dtype::F32 => &[1, 2, 4, 8],
-        Dtype::F16 => &[1, 2],
-        Dtype::Bf16 => &[1],
-        _ => return None,
-    };
-    let width = tensor.dtype.width()? as usize;
-    let elements = tensor.len / width as u64;
-    let inner = SubSource::new(source, tensor.start, tensor.len);
-    let mut lanes: Vec<Lane> = widths.iter().map(|&bits| Lane::new(bits)).collect();
-    // Too short for five windows of the densest packing: nothing can be said.
-    if elements < 5 * (WINDOW as u64 * 8 / u64::from(*widths.last()?)) {
-        return None;
-    }
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = 0;
-    // All but the highest byte, which holds sign and exponent.
-    let fraction = (1_u64 << (8 * (width - 1))) - 1;
-    let mut before = None;
-    while let Ok(count) = read_exact_at(&inner, at, &mut buffer) {
-        if count < width {
-            break;
-        }
-        for value in buffer[..count].chunks_exact(width) {
-            // Zeros and repetitions carry nothing.
-            let word = match *value {
-                [a, b] => u64::from(u16::from_le_bytes([a, b])),
-                [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
-                [a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-                _ => continue,
-            };
-            let dull = word & fraction == 0 || before == Some(word);
-            for lane in &mut lanes {
-                lane.push(word as u8, dull, at);
+/// First bytes that are looked at for a program or an archive.
+const HEAD: usize = 512;
+/// Values that are looked at together: one window of the densest packing.
+const BLOCK: usize = WINDOW;
+
+/// The float tensors of a file, met in the order of their bytes.
+#[derive(Debug)]
+pub struct Survey {
+    tensors: std::vec::IntoIter<TensorInfo>,
+    open: Option<Meter>,
+    found: Vec<LowBits>,
+}
+
+impl Survey {
+    /// Of these tensors. What overlaps a tensor before it has been seen with that one, and is left out: no
+    /// number of overlapping tensors costs more than the bytes of the file.
+    #[must_use]
+    pub fn new(mut tensors: Vec<TensorInfo>) -> Self {
+        tensors.sort_by_key(|tensor| tensor.start);
+        let mut end = 0;
+        tensors.retain(|tensor| {
+            let apart = tensor.start >= end;
+            if apart {
+                end = tensor.start.saturating_add(tensor.len);
             }
-            before = Some(word);
-        }
-        at += count as u64;
+            apart
+        });
+        Self { tensors: tensors.into_iter(), open: None, found: Vec::new() }
     }
-    lanes.iter().find_map(|lane| lane.verdict(tensor))
+
+    /// Looks at the next bytes of the file, which start at `offset`; what lies before it is never asked for.
+    pub fn see(&mut self, offset: u64, bytes: &[u8]) {
+        let end = offset + bytes.len() as u64;
+        loop {
+            if self.open.is_none() {
+                let Some(next) = self.tensors.as_slice().first() else { return };
+                if next.start >= end {
+                    return;
+                }
+                self.open = self.tensors.next().and_then(Meter::new);
+            }
+            let Some(meter) = &mut self.open else { continue };
+            let (start, stop) = (meter.tensor.start, meter.tensor.start.saturating_add(meter.tensor.len));
+            let from = start.max(offset).min(end) - offset;
+            let to = stop.max(offset).min(end) - offset;
+            meter.feed(&bytes[from as usize..to as usize]);
+            if stop > end {
+                return;
+            }
+            self.found.extend(meter.verdict());
+            self.open = None;
+        }
+    }
+
+    /// Low bits that are not noise although most are.
+    #[must_use]
+    pub fn found(mut self) -> Vec<LowBits> {
+        self.found.extend(self.open.as_ref().and_then(Meter::verdict));
+        self.found
+    }
+}
+
+/// The low bits of one float tensor. Nothing is said of coarse tensors, or of those that are noise all over.
+#[derive(Debug)]
+struct Meter {
+    tensor: TensorInfo,
+    width: usize,
+    lanes: Vec<Lane>,
+    /// Bytes of a block that is not full yet.
+    pending: Vec<u8>,
+    blocks: u64,
+    last: Option<u64>,
+    words: Vec<u64>,
+}
+
+impl Meter {
+    fn new(tensor: TensorInfo) -> Option<Self> {
+        let widths: &[u8] = match tensor.dtype {
+            Dtype::F64 | Dtype::F32 => &[1, 2, 4, 8],
+            Dtype::F16 => &[1, 2],
+            Dtype::Bf16 => &[1],
+            _ => return None,
+        };
+        let width = tensor.dtype.width()? as usize;
+        // Too short for five windows of the densest packing: nothing can be said.
+        if tensor.len / (width as u64) < 5 * (WINDOW as u64 * 8 / u64::from(*widths.last()?)) {
+            return None;
+        }
+        let lanes = widths.iter().map(|&bits| Lane::new(bits)).collect();
+        let (pending, words) = (Vec::new(), vec![0; BLOCK]);
+        Some(Self { tensor, width, lanes, pending, blocks: 0, last: None, words })
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) {
+        let block = BLOCK * self.width;
+        if !self.pending.is_empty() {
+            let (head, rest) = bytes.split_at(bytes.len().min(block - self.pending.len()));
+            self.pending.extend_from_slice(head);
+            bytes = rest;
+            if self.pending.len() < block {
+                return;
+            }
+            let full = std::mem::take(&mut self.pending);
+            self.block(&full);
+            self.pending = full;
+            self.pending.clear();
+        }
+        let blocks = bytes.chunks_exact(block);
+        self.pending.extend_from_slice(blocks.remainder());
+        for full in blocks {
+            self.block(full);
+        }
+    }
+
+    fn block(&mut self, bytes: &[u8]) {
+        fn fill<const N: usize>(words: &mut [u64], bytes: &[u8], word: impl Fn([u8; N]) -> u64) {
+            for (word_at, value) in words.iter_mut().zip(bytes.as_chunks::<N>().0) {
+                *word_at = word(*value);
+            }
+        }
+        match self.width {
+            2 => fill(&mut self.words, bytes, |value| u16::from_le_bytes(value).into()),
+            4 => fill(&mut self.words, bytes, |value| u32::from_le_bytes(value).into()),
+            _ => fill(&mut self.words, bytes, u64::from_le_bytes),
+        }
+        // All but the highest byte, which holds sign and exponent.
+        let fraction = (1_u64 << (8 * (self.width - 1))) - 1;
+        // Zeros and repetitions carry nothing.
+        let dull = |word: u64, before: u64| u32::from(word & fraction == 0) | u32::from(word == before);
+        let inside: u32 = self.words.windows(2).map(|pair| dull(pair[1], pair[0])).sum();
+        let first = self.words[0];
+        let dull = (inside + dull(first, self.last.unwrap_or(!first))) as usize;
+        self.last = self.words.last().copied();
+        let mut lows = [0_u8; BLOCK];
+        for (low, word) in lows.iter_mut().zip(&self.words) {
+            *low = *word as u8;
+        }
+        let at = self.blocks * (BLOCK * self.width) as u64;
+        self.blocks += 1;
+        for lane in &mut self.lanes {
+            lane.block(&lows, dull, at);
+        }
+    }
+
+    fn verdict(&self) -> Option<LowBits> {
+        self.lanes.iter().find_map(|lane| lane.verdict(&self.tensor))
+    }
 }
 
 /// One packing: so many low bits of each value, lowest bit first.
+#[derive(Debug)]
 struct Lane {
     bits: u8,
-    byte: u32,
-    filled: u8,
     counts: [u16; 256],
     bytes: usize,
     dull: usize,
@@ -101,11 +204,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(bits: u8) -> Self {
+    const fn new(bits: u8) -> Self {
         Self {
             bits,
-            byte: 0,
-            filled: 0,
             counts: [0; 256],
             bytes: 0,
             dull: 0,
@@ -119,43 +220,37 @@ impl Lane {
         }
     }
 
-    fn push(&mut self, low: u8, dull: bool, at: u64) {
+    /// The low bytes of a block of values of which `dull` carry nothing.
+    fn block(&mut self, lows: &[u8; BLOCK], dull: usize, at: u64) {
         if self.values == 0 {
             self.start = at;
         }
-        self.values += 1;
-        self.dull += usize::from(dull);
-        let mask = ((1_u16 << self.bits) - 1) as u8;
-        self.byte |= u32::from(low & mask) << self.filled;
-        self.filled += self.bits;
-        if self.filled < 8 {
-            return;
+        self.values += BLOCK;
+        self.dull += dull;
+        let packed = BLOCK / 8 * usize::from(self.bits);
+        self.bytes += packed;
+        let packs = lows.as_chunks::<8>().0.iter().map(|eight| pack(u64::from_le_bytes(*eight), self.bits));
+        if self.head.len() < HEAD {
+            let bytes = packs.clone().flat_map(|word| word.to_le_bytes().into_iter().take(self.bits.into()));
+            self.head.extend(bytes.take(HEAD - self.head.len()));
         }
-        let byte = self.byte as u8;
-        (self.byte, self.filled) = (0, 0);
-        if self.head.len() < 512 {
-            self.head.push(byte);
+        // A window that is dull already is not counted.
+        if self.dull * 100 <= WINDOW * 8 / usize::from(self.bits) {
+            for word in packs {
+                for &byte in &word.to_le_bytes()[..usize::from(self.bits)] {
+                    self.counts[usize::from(byte)] += 1;
+                }
+            }
         }
-        self.counts[usize::from(byte)] += 1;
-        self.bytes += 1;
         if self.bytes == WINDOW {
             self.close();
         }
     }
 
     fn close(&mut self) {
-        let total = self.bytes as f64;
-        let entropy: f64 = self
-            .counts
-            .iter()
-            .filter(|&&count| count > 0)
-            .map(|&count| {
-                let share = f64::from(count) / total;
-                -share * share.log2()
-            })
-            .sum();
         // A window with many zeros or repetitions says nothing.
         if self.dull * 100 <= self.values {
+            let entropy = entropy(&self.counts);
             if entropy > NOISE {
                 self.noise += 1;
             } else if entropy < ORDERED {
@@ -182,10 +277,40 @@ impl Lane {
     }
 }
 
+/// The lowest `bits` bits of eight bytes, put together, the first byte lowest.
+#[inline]
+const fn pack(eight: u64, bits: u8) -> u64 {
+    match bits {
+        1 => (eight & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56,
+        2 => {
+            let pairs = eight & 0x0303_0303_0303_0303;
+            let fours = (pairs | pairs >> 6) & 0x000f_000f_000f_000f;
+            let eights = (fours | fours >> 12) & 0x0000_00ff_0000_00ff;
+            (eights | eights >> 24) & 0xffff
+        }
+        4 => {
+            let fours = eight & 0x0f0f_0f0f_0f0f_0f0f;
+            let eights = (fours | fours >> 4) & 0x00ff_00ff_00ff_00ff;
+            let both = (eights | eights >> 8) & 0x0000_ffff_0000_ffff;
+            (both | both >> 16) & 0xffff_ffff
+        }
+        _ => eight,
+    }
+}
+
+/// Bits of entropy of a byte in a window with these counts.
+fn entropy(counts: &[u16; 256]) -> f64 {
+    static PLOGP: OnceLock<Vec<f64>> = OnceLock::new();
+    let table = PLOGP.get_or_init(|| {
+        let share = |count: usize| count as f64 / WINDOW as f64;
+        std::iter::once(0.0).chain((1..=WINDOW).map(|count| -share(count) * share(count).log2())).collect()
+    });
+    counts.iter().filter_map(|&count| table.get(usize::from(count))).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mantlet_vocab::MemorySource;
 
     /// Float weights from a small generator, with a text in the low bits of the first values.
     fn weights(count: usize, payload: usize, bits: u8) -> Option<LowBits> {
@@ -206,7 +331,41 @@ mod tests {
         let len = bytes.len() as u64;
         let tensor =
             TensorInfo { name: "w".into(), dtype: Dtype::F32, shape: vec![count as u64], start: 0, len };
-        examine(&tensor, &MemorySource::new(&bytes))
+        let mut survey = Survey::new(vec![tensor]);
+        let mut at = 0;
+        // Steps that end within values.
+        for step in bytes.chunks(10_007) {
+            survey.see(at, step);
+            at += step.len() as u64;
+        }
+        survey.found().pop()
+    }
+
+    #[test]
+    fn low_bits_are_packed_as_they_come() {
+        let eight = [0xf1, 0x02, 0x73, 0x84, 0x05, 0xe6, 0x17, 0x98];
+        for bits in [1, 2, 4, 8] {
+            let (mut expected, mask) = (0_u64, (1_u64 << bits) - 1);
+            for (index, byte) in eight.iter().enumerate() {
+                expected |= (u64::from(*byte) & mask) << (index * usize::from(bits));
+            }
+            assert_eq!(pack(u64::from_le_bytes(eight), bits), expected);
+        }
+    }
+
+    #[test]
+    fn overlapping_tensors_cost_the_bytes_of_the_file_once() {
+        let tensor = |start| TensorInfo {
+            name: "w".into(),
+            dtype: Dtype::F32,
+            shape: vec![],
+            start,
+            len: u64::MAX - 9,
+        };
+        let mut survey = Survey::new((0..100_000).map(tensor).collect());
+        assert_eq!(survey.tensors.len(), 1);
+        survey.see(0, &[1; 400_000]);
+        assert_eq!(survey.found(), vec![]);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use aho_corasick::packed::{Config, Searcher};
-use mantlet_vocab::{Source, read_exact_at};
+use mantlet_vocab::Source;
 
+use crate::pass::{Step, pass};
 use crate::programs::{self, Program};
 use crate::secrets::{self, Secret};
 
@@ -17,11 +18,8 @@ pub struct Swept {
     pub programs: Vec<Program>,
     /// Addresses of services that attackers like.
     pub indicators: Vec<Secret>,
-    /// Bytes that were read; fewer than asked for when reading failed.
-    pub read: u64,
 }
 
-const CHUNK: usize = 1 << 20;
 /// Addresses, and what they are.
 const ADDRESSES: [(&[u8], &str); 14] = [
     (b"discord.com/api/webhooks/", "a Discord hook"),
@@ -40,9 +38,6 @@ const ADDRESSES: [(&[u8], &str); 14] = [
     (b".trycloudflare.com", "a tunnel"),
 ];
 
-/// Bytes kept before a candidate (a PE header points forward) and read after one.
-const BACK: usize = 4 << 10;
-const AHEAD: usize = 8 << 10;
 const MAX_FOUND: usize = 100;
 
 fn searcher() -> Option<&'static Searcher> {
@@ -62,53 +57,38 @@ fn searcher() -> Option<&'static Searcher> {
 #[must_use]
 pub fn sweep(source: &dyn Source, limit: u64) -> Swept {
     let mut swept = Swept::default();
-    let limit = limit.min(source.len());
-    let mut buffer = vec![0; BACK + CHUNK + AHEAD];
-    let (mut at, mut kept) = (0_u64, 0_usize);
-    while at < limit {
-        // `kept` bytes before `at`, then new starts, then bytes only looked ahead at.
-        let rest = usize::try_from(source.len() - at).unwrap_or(usize::MAX);
-        let want = rest.min(CHUNK + AHEAD);
-        let read = read_exact_at(source, at, &mut buffer[kept..kept + want]).unwrap_or(0);
-        let starts = read.min(CHUNK).min(usize::try_from(limit - at).unwrap_or(usize::MAX));
-        if starts == 0 {
-            break;
-        }
-        let bytes = &buffer[..kept + read];
-        candidates(bytes, kept..kept + starts, at - kept as u64, &mut swept);
-        swept.read = at + starts as u64;
-        at += starts as u64;
-        let end = kept + starts;
-        let back = end.min(BACK);
-        buffer.copy_within(end - back..end, 0);
-        kept = back;
-    }
+    let _ = pass(source, limit, |step| swept.see(step));
     swept
 }
 
-fn candidates(bytes: &[u8], starts: std::ops::Range<usize>, base: u64, swept: &mut Swept) {
-    let known = programs::MAGICS.len();
-    let Some(searcher) = searcher() else { return };
-    for found in searcher.find_iter(&bytes[starts.start..]) {
-        let at = starts.start + found.start();
-        if at >= starts.end {
-            break;
-        }
-        let index = found.pattern().as_usize();
-        if let Some(pattern) = index.checked_sub(known).and_then(|index| secrets::PATTERNS.get(index)) {
-            if swept.secrets.len() < MAX_FOUND && secrets::matches(pattern, bytes, at) {
-                swept.secrets.push(Secret { kind: pattern.kind, offset: base + at as u64 });
+impl Swept {
+    /// Looks at one step of a pass.
+    pub fn see(&mut self, step: Step<'_>) {
+        let known = programs::MAGICS.len();
+        let Some(searcher) = searcher() else { return };
+        let (bytes, new) = step.around();
+        let base = step.offset() - new.start as u64;
+        for found in searcher.find_iter(&bytes[new.start..]) {
+            let at = new.start + found.start();
+            if at >= new.end {
+                break;
             }
-        } else if let Some((_, kind)) =
-            index.checked_sub(known + secrets::PATTERNS.len()).and_then(|index| ADDRESSES.get(index))
-        {
-            if swept.indicators.len() < MAX_FOUND {
-                swept.indicators.push(Secret { kind, offset: base + at as u64 });
+            let index = found.pattern().as_usize();
+            if let Some(pattern) = index.checked_sub(known).and_then(|index| secrets::PATTERNS.get(index)) {
+                if self.secrets.len() < MAX_FOUND && secrets::matches(pattern, bytes, at) {
+                    self.secrets.push(Secret { kind: pattern.kind, offset: base + at as u64 });
+                }
+            } else if let Some((_, kind)) =
+                index.checked_sub(known + secrets::PATTERNS.len()).and_then(|index| ADDRESSES.get(index))
+            {
+                if self.indicators.len() < MAX_FOUND {
+                    self.indicators.push(Secret { kind, offset: base + at as u64 });
+                }
+            } else if self.programs.len() < MAX_FOUND
+                && let Some((start, kind)) = programs::at(bytes, at, index)
+            {
+                self.programs.push(Program { kind, offset: base + start as u64 });
             }
-        } else if swept.programs.len() < MAX_FOUND
-            && let Some((start, kind)) = programs::at(bytes, at, index)
-        {
-            swept.programs.push(Program { kind, offset: base + start as u64 });
         }
     }
 }
@@ -118,6 +98,9 @@ mod tests {
     use super::*;
     use mantlet_vocab::MemorySource;
 
+    /// New bytes of one step of a pass.
+    const STEP: usize = 256 << 10;
+
     #[test]
     fn candidates_are_found_across_the_edges_of_chunks() {
         let mut bytes: Vec<u8> =
@@ -125,17 +108,16 @@ mod tests {
         let elf = programs::tests::elf_header();
         let pe = programs::tests::pe_header();
         let key = format!(" AKIA{} ", "Z7Q4M2K9X1B6W3T8");
-        for at in [0, CHUNK - 3, 2 * CHUNK + 700] {
+        for at in [0, STEP - 3, 2 * STEP + 700] {
             bytes[at..at + elf.len()].copy_from_slice(&elf);
         }
-        let split = CHUNK * 2 - 60;
+        let split = STEP * 2 - 60;
         bytes[split..split + pe.len()].copy_from_slice(&pe);
-        bytes[CHUNK * 3 - 5..CHUNK * 3 - 5 + key.len()].copy_from_slice(key.as_bytes());
+        bytes[STEP * 3 - 5..STEP * 3 - 5 + key.len()].copy_from_slice(key.as_bytes());
         let swept = sweep(&MemorySource::new(&bytes), u64::MAX);
         let offsets: Vec<u64> = swept.programs.iter().map(|program| program.offset).collect();
-        let expected = [0, CHUNK - 3, split, 2 * CHUNK + 700].map(|at| at as u64);
+        let expected = [0, STEP - 3, split, 2 * STEP + 700].map(|at| at as u64);
         assert_eq!(offsets, expected);
         assert_eq!(swept.secrets.len(), 1);
-        assert_eq!(swept.read, bytes.len() as u64);
     }
 }

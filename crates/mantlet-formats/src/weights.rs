@@ -163,7 +163,7 @@ pub fn half(bits: u16) -> f32 {
     }
 }
 
-/// The tensors of a safetensors, GGUF, ONNX or NumPy file; `None` when it is none of these.
+/// The tensors of a safetensors, GGUF, NumPy, HDF5, torch or ONNX file; `None` when it is none of these.
 #[must_use]
 pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
     let head = mantlet_vocab::read_window(source, 0, 16).unwrap_or_default();
@@ -175,6 +175,8 @@ pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
         Some(crate::npy::tensor(source, bounds))
     } else if head.starts_with(b"\x89HDF\r\n\x1a\n") {
         Some(crate::hdf5::tensors(source, bounds))
+    } else if head.starts_with(b"PK") {
+        crate::torch::tensors(source, bounds)
     } else if crate::onnx::is_onnx(source) {
         Some(crate::onnx::tensors(source))
     } else {

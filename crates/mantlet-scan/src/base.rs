@@ -20,7 +20,7 @@ pub fn against(base: &Path, model: &Path, bounds: &Bounds) -> (Vec<Finding>, Vec
     let gap = |what: &Path, why: String| Gap {
         what: what.display().to_string(),
         why,
-        remedy: "give both models as safetensors, GGUF, ONNX, NumPy or HDF5 files".into(),
+        remedy: "give both models as safetensors, GGUF, ONNX, NumPy, HDF5 or uncompressed torch files".into(),
     };
     let (old, new) = match (FileSource::open(base), FileSource::open(model)) {
         (Ok(old), Ok(new)) => (old, new),

@@ -36,20 +36,4 @@ impl Engine {
         }
         true
     }
-
-    /// A blob of an image layout is named by the digest of its bytes.
-    pub(crate) fn named_by_digest(&mut self, source: &dyn Source, name: &str, place: &Place) {
-        let mut parts = name.rsplit(['/', '\\', '!']);
-        let (Some(hex), Some("sha256"), Some("blobs")) = (parts.next(), parts.next(), parts.next()) else {
-            return;
-        };
-        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return;
-        }
-        let Some(digest) = self.digest(source, place) else { return };
-        if !digest.to_string().ends_with(&hex.to_ascii_lowercase()) {
-            let what = format!("its name promises other bytes: their digest is {digest}");
-            self.judge(&Facts::Damage(what), place);
-        }
-    }
 }

@@ -9,7 +9,6 @@ use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
-use sha2::{Digest as _, Sha256};
 
 use crate::{Options, companion};
 
@@ -30,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) budget: u64,
     /// Storages of torch that the pickles seen so far name.
     pub(crate) storages: Vec<mantlet_formats::pickle::Storage>,
+    digest: Option<Digest>,
 }
 
 impl Engine {
@@ -43,6 +43,7 @@ impl Engine {
             formats: Vec::new(),
             budget: bounds.max_expanded,
             storages: Vec::new(),
+            digest: None,
         }
     }
 
@@ -50,11 +51,6 @@ impl Engine {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
         self.examine(source, &name, &place, 0);
-        let digest = if source.len() <= SMALL || self.bounds.full_content {
-            self.digest(source, &place)
-        } else {
-            None
-        };
         Finding::sort(&mut self.findings);
         self.findings.dedup();
         let coverage = if self.gaps.is_empty() {
@@ -62,32 +58,8 @@ impl Engine {
         } else {
             Coverage::Partial { gaps: self.gaps.into_iter().collect() }
         };
-        let formats = self.formats;
-        (ArtifactSummary { path: self.name, size: source.len(), digest, formats, coverage }, self.findings)
-    }
-
-    /// SHA-256 of every byte; `None`, with a gap, when they cannot be read.
-    pub(crate) fn digest(&mut self, source: &dyn Source, place: &Place) -> Option<Digest> {
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 256 << 10];
-        let mut at = 0;
-        loop {
-            match source.read_at(at, &mut buffer) {
-                Ok(0) => break,
-                Ok(count) => {
-                    hasher.update(&buffer[..count]);
-                    at += count as u64;
-                }
-                Err(error) => {
-                    self.gap(place, error.to_string(), "scan a copy on a working disk");
-                    return None;
-                }
-            }
-        }
-        if at != source.len() {
-            self.gap(place, "its length changed while it was read".into(), "scan it while nobody writes it");
-        }
-        Some(Digest(hasher.finalize().into()))
+        let (path, formats, digest) = (self.name, self.formats, self.digest);
+        (ArtifactSummary { path, size: source.len(), digest, formats, coverage }, self.findings)
     }
 
     pub(crate) fn gap(&mut self, place: &Place, why: String, remedy: &str) {
@@ -138,9 +110,10 @@ impl Engine {
         for &format in &formats {
             self.format(format, &formats, source, name, place, depth);
         }
-        self.low_bits(source, &formats, place);
-        self.sweep(source, &formats, place);
-        self.named_by_digest(source, name, place);
+        let digest = self.look(source, &formats, name, place, depth);
+        if depth == 0 {
+            self.digest = digest;
+        }
     }
 
     fn format(

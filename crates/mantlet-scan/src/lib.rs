@@ -8,6 +8,7 @@ mod companion;
 pub mod diff;
 mod engine;
 mod file;
+mod look;
 mod members;
 mod models;
 mod packed;

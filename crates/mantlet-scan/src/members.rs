@@ -26,12 +26,10 @@ impl Engine {
             let tensor = root.as_ref().is_some_and(|root| entry.name.starts_with(root.as_str()));
             match entry.method {
                 0 => {
-                    let read = self.bounds.full_content || packed.len() <= self.bounds.max_resident as u64;
-                    if read && (!tensor || self.bounds.full_content) && packed.len() == entry.packed {
-                        self.checksum(&entry.name, entry.crc, crc(&packed), &inside);
-                    }
-                    if tensor && self.bounds.full_content {
-                        self.sweep(&packed, &[], &inside);
+                    let full = self.bounds.full_content;
+                    let read = full || !tensor && packed.len() <= self.bounds.max_resident as u64;
+                    if read && packed.len() == entry.packed {
+                        self.look_at_member(&packed, tensor, Some(entry.crc), &entry.name, &inside);
                     }
                     if !tensor {
                         self.archive_member(&mut archive, &packed, &entry.name, &inside, depth);
@@ -41,10 +39,10 @@ impl Engine {
                 8 => {
                     let inflated = Inflated::open(&packed, Wrapper::Raw, &self.bounds, self.budget);
                     if inflated.damage.is_none() && !inflated.cut {
-                        self.checksum(&entry.name, entry.crc, inflated.crc, &inside);
+                        self.checksum(entry.crc, inflated.crc, &entry.name, &inside);
                     }
                     if tensor {
-                        self.sweep(&inflated, &[], &inside);
+                        self.look_at_member(&inflated, true, None, &entry.name, &inside);
                         self.budget = self.budget.saturating_sub(inflated.len());
                     } else {
                         self.unpacking(&inflated, &inside);
@@ -62,13 +60,6 @@ impl Engine {
         }
         self.close_archive(archive, &facts, place);
         self.judge(&Facts::Zip(facts), place);
-    }
-
-    fn checksum(&mut self, name: &str, declared: u32, actual: u32, place: &Place) {
-        if declared != actual {
-            let what = format!("the checksum of `{}` is wrong; some loaders do not check it", shown(name));
-            self.judge(&Facts::Damage(what), place);
-        }
     }
 
     pub(crate) fn tar(&mut self, source: &dyn Source, place: &Place, depth: u8) {
@@ -97,20 +88,6 @@ impl Engine {
         }
         self.judge(&Facts::Tar(facts), place);
     }
-}
-
-fn crc(source: &dyn Source) -> u32 {
-    let mut crc = flate2::Crc::new();
-    let mut buffer = vec![0; 64 << 10];
-    let mut at = 0;
-    while let Ok(count) = source.read_at(at, &mut buffer) {
-        if count == 0 {
-            break;
-        }
-        crc.update(&buffer[..count]);
-        at += count as u64;
-    }
-    crc.sum()
 }
 
 /// A member name without characters that would mislead a reader or a terminal.

@@ -1,6 +1,5 @@
 //! Weights and graphs that are data: parsed, judged, and their texts looked into.
 
-use mantlet_formats::lowbits;
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
 use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx, tensorflow, tflite};
@@ -84,21 +83,6 @@ impl Engine {
         }
         self.metadata(texts, place);
         self.judge(&Facts::Hdf5(facts), place);
-    }
-
-    /// With every byte read: payloads in the low bits of float weights.
-    pub(crate) fn low_bits(&mut self, source: &dyn Source, formats: &[Format], place: &Place) {
-        const LISTED: [Format; 5] =
-            [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5];
-        if !self.bounds.full_content || !formats.iter().any(|format| LISTED.contains(format)) {
-            return;
-        }
-        let Some(listing) = mantlet_formats::weights::list(source, &self.bounds) else { return };
-        let found: Vec<_> =
-            listing.tensors.iter().filter_map(|tensor| lowbits::examine(tensor, source)).collect();
-        if !found.is_empty() {
-            self.judge(&Facts::LowBits(found), place);
-        }
     }
 
     /// Judges a Keras configuration; false when it is none.

@@ -5,7 +5,7 @@ use mantlet_formats::route::Format;
 use mantlet_formats::{Facts, sevenz};
 use mantlet_vocab::{Place, Source, SubSource};
 
-use crate::engine::{Engine, SMALL};
+use crate::engine::Engine;
 use crate::members::shown;
 
 /// The wrapper of a compressed format and the endings its file names drop.
@@ -103,39 +103,6 @@ impl Engine {
             self.unclaimed(source, facts.end, source.len(), place, depth);
         }
         self.judge(&Facts::SevenZip(facts), place);
-    }
-
-    /// Credentials and programs in a file that is no container: in what loaders interpret always, in the rest
-    /// when every byte is to be read. Members of containers are swept one by one.
-    pub(crate) fn sweep(&mut self, source: &dyn Source, formats: &[Format], place: &Place) {
-        let container = |format: &Format| {
-            matches!(format, Format::Zip | Format::Tar | Format::SevenZip) || wrapper(*format).is_some()
-        };
-        let interpreted = |format: &Format| {
-            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
-        };
-        if formats.iter().all(container) && !formats.is_empty() {
-            return;
-        }
-        let whole = self.bounds.full_content || formats.iter().any(interpreted) && source.len() <= 8 * SMALL;
-        let limit = if whole {
-            u64::MAX
-        } else if formats.iter().any(interpreted) {
-            SMALL
-        } else {
-            return;
-        };
-        let swept = mantlet_formats::sweep::sweep(source, limit);
-        if !swept.secrets.is_empty() {
-            self.judge(&Facts::Secrets(swept.secrets), place);
-        }
-        if !swept.indicators.is_empty() {
-            self.judge(&Facts::Indicators(swept.indicators), place);
-        }
-        let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
-        if !swept.programs.is_empty() && !formats.iter().any(program) {
-            self.judge(&Facts::Programs(swept.programs), place);
-        }
     }
 
     /// Bytes of a file that no format claims: examined as a file of their own, and reported.

@@ -38,6 +38,23 @@ fn scan_case(case: &mantlet_testkit::Case, bytes: &[u8]) -> Examination {
     }
 }
 
+#[test]
+fn weights_of_torch_are_compared_with_those_of_their_base() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let against = |change: &str| {
+        let (base, model) = (folder.path().join("base.pt"), folder.path().join("model.pt"));
+        std::fs::write(&base, forged("deviation", "torch\nsame\n")).expect("it can be written");
+        std::fs::write(&model, forged("deviation", &format!("torch\n{change}\n")))
+            .expect("it can be written");
+        let (findings, gaps) = mantlet_scan::against(&base, &model, &mantlet_formats::Bounds::default());
+        assert_eq!(gaps, []);
+        findings.into_iter().map(|finding| finding.name).collect::<Vec<_>>()
+    };
+    assert_eq!(against("bits 4"), ["weights-tampered"]);
+    assert_eq!(against("trained"), Vec::<String>::new());
+    assert_eq!(against("same"), Vec::<String>::new());
+}
+
 fn forged(kind: &str, text: &str) -> Vec<u8> {
     forge(kind, text).expect("the text of a test forges")
 }

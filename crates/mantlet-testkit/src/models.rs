@@ -3,8 +3,8 @@
 use mantlet_formats::onnx::schema;
 use prost::Message as _;
 
-use crate::ForgeError;
 use crate::containers::{Block, blocks};
+use crate::{ForgeError, forge};
 
 fn dims(word: &str) -> Vec<u64> {
     word.split(',').filter_map(|extent| extent.parse().ok()).collect()
@@ -223,15 +223,18 @@ pub(crate) fn hdf5(text: &str) -> Result<Vec<u8>, ForgeError> {
 }
 
 /// A safetensors file with one tensor of float weights, and what was done to them: `values N`, `payload N`
-/// (text in the low byte of the first values), `coarse`, `rows N OF`, `spike`, `bits N`, `trained`, `same`.
+/// (text in the low byte of the first values), `coarse`, `rows N OF`, `spike`, `bits N`, `trained`, `same`;
+/// `torch` makes it an archive of torch.
 pub(crate) fn floats(text: &str) -> Result<Vec<u8>, ForgeError> {
     let mut values = 40_000_usize;
     let mut rows = 1_000;
+    let mut torch = false;
     let mut changes: Vec<(String, usize)> = Vec::new();
     for block in blocks(text) {
         let number = block.number(1).unwrap_or(0) as usize;
         match block.word(0)? {
             "values" => values = number,
+            "torch" => torch = true,
             other => changes.push((other.to_owned(), number)),
         }
         if let Ok(of) = block.number(2) {
@@ -262,11 +265,29 @@ pub(crate) fn floats(text: &str) -> Result<Vec<u8>, ForgeError> {
             }
         }
     }
+    let bytes: Vec<u8> = weights.into_iter().flat_map(u32::to_le_bytes).collect();
+    if torch {
+        return torch_archive(&bytes, values, rows);
+    }
     let len = values * 4;
     let header =
         format!("{{\"w\":{{\"dtype\":\"F32\",\"shape\":[{rows},{row}],\"data_offsets\":[0,{len}]}}}}");
     let mut out = (header.len() as u64).to_le_bytes().to_vec();
     out.extend(header.as_bytes());
-    out.extend(weights.into_iter().flat_map(u32::to_le_bytes));
+    out.extend(bytes);
     Ok(out)
+}
+
+/// One tensor of floats as torch saves it.
+fn torch_archive(bytes: &[u8], values: usize, rows: usize) -> Result<Vec<u8>, ForgeError> {
+    let row = values / rows;
+    let pickle = format!(
+        "PROTO 2\nGLOBAL torch._utils _rebuild_tensor_v2\nMARK\nMARK\nTEXT \"storage\"\n\
+         GLOBAL torch FloatStorage\nTEXT \"0\"\nTEXT \"cpu\"\nBININT {values}\nTUPLE\nBINPERSID\nBININT1 0\n\
+         BININT {rows}\nBININT {row}\nTUPLE2\nBININT {row}\nBININT1 1\nTUPLE2\nNEWFALSE\n\
+         GLOBAL collections OrderedDict\nEMPTY_TUPLE\nREDUCE\nTUPLE\nREDUCE\nSTOP\n"
+    );
+    let indented: String = pickle.lines().map(|line| format!("  {line}\n")).collect();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    forge("zip", &format!("member m/data.pkl pickle\n{indented}member m/data/0 hex\n  {hex}\n"))
 }

@@ -1,6 +1,7 @@
 //! What a pickle turned out to do.
 
 use super::Effect;
+use crate::weights::Dtype;
 
 /// A global that a pickle imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +154,8 @@ pub struct Storage {
     pub key: String,
     /// Bytes of one element, when the class says so.
     pub item: Option<u64>,
+    /// The type of an element that is a float.
+    pub float: Option<Dtype>,
     /// Elements, as declared.
     pub count: u64,
 }

@@ -3,6 +3,7 @@
 use super::facts::{Fault, Storage};
 use super::machine::Machine;
 use super::value::{Node, Shape, Val, View};
+use crate::weights::Dtype;
 
 /// Storages of one pickle that are remembered; later ones are not compared with their members.
 const MAX_STORAGES: usize = 20_000;
@@ -16,12 +17,13 @@ impl Machine<'_> {
         };
         let key = items.get(2).and_then(|&key| self.string(key)).map(|(key, _)| key);
         let class = items.get(1).and_then(|&class| self.heap.global(class));
-        let item = class.and_then(|class| item_size(&class.name));
+        let item = class.as_ref().and_then(|class| item_size(&class.name));
+        let float = class.and_then(|class| float(&class.name));
         if let Some(key) = key
             && key.len() <= 64
             && self.facts.storage_list.len() < MAX_STORAGES
         {
-            self.facts.storage_list.push(Storage { key, item, count });
+            self.facts.storage_list.push(Storage { key, item, float, count });
         }
         self.heap.add(Node::Storage(count), Val::UNKNOWN)
     }
@@ -87,6 +89,16 @@ impl Machine<'_> {
             self.defect(Fault::ItemTarget, at);
         }
     }
+}
+
+fn float(class: &str) -> Option<Dtype> {
+    Some(match class {
+        "HalfStorage" => Dtype::F16,
+        "BFloat16Storage" => Dtype::Bf16,
+        "FloatStorage" => Dtype::F32,
+        "DoubleStorage" => Dtype::F64,
+        _ => return None,
+    })
 }
 
 pub(crate) fn item_size(class: &str) -> Option<u64> {

@@ -2,8 +2,10 @@
 
 pub mod legacy;
 mod script;
+mod tensors;
 
 pub use script::{Operator, Power, operators};
+pub use tensors::tensors;
 
 use crate::pickle::Storage;
 use crate::zip::Zip;

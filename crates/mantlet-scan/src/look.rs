@@ -1,0 +1,163 @@
+//! One look at every byte: credentials, programs, low bits of weights, digests and checksums together.
+
+use mantlet_formats::lowbits::Survey;
+use mantlet_formats::pass::pass;
+use mantlet_formats::route::Format;
+use mantlet_formats::sweep::Swept;
+use mantlet_formats::{Facts, weights};
+use mantlet_vocab::{Digest, Place, Source};
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::{Engine, SMALL};
+use crate::members::shown;
+use crate::packed::wrapper;
+
+/// Formats that list their weights.
+const LISTED: [Format; 6] =
+    [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip];
+
+impl Engine {
+    /// Looks at the bytes of a file, as far as they are to be read, and returns the SHA-256 of the outermost one.
+    pub(crate) fn look(
+        &mut self,
+        source: &dyn Source,
+        formats: &[Format],
+        name: &str,
+        place: &Place,
+        depth: u8,
+    ) -> Option<Digest> {
+        let full = self.bounds.full_content;
+        let promised = promised(name);
+        let digests = depth == 0 && (full || source.len() <= SMALL) || promised.is_some();
+        let swept = self.swept(source, formats);
+        let listed = full && formats.iter().any(|format| LISTED.contains(format));
+        let mut survey = listed
+            .then(|| weights::list(source, &self.bounds))
+            .flatten()
+            .map(|listing| Survey::new(listing.tensors));
+        let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
+        let mut found = Swept::default();
+        let mut hasher = Sha256::new();
+        let read = pass(source, limit, |step| {
+            if digests {
+                hasher.update(step.new_bytes());
+            }
+            if swept.is_some_and(|limit| step.offset() < limit) {
+                found.see(step);
+            }
+            if let Some(survey) = &mut survey {
+                survey.see(step.offset(), step.new_bytes());
+            }
+        });
+        self.found(found, formats, place);
+        let low = survey.map(Survey::found).unwrap_or_default();
+        if !low.is_empty() {
+            self.judge(&Facts::LowBits(low), place);
+        }
+        if !self.all_read(read, limit.min(source.len()), place) || !digests {
+            return None;
+        }
+        let digest = Digest(hasher.finalize().into());
+        if promised.is_some_and(|hex| !digest.to_string().ends_with(&hex)) {
+            let what = format!("its name promises other bytes: their digest is {digest}");
+            self.judge(&Facts::Damage(what), place);
+        }
+        Some(digest)
+    }
+
+    /// Looks at a stored member of an archive that no loader interprets, or compares its checksum only.
+    pub(crate) fn look_at_member(
+        &mut self,
+        source: &dyn Source,
+        sweep: bool,
+        declared: Option<u32>,
+        name: &str,
+        place: &Place,
+    ) {
+        let mut found = Swept::default();
+        let mut crc = flate2::Crc::new();
+        let read = pass(source, u64::MAX, |step| {
+            if declared.is_some() {
+                crc.update(step.new_bytes());
+            }
+            if sweep {
+                found.see(step);
+            }
+        });
+        self.found(found, &[], place);
+        if self.all_read(read, source.len(), place)
+            && let Some(declared) = declared
+        {
+            self.checksum(declared, crc.sum(), name, place);
+        }
+    }
+
+    pub(crate) fn checksum(&mut self, declared: u32, actual: u32, name: &str, place: &Place) {
+        if declared != actual {
+            let what = format!("the checksum of `{}` is wrong; some loaders do not check it", shown(name));
+            self.judge(&Facts::Damage(what), place);
+        }
+    }
+
+    fn all_read(
+        &mut self,
+        read: Result<u64, mantlet_vocab::SourceError>,
+        wanted: u64,
+        place: &Place,
+    ) -> bool {
+        match read {
+            Ok(count) if count == wanted => return true,
+            Ok(_) => {
+                self.gap(
+                    place,
+                    "its length changed while it was read".into(),
+                    "scan it while nobody writes it",
+                );
+            }
+            Err(error) => self.gap(place, error.to_string(), "scan a copy on a working disk"),
+        }
+        false
+    }
+
+    /// How far a file that is no container is searched for credentials and programs: where loaders interpret it
+    /// always, and in the rest when every byte is to be read. Members of containers are searched one by one.
+    fn swept(&self, source: &dyn Source, formats: &[Format]) -> Option<u64> {
+        let container = |format: &Format| {
+            matches!(format, Format::Zip | Format::Tar | Format::SevenZip) || wrapper(*format).is_some()
+        };
+        let interpreted = |format: &Format| {
+            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
+        };
+        if formats.iter().all(container) && !formats.is_empty() {
+            return None;
+        }
+        let read = formats.iter().any(interpreted);
+        if self.bounds.full_content || read && source.len() <= 8 * SMALL {
+            Some(u64::MAX)
+        } else {
+            read.then_some(SMALL)
+        }
+    }
+
+    fn found(&mut self, swept: Swept, formats: &[Format], place: &Place) {
+        if !swept.secrets.is_empty() {
+            self.judge(&Facts::Secrets(swept.secrets), place);
+        }
+        if !swept.indicators.is_empty() {
+            self.judge(&Facts::Indicators(swept.indicators), place);
+        }
+        let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
+        if !swept.programs.is_empty() && !formats.iter().any(program) {
+            self.judge(&Facts::Programs(swept.programs), place);
+        }
+    }
+}
+
+/// The digest that the name of a blob of an image layout promises.
+fn promised(name: &str) -> Option<String> {
+    let mut parts = name.rsplit(['/', '\\', '!']);
+    let (Some(hex), Some("sha256"), Some("blobs")) = (parts.next(), parts.next(), parts.next()) else {
+        return None;
+    };
+    (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| hex.to_ascii_lowercase())
+}
