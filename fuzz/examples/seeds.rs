@@ -37,6 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             {
                 seed(root, target, count, &bytes)?;
             }
+            for parser in parsers(target, &case.file) {
+                seed(root, parser, count, &bytes)?;
+            }
             if !matches!(target, "locks" | "table") {
                 seed(root, "scan", count, &[&[6], bytes.as_slice()].concat())?;
             }
@@ -52,6 +55,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     seed(root, "bundle", 1, b"example\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")?;
     println!("{count} cases became seeds in fuzz/corpus");
     Ok(())
+}
+
+/// The parsers of models that a kind of artifact, or a name, belongs to.
+fn parsers(kind: &str, file: &str) -> &'static [&'static str] {
+    match (kind, file) {
+        ("ubj", _) => &["boosted"],
+        ("msgpack", _) => &["msgpack"],
+        ("flat", _) => &["boosted", "runtime"],
+        ("proto", _) => &["runtime"],
+        ("hex" | "text", "model.model" | "model.txt" | "model.json") => &["boosted", "runtime"],
+        ("text", ".zarray" | ".zmetadata" | "zarr.json") => &["store"],
+        _ => &[],
+    }
 }
 
 fn seed(root: &Path, target: &str, number: usize, bytes: &[u8]) -> std::io::Result<()> {

@@ -3,10 +3,12 @@
 //! Each format has one pure entrance `analyse(&dyn Source, &Bounds)` that never fails and never panics: what
 //! is broken is a defect among the facts.
 
+pub mod boosted;
 mod bounds;
 pub mod card;
 pub mod config;
 mod decompress;
+mod flat;
 pub mod gguf;
 pub mod graph;
 pub mod hdf5;
@@ -16,6 +18,8 @@ pub mod keras;
 pub mod lowbits;
 pub mod media;
 pub mod metadata;
+pub mod models;
+pub mod msgpack;
 pub mod npy;
 pub mod onnx;
 pub mod pass;
@@ -29,12 +33,15 @@ pub mod safetensors;
 pub mod secrets;
 pub mod sevenz;
 pub mod skops;
+pub mod store;
+pub mod structure;
 pub mod sweep;
 pub mod tar;
 pub mod tensorflow;
 pub mod tflite;
 pub mod torch;
 pub mod tree;
+mod ubjson;
 pub mod unclaimed;
 pub mod weights;
 mod window;
@@ -104,6 +111,8 @@ pub enum Facts {
     TensorFlow(tensorflow::TensorFlow),
     /// Where a model's graph lets the raw input override the learned output.
     Graph(Vec<graph::Override>),
+    /// A model in a format that is data throughout.
+    Structure(Box<structure::Structure>),
     /// Credentials in plain sight.
     Secrets(Vec<secrets::Secret>),
     /// Something compressed that could not be unpacked as declared: a damaged stream, a wrong checksum.

@@ -2,7 +2,7 @@
 
 use mantlet_vocab::{Source, read_window};
 
-use crate::{Bounds, media, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
+use crate::{Bounds, media, models, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
@@ -25,7 +25,8 @@ formats! {
     Xz "xz", Lzma "lzma", Lz4 "lz4", Zstd "zstd", SevenZip "7z", Rar "rar", Elf "elf executable",
     Pe "windows executable", MachO "mac executable", Parquet "parquet", Arrow "arrow", Tflite "tflite",
     Vocabulary "sentencepiece", RData "r data", Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
-    TensorFlow "tensorflow",
+    TensorFlow "tensorflow", XgBoost "xgboost", Ubjson "ubjson", CatBoost "catboost", MessagePack "messagepack",
+    Ocdbt "ocdbt",
 }
 
 impl Format {
@@ -55,6 +56,11 @@ impl Format {
                 | Self::Hdf5
                 | Self::Tflite
                 | Self::TensorFlow
+                | Self::XgBoost
+                | Self::Ubjson
+                | Self::CatBoost
+                | Self::MessagePack
+                | Self::Ocdbt
                 | Self::Ggml
                 | Self::Json
                 | Self::Text
@@ -194,6 +200,9 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     }
     if found.is_empty() && media::is_sentencepiece(source) {
         found.push(Format::Vocabulary);
+    }
+    if found.is_empty() {
+        found.extend(models::recognise(&head));
     }
     if is_lzma(&head) {
         found.push(Format::Lzma);

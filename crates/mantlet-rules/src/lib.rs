@@ -9,6 +9,7 @@ mod gguf;
 mod graph;
 mod hdf5;
 mod keras;
+mod model;
 mod npy;
 mod onnx;
 mod pickle;
@@ -46,8 +47,17 @@ pub fn all() -> Vec<&'static dyn Rule> {
 }
 
 /// The families over weights and graphs.
-fn models() -> [Vec<&'static dyn Rule>; 7] {
-    [gguf::all(), weights::all(), graph::all(), hdf5::all(), keras::all(), tensorflow::all(), tflite::all()]
+fn models() -> [Vec<&'static dyn Rule>; 8] {
+    [
+        model::all(),
+        gguf::all(),
+        weights::all(),
+        graph::all(),
+        hdf5::all(),
+        keras::all(),
+        tensorflow::all(),
+        tflite::all(),
+    ]
 }
 
 /// The families over text.

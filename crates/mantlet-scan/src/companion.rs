@@ -26,6 +26,12 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     if file == "fingerprint.pb" {
         return source.len() <= 256 && beside("saved_model.pb");
     }
+    if path.parent().is_some_and(|folder| {
+        folder.file_name().is_some_and(|name| name == "d")
+            && folder.parent().is_some_and(|store| store.join("manifest.ocdbt").is_file())
+    }) {
+        return true;
+    }
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     if file.ends_with(".bin") && beside(&format!("{stem}.xml")) {
         return true;
@@ -35,6 +41,33 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         return true;
     }
     external(path, file)
+}
+
+/// Whether the file is a chunk of a zarr array, by its name and the metadata beside or above it.
+pub(crate) fn is_chunk(name: &str) -> bool {
+    let path = Path::new(name);
+    let mut below = Vec::new();
+    for folder in path.ancestors().skip(1).take(8) {
+        let Ok(inner) = path.strip_prefix(folder) else { return false };
+        below.clear();
+        below.extend(inner.iter().filter_map(|part| part.to_str()));
+        if !chunk_key(&below.join("/")) {
+            return false;
+        }
+        if folder.join(".zarray").is_file() || folder.join("zarr.json").is_file() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a path below an array is that of a chunk: numbers, after a `c` in zarr 3.
+pub(crate) fn chunk_key(key: &str) -> bool {
+    let numbers = key.strip_prefix("c/").or_else(|| key.strip_prefix("c.")).unwrap_or(key);
+    numbers == "c"
+        || numbers.split(['/', '.']).all(|part| {
+            !part.is_empty() && part.len() <= 12 && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
 }
 
 /// Whether an ONNX model in the folder says that its tensors are in this file.

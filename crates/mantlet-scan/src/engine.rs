@@ -10,7 +10,7 @@ use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 
-use crate::{Options, companion};
+use crate::{Options, companion, structures};
 
 /// Findings of one artifact beyond which the rest is a gap.
 const MAX_FINDINGS: usize = 1_000;
@@ -30,6 +30,8 @@ pub(crate) struct Engine {
     /// Storages of torch that the pickles seen so far name.
     pub(crate) storages: Vec<mantlet_formats::pickle::Storage>,
     digest: Option<Digest>,
+    /// Folders of zarr arrays in the archives that are open.
+    pub(crate) stores: Vec<String>,
 }
 
 impl Engine {
@@ -44,6 +46,7 @@ impl Engine {
             budget: bounds.max_expanded,
             storages: Vec::new(),
             digest: None,
+            stores: Vec::new(),
         }
     }
 
@@ -89,7 +92,11 @@ impl Engine {
             self.gap(place, why, "unpack it and scan the inner file");
             return;
         }
-        let route = recognise(source, name, &self.bounds);
+        let mut route = recognise(source, name, &self.bounds);
+        let chunk = self.is_chunk(name, depth);
+        if chunk {
+            structures::as_numbers(&mut route);
+        }
         for format in &route.formats {
             let word = format.name();
             if !self.formats.iter().any(|known| known == word) {
@@ -98,8 +105,11 @@ impl Engine {
         }
         let formats = route.formats.clone();
         self.judge(&Facts::Route(route), place);
-        if formats.is_empty() && depth == 0 && companion::belongs(name, source) {
-            self.formats.push("tensor data".into());
+        if chunk && formats.is_empty() || formats.is_empty() && depth == 0 && companion::belongs(name, source)
+        {
+            if !self.formats.iter().any(|known| known == "tensor data") {
+                self.formats.push("tensor data".into());
+            }
         } else if formats.is_empty() {
             self.gap(
                 place,
@@ -160,9 +170,10 @@ impl Engine {
                 self.judge(&Facts::Onnx(facts), place);
                 self.onnx_graph(source, place);
             }
-            Format::Json | Format::Text | Format::Script => self.text(format, source, name, place),
+            Format::Json | Format::Text | Format::Script => self.text(format, source, name, place, depth),
             Format::Empty => {}
             other if self.model(other, source, place) => {}
+            other if self.structured(other, source, place, depth) => {}
             other if self.beside(other, source, place, depth) => {}
             other => {
                 let why = format!("{} is recognised but not examined yet", other.name());

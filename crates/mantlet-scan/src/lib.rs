@@ -14,6 +14,7 @@ mod models;
 mod packed;
 mod select;
 mod source_code;
+mod structures;
 mod suppress;
 mod text;
 mod torch;

@@ -5,12 +5,14 @@ use mantlet_formats::{Facts, tar, zip};
 use mantlet_vocab::{Place, Source, SubSource};
 
 use crate::engine::Engine;
+use crate::structures;
 
 impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         let facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
         let mut archive = self.open_archive(&facts);
+        let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
         let root = facts.torch_root().map(|root| format!("{root}data/"));
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {
@@ -58,6 +60,7 @@ impl Engine {
                 }
             }
         }
+        self.stores = outer;
         self.close_archive(archive, &facts, place);
         self.judge(&Facts::Zip(facts), place);
     }

@@ -1,7 +1,7 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, card, config, jinja, python, xml};
+use mantlet_formats::{Facts, card, config, jinja, models, python, xml};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
@@ -9,10 +9,17 @@ use crate::engine::Engine;
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
 
 impl Engine {
-    pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place) {
+    pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place, depth: u8) {
         let lower = name.to_ascii_lowercase();
         let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("").to_owned();
         self.keras(source, place);
+        if let Some(facts) = models::text(source, name) {
+            let whole = facts.whole_text;
+            self.structure(facts, source, place, depth);
+            if whole {
+                return;
+            }
+        }
         if format == Format::Json {
             let facts = config::json(source);
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");

@@ -4,6 +4,7 @@
 //! [`cases`] cuts a room's `cases.md` into cases; [`forge`] turns the text of one into bytes.
 
 mod assembly;
+mod binary;
 mod cases;
 mod containers;
 mod models;
@@ -46,8 +47,12 @@ impl ForgeError {
 /// - `lowbits`, `deviation`: float weights and what was done to them: `values N`, `payload N`, `coarse`,
 ///   `rows N OF`, `spike`, `bits N`, `trained`, `same`; the second is compared with the untouched weights.
 /// - `tflite`: `builtin CODE`, `custom NAME`, `tail N`, `lie`.
+/// - `proto`: protocol buffers: `FIELD NUMBER`, `FIELD "text"`, `FIELD xHEX`, or `FIELD` with a message below.
+/// - `flat`: a flatbuffer: `id ABCD`, `sized ABCD`, `tail HEX`, then fields `N KIND VALUE`; kinds are `u8` to
+///   `u64`, `text`, `bytes`, `ints`, `longs`, `doubles`, `texts`, `table`, `tables`.
+/// - `ubj`, `msgpack`: those encodings from JSON; `tail HEX`.
 /// - `gzip`, `zlib`: the inner kind on the first line, its text indented below.
-/// - `text`: the text itself; `hex`: bytes in hexadecimal.
+/// - `text`: the text itself; `hex`: bytes in hexadecimal, `00*9` for nine of them.
 ///
 /// # Errors
 /// When the text is not in the kind's language.
@@ -65,10 +70,20 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "lowbits" | "deviation" => models::floats(text),
         "tensorflow" => tensorflow::saved_model(text),
         "tflite" => tensorflow::lite(text),
+        "proto" => binary::proto(text),
+        "flat" => binary::flat(text),
+        "ubj" => binary::ubjson(text),
+        "msgpack" => binary::msgpack(text),
         "gzip" | "zlib" => containers::compressed(kind, text),
         "text" => Ok(text.as_bytes().to_vec()),
-        "hex" => assembly::hex(&text.split_whitespace().collect::<String>())
-            .ok_or_else(|| ForgeError::new(1, "not hexadecimal", text)),
+        "hex" => {
+            let words = text.split_whitespace().map(|word| match word.split_once('*') {
+                Some((digits, times)) => digits.repeat(times.parse().unwrap_or(0)),
+                None => word.to_owned(),
+            });
+            assembly::hex(&words.collect::<String>())
+                .ok_or_else(|| ForgeError::new(1, "not hexadecimal", text))
+        }
         _ => Err(ForgeError::new(0, "no such kind of artifact", kind)),
     }
 }

@@ -1,0 +1,163 @@
+//! Flatbuffers without a schema compiler: tables, vectors and texts, every offset checked.
+
+use crate::structure::Structure;
+use crate::window::Window;
+
+/// Reads one flatbuffer that begins at `base` of the window's source.
+pub(crate) struct Flat<'a> {
+    pub(crate) window: Window<'a>,
+    base: u64,
+    /// Offset after the flatbuffer; nothing in it may lie beyond.
+    limit: u64,
+    /// The furthest byte that something refers to.
+    pub(crate) end: u64,
+    /// Tables that may still be opened.
+    steps: u64,
+    pub(crate) facts: Structure,
+}
+
+/// A table and its list of fields.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) at: u64,
+    fields: u64,
+    count: u64,
+}
+
+const MAX_TABLES: u64 = 1 << 20;
+
+impl<'a> Flat<'a> {
+    pub(crate) fn new(window: Window<'a>, base: u64, limit: u64, facts: Structure) -> Self {
+        Self { window, base, limit, end: base, steps: MAX_TABLES, facts }
+    }
+
+    pub(crate) fn root(&mut self) -> Option<Table> {
+        let at = self.reference(self.base)?;
+        self.table(at)
+    }
+
+    /// A number in little endian; `None` outside the flatbuffer.
+    pub(crate) fn number(&mut self, at: u64, width: usize) -> Option<u64> {
+        let end = at.checked_add(width as u64).filter(|&end| end <= self.limit)?;
+        self.window.seek(at);
+        let bytes = self.window.take(width)?;
+        let value = bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+        self.end = self.end.max(end);
+        Some(value)
+    }
+
+    pub(crate) fn reference(&mut self, at: u64) -> Option<u64> {
+        at.checked_add(self.number(at, 4)?)
+    }
+
+    pub(crate) fn table(&mut self, at: u64) -> Option<Table> {
+        if self.steps == 0 {
+            self.facts.limit(format!("only the first {MAX_TABLES} tables are read"));
+            return None;
+        }
+        self.steps -= 1;
+        let back = i64::from((self.number(at, 4)? as u32).cast_signed());
+        let fields = at.checked_add_signed(back.checked_neg()?)?;
+        let size = self.number(fields, 2)?;
+        let own = self.number(fields + 2, 2)?;
+        let end = at.checked_add(own)?.max(fields + size);
+        let count = (size / 2).checked_sub(2).filter(|_| size % 2 == 0 && end <= self.limit)?;
+        self.end = self.end.max(end);
+        Some(Table { at, fields, count })
+    }
+
+    /// The place of a field, if the table has it.
+    pub(crate) fn field(&mut self, table: Table, index: u64) -> Option<u64> {
+        if index >= table.count {
+            return None;
+        }
+        let offset = self.number(table.fields + 4 + 2 * index, 2)?;
+        (offset > 0).then_some(table.at + offset)
+    }
+
+    /// A number in a field, or its default.
+    pub(crate) fn value(&mut self, table: Table, index: u64, width: usize) -> u64 {
+        self.field(table, index).and_then(|at| self.number(at, width)).unwrap_or(0)
+    }
+
+    /// A table in a field.
+    pub(crate) fn child(&mut self, table: Table, index: u64) -> Option<Table> {
+        let field = self.field(table, index)?;
+        let child = self.reference(field).and_then(|at| self.table(at));
+        if child.is_none() && self.facts.limits.is_empty() {
+            self.facts.defect("a table lies outside the file", field);
+        }
+        child
+    }
+
+    /// The first item of a vector and how many there are; what lies outside is a defect.
+    pub(crate) fn vector(&mut self, table: Table, index: u64, width: u64) -> Option<(u64, u64)> {
+        let field = self.field(table, index)?;
+        let found = self.reference(field).and_then(|at| Some((at, self.number(at, 4)?)));
+        let end = found.and_then(|(at, count)| at.checked_add(4)?.checked_add(count.checked_mul(width)?));
+        match (found, end.filter(|&end| end <= self.limit)) {
+            (Some((at, count)), Some(end)) => {
+                self.end = self.end.max(end);
+                Some((at + 4, count))
+            }
+            _ => {
+                self.facts.defect("a vector reaches past the end", field);
+                None
+            }
+        }
+    }
+
+    /// How many items a vector has; 0 when it is not there.
+    pub(crate) fn count(&mut self, table: Table, index: u64, width: u64) -> u64 {
+        self.vector(table, index, width).map_or(0, |(_, count)| count)
+    }
+
+    /// A text in a field, cut at a bound.
+    pub(crate) fn text(&mut self, table: Table, index: u64) -> Option<String> {
+        let (at, len) = self.vector(table, index, 1)?;
+        Some(self.text_at(at, len))
+    }
+
+    fn text_at(&mut self, at: u64, len: u64) -> String {
+        // The terminating zero belongs to the text.
+        self.end = self.end.max((at + len + 1).min(self.limit));
+        self.window.seek(at);
+        let bytes = self.window.take(len.min(8 << 10) as usize).unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+
+    /// The texts of a vector of texts, each with its offset.
+    pub(crate) fn texts(&mut self, table: Table, index: u64, max: u64) -> Vec<(String, u64)> {
+        let Some((first, count)) = self.vector(table, index, 4) else { return Vec::new() };
+        let mut texts = Vec::new();
+        for item in 0..count.min(max) {
+            let found = self.reference(first + 4 * item).and_then(|at| Some((at + 4, self.number(at, 4)?)));
+            match found.filter(|(at, len)| at.checked_add(*len).is_some_and(|end| end <= self.limit)) {
+                Some((at, len)) => {
+                    let text = self.text_at(at, len);
+                    texts.push((text, at));
+                }
+                None => self.facts.defect("a text lies outside the file", first + 4 * item),
+            }
+        }
+        texts
+    }
+
+    /// The tables of a vector; those that cannot be read are defects.
+    pub(crate) fn tables(&mut self, table: Table, index: u64) -> Vec<Table> {
+        const MAX: u64 = 1 << 17;
+        let Some((first, count)) = self.vector(table, index, 4) else { return Vec::new() };
+        if count > MAX {
+            self.facts.limit(format!("only the first {MAX} tables of a list are read"));
+        }
+        let mut tables = Vec::new();
+        for item in 0..count.min(MAX) {
+            match self.reference(first + 4 * item).and_then(|at| self.table(at)) {
+                Some(table) => tables.push(table),
+                None if self.steps == 0 => break,
+                None => self.facts.defect("a table lies outside the file", first + 4 * item),
+            }
+        }
+        tables
+    }
+}
