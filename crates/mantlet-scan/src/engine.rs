@@ -1,6 +1,7 @@
 //! One artifact: recognised, parsed, judged, and its members in turn.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use mantlet_formats::inflate::Inflated;
 use mantlet_formats::pickle::Payload;
@@ -10,10 +11,10 @@ use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 
-use crate::{Options, companion, structures};
+use crate::{Options, UserRules, companion, structures};
 
 /// Findings of one artifact beyond which the rest is a gap.
-const MAX_FINDINGS: usize = 1_000;
+pub(crate) const MAX_FINDINGS: usize = 1_000;
 const MAX_GAPS: usize = 200;
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
@@ -22,7 +23,8 @@ pub(crate) const SMALL: u64 = 1 << 20;
 pub(crate) struct Engine {
     name: String,
     pub(crate) bounds: Bounds,
-    findings: Vec<Finding>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) user_findings: Vec<Finding>,
     gaps: BTreeSet<Gap>,
     formats: Vec<String>,
     /// Decompressed bytes still allowed.
@@ -32,6 +34,7 @@ pub(crate) struct Engine {
     digest: Option<Digest>,
     /// Folders of zarr arrays in the archives that are open.
     pub(crate) stores: Vec<String>,
+    pub(crate) user_rules: Option<Arc<dyn UserRules>>,
 }
 
 impl Engine {
@@ -41,12 +44,14 @@ impl Engine {
             name: name.to_owned(),
             bounds,
             findings: Vec::new(),
+            user_findings: Vec::new(),
             gaps: BTreeSet::new(),
             formats: Vec::new(),
             budget: bounds.max_expanded,
             storages: Vec::new(),
             digest: None,
             stores: Vec::new(),
+            user_rules: options.user_rules.clone(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Engine {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
         self.examine(source, &name, &place, 0);
+        self.settle();
         Finding::sort(&mut self.findings);
         self.findings.dedup();
         let coverage = if self.gaps.is_empty() {
@@ -124,6 +130,7 @@ impl Engine {
         if depth == 0 {
             self.digest = digest;
         }
+        self.user_rules(source, place);
     }
 
     fn format(

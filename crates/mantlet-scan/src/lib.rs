@@ -18,6 +18,7 @@ mod structures;
 mod suppress;
 mod text;
 mod torch;
+mod user_rules;
 mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,7 @@ use file::FileSource;
 
 pub use select::{GlobError, Selection};
 pub use suppress::{Suppression, SuppressionError, Suppressions};
+pub use user_rules::{Judgement, UserRules};
 
 /// How to scan.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Options {
     pub selection: Selection,
     /// Counts the bytes read from files larger than 1 MiB, for whoever shows progress.
     pub meter: Arc<AtomicU64>,
+    /// Rules of the user's own, beside those of mantlet.
+    pub user_rules: Option<Arc<dyn UserRules>>,
     /// Further bounds on the work; `max_depth` and `full_content` above win.
     pub bounds: Bounds,
 }
@@ -62,6 +66,7 @@ impl Default for Options {
             full_content: false,
             selection: Selection::default(),
             meter: Arc::default(),
+            user_rules: None,
             bounds,
         }
     }

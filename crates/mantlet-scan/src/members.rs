@@ -37,17 +37,17 @@ impl Engine {
                         self.archive_member(&mut archive, &packed, &entry.name, &inside, depth);
                     }
                 }
-                8 if tensor && !self.bounds.full_content => {}
+                8 if tensor && !self.bounds.full_content && self.user_rules.is_none() => {}
                 8 => {
                     let inflated = Inflated::open(&packed, Wrapper::Raw, &self.bounds, self.budget);
                     if inflated.damage.is_none() && !inflated.cut {
                         self.checksum(entry.crc, inflated.crc, &entry.name, &inside);
                     }
+                    self.unpacking(&inflated, &inside);
                     if tensor {
                         self.look_at_member(&inflated, true, None, &entry.name, &inside);
-                        self.budget = self.budget.saturating_sub(inflated.len());
+                        self.user_rules(&inflated, &inside);
                     } else {
-                        self.unpacking(&inflated, &inside);
                         let window = self.bounds.max_window;
                         self.bounds.max_window = window.saturating_sub(inflated.window());
                         self.archive_member(&mut archive, &inflated, &entry.name, &inside, depth);

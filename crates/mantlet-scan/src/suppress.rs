@@ -4,7 +4,7 @@
 //! when, and no longer decides the verdict. Nothing inside what is scanned can accept anything.
 
 use globset::{GlobBuilder, GlobMatcher};
-use mantlet_vocab::{Examination, Finding, Millis, Severity};
+use mantlet_vocab::{About, Examination, Finding, Millis, Severity};
 use serde::{Deserialize, Serialize};
 
 /// One suppression, as people write it.
@@ -67,12 +67,13 @@ pub enum SuppressionError {
 }
 
 impl Suppressions {
-    /// Checks each suppression.
+    /// Checks each suppression. `further` are rules that are not mantlet's own.
     ///
     /// # Errors
     /// The first that cannot be used, by its place in the list.
-    pub fn new(list: Vec<Suppression>) -> Result<Self, SuppressionError> {
-        let rules = mantlet_rules::abouts();
+    pub fn new(list: Vec<Suppression>, further: &[&'static About]) -> Result<Self, SuppressionError> {
+        let mut rules = mantlet_rules::abouts();
+        rules.extend(further);
         let mut checked = Vec::with_capacity(list.len());
         for (index, one) in list.into_iter().enumerate() {
             let place = index + 1;
@@ -150,7 +151,7 @@ fn is_day(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mantlet_vocab::{About, Place};
+    use mantlet_vocab::Place;
 
     use super::*;
 
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_accepted_stays_in_the_report_until_its_day() {
-        let accepted = Suppressions::new(vec![suppression()]).unwrap();
+        let accepted = Suppressions::new(vec![suppression()], &[]).unwrap();
         let mut seen = examination();
         // The last millisecond of the day.
         assert_eq!(accepted.apply(&mut seen, Millis(1_790_035_199_999)), Vec::<&Suppression>::new());
@@ -193,7 +194,7 @@ mod tests {
         let wrong = |change: fn(&mut Suppression)| {
             let mut one = suppression();
             change(&mut one);
-            Suppressions::new(vec![suppression(), one]).unwrap_err().to_string()
+            Suppressions::new(vec![suppression(), one], &[]).unwrap_err().to_string()
         };
         for (fault, word) in [
             (wrong(|one| one.rule = "no-such-rule".into()), "no-such-rule"),

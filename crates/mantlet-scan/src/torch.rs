@@ -56,6 +56,7 @@ impl Engine {
             if facts.nodes > 0 || facts.defect.is_some() {
                 self.limits(place, &facts.limits);
                 self.judge(&Facts::Skops(facts), place);
+                self.user_rules(source, place);
                 return;
             }
         } else if archive.owns(name) {
@@ -69,6 +70,7 @@ impl Engine {
             }
             archive.facts.operators.extend(torch::operators(&code, name));
             archive.facts.operators.truncate(256);
+            self.user_rules(source, place);
             return;
         }
         let before = self.storages.len();

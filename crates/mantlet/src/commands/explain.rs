@@ -24,6 +24,7 @@ pub fn rooms() -> Vec<&'static About> {
     rooms.extend(mantlet_attacks::abouts());
     rooms.extend(mantlet_detectors::abouts());
     rooms.extend(mantlet_respond::abouts());
+    rooms.extend(mantlet_yara::abouts());
     rooms.sort_by_key(|about| about.name);
     rooms
 }

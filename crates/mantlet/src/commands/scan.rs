@@ -53,6 +53,9 @@ pub struct Options {
     /// A TOML list of `[[suppress]]` entries: rule, path, reason, owner, until. Never read from what is scanned.
     #[arg(long, value_name = "FILE")]
     suppressions: Option<PathBuf>,
+    /// YARA rules of your own, or a folder of them, asked about each file and what is inside; may be repeated.
+    #[arg(long, value_name = "FILE|FOLDER")]
+    yara: Vec<PathBuf>,
     /// Also write a CycloneDX 1.7 bill of materials of what was scanned.
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
@@ -75,6 +78,13 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         full_content: options.full,
         ..mantlet_scan::Options::default()
     };
+    if !options.yara.is_empty() {
+        let rules = mantlet_yara::Rules::load(&options.yara).map_err(faulty)?;
+        for remark in rules.remarks() {
+            terminal.note(remark);
+        }
+        settings.user_rules = Some(Arc::new(rules));
+    }
     if let Some(threads) = options.threads {
         settings.threads = threads.max(1);
     }
@@ -144,6 +154,12 @@ fn compare(
     Ok(exit::verdict(verdict))
 }
 
+/// What is wrong with a file that says how to scan: a fault of configuration, with its cause.
+fn faulty(error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    let text = format!("{:#}", anyhow::Error::new(error));
+    Usage(text).into()
+}
+
 fn verdict(examination: &Examination, options: &Options) -> Verdict {
     match examination.verdict(options.reporting.threshold) {
         Verdict::NotFullyExamined if options.strict => Verdict::Found,
@@ -167,11 +183,12 @@ fn read_suppressions(path: &Path) -> anyhow::Result<Suppressions> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let wrong = |error: &dyn std::fmt::Display| Usage(format!("{}: {error}", path.display()));
     let file: SuppressionFile = toml::from_str(&text).map_err(|error| wrong(&error))?;
-    Ok(Suppressions::new(file.suppress).map_err(|error| wrong(&error))?)
+    Ok(Suppressions::new(file.suppress, &mantlet_yara::abouts()).map_err(|error| wrong(&error))?)
 }
 
 fn list_rules(terminal: Terminal, reporting: &Reporting) -> anyhow::Result<ExitCode> {
     let mut rules = mantlet_rules::abouts();
+    rules.extend(mantlet_yara::abouts());
     rules.sort_by_key(|about| about.name);
     let text = if reporting.format == Format::Json {
         let list: Vec<serde_json::Value> = rules

@@ -92,3 +92,30 @@ fn the_report_is_the_same_for_any_number_of_threads() {
     assert_eq!(with("1"), with("2"));
     assert_eq!(with("1"), with("7"));
 }
+
+#[test]
+fn rules_of_ones_own_are_asked_and_their_faults_named() {
+    let (holder, folder) = folder();
+    let file = holder.path().join("own.yar");
+    let rules = file.to_str().unwrap();
+    let good = format!("{folder}/good");
+    let write = |severity: &str| {
+        let text = format!("rule listed {{ meta: severity = \"{severity}\" condition: uint8(0) == 0x80 }}");
+        std::fs::write(&file, text).unwrap();
+    };
+    write("malicious");
+    let found = expect(1, ["scan", &good, "--yara", rules, "--format", "json"]);
+    let report: Value = serde_json::from_str(&found.out).unwrap();
+    assert_eq!(report["findings"][0]["name"], "yara-match");
+    assert_eq!(report["findings"][0]["severity"], "malicious");
+    write("note");
+    expect(0, ["scan", &good, "--yara", rules]);
+    write("terrible");
+    assert!(expect(1, ["scan", &good, "--yara", rules]).err.contains("`terrible`"));
+    std::fs::write(&file, "rule a {\n  condition: nothing_known\n}").unwrap();
+    let fault = expect(3, ["scan", &good, "--yara", rules]).err;
+    assert!(fault.contains("own.yar:2:"), "{fault}");
+    expect(3, ["scan", &good, "--yara", &good]);
+    assert!(expect(0, ["explain", "yara-match"]).out.contains("What to do"));
+    assert!(expect(0, ["scan", "--list-rules"]).out.contains("yara-match"));
+}
