@@ -65,6 +65,10 @@ fn parsers(kind: &str, file: &str) -> &'static [&'static str] {
         ("flat", _) => &["boosted", "runtime"],
         ("proto", _) => &["runtime"],
         ("hex" | "text", "model.model" | "model.txt" | "model.json") => &["boosted", "runtime"],
+        (_, "model.t7" | "model.engine" | "model.params" | "weight.bin" | "model.pdiparams" | "model.param") => {
+            &["runtime"]
+        }
+        ("text", "model.xml" | "model.pmml" | "model-symbol.json" | "Manifest.json") => &["runtime"],
         ("text", ".zarray" | ".zmetadata" | "zarr.json") => &["store"],
         _ => &[],
     }

@@ -29,6 +29,7 @@ mod proto;
 pub mod python;
 pub mod rdata;
 pub mod route;
+pub mod runtime;
 pub mod safetensors;
 pub mod secrets;
 pub mod sevenz;

@@ -4,26 +4,39 @@ use mantlet_vocab::{Source, read_window};
 
 use crate::boosted::{catboost, legacy, lightgbm, xgboost};
 use crate::route::Format;
+use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, openvino, paddle, pmml, torch7};
 use crate::store::{self, ocdbt};
 use crate::structure::Structure;
 use crate::{Bounds, msgpack, ubjson};
 
+/// Whether the first bytes are those of a format.
+type Announces = fn(&[u8]) -> bool;
+
 /// The binary formats that the first bytes announce.
 #[must_use]
-pub fn recognise(head: &[u8]) -> Option<Format> {
-    if catboost::is_catboost(head) {
-        Some(Format::CatBoost)
-    } else if legacy::is_legacy(head) {
-        Some(Format::XgBoost)
-    } else if ubjson::is_ubjson(head) {
-        Some(Format::Ubjson)
-    } else if ocdbt::is_ocdbt(head) {
-        Some(Format::Ocdbt)
-    } else if msgpack::is_msgpack(head) {
-        Some(Format::MessagePack)
-    } else {
-        None
+pub fn recognise(source: &dyn Source, head: &[u8]) -> Option<Format> {
+    let announced: [(Announces, Format); 13] = [
+        (catboost::is_catboost, Format::CatBoost),
+        (legacy::is_legacy, Format::XgBoost),
+        (ubjson::is_ubjson, Format::Ubjson),
+        (ocdbt::is_ocdbt, Format::Ocdbt),
+        (executorch::is_program, Format::ExecuTorch),
+        (executorch::is_data, Format::ExecuTorchData),
+        (mxnet::is_params, Format::MxNet),
+        (paddle::is_program, Format::Paddle),
+        (paddle::is_parameters, Format::PaddleParameters),
+        (coreml::is_weights, Format::CoreMlWeights),
+        (cntk::is_cntk, Format::Cntk),
+        (torch7::is_torch7, Format::Torch7),
+        (msgpack::is_msgpack, Format::MessagePack),
+    ];
+    if let Some((_, format)) = announced.iter().find(|(matches, _)| matches(head)) {
+        return Some(*format);
     }
+    if head.first() == Some(&8) && coreml::is_coreml(source) {
+        return Some(Format::CoreMl);
+    }
+    opaque::recognise(head)
 }
 
 /// The facts of a binary model; `None` for a format of another family.
@@ -34,6 +47,16 @@ pub fn analyse(format: Format, source: &dyn Source, bounds: &Bounds) -> Option<S
         Format::XgBoost => legacy::analyse(source),
         Format::Ubjson => xgboost::ubj(source),
         Format::Ocdbt => ocdbt::analyse(source, bounds),
+        Format::ExecuTorch => executorch::program(source),
+        Format::ExecuTorchData => executorch::data(source),
+        Format::MxNet => mxnet::params(source),
+        Format::Paddle => paddle::program(source),
+        Format::PaddleParameters => paddle::parameters(source),
+        Format::CoreMl => coreml::analyse(source),
+        Format::CoreMlWeights => coreml::weights(source),
+        Format::Cntk => cntk::analyse(source),
+        Format::Torch7 => torch7::analyse(source),
+        Format::TensorRt | Format::Rknn => opaque::analyse(source, format),
         Format::MessagePack => msgpack::analyse(source),
         _ => return None,
     })
@@ -44,14 +67,24 @@ pub fn analyse(format: Format, source: &dyn Source, bounds: &Bounds) -> Option<S
 pub fn text(source: &dyn Source, name: &str) -> Option<Structure> {
     let head = read_window(source, 0, 4_096).unwrap_or_default();
     if lightgbm::is_lightgbm(&head) {
-        Some(lightgbm::analyse(source))
-    } else if store::is_metadata(name) {
-        store::analyse(source, name)
-    } else if xgboost::is_xgboost(&head) {
-        Some(xgboost::json(source))
-    } else if catboost::is_json(&head) {
-        Some(catboost::json(source))
-    } else {
-        None
+        return Some(lightgbm::analyse(source));
+    }
+    if store::is_metadata(name) {
+        return store::analyse(source, name);
+    }
+    if ncnn::is_ncnn(&head) {
+        return Some(ncnn::analyse(source));
+    }
+    match head.trim_ascii_start().first() {
+        Some(b'{') if xgboost::is_xgboost(&head) => Some(xgboost::json(source)),
+        Some(b'{') if catboost::is_json(&head) => Some(catboost::json(source)),
+        Some(b'{') if paddle::is_json(&head) => Some(paddle::json(source)),
+        Some(b'{') if memchr::memmem::find(&head, b"\"itemInfoEntries\"").is_some() => {
+            coreml::manifest(source)
+        }
+        Some(b'{') if mxnet::is_symbol(&head) => mxnet::symbol(source),
+        Some(b'<' | 0xef) if openvino::is_openvino(&head) => Some(openvino::analyse(source)),
+        Some(b'<' | 0xef) if pmml::is_pmml(&head) => Some(pmml::analyse(source)),
+        _ => None,
     }
 }

@@ -26,45 +26,29 @@ formats! {
     Pe "windows executable", MachO "mac executable", Parquet "parquet", Arrow "arrow", Tflite "tflite",
     Vocabulary "sentencepiece", RData "r data", Image "image", Pdf "pdf", Sqlite "sqlite", Script "script",
     TensorFlow "tensorflow", XgBoost "xgboost", Ubjson "ubjson", CatBoost "catboost", MessagePack "messagepack",
-    Ocdbt "ocdbt",
+    Ocdbt "ocdbt", CoreMl "core ml", CoreMlWeights "core ml weights", ExecuTorch "executorch",
+    ExecuTorchData "executorch data", Paddle "paddle", PaddleParameters "paddle parameters", MxNet "mxnet parameters",
+    TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7",
 }
 
 impl Format {
     /// Whether mantlet opens and judges this format today.
     #[must_use]
     pub const fn is_examined(self) -> bool {
-        matches!(
+        !matches!(
             self,
-            Self::Pickle
-                | Self::Zip
-                | Self::Tar
-                | Self::Gzip
-                | Self::Image
-                | Self::Vocabulary
-                | Self::RData
-                | Self::Bzip2
-                | Self::Xz
-                | Self::Lzma
-                | Self::Lz4
-                | Self::Zstd
-                | Self::SevenZip
-                | Self::Zlib
-                | Self::Npy
-                | Self::Safetensors
-                | Self::Onnx
-                | Self::Gguf
-                | Self::Hdf5
-                | Self::Tflite
-                | Self::TensorFlow
-                | Self::XgBoost
-                | Self::Ubjson
-                | Self::CatBoost
-                | Self::MessagePack
-                | Self::Ocdbt
-                | Self::Ggml
-                | Self::Json
-                | Self::Text
-                | Self::Empty
+            Self::Rar
+                | Self::Elf
+                | Self::Pe
+                | Self::MachO
+                | Self::Parquet
+                | Self::Arrow
+                | Self::Pdf
+                | Self::Sqlite
+                | Self::Script
+                | Self::TensorRt
+                | Self::Rknn
+                | Self::Cntk
         )
     }
 }
@@ -201,16 +185,16 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     if found.is_empty() && media::is_sentencepiece(source) {
         found.push(Format::Vocabulary);
     }
-    if found.is_empty() {
-        found.extend(models::recognise(&head));
-    }
-    if is_lzma(&head) {
+    let model = if found.is_empty() { models::recognise(source, &head) } else { None };
+    found.extend(model);
+    if model.is_none() && is_lzma(&head) {
         found.push(Format::Lzma);
     }
     if head.get(4..8) == Some(b"TFL3") {
         found.push(Format::Tflite);
     }
-    if head.starts_with(b"MZ") && head.len() > 0x40 && is_pe(&head) {
+    // Programs that run everywhere begin as one for Windows whose header is a shell script too.
+    if head.starts_with(b"MZqFpD=") || head.starts_with(b"MZ") && head.len() > 0x40 && is_pe(&head) {
         found.push(Format::Pe);
     }
     if head.starts_with(&[0x1f, 0x8b, 8]) {

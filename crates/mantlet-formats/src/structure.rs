@@ -16,6 +16,12 @@ pub enum Power {
     Pickle,
     /// Machine code within the file.
     Machine,
+    /// Bytecode within the file, which loading turns into functions.
+    Bytecode,
+    /// It reads or writes files.
+    Files,
+    /// It talks to other machines.
+    Network,
 }
 
 /// Something named, and where.
@@ -46,6 +52,8 @@ pub struct Structure {
     pub texts: Vec<Text>,
     /// Offset after the last byte that belongs to the model; 0 when that is not known.
     pub end: u64,
+    /// Bytes that the file of weights beside it must have at least; 0 when it says nothing about that.
+    pub needs: u64,
     /// It is text, and this reader has read it to its end.
     pub whole_text: bool,
     /// What was not followed, or cannot be.
@@ -95,7 +103,7 @@ impl Structure {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

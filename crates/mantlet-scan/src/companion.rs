@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mantlet_formats::structure::Structure;
 use mantlet_formats::{Bounds, onnx};
 use mantlet_vocab::{Source, read_window};
 
@@ -33,7 +34,7 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         return true;
     }
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    if file.ends_with(".bin") && beside(&format!("{stem}.xml")) {
+    if file.ends_with(".bin") && (beside(&format!("{stem}.xml")) || beside(&format!("{stem}.param"))) {
         return true;
     }
     if file.ends_with(".pdiparams") && (beside(&format!("{stem}.pdmodel")) || beside(&format!("{stem}.json")))
@@ -41,6 +42,18 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         return true;
     }
     external(path, file)
+}
+
+/// Compares a graph with the file of its constants, which lies beside it under the same name.
+pub(crate) fn constants(name: &str, facts: &mut Structure) {
+    let path = Path::new(name).with_extension("bin");
+    let Ok(file) = std::fs::metadata(&path) else { return };
+    let (needs, len) = (facts.needs, file.len());
+    if len < needs {
+        facts.defects.push((format!("its constants need {needs} bytes and `.bin` has {len}"), 0));
+    } else if len - needs > 4_096 {
+        facts.defects.push((format!("{} bytes of `.bin` belong to no constant", len - needs), 0));
+    }
 }
 
 /// Whether the file is a chunk of a zarr array, by its name and the metadata beside or above it.

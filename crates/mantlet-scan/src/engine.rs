@@ -21,7 +21,7 @@ pub(crate) const SMALL: u64 = 1 << 20;
 
 /// The examination of one outermost artifact.
 pub(crate) struct Engine {
-    name: String,
+    pub(crate) name: String,
     pub(crate) bounds: Bounds,
     pub(crate) findings: Vec<Finding>,
     pub(crate) user_findings: Vec<Finding>,

@@ -52,7 +52,10 @@ impl Engine {
     }
 
     /// Judges a structure, then what it carries and what follows it.
-    pub(crate) fn structure(&mut self, facts: Structure, source: &dyn Source, place: &Place, depth: u8) {
+    pub(crate) fn structure(&mut self, mut facts: Structure, source: &dyn Source, place: &Place, depth: u8) {
+        if depth == 0 && facts.needs > 0 {
+            companion::constants(&self.name, &mut facts);
+        }
         self.limits(place, &facts.limits);
         self.metadata(facts.texts.clone(), place);
         for (name, start, len) in &facts.parts {

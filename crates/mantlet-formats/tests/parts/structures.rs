@@ -1,6 +1,8 @@
 //! The same law for models in formats that are data throughout.
 
 use mantlet_formats::boosted::{catboost, legacy, lightgbm, xgboost};
+use mantlet_formats::route::Format;
+use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml};
 use mantlet_formats::{Bounds, models, msgpack, store};
 use mantlet_testkit::{cases, forge};
 use mantlet_vocab::{MemorySource, Source};
@@ -22,11 +24,32 @@ fn every_parser(bytes: &[u8]) {
         let facts = analyse(&source);
         assert!(facts.end <= source.len());
     }
+    for format in [
+        Format::CoreMl,
+        Format::CoreMlWeights,
+        Format::ExecuTorch,
+        Format::ExecuTorchData,
+        Format::Paddle,
+        Format::PaddleParameters,
+        Format::MxNet,
+        Format::Torch7,
+        Format::Cntk,
+        Format::TensorRt,
+    ] {
+        let facts = models::analyse(format, &source, &bounds).expect("it is one of this family");
+        assert!(facts.end <= source.len());
+    }
+    for analyse in [mxnet::symbol, coreml::manifest] {
+        let _ = analyse(&source);
+    }
+    for analyse in [openvino::analyse, pmml::analyse, ncnn::analyse, paddle::json] {
+        let _ = analyse(&source);
+    }
     let _ = store::ocdbt::analyse(&source, &bounds);
     for name in ["a", ".zarray", ".zmetadata", "zarr.json"] {
         let _ = models::text(&source, name);
     }
-    let _ = models::recognise(bytes);
+    let _ = models::recognise(&source, bytes);
 }
 
 /// The cases of the rooms over these formats are the fixtures.

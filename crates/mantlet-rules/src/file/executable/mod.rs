@@ -30,7 +30,14 @@ impl Rule for FileExecutable {
         let Facts::Route(route) = facts else { return };
         for format in &route.formats {
             if matches!(format, Format::Elf | Format::Pe | Format::MachO) {
-                found.push(ABOUT.finding(place.clone(), format!("the content is a {}", format.name())));
+                let mut message = format!("the content is a {}", format.name());
+                if route.formats.contains(&Format::Zip) {
+                    message.push_str(
+                        " with an archive in it, as a llamafile is: running it runs its code; models in it are \
+                         examined as members",
+                    );
+                }
+                found.push(ABOUT.finding(place.clone(), message));
             }
         }
     }

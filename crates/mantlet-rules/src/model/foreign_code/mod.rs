@@ -35,6 +35,9 @@ impl Rule for ModelForeignCode {
                 Power::Python => "calls a Python function of the process that loads the model",
                 Power::Pickle => "decodes pickles, which can run any code, for what it stores",
                 Power::Machine => "is machine code within the file",
+                Power::Bytecode => "is bytecode within the file, which loading turns into a function",
+                Power::Files => "reads or writes files of the process that runs the model",
+                Power::Network => "talks to other machines while the model runs",
             };
             let message = format!("{}: the {} `{}` {does}", model.format, named.role, named.name);
             found.push(ABOUT.finding(place.at(Span::at(named.at)), message));

@@ -1,0 +1,13 @@
+//! Models compiled or written for one runtime: what they name that the runtime does not bring, which files they
+//! read, and whether their parts agree.
+
+pub mod cntk;
+pub mod coreml;
+pub mod executorch;
+pub mod mxnet;
+pub mod ncnn;
+pub mod opaque;
+pub mod openvino;
+pub mod paddle;
+pub mod pmml;
+pub mod torch7;

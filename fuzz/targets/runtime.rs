@@ -1,0 +1,34 @@
+//! Any bytes as a model of each runtime: facts and defects, never a panic, the same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+use mantlet_formats::models;
+use mantlet_formats::route::Format;
+use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml};
+
+const FORMATS: [Format; 11] = [
+    Format::CoreMl,
+    Format::CoreMlWeights,
+    Format::ExecuTorch,
+    Format::ExecuTorchData,
+    Format::Paddle,
+    Format::PaddleParameters,
+    Format::MxNet,
+    Format::Torch7,
+    Format::Cntk,
+    Format::TensorRt,
+    Format::Rknn,
+];
+
+fuzz_target!(|data: &[u8]| {
+    let source = support::source(data);
+    let bounds = support::bounds();
+    for format in FORMATS {
+        assert_eq!(models::analyse(format, &source, &bounds), models::analyse(format, &source, &bounds));
+    }
+    let _ = (mxnet::symbol(&source), coreml::manifest(&source));
+    let _ = (openvino::analyse(&source), pmml::analyse(&source), ncnn::analyse(&source), paddle::json(&source));
+    let _ = models::recognise(&source, data);
+});
