@@ -8,6 +8,8 @@ use mantlet_vocab::{Source, read_window};
 
 use crate::file::FileSource;
 
+/// What a file is called that belongs to a model beside it.
+pub(crate) const FORMAT: &str = "tensor data";
 /// Models of a folder that are asked whether a file is theirs.
 const MAX_ASKED: usize = 32;
 

@@ -11,11 +11,13 @@ use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 
+use crate::watched::Watched;
 use crate::{Options, UserRules, companion, structures};
 
 /// Findings of one artifact beyond which the rest is a gap.
 pub(crate) const MAX_FINDINGS: usize = 1_000;
 const MAX_GAPS: usize = 200;
+const UNREADABLE: &str = "scan it where it can be read from end to end";
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
 
@@ -58,7 +60,11 @@ impl Engine {
     pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>) {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
-        self.examine(source, &name, &place, 0);
+        let watched = Watched::new(source);
+        self.examine(&watched, &name, &place, 0);
+        if let Some(failure) = watched.failure() {
+            self.gap(&place, failure.to_string(), UNREADABLE);
+        }
         self.settle();
         Finding::sort(&mut self.findings);
         self.findings.dedup();
@@ -113,8 +119,8 @@ impl Engine {
         self.judge(&Facts::Route(route), place);
         if chunk && formats.is_empty() || formats.is_empty() && depth == 0 && companion::belongs(name, source)
         {
-            if !self.formats.iter().any(|known| known == "tensor data") {
-                self.formats.push("tensor data".into());
+            if !self.formats.iter().any(|known| known == companion::FORMAT) {
+                self.formats.push(companion::FORMAT.into());
             }
         } else if formats.is_empty() {
             self.gap(

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mantlet_vocab::{Source, SourceError};
 
+use crate::cache::State;
+
 const SMALL: u64 = 1 << 20;
 
 /// A regular file.
@@ -51,6 +53,22 @@ impl FileSource {
         #[cfg(not(unix))]
         let inner = Inner::File(std::sync::Mutex::new(file));
         Ok(Self { inner, len, meter })
+    }
+
+    /// Whether the bytes cannot change any more.
+    pub(crate) fn in_memory(&self) -> bool {
+        matches!(self.inner, Inner::Memory(_))
+    }
+
+    /// What the file system says of the open file's content.
+    pub(crate) fn state(&self) -> Option<State> {
+        match &self.inner {
+            Inner::Memory(_) => None,
+            #[cfg(unix)]
+            Inner::File(file) => State::of(&file.metadata().ok()?),
+            #[cfg(not(unix))]
+            Inner::File(_) => None,
+        }
     }
 }
 

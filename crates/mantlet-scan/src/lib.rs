@@ -4,10 +4,12 @@
 
 mod base;
 mod beside;
+mod cache;
 mod companion;
 pub mod diff;
 mod engine;
 mod file;
+mod hub;
 mod look;
 mod members;
 mod models;
@@ -20,6 +22,7 @@ mod text;
 mod torch;
 mod user_rules;
 mod walk;
+mod watched;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -30,6 +33,7 @@ use mantlet_formats::Bounds;
 use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
 
 pub use base::against;
+pub use cache::{Cache, CacheError};
 use engine::Engine;
 use file::FileSource;
 
@@ -53,6 +57,8 @@ pub struct Options {
     pub meter: Arc<AtomicU64>,
     /// Rules of the user's own, beside those of mantlet.
     pub user_rules: Option<Arc<dyn UserRules>>,
+    /// Results of earlier scans that still hold.
+    pub cache: Option<Arc<Cache>>,
     /// Further bounds on the work; `max_depth` and `full_content` above win.
     pub bounds: Bounds,
 }
@@ -67,6 +73,7 @@ impl Default for Options {
             selection: Selection::default(),
             meter: Arc::default(),
             user_rules: None,
+            cache: None,
             bounds,
         }
     }
@@ -95,7 +102,7 @@ impl Progress for Silent {}
 type Outcome = Result<(ArtifactSummary, Vec<Finding>), Gap>;
 
 /// Scans files and folders, in the order given and by name inside folders. `.git` folders are left out, and
-/// links that lead out of a named folder are gaps.
+/// links that lead out of a named folder are gaps, but for those of a Hugging Face cache into its own blobs.
 pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -> Examination {
     let walk::Found { files, gaps, left_out } = walk::files(paths, &options.selection);
     progress.start(files.len(), left_out);
@@ -142,6 +149,9 @@ pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -
             Err(gap) => examination.gaps.push(gap),
         }
     }
+    if let Some(cache) = &options.cache {
+        cache.prune();
+    }
     Finding::sort(&mut examination.findings);
     examination
 }
@@ -153,12 +163,23 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
         why: format!("it cannot be read: {error}"),
         remedy: "make it readable for the user who scans, or scan a copy".into(),
     })?;
+    let kept = options.cache.as_ref().map(|cache| cache.ask(&name, &source, options));
+    let ticket = match kept {
+        Some(Ok(result)) => return Ok(result),
+        Some(Err(ticket)) => ticket,
+        None => None,
+    };
     // A defect of ours on one file must neither hide the others nor pass as clean.
-    catch_unwind(AssertUnwindSafe(|| Engine::new(&name, options).run(&source))).map_err(|_| Gap {
-        what: name.clone(),
-        why: "the scanner failed on it, which is a defect of mantlet".into(),
-        remedy: "do not use the file; please report it".into(),
-    })
+    let result =
+        catch_unwind(AssertUnwindSafe(|| Engine::new(&name, options).run(&source))).map_err(|_| Gap {
+            what: name.clone(),
+            why: "the scanner failed on it, which is a defect of mantlet".into(),
+            remedy: "do not use the file; please report it".into(),
+        })?;
+    if let (Some(cache), Some(ticket)) = (&options.cache, ticket) {
+        cache.keep(&ticket, &source, &result);
+    }
+    Ok(result)
 }
 
 /// Scans bytes from any source under the name the user knows them by.

@@ -1,11 +1,12 @@
 //! Which files a list of paths stands for.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mantlet_vocab::Gap;
 
-use crate::Selection;
+use crate::{Selection, hub};
 
 /// What a list of paths stands for.
 #[derive(Default)]
@@ -61,6 +62,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Gap {
 
 fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
     let home = fs::canonicalize(root).ok();
+    let mut named = BTreeSet::new();
     let mut waiting = vec![root.to_path_buf()];
     while let Some(next) = waiting.pop() {
         let is_root = next == root;
@@ -88,10 +90,18 @@ fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
                 Err(error) => gaps.push(unreadable(&next, &error)),
             }
         } else if kind.is_symlink() {
-            link(&next, home.as_deref(), files, gaps);
+            if let Some(blob) = hub::blob(&next) {
+                files.push(next);
+                named.insert(blob);
+            } else {
+                link(&next, home.as_deref(), files, gaps);
+            }
         } else {
             gaps.push(special(&next));
         }
+    }
+    if !named.is_empty() {
+        files.retain(|file| !hub::is_told(file, &named));
     }
 }
 

@@ -2,6 +2,11 @@
 
 #[path = "parts/beside.rs"]
 mod beside;
+#[cfg(unix)]
+#[path = "parts/hub.rs"]
+mod hub;
+#[path = "parts/kept.rs"]
+mod kept;
 #[path = "parts/packed.rs"]
 mod packed;
 #[path = "parts/diff.rs"]

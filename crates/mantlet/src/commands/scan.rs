@@ -9,13 +9,16 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
-use mantlet_scan::{Selection, Suppression, Suppressions};
+use mantlet_scan::{Cache, Selection, Suppression, Suppressions};
 use mantlet_vocab::{Examination, Millis, Verdict};
 use serde::Deserialize;
 
 use crate::cli::{Format, Reporting};
 use crate::exit::{self, Usage};
 use crate::terminal::{Terminal, deliver, write_whole};
+
+/// Results kept by `--cache`.
+const CACHE_BYTES: u64 = 256 << 20;
 
 /// What to scan, and how.
 #[derive(Debug, Args)]
@@ -56,6 +59,9 @@ pub struct Options {
     /// YARA rules of your own, or a folder of them, asked about each file and what is inside; may be repeated.
     #[arg(long, value_name = "FILE|FOLDER")]
     yara: Vec<PathBuf>,
+    /// Keep results in this folder of your own, and do not examine again what has not changed.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "diff")]
+    cache: Option<PathBuf>,
     /// Also write a CycloneDX 1.7 bill of materials of what was scanned.
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
@@ -85,6 +91,9 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         }
         settings.user_rules = Some(Arc::new(rules));
     }
+    if let Some(folder) = &options.cache {
+        settings.cache = Some(Arc::new(Cache::open(folder, CACHE_BYTES).map_err(faulty)?));
+    }
     if let Some(threads) = options.threads {
         settings.threads = threads.max(1);
     }
@@ -102,6 +111,9 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
             let (findings, gaps) = mantlet_scan::against(base, path, &settings.bounds);
             examination.merge(Examination { findings, gaps, ..Examination::default() });
         }
+    }
+    if let Some(cache) = settings.cache.as_ref().filter(|cache| cache.hits() > 0) {
+        terminal.note(&format!("{} files have not changed since they were scanned last", cache.hits()));
     }
     if progress.left_out > 0 {
         terminal.note(&format!("{} files were left out by --include and --exclude", progress.left_out));

@@ -119,3 +119,18 @@ fn rules_of_ones_own_are_asked_and_their_faults_named() {
     assert!(expect(0, ["explain", "yara-match"]).out.contains("What to do"));
     assert!(expect(0, ["scan", "--list-rules"]).out.contains("yara-match"));
 }
+
+#[test]
+fn kept_results_are_the_same_report_and_a_folder_of_others_is_refused() {
+    let (holder, folder) = folder();
+    let kept = holder.path().join("kept");
+    let with =
+        || run(["scan", &format!("{folder}/bad"), "--cache", kept.to_str().unwrap(), "--format", "json"]);
+    let first = with();
+    let second = with();
+    assert_eq!((first.code, second.code), (1, 1), "{}", first.err);
+    assert_eq!(first.out, second.out);
+    assert!(!first.err.contains("have not changed") && second.err.contains("1 files have not changed"));
+    let fault = expect(3, ["scan", &folder, "--cache", &format!("{folder}/bad/call.pkl")]).err;
+    assert!(fault.contains("cache folder"), "{fault}");
+}
