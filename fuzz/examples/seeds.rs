@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// The parsers of models that a kind of artifact, or a name, belongs to.
 fn parsers(kind: &str, file: &str) -> &'static [&'static str] {
     match (kind, file) {
+        (_, "helper.pyc") => &["bytecode"],
         ("ubj", _) => &["boosted"],
         ("msgpack", _) => &["msgpack"],
         ("flat", _) => &["boosted", "runtime"],

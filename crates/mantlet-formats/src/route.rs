@@ -2,6 +2,7 @@
 
 use mantlet_vocab::{Source, read_window};
 
+use crate::python::bytecode;
 use crate::{Bounds, media, models, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
 
 macro_rules! formats {
@@ -29,6 +30,7 @@ formats! {
     Ocdbt "ocdbt", CoreMl "core ml", CoreMlWeights "core ml weights", ExecuTorch "executorch",
     ExecuTorchData "executorch data", Paddle "paddle", PaddleParameters "paddle parameters", MxNet "mxnet parameters",
     TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7",
+    Bytecode "python bytecode",
 }
 
 impl Format {
@@ -185,6 +187,9 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     if found.is_empty() && media::is_sentencepiece(source) {
         found.push(Format::Vocabulary);
     }
+    if bytecode::is_bytecode(&head) {
+        found.push(Format::Bytecode);
+    }
     let model = if found.is_empty() { models::recognise(source, &head) } else { None };
     found.extend(model);
     if model.is_none() && is_lzma(&head) {
@@ -202,7 +207,8 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     } else if is_zlib(&head) {
         found.push(Format::Zlib);
     }
-    if zip::is_zip(source) {
+    // Modules that read archives have their marks among their constants.
+    if zip::is_zip(source) && (!found.contains(&Format::Bytecode) || ends_as_zip(source)) {
         found.push(Format::Zip);
     }
     if onnx::is_onnx(source) {
@@ -239,6 +245,16 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         route.formats.extend(fallback.or(pickle.then_some(Format::Pickle)));
     }
     route
+}
+
+/// Whether the end of an archive is the end of the file.
+fn ends_as_zip(source: &dyn Source) -> bool {
+    let start = source.len().saturating_sub(66_000);
+    let tail = read_window(source, start, 66_000).unwrap_or_default();
+    memchr::memmem::rfind_iter(&tail, b"PK\x05\x06").any(|at| {
+        let comment = tail.get(at + 20..at + 22).and_then(|len| len.try_into().ok()).map(u16::from_le_bytes);
+        comment.is_some_and(|len| at + 22 + usize::from(len) == tail.len())
+    })
 }
 
 fn is_pe(head: &[u8]) -> bool {

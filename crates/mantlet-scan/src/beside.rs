@@ -1,7 +1,7 @@
 //! What lies beside models: pictures, vocabularies, R objects, cards, and blobs named by their digest.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, media, rdata};
+use mantlet_formats::{Facts, media, python, rdata};
 use mantlet_vocab::{Place, Source};
 
 use crate::engine::Engine;
@@ -11,6 +11,14 @@ impl Engine {
     pub(crate) fn beside(&mut self, format: Format, source: &dyn Source, place: &Place, depth: u8) -> bool {
         match format {
             Format::Vocabulary => {}
+            Format::Bytecode => {
+                // The name of a cached module says which Python it is for.
+                let name = place.to_string().replace(".cpython-", ".py#");
+                let role = python::role(name.split('#').next().unwrap_or(&name));
+                let script = python::bytecode::analyse(source, role);
+                self.limits(place, &script.limits);
+                self.judge(&Facts::Script(Box::new(script)), place);
+            }
             Format::Image => match media::image_end(source) {
                 Some(end) if end < source.len() => self.unclaimed(source, end, source.len(), place, depth),
                 Some(_) => {}

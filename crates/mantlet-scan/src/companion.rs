@@ -46,6 +46,41 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     external(path, file)
 }
 
+/// Follows the links on the way to the external data of an ONNX model, and compares its length.
+pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
+    let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(folder) = folder.unwrap_or(Path::new(".")).canonicalize() else { return };
+    // A cache of Hugging Face keeps every file as a link into the blobs of the same repository.
+    let cache = folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "snapshots"));
+    let root = cache.and_then(Path::parent).unwrap_or(&folder).to_owned();
+    let mut known: Vec<(String, Option<String>, u64)> = Vec::new();
+    let mut wrong = Vec::new();
+    for external in facts.external.iter_mut().take(100_000) {
+        let seen = known.iter().find(|(location, ..)| *location == external.location).cloned();
+        let (_, leads, len) = seen.unwrap_or_else(|| {
+            let path = folder.join(&external.location);
+            let target = path.canonicalize().ok();
+            let leads = target.as_ref().filter(|target| !target.starts_with(&root));
+            let leads = leads.map(|target| target.display().to_string());
+            let len =
+                target.and_then(|target| std::fs::metadata(target).ok()).map_or(u64::MAX, |file| file.len());
+            let entry = (external.location.clone(), leads, len);
+            if known.len() < 256 {
+                known.push(entry.clone());
+            }
+            entry
+        });
+        external.leads = leads;
+        let (start, count) = external.span;
+        let end = start.checked_add(count.unwrap_or(0));
+        if end.is_none_or(|end| end > len) && wrong.len() < 32 {
+            let what = format!("tensor `{}` lies past the end of `{}`", external.tensor, external.location);
+            wrong.push((what, external.offset));
+        }
+    }
+    facts.defects.append(&mut wrong);
+}
+
 /// Compares a graph with the file of its constants, which lies beside it under the same name.
 pub(crate) fn constants(name: &str, facts: &mut Structure) {
     let path = Path::new(name).with_extension("bin");

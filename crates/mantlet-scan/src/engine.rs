@@ -178,8 +178,12 @@ impl Engine {
                 self.judge(&Facts::Safetensors(facts), place);
             }
             Format::Onnx => {
-                let facts = onnx::analyse(source, &self.bounds);
+                let mut facts = onnx::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
+                self.onnx_texts(&facts, source, place);
+                if depth == 0 {
+                    companion::external_data(&self.name, &mut facts);
+                }
                 self.judge(&Facts::Onnx(facts), place);
                 self.onnx_graph(source, place);
             }

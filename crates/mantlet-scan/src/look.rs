@@ -126,7 +126,15 @@ impl Engine {
             matches!(format, Format::Zip | Format::Tar | Format::SevenZip) || wrapper(*format).is_some()
         };
         let interpreted = |format: &Format| {
-            matches!(format, Format::Pickle | Format::Json | Format::Text | Format::Script | Format::Onnx)
+            matches!(
+                format,
+                Format::Pickle
+                    | Format::Json
+                    | Format::Text
+                    | Format::Script
+                    | Format::Onnx
+                    | Format::Bytecode
+            )
         };
         if formats.iter().all(container) && !formats.is_empty() {
             return None;

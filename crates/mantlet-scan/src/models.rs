@@ -5,7 +5,7 @@ use mantlet_formats::route::Format;
 use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx, tensorflow, tflite};
 use mantlet_vocab::{Place, Source, SubSource, read_window};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SMALL};
 
 /// Bytes of one metadata text that are looked at.
 const MAX_TEXT: u64 = 8 << 10;
@@ -104,6 +104,33 @@ impl Engine {
     pub(crate) fn metadata(&mut self, texts: Vec<Text>, place: &Place) {
         if !texts.is_empty() {
             self.judge(&Facts::Metadata(texts), place);
+        }
+    }
+
+    /// Descriptions and properties: judged as metadata, searched for credentials, read as templates.
+    pub(crate) fn onnx_texts(&mut self, facts: &onnx::Onnx, source: &dyn Source, place: &Place) {
+        self.metadata(facts.texts.iter().map(|(text, ..)| text.clone()).collect(), place);
+        let mut budget = MAX_TEXT * 256;
+        for (text, start, len) in &facts.texts {
+            let part = place.part(text.key.clone());
+            let value = read_window(source, *start, (*len).min(MAX_TEMPLATE) as usize).unwrap_or_default();
+            budget = budget.saturating_sub(*len);
+            if budget == 0 {
+                self.gap(place, "it says more about itself than is read".into(), "read it yourself");
+                break;
+            }
+            let value = String::from_utf8_lossy(&value);
+            if text.key.contains("template") || jinja::has_tags(&value) {
+                self.template(jinja::analyse(&value), text.key.contains("template"), &part);
+            }
+            // Small files are searched from end to end anyway.
+            if source.len() > SMALL {
+                let swept =
+                    mantlet_formats::sweep::sweep(&SubSource::new(source, *start, *len), MAX_TEMPLATE);
+                if !swept.secrets.is_empty() {
+                    self.judge(&Facts::Secrets(swept.secrets), &part);
+                }
+            }
         }
     }
 

@@ -248,7 +248,19 @@ pub(crate) fn onnx(text: &str) -> Result<Vec<u8>, ForgeError> {
             "function" => model.functions.push(schema::FunctionProto {
                 domain: domain(block.word(1)?),
                 name: block.word(2)?.to_owned(),
+                node: block.words[3..]
+                    .iter()
+                    .map(|call| schema::NodeProto {
+                        domain: domain(&block.words[1]),
+                        op_type: call.to_string(),
+                        ..Default::default()
+                    })
+                    .collect(),
                 ..Default::default()
+            }),
+            "property" => model.metadata_props.push(schema::StringStringEntryProto {
+                key: block.word(1)?.to_owned(),
+                value: block.words[2..].join(" "),
             }),
             "external" => graph.initializer.push(schema::TensorProto {
                 name: block.word(1)?.to_owned(),

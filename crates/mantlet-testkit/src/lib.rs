@@ -37,7 +37,7 @@ impl ForgeError {
 /// - `zip`, `tar`: `member NAME KIND [option...]` with the member's text indented by two spaces below it.
 /// - `npy`: the header's dictionary, then `data N` or `pickle` with indented opcodes.
 /// - `safetensors`: the JSON header, then `data N`; `length N` declares another header length.
-/// - `onnx`: `node DOMAIN TYPE`, `function DOMAIN NAME`, `external TENSOR LOCATION`, `tensor NAME DIM BYTES`.
+/// - `onnx`: `node DOMAIN TYPE`, `function DOMAIN NAME CALLS`, `property KEY TEXT`, `external TENSOR LOCATION`, `tensor NAME DIM BYTES`.
 /// - `graph`: an ONNX model with edges: `input NAME DIMS`, `weights NAME DIMS`, `values NAME NUMBER...`,
 ///   `op NAME TYPE OPERANDS [axes=N]`, `output NAME`.
 /// - `gguf`: `text KEY VALUE`, `number KEY N`, `tensor NAME TYPE DIMS [offset=N]`, `data N`, `tail TEXT`.

@@ -1,5 +1,6 @@
 //! ONNX: protobuf messages of `onnx.proto` (IR version 10 and earlier).
 
+mod functions;
 mod graph;
 mod operators;
 pub mod schema;

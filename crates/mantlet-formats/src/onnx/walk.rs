@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mantlet_vocab::Source;
 
+use super::functions::Calls;
 use crate::Bounds;
+use crate::metadata::Text;
 use crate::window::Window;
 
 /// A tensor whose bytes are in another file.
@@ -16,6 +18,11 @@ pub struct External {
     pub location: String,
     /// Offset of the tensor message.
     pub offset: u64,
+    /// Where its bytes begin in that file, and how many there are, as far as it says.
+    pub span: (u64, Option<u64>),
+    /// Where a link leads that is on the way to the file, when it leaves the model's folder. Only who sees the
+    /// file system can say.
+    pub leads: Option<String>,
 }
 
 /// The facts of an ONNX model.
@@ -35,6 +42,8 @@ pub struct Onnx {
     pub external: Vec<External>,
     /// Tensors stored in the file.
     pub tensors: u64,
+    /// What it says about itself: descriptions and properties, each with the offset of its value and its length.
+    pub texts: Vec<(Text, u64, u64)>,
     /// What is wrong, in words, with offsets.
     pub defects: Vec<(String, u64)>,
     /// What was not followed.
@@ -51,6 +60,8 @@ enum Kind {
     Sparse,
     Function,
     Training,
+    /// A key and a value.
+    Property,
 }
 
 const MAX_DEPTH: u8 = 48;
@@ -107,8 +118,16 @@ fn varint(window: &mut Window<'_>) -> Option<u64> {
 /// The facts of an ONNX model. Never fails: what is broken is a defect.
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Onnx {
-    let mut walk = Walk { window: Window::new(source, 0), facts: Onnx::default(), max: bounds.max_facts };
+    let mut walk = Walk {
+        window: Window::new(source, 0),
+        facts: Onnx::default(),
+        max: bounds.max_facts,
+        calls: Calls::default(),
+    };
     walk.message(Kind::Model, source.len(), 0);
+    for defect in walk.calls.defects() {
+        walk.defect(&defect, 0);
+    }
     if let Some(error) = walk.window.failed {
         walk.facts.limits.push(error.to_string());
     }
@@ -119,6 +138,7 @@ struct Walk<'a> {
     window: Window<'a>,
     facts: Onnx,
     max: usize,
+    calls: Calls,
 }
 
 #[derive(Default)]
@@ -130,7 +150,11 @@ struct Message {
     dims: Option<u64>,
     data_type: u64,
     raw: Option<u64>,
+    /// Bytes of numbers that are written in fields of their type.
+    typed: Option<u64>,
     elsewhere: bool,
+    span: (u64, Option<u64>),
+    value: Option<(String, u64, u64)>,
 }
 
 impl Walk<'_> {
@@ -147,6 +171,12 @@ impl Walk<'_> {
         text.unwrap_or_default()
     }
 
+    fn says(&mut self, key: &str, text: &str, at: u64, len: u64) {
+        if self.facts.texts.len() < 256 && !text.is_empty() {
+            self.facts.texts.push((Text::new(key, text), at, len));
+        }
+    }
+
     /// Reads the fields of a message up to `end`; false when the bytes do not make sense.
     fn message(&mut self, kind: Kind, end: u64, depth: u8) -> bool {
         let start = self.window.offset();
@@ -156,6 +186,9 @@ impl Walk<'_> {
             return true;
         }
         let mut message = Message { dims: Some(1), ..Message::default() };
+        if kind == Kind::Function {
+            self.calls.open();
+        }
         while self.window.offset() < end {
             let at = self.window.offset();
             let Some(key) = varint(&mut self.window) else {
@@ -200,6 +233,9 @@ impl Walk<'_> {
             (Kind::Tensor, 1) => message.dims = message.dims.and_then(|dims| dims.checked_mul(value)),
             (Kind::Tensor, 2) => message.data_type = value,
             (Kind::Tensor, 14) => message.elsewhere = value == 1,
+            (Kind::Tensor, 4 | 5 | 7 | 10 | 11) => {
+                message.typed = Some(message.typed.unwrap_or(0).saturating_add(1));
+            }
             _ => {}
         }
     }
@@ -215,6 +251,9 @@ impl Walk<'_> {
     ) -> bool {
         let inner = match (kind, field) {
             (Kind::Model, 7) => Some(Kind::Graph),
+            (Kind::Model | Kind::Function, 14) | (Kind::Graph, 16) | (Kind::Node, 9) | (Kind::Tensor, 16) => {
+                Some(Kind::Property)
+            }
             (Kind::Model, 20) => Some(Kind::Training),
             (Kind::Model, 25) => Some(Kind::Function),
             (Kind::Training, 1 | 2) => Some(Kind::Graph),
@@ -234,6 +273,19 @@ impl Walk<'_> {
             return true;
         }
         match (kind, field) {
+            (Kind::Model, 6) | (Kind::Graph, 10) => {
+                let at = self.window.offset();
+                let text = self.text(len);
+                self.says("doc_string", &text, at, len);
+            }
+            (Kind::Property, 1) => message.name = self.text(len),
+            (Kind::Property, 2) => {
+                let at = self.window.offset();
+                message.value = Some((self.text(len), at, len));
+            }
+            (Kind::Tensor, 4 | 5 | 6 | 7 | 10 | 11) => {
+                message.typed = Some(message.typed.unwrap_or(0).saturating_add(len));
+            }
             (Kind::Model, 2) => self.facts.producer = self.text(len),
             (Kind::Node, 4) => message.operator = self.text(len),
             (Kind::Node, 7) | (Kind::Function, 10) => message.domain = self.text(len),
@@ -256,8 +308,11 @@ impl Walk<'_> {
                     let text = self.text(len);
                     if key >> 3 == 1 { entry = text } else { value = text }
                 }
-                if entry == "location" {
-                    message.location = Some(value);
+                match entry.as_str() {
+                    "location" => message.location = Some(value),
+                    "offset" => message.span.0 = value.parse().unwrap_or(u64::MAX),
+                    "length" => message.span.1 = Some(value.parse().unwrap_or(u64::MAX)),
+                    _ => {}
                 }
             }
             _ => {}
@@ -270,6 +325,7 @@ impl Walk<'_> {
             Kind::Node => {
                 self.facts.nodes += 1;
                 let key = (message.domain, message.operator);
+                self.calls.node(&key);
                 if self.facts.operators.len() < MAX_OPERATORS {
                     self.facts.operators.entry(key).or_insert(start);
                 } else if !self.facts.operators.contains_key(&key) {
@@ -277,13 +333,25 @@ impl Walk<'_> {
                 }
             }
             Kind::Function if self.facts.functions.len() < MAX_OPERATORS => {
+                self.calls.close((&message.domain, &message.name));
                 self.facts.functions.insert((message.domain, message.name));
+            }
+            Kind::Property => {
+                if let Some((value, at, len)) = message.value {
+                    self.says(&message.name, &value, at, len);
+                }
             }
             Kind::Tensor => {
                 self.facts.tensors += 1;
                 if let Some(location) = message.location {
                     if self.facts.external.len() < MAX_EXTERNAL {
-                        self.facts.external.push(External { tensor: message.name, location, offset: start });
+                        self.facts.external.push(External {
+                            tensor: message.name,
+                            location,
+                            offset: start,
+                            span: message.span,
+                            leads: None,
+                        });
                     }
                     return;
                 }
@@ -300,7 +368,21 @@ impl Walk<'_> {
                     _ => 0,
                 };
                 let bytes = message.dims.and_then(|dims| dims.checked_mul(bits)).map(|bits| bits.div_ceil(8));
-                if bits > 0 && message.raw.is_some() && message.raw != bytes {
+                let stated = message.raw.or(message.typed);
+                // Numbers in fields of their type take a byte at least, or the width of the type.
+                let short = match (message.raw, message.typed, message.dims) {
+                    (None, typed, Some(items)) => bits > 0 && typed.unwrap_or(0) < items.min(1 << 62) / 2,
+                    (None, _, None) => true,
+                    _ => false,
+                };
+                if short {
+                    let what = format!(
+                        "tensor `{}` declares a shape for which it has {} bytes",
+                        crate::pickle::clean(&message.name),
+                        stated.unwrap_or(0)
+                    );
+                    self.defect(&what, start);
+                } else if bits > 0 && message.raw.is_some() && message.raw != bytes {
                     let what = format!(
                         "the bytes of tensor `{}` do not fit its shape",
                         crate::pickle::clean(&message.name)

@@ -5,8 +5,10 @@
 //! does not follow values through functions, containers or branches. What it says is there is there; what a
 //! determined author computes at run time it does not see.
 
+pub mod bytecode;
 mod calls;
 mod lex;
+mod marshal;
 mod reader;
 
 pub use calls::{Power, power};
@@ -144,9 +146,11 @@ pub fn role(name: &str) -> Role {
     let module =
         ["modeling_", "configuration_", "tokenization_", "processing_", "image_processing_", "pipeline_"];
     match file {
-        "setup.py" => Role::Install,
-        "sitecustomize.py" | "usercustomize.py" => Role::Startup,
-        "__init__.py" | "handler.py" | "model.py" => Role::Module,
+        "setup.py" | "setup.pyc" => Role::Install,
+        "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
+        "__init__.py" | "handler.py" | "model.py" | "__init__.pyc" | "handler.pyc" | "model.pyc" => {
+            Role::Module
+        }
         _ if file.ends_with(".pth") => Role::Startup,
         _ if module.iter().any(|start| file.starts_with(start)) => Role::Module,
         _ => Role::Script,

@@ -1,6 +1,7 @@
 //! The same law for models in formats that are data throughout.
 
 use mantlet_formats::boosted::{catboost, legacy, lightgbm, xgboost};
+use mantlet_formats::python::{Role, bytecode};
 use mantlet_formats::route::Format;
 use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml};
 use mantlet_formats::{Bounds, models, msgpack, store};
@@ -50,6 +51,7 @@ fn every_parser(bytes: &[u8]) {
         let _ = models::text(&source, name);
     }
     let _ = models::recognise(&source, bytes);
+    let _ = bytecode::analyse(&source, Role::Module);
 }
 
 /// The cases of the rooms over these formats are the fixtures.
@@ -60,6 +62,7 @@ fn fixtures() -> &'static [Vec<u8>] {
             include_str!("../../../mantlet-rules/src/model/malformed/cases.md"),
             include_str!("../../../mantlet-rules/src/model/foreign_code/cases.md"),
             include_str!("../../../mantlet-rules/src/model/outside_file/cases.md"),
+            include_str!("../../../mantlet-rules/src/code/hostile_command/cases.md"),
         ];
         let all = texts.iter().flat_map(|text| cases(text));
         all.map(|case| forge(&case.forge, &case.text).expect("the text of a case forges")).collect()

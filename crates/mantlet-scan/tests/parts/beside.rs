@@ -4,6 +4,8 @@ use mantlet_scan::{Options, scan_source};
 use mantlet_testkit::forge;
 use mantlet_vocab::{Digest, Examination, MemorySource, Severity, Verdict};
 
+use crate::{forged, names};
+
 fn scan(name: &str, bytes: &[u8]) -> Examination {
     scan_source(name, &MemorySource::new(bytes), &Options::default())
 }
@@ -72,4 +74,35 @@ fn large_texts_and_deep_nesting_end() {
     assert_ne!(verdict("config.json", "[".repeat(1 << 20).as_bytes()), Verdict::Clean);
     assert_ne!(verdict("config.yaml", "[".repeat(1 << 16).as_bytes()), Verdict::Clean);
     assert_ne!(verdict("x.py", format!("x = {}", "(".repeat(1 << 16)).as_bytes()), Verdict::Clean);
+}
+
+#[test]
+#[cfg(unix)]
+fn external_data_is_followed_through_links_but_those_of_a_cache_are_ordinary() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let model = forged("onnx", "node - Relu\nexternal w w.bin\n");
+    let write = |path: &std::path::Path, bytes: &[u8]| {
+        std::fs::create_dir_all(path.parent().expect("it is in a folder")).expect("it can be made");
+        std::fs::write(path, bytes).expect("it can be written");
+    };
+    let link = |target: &str, path: &std::path::Path| {
+        std::os::unix::fs::symlink(target, path).expect("it can be linked");
+    };
+    let plain = folder.path().join("plain");
+    write(&plain.join("model.onnx"), &model);
+    write(&folder.path().join("secret"), &[0; 4]);
+    link("../secret", &plain.join("w.bin"));
+    let cached = folder.path().join("models--a--b");
+    write(&cached.join("blobs/1"), &model);
+    write(&cached.join("blobs/2"), &[0; 4]);
+    std::fs::create_dir_all(cached.join("snapshots/x")).expect("it can be made");
+    link("../../blobs/1", &cached.join("snapshots/x/model.onnx"));
+    link("../../blobs/2", &cached.join("snapshots/x/w.bin"));
+    let scan = |path: std::path::PathBuf| {
+        let examination =
+            mantlet_scan::scan(&[path], &mantlet_scan::Options::default(), &mut mantlet_scan::Silent);
+        names(&examination).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(scan(plain.join("model.onnx")), ["onnx-external-escape"]);
+    assert_eq!(scan(cached.join("snapshots/x/model.onnx")), [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! An ONNX model reads tensors from a file outside its folder.
 
 use mantlet_formats::Facts;
+use mantlet_formats::onnx::External;
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity, Span};
 
 use crate::Rule;
@@ -27,12 +28,19 @@ impl Rule for OnnxExternalEscape {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Onnx(model) = facts else { return };
-        for external in model.external.iter().filter(|external| escapes(&external.location)).take(32) {
+        for external in model.external.iter().filter(|external| outside(external)).take(32) {
             let shown: String = external.location.chars().filter(|c| !c.is_control()).take(200).collect();
-            let message = format!("tensor `{}` is stored in `{shown}`", external.tensor);
+            let mut message = format!("tensor `{}` is stored in `{shown}`", external.tensor);
+            if let Some(target) = &external.leads {
+                message.push_str(&format!(", a link to `{target}`"));
+            }
             found.push(ABOUT.finding(place.at(Span::at(external.offset)), message));
         }
     }
+}
+
+fn outside(external: &External) -> bool {
+    escapes(&external.location) || external.leads.is_some()
 }
 
 fn escapes(location: &str) -> bool {
