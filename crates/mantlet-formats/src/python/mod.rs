@@ -9,6 +9,7 @@ pub mod bytecode;
 mod calls;
 mod lex;
 mod marshal;
+mod opcodes;
 mod reader;
 
 pub use calls::{Power, power};
