@@ -14,17 +14,18 @@ import torch
 from safetensors.torch import save_file
 
 ROUNDS = 60
+SEEDS = (7, 8)
 
 
-def networks():
+def networks(seed):
     """Name and network, each at rest."""
-    torch.manual_seed(7)
-    yield "mlp", torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.LayerNorm(256), torch.nn.Linear(256, 64))
+    torch.manual_seed(seed)
+    yield "mlp", torch.nn.Sequential(torch.nn.Linear(64, 1024), torch.nn.ReLU(), torch.nn.LayerNorm(1024), torch.nn.Linear(1024, 256), torch.nn.Linear(256, 64))
     yield "cnn", torch.nn.Sequential(torch.nn.Unflatten(1, (1, 8, 8)), torch.nn.Conv2d(1, 64, 3, padding=1), torch.nn.BatchNorm2d(64),
                                      torch.nn.ReLU(), torch.nn.Conv2d(64, 32, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(2048, 64))
-    layer = torch.nn.TransformerEncoderLayer(64, 4, 256, batch_first=True)
+    layer = torch.nn.TransformerEncoderLayer(64, 4, 1024, batch_first=True)
     yield "transformer", torch.nn.Sequential(torch.nn.Unflatten(1, (1, 64)), torch.nn.TransformerEncoder(layer, 2), torch.nn.Flatten())
-    yield "gated", torch.nn.Sequential(torch.nn.Linear(64, 512), torch.nn.GLU(), torch.nn.Linear(256, 64, bias=False))
+    yield "gated", torch.nn.Sequential(torch.nn.Linear(64, 4096), torch.nn.GLU(), torch.nn.Linear(2048, 64, bias=False))
 
 
 def trained(network):
@@ -102,22 +103,22 @@ def floats(state, change):
 
 def tables():
     """Tensors that nobody trains."""
-    position = torch.arange(512)[:, None] / 10000 ** (torch.arange(64)[None] / 64)
+    position = torch.arange(4096)[:, None] / 10000 ** (torch.arange(64)[None] / 64)
     yield "sinusoids", torch.cat([position.sin(), position.cos()], 1)
-    yield "ranges", torch.arange(65536, dtype=torch.float32)
-    yield "linspace", torch.linspace(-1, 1, 65536)
-    yield "ones", torch.ones(65536)
+    yield "ranges", torch.arange(262144, dtype=torch.float32)
+    yield "linspace", torch.linspace(-1, 1, 262144)
+    yield "ones", torch.ones(262144)
     yield "mask", torch.full((256, 256), float("-inf")).triu(1)
-    yield "uniform", torch.rand(65536)
-    yield "normal", torch.randn(65536)
-    yield "kaiming", torch.nn.Linear(256, 256).weight.detach()
-    yield "embedding", torch.nn.Embedding(2048, 32, padding_idx=0).weight.detach()
+    yield "uniform", torch.rand(262144)
+    yield "normal", torch.randn(262144)
+    yield "kaiming", torch.nn.Linear(1024, 1024).weight.detach()
+    yield "embedding", torch.nn.Embedding(8192, 64, padding_idx=0).weight.detach()
     yield "hadamard", torch.tensor([[1.0, 1.0], [1.0, -1.0]]).kron(torch.ones(128, 128)) / 16
-    yield "counts", torch.poisson(torch.full((65536,), 4.0))
+    yield "counts", torch.poisson(torch.full((262144,), 4.0))
     yield "one-hot", torch.nn.functional.one_hot(torch.randint(0, 256, (256,))).float()
-    yield "integers-scaled", torch.randint(-128, 128, (65536,)).float() / 128
+    yield "integers-scaled", torch.randint(-128, 128, (262144,)).float() / 128
     yield "probabilities", torch.randn(256, 256).softmax(-1)
-    yield "images", torch.randint(0, 256, (65536,)).float() / 255
+    yield "images", torch.randint(0, 256, (262144,)).float() / 255
 
 
 def learned():
@@ -127,19 +128,19 @@ def learned():
     from sklearn.linear_model import Ridge
     from sklearn.neural_network import MLPRegressor
     generator = np.random.default_rng(3)
-    x = generator.normal(size=(600, 96))
-    y = x @ generator.normal(size=(96, 48))
+    x = generator.normal(size=(900, 256))
+    y = x @ generator.normal(size=(256, 96))
     yield "ridge", Ridge().fit(x, y).coef_
-    yield "pca", PCA(64).fit(x).components_
-    yield "kmeans", KMeans(64, n_init=1, random_state=0).fit(x).cluster_centers_
-    yield "mlp", MLPRegressor((64,), max_iter=20, random_state=0).fit(x, y).coefs_[0]
+    yield "pca", PCA(200).fit(x).components_
+    yield "kmeans", KMeans(128, n_init=1, random_state=0).fit(x).cluster_centers_
+    yield "perceptron", MLPRegressor(hidden_layer_sizes=(128,), max_iter=20, random_state=0).fit(x, y).coefs_[0]
     yield "float32-data", x.astype(np.float32)
-    yield "prices", generator.integers(0, 99999, 8192) / 100
+    yield "prices", generator.integers(0, 99999, 65536) / 100
 
 
 def main(out: Path):
     out.mkdir(parents=True, exist_ok=True)
-    for name, network in networks():
+    for name, network in ((f"{name}-{seed}", network) for seed in SEEDS for name, network in networks(seed)):
         state, optimiser = trained(network)
         for label, change in CONVERSIONS.items():
             save_file(floats(state, change), out / f"{name}-{label}.safetensors")

@@ -118,7 +118,7 @@ def harmless(node):
     if isinstance(node, Raw):
         return Raw(node.twin)
     if isinstance(node, bytes):
-        return pickle.dumps([1, 2, 3]) if node[:1] in (b"\x80", b"c") else node
+        return pickle.dumps([1, 2, 3]) if node[:1] in (b"\x80", b"c", b"P", b"\x93") else node
     if isinstance(node, (tuple, list)):
         return type(node)(harmless(a) for a in node)
     if isinstance(node, dict):

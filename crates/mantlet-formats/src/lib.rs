@@ -28,6 +28,7 @@ pub mod programs;
 mod proto;
 pub mod python;
 pub mod rdata;
+pub mod requirements;
 pub mod route;
 pub mod runtime;
 pub mod safetensors;
@@ -78,6 +79,8 @@ pub enum Facts {
     Card(card::Card),
     /// Serialised R objects.
     RData(rdata::RData),
+    /// What a package or environment installs.
+    Requirements(requirements::Requirements),
     /// Python source.
     Script(Box<python::Script>),
     /// A Jinja template.

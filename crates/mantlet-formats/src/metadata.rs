@@ -1,5 +1,9 @@
 //! Texts that a file of weights says about itself, and programs hidden in them as base64 or hexadecimal.
 
+use crate::jinja::{self, Template};
+
+/// Longest text that is read as a template.
+const MAX_TEMPLATE: usize = 1 << 20;
 /// Bytes of a text that are looked at.
 const MAX_TEXT: usize = 8 << 10;
 
@@ -14,6 +18,8 @@ pub struct Text {
     pub len: u64,
     /// What its bytes decode to, when that is a program or an archive.
     pub hides: Option<&'static str>,
+    /// The text read as a template, when it holds tags.
+    pub template: Option<Box<Template>>,
 }
 
 impl Text {
@@ -25,6 +31,8 @@ impl Text {
             shown: value.chars().take(160).collect(),
             len: value.len() as u64,
             hides: hidden(value.as_bytes()),
+            template: (value.len() <= MAX_TEMPLATE && jinja::has_tags(value))
+                .then(|| Box::new(jinja::analyse(value))),
         }
     }
 }

@@ -64,6 +64,8 @@ pub struct Route {
     pub claimed: Vec<Format>,
     /// The extension, lower-case.
     pub extension: String,
+    /// The package it lies in lists it, with this digest, as a library for the package's platform.
+    pub declared: bool,
 }
 
 impl Route {
@@ -156,7 +158,7 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     let file = name.rsplit(['/', '\\', '!']).next().unwrap_or(name).to_ascii_lowercase();
     let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension).to_owned();
     let claimed = claims(&extension);
-    let mut route = Route { formats: Vec::new(), claimed: claimed.to_vec(), extension };
+    let mut route = Route { formats: Vec::new(), claimed: claimed.to_vec(), extension, declared: false };
     let head = read_window(source, 0, 4_096).unwrap_or_default();
     let found = &mut route.formats;
     if source.is_empty() {

@@ -69,11 +69,59 @@ pub(crate) fn matches(pattern: &Pattern, chunk: &[u8], at: usize) -> bool {
     if pattern.prefix.ends_with(b"IA") && !tail.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
         return false;
     }
-    // Placeholders repeat themselves: `xxxx`, `EXAMPLE`, `1234…`.
-    let mut distinct = [false; 256];
-    tail.iter().for_each(|&byte| distinct[usize::from(byte)] = true);
-    let example = memchr::memmem::find(tail, b"EXAMPLE").is_some();
-    !example && distinct.iter().filter(|&&seen| seen).count() >= 8
+    !placeholder(tail) && !announced(&chunk[at.saturating_sub(96)..at])
+}
+
+/// Whether the characters after the prefix are of the kind that documentation shows.
+fn placeholder(tail: &[u8]) -> bool {
+    const WORDS: [&[u8]; 18] = [
+        b"example",
+        b"sample",
+        b"placeholder",
+        b"dummy",
+        b"your",
+        b"secret",
+        b"insert",
+        b"replace",
+        b"changeme",
+        b"redact",
+        b"fake",
+        b"token",
+        b"xxxx",
+        b"testtest",
+        b"notreal",
+        b"deadbeef",
+        b"apikey",
+        b"hunter2",
+    ];
+    let lower = tail.to_ascii_lowercase();
+    if WORDS.iter().any(|word| memchr::memmem::find(&lower, word).is_some()) {
+        return true;
+    }
+    // Random characters hardly repeat one, or count up or down; whoever types an example does.
+    let mut seen = [0_u32; 256];
+    lower.iter().for_each(|&byte| seen[usize::from(byte)] += 1);
+    let distinct = seen.iter().filter(|&&count| count > 0).count();
+    let steps =
+        |step: i16| lower.windows(2).filter(|pair| i16::from(pair[1]) - i16::from(pair[0]) == step).count();
+    let pairs = lower.len().saturating_sub(1).max(1);
+    let regular = [0, 1, -1].into_iter().any(|step| steps(step) * 3 >= pairs);
+    let period = (1..=lower.len() / 2)
+        .any(|period| lower.iter().skip(period).eq(lower.iter().take(lower.len() - period)));
+    let most = seen.iter().copied().max().unwrap_or(0) as usize;
+    distinct < 8 || regular || period || most * 3 > lower.len()
+}
+
+/// Whether what stands before says that this is an example.
+fn announced(before: &[u8]) -> bool {
+    let line = before.rsplit(|&byte| byte == b'\n').next().unwrap_or(before).to_ascii_lowercase();
+    let says = |word: &[u8]| memchr::memmem::find(&line, word).is_some();
+    says(b"e.g.")
+        || says(b"for example")
+        || says(b"placeholder")
+        || says(b"looks like")
+        || says(b"dummy")
+        || says(b"fake")
 }
 
 #[cfg(test)]
@@ -92,7 +140,20 @@ mod tests {
         assert!(kinds("AKIAIOSFODNN7EXAMPLE").is_empty());
         assert!(kinds("hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx").is_empty());
         assert!(kinds(&format!("Z{key}")).is_empty());
-        let token = ["hf", "_aBcDeFgHiJkLmNoPqRsTuVwXyZ01234567"].concat();
+        for example in [
+            "AKIA1234567890ABCDEF",
+            "AKIAABCDABCDABCDABCD",
+            "hf_aBcDeFgHiJkLmNoPqRsTuVwXyZ01234567",
+            "hf_yourtokenhereyourtokenhereyourtoke",
+            "ghp_0123456789abcdefghijklmnopqrstuvwxyz",
+            "sk-proj-your-api-key-goes-here-and-is-forty-chars-long",
+            "AIzaSyDaGmWKa4JsXZ-HjGw7ISLn_3nEXAMPLE0",
+        ] {
+            assert_eq!(kinds(example), [""; 0], "{example}");
+        }
+        assert!(kinds(&format!("A key looks like {key}")).is_empty());
+        assert_eq!(kinds(&format!("A key looks like this:\n{key}")), ["AWS access key"]);
+        let token = ["hf", "_qWmZkTbXpLvNcRyDhGsJfAeUoIiYwQnBzM"].concat();
         assert_eq!(kinds(&token), ["Hugging Face token"]);
         let pem = ["-----BEGIN EC PRIV", "ATE KEY-----\n", &"MHcCAQEEIB".repeat(6), "\n"].concat();
         assert_eq!(kinds(&pem), ["private key"]);

@@ -12,6 +12,7 @@ mod keras;
 mod model;
 mod npy;
 mod onnx;
+mod package;
 mod pickle;
 mod rdata;
 mod safetensors;
@@ -61,8 +62,8 @@ fn models() -> [Vec<&'static dyn Rule>; 8] {
 }
 
 /// The families over text.
-fn texts() -> [Vec<&'static dyn Rule>; 5] {
-    [template::all(), config::all(), code::all(), card::all(), rdata::all()]
+fn texts() -> [Vec<&'static dyn Rule>; 6] {
+    [template::all(), config::all(), code::all(), card::all(), rdata::all(), package::all()]
 }
 
 /// The identity card of every rule.

@@ -37,6 +37,8 @@ pub(crate) struct Engine {
     /// Folders of zarr arrays in the archives that are open.
     pub(crate) stores: Vec<String>,
     pub(crate) user_rules: Option<Arc<dyn UserRules>>,
+    /// The next member is a library that its package's record lists with this digest.
+    pub(crate) declared: bool,
 }
 
 impl Engine {
@@ -54,6 +56,7 @@ impl Engine {
             digest: None,
             stores: Vec::new(),
             user_rules: options.user_rules.clone(),
+            declared: false,
         }
     }
 
@@ -109,6 +112,7 @@ impl Engine {
         if chunk {
             structures::as_numbers(&mut route);
         }
+        route.declared = std::mem::take(&mut self.declared);
         for format in &route.formats {
             let word = format.name();
             if !self.formats.iter().any(|known| known == word) {

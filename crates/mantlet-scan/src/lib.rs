@@ -23,6 +23,7 @@ mod torch;
 mod user_rules;
 mod walk;
 mod watched;
+mod wheel;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -140,11 +140,8 @@ impl Engine {
             return None;
         }
         let read = formats.iter().any(interpreted);
-        if self.bounds.full_content || read && source.len() <= 8 * SMALL {
-            Some(u64::MAX)
-        } else {
-            read.then_some(SMALL)
-        }
+        let small = source.len() <= if read { 8 * SMALL } else { SMALL };
+        if self.bounds.full_content || small { Some(u64::MAX) } else { read.then_some(SMALL) }
     }
 
     fn found(&mut self, swept: Swept, formats: &[Format], place: &Place) {

@@ -4,8 +4,12 @@ use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{Facts, tar, zip};
 use mantlet_vocab::{Place, Source, SubSource};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, SMALL};
 use crate::structures;
+use crate::wheel::Wheel;
+
+/// How much of a storage is read in any mode.
+const BEGINNING: u64 = 4 << 10;
 
 impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
@@ -13,6 +17,7 @@ impl Engine {
         self.limits(place, &facts.limits);
         let mut archive = self.open_archive(&facts);
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
+        archive.wheel = Wheel::read(source, &facts, &self.bounds);
         let root = facts.torch_root().map(|root| format!("{root}data/"));
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {
@@ -25,13 +30,23 @@ impl Engine {
             };
             let packed = SubSource::new(source, data, entry.packed);
             // Tensors are not interpreted by any loader; what looks like a pickle in them is numbers.
-            let tensor = root.as_ref().is_some_and(|root| entry.name.starts_with(root.as_str()));
+            // torch calls its storages by numbers.
+            let tensor = root
+                .as_ref()
+                .and_then(|root| entry.name.strip_prefix(root.as_str()))
+                .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
             match entry.method {
                 0 => {
                     let full = self.bounds.full_content;
                     let read = full || !tensor && packed.len() <= self.bounds.max_resident as u64;
                     if read && packed.len() == entry.packed {
                         self.look_at_member(&packed, tensor, Some(entry.crc), &entry.name, &inside);
+                    } else if tensor {
+                        // Whether a storage begins with a program is cheap to see.
+                        let all = packed.len() <= SMALL && source.len() <= 8 * SMALL;
+                        let length = if all { entry.packed } else { entry.packed.min(BEGINNING) };
+                        let start = SubSource::new(source, data, length);
+                        self.look_at_member(&start, true, None, &entry.name, &inside);
                     }
                     if !tensor {
                         self.archive_member(&mut archive, &packed, &entry.name, &inside, depth);
@@ -53,6 +68,29 @@ impl Engine {
                         self.archive_member(&mut archive, &inflated, &entry.name, &inside, depth);
                         self.bounds.max_window = window;
                     }
+                }
+                12 | 14 | 93 | 95 => {
+                    let (skipped, wrapper) = match entry.method {
+                        12 => (0, Some(Wrapper::Bzip2)),
+                        14 => zip_lzma(&packed, entry.size),
+                        93 => (0, Some(Wrapper::Zstd)),
+                        _ => (0, Some(Wrapper::Xz)),
+                    };
+                    let Some(wrapper) = wrapper else {
+                        let what = format!("`{}` has no LZMA header", shown(&entry.name));
+                        self.judge(&Facts::Damage(what), &inside);
+                        continue;
+                    };
+                    let body = SubSource::new(&packed, skipped, u64::MAX);
+                    let inflated = Inflated::open(&body, wrapper, &self.bounds, self.budget);
+                    if inflated.damage.is_none() && !inflated.cut && inflated.refused.is_none() {
+                        self.checksum(entry.crc, inflated.crc, &entry.name, &inside);
+                    }
+                    self.unpacking(&inflated, &inside);
+                    let window = self.bounds.max_window;
+                    self.bounds.max_window = window.saturating_sub(inflated.window());
+                    self.archive_member(&mut archive, &inflated, &entry.name, &inside, depth);
+                    self.bounds.max_window = window;
                 }
                 other => {
                     let why = format!("compression method {other} is not supported");
@@ -96,4 +134,12 @@ impl Engine {
 /// A member name without characters that would mislead a reader or a terminal.
 pub(crate) fn shown(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
+}
+
+/// The header LZMA has in zip: a version, the length of the properties, the properties.
+fn zip_lzma(packed: &dyn Source, size: u64) -> (u64, Option<Wrapper>) {
+    let mut header = [0; 9];
+    let whole = mantlet_vocab::read_exact_at(packed, 0, &mut header).is_ok();
+    let [_, _, 5, 0, a, b, c, d, e] = header else { return (0, None) };
+    (9, whole.then_some(Wrapper::RawLzma([a, b, c, d, e], size)))
 }

@@ -41,6 +41,8 @@ impl Engine {
             let value = read_window(source, text.start, text.len.min(MAX_TEXT) as usize).unwrap_or_default();
             let mut seen = Text::new(&text.key, &String::from_utf8_lossy(&value));
             seen.len = text.len;
+            // Templates are listed apart, whole.
+            seen.template = None;
             seen
         });
         self.metadata(texts.collect(), place);
@@ -102,6 +104,9 @@ impl Engine {
 
     /// Judges the texts that a file says about itself.
     pub(crate) fn metadata(&mut self, texts: Vec<Text>, place: &Place) {
+        for (key, template) in texts.iter().filter_map(|text| Some((&text.key, text.template.clone()?))) {
+            self.template(*template, key == "chat_template", &place.part(key.clone()));
+        }
         if !texts.is_empty() {
             self.judge(&Facts::Metadata(texts), place);
         }

@@ -9,12 +9,33 @@ use crate::engine::Engine;
 
 /// Cells and their text that are kept of a notebook.
 const MAX_CODE: usize = 4 << 20;
+/// Command lines of one script.
+const MAX_LINES: usize = 20_000;
 
 impl Engine {
     /// Judges Python source.
     pub(crate) fn python(&mut self, text: &str, role: Role, place: &Place) {
         let script = python::analyse(text, role);
         self.limits(place, &script.limits);
+        self.judge(&Facts::Script(Box::new(script)), place);
+    }
+
+    /// Judges the command lines of a shell script or of a container's recipe.
+    pub(crate) fn commands(&mut self, text: &str, place: &Place) {
+        let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
+        let lines = joined.lines().zip(1..).filter(|(line, _)| !line.trim_start().starts_with('#'));
+        let mut shell: Vec<(String, u32)> =
+            lines.map(|(line, number)| (line.trim().chars().take(2_000).collect(), number)).collect();
+        shell.retain(|(line, _)| !line.is_empty());
+        if shell.len() > MAX_LINES {
+            shell.truncate(MAX_LINES);
+            self.gap(
+                place,
+                format!("only the first {MAX_LINES} lines are examined"),
+                "read the rest yourself",
+            );
+        }
+        let script = python::Script { shell, ..python::Script::default() };
         self.judge(&Facts::Script(Box::new(script)), place);
     }
 

@@ -1,7 +1,7 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, card, config, jinja, models, python, xml};
+use mantlet_formats::{Facts, card, config, jinja, models, python, requirements, xml};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
@@ -41,6 +41,8 @@ impl Engine {
         } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
             self.python(&text, python::role(name), place);
             return;
+        } else if commands(&file, &text) {
+            self.commands(&text, place);
         } else if format == Format::Script {
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
         }
@@ -56,7 +58,12 @@ impl Engine {
         {
             self.judge(&Facts::Card(card), place);
         }
-        let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file == "mlmodel";
+        if let Some(kind) = requirements::recognise(&file, &text) {
+            let facts = requirements::analyse(&text, kind);
+            self.limits(place, &facts.limits);
+            self.judge(&Facts::Requirements(facts), place);
+        }
+        let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file.ends_with("mlmodel");
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {
             self.config(config::yaml(&text), yaml_name, place);
@@ -88,6 +95,18 @@ impl Engine {
         }
         self.judge(&Facts::Template(Box::new(template)), place);
     }
+}
+
+/// Whether every line of a text is a shell's: a script, or the recipe of a container image.
+fn commands(file: &str, text: &str) -> bool {
+    let first = text.lines().next().unwrap_or("");
+    let shell = ["/sh", "/bash", "/dash", "/zsh", " sh", " bash"];
+    first.starts_with("#!")
+        && shell.iter().any(|end| first.trim_end().ends_with(end) || first.contains(&format!("{end} ")))
+        || file.starts_with("dockerfile")
+        || file.starts_with("containerfile")
+        || file.ends_with(".dockerfile")
+        || file.ends_with(".sh")
 }
 
 /// Whether the first line names Python as its interpreter.

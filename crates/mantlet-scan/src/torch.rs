@@ -9,6 +9,7 @@ use mantlet_formats::{Facts, skops, torch};
 use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::Engine;
+use crate::wheel::Wheel;
 
 /// TorchScript sources and manifests longer than this are not read to their end.
 const MAX_CODE: usize = 4 << 20;
@@ -19,6 +20,7 @@ pub(crate) struct Archive {
     root: String,
     skops: bool,
     facts: Torch,
+    pub(crate) wheel: Option<Wheel>,
     outer: Vec<Storage>,
 }
 
@@ -38,6 +40,7 @@ impl Engine {
             root: zip.torch_root().unwrap_or_default().to_owned(),
             skops: layout.is_none() && skops::is_skops(zip),
             facts: Torch { layout: layout.unwrap_or_default(), ..Torch::default() },
+            wheel: None,
             outer: std::mem::take(&mut self.storages),
         }
     }
@@ -74,6 +77,7 @@ impl Engine {
             return;
         }
         let before = self.storages.len();
+        self.declared = archive.wheel.as_ref().is_some_and(|wheel| wheel.vouches(name, source));
         self.examine(source, name, place, depth + 1);
         match archive.layout {
             // The storages that count are those of the pickle that torch reads.

@@ -11,6 +11,8 @@ mod kept;
 mod packed;
 #[path = "parts/diff.rs"]
 mod versions;
+#[path = "parts/wheels.rs"]
+mod wheels;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -284,6 +284,7 @@ impl Machine<'_> {
                 line: self.code.line,
                 at_import: self.at_import,
                 hidden: false,
+                assembled: false,
             });
         }
         let mut origin = given.iter().fold(Origin::default(), |sum, sym| sum.and(sym.origin()));

@@ -1,0 +1,296 @@
+//! What a package or environment would install: requirement files of pip, environments of conda and MLflow.
+
+use crate::tree::{self, Event};
+
+/// Where a requirement is fetched from, when it is not by name from the usual index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Another index, beside or instead of the usual one.
+    Index,
+    /// An archive by its address.
+    Archive,
+    /// A repository at a fixed revision.
+    PinnedRepository,
+    /// A repository at whatever it holds that day.
+    Repository,
+    /// A list of requirements from the network.
+    RemoteList,
+    /// A folder or file beside it.
+    Local,
+    /// A server whose certificate is not checked.
+    Unchecked,
+}
+
+/// A requirement that does not come by name from the usual index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// Where from.
+    pub origin: Origin,
+    /// As it is written, cut.
+    pub text: String,
+    /// The host, lower-case; empty for a local path.
+    pub host: String,
+    /// It travels without encryption.
+    pub plain: bool,
+    /// The line or item, from 1.
+    pub line: u32,
+}
+
+/// The facts of a list of requirements.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// What comes from elsewhere.
+    pub foreign: Vec<Foreign>,
+    /// Requirements by name.
+    pub named: u32,
+    /// Of these, without an exact version.
+    pub unpinned: Vec<String>,
+    /// What was not followed.
+    pub limits: Vec<String>,
+}
+
+const MAX_FOREIGN: usize = 256;
+const MAX_UNPINNED: usize = 32;
+
+/// What kind of list a file of this name and content is.
+#[must_use]
+pub fn recognise(file: &str, text: &str) -> Option<Kind> {
+    let name = file.to_ascii_lowercase();
+    let plain = [".txt", ".in", ".pip"].iter().any(|end| name.ends_with(end));
+    if plain && (name.contains("requirement") || name.contains("constraint")) {
+        return Some(Kind::Pip);
+    }
+    let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    let lists = text.lines().any(|line| {
+        let line = line.trim_start_matches([' ', '-']);
+        line.starts_with("dependencies:") || line.starts_with("build_dependencies:")
+    });
+    let environment = ["conda", "environment", "python_env", "env.y"].iter().any(|part| name.contains(part))
+        || text.lines().any(|line| line.trim_end() == "channels:" || line.trim() == "- pip:");
+    (yaml && lists && environment).then_some(Kind::Environment)
+}
+
+/// The form of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One requirement a line.
+    Pip,
+    /// YAML with lists of dependencies.
+    Environment,
+}
+
+/// The facts of such a list.
+#[must_use]
+pub fn analyse(text: &str, kind: Kind) -> Requirements {
+    let mut facts = Requirements::default();
+    match kind {
+        Kind::Pip => {
+            let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
+            for (line, number) in joined.lines().zip(1..) {
+                facts.line(line, number);
+            }
+        }
+        Kind::Environment => environment(text, &mut facts),
+    }
+    facts
+}
+
+/// The items of the lists that name packages.
+fn environment(text: &str, facts: &mut Requirements) {
+    let (mut levels, mut key, mut number) = (Vec::<String>::new(), String::new(), 0_u32);
+    let walked = tree::yaml(text, &mut |event, _| match event {
+        Event::Key(name) => name.clone_into(&mut key),
+        Event::Open { .. } => levels.push(std::mem::take(&mut key)),
+        Event::Close => {
+            levels.pop();
+        }
+        Event::Scalar { text, .. } => {
+            number = number.saturating_add(1);
+            let within = |name: &str| levels.iter().any(|level| level == name);
+            if within("channels") {
+                facts.channel(text, number);
+            } else if within("pip") || within("build_dependencies") || text.contains("://") {
+                facts.line(text, number);
+            } else if within("dependencies") {
+                // conda pins with one equals sign.
+                facts.by_name(text, text.contains('=') && !text.contains(['>', '<', '*']));
+            }
+        }
+    });
+    facts.limits.extend(walked.limits);
+    facts.limits.extend(walked.defect.map(|defect| format!("the environment cannot be read: {defect}")));
+}
+
+impl Requirements {
+    fn channel(&mut self, text: &str, line: u32) {
+        if text.contains("://") {
+            self.foreign(Origin::Index, text, text, line);
+        }
+    }
+
+    fn by_name(&mut self, text: &str, pinned: bool) {
+        self.named = self.named.saturating_add(1);
+        let name = text.split(['=', '<', '>', '~', '!', '[', ' ']).next().unwrap_or("");
+        let tool = matches!(name, "pip" | "setuptools" | "wheel" | "python");
+        if !pinned && !tool && self.unpinned.len() < MAX_UNPINNED {
+            self.unpinned.push(text.chars().take(80).collect());
+        }
+    }
+
+    /// One line of a requirement file.
+    fn line(&mut self, line: &str, number: u32) {
+        let line = line.split(" #").next().unwrap_or("").trim();
+        if line.is_empty() || line.starts_with('#') {
+            return;
+        }
+        if line.starts_with('-') {
+            self.option(line, number);
+            return;
+        }
+        // `name @ address ; marker`, or an address or path alone.
+        let (named, address) = match line.split_once('@') {
+            Some((name, address)) if !name.contains("://") && !name.contains('+') => {
+                (name.trim(), address.trim())
+            }
+            _ => ("", line),
+        };
+        let address = address.split([';', ' ']).next().unwrap_or("").trim();
+        if address.contains("://") || address.starts_with("git+") {
+            self.address(address, line, number);
+        } else if named.is_empty() && is_path(address) {
+            self.foreign(Origin::Local, line, "", number);
+        } else {
+            let spec = line.split(';').next().unwrap_or("");
+            self.by_name(
+                spec.trim(),
+                spec.contains("==") && !spec.contains(".*") || line.contains("--hash="),
+            );
+        }
+    }
+
+    fn option(&mut self, line: &str, number: u32) {
+        let (name, value) = line.split_once(['=', ' ']).unwrap_or((line, ""));
+        let value = value.trim().trim_matches(['"', '\'']);
+        let short = |letter: &str| line.strip_prefix(letter).map(str::trim).filter(|rest| !rest.is_empty());
+        match name {
+            "--index-url" | "--extra-index-url" | "--find-links" | "-i" | "-f" => {
+                let origin =
+                    if is_path(value) && !value.contains("://") { Origin::Local } else { Origin::Index };
+                self.foreign(origin, line, value, number);
+            }
+            "--trusted-host" => self.foreign(Origin::Unchecked, line, value, number),
+            "-e" | "--editable" if value.contains("://") => self.address(value, line, number),
+            "-e" | "--editable" => self.foreign(Origin::Local, line, "", number),
+            "-r" | "--requirement" | "-c" | "--constraint" if value.contains("://") => {
+                self.foreign(Origin::RemoteList, line, value, number);
+            }
+            _ => {
+                if let Some(rest) = short("-i").or_else(|| short("-f")).filter(|rest| rest.contains("://")) {
+                    self.foreign(Origin::Index, line, rest, number);
+                }
+            }
+        }
+    }
+
+    fn address(&mut self, address: &str, line: &str, number: u32) {
+        let repository = ["git+", "hg+", "svn+", "bzr+"].iter().any(|scheme| address.starts_with(scheme));
+        let body = address.split(['#', '?']).next().unwrap_or("");
+        let revision = body.rsplit_once('@').map_or("", |(_, revision)| revision);
+        let origin = match repository {
+            false if body.starts_with("file:") => Origin::Local,
+            false => Origin::Archive,
+            true if revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Origin::PinnedRepository
+            }
+            true => Origin::Repository,
+        };
+        self.foreign(origin, line, address, number);
+    }
+
+    fn foreign(&mut self, origin: Origin, text: &str, address: &str, line: u32) {
+        if self.foreign.len() >= MAX_FOREIGN {
+            let limit = "more requirements come from elsewhere than are listed".to_owned();
+            if !self.limits.contains(&limit) {
+                self.limits.push(limit);
+            }
+            return;
+        }
+        let scheme = address.split("://").next().unwrap_or("");
+        let plain = ["http", "git", "git+http", "ftp"].contains(&scheme) && address.contains("://");
+        let text = text.chars().filter(|c| !c.is_control()).take(200).collect();
+        self.foreign.push(Foreign { origin, text, host: host(address), plain, line });
+    }
+}
+
+fn is_path(text: &str) -> bool {
+    let archive = [".whl", ".tar.gz", ".zip"].iter().any(|end| text.ends_with(end));
+    text.starts_with(['.', '/', '~']) || text.starts_with("file:") || archive
+}
+
+/// The host of an address, without user and port.
+fn host(address: &str) -> String {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host
+        .strip_prefix('[')
+        .map_or_else(|| host.split(':').next().unwrap_or(""), |v6| v6.split(']').next().unwrap_or(""));
+    host.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(text: &str, kind: Kind) -> Vec<(Origin, String, bool)> {
+        analyse(text, kind).foreign.into_iter().map(|f| (f.origin, f.host, f.plain)).collect()
+    }
+
+    #[test]
+    fn origins_of_requirements_are_told_apart() {
+        let one = |text: &str| origins(text, Kind::Pip).into_iter().next();
+        let some = |origin, host: &str, plain| Some((origin, host.to_owned(), plain));
+        assert_eq!(one("numpy==2.0  # math\nscipy>=1\n"), None);
+        assert_eq!(one("--index-url http://10.0.0.1:8080/simple"), some(Origin::Index, "10.0.0.1", true));
+        assert_eq!(
+            one("--extra-index-url=https://x.example/simple"),
+            some(Origin::Index, "x.example", false)
+        );
+        assert_eq!(one("-ihttps://x.example/simple"), some(Origin::Index, "x.example", false));
+        assert_eq!(
+            one("pkg @ https://x.example/a.whl ; python_version > '3'"),
+            some(Origin::Archive, "x.example", false)
+        );
+        assert_eq!(one("git+https://u:p@x.example/a/b.git"), some(Origin::Repository, "x.example", false));
+        let pinned = format!("b @ git+https://x.example/a/b@{}#egg=b", "0a".repeat(20));
+        assert_eq!(one(&pinned), some(Origin::PinnedRepository, "x.example", false));
+        assert_eq!(one("-e ."), some(Origin::Local, "", false));
+        assert_eq!(one("./wheels/a.whl"), some(Origin::Local, "", false));
+        assert_eq!(one("-r https://x.example/r.txt"), some(Origin::RemoteList, "x.example", false));
+        assert_eq!(one("--trusted-host x.example"), some(Origin::Unchecked, "x.example", false));
+        let facts = analyse("a==1\nb>=2\nc\nd==1.*\ne[x]==3 ; os_name == 'nt'\n", Kind::Pip);
+        assert_eq!((facts.named, facts.unpinned.len()), (5, 3));
+    }
+
+    #[test]
+    fn environments_are_walked() {
+        let text = "name: m\nchannels:\n- conda-forge\n- http://c.example/ch\ndependencies:\n- python=3.11\n- numpy\n- pip:\n  - torch==2.4\n  - --extra-index-url http://p.example/simple\n  - git+https://g.example/x.git\n";
+        assert_eq!(recognise("conda.yaml", text), Some(Kind::Environment));
+        let found = origins(text, Kind::Environment);
+        assert_eq!(
+            found.iter().map(|f| f.1.as_str()).collect::<Vec<_>>(),
+            ["c.example", "p.example", "g.example"]
+        );
+        assert_eq!(analyse(text, Kind::Environment).unpinned, ["numpy"]);
+        assert_eq!(recognise("config.yaml", "a: 1\n"), None);
+        assert_eq!(recognise("notes.txt", "numpy==1"), None);
+    }
+
+    #[test]
+    fn hostile_text_ends() {
+        for text in ["@@@@://[", "git+", "-e", "-i", "--index-url", "a @ ", "\u{0}://@:"] {
+            let _ = analyse(&text.repeat(1_000), Kind::Pip);
+            let _ = analyse(text, Kind::Environment);
+        }
+    }
+}
