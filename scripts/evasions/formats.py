@@ -100,7 +100,7 @@ def kerases():
         "function-of-builtins": call_of("builtins", "exec"),
         "function-of-keras-utils": call_of("keras.src.utils.file_utils", "get_file"),
         "class-of-subprocess": {"module": "subprocess", "class_name": "Popen", "config": {"args": [SHELL]}, "registered_name": None},
-        "tf-saved-model-layer": {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/tmp/evil", "name": "t"}, "registered_name": None},
+        "tf-saved-model-layer": {"module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/srv/evil", "name": "t"}, "registered_name": None},
         "custom-registered": {"module": "timeit", "class_name": "Timer", "config": {"stmt": "1"}, "registered_name": "Timer"},
         "operation-torch-load": {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {"name": "t", "module": "gASVAAAA"}, "registered_name": None},
         "lambda-in-initializer": {"module": "keras.layers", "class_name": "Dense", "config": {"units": 1, "kernel_initializer": code}, "registered_name": None},
