@@ -11,4 +11,5 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(first, mantlet_formats::tensorflow::recognise(&source));
     let file = first.unwrap_or_default();
     let _ = mantlet_formats::tensorflow::analyse(&source, file, &support::bounds());
+    let _ = mantlet_formats::tensorflow::graph(&source, file).overrides();
 });

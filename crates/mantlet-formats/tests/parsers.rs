@@ -50,6 +50,7 @@ fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
     let _ = tflite::analyse(source, bounds);
     let file = tensorflow::recognise(source).unwrap_or_default();
     let _ = tensorflow::analyse(source, file, bounds);
+    let _ = tensorflow::graph(source, file).overrides();
 }
 
 const FIXTURES: [(&str, &str); 14] = [

@@ -1,5 +1,6 @@
 //! Weights and graphs that are data: parsed, judged, and their texts looked into.
 
+use mantlet_formats::graph::Graph;
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
 use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx, tensorflow, tflite};
@@ -69,6 +70,7 @@ impl Engine {
             self.keras(&inner, &place.part(format!("layer {index}")));
         }
         self.judge(&Facts::TensorFlow(facts), place);
+        self.follow(&tensorflow::graph(source, file), place);
     }
 
     fn hdf5(&mut self, source: &dyn Source, place: &Place) {
@@ -141,7 +143,10 @@ impl Engine {
 
     /// Whether the raw input overrides the learned output.
     pub(crate) fn onnx_graph(&mut self, source: &dyn Source, place: &Place) {
-        let graph = onnx::graph(source);
+        self.follow(&onnx::graph(source), place);
+    }
+
+    fn follow(&mut self, graph: &Graph, place: &Place) {
         if graph.cut {
             self.gap(
                 place,

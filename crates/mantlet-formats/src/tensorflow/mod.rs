@@ -3,8 +3,11 @@
 //! All are one protobuf message within another; operators are read from the main graph and from every function
 //! of the library, since that is where today's models have them.
 
+mod graph;
+mod kinds;
 mod operators;
 
+pub use graph::graph;
 pub use operators::{Reach, is_known, reach};
 
 use std::collections::{BTreeMap, HashMap};

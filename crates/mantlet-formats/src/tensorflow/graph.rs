@@ -1,0 +1,396 @@
+//! A TensorFlow graph as a [`Graph`]: from the outputs of its signatures backwards, functions laid out in line.
+
+use std::collections::HashMap;
+
+use mantlet_vocab::Source;
+
+use super::File;
+use super::kinds::kind;
+use crate::graph::{Graph, Kind};
+use crate::proto::{Fields, Value, text};
+use crate::window::Window;
+
+/// Functions within functions.
+const MAX_NESTING: u8 = 24;
+/// Nodes of one graph or function.
+const MAX_BODY: usize = 100_000;
+/// Nodes laid out in all.
+const MAX_STEPS: usize = 300_000;
+const MAX_FUNCTIONS: usize = 20_000;
+
+/// The attributes that matter.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attributes {
+    /// Axes of an input beside the batch that are not of extent one.
+    pub(super) axes: Option<u8>,
+    /// A slice takes single positions of an axis.
+    pub(super) shrinks: bool,
+    /// Functions that are called.
+    calls: Vec<(String, String)>,
+    /// How many numbers a constant has.
+    count: Option<u64>,
+}
+
+struct Node {
+    name: String,
+    operator: String,
+    inputs: Vec<String>,
+    attributes: Attributes,
+    at: u64,
+}
+
+/// A graph, or a function: where its nodes are, and what goes in and comes out.
+#[derive(Clone, Default)]
+struct Body {
+    span: (u64, u64),
+    field: u64,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+}
+
+struct Reader<'a> {
+    window: Window<'a>,
+    graph: Graph,
+    functions: HashMap<String, Body>,
+    sizes: HashMap<u32, u64>,
+    steps: usize,
+}
+
+/// The graph of a TensorFlow file. Never fails: what is broken is left out (and a defect of the facts).
+#[must_use]
+pub fn graph(source: &dyn Source, file: File) -> Graph {
+    let mut reader = Reader {
+        window: Window::new(source, 0),
+        graph: Graph::default(),
+        functions: HashMap::new(),
+        sizes: HashMap::new(),
+        steps: 0,
+    };
+    let whole = (0, source.len());
+    let meta = match file {
+        File::SavedModel => reader.inner(whole, 2),
+        File::MetaGraph => Some(whole),
+        File::Graph | File::KerasMetadata => None,
+    };
+    let main = match file {
+        File::Graph => Some(whole),
+        _ => meta.and_then(|meta| reader.inner(meta, 2)),
+    };
+    let Some(main) = main else { return reader.graph };
+    reader.library(main);
+    let mut body = Body { span: main, field: 1, ..Body::default() };
+    if let Some(meta) = meta {
+        body.outputs = reader.signatures(meta);
+    }
+    let outputs = reader.lay_out(&body, &[], 0);
+    for output in outputs {
+        reader.graph.output(output);
+    }
+    reader.graph
+}
+
+/// The node a reference names, and which of its values.
+fn reference(text: &str) -> (&str, usize) {
+    let mut parts = text.trim_start_matches('^').split(':');
+    let name = parts.next().unwrap_or_default();
+    (name, parts.next_back().and_then(|index| index.parse().ok()).unwrap_or(0))
+}
+
+impl Reader<'_> {
+    /// The first field of this number.
+    fn inner(&mut self, (start, end): (u64, u64), number: u64) -> Option<(u64, u64)> {
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            if field.number == number {
+                return field.bytes();
+            }
+        }
+        None
+    }
+
+    /// Every field of this number.
+    fn all(&mut self, (start, end): (u64, u64), number: u64, max: usize) -> Vec<(u64, u64)> {
+        let mut spans = Vec::new();
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            if field.number == number && spans.len() < max {
+                spans.extend(field.bytes());
+            }
+        }
+        spans
+    }
+
+    fn text(&mut self, span: Option<(u64, u64)>) -> String {
+        span.map(|(start, end)| text(&mut self.window, start, end)).unwrap_or_default()
+    }
+
+    /// The outputs of all signatures.
+    fn signatures(&mut self, meta: (u64, u64)) -> Vec<String> {
+        let mut outputs = Vec::new();
+        for entry in self.all(meta, 5, 64) {
+            let Some(signature) = self.inner(entry, 2) else { continue };
+            for output in self.all(signature, 2, 64) {
+                let tensor = self.inner(output, 2).and_then(|info| self.inner(info, 1));
+                let name = self.text(tensor);
+                if !name.is_empty() && !outputs.contains(&name) {
+                    outputs.push(name);
+                }
+            }
+        }
+        outputs
+    }
+
+    fn library(&mut self, main: (u64, u64)) {
+        let Some(library) = self.inner(main, 2) else { return };
+        for function in self.all(library, 1, MAX_FUNCTIONS) {
+            let Some(signature) = self.inner(function, 1) else { continue };
+            let first = self.inner(signature, 1);
+            let name = self.text(first);
+            let names = |reader: &mut Self, field| -> Vec<String> {
+                let arguments = reader.all(signature, field, 4_096);
+                arguments
+                    .into_iter()
+                    .map(|argument| {
+                        let name = reader.inner(argument, 1);
+                        reader.text(name)
+                    })
+                    .collect()
+            };
+            let (inputs, results) = (names(self, 2), names(self, 3));
+            let mut returns = HashMap::new();
+            for entry in self.all(function, 4, 4_096) {
+                let (key, value) = (self.inner(entry, 1), self.inner(entry, 2));
+                returns.insert(self.text(key), self.text(value));
+            }
+            let outputs = results.iter().map(|name| returns.remove(name).unwrap_or_default()).collect();
+            self.functions.insert(name, Body { span: function, field: 3, inputs, outputs });
+        }
+    }
+
+    fn nodes(&mut self, body: &Body) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        let (start, end) = body.span;
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            let Some(span) = field.bytes().filter(|_| field.number == body.field) else { continue };
+            if nodes.len() >= MAX_BODY {
+                self.graph.cut = true;
+                break;
+            }
+            nodes.push(self.node(span, field.at));
+        }
+        nodes
+    }
+
+    fn node(&mut self, (start, end): (u64, u64), at: u64) -> Node {
+        let mut node = Node {
+            name: String::new(),
+            operator: String::new(),
+            inputs: Vec::new(),
+            attributes: Attributes::default(),
+            at,
+        };
+        let mut attributes = Vec::new();
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            let span = field.bytes();
+            match field.number {
+                1 => node.name = self.text(span),
+                2 => node.operator = self.text(span),
+                3 if node.inputs.len() < 4_096 => node.inputs.push(self.text(span)),
+                5 if attributes.len() < 64 => attributes.extend(span),
+                _ => {}
+            }
+        }
+        for entry in attributes {
+            let (key, value) = (self.inner(entry, 1), self.inner(entry, 2));
+            let (key, Some(value)) = (self.text(key), value) else { continue };
+            self.attribute(&key, value, &mut node.attributes);
+        }
+        node
+    }
+
+    fn attribute(&mut self, key: &str, value: (u64, u64), attributes: &mut Attributes) {
+        let mut fields = Fields::new(value.0, value.1);
+        while let Some(field) = fields.next(&mut self.window) {
+            match (key, field.number, field.value) {
+                ("shrink_axis_mask", 3, Value::Number(mask)) => attributes.shrinks = mask != 0,
+                ("shape", 7, Value::Bytes { start, end }) => {
+                    let extents = self.extents((start, end));
+                    let beside = extents.iter().skip(1).filter(|&&extent| extent != 1).count();
+                    attributes.axes = Some(if extents.len() == 1 { 1 } else { beside.min(8) as u8 });
+                }
+                ("value", 8, Value::Bytes { start, end }) => {
+                    let shape = self.inner((start, end), 2);
+                    let extents = shape.map(|shape| self.extents(shape)).unwrap_or_default();
+                    attributes.count = extents.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
+                }
+                (_, 10, Value::Bytes { start, end }) if attributes.calls.len() < 16 => {
+                    let name = self.inner((start, end), 1);
+                    attributes.calls.push((key.to_owned(), self.text(name)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn extents(&mut self, shape: (u64, u64)) -> Vec<u64> {
+        let mut extents = Vec::new();
+        for (start, end) in self.all(shape, 2, 16) {
+            let extent = Fields::new(start, end).next(&mut self.window).map(|field| field.value);
+            extents.push(if let Some(Value::Number(extent)) = extent { extent } else { 0 });
+        }
+        extents
+    }
+
+    /// Adds what the outputs of a body depend on; `given` are the values of its inputs. Gives its outputs.
+    fn lay_out(&mut self, body: &Body, given: &[u32], depth: u8) -> Vec<u32> {
+        if depth > MAX_NESTING {
+            self.graph.cut = true;
+            return Vec::new();
+        }
+        let nodes = self.nodes(body);
+        let places: HashMap<&str, usize> =
+            nodes.iter().enumerate().map(|(place, node)| (node.name.as_str(), place)).collect();
+        let outputs = if body.outputs.is_empty() { ends(&nodes) } else { body.outputs.clone() };
+        let mut wanted = vec![false; nodes.len()];
+        let mut open: Vec<usize> =
+            outputs.iter().filter_map(|output| places.get(reference(output).0).copied()).collect();
+        while let Some(place) = open.pop() {
+            if !std::mem::replace(&mut wanted[place], true) {
+                let reads = nodes[place].inputs.iter().filter(|input| !input.starts_with('^'));
+                open.extend(reads.filter_map(|input| places.get(reference(input).0).copied()));
+            }
+        }
+        let mut values: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (name, &value) in body.inputs.iter().zip(given) {
+            values.insert(name, vec![value]);
+        }
+        // In the order of what reads what, without recursion: a node waits for those it reads.
+        for place in ordered(&nodes, &places, &wanted) {
+            self.steps += 1;
+            if self.steps > MAX_STEPS || self.graph.cut {
+                self.graph.cut = true;
+                return Vec::new();
+            }
+            let made = self.make(&nodes[place], &values, depth);
+            values.insert(&nodes[place].name, made);
+        }
+        outputs
+            .iter()
+            .map(|output| {
+                let (name, index) = reference(output);
+                let found = values.get(name).and_then(|made| made.get(index).or_else(|| made.first()));
+                found
+                    .copied()
+                    .unwrap_or_else(|| self.graph.add(Kind::Constant, "absent", "", Vec::new(), body.span.0))
+            })
+            .collect()
+    }
+
+    /// Adds a node: one value for each of its outputs, or one for all of them.
+    fn make(&mut self, node: &Node, values: &HashMap<&str, Vec<u32>>, depth: u8) -> Vec<u32> {
+        let mut operands = Vec::new();
+        for input in node.inputs.iter().filter(|input| !input.starts_with('^')) {
+            let (name, index) = reference(input);
+            let found = values.get(name).and_then(|made| made.get(index).or_else(|| made.first()));
+            // What is not known yet is what a loop of the older kind brings back.
+            operands.extend(found.copied());
+        }
+        let call = |key: &str| {
+            node.attributes.calls.iter().find(|(name, _)| name == key).map(|(_, function)| function.clone())
+        };
+        let at = node.at;
+        match node.operator.as_str() {
+            "If" | "StatelessIf" => {
+                let (yes, no) = (call("then_branch"), call("else_branch"));
+                let given = operands.get(1..).unwrap_or_default().to_vec();
+                let yes = self.call(yes.as_deref(), &given, depth);
+                let no = self.call(no.as_deref(), &given, depth);
+                let condition = operands.first().copied();
+                yes.iter()
+                    .zip(&no)
+                    .map(|(&yes, &no)| {
+                        let reads = condition.into_iter().chain([yes, no]).collect();
+                        self.graph.add(Kind::Branch, &node.operator, &node.name, reads, at)
+                    })
+                    .collect()
+            }
+            "While" | "StatelessWhile" => {
+                let turned = self.call(call("body").as_deref(), &operands, depth);
+                operands
+                    .iter()
+                    .enumerate()
+                    .map(|(index, &first)| {
+                        let reads = [first].into_iter().chain(turned.get(index).copied()).collect();
+                        self.graph.add(Kind::Pass, &node.operator, &node.name, reads, at)
+                    })
+                    .collect()
+            }
+            "PartitionedCall" | "StatefulPartitionedCall" | "RemoteCall" => {
+                self.call(call("f").as_deref(), &operands, depth)
+            }
+            operator if self.functions.contains_key(operator) => {
+                let name = operator.to_owned();
+                self.call(Some(&name), &operands, depth)
+            }
+            operator => {
+                let sizes: Vec<Option<u64>> =
+                    operands.iter().map(|operand| self.sizes.get(operand).copied()).collect();
+                let kind = kind(operator, &node.attributes, &sizes);
+                let reads = if kind == Kind::Constant { Vec::new() } else { operands };
+                let made = self.graph.add(kind, operator, &node.name, reads, at);
+                if let Some(count) = node.attributes.count.filter(|_| kind == Kind::Constant) {
+                    self.sizes.insert(made, count);
+                }
+                vec![made]
+            }
+        }
+    }
+
+    fn call(&mut self, function: Option<&str>, given: &[u32], depth: u8) -> Vec<u32> {
+        let body = function.and_then(|name| self.functions.get(name)).cloned();
+        match body.filter(|body| !body.outputs.is_empty()) {
+            Some(body) => self.lay_out(&body, given, depth + 1),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// The places that are wanted, what is read before what reads it.
+fn ordered(nodes: &[Node], places: &HashMap<&str, usize>, wanted: &[bool]) -> Vec<usize> {
+    let mut order = Vec::new();
+    let mut state = vec![0_u8; nodes.len()];
+    for start in (0..nodes.len()).filter(|&start| wanted[start]) {
+        let mut open = vec![start];
+        while let Some(&place) = open.last() {
+            if state[place] == 0 {
+                state[place] = 1;
+                let reads = nodes[place].inputs.iter().filter(|input| !input.starts_with('^'));
+                open.extend(
+                    reads
+                        .filter_map(|input| places.get(reference(input).0).copied())
+                        .filter(|&read| state[read] == 0),
+                );
+            } else {
+                open.pop();
+                if std::mem::replace(&mut state[place], 2) == 1 {
+                    order.push(place);
+                }
+            }
+        }
+    }
+    order
+}
+
+/// The nodes whose values nobody reads.
+fn ends(nodes: &[Node]) -> Vec<String> {
+    let read: std::collections::HashSet<&str> =
+        nodes.iter().flat_map(|node| &node.inputs).map(|input| reference(input).0).collect();
+    let silent = ["NoOp", "Const", "Placeholder", "Assert", "SaveV2", "RestoreV2", "AssignVariableOp"];
+    let ends = nodes.iter().filter(|node| !read.contains(node.name.as_str()));
+    ends.filter(|node| !silent.contains(&node.operator.as_str()))
+        .map(|node| node.name.clone())
+        .take(64)
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! What TensorFlow's operators do to the input, for the analysis of the graph.
+
+use super::graph::Attributes;
+use crate::graph::Kind;
+
+/// The kind of an operator; `sizes` are how many numbers its operands have that are small constants.
+pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>]) -> Kind {
+    let axes = || sizes.get(1).copied().flatten().map(|count| count.min(8) as u8).or(Some(1));
+    match operator {
+        "Placeholder" | "PlaceholderWithDefault" => Kind::Input { axes: attributes.axes.unwrap_or(3) },
+        "Const"
+        | "VarHandleOp"
+        | "ReadVariableOp"
+        | "VariableV2"
+        | "Variable"
+        | "HashTableV2"
+        | "RandomUniform"
+        | "RandomStandardNormal"
+        | "StatelessRandomUniformV2"
+        | "RngReadAndSkip" => Kind::Constant,
+        "MatMul"
+        | "BatchMatMul"
+        | "BatchMatMulV2"
+        | "BatchMatMulV3"
+        | "Conv1D"
+        | "Conv2D"
+        | "Conv3D"
+        | "DepthwiseConv2dNative"
+        | "Conv2DBackpropInput"
+        | "Conv3DBackpropInputV2"
+        | "_FusedConv2D"
+        | "_FusedMatMul"
+        | "_FusedDepthwiseConv2dNative"
+        | "Einsum"
+        | "SparseMatMul"
+        | "QuantizedMatMul"
+        | "QuantizedConv2D"
+        | "XlaDotV2"
+        | "XlaConvV2" => Kind::Weighted { narrow: false },
+        "CudnnRNN"
+        | "CudnnRNNV2"
+        | "CudnnRNNV3"
+        | "BlockLSTM"
+        | "BlockLSTMV2"
+        | "LSTMBlockCell"
+        | "GRUBlockCell"
+        | "BoostedTreesPredict"
+        | "SimpleMLInferenceOpWithHandle" => Kind::Learned,
+        "Greater"
+        | "GreaterEqual"
+        | "Less"
+        | "LessEqual"
+        | "Equal"
+        | "NotEqual"
+        | "ApproximateEqual"
+        | "IsNan"
+        | "IsInf"
+        | "IsFinite"
+        | "Sign"
+        | "OneHot"
+        | "StringRegexFullMatch"
+        | "StaticRegexFullMatch"
+        | "InTopKV2"
+        | "Bucketize" => Kind::Compare,
+        "Sigmoid" | "Tanh" | "Relu" | "Relu6" | "Floor" | "Ceil" | "Round" | "Rint" | "ClipByValue"
+        | "Mod" | "FloorMod" | "Softsign" | "Erf" => Kind::Squash,
+        "Sum" | "Mean" | "EuclideanNorm" => Kind::Sum(axes()),
+        "Max" | "Min" | "All" | "Any" | "Prod" => Kind::Extreme(axes()),
+        "ArgMax" | "ArgMin" => Kind::Sum(Some(1)),
+        "TopKV2" => Kind::Extreme(Some(1)),
+        "Reshape" => {
+            let rank = sizes.get(1).copied().flatten();
+            Kind::Reshape(rank.map_or(8, |rank| rank.saturating_sub(1).clamp(1, 8) as u8))
+        }
+        "StridedSlice" if attributes.shrinks => Kind::Pick,
+        "GatherV2" | "Gather" | "GatherNd" | "ResourceGather" | "ResourceGatherNd" => {
+            if sizes.get(1).copied().flatten() == Some(1) { Kind::Pick } else { Kind::Lookup }
+        }
+        "Shape" | "Size" | "Rank" | "ShapeN" | "StringLength" => Kind::Shape,
+        "Select" | "SelectV2" => Kind::Select,
+        "Mul" | "RealDiv" | "Div" | "DivNoNan" | "MulNoNan" | "Pow" => Kind::Scale,
+        "Add"
+        | "AddV2"
+        | "AddN"
+        | "Sub"
+        | "Maximum"
+        | "Minimum"
+        | "TensorScatterUpdate"
+        | "TensorScatterAdd" => Kind::Combine,
+        "Concat" | "ConcatV2" | "Pack" => Kind::Concat,
+        _ => Kind::Pass,
+    }
+}
