@@ -25,6 +25,12 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step("fuzz targets", || fuzz::check(project));
     steps.step("docs", || docs::outcome(project));
     steps.step("tests", || run::shown(run::cargo(project).args(["test", "--workspace", "--locked"])));
+    // The one optional feature: its crate is tested above, here it is only wired to the command line.
+    steps.step("tests of the remote feature", || {
+        let mut cargo = run::cargo(project);
+        cargo.args(["test", "-p", "mantlet", "--features", "remote", "--test", "cli", "--locked", "--quiet"]);
+        run::shown(cargo.args(["--", "scan::addresses"]))
+    });
     steps.finish()
 }
 

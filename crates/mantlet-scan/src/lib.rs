@@ -170,13 +170,7 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
         Some(Err(ticket)) => ticket,
         None => None,
     };
-    // A defect of ours on one file must neither hide the others nor pass as clean.
-    let result =
-        catch_unwind(AssertUnwindSafe(|| Engine::new(&name, options).run(&source))).map_err(|_| Gap {
-            what: name.clone(),
-            why: "the scanner failed on it, which is a defect of mantlet".into(),
-            remedy: "do not use the file; please report it".into(),
-        })?;
+    let result = examine(&name, &source, options)?;
     if let (Some(cache), Some(ticket)) = (&options.cache, ticket) {
         cache.keep(&ticket, &source, &result);
     }
@@ -186,6 +180,17 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
 /// Scans bytes from any source under the name the user knows them by.
 #[must_use]
 pub fn scan_source(name: &str, source: &dyn Source, options: &Options) -> Examination {
-    let (artifact, findings) = Engine::new(name, options).run(source);
-    Examination { artifacts: vec![artifact], findings, gaps: Vec::new() }
+    match examine(name, source, options) {
+        Ok((artifact, findings)) => Examination { artifacts: vec![artifact], findings, gaps: Vec::new() },
+        Err(gap) => Examination { gaps: vec![gap], ..Examination::default() },
+    }
+}
+
+/// A defect of ours on one file must neither hide the others nor pass as clean.
+fn examine(name: &str, source: &dyn Source, options: &Options) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| Engine::new(name, options).run(source))).map_err(|_| Gap {
+        what: name.to_owned(),
+        why: "the scanner failed on it, which is a defect of mantlet".into(),
+        remedy: "do not use the file; please report it".into(),
+    })
 }

@@ -40,7 +40,9 @@ impl Selection {
         Ok(Self { include: read(include)?, exclude: read(exclude)? })
     }
 
-    pub(crate) fn takes(&self, path: &Path) -> bool {
+    /// Whether a file inside a folder is scanned, by its path from there.
+    #[must_use]
+    pub fn takes(&self, path: &Path) -> bool {
         let any = |globs: &[GlobMatcher]| globs.iter().any(|glob| glob.is_match(path));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
     }

@@ -13,6 +13,7 @@ pub mod init;
 pub mod keys;
 pub mod protect;
 pub mod registry;
+mod remote;
 pub mod review;
 pub mod scan;
 pub mod seal;

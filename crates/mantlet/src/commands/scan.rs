@@ -13,6 +13,7 @@ use mantlet_scan::{Cache, Selection, Suppression, Suppressions};
 use mantlet_vocab::{Examination, Millis, Verdict};
 use serde::Deserialize;
 
+use super::remote;
 use crate::cli::{Format, Reporting};
 use crate::exit::{self, Usage};
 use crate::terminal::{Terminal, deliver, write_whole};
@@ -23,7 +24,8 @@ const CACHE_BYTES: u64 = 256 << 20;
 /// What to scan, and how.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Model files, folders and archives.
+    /// Model files, folders and archives; with the `remote` feature also hf://, s3://, gs://, https://, oci:// and
+    /// mlflow:// addresses.
     #[arg(required_unless_present_any = ["diff", "list_rules"])]
     paths: Vec<PathBuf>,
     /// Compare two versions instead: tensors, code, configuration and graph.
@@ -101,10 +103,23 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         settings.max_depth = depth;
     }
     if let Some([old, new]) = options.diff.as_deref() {
+        if [old, new].iter().any(|path| path.to_str().is_some_and(remote::is_address)) {
+            return Err(Usage("--diff compares local files: give copies".to_owned()).into());
+        }
         return compare(terminal, old, new, &settings, &options.reporting);
     }
     let mut progress = Bar::new(terminal, Arc::clone(&settings.meter));
-    let mut examination = mantlet_scan::scan(&options.paths, &settings, &mut progress);
+    let text = |path: &PathBuf| path.to_str().filter(|text| remote::is_address(text)).map(str::to_owned);
+    let addresses: Vec<String> = options.paths.iter().filter_map(text).collect();
+    let paths: Vec<PathBuf> = options.paths.iter().filter(|path| text(path).is_none()).cloned().collect();
+    if options.base.is_some() && !addresses.is_empty() {
+        return Err(Usage("--base compares local files: scan a copy".to_owned()).into());
+    }
+    // Addresses first, so that one that is wrong is said before anything long begins.
+    let mut examination = remote::scan(terminal, &addresses, &settings, &mut progress)?;
+    if !paths.is_empty() {
+        examination.merge(mantlet_scan::scan(&paths, &settings, &mut progress));
+    }
     progress.bar.finish_and_clear();
     if let Some(base) = &options.base {
         for path in &options.paths {
@@ -260,7 +275,7 @@ impl Bar {
 impl mantlet_scan::Progress for Bar {
     fn start(&mut self, files: usize, left_out: usize) {
         self.meter.store(0, Ordering::Relaxed);
-        self.left_out = left_out;
+        self.left_out += left_out;
         self.bar.set_length(files as u64);
     }
 

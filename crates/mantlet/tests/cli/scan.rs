@@ -134,3 +134,22 @@ fn kept_results_are_the_same_report_and_a_folder_of_others_is_refused() {
     let fault = expect(3, ["scan", &folder, "--cache", &format!("{folder}/bad/call.pkl")]).err;
     assert!(fault.contains("cache folder"), "{fault}");
 }
+
+#[test]
+fn addresses_are_refused_or_read_as_the_build_has_it() {
+    let uri = "mlflow://127.0.0.1:1/models:/fraud/3";
+    if cfg!(feature = "remote") {
+        // Nobody is there.
+        let lost = expect(2, ["scan", uri, "--format", "json"]);
+        assert!(lost.out.contains("cannot be read"), "{}", lost.out);
+        let (_holder, folder) = folder();
+        expect(1, ["scan", uri, &folder]);
+        assert!(expect(3, ["scan", "hf://only-a-name"]).err.contains("hf://"));
+        assert!(expect(3, ["scan", "http://example.invalid/x"]).err.contains("https"));
+    } else {
+        let refused = expect(3, ["scan", uri]).err;
+        assert!(refused.contains("--features remote"), "{refused}");
+    }
+    expect(3, ["scan", "--diff", uri, uri]);
+    expect(3, ["scan", uri, "--base", "x"]);
+}

@@ -1,0 +1,156 @@
+//! Repositories of Hugging Face: the public HTTP interface, pinned to one commit before anything is read.
+
+use std::path::PathBuf;
+
+use http::{StatusCode, Uri, header};
+use mantlet_vocab::Digest;
+use serde_json::Value;
+
+use crate::address::{Address, encoded, plain};
+use crate::http::{Ask, Http, Secret, joined, origin, text};
+use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
+
+const PAGES: usize = 1_000;
+
+/// Where the interface is, and who asks.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    url: String,
+    secret: Option<Secret>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(environment: Environment<'_>) -> Result<Self, RemoteError> {
+        let url = environment("HF_ENDPOINT").filter(|url| !url.is_empty());
+        let url = url.unwrap_or_else(|| "https://huggingface.co".to_owned());
+        let url = url.trim_end_matches('/').to_owned();
+        let wrong = |why: String| RemoteError::Environment { variable: "HF_ENDPOINT", why };
+        if !(url.starts_with("https://") || url.starts_with("http://")) {
+            return Err(wrong("it is no web address".into()));
+        }
+        let secret = token(environment).map(|token| Secret::new(&url, &format!("Bearer {token}")));
+        Ok(Self { secret: secret.transpose().map_err(wrong)?, url })
+    }
+}
+
+/// The token, from where Hugging Face's own tools take it.
+fn token(environment: Environment<'_>) -> Option<String> {
+    let given = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().find_map(environment);
+    if given.is_some() {
+        return given.filter(|token| !token.trim().is_empty()).map(|token| token.trim().to_owned());
+    }
+    if environment("HF_HUB_DISABLE_IMPLICIT_TOKEN").is_some_and(|value| value == "1") {
+        return None;
+    }
+    let path = environment("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| {
+        let home = environment("HF_HOME").map(PathBuf::from).or_else(|| {
+            let cache = environment("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(|| Some(PathBuf::from(environment("HOME")?).join(".cache")));
+            Some(cache?.join("huggingface"))
+        });
+        Some(home?.join("token"))
+    })?;
+    let token = std::fs::read_to_string(path).ok()?;
+    (!token.trim().is_empty()).then(|| token.trim().to_owned())
+}
+
+pub(crate) async fn list(http: &Http, endpoint: &Endpoint, address: &Address) -> Result<Listing, String> {
+    let Address::Hub { kind, repository, revision, path } = address else { return Ok(Listing::default()) };
+    let base = &endpoint.url;
+    let api = format!("{base}/api/{kind}/{repository}");
+    let commit = {
+        let answer = json(http, endpoint, &format!("{api}/revision/{}", encoded(revision, false))).await?;
+        let sha = answer.1.get("sha").and_then(Value::as_str).unwrap_or("").to_owned();
+        if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err("the server does not say which commit that is".into());
+        }
+        sha
+    };
+    let folder = if *kind == "models" { String::new() } else { format!("{kind}/") };
+    let shown = format!("hf://{folder}{repository}@{}", revision.replace('/', "%2F"));
+    let mut listing = Listing { notes: vec![format!("{shown} is commit {commit}")], ..Listing::default() };
+    let object = |file: &str, below: &str, digest: Option<Digest>| {
+        let url = format!("{base}/{folder}{repository}/resolve/{commit}/{}", encoded(file, true));
+        let ask = Ask { url, home: base.clone(), secret: endpoint.secret.clone(), ..Ask::default() };
+        let name = format!("{shown}/{file}");
+        Object { name, path: below.to_owned(), digest, pinned: false, reach: Reachable::Web(ask) }
+    };
+    let below = if path.is_empty() { String::new() } else { format!("/{}", encoded(path, true)) };
+    let mut next = Some(format!("{api}/tree/{commit}{below}?recursive=true"));
+    for page in 0.. {
+        let Some(url) = next.take() else { break };
+        if page == PAGES || listing.objects.len() >= http.limits.objects {
+            listing.gap(&shown, "it has more files than are listed", "name its folders one by one");
+            break;
+        }
+        let (link, entries) = match json(http, endpoint, &url).await {
+            // A file has no tree.
+            Err(why) if page == 0 && !path.is_empty() && why.contains("404") => {
+                listing.objects.push(object(path, "", None));
+                return Ok(listing);
+            }
+            other => other?,
+        };
+        for entry in entries.as_array().ok_or("the server's listing makes no sense")? {
+            let word = |name: &str| entry.get(name).and_then(Value::as_str);
+            let Some(file) = word("path") else { return Err("the server's listing makes no sense".into()) };
+            match word("type") {
+                Some("directory") => {}
+                Some("file") if plain(file) && !file.starts_with('/') && !file.contains('\0') => {
+                    let digest = entry.get("lfs").and_then(|lfs| lfs.get("oid")).and_then(Value::as_str);
+                    let digest = digest.and_then(|hex| Digest::from_hex(hex).ok());
+                    let inside = file.strip_prefix(path.as_str()).unwrap_or(file).trim_start_matches('/');
+                    listing.objects.push(object(file, inside, digest));
+                }
+                _ => listing.gap(
+                    &format!("{shown}/{file}"),
+                    "it is no file that can be named",
+                    "look at it in the browser",
+                ),
+            }
+        }
+        next = link;
+    }
+    Ok(listing)
+}
+
+/// A document of the interface, and the address of its next page.
+async fn json(http: &Http, endpoint: &Endpoint, url: &str) -> Result<(Option<String>, Value), String> {
+    let ask = Ask {
+        url: url.to_owned(),
+        home: endpoint.url.clone(),
+        secret: endpoint.secret.clone(),
+        accept: Some("application/json"),
+        ..Ask::default()
+    };
+    let (status, headers, body) = http.document(&ask).await?;
+    if status != StatusCode::OK {
+        let hint = match status.as_u16() {
+            401 | 403 if endpoint.secret.is_none() => "; a private or gated repository needs HF_TOKEN",
+            _ => "",
+        };
+        return Err(web::said(status) + hint);
+    }
+    let value = serde_json::from_slice(&body).map_err(|_| "the server's answer is no JSON".to_owned())?;
+    let at: Uri = url.parse().map_err(|_| "the address is malformed".to_owned())?;
+    let next = match text(&headers, header::LINK).and_then(following) {
+        Some(target) => {
+            let next = joined(&at, target).ok_or("the next page of the listing has no address")?;
+            if origin(&next) != origin(&at) {
+                return Err("the next page of the listing is somewhere else".into());
+            }
+            Some(next.to_string())
+        }
+        None => None,
+    };
+    Ok((next, value))
+}
+
+/// The target of `rel="next"`.
+fn following(link: &str) -> Option<&str> {
+    link.split(',').find_map(|one| {
+        let (target, relation) = one.split_once(';')?;
+        relation.contains("rel=\"next\"").then(|| target.trim().trim_start_matches('<').trim_end_matches('>'))
+    })
+}

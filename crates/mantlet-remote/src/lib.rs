@@ -1,0 +1,240 @@
+//! Artifacts behind addresses, read where they lie: Hugging Face, object stores, HTTPS, OCI registries, MLflow.
+//!
+//! [`Remote::list`] finds out what an address stands for, [`Remote::open`] gives a source that reads it in ranges, a few
+//! blocks in memory. Nothing but what the address names is contacted. What a server says is checked, and what cannot be
+//! read is an error, never absent.
+
+mod address;
+mod blocks;
+mod bucket;
+mod http;
+mod hub;
+mod image;
+mod mlflow;
+mod web;
+
+use std::time::Duration;
+
+use mantlet_vocab::{Digest, Gap};
+use tokio::runtime::{Handle, Runtime};
+
+use crate::address::{Address, shown};
+pub use crate::blocks::RemoteSource;
+use crate::http::{Ask, Http};
+
+/// Why an address cannot be examined at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// It is no address.
+    #[error("`{uri}` is not {form}")]
+    Address {
+        /// As written, without secrets.
+        uri: String,
+        /// What it should look like.
+        form: &'static str,
+    },
+    /// A variable of the environment says something impossible.
+    #[error("{variable}: {why}")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The other side does not answer, or not sensibly.
+    #[error("{uri} cannot be read: {why}")]
+    Unreachable {
+        /// The address, without secrets.
+        uri: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// How much is asked of a server, and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// To connect.
+    pub connect: Duration,
+    /// To begin an answer.
+    pub answer: Duration,
+    /// To send a block or a document.
+    pub body: Duration,
+    /// To transfer one file.
+    pub object: Duration,
+    /// Bytes of a document such as a listing or a manifest.
+    pub document: usize,
+    /// Bytes of a file that is copied to disk because the server knows no ranges.
+    pub spool: u64,
+    /// Files of a listing.
+    pub objects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+            body: Duration::from_secs(60),
+            object: Duration::from_secs(3_600),
+            document: 16 << 20,
+            spool: 4 << 30,
+            objects: 100_000,
+        }
+    }
+}
+
+/// What an address stands for.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The files, by name.
+    pub objects: Vec<Object>,
+    /// What is there and cannot be examined.
+    pub gaps: Vec<Gap>,
+    /// What a person may want to know: the commit a branch stands for.
+    pub notes: Vec<String>,
+}
+
+impl Listing {
+    fn gap(&mut self, what: &str, why: impl Into<String>, remedy: &str) {
+        self.gaps.push(Gap { what: shown(what), why: why.into(), remedy: remedy.to_owned() });
+    }
+
+    /// Order that does not depend on the server.
+    fn sort(&mut self) {
+        self.objects.sort_by(|a, b| a.name.cmp(&b.name));
+        self.objects.dedup_by(|a, b| a.name == b.name);
+        self.gaps.sort();
+    }
+}
+
+/// One file behind an address.
+#[derive(Debug)]
+pub struct Object {
+    /// Its address as reports name it.
+    pub name: String,
+    /// Its path below the address that was listed; empty when that named it.
+    pub path: String,
+    /// The digest it is promised under.
+    pub digest: Option<Digest>,
+    /// Whether that digest is checked in any case, since it is the name of the content.
+    pinned: bool,
+    reach: Reachable,
+}
+
+#[derive(Debug)]
+enum Reachable {
+    Web(Ask),
+    Bucket(bucket::Place),
+}
+
+/// Variables of the environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The way to remote artifacts.
+pub struct Remote {
+    runtime: Option<Runtime>,
+    http: Http,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("limits", &self.http.limits).finish_non_exhaustive()
+    }
+}
+
+/// Whether a text is an address this crate is for.
+#[must_use]
+pub fn is_remote(text: &str) -> bool {
+    ["hf://", "s3://", "gs://", "https://", "http://", "oci://", "mlflow://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme))
+}
+
+impl Remote {
+    /// Nothing is contacted yet.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn new(limits: Limits) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        // The client needs the runtime to be there when it is made.
+        let http = runtime.block_on(async { Http::new(limits) });
+        Ok(Self { runtime: Some(runtime), http })
+    }
+
+    fn handle(&self) -> Handle {
+        self.runtime.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+
+    /// The files that an address stands for.
+    ///
+    /// # Errors
+    /// When it is no address, the environment is wrong, or the other side cannot be read.
+    pub fn list(&self, uri: &str, environment: Environment<'_>) -> Result<Listing, RemoteError> {
+        let address = Address::parse(uri)?;
+        let lost = |why: String| RemoteError::Unreachable { uri: shown(uri), why };
+        let handle = self.handle();
+        let mut listing = match &address {
+            Address::Web { url } => {
+                let ask = Ask { url: url.clone(), home: url.clone(), ..Ask::default() };
+                let name = shown(url);
+                let object = Object {
+                    name,
+                    path: String::new(),
+                    digest: None,
+                    pinned: false,
+                    reach: Reachable::Web(ask),
+                };
+                Listing { objects: vec![object], ..Listing::default() }
+            }
+            Address::Hub { .. } => {
+                let endpoint = hub::Endpoint::new(environment)?;
+                handle.block_on(hub::list(&self.http, &endpoint, &address)).map_err(lost)?
+            }
+            Address::Bucket { .. } => {
+                let place = bucket::Place::new(&self.http, &address, environment)?;
+                handle.block_on(bucket::list(&self.http, &place, &address)).map_err(lost)?
+            }
+            Address::Image { .. } => {
+                let registry = image::Registry::new(&address, environment)?;
+                handle.block_on(image::list(&self.http, &registry, &address)).map_err(lost)?
+            }
+            Address::Mlflow { .. } => {
+                let server = mlflow::Server::new(&address, environment)?;
+                handle.block_on(mlflow::list(&self.http, &server, &address, uri)).map_err(lost)?
+            }
+        };
+        listing.sort();
+        Ok(listing)
+    }
+
+    /// Opens a file. With `verify` it is read once beforehand and compared with the digest it is promised under; where
+    /// that digest is its very name, always.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what was promised.
+    pub fn open(&self, object: &Object, verify: bool) -> Result<RemoteSource, RemoteError> {
+        let lost = |why: String| RemoteError::Unreachable { uri: object.name.clone(), why };
+        let handle = self.handle();
+        let source = match &object.reach {
+            Reachable::Web(ask) => web::open(&self.http, &handle, ask.clone()),
+            Reachable::Bucket(place) => bucket::open(&self.http, &handle, place),
+        }
+        .map_err(lost)?;
+        if let Some(digest) = object.digest.filter(|_| verify || object.pinned) {
+            source.verify(digest).map_err(lost)?;
+        }
+        Ok(source)
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // A connection that hangs must not keep the process.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

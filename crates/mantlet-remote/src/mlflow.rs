@@ -1,0 +1,188 @@
+//! MLflow: a model version or a run by the tracking server's interface, its files through the artifact proxy.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::address::{Address, Tracked, encoded, local_host, plain, shown};
+use crate::http::{Ask, Http, Secret};
+use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
+
+/// Folders that are listed, and how deep they nest.
+const MAX_FOLDERS: usize = 10_000;
+const MAX_DEPTH: usize = 32;
+/// Names that lead to other names.
+const MAX_STEPS: usize = 4;
+
+/// The tracking server, and who asks.
+#[derive(Debug)]
+pub(crate) struct Server {
+    url: String,
+    secret: Option<Secret>,
+}
+
+impl Server {
+    pub(crate) fn new(address: &Address, environment: Environment<'_>) -> Result<Self, RemoteError> {
+        let wrong = |why: String| RemoteError::Environment { variable: "MLFLOW_TRACKING_URI", why };
+        let said = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let server = if let Address::Mlflow { server, .. } = address { server.as_deref() } else { None };
+        let url = match server {
+            Some(host) if local_host(host) => format!("http://{host}"),
+            Some(host) => format!("https://{host}"),
+            None => said("MLFLOW_TRACKING_URI").ok_or_else(|| {
+                wrong("it is not set: set it, or name the server as mlflow://host/...".into())
+            })?,
+        };
+        let url = url.trim_end_matches('/').to_owned();
+        if !(url.starts_with("https://") || url.starts_with("http://")) {
+            return Err(wrong("it is no web address".into()));
+        }
+        let basic = |user, password| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let value = match (said("MLFLOW_TRACKING_TOKEN"), said("MLFLOW_TRACKING_USERNAME")) {
+            (Some(token), _) => Some(format!("Bearer {token}")),
+            (None, Some(user)) => Some(basic(user, said("MLFLOW_TRACKING_PASSWORD").unwrap_or_default())),
+            (None, None) => None,
+        };
+        let secret = value.map(|value| Secret::new(&url, &value)).transpose().map_err(wrong)?;
+        Ok(Self { url, secret })
+    }
+
+    fn ask(&self, url: String) -> Ask {
+        Ask { url, home: self.url.clone(), secret: self.secret.clone(), ..Ask::default() }
+    }
+
+    async fn json(&self, http: &Http, path: &str) -> Result<Value, String> {
+        let (status, _, body) = http.document(&self.ask(format!("{}{path}", self.url))).await?;
+        if status != StatusCode::OK {
+            return Err(web::said(status));
+        }
+        serde_json::from_slice(&body).map_err(|_| "the server's answer is no JSON".to_owned())
+    }
+}
+
+pub(crate) async fn list(
+    http: &Http,
+    server: &Server,
+    address: &Address,
+    uri: &str,
+) -> Result<Listing, String> {
+    let Address::Mlflow { what, .. } = address else { return Ok(Listing::default()) };
+    let mut listing = Listing::default();
+    let (place, wanted) = artifacts(http, server, what).await?;
+    let root = match place.strip_prefix("mlflow-artifacts:") {
+        // The proxy's own address may be named: only the path counts, the server is the one the user named.
+        Some(rest) => match rest.strip_prefix("//") {
+            Some(rest) => rest.split_once('/').map_or("", |(_, path)| path).to_owned(),
+            None => rest.trim_start_matches('/').to_owned(),
+        },
+        None => {
+            let remedy = "scan that address, with the credentials it needs";
+            let why = format!("its files are not behind the server but at {}", shown(&place));
+            listing.gap(uri, why, remedy);
+            return Ok(listing);
+        }
+    };
+    if !plain(&root) {
+        return Err("the server names a path that leads elsewhere".into());
+    }
+    let base = format!("{}/api/2.0/mlflow-artifacts/artifacts", server.url);
+    let top = [root.trim_matches('/'), wanted]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("/");
+    let shown_base = shown(uri).trim_end_matches('/').to_owned();
+    let object = |path: &str, below: &str| Object {
+        name: if below.is_empty() { shown_base.clone() } else { format!("{shown_base}/{below}") },
+        path: below.to_owned(),
+        digest: None,
+        pinned: false,
+        reach: Reachable::Web(server.ask(format!("{base}/{}", encoded(path, true)))),
+    };
+    let mut folders = 0;
+    let mut waiting = vec![(top.clone(), 0)];
+    while let Some((folder, depth)) = waiting.pop() {
+        folders += 1;
+        if folders > MAX_FOLDERS || depth > MAX_DEPTH || listing.objects.len() > http.limits.objects {
+            listing.gap(uri, "it has more folders or files than are listed", "name its folders one by one");
+            break;
+        }
+        let url = format!("/api/2.0/mlflow-artifacts/artifacts?path={}", encoded(&folder, false));
+        let answer = server.json(http, &url).await?;
+        // A folder without files has no list at all.
+        let files = answer.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for file in files {
+            let name = file.get("path").and_then(Value::as_str).unwrap_or("");
+            if name.is_empty() || name.contains('/') || !plain(name) || name.chars().any(char::is_control) {
+                listing.gap(
+                    uri,
+                    "the server lists a file whose name leads elsewhere",
+                    "look at the run yourself",
+                );
+                continue;
+            }
+            let path = format!("{folder}/{name}");
+            if file.get("is_dir").and_then(Value::as_bool) == Some(true) {
+                waiting.push((path, depth + 1));
+            } else {
+                let below =
+                    path.strip_prefix(top.as_str()).unwrap_or(&path).trim_start_matches('/').to_owned();
+                listing.objects.push(object(&path, &below));
+            }
+        }
+    }
+    if listing.objects.is_empty() && listing.gaps.is_empty() {
+        if wanted.is_empty() {
+            return Err("there are no files under that name".into());
+        }
+        // A file is listed as an empty folder.
+        listing.objects.push(object(&top, ""));
+    }
+    Ok(listing)
+}
+
+/// Where the files of a name are, and which of them are wanted.
+async fn artifacts<'a>(http: &Http, server: &Server, what: &'a Tracked) -> Result<(String, &'a str), String> {
+    let nowhere = || "the server does not say where the files are".to_owned();
+    let word = |value: &Value, path: &[&str]| {
+        path.iter().try_fold(value, |value, name| value.get(name)).and_then(Value::as_str).map(str::to_owned)
+    };
+    if let Tracked::Run { id, path } = what {
+        let run =
+            server.json(http, &format!("/api/2.0/mlflow/runs/get?run_id={}", encoded(id, false))).await?;
+        let place = word(&run, &["run", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+        return Ok((place, path));
+    }
+    let (name, version) = match what {
+        Tracked::Alias { name, alias } => {
+            let query = format!("name={}&alias={}", encoded(name, false), encoded(alias, false));
+            let found =
+                server.json(http, &format!("/api/2.0/mlflow/registered-models/alias?{query}")).await?;
+            let version = word(&found, &["model_version", "version"]).ok_or_else(nowhere)?;
+            (name.clone(), version)
+        }
+        Tracked::Version { name, version } => (name.clone(), version.clone()),
+        Tracked::Run { .. } => return Err(nowhere()),
+    };
+    let query = format!("name={}&version={}", encoded(&name, false), encoded(&version, false));
+    let found =
+        server.json(http, &format!("/api/2.0/mlflow/model-versions/get-download-uri?{query}")).await?;
+    let mut place = word(&found, &["artifact_uri"]).ok_or_else(nowhere)?;
+    for _ in 0..MAX_STEPS {
+        if let Some(id) = place.strip_prefix("models:/m-") {
+            let path = format!("/api/2.0/mlflow/logged-models/m-{}", encoded(id, false));
+            let model = server.json(http, &path).await?;
+            place = word(&model, &["model", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+        } else if let Some(run) = place.strip_prefix("runs:/") {
+            let (id, path) = run.split_once('/').unwrap_or((run, ""));
+            let (id, path) = (encoded(id, false), path.to_owned());
+            let run = server.json(http, &format!("/api/2.0/mlflow/runs/get?run_id={id}")).await?;
+            let root = word(&run, &["run", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+            place = format!("{}/{path}", root.trim_end_matches('/'));
+        } else {
+            return Ok((place, ""));
+        }
+    }
+    Err("the server leads from name to name".into())
+}

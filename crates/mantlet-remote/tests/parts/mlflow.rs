@@ -1,0 +1,77 @@
+//! A fake of MLflow's tracking server and artifact proxy, which knows no ranges, as the real one.
+
+use mantlet_vocab::Verdict;
+use serde_json::json;
+
+use super::server::{Reply, Seen, Server};
+use super::{EVIL, list, look, names, reasons, verdict};
+
+fn tracking(place: &'static str) -> Server {
+    Server::start(move |seen: &Seen| {
+        if seen.header("authorization") != Some("Basic YWRhOmdlaGVpbQ==") {
+            return Reply::new(401, "");
+        }
+        let dir = |name: &str| json!({ "path": name, "is_dir": true });
+        let file = |name: &str, size: usize| json!({ "path": name, "is_dir": false, "file_size": size });
+        match seen.target.as_str() {
+            "/api/2.0/mlflow/registered-models/alias?name=fraud&alias=champion" => {
+                Reply::json(&json!({ "model_version": { "version": "3" } }))
+            }
+            "/api/2.0/mlflow/model-versions/get-download-uri?name=fraud&version=3" => {
+                Reply::json(&json!({ "artifact_uri": place }))
+            }
+            "/api/2.0/mlflow/runs/get?run_id=r1" => Reply::json(
+                &json!({ "run": { "info": { "artifact_uri": "mlflow-artifacts:/0/r1/artifacts" } } }),
+            ),
+            "/api/2.0/mlflow/logged-models/m-1" => Reply::json(
+                &json!({ "model": { "info": { "artifact_uri": "mlflow-artifacts:/0/r1/artifacts/model" } } }),
+            ),
+            "/api/2.0/mlflow-artifacts/artifacts?path=0%2Fr1%2Fartifacts" => {
+                Reply::json(&json!({ "files": [dir("model"), file("note.txt", 5), file("..", 1)] }))
+            }
+            "/api/2.0/mlflow-artifacts/artifacts?path=0%2Fr1%2Fartifacts%2Fmodel" => {
+                Reply::json(&json!({ "files": [file("model.pkl", EVIL.len())] }))
+            }
+            "/api/2.0/mlflow-artifacts/artifacts/0/r1/artifacts/model/model.pkl" => Reply::new(200, EVIL),
+            "/api/2.0/mlflow-artifacts/artifacts/0/r1/artifacts/note.txt" => Reply::new(200, "hello"),
+            target if target.contains("artifacts?path=") => Reply::json(&json!({})),
+            _ => Reply::new(404, ""),
+        }
+    })
+}
+
+const PERSON: [(&str, &str); 2] =
+    [("MLFLOW_TRACKING_USERNAME", "ada"), ("MLFLOW_TRACKING_PASSWORD", "geheim")];
+
+#[test]
+fn versions_aliases_and_runs_lead_to_their_files() {
+    for place in ["mlflow-artifacts:/0/r1/artifacts/model", "models:/m-1", "runs:/r1/model"] {
+        let server = tracking(place);
+        for what in ["models:/fraud/3", "models:/fraud@champion"] {
+            let uri = format!("mlflow://{}/{what}", server.address);
+            let seen = look(&uri, &PERSON, false);
+            assert_eq!(names(&seen), [format!("{uri}/model.pkl")], "{place}: {}", reasons(&seen));
+            assert_eq!(verdict(&seen), Verdict::Found);
+        }
+    }
+    let server = tracking("");
+    let run = format!("mlflow://{}/runs:/r1", server.address);
+    let seen = look(&run, &PERSON, false);
+    assert_eq!(names(&seen), [format!("{run}/model/model.pkl"), format!("{run}/note.txt")]);
+    assert_eq!(seen.gaps.len(), 1, "{:?}", seen.gaps);
+    let one = look(&format!("{run}/model/model.pkl"), &PERSON, false);
+    assert_eq!(names(&one), [format!("{run}/model/model.pkl")]);
+    let url = server.url("/");
+    let environment = [PERSON[0], PERSON[1], ("MLFLOW_TRACKING_URI", &*url)];
+    assert!(list("mlflow:///runs:/r1", &environment).is_ok());
+    assert!(list(&run, &[]).unwrap_err().to_string().contains("401"));
+    assert!(list("mlflow:///runs:/r1", &[]).unwrap_err().to_string().contains("MLFLOW_TRACKING_URI"));
+}
+
+#[test]
+fn files_that_lie_elsewhere_are_not_fetched_from_there() {
+    let server = tracking("s3://bucket/path?key=geheim");
+    let seen = look(&format!("mlflow://{}/models:/fraud/3", server.address), &PERSON, false);
+    assert_eq!(verdict(&seen), Verdict::NotFullyExamined);
+    assert!(reasons(&seen).contains("s3://bucket/path") && !reasons(&seen).contains("geheim"));
+}
