@@ -53,7 +53,9 @@ impl Fields {
             return None;
         }
         window.seek(self.at);
-        let field = self.read(window);
+        // What has more fields than any model is broken as well.
+        window.fields = window.fields.saturating_sub(1);
+        let field = if window.fields > 0 { self.read(window) } else { None };
         if field.is_none() {
             self.broken = Some(self.at);
         }

@@ -6,6 +6,9 @@ const CAPACITY: usize = 64 << 10;
 /// Bytes of one line that are searched for its end.
 const MAX_LINE: u64 = 64 << 20;
 
+/// Fields of protocol buffers read in one window: the largest language models have a million.
+pub(crate) const MAX_FIELDS: u64 = 32 << 20;
+
 /// Forward reader with a fixed window. Read errors look like the end of the bytes and are kept in `failed`.
 pub(crate) struct Window<'a> {
     source: &'a dyn Source,
@@ -17,6 +20,8 @@ pub(crate) struct Window<'a> {
     pub(crate) overlong: bool,
     /// The first read error.
     pub(crate) failed: Option<SourceError>,
+    /// Fields of protocol buffers that may still be read.
+    pub(crate) fields: u64,
 }
 
 /// A line without its newline, cut at a bound.
@@ -36,6 +41,7 @@ impl<'a> Window<'a> {
             len,
             overlong: false,
             failed: None,
+            fields: MAX_FIELDS,
         }
     }
 

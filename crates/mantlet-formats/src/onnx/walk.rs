@@ -7,7 +7,7 @@ use mantlet_vocab::Source;
 use super::functions::Calls;
 use crate::Bounds;
 use crate::metadata::Text;
-use crate::window::Window;
+use crate::window::{MAX_FIELDS, Window};
 
 /// A tensor whose bytes are in another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +177,20 @@ impl Walk<'_> {
         }
     }
 
+    /// The next number, unless there were too many already.
+    fn next(&mut self) -> Option<u64> {
+        if self.window.fields == 0 {
+            return None;
+        }
+        self.window.fields -= 1;
+        if self.window.fields == 0 {
+            self.facts.limits.push(format!("only the first {MAX_FIELDS} fields are read"));
+            self.window.seek(u64::MAX);
+            return None;
+        }
+        varint(&mut self.window)
+    }
+
     /// Reads the fields of a message up to `end`; false when the bytes do not make sense.
     fn message(&mut self, kind: Kind, end: u64, depth: u8) -> bool {
         let start = self.window.offset();
@@ -191,12 +205,15 @@ impl Walk<'_> {
         }
         while self.window.offset() < end {
             let at = self.window.offset();
-            let Some(key) = varint(&mut self.window) else {
-                self.defect("a field is cut", at);
+            let Some(key) = self.next() else {
+                if self.window.fields > 0 {
+                    self.defect("a field is cut", at);
+                }
                 return false;
             };
             let field = key >> 3;
             let fits = match key & 7 {
+                _ if field == 0 => false,
                 0 => match varint(&mut self.window) {
                     Some(value) => {
                         self.number(kind, field, value, &mut message);
@@ -293,14 +310,14 @@ impl Walk<'_> {
             (Kind::Tensor, 9) => message.raw = Some(len),
             (Kind::Tensor, 1) => {
                 while self.window.offset() < stop {
-                    let Some(axis) = varint(&mut self.window) else { return false };
+                    let Some(axis) = self.next() else { return false };
                     message.dims = message.dims.and_then(|dims| dims.checked_mul(axis));
                 }
             }
             (Kind::Tensor, 13) => {
                 let (mut entry, mut value) = (String::new(), String::new());
                 while self.window.offset() < stop {
-                    let Some(key) = varint(&mut self.window) else { return false };
+                    let Some(key) = self.next() else { return false };
                     let Some(len) = varint(&mut self.window).filter(|_| key & 7 == 2) else { return false };
                     if len > stop.saturating_sub(self.window.offset()) {
                         return false;
