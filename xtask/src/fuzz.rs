@@ -42,15 +42,19 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// The task: each target, or one, for some seconds.
+/// The task: each target, or one, for some seconds or, with `--runs`, that many mutations.
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let mut seconds = 60_u32;
+    let mut runs = None::<u64>;
     let mut only = None;
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         if argument == "--seconds" {
             let value = arguments.next().context("--seconds needs a number")?;
             seconds = value.parse().with_context(|| format!("`{value}` is no number of seconds"))?;
+        } else if argument == "--runs" {
+            let value = arguments.next().context("--runs needs a number")?;
+            runs = Some(value.parse().with_context(|| format!("`{value}` is no number of runs"))?);
         } else {
             only = Some(argument.clone());
         }
@@ -86,7 +90,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
             // Memory is bounded by the parsers; 1 GiB is far above what any of them may take.
             cargo.args([
                 "--",
-                &format!("-max_total_time={seconds}"),
+                &runs.map_or_else(|| format!("-max_total_time={seconds}"), |runs| format!("-runs={runs}")),
                 "-rss_limit_mb=1024",
                 "-max_len=65536",
                 "-timeout=10",
