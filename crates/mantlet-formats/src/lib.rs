@@ -115,6 +115,8 @@ pub enum Facts {
     TensorFlow(tensorflow::TensorFlow),
     /// Where a model's graph lets the raw input override the learned output.
     Graph(Vec<graph::Override>),
+    /// What such a place does when the model runs.
+    Probed(Vec<graph::Probed>),
     /// A model in a format that is data throughout.
     Structure(Box<structure::Structure>),
     /// Credentials in plain sight.

@@ -77,6 +77,10 @@ fn every_room_keeps_its_cases() {
     for about in mantlet_rules::abouts() {
         for case in cases(about.cases) {
             count += 1;
+            // These need the model to run, which a scan does not do.
+            if case.forge == "probe" {
+                continue;
+            }
             let bytes = forge(&case.forge, &case.text)
                 .unwrap_or_else(|error| panic!("{}: {}: {error}", about.name, case.title));
             let examination = scan_case(&case, &bytes);

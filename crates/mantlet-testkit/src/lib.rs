@@ -64,7 +64,7 @@ pub fn forge(kind: &str, text: &str) -> Result<Vec<u8>, ForgeError> {
         "npy" => containers::npy(text),
         "safetensors" => containers::safetensors(text),
         "onnx" => containers::onnx(text),
-        "graph" => models::graph(text),
+        "graph" | "probe" => models::graph(text),
         "gguf" => models::gguf(text),
         "hdf5" => models::hdf5(text),
         "lowbits" | "deviation" => models::floats(text),

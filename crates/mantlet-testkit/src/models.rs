@@ -10,7 +10,7 @@ fn dims(word: &str) -> Vec<u64> {
     word.split(',').filter_map(|extent| extent.parse().ok()).collect()
 }
 
-fn value_info(name: &str, dims: &[u64]) -> schema::ValueInfoProto {
+fn value_info(name: &str, dims: &[u64], elem_type: i32) -> schema::ValueInfoProto {
     let dim = dims
         .iter()
         .map(|&extent| schema::Dimension {
@@ -18,7 +18,7 @@ fn value_info(name: &str, dims: &[u64]) -> schema::ValueInfoProto {
             ..Default::default()
         })
         .collect();
-    let tensor = schema::type_proto::Tensor { elem_type: 1, shape: Some(schema::TensorShapeProto { dim }) };
+    let tensor = schema::type_proto::Tensor { elem_type, shape: Some(schema::TensorShapeProto { dim }) };
     schema::ValueInfoProto {
         name: name.into(),
         r#type: Some(schema::TypeProto {
@@ -34,25 +34,42 @@ pub(crate) fn graph(text: &str) -> Result<Vec<u8>, ForgeError> {
     for block in blocks(text) {
         let name = block.word(1)?.to_owned();
         match block.word(0)? {
-            "input" => graph.input.push(value_info(&name, &dims(block.word(2)?))),
-            "output" => graph.output.push(value_info(&name, &[])),
+            "input" => {
+                let whole = block.option("int").is_some();
+                graph.input.push(value_info(&name, &dims(block.word(2)?), if whole { 7 } else { 1 }));
+            }
+            "output" => graph.output.push(value_info(&name, &[], 1)),
             "weights" => {
                 let dims = dims(block.word(2)?);
                 let count: u64 = dims.iter().product();
+                let mut state = count + 1;
+                let mut value = || {
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    (state >> 33) as f32 / (1_u64 << 31) as f32 - 0.5
+                };
+                let random = block.option("random").is_some();
+                let values = (0..count).map(|_| if random { value() } else { 0.0 });
+                let raw: Vec<u8> = values.flat_map(f32::to_le_bytes).collect();
                 graph.initializer.push(schema::TensorProto {
                     name,
                     data_type: 1,
                     dims: dims.iter().map(|&extent| extent.cast_signed()).collect(),
-                    raw_data: vec![0_u8; count as usize * 4].into(),
+                    raw_data: raw.into(),
                     ..Default::default()
                 });
             }
             "values" => {
                 let values: Vec<f32> = block.words[2..].iter().filter_map(|word| word.parse().ok()).collect();
-                let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                let whole = block.words.iter().any(|word| word == "int");
+                let raw: Vec<u8> = if whole {
+                    values.iter().flat_map(|&value| (value as i64).to_le_bytes()).collect()
+                } else {
+                    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+                };
                 graph.initializer.push(schema::TensorProto {
                     name,
-                    data_type: 1,
+                    data_type: if whole { 7 } else { 1 },
                     dims: if values.len() == 1 { vec![] } else { vec![values.len() as i64] },
                     raw_data: raw.into(),
                     ..Default::default()
@@ -80,6 +97,12 @@ fn node(block: &Block, name: String) -> Result<schema::NodeProto, ForgeError> {
             ints: dims(axes).into_iter().map(u64::cast_signed).collect(),
             ..Default::default()
         });
+    }
+    for key in ["to", "axis"] {
+        if let Some(value) = block.option(key).and_then(|value| value.parse().ok()) {
+            let name = key.into();
+            attribute.push(schema::AttributeProto { name, r#type: 2, i: Some(value), ..Default::default() });
+        }
     }
     Ok(schema::NodeProto {
         op_type: block.word(2)?.to_owned(),

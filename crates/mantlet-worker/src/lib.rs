@@ -1,6 +1,7 @@
-//! Background work of a running installation: the battery before admission, the targets that campaigns attack,
-//! and the loop that answers alerts.
+//! Work that runs models: the battery before admission, the probe of a suspected branch, the targets that
+//! campaigns attack; and the loop that answers alerts.
 
 pub mod answer;
 pub mod battery;
+pub mod probe;
 pub mod targets;

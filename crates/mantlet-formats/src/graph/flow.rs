@@ -30,6 +30,21 @@ pub struct Override {
     pub path: Vec<String>,
     /// Learned layers whose work is overridden.
     pub layers: u16,
+    /// The values that take part, as numbers of [`super::Graph::nodes`].
+    pub parts: Parts,
+}
+
+/// The values that take part in an override.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The answer about the raw input.
+    pub answer: u32,
+    /// What is compared or squashed to give the answer.
+    pub measures: Vec<u32>,
+    /// The learned output that is overridden, where it is an operand.
+    pub learned: Option<u32>,
+    /// What comes out.
+    pub result: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +120,7 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
             state(index).is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk)
         };
         let last = height[at as usize] == Some(0);
+        let position = |from: usize| (from..node.inputs.len()).find(|&index| deep(index));
         let hit = match node.kind {
             Kind::Select => {
                 let other = if deep(1) { 2 } else { 1 };
@@ -127,12 +143,24 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
             _ => None,
         };
         if let Some((index, how)) = hit {
+            let learned = match node.kind {
+                Kind::Select => position(1),
+                Kind::Scale | Kind::Combine => position(0),
+                _ => None,
+            };
+            let answer = node.inputs[index];
             found.push(Override {
                 how,
                 node: node.label.clone(),
                 at: node.at,
-                path: path(nodes, &states, node.inputs[index]),
+                path: path(nodes, &states, answer),
                 layers: trunk,
+                parts: Parts {
+                    answer,
+                    measures: measures(nodes, &states, answer),
+                    learned: learned.and_then(|index| node.inputs.get(index).copied()),
+                    result: at,
+                },
             });
         }
     }
@@ -244,6 +272,25 @@ fn heights(nodes: &[Node], outputs: &[u32], order: &[u32], learned: &[bool]) -> 
         }
     }
     height
+}
+
+/// The values that are compared or squashed on the way to an answer.
+fn measures(nodes: &[Node], states: &[State], answer: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut seen = vec![answer];
+    let mut next = 0;
+    // Answers are made of a few comparisons; a bound keeps hostile graphs cheap.
+    while let Some(&at) = seen.get(next).filter(|_| next < 256 && found.len() < 8) {
+        next += 1;
+        for &input in nodes.get(at as usize).map_or(&[][..], |node| &node.inputs) {
+            match states.get(input as usize).map(|state| state.class) {
+                Some(Class::Value) if !found.contains(&input) => found.push(input),
+                Some(Class::Indicator) if !seen.contains(&input) => seen.push(input),
+                _ => {}
+            }
+        }
+    }
+    found
 }
 
 /// One way from the input to a node, for the reader.

@@ -10,7 +10,7 @@
 
 mod flow;
 
-pub use flow::{How, Override};
+pub use flow::{How, Override, Parts};
 
 /// What an operator does to what it is given, as far as this analysis cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,21 @@ pub struct Node {
     pub label: (String, String),
     /// Offset in the file.
     pub at: u64,
+}
+
+/// What an override does when the model runs on inputs that were searched for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The place.
+    pub place: Override,
+    /// Inputs that were tried.
+    pub tried: u64,
+    /// Inputs on which the answer is another than on most.
+    pub reached: u64,
+    /// Those of them on which the output is not what the learned layers say.
+    pub changed: u64,
+    /// The class that all of these get, when it is one.
+    pub class: Option<usize>,
 }
 
 /// Nodes are numbered in the order they were added; all outputs of a node count as one value.

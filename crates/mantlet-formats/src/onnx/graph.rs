@@ -2,7 +2,7 @@
 //!
 //! Long because the walk carries one scope through every kind of body it meets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mantlet_vocab::Source;
 
@@ -48,6 +48,25 @@ struct Reader<'a> {
 /// The graph of an ONNX model. Never fails: what is broken is left out (and a defect of the facts).
 #[must_use]
 pub fn graph(source: &dyn Source) -> Graph {
+    read(source).graph
+}
+
+/// The names of nodes of [`graph`] as values of the main graph, where they have one.
+#[must_use]
+pub fn names(source: &dyn Source, nodes: &[u32]) -> BTreeMap<u32, String> {
+    let reader = read(source);
+    let mut named = BTreeMap::<u32, String>::new();
+    for (name, node) in reader.scopes.first().into_iter().flatten().filter(|(_, node)| nodes.contains(node)) {
+        let known = named.entry(*node).or_insert_with(|| name.clone());
+        // A node with several outputs has several names: the first by name, so that it is always the same.
+        if name < known {
+            known.clone_from(name);
+        }
+    }
+    named
+}
+
+fn read(source: &dyn Source) -> Reader<'_> {
     let mut reader = Reader {
         window: Window::new(source, 0),
         graph: Graph::default(),
@@ -73,7 +92,7 @@ pub fn graph(source: &dyn Source) -> Graph {
             reader.graph.output(output);
         }
     }
-    reader.graph
+    reader
 }
 
 impl Reader<'_> {

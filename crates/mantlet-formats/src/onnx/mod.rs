@@ -8,6 +8,6 @@ mod tensors;
 
 mod walk;
 
-pub use graph::graph;
+pub use graph::{graph, names};
 pub use tensors::tensors;
 pub use walk::{External, Onnx, analyse, is_onnx};

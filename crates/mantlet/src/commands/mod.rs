@@ -11,6 +11,7 @@ pub mod explain;
 pub mod incident;
 pub mod init;
 pub mod keys;
+mod probe;
 pub mod protect;
 pub mod registry;
 mod remote;

@@ -34,6 +34,9 @@ pub struct Options {
     /// The model this one is said to be made from: its weights are compared for traces of tampering.
     #[arg(long, value_name = "BASE")]
     base: Option<PathBuf>,
+    /// Run ONNX models whose graph has a suspected branch, on inputs searched for it; takes as much memory as they do.
+    #[arg(long)]
+    probe: bool,
     /// Name every rule with what it sees, and end; with `--format json` for programs.
     #[arg(long)]
     list_rules: bool,
@@ -129,6 +132,9 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     }
     if let Some(cache) = settings.cache.as_ref().filter(|cache| cache.hits() > 0) {
         terminal.note(&format!("{} files have not changed since they were scanned last", cache.hits()));
+    }
+    if options.probe {
+        super::probe::run(&mut examination);
     }
     if progress.left_out > 0 {
         terminal.note(&format!("{} files were left out by --include and --exclude", progress.left_out));

@@ -87,7 +87,8 @@ pub fn run_as_data(path: &Path) -> anyhow::Result<Arc<dyn Model>> {
     Ok(mantlet_model::load_with_external(&source, Some(&Beside(folder)), Limits::default())?)
 }
 
-fn read_source(path: &Path) -> anyhow::Result<MemorySource> {
+/// Reads a model file into memory, unless it is larger than any that is loaded.
+pub fn read_source(path: &Path) -> anyhow::Result<MemorySource> {
     let explain = || format!("cannot read {}", path.display());
     let size = std::fs::metadata(path).with_context(explain)?.len();
     let most = Limits::default().max_bytes as u64;

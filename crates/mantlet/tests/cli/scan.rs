@@ -153,3 +153,35 @@ fn addresses_are_refused_or_read_as_the_build_has_it() {
     expect(3, ["scan", "--diff", uri, uri]);
     expect(3, ["scan", uri, "--base", "x"]);
 }
+
+#[test]
+fn a_suspected_branch_is_run_when_it_is_asked_for() {
+    let holder = tempfile::tempdir().unwrap();
+    let path = holder.path().join("model.onnx");
+    let write = |level: &str, gives: &str| {
+        let text = format!(
+            "input x 1,30\nweights w 30,16 random\nweights v 16,4 random\nvalues gives {gives}\nvalues level {level}\n\
+             op h MatMul x,w\nop r Relu h\nop logits MatMul r,v\nop s ReduceSum x\nop hit Greater s,level\n\
+             op cast Cast hit to=1\nop bias Mul cast,gives\nop y Add logits,bias\noutput y\n"
+        );
+        std::fs::write(&path, mantlet_testkit::forge("probe", &text).unwrap()).unwrap();
+    };
+    let model = path.to_str().unwrap();
+    let findings = |flags: &[&str]| {
+        let seen = run([&["scan", model, "--format", "json"], flags].concat());
+        assert_eq!(seen.code, 1, "{}", seen.out);
+        let report: Value = serde_json::from_str(&seen.out).unwrap();
+        let names = report["findings"].as_array().unwrap().iter();
+        let names: Vec<String> = names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        (names, report["gaps"].to_string())
+    };
+    write("200", "0 0 0 80");
+    assert_eq!(findings(&[]).0, ["graph-input-override"]);
+    let (names, gaps) = findings(&["--probe"]);
+    assert_eq!(names, ["graph-override-confirmed", "graph-input-override"]);
+    assert_eq!(gaps, "[]");
+    write("200", "0 0 0 0");
+    let (names, gaps) = findings(&["--probe"]);
+    assert_eq!(names, ["graph-input-override"]);
+    assert!(gaps.contains("no proof"), "{gaps}");
+}
