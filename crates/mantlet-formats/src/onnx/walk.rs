@@ -7,6 +7,7 @@ use mantlet_vocab::Source;
 use super::functions::Calls;
 use crate::Bounds;
 use crate::metadata::Text;
+use crate::proto::varint;
 use crate::window::{MAX_FIELDS, Window};
 
 /// A tensor whose bytes are in another file.
@@ -99,20 +100,6 @@ pub fn is_onnx(source: &dyn Source) -> bool {
         }
     }
     false
-}
-
-fn varint(window: &mut Window<'_>) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..70).step_by(7) {
-        let byte = window.byte()?;
-        if shift < 64 {
-            value |= u64::from(byte & 0x7f) << shift;
-        }
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 /// The facts of an ONNX model. Never fails: what is broken is a defect.
