@@ -22,6 +22,8 @@ pub struct Folder {
     pub steps: Vec<Wrapper>,
     /// Why it cannot be unpacked.
     pub closed: Option<String>,
+    /// CRC-32 of the unpacked bytes, when the archive says it.
+    pub crc: Option<u32>,
 }
 
 /// A member.
@@ -37,6 +39,8 @@ pub struct Member {
     pub len: u64,
     /// It is a symbolic link; its bytes are the target.
     pub link: bool,
+    /// CRC-32 of its bytes, when the archive says it.
+    pub crc: Option<u32>,
 }
 
 /// The facts of a 7z archive.
@@ -195,20 +199,19 @@ impl<'a> Cursor<'a> {
         Some((0..count as usize).map(|bit| bytes[bit / 8] & (0x80 >> (bit % 8)) != 0).collect())
     }
 
-    /// Optional checksums; skipped.
-    fn digests(&mut self, count: u64) -> Option<()> {
-        let defined = if self.byte()? == 0 {
-            self.bits(count)?.iter().filter(|&&bit| bit).count() as u64
-        } else {
-            count
+    /// Checksums, each of which may be left out.
+    fn digests(&mut self, count: u64) -> Option<Vec<Option<u32>>> {
+        let defined =
+            if self.byte()? == 0 { self.bits(count)? } else { vec![true; usize::try_from(count).ok()?] };
+        let read = |there: bool| -> Option<Option<u32>> {
+            if there { Some(Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))) } else { Some(None) }
         };
-        self.take(defined.checked_mul(4)?)?;
-        Some(())
+        defined.into_iter().map(read).collect()
     }
 }
 
-/// Lengths of the members in each folder.
-type Parts = Vec<Vec<u64>>;
+/// Lengths and checksums of the members in each folder.
+type Parts = Vec<Vec<(u64, Option<u32>)>>;
 
 fn streams(cursor: &mut Cursor<'_>, source: &dyn Source) -> Option<(Vec<Folder>, Parts)> {
     let (mut pack_at, mut pack_sizes) = (0_u64, Vec::new());
@@ -229,7 +232,7 @@ fn streams(cursor: &mut Cursor<'_>, source: &dyn Source) -> Option<(Vec<Folder>,
                         0x09 => {
                             pack_sizes = (0..count).map(|_| cursor.number()).collect::<Option<Vec<u64>>>()?;
                         }
-                        0x0a => cursor.digests(count)?,
+                        0x0a => drop(cursor.digests(count)?),
                         _ => return None,
                     }
                 }
@@ -253,7 +256,7 @@ fn streams(cursor: &mut Cursor<'_>, source: &dyn Source) -> Option<(Vec<Folder>,
         }
         done.push(folder);
     }
-    let parts = parts.unwrap_or_else(|| done.iter().map(|folder| vec![folder.len]).collect());
+    let parts = parts.unwrap_or_else(|| done.iter().map(|folder| vec![(folder.len, folder.crc)]).collect());
     Some((done, parts))
 }
 
@@ -293,11 +296,11 @@ fn coders(cursor: &mut Cursor<'_>) -> Option<Vec<(Folder, u64)>> {
             list.push((id, props, ins == 1 && outs == 1));
         }
         let bonds = outputs.checked_sub(1)?;
-        let mut bound = Vec::new();
+        // A coder reads what another gives.
+        let (mut reads, mut bound) = (Vec::new(), Vec::new());
         for _ in 0..bonds {
-            let input = cursor.number()?;
+            reads.push(cursor.number()?);
             bound.push(cursor.number()?);
-            let _ = input;
         }
         let packed = inputs.checked_sub(bonds)?;
         if packed > 1 {
@@ -306,11 +309,15 @@ fn coders(cursor: &mut Cursor<'_>) -> Option<Vec<(Folder, u64)>> {
             }
         }
         if packed != 1 || list.iter().any(|(.., simple)| !simple) || list.len() > 2 {
-            folder.closed = Some("it is packed by a combination of methods that is not supported".into());
+            let branches = list.iter().any(|(id, ..)| *id == [3, 3, 1, 0x1b]);
+            let what = if branches { "BCJ2, the filter for programs" } else { "a combination of methods" };
+            folder.closed = Some(format!("it is packed by {what}, which is not unpacked here"));
         }
-        // The last coder in the list unpacks first; the output that nothing takes is the folder's.
+        // The output that nothing takes is the folder's; the coder that reads no other unpacks first.
         let main = (0..outputs).find(|output| !bound.contains(output)).unwrap_or(0);
-        for (id, props, _) in list.iter().rev() {
+        let first = (0..outputs).find(|coder| !reads.contains(coder)).unwrap_or(0);
+        let order = [first].into_iter().chain((0..outputs).filter(|coder| *coder != first));
+        for (id, props, _) in order.filter_map(|coder| list.get(coder as usize)) {
             match step(id, props) {
                 Ok(Some(step)) => folder.steps.push(step),
                 Ok(None) => {}
@@ -319,20 +326,20 @@ fn coders(cursor: &mut Cursor<'_>) -> Option<Vec<(Folder, u64)>> {
                 }
             }
         }
-        shapes.push((outputs, main));
+        shapes.push((outputs, main, first));
         folders.push((folder, packed));
     }
     if cursor.byte()? != 0x0c {
         return None;
     }
-    for ((outputs, main), (folder, _)) in shapes.iter().zip(&mut folders) {
+    for ((outputs, main, first), (folder, _)) in shapes.iter().zip(&mut folders) {
         for output in 0..*outputs {
             let size = cursor.number()?;
             if output == *main {
                 folder.len = size;
             }
-            // Each coder's length, from the last, tells LZMA where to stop.
-            if output + 1 == *outputs
+            // What the first coder gives tells LZMA where to stop.
+            if output == *first
                 && let Some(Wrapper::RawLzma(_, len)) = folder.steps.first_mut()
             {
                 *len = size;
@@ -342,7 +349,12 @@ fn coders(cursor: &mut Cursor<'_>) -> Option<Vec<(Folder, u64)>> {
     loop {
         match cursor.byte()? {
             0x00 => return Some(folders),
-            0x0a => cursor.digests(folders.len() as u64)?,
+            0x0a => {
+                let crcs = cursor.digests(folders.len() as u64)?;
+                for ((folder, _), crc) in folders.iter_mut().zip(crcs) {
+                    folder.crc = crc;
+                }
+            }
             _ => return None,
         }
     }
@@ -370,7 +382,11 @@ fn step(id: &[u8], props: &[u8]) -> Result<Option<Wrapper>, String> {
         [4, 0xf7, 0x11, 4] => Wrapper::Lz4,
         [3, 3, 1, 3] | [4] => Wrapper::BcjX86,
         [3] => Wrapper::Delta(props.first().copied().unwrap_or(0)),
-        [6, 0xf1, 7, 1] => return Err("it is encrypted".into()),
+        [6, 0xf1, 7, 1] => return Err("it is encrypted with AES-256".into()),
+        [3, 4, 1] => return Err("it is packed by PPMd, which is not unpacked here".into()),
+        [3, 3, 5, 1] | [3, 3, 7, 1] | [3, 3, 2, 5] | [3, 3, 8, 5] | [3, 3, 4, 1] | [0x0a] => {
+            return Err("it is filtered as a program for another processor, which is not undone here".into());
+        }
         other => {
             let id: String = other.iter().map(|byte| format!("{byte:02x}")).collect();
             return Err(format!("its method {id} is not supported"));
@@ -400,24 +416,37 @@ fn substreams(cursor: &mut Cursor<'_>, folders: &[(Folder, u64)]) -> Option<Part
         for _ in 1..count {
             let size = if byte == 0x09 { cursor.number()? } else { 0 };
             left = left.checked_sub(size)?;
-            sizes.push(size);
+            sizes.push((size, None));
         }
         if count > 0 {
-            sizes.push(left);
+            sizes.push((left, None));
         }
         parts.push(sizes);
     }
     if byte == 0x09 {
         byte = cursor.byte()?;
     }
-    // Checksums of members: their number depends on what folders already had; the rest is not needed.
+    for (sizes, (folder, _)) in parts.iter_mut().zip(folders) {
+        if let [(_, crc)] = sizes.as_mut_slice() {
+            *crc = folder.crc;
+        }
+    }
+    // Members whose folder has said their checksum already have none here; older writers repeat all.
     while byte != 0 {
-        let streams: u64 = counts.iter().filter(|&&count| count != 1).sum();
+        let missing = |crc: &Option<u32>| crc.is_none();
+        let open: u64 = parts.iter().flatten().filter(|(_, crc)| missing(crc)).count() as u64;
         let all: u64 = counts.iter().sum();
         let back = cursor.at;
-        if cursor.digests(all).is_none() || !matches!(cursor.bytes.get(cursor.at), Some(0)) {
+        let mut found = cursor.digests(open);
+        let mut repeated = false;
+        if found.is_none() || !matches!(cursor.bytes.get(cursor.at), Some(0)) {
             cursor.at = back;
-            cursor.digests(streams)?;
+            found = cursor.digests(all);
+            repeated = true;
+        }
+        let mut crcs = found?.into_iter();
+        for (_, crc) in parts.iter_mut().flatten().filter(|(_, crc)| repeated || crc.is_none()) {
+            *crc = crcs.next().flatten();
         }
         byte = cursor.byte()?;
     }
@@ -489,21 +518,21 @@ fn files(cursor: &mut Cursor<'_>, bounds: &Bounds, parts: &Parts, facts: &mut Se
     }
     let mut next = parts.iter().enumerate().flat_map(|(folder, sizes)| {
         let mut offset = 0_u64;
-        sizes.iter().map(move |&size| {
+        sizes.iter().map(move |&(size, crc)| {
             let at = offset;
             offset = offset.saturating_add(size);
-            (folder, at, size)
+            (folder, at, size, crc)
         })
     });
     for index in 0..count as usize {
         let name = names.get(index).cloned().unwrap_or_default();
         let link = modes.get(index).is_some_and(|mode| mode & 0o170_000 == 0o120_000);
         let stream = if empty.get(index) == Some(&true) { None } else { next.next() };
-        let (folder, offset, len) = match stream {
-            Some((folder, offset, len)) => (Some(folder), offset, len),
-            None => (None, 0, 0),
+        let (folder, offset, len, crc) = match stream {
+            Some((folder, offset, len, crc)) => (Some(folder), offset, len, crc),
+            None => (None, 0, 0, None),
         };
-        facts.members.push(Member { name, folder, offset, len, link });
+        facts.members.push(Member { name, folder, offset, len, link, crc });
     }
     Some(())
 }

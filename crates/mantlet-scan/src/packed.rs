@@ -92,6 +92,12 @@ impl Engine {
                     if inner.len() < member.len {
                         self.gap(&inside, "its bytes are not all there".into(), "do not use the archive");
                     }
+                    if member.crc.is_some()
+                        && inner.len() == member.len
+                        && (self.bounds.full_content || member.len <= bounds.max_resident as u64)
+                    {
+                        self.look_at_member(&inner, false, member.crc, &member.name, &inside);
+                    }
                     if !member.link {
                         self.examine(&inner, &member.name, &inside, depth + 1);
                     }

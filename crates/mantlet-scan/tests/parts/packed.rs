@@ -120,3 +120,29 @@ fn a_call_is_found_in_every_packing() {
         assert!(examination.findings.iter().any(|f| told(&f.name)), "{name}: {examination:?}");
     }
 }
+
+#[test]
+fn members_of_7z_are_unpacked_in_the_order_of_their_coders_and_match_their_checksums() {
+    // Written by py7zr: LZMA2, then the filter for x86, listed first to last.
+    let filtered = bytes(
+        "377abcaf271c0004e039d6e7d300000000000000140000000000000021496b9ee0007c00765d00400104244bfa\
+         19c17cc83d30dcc9cdd9a03ab4d7bcaa0d322cebc5ef0e7d8628fd95c9a302616306486fa03713333b22648dcc\
+         be6f0ff167df6cdd3b4ff06fa5a66094a1972525eaf5e87c86a7a810f7d068cd7f060b5ffa7e74fc606350f787\
+         834ce42296aaf3525b591ecbfb1900f43b26c097aa00000100500104060001097e00070b010002212101140403\
+         03010301000c7d7d00080a0197bdf0be000005011903000000110d0061002e0070006b006c000000140a010000\
+         2d589bdc7add01150601002080808100000017067e01095500070b010001212101180c510000",
+    );
+    let examination = scan("a.7z", &filtered);
+    assert_eq!(examination.verdict(Severity::Suspicious), Verdict::Clean, "{examination:?}");
+    let stored = bytes(
+        "377abcaf271c000439f5d4436e000000000000001400000000000000302b2aed80044320616161616161616161\
+         61616161616161616161616161616161616161616161612e0100440104060001092500070b01000101000c2500\
+         080a01ec59a52500000501190100110d0061002e0070006b006c000000140a010040fd679bdc7add0115060100\
+         2080808100000017062501094900070b010001212101180c450000",
+    );
+    assert_eq!(scan("a.7z", &stored).verdict(Severity::Suspicious), Verdict::Clean);
+    let mut changed = stored;
+    changed[50] ^= 1;
+    let found = scan("a.7z", &changed).findings;
+    assert!(found.iter().any(|finding| finding.name == "archive-damaged"), "{found:?}");
+}
