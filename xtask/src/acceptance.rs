@@ -42,6 +42,19 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         python.arg("--data").arg(&shared).arg("--work").arg(project.target.join("acceptance"));
         run::shown(&mut python)
     });
+    let store = project.target.join("acceptance-s3-venv");
+    steps.step("python environment with an S3 server", || {
+        python(project, &store, "scripts/acceptance/s3.txt")
+    });
+    steps.step("build with the remote feature", || {
+        run::shown(run::cargo(project).args(["build", "-p", "mantlet", "--features", "remote", "--locked"]))
+    });
+    steps.step("acceptance of remote artifacts", || {
+        let mut python = Command::new(store.join("bin").join("python"));
+        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/s3.py"]);
+        python.arg("--mantlet").arg(project.target.join("debug").join("mantlet"));
+        run::shown(&mut python)
+    });
     steps.finish()
 }
 

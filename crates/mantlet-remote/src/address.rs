@@ -30,8 +30,9 @@ pub(crate) enum Tracked {
 impl Address {
     pub(crate) fn parse(uri: &str) -> Result<Self, RemoteError> {
         let wrong = |form: &'static str| RemoteError::Address { uri: shown(uri), form };
-        if uri.chars().any(|c| c.is_control() || c == ' ') {
-            return Err(wrong("an address without spaces"));
+        let web = uri.starts_with("http");
+        if uri.chars().any(|c| c.is_control() || (c == ' ' && web)) {
+            return Err(wrong("an address: a space in it is written `%20`, a control character not at all"));
         }
         let Some((scheme, rest)) = uri.split_once("://") else { return Err(wrong("scheme://...")) };
         match scheme {
@@ -244,6 +245,7 @@ mod tests {
             parsed("s3://b/some/key"),
             Address::Bucket { google: false, bucket: "b".into(), path: "some/key".into() }
         );
+        assert_eq!(parsed("hf://org/name/a b.pkl"), hub("models", "org/name", "main", "a b.pkl"));
         let image = |registry: &str, repository: &str, reference: &str| Address::Image {
             registry: registry.into(),
             repository: repository.into(),
@@ -280,6 +282,7 @@ mod tests {
             "mlflow://h/other",
             "mlflow://h/runs:/",
             "https://a b/",
+            "s3://b/a\nb",
             "hf://a/b@x?y",
         ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
