@@ -1,18 +1,34 @@
 """Generates the rows of the effect table that say which library functions act on the machine.
 
-    python effects.py SITE-PACKAGES LIBRARY... > crates/mantlet-formats/src/pickle/effects-generated.txt
+    python effects.py --out FILE [--check] SITE-PACKAGES...
 
-Reads sources, imports nothing. A function or class gets a row when it calls something that runs code, touches
+`cargo xtask effects` calls it with the libraries of requirements.txt. Reads sources, imports nothing; with --check it
+writes nothing and says whether FILE is what the sources give. Libraries that are not there are left as they are in FILE. A function or class gets a row when it calls something that runs code, touches
 files or the network or loads another pickle: directly, or through functions of its own module, up to four
-calls deep. For a class only what unpickling runs counts: `__new__`, `__setstate__`, `__reduce__`-made
-constructors are rows of the reviewed table. Rows only ever make the table stricter: a name the reviewed table
+calls deep. For a class of a library only what unpickling runs counts: `__new__`, `__setstate__`; constructors are rows
+of the reviewed table. Of the standard library every method counts, since a pickle reaches it by a dotted name. Rows only ever make the table stricter: a name the reviewed table
 judges by an exact row keeps that judgement. Review the difference before committing it.
 """
 
+import argparse
 import ast
+import platform
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
+
+# Folder -> distribution.
+LIBRARIES = {
+    "numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "sklearn": "scikit-learn", "joblib": "joblib", "torch": "torch",
+    "xgboost": "xgboost", "lightgbm": "lightgbm", "catboost": "catboost", "transformers": "transformers",
+    "statsmodels": "statsmodels", "keras": "keras", "tensorflow": "tensorflow-cpu", "networkx": "networkx", "gensim": "gensim",
+    "nltk": "nltk", "skops": "skops", "timm": "timm", "imblearn": "imbalanced-learn", "category_encoders": "category_encoders",
+    "hmmlearn": "hmmlearn", "tokenizers": "tokenizers", "safetensors": "safetensors", "polars": "polars", "mlxtend": "mlxtend",
+}
+STANDARD = "python"
+# Not code that a pickle could name, or code of another distribution.
+OUTSIDE = {"site-packages", "dist-packages", "__pycache__", "idle_test", "test", "tests", "lib-dynload", "config"}
 
 CALLS = {
     "exec": {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "os.posix_spawn",
@@ -78,7 +94,8 @@ class Module:
         found = set()
         for call in self.calls.get(function, ()):
             direct = "write" if call == "!write" else EFFECTS.get(call) or next((e for p, e in PREFIXES.items() if call.startswith(p)), None)
-            if direct:
+            # `compile` of the module's own is not the built-in one.
+            if direct and call not in self.calls:
                 found.add(direct)
             elif depth and call in self.calls and call not in seen:
                 inner = self.effect(call, depth - 1, (*seen, call))
@@ -86,42 +103,97 @@ class Module:
         return next((effect for effect in RANK if effect in found), None)
 
 
-def rows(root, library):
-    for path in sorted((root / library).rglob("*.py")):
+def sources(root, library):
+    """Path and module name of each source of a library, or of the standard library."""
+    for path in sorted(root.rglob("*.py") if library == STANDARD else (root / library).rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if any(part in ("tests", "test", "testing", "conftest", "benchmarks", "examples") or part.startswith("test_") for part in parts):
-            continue
+        if library == STANDARD:
+            skipped = any(part in OUTSIDE or part.startswith("config-") for part in parts[:-1]) and parts[:2] != ("test", "support")
+        else:
+            skipped = any(part in ("tests", "test", "conftest", "benchmarks", "examples") or part.startswith("test_") for part in parts)
+        if not skipped:
+            yield path, ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def rows(root, library):
+    """The rows of a library."""
+    for path, name in sources(root, library):
         try:
             module = Module(ast.parse(path.read_text(errors="replace")))
         except (SyntaxError, ValueError, RecursionError):
             continue
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         grouped = {}
         for function in module.calls:
             owner, _, method = function.rpartition(".")
-            if owner and method not in ("__new__", "__setstate__", "append", "extend", "__setitem__"):
+            if owner and library != STANDARD and method not in ("__new__", "__setstate__", "append", "extend", "__setitem__"):
                 continue
             effect = module.effect(function)
-            if effect:
-                grouped.setdefault(effect, set()).add(owner or function)
+            if not effect:
+                continue
+            if owner and method in ("__new__", "__init__", "__setstate__"):
+                grouped.setdefault(effect, set()).add(owner)
+            elif not owner or library == STANDARD:
+                grouped.setdefault(effect, set()).add(function)
+            else:
+                grouped.setdefault(effect, set()).add(owner)
         for effect in RANK:
             if grouped.get(effect):
                 yield f"{name} {effect} {' '.join(sorted(grouped[effect]))}"
 
 
+def sections(text):
+    """Heading -> rows of a generated table."""
+    found, heading = {}, None
+    for line in text.splitlines()[1:]:
+        if line.startswith("# "):
+            heading = line.split()[1]
+            found[heading] = [line]
+        elif heading:
+            found[heading].append(line)
+    return found
+
+
+def generate(roots, old):
+    """The table, with the sections of absent libraries as they were."""
+    kept = sections(old)
+    made, version = {}, platform.python_version()
+    known = kept.get(STANDARD, [f"# {STANDARD} {version}"])[0].split()[2]
+    # The standard library differs from minor version to minor version.
+    if known.split(".")[:2] == version.split(".")[:2]:
+        made[STANDARD] = [f"# {STANDARD} {known}", *rows(Path(sysconfig.get_paths()["stdlib"]), STANDARD)]
+    else:
+        print(f"{STANDARD} {version} is running, the table is of {known}; its rows stay as they are", file=sys.stderr)
+    for library, distribution in LIBRARIES.items():
+        for root in roots:
+            if not (root / library).is_dir():
+                continue
+            version = next((d.version for d in metadata.Distribution.discover(name=distribution, path=[str(root)])), "unknown")
+            made[library] = [f"# {library} {version}", *rows(root, library)]
+            break
+        else:
+            print(f"{library}: not there; its rows stay as they are", file=sys.stderr)
+    heading = "# Generated by scripts/effects/effects.py from library sources; reviewed. Do not edit by hand."
+    order = [STANDARD, *LIBRARIES, *(name for name in kept if name not in LIBRARIES and name != STANDARD)]
+    return "\n".join([heading, *(line for name in order for line in made.get(name, kept.get(name, [])))]) + "\n"
+
+
 def main():
-    root, libraries = Path(sys.argv[1]), sys.argv[2:]
-    print("# Generated by scripts/effects/effects.py from library sources; reviewed. Do not edit by hand.")
-    for library in libraries:
-        names = {"sklearn": "scikit-learn"}
-        try:
-            version = metadata.Distribution.discover(name=names.get(library, library), path=[str(root)])
-            version = next(iter(version)).version
-        except StopIteration:
-            version = "unknown"
-        print(f"# {library} {version}")
-        for row in rows(root, library):
-            print(row)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("roots", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    old = options.out.read_text() if options.out.exists() else ""
+    new = generate(options.roots, old)
+    if not options.check:
+        options.out.write_text(new)
+        return
+    before, after = set(old.splitlines()), set(new.splitlines())
+    for sign, lines in (("-", before - after), ("+", after - before)):
+        for line in sorted(lines)[:20]:
+            print(sign, line[:160])
+    if old != new:
+        sys.exit(f"{options.out} is not what the sources give; run `cargo xtask effects` and review the difference")
 
 
 if __name__ == "__main__":

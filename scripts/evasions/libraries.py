@@ -4,7 +4,7 @@ import io
 import pickle
 import zipfile
 
-from assemble import CODE, MARKER, PORT, SHELL, call, gadget, model, new, program, ref
+from assemble import CODE, MARKER, PORT, SHELL, Build, call, gadget, new, program, ref
 
 NESTED = program(call("timeit:timeit", CODE))
 SYSTEM = f"__import__('os').system('{SHELL}')"
@@ -93,7 +93,7 @@ def torch_gadgets():
     yield "save", call("torch:save", [1], MARKER)
     yield "storage-from-file", call("torch.storage:UntypedStorage.from_file", MARKER, True, 16)
     yield "ops-library", call(
-        "torch._C:_rebuild_tensor" if False else "torch.utils._pytree:tree_map", ref("timeit:timeit"), [CODE])
+        "torch.utils._pytree:tree_map", ref("timeit:timeit"), [CODE])
     yield "tree-unflatten", call("torch.utils._pytree:tree_map_only", ref("builtins:str"), ref("timeit:timeit"), [CODE])
     yield "pickle-storage-type", call("torch._tensor:_rebuild_from_type", ref("timeit:timeit"), ref("torch:Tensor"), (CODE,), {})
     yield "rebuild-type-v2", call("torch._tensor:_rebuild_from_type_v2", ref("timeit:timeit"), ref("torch:Tensor"), (CODE,), {})
@@ -108,13 +108,12 @@ def torch_gadgets():
 
 
 def science_gadgets():
-    model_of = lambda: call("sklearn.preprocessing:FunctionTransformer", ref("timeit:timeit"))
     yield "sklearn-function-transformer", call(
-        "sklearn.preprocessing:FunctionTransformer.transform", model_of(), CODE)
+        "sklearn.preprocessing:FunctionTransformer.transform", call("sklearn.preprocessing:FunctionTransformer", ref("timeit:timeit")), CODE)
     yield "sklearn-svmlight", call("sklearn.datasets:dump_svmlight_file", [[1.0]], [1], MARKER)
     yield "sklearn-vectorizer", call(
         "sklearn.feature_extraction.text:CountVectorizer.fit",
-        Call_kw("sklearn.feature_extraction.text:CountVectorizer", {"analyzer": ref("timeit:timeit")}), [CODE])
+        with_attributes("sklearn.feature_extraction.text:CountVectorizer", {"analyzer": ref("timeit:timeit")}), [CODE])
     yield "sklearn-parallel", call("sklearn.utils.parallel:_FuncWrapper.__call__", call(
         "sklearn.utils.parallel:_FuncWrapper", ref("timeit:timeit")), CODE)
     yield "joblib-load", call("joblib:load", bytes_io(NESTED))
@@ -123,7 +122,7 @@ def science_gadgets():
     yield "joblib-loky-spawn", call("joblib.externals.loky.backend.spawn:prepare", {"init_main_from_path": "x.py"}), {"x.py": CODE.encode()}
     yield "joblib-memory-func", call("joblib.memory:NotMemorizedFunc.__call__", call(
         "joblib.memory:NotMemorizedFunc", ref("timeit:timeit")), CODE)
-    yield "joblib-delayed", call("joblib._parallel_backends:SafeFunction.__call__" if False else "joblib.externals.loky.process_executor:_CallItem.__call__", call(
+    yield "joblib-delayed", call("joblib.externals.loky.process_executor:_CallItem.__call__", call(
         "joblib.externals.loky.process_executor:_CallItem", 1, ref("timeit:timeit"), (CODE,), {}))
     
     yield "cloudpickle-subimport-called", call(
@@ -175,9 +174,8 @@ def science_gadgets():
         "accelerate.utils.other:save", [1], MARKER)
 
 
-def Call_kw(path, keywords):
+def with_attributes(path, keywords):
     """A class instance with some attributes set by BUILD."""
-    from assemble import Build
     return Build(call(path), keywords)
 
 

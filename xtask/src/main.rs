@@ -5,6 +5,7 @@ mod acceptance;
 mod bench;
 mod dist;
 mod docs;
+mod effects;
 mod fuzz;
 mod project;
 mod run;
@@ -25,6 +26,9 @@ cargo xtask TASK
   acceptance               the released program on input this project did not make (needs ../shared and Python)
   bench scan|attack|gateway [--quick]
                            ours beside a peer in the same run; appends to docs/benchmarks/
+  effects [--check] [FOLDER...]
+                           the generated rows of the effect table, from the sources of pinned libraries or of
+                           the installed ones in FOLDER; --check compares only (needs Python)
   fuzz [TARGET] [--seconds N]
                            coverage-guided fuzzing of the parsers (needs a nightly toolchain and cargo-fuzz)
   docs                     reference documentation, and the commands that README and docs name
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         "test" => test::run(&project, &rest),
         "acceptance" => acceptance::run(&project),
         "bench" => bench::run(&project, &rest),
+        "effects" => effects::run(&project, &rest),
         "fuzz" => fuzz::run(&project, &rest),
         "docs" => docs::run(&project),
         "dist" => dist::run(&project),

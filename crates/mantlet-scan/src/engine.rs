@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mantlet_formats::inflate::Inflated;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
-use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors};
+use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors, tar};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
@@ -113,6 +113,13 @@ impl Engine {
             structures::as_numbers(&mut route);
         }
         route.declared = std::mem::take(&mut self.declared);
+        if route.formats.contains(&Format::Tar)
+            && route.formats.contains(&Format::Zip)
+            && tar::analyse(source, &self.bounds).end >= source.len()
+        {
+            // The directory at the end is that of the last member, which is examined as one.
+            route.formats.retain(|format| *format != Format::Zip);
+        }
         for format in &route.formats {
             let word = format.name();
             if !self.formats.iter().any(|known| known == word) {

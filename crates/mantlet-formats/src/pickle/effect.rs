@@ -236,6 +236,10 @@ fn lookup_plain(module: &str, name: &str) -> Option<(Effect, Special)> {
     let mut ancestor = module;
     loop {
         if let Some(found) = table.below.get(ancestor).and_then(&pick) {
+            // No ordinary pickle names what lies among a library's tests; what does is there to be used.
+            if found.0.is_allowed() && module[ancestor.len()..].split('.').any(is_workshop) {
+                return Some((Effect::Unknown, Special::None));
+            }
             let alias = !is_class(name) && is_dangerous_module(name) && !is_grave(found.0);
             return Some(if alias { (Effect::Resolves, Special::ModuleName) } else { found });
         }
@@ -256,6 +260,11 @@ fn matches(pattern: &str, name: &str) -> bool {
             class && (prefix == "A" || name.starts_with(prefix)) && name.ends_with(suffix)
         }
     }
+}
+
+/// Parts of a library that only its developers run.
+fn is_workshop(part: &str) -> bool {
+    part.starts_with("test") || matches!(part, "_testing" | "conftest" | "benchmarks" | "setup")
 }
 
 /// Names written like classes: `Tree`, `_Private`, but not `__dunder__` or `function`.
@@ -353,6 +362,8 @@ mod tests {
         assert_eq!(effect("collections", "OrderedDict.__init__.__globals__"), Effect::Executes);
         assert_eq!(effect("numpy", "testing._private.utils.runstring"), Effect::Executes);
         assert_eq!(effect("mypackage", "Thing"), Effect::Unknown);
+        assert_eq!(effect("sklearn.tests.test_base", "MyEstimator"), Effect::Unknown);
+        assert_eq!(effect("uuid", "_get_command_stdout"), Effect::Executes);
         assert_eq!(effect("numpy.core.multiarray", "_reconstruct"), Effect::Object);
         assert_eq!(effect("numpy._core.multiarray", "_reconstruct"), Effect::Object);
     }

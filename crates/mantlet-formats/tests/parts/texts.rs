@@ -2,7 +2,9 @@
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::python::{self, Role};
-use mantlet_formats::{Bounds, card, config, jinja, media, rdata, sevenz, sweep, unclaimed, xml};
+use mantlet_formats::{
+    Bounds, card, config, jinja, media, rdata, requirements, sevenz, sweep, unclaimed, xml,
+};
 use mantlet_vocab::{MemorySource, Source, read_window};
 use proptest::prelude::*;
 
@@ -48,9 +50,13 @@ fn every_parser(bytes: &[u8]) {
     let _ = xml::analyse(&text);
     let _ = card::analyse(&text);
     let _ = python::analyse(&text, Role::Script);
+    let _ = requirements::analyse(&text, requirements::Kind::Pip);
+    let _ = requirements::analyse(&text, requirements::Kind::Environment);
 }
 
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 11] = [
+    "def f(x, *a, k=1):\n    return g(x)['a']\nh = {'r': lambda c: f(c)}\nh['r']('i' + 'd')\nclass A:\n    def m(self): return self.n(f)\n",
+    "--index-url=http://u:p@[::1]:1/x\na @ git+https://h.example/r@0a#egg=a ; x\n-e .\nb==1 --hash=sha256:0\n",
     "{% set ns = namespace(a='x') %}{% for m in messages[::-1] if m %}{{- m['c\\x5f'] | trim ~ 'a' -}}{% else %}{% endfor %}{% macro f(a, b=1) %}{{ '{0.x}'.format(a) }}{% endmacro %}{{ f(1) }}{# c #}{% raw %}{{{% endraw %}",
     "{\"auto_map\": {\"A\": \"r--m.C\"}, \"chat_template\": \"{{ x.__class__ }}\", \"n\": [1, -2.5e3, null, \"\\ud83d\\ude00\"]}",
     "a: &x [1, !!python/object/apply:os.system ['id']]\nb: *x\nc:\n  _target_: torch.nn.Linear\n  t: |\n    {{ y }}\n",
