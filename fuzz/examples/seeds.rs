@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 },
             };
             let targets: &[&str] = match target {
-                "text" => &["config", "jinja", "keras", "python", "skops", "torch", "xml"],
+                "text" => &["config", "jinja", "keras", "python", "requirements", "skops", "torch", "xml"],
                 "hex" => &["npy", "packed", "pickle", "rdata", "tar", "zip"],
                 "graph" => &["model", "onnx"],
                 "onnx" => &["model", "onnx"],

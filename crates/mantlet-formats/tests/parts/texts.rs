@@ -52,6 +52,7 @@ fn every_parser(bytes: &[u8]) {
     let _ = python::analyse(&text, Role::Script);
     let _ = requirements::analyse(&text, requirements::Kind::Pip);
     let _ = requirements::analyse(&text, requirements::Kind::Environment);
+    let _ = requirements::analyse(&text, requirements::Kind::Project);
 }
 
 const TEXTS: [&str; 11] = [

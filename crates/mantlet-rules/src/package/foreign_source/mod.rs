@@ -30,7 +30,8 @@ impl Rule for PackageForeignSource {
         let Facts::Requirements(list) = facts else { return };
         for foreign in &list.foreign {
             let Some((what, severity)) = judged(foreign) else { continue };
-            let at = place.part(format!("line {}", foreign.line));
+            let at =
+                if foreign.line == 0 { place.clone() } else { place.part(format!("line {}", foreign.line)) };
             found.push(ABOUT.finding(at, format!("`{}` {what}", foreign.text)).severity(severity));
         }
         if !list.unpinned.is_empty() {

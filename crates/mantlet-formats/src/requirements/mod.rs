@@ -1,4 +1,7 @@
-//! What a package or environment would install: requirement files of pip, environments of conda and MLflow.
+//! What a package or environment would install: requirement files of pip, environments of conda and MLflow,
+//! projects and built packages.
+
+mod project;
 
 use crate::tree::{self, Event};
 
@@ -45,8 +48,21 @@ pub struct Requirements {
     pub named: u32,
     /// Of these, without an exact version.
     pub unpinned: Vec<String>,
+    /// Code of the package that other programs import by themselves.
+    pub hooks: Vec<Hook>,
     /// What was not followed.
     pub limits: Vec<String>,
+}
+
+/// An entry point that is imported unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// Module and attribute.
+    pub target: String,
+    /// Who imports it, and when.
+    pub loader: &'static str,
+    /// The line, from 1.
+    pub line: u32,
 }
 
 const MAX_FOREIGN: usize = 256;
@@ -59,6 +75,12 @@ pub fn recognise(file: &str, text: &str) -> Option<Kind> {
     let plain = [".txt", ".in", ".pip"].iter().any(|end| name.ends_with(end));
     if plain && (name.contains("requirement") || name.contains("constraint")) {
         return Some(Kind::Pip);
+    }
+    match name.as_str() {
+        "pyproject.toml" => return Some(Kind::Project),
+        "metadata" | "pkg-info" if text.starts_with("Metadata-Version:") => return Some(Kind::Metadata),
+        "entry_points.txt" => return Some(Kind::EntryPoints),
+        _ => {}
     }
     let yaml = name.ends_with(".yaml") || name.ends_with(".yml");
     let lists = text.lines().any(|line| {
@@ -77,6 +99,12 @@ pub enum Kind {
     Pip,
     /// YAML with lists of dependencies.
     Environment,
+    /// `pyproject.toml`.
+    Project,
+    /// What a built package says of itself.
+    Metadata,
+    /// What a built package offers to other programs.
+    EntryPoints,
 }
 
 /// The facts of such a list.
@@ -91,6 +119,9 @@ pub fn analyse(text: &str, kind: Kind) -> Requirements {
             }
         }
         Kind::Environment => environment(text, &mut facts),
+        Kind::Project => project::pyproject(text, &mut facts),
+        Kind::Metadata => project::metadata(text, &mut facts),
+        Kind::EntryPoints => project::entry_points(text, &mut facts),
     }
     facts
 }
@@ -287,10 +318,35 @@ mod tests {
     }
 
     #[test]
+    fn projects_and_built_packages_are_read() {
+        let text = "[build-system]\nrequires = [\"setuptools\", \"x @ https://h.example/x.zip\"]\nbackend-path = [\".\"]\n\
+                    [project]\ndependencies = [\"numpy>=1\"]\nurls.home = \"https://home.example\"\n\
+                    [tool.poetry.dependencies]\nhelper = { git = \"https://g.example/h.git\" }\n\
+                    [[tool.uv.index]]\nurl = \"http://i.example/simple\"\n";
+        let found = origins(text, recognise("pyproject.toml", text).unwrap());
+        let some = |origin, host: &str, plain| (origin, host.to_owned(), plain);
+        assert_eq!(found.len(), 4, "{found:?}");
+        assert!(found.contains(&some(Origin::Archive, "h.example", false)));
+        assert!(found.contains(&some(Origin::Local, "", false)));
+        assert!(found.contains(&some(Origin::Repository, "g.example", false)));
+        assert!(found.contains(&some(Origin::Index, "i.example", true)));
+        let text = "Metadata-Version: 2.1\nName: a\nRequires-Dist: numpy\nRequires-Dist: b @ git+https://g.example/b\n\n\
+                    Requires-Dist: c @ https://readme.example/c.zip\n";
+        let found = origins(text, recognise("METADATA", text).unwrap());
+        assert_eq!(found, [some(Origin::Repository, "g.example", false)]);
+        let text = "[console_scripts]\nrun = a.b:main\n[torch.backends]\nx = a.c:load\n";
+        let facts = analyse(text, recognise("entry_points.txt", text).unwrap());
+        assert_eq!(facts.hooks.len(), 1);
+        assert_eq!((facts.hooks[0].target.as_str(), facts.hooks[0].line), ("a.c:load", 4));
+    }
+
+    #[test]
     fn hostile_text_ends() {
         for text in ["@@@@://[", "git+", "-e", "-i", "--index-url", "a @ ", "\u{0}://@:"] {
             let _ = analyse(&text.repeat(1_000), Kind::Pip);
-            let _ = analyse(text, Kind::Environment);
+            for kind in [Kind::Environment, Kind::Project, Kind::Metadata, Kind::EntryPoints] {
+                let _ = analyse(text, kind);
+            }
         }
     }
 }
