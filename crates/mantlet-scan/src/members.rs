@@ -17,7 +17,10 @@ impl Engine {
         self.limits(place, &facts.limits);
         let mut archive = self.open_archive(&facts);
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
-        archive.wheel = Wheel::read(source, &facts, &self.bounds);
+        // Only what pip would install may vouch for its own libraries.
+        if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
+            archive.wheel = Wheel::read(source, &facts, &self.bounds);
+        }
         let root = facts.torch_root().map(|root| format!("{root}data/"));
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {

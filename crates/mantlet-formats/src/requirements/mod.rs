@@ -199,26 +199,39 @@ impl Requirements {
         }
     }
 
+    /// The options of a line, as pip reads them: attached or apart, long ones also cut short.
     fn option(&mut self, line: &str, number: u32) {
-        let (name, value) = line.split_once(['=', ' ']).unwrap_or((line, ""));
-        let value = value.trim().trim_matches(['"', '\'']);
-        let short = |letter: &str| line.strip_prefix(letter).map(str::trim).filter(|rest| !rest.is_empty());
-        match name {
-            "--index-url" | "--extra-index-url" | "--find-links" | "-i" | "-f" => {
-                let origin =
-                    if is_path(value) && !value.contains("://") { Origin::Local } else { Origin::Index };
-                self.foreign(origin, line, value, number);
-            }
-            "--trusted-host" => self.foreign(Origin::Unchecked, line, value, number),
-            "-e" | "--editable" if value.contains("://") => self.address(value, line, number),
-            "-e" | "--editable" => self.foreign(Origin::Local, line, "", number),
-            "-r" | "--requirement" | "-c" | "--constraint" if value.contains("://") => {
-                self.foreign(Origin::RemoteList, line, value, number);
-            }
-            _ => {
-                if let Some(rest) = short("-i").or_else(|| short("-f")).filter(|rest| rest.contains("://")) {
-                    self.foreign(Origin::Index, line, rest, number);
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            let (name, attached) = match word.split_once('=') {
+                Some((name, value)) if word.starts_with("--") => (name, Some(value)),
+                _ if !word.starts_with("--") && word.len() > 2 && word.is_char_boundary(2) => {
+                    (&word[..2], Some(&word[2..]))
                 }
+                _ => (word, None),
+            };
+            let long = |option: &str| name.len() >= 4 && option.starts_with(name);
+            let index = long("--index-url") || long("--extra-index-url") || long("--find-links");
+            let list = long("--requirement") || long("--constraint");
+            let takes = index || list || long("--trusted-host") || long("--editable");
+            if !takes && !matches!(name, "-i" | "-f" | "-e" | "-r" | "-c") {
+                continue;
+            }
+            let value = attached.or_else(|| words.next()).unwrap_or("").trim_matches(['"', '\'']);
+            let network = value.contains("://");
+            match name {
+                _ if index || matches!(name, "-i" | "-f") => {
+                    let origin = if is_path(value) && !network { Origin::Local } else { Origin::Index };
+                    self.foreign(origin, line, value, number);
+                }
+                _ if long("--trusted-host") => self.foreign(Origin::Unchecked, line, value, number),
+                _ if list || matches!(name, "-r" | "-c") => {
+                    if network {
+                        self.foreign(Origin::RemoteList, line, value, number);
+                    }
+                }
+                _ if network => self.address(value, line, number),
+                _ => self.foreign(Origin::Local, line, "", number),
             }
         }
     }
@@ -299,6 +312,12 @@ mod tests {
         assert_eq!(one("./wheels/a.whl"), some(Origin::Local, "", false));
         assert_eq!(one("-r https://x.example/r.txt"), some(Origin::RemoteList, "x.example", false));
         assert_eq!(one("--trusted-host x.example"), some(Origin::Unchecked, "x.example", false));
+        let index = some(Origin::Index, "x.example", false);
+        assert_eq!(one("--no-binary :all: --extra-index-url https://x.example/simple"), index);
+        assert_eq!(one("--extra-index-url\thttps://x.example/simple"), index);
+        assert_eq!(one("--extra-index https://x.example/simple"), index);
+        assert_eq!(one("--require-hashes\n--pre\n--only-binary=:all:"), None);
+        assert_eq!(one("-r base.txt"), None);
         let facts = analyse("a==1\nb>=2\nc\nd==1.*\ne[x]==3 ; os_name == 'nt'\n", Kind::Pip);
         assert_eq!((facts.named, facts.unpinned.len()), (5, 3));
     }

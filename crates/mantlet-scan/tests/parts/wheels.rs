@@ -19,15 +19,28 @@ const WHEELS: [(&str, Severity); 3] = [
     ),
 ];
 
+fn severity(file: &str, hex: &str) -> Option<Severity> {
+    let bytes: Vec<u8> = (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+        .collect();
+    let seen = scan_source(file, &MemorySource::new(&bytes), &Options::default());
+    seen.findings
+        .into_iter()
+        .find(|finding| finding.name == "file-executable")
+        .map(|finding| finding.severity)
+}
+
+#[test]
+fn no_other_archive_vouches_for_its_programs() {
+    for file in ["model.pt", "model.keras", "arrays.npz", "model.zip"] {
+        assert_eq!(severity(file, WHEELS[0].0), Some(Severity::Suspicious), "{file}");
+    }
+}
+
 #[test]
 fn a_library_is_ordinary_where_its_wheel_declares_it() {
-    for (hex, severity) in WHEELS {
-        let bytes: Vec<u8> = (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
-            .collect();
-        let seen = scan_source("p-1-cp311-cp311-any.whl", &MemorySource::new(&bytes), &Options::default());
-        let found = seen.findings.iter().find(|finding| finding.name == "file-executable");
-        assert_eq!(found.map(|finding| finding.severity), Some(severity), "{seen:?}");
+    for (hex, expected) in WHEELS {
+        assert_eq!(severity("p-1-cp311-cp311-any.whl", hex), Some(expected));
     }
 }

@@ -52,9 +52,13 @@ fn judged(foreign: &Foreign) -> Option<(&'static str, Severity)> {
     let numeric = foreign.host.contains(':')
         || !foreign.host.is_empty() && foreign.host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let loopback = matches!(foreign.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    let known = KNOWN.iter().any(|host| {
-        foreign.host.strip_suffix(host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    });
+    let among = |hosts: &[&str]| {
+        hosts.iter().any(|host| {
+            foreign.host.strip_suffix(host).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    };
+    let jax = foreign.text.contains("://storage.googleapis.com/jax-releases/");
+    let (own, shared) = (among(&OWN) || jax, among(&SHARED));
     if foreign.origin == Origin::Local {
         return Some(("is installed from beside it, with whatever its build runs", Severity::Note));
     }
@@ -74,13 +78,22 @@ fn judged(foreign: &Foreign) -> Option<(&'static str, Severity)> {
         Origin::Repository => "runs whatever the repository holds that day",
         Origin::PinnedRepository | Origin::Local => "is built from a repository at a fixed revision",
     };
-    let ordinary = known && matches!(foreign.origin, Origin::Index | Origin::PinnedRepository);
-    let light = known || foreign.origin == Origin::PinnedRepository;
+    let ordinary = match foreign.origin {
+        Origin::Index => own,
+        Origin::PinnedRepository => own || shared,
+        _ => false,
+    };
+    // Anybody can publish on a shared host: an index there is anybody's.
+    let light = match foreign.origin {
+        Origin::PinnedRepository => true,
+        Origin::Archive | Origin::Repository => own || shared,
+        _ => own,
+    };
     (!ordinary).then_some((what, if light { Severity::Note } else { Severity::Suspicious }))
 }
 
 /// Where the machine-learning libraries themselves say to fetch from.
-const KNOWN: [&str; 17] = [
+const OWN: [&str; 10] = [
     "pypi.org",
     "files.pythonhosted.org",
     "conda.anaconda.org",
@@ -90,12 +103,14 @@ const KNOWN: [&str; 17] = [
     "pypi.nvidia.com",
     "pypi.ngc.nvidia.com",
     "developer.download.nvidia.com",
-    "storage.googleapis.com",
     "wheels.vllm.ai",
-    "huggingface.co",
+];
+/// Where they keep their repositories, as everybody may.
+const SHARED: [&str; 6] = [
     "github.com",
     "gitlab.com",
     "bitbucket.org",
     "codeberg.org",
+    "huggingface.co",
     "raw.githubusercontent.com",
 ];
