@@ -116,6 +116,7 @@ fn image(rest: &str) -> Option<Address> {
     };
     let fits = !registry.is_empty()
         && !repository.is_empty()
+        && !registry.contains('@')
         && plain(repository)
         && repository.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_./".contains(&b))
         && (reference.starts_with("sha256:")
@@ -130,6 +131,10 @@ fn image(rest: &str) -> Option<Address> {
 
 fn mlflow(rest: &str) -> Option<Address> {
     let (server, what) = rest.split_once('/')?;
+    // A user name in an address is there to mislead.
+    if server.contains('@') {
+        return None;
+    }
     let server = (!server.is_empty()).then(|| server.to_owned());
     let what = if let Some(model) = what.strip_prefix("models:/") {
         match (model.split_once('/'), model.split_once('@')) {
@@ -152,6 +157,10 @@ fn mlflow(rest: &str) -> Option<Address> {
 
 /// Whether a host, with or without a port, is this machine by name or number.
 pub(crate) fn local_host(authority: &str) -> bool {
+    // What stands before an `@` is a user name, however much it looks like a host.
+    if authority.contains('@') {
+        return false;
+    }
     let host = host_of(authority);
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -281,6 +290,9 @@ mod tests {
             "oci://reg/UPPER",
             "mlflow://h/other",
             "mlflow://h/runs:/",
+            "mlflow://localhost:1@evil.example/runs:/x",
+            "oci://localhost:1@evil.example/a:v1",
+            "http://localhost:1@evil.example/x",
             "https://a b/",
             "s3://b/a\nb",
             "hf://a/b@x?y",

@@ -23,6 +23,8 @@ pub(crate) struct Registry {
     url: String,
     /// `user:password`, in the form of basic authentication.
     basic: Option<String>,
+    /// Why the credentials of the environment are not sent.
+    held_back: Option<String>,
 }
 
 impl Registry {
@@ -34,16 +36,44 @@ impl Registry {
             other => format!("https://{other}"),
         };
         let said = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let theirs = said("MANTLET_OCI_REGISTRY");
+        let mut held_back = None;
         let basic = match (said("MANTLET_OCI_USERNAME"), said("MANTLET_OCI_PASSWORD")) {
-            (Some(user), Some(password)) => Some(STANDARD.encode(format!("{user}:{password}"))),
+            // An address may name any registry: the credentials are for one.
+            (Some(user), Some(password)) if theirs.as_deref().is_some_and(|name| same(name, registry)) => {
+                Some(STANDARD.encode(format!("{user}:{password}")))
+            }
+            (Some(_), Some(_)) => docker(environment, registry).or_else(|| {
+                let but = match &theirs {
+                    Some(_) => "names another registry",
+                    None => "is not set: set it to the registry they are for",
+                };
+                held_back = Some(format!(
+                    "{registry} is sent no credentials: MANTLET_OCI_USERNAME and MANTLET_OCI_PASSWORD are for the one in MANTLET_OCI_REGISTRY, which {but}"
+                ));
+                None
+            }),
             (None, None) => docker(environment, registry),
             _ => {
                 let why = "MANTLET_OCI_USERNAME and MANTLET_OCI_PASSWORD belong together".into();
                 return Err(RemoteError::Environment { variable: "MANTLET_OCI_USERNAME", why });
             }
         };
-        Ok(Self { url, basic })
+        Ok(Self { url, basic, held_back })
     }
+}
+
+/// Whether two names are of one registry: the same host and port, written with or without `https://`.
+fn same(one: &str, other: &str) -> bool {
+    let name = |text: &str| {
+        let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/').to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host);
+        match host {
+            "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
+            host => host.to_owned(),
+        }
+    };
+    name(one) == name(other)
 }
 
 /// What `docker login` left for this registry in plain form; helpers of the desktop are not asked.
@@ -66,7 +96,7 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
     let mut session = Session { http, registry, repository, secret: None };
     let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
     let shown = format!("oci://{host}/{repository}{sign}{reference}");
-    let mut listing = Listing::default();
+    let mut listing = Listing { notes: registry.held_back.iter().cloned().collect(), ..Listing::default() };
     let mut waiting = vec![(reference.clone(), 0)];
     let mut manifests = 0;
     while let Some((reference, depth)) = waiting.pop() {
@@ -164,7 +194,11 @@ impl Session<'_> {
 
     /// Does what the registry asks for before it shows anything.
     async fn answer(&self, challenge: &str) -> Result<Secret, String> {
-        let needed = "it needs credentials: MANTLET_OCI_USERNAME and MANTLET_OCI_PASSWORD, or `docker login`";
+        let needed = self.registry.held_back.clone().unwrap_or_else(|| {
+            "it needs credentials: MANTLET_OCI_USERNAME and MANTLET_OCI_PASSWORD with MANTLET_OCI_REGISTRY, \
+             or `docker login`"
+                .to_owned()
+        });
         let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
         if scheme.eq_ignore_ascii_case("basic") {
             let basic = self.registry.basic.as_ref().ok_or(needed)?;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::address::{Address, Tracked, encoded, local_host, plain, shown};
-use crate::http::{Ask, Http, Secret};
+use crate::http::{Ask, Http, Secret, origin};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
 /// Folders that are listed, and how deep they nest.
@@ -20,6 +20,8 @@ const MAX_STEPS: usize = 4;
 pub(crate) struct Server {
     url: String,
     secret: Option<Secret>,
+    /// Why the credentials of the environment are not sent.
+    held_back: Option<String>,
 }
 
 impl Server {
@@ -44,8 +46,21 @@ impl Server {
             (None, Some(user)) => Some(basic(user, said("MLFLOW_TRACKING_PASSWORD").unwrap_or_default())),
             (None, None) => None,
         };
+        // The credentials are for the server of the variable; an address may name any other.
+        let place = |url: &str| url.parse::<http::Uri>().ok().map(|uri| origin(&uri));
+        let theirs = said("MLFLOW_TRACKING_URI");
+        let same =
+            theirs.as_deref().is_some_and(|theirs| place(theirs).is_some_and(|it| place(&url) == Some(it)));
+        let held_back = (value.is_some() && !same).then(|| {
+            let but = match theirs {
+                Some(_) => "which is another server",
+                None => "which is not set",
+            };
+            format!("{} is sent no credentials: they are for MLFLOW_TRACKING_URI, {but}", shown(&url))
+        });
+        let value = value.filter(|_| same);
         let secret = value.map(|value| Secret::new(&url, &value)).transpose().map_err(wrong)?;
-        Ok(Self { url, secret })
+        Ok(Self { url, secret, held_back })
     }
 
     fn ask(&self, url: String) -> Ask {
@@ -55,7 +70,8 @@ impl Server {
     async fn json(&self, http: &Http, path: &str) -> Result<Value, String> {
         let (status, _, body) = http.document(&self.ask(format!("{}{path}", self.url))).await?;
         if status != StatusCode::OK {
-            return Err(web::said(status));
+            let note = self.held_back.as_ref().filter(|_| matches!(status.as_u16(), 401 | 403));
+            return Err(web::said(status) + &note.map_or(String::new(), |note| format!("; {note}")));
         }
         serde_json::from_slice(&body).map_err(|_| "the server's answer is no JSON".to_owned())
     }
@@ -68,7 +84,7 @@ pub(crate) async fn list(
     uri: &str,
 ) -> Result<Listing, String> {
     let Address::Mlflow { what, .. } = address else { return Ok(Listing::default()) };
-    let mut listing = Listing::default();
+    let mut listing = Listing { notes: server.held_back.iter().cloned().collect(), ..Listing::default() };
     let (place, wanted) = artifacts(http, server, what).await?;
     let root = match place.strip_prefix("mlflow-artifacts:") {
         // The proxy's own address may be named: only the path counts, the server is the one the user named.

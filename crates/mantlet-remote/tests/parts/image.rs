@@ -59,13 +59,20 @@ fn registry(layer: &[u8], shown: Vec<u8>, realm: Option<String>) -> Server {
     })
 }
 
-const PERSON: [(&str, &str); 2] = [("MANTLET_OCI_USERNAME", "ada"), ("MANTLET_OCI_PASSWORD", "geheim")];
+const NAMELESS: [(&str, &str); 2] = [("MANTLET_OCI_USERNAME", "ada"), ("MANTLET_OCI_PASSWORD", "geheim")];
+
+/// The credentials, and the registry they are for.
+fn person(registry: &str) -> [(&str, &str); 3] {
+    [NAMELESS[0], NAMELESS[1], ("MANTLET_OCI_REGISTRY", registry)]
+}
 
 #[test]
 fn an_image_is_followed_from_tag_to_blobs() {
     let registry = registry(EVIL, EVIL.to_vec(), None);
+    let address = registry.address.to_string();
+    let person = person(&address);
     let uri = format!("oci://{}/team/model:v1", registry.address);
-    let seen = look(&uri, &PERSON, false);
+    let seen = look(&uri, &person, false);
     assert_eq!(verdict(&seen), Verdict::Found, "{}", reasons(&seen));
     assert_eq!(names(&seen).len(), 2);
     assert!(names(&seen).iter().any(|name| name.ends_with("/model.pkl")), "{:?}", names(&seen));
@@ -73,9 +80,9 @@ fn an_image_is_followed_from_tag_to_blobs() {
     assert!(!serde_json::to_string(&seen).unwrap().contains("short-lived"));
     let digest = Digest::of(&content(EVIL).manifest);
     let pinned = format!("oci://{}/team/model@{digest}", registry.address);
-    assert_eq!(verdict(&look(&pinned, &PERSON, false)), Verdict::Found);
+    assert_eq!(verdict(&look(&pinned, &person, false)), Verdict::Found);
     let other = format!("oci://{}/team/model@sha256:{}", registry.address, "0".repeat(64));
-    assert_eq!(verdict(&look(&other, &PERSON, false)), Verdict::NotFullyExamined);
+    assert_eq!(verdict(&look(&other, &person, false)), Verdict::NotFullyExamined);
     let anonymous = look(&uri, &[], false);
     assert!(reasons(&anonymous).contains("MANTLET_OCI_USERNAME"), "{}", reasons(&anonymous));
 }
@@ -83,7 +90,11 @@ fn an_image_is_followed_from_tag_to_blobs() {
 #[test]
 fn blobs_that_are_not_their_digest_are_refused() {
     let registry = registry(EVIL, b"\x80\x04]\x94.".to_vec(), None);
-    let seen = look(&format!("oci://{}/team/model:v1", registry.address), &PERSON, false);
+    let seen = look(
+        &format!("oci://{}/team/model:v1", registry.address),
+        &person(&registry.address.to_string()),
+        false,
+    );
     assert_eq!(verdict(&seen), Verdict::NotFullyExamined);
     assert!(reasons(&seen).contains("promised was"), "{}", reasons(&seen));
 }
@@ -120,7 +131,28 @@ fn a_password_does_not_go_to_a_foreign_house() {
     let thief = Server::on("127.0.0.2:0", |_| Reply::json(&json!({ "token": "x" })));
     let registry = registry(EVIL, EVIL.to_vec(), Some(thief.url("/token")));
     let uri = format!("oci://{}/team/model:v1", registry.address);
-    assert!(list(&uri, &PERSON).is_err());
+    assert!(list(&uri, &person(&registry.address.to_string())).is_err());
     assert_eq!(thief.requests().len(), 1);
     assert!(thief.requests().iter().all(|request| request.header("authorization").is_none()));
+}
+
+#[test]
+fn a_password_goes_to_the_registry_it_is_for_and_no_other() {
+    for challenge in ["Basic realm=\"x\"", "Bearer realm=\"REALM\",service=\"reg\""] {
+        let evil = Server::start(move |seen: &Seen| {
+            let realm = format!("http://{}/token", seen.header("host").unwrap_or(""));
+            Reply::new(401, "").with("www-authenticate", challenge.replace("REALM", &realm))
+        });
+        let uri = format!("oci://{}/team/model:v1", evil.address);
+        for environment in [&NAMELESS[..], &person("corp.example")[..], &person("127.0.0.1:1")[..]] {
+            let fault = list(&uri, environment).unwrap_err().to_string();
+            assert!(fault.contains("MANTLET_OCI_REGISTRY") && !fault.contains("geheim"), "{fault}");
+        }
+        assert!(evil.requests().iter().all(|request| request.header("authorization").is_none()));
+    }
+    // Where none are needed, it is said all the same.
+    let open = content(EVIL);
+    let server = Server::start(move |_| Reply::new(200, open.manifest.clone()));
+    let listing = list(&format!("oci://{}/team/model:v1", server.address), &NAMELESS).unwrap();
+    assert!(listing.notes.iter().any(|note| note.contains("MANTLET_OCI_REGISTRY")), "{:?}", listing.notes);
 }

@@ -40,30 +40,36 @@ fn tracking(place: &'static str) -> Server {
     })
 }
 
-const PERSON: [(&str, &str); 2] =
-    [("MLFLOW_TRACKING_USERNAME", "ada"), ("MLFLOW_TRACKING_PASSWORD", "geheim")];
+/// The credentials, and the server they are for.
+fn person(url: &str) -> [(&str, &str); 3] {
+    [
+        ("MLFLOW_TRACKING_USERNAME", "ada"),
+        ("MLFLOW_TRACKING_PASSWORD", "geheim"),
+        ("MLFLOW_TRACKING_URI", url),
+    ]
+}
 
 #[test]
 fn versions_aliases_and_runs_lead_to_their_files() {
     for place in ["mlflow-artifacts:/0/r1/artifacts/model", "models:/m-1", "runs:/r1/model"] {
         let server = tracking(place);
+        let url = server.url("/");
         for what in ["models:/fraud/3", "models:/fraud@champion"] {
             let uri = format!("mlflow://{}/{what}", server.address);
-            let seen = look(&uri, &PERSON, false);
+            let seen = look(&uri, &person(&url), false);
             assert_eq!(names(&seen), [format!("{uri}/model.pkl")], "{place}: {}", reasons(&seen));
             assert_eq!(verdict(&seen), Verdict::Found);
         }
     }
     let server = tracking("");
+    let url = server.url("/");
     let run = format!("mlflow://{}/runs:/r1", server.address);
-    let seen = look(&run, &PERSON, false);
+    let seen = look(&run, &person(&url), false);
     assert_eq!(names(&seen), [format!("{run}/model/model.pkl"), format!("{run}/note.txt")]);
     assert_eq!(seen.gaps.len(), 1, "{:?}", seen.gaps);
-    let one = look(&format!("{run}/model/model.pkl"), &PERSON, false);
+    let one = look(&format!("{run}/model/model.pkl"), &person(&url), false);
     assert_eq!(names(&one), [format!("{run}/model/model.pkl")]);
-    let url = server.url("/");
-    let environment = [PERSON[0], PERSON[1], ("MLFLOW_TRACKING_URI", &*url)];
-    assert!(list("mlflow:///runs:/r1", &environment).is_ok());
+    assert!(list("mlflow:///runs:/r1", &person(&url)).is_ok());
     assert!(list(&run, &[]).unwrap_err().to_string().contains("401"));
     assert!(list("mlflow:///runs:/r1", &[]).unwrap_err().to_string().contains("MLFLOW_TRACKING_URI"));
 }
@@ -71,7 +77,31 @@ fn versions_aliases_and_runs_lead_to_their_files() {
 #[test]
 fn files_that_lie_elsewhere_are_not_fetched_from_there() {
     let server = tracking("s3://bucket/path?key=geheim");
-    let seen = look(&format!("mlflow://{}/models:/fraud/3", server.address), &PERSON, false);
+    let seen =
+        look(&format!("mlflow://{}/models:/fraud/3", server.address), &person(&server.url("/")), false);
     assert_eq!(verdict(&seen), Verdict::NotFullyExamined);
     assert!(reasons(&seen).contains("s3://bucket/path") && !reasons(&seen).contains("geheim"));
+}
+
+#[test]
+fn credentials_go_to_the_server_they_are_for_and_no_other() {
+    let evil = Server::start(|_| Reply::new(401, ""));
+    let uri = format!("mlflow://{}/models:/x/1", evil.address);
+    let (token, corp) =
+        (("MLFLOW_TRACKING_TOKEN", "geheim"), ("MLFLOW_TRACKING_URI", "https://corp.example"));
+    let port = ("MLFLOW_TRACKING_URI", "http://127.0.0.1:1");
+    for environment in [&[token][..], &[token, corp], &[token, port], &person("https://corp.example")] {
+        let fault = list(&uri, environment).unwrap_err().to_string();
+        assert!(fault.contains("MLFLOW_TRACKING_URI") && !fault.contains("geheim"), "{fault}");
+    }
+    assert!(evil.requests().iter().all(|request| request.header("authorization").is_none()));
+    // Where none are needed, it is said all the same.
+    let open = Server::start(|seen: &Seen| match seen.path() {
+        path if path.ends_with("/get") => {
+            Reply::json(&json!({ "run": { "info": { "artifact_uri": "mlflow-artifacts:/0" } } }))
+        }
+        _ => Reply::json(&json!({ "files": [{ "path": "a.pkl", "is_dir": false }] })),
+    });
+    let listing = list(&format!("mlflow://{}/runs:/r1", open.address), &[token, corp]).unwrap();
+    assert!(listing.notes.iter().any(|note| note.contains("no credentials")), "{:?}", listing.notes);
 }
