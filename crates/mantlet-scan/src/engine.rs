@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) user_rules: Option<Arc<dyn UserRules>>,
     /// The next member is a library that its package's record lists with this digest.
     pub(crate) declared: bool,
+    /// Whether files beside the artifact were asked about, so that its own bytes do not decide alone.
+    pub(crate) neighbours: bool,
 }
 
 impl Engine {
@@ -57,10 +59,12 @@ impl Engine {
             stores: Vec::new(),
             user_rules: options.user_rules.clone(),
             declared: false,
+            neighbours: false,
         }
     }
 
-    pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>) {
+    /// The result, and whether files beside the artifact had a part in it.
+    pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>, bool) {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
         let watched = Watched::new(source);
@@ -77,7 +81,8 @@ impl Engine {
             Coverage::Partial { gaps: self.gaps.into_iter().collect() }
         };
         let (path, formats, digest) = (self.name, self.formats, self.digest);
-        (ArtifactSummary { path, size: source.len(), digest, formats, coverage }, self.findings)
+        let summary = ArtifactSummary { path, size: source.len(), digest, formats, coverage };
+        (summary, self.findings, self.neighbours)
     }
 
     pub(crate) fn gap(&mut self, place: &Place, why: String, remedy: &str) {
@@ -128,8 +133,7 @@ impl Engine {
         }
         let formats = route.formats.clone();
         self.judge(&Facts::Route(route), place);
-        if chunk && formats.is_empty() || formats.is_empty() && depth == 0 && companion::belongs(name, source)
-        {
+        if formats.is_empty() && (chunk || depth == 0 && self.belongs(name, source)) {
             if !self.formats.iter().any(|known| known == companion::FORMAT) {
                 self.formats.push(companion::FORMAT.into());
             }
@@ -148,6 +152,11 @@ impl Engine {
             self.digest = digest;
         }
         self.user_rules(source, place);
+    }
+
+    fn belongs(&mut self, name: &str, source: &dyn Source) -> bool {
+        self.neighbours = true;
+        companion::belongs(name, source)
     }
 
     fn format(
@@ -192,7 +201,8 @@ impl Engine {
                 let mut facts = onnx::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
                 self.onnx_texts(&facts, source, place);
-                if depth == 0 {
+                if depth == 0 && !facts.external.is_empty() {
+                    self.neighbours = true;
                     companion::external_data(&self.name, &mut facts);
                 }
                 self.judge(&Facts::Onnx(facts), place);

@@ -170,8 +170,9 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
         Some(Err(ticket)) => ticket,
         None => None,
     };
-    let result = examine(&name, &source, options)?;
-    if let (Some(cache), Some(ticket)) = (&options.cache, ticket) {
+    let (artifact, findings, neighbours) = examine(&name, &source, options)?;
+    let result = (artifact, findings);
+    if let (Some(cache), Some(ticket), false) = (&options.cache, ticket, neighbours) {
         cache.keep(&ticket, &source, &result);
     }
     Ok(result)
@@ -181,13 +182,17 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
 #[must_use]
 pub fn scan_source(name: &str, source: &dyn Source, options: &Options) -> Examination {
     match examine(name, source, options) {
-        Ok((artifact, findings)) => Examination { artifacts: vec![artifact], findings, gaps: Vec::new() },
+        Ok((artifact, findings, _)) => Examination { artifacts: vec![artifact], findings, gaps: Vec::new() },
         Err(gap) => Examination { gaps: vec![gap], ..Examination::default() },
     }
 }
 
 /// A defect of ours on one file must neither hide the others nor pass as clean.
-fn examine(name: &str, source: &dyn Source, options: &Options) -> Outcome {
+fn examine(
+    name: &str,
+    source: &dyn Source,
+    options: &Options,
+) -> Result<(ArtifactSummary, Vec<Finding>, bool), Gap> {
     catch_unwind(AssertUnwindSafe(|| Engine::new(name, options).run(source))).map_err(|_| Gap {
         what: name.to_owned(),
         why: "the scanner failed on it, which is a defect of mantlet".into(),

@@ -31,9 +31,11 @@ pub(crate) fn as_numbers(route: &mut Route) {
 
 impl Engine {
     /// Whether a file or a member is a chunk of a zarr array.
-    pub(crate) fn is_chunk(&self, name: &str, depth: u8) -> bool {
+    pub(crate) fn is_chunk(&mut self, name: &str, depth: u8) -> bool {
         if depth == 0 {
-            return companion::is_chunk(name);
+            let chunk = companion::is_chunk(name);
+            self.neighbours |= chunk;
+            return chunk;
         }
         self.stores.iter().any(|folder| name.strip_prefix(folder.as_str()).is_some_and(companion::chunk_key))
     }
@@ -54,6 +56,7 @@ impl Engine {
     /// Judges a structure, then what it carries and what follows it.
     pub(crate) fn structure(&mut self, mut facts: Structure, source: &dyn Source, place: &Place, depth: u8) {
         if depth == 0 && facts.needs > 0 {
+            self.neighbours = true;
             companion::constants(&self.name, &mut facts);
         }
         self.limits(place, &facts.limits);

@@ -2,6 +2,7 @@
 //!
 //! A result is found again by the SHA-256 of the content, the name it was scanned under, everything in the options that
 //! decides, and a fingerprint of the code and the rules. Only results without gaps are kept: a gap may be gone next time.
+//! What files beside it had a part in is not kept either, since they are no part of the key.
 //! Nobody but the owner may write the folder, and an entry that is not whole, not the owner's, or not about its key is
 //! as good as absent.
 
@@ -113,8 +114,7 @@ impl Cache {
     /// Keeps a result, if it is whole and was certainly made from the bytes that were digested.
     pub(crate) fn keep(&self, ticket: &Ticket, source: &FileSource, result: &Examined) {
         let (artifact, _) = result;
-        let by_neighbours = artifact.formats.iter().any(|format| format == companion::FORMAT);
-        if artifact.coverage != Coverage::Complete || by_neighbours {
+        if artifact.coverage != Coverage::Complete {
             return;
         }
         if !source.in_memory()
@@ -163,7 +163,7 @@ fn digest(source: &FileSource) -> Option<Digest> {
 fn key(content: Digest, len: u64, name: &str, options: &Options) -> Digest {
     let rules = options.user_rules.as_ref().map(|rules| rules.digest());
     let parts = [
-        "mantlet kept result 1".to_owned(),
+        "mantlet kept result 2".to_owned(),
         env!("CARGO_PKG_VERSION").to_owned(),
         env!("MANTLET_SCAN_FINGERPRINT").to_owned(),
         format!("{:?}", options.bounds()),

@@ -188,3 +188,40 @@ fn many_at_once_do_not_disturb_each_other() {
     });
     assert!(place.entries().iter().all(|path| !path.to_string_lossy().contains("new-")));
 }
+
+#[test]
+fn what_files_beside_it_decide_is_asked_of_them_each_time() {
+    let place = Place::new();
+    // A field of a protobuf message: its number, and the bytes in it.
+    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let entry =
+        |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    let tensor = [
+        vec![1 << 3, 1, 2 << 3, 1],
+        field(8, b"w"),
+        entry("location", "w.dat"),
+        entry("offset", "0"),
+        entry("length", "4"),
+        vec![14 << 3, 1],
+    ];
+    let graph = [field(1, &field(4, b"Relu")), field(2, b"g"), field(5, &tensor.concat())].concat();
+    let model = [vec![1 << 3, 8], field(7, &graph), field(8, &[2 << 3, 17])].concat();
+    place.put("model.onnx", &model);
+    place.put("w.dat", &[0; 4]);
+    let graph = b"<?xml version=\"1.0\"?><net name=\"n\" version=\"11\"><layers><layer id=\"0\" name=\"w\" type=\"Const\" version=\"opset1\"><data element_type=\"u8\" shape=\"4\" offset=\"0\" size=\"4\"/><output><port id=\"0\" precision=\"U8\"><dim>4</dim></port></output></layer></layers><edges/></net>";
+    place.put("graph.xml", graph);
+    place.put("graph.bin", &[0; 4]);
+    let of = |examination: &Examination, name: &str| {
+        let file = |finding: &&mantlet_vocab::Finding| finding.place.to_string().contains(name);
+        examination.findings.iter().filter(file).count()
+    };
+    let (whole, ..) = place.scan(Options::default());
+    assert_eq!((of(&whole, "model.onnx"), of(&whole, "graph.xml")), (0, 0), "{}", json(&whole));
+    place.put("w.dat", b"");
+    place.put("graph.bin", b"");
+    let (cut, hits, _) = place.scan(Options::default());
+    let without = scan(&[place.folder.path().join("models")], &Options::default(), &mut Silent);
+    assert_eq!(json(&cut), json(&without));
+    assert!(of(&cut, "model.onnx") > 0 && of(&cut, "graph.xml") > 0, "{}", json(&cut));
+    assert!(hits >= 2, "what nobody beside it decides is found again");
+}
