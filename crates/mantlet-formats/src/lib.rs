@@ -16,6 +16,7 @@ pub mod inflate;
 pub mod jinja;
 pub mod keras;
 pub mod lowbits;
+mod markup;
 pub mod media;
 pub mod metadata;
 pub mod models;

@@ -1,8 +1,8 @@
 //! PMML: functions that an evaluator looks up as classes by their name.
 
-use mantlet_vocab::{Source, read_window};
+use mantlet_vocab::Source;
 
-use super::openvino::{attribute, tags};
+use crate::markup::{self, Tags};
 use crate::structure::{Power, Structure};
 
 const MAX_TEXT: usize = 16 << 20;
@@ -18,25 +18,25 @@ pub fn is_pmml(head: &[u8]) -> bool {
 #[must_use]
 pub fn analyse(source: &dyn Source) -> Structure {
     let mut facts = Structure::of("PMML");
-    let bytes = read_window(source, 0, MAX_TEXT).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let mut defined: Vec<&str> = Vec::new();
-    for (name, tag, _) in tags(&text) {
-        if name == "DefineFunction" && defined.len() < 4_096 {
-            defined.extend(attribute(tag, "name"));
+    let text = markup::read(source, MAX_TEXT, &mut facts);
+    let mut defined: Vec<String> = Vec::new();
+    for tag in Tags::new(&text) {
+        if tag.name.rsplit(':').next() == Some("DefineFunction") && defined.len() < 4_096 {
+            defined.extend(tag.attribute("name").map(str::to_owned));
         }
     }
-    for (name, tag, at) in tags(&text) {
-        let local = name.rsplit(':').next().unwrap_or(name);
+    let mut tags = Tags::new(&text);
+    for tag in tags.by_ref() {
+        let (local, at) = (tag.name.rsplit(':').next().unwrap_or(tag.name), tag.at);
         match local {
             "Apply" => {
-                let function = attribute(tag, "function").unwrap_or_default();
+                let function = tag.attribute("function").unwrap_or_default();
                 let class = function.contains('.')
                     && function.split('.').all(|part| {
                         part.starts_with(|c: char| c.is_alphabetic() || c == '_')
                             && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$'))
                     });
-                if class && !defined.contains(&function) {
+                if class && !defined.iter().any(|known| known == function) {
                     facts.names(Power::Class, "function", function, at);
                 }
             }
@@ -44,5 +44,21 @@ pub fn analyse(source: &dyn Source) -> Structure {
             _ => {}
         }
     }
+    for limit in tags.limits {
+        facts.limit(limit);
+    }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    #[test]
+    fn a_function_is_what_its_own_attribute_says() {
+        let text = "<PMML version=\"4.4\"><Apply x=\" function='a'\" function=\"com.evil.F\"/></PMML>";
+        let facts = analyse(&MemorySource::new(text.as_bytes()));
+        assert_eq!(facts.code[0].1.name, "com.evil.F");
+    }
 }
