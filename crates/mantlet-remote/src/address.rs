@@ -80,6 +80,14 @@ pub(crate) fn plain(path: &str) -> bool {
     path.is_empty() || path.split('/').all(|part| !matches!(part, "." | ".."))
 }
 
+/// Bytes of a path that a server lists: what buckets allow.
+const MAX_PATH: usize = 1_024;
+
+/// Whether a path that a server lists can be that of a file.
+pub(crate) fn listable(path: &str) -> bool {
+    !path.is_empty() && path.len() <= MAX_PATH && plain(path) && !path.chars().any(char::is_control)
+}
+
 fn hub(rest: &str) -> Option<Address> {
     let (kind, rest) = ["datasets", "spaces", "models"]
         .into_iter()

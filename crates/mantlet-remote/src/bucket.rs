@@ -19,7 +19,7 @@ use object_store::{
 };
 use tokio::runtime::Handle;
 
-use crate::address::{Address, local_host};
+use crate::address::{Address, listable, local_host};
 use crate::blocks::{Reach, RemoteSource};
 use crate::http::{Http, chain};
 use crate::{Environment, Listing, Object, Reachable, RemoteError};
@@ -121,7 +121,7 @@ pub(crate) async fn list(http: &Http, place: &Place, address: &Address) -> Resul
         pinned: false,
         reach: Reachable::Bucket(Place { store: Arc::clone(&place.store), path: location }),
     };
-    let mut listing = Listing::default();
+    let mut listing = Listing::new(&http.limits);
     // An address that does not end like a folder may be an object.
     if !path.is_empty() && !path.ends_with('/') {
         match place.store.head(&place.path).await {
@@ -140,12 +140,23 @@ pub(crate) async fn list(http: &Http, place: &Place, address: &Address) -> Resul
             listing.gap(&shown, "it has more objects than are listed", "name longer prefixes");
             break;
         }
+        if !listable(meta.location.as_ref()) {
+            if listing.gaps.len() > http.limits.objects {
+                break;
+            }
+            listing.gap(
+                &shown,
+                "an object's name is too long or holds control characters",
+                "look at it yourself",
+            );
+            continue;
+        }
         let below =
             meta.location.as_ref().strip_prefix(place.path.as_ref()).unwrap_or("").trim_start_matches('/');
         let below = below.to_owned();
         listing.objects.push(object(meta.location, below));
     }
-    if listing.objects.is_empty() {
+    if listing.objects.is_empty() && listing.gaps.is_empty() {
         return Err("there is nothing under that name".into());
     }
     Ok(listing)

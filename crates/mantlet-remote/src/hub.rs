@@ -6,11 +6,12 @@ use http::{StatusCode, Uri, header};
 use mantlet_vocab::Digest;
 use serde_json::Value;
 
-use crate::address::{Address, encoded, plain};
+use crate::address::{Address, encoded, listable};
 use crate::http::{Ask, Http, Secret, joined, origin, text};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
 const PAGES: usize = 1_000;
+const MORE: &str = "it has more files than are listed";
 
 /// Where the interface is, and who asks.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ pub(crate) async fn list(http: &Http, endpoint: &Endpoint, address: &Address) ->
     };
     let folder = if *kind == "models" { String::new() } else { format!("{kind}/") };
     let shown = format!("hf://{folder}{repository}@{}", revision.replace('/', "%2F"));
-    let mut listing = Listing { notes: vec![format!("{shown} is commit {commit}")], ..Listing::default() };
+    let mut listing =
+        Listing { notes: vec![format!("{shown} is commit {commit}")], ..Listing::new(&http.limits) };
     let object = |file: &str, below: &str, digest: Option<Digest>| {
         let url = format!("{base}/{folder}{repository}/resolve/{commit}/{}", encoded(file, true));
         let ask = Ask { url, home: base.clone(), secret: endpoint.secret.clone(), ..Ask::default() };
@@ -80,8 +82,9 @@ pub(crate) async fn list(http: &Http, endpoint: &Endpoint, address: &Address) ->
     let mut next = Some(format!("{api}/tree/{commit}{below}?recursive=true"));
     for page in 0.. {
         let Some(url) = next.take() else { break };
-        if page == PAGES || listing.objects.len() >= http.limits.objects {
-            listing.gap(&shown, "it has more files than are listed", "name its folders one by one");
+        let full = listing.objects.len().max(listing.gaps.len()) >= http.limits.objects;
+        if page == PAGES || full {
+            listing.gap(&shown, MORE, "name its folders one by one");
             break;
         }
         let (link, entries) = match json(http, endpoint, &url).await {
@@ -97,7 +100,11 @@ pub(crate) async fn list(http: &Http, endpoint: &Endpoint, address: &Address) ->
             let Some(file) = word("path") else { return Err("the server's listing makes no sense".into()) };
             match word("type") {
                 Some("directory") => {}
-                Some("file") if plain(file) && !file.starts_with('/') && !file.contains('\0') => {
+                Some("file") if listable(file) && !file.starts_with('/') => {
+                    if listing.objects.len() == http.limits.objects {
+                        listing.gap(&shown, MORE, "name its folders one by one");
+                        return Ok(listing);
+                    }
                     let digest = entry.get("lfs").and_then(|lfs| lfs.get("oid")).and_then(Value::as_str);
                     let digest = digest.and_then(|hex| Digest::from_hex(hex).ok());
                     let inside = file.strip_prefix(path.as_str()).unwrap_or(file).trim_start_matches('/');

@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 use mantlet_vocab::Digest;
 use serde_json::Value;
 
-use crate::address::{Address, encoded, host_of, local_host, plain};
+use crate::address::{Address, encoded, host_of, listable, local_host};
 use crate::http::{Ask, Http, Secret, text};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
@@ -14,6 +14,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 /// Manifests of one index.
 const MAX_MANIFESTS: usize = 64;
+const MORE: &str = "its index names more manifests than are read";
 /// Nested indexes.
 const MAX_DEPTH: usize = 3;
 
@@ -96,13 +97,14 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
     let mut session = Session { http, registry, repository, secret: None };
     let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
     let shown = format!("oci://{host}/{repository}{sign}{reference}");
-    let mut listing = Listing { notes: registry.held_back.iter().cloned().collect(), ..Listing::default() };
+    let mut listing =
+        Listing { notes: registry.held_back.iter().cloned().collect(), ..Listing::new(&http.limits) };
     let mut waiting = vec![(reference.clone(), 0)];
     let mut manifests = 0;
     while let Some((reference, depth)) = waiting.pop() {
         manifests += 1;
         if manifests > MAX_MANIFESTS || depth > MAX_DEPTH {
-            listing.gap(&shown, "its index names more manifests than are read", "name them by digest");
+            listing.gap(&shown, MORE, "name them by digest");
             break;
         }
         let body = session.manifest(&format!("{base}/manifests/{reference}")).await?;
@@ -120,6 +122,10 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
         let list = |name: &str| manifest.get(name).and_then(Value::as_array).into_iter().flatten();
         for inner in list("manifests") {
             match inner.get("digest").and_then(Value::as_str) {
+                Some(_) if waiting.len() + manifests >= MAX_MANIFESTS => {
+                    listing.gap(&shown, MORE, "name them by digest");
+                    break;
+                }
                 Some(digest) if digest.starts_with("sha256:") => {
                     waiting.push((digest.to_owned(), depth + 1));
                 }
@@ -145,7 +151,7 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
                 .get("annotations")
                 .and_then(|all| all.get("org.opencontainers.image.title"))
                 .and_then(Value::as_str)
-                .filter(|title| plain(title) && !title.chars().any(char::is_control));
+                .filter(|title| listable(title));
             let path = format!("blobs/sha256/{}", digest.hex());
             let path = title.map_or(path.clone(), |title| format!("{path}/{}", title.trim_matches('/')));
             let ask = Ask {

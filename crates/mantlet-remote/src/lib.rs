@@ -13,6 +13,7 @@ mod image;
 mod mlflow;
 mod web;
 
+use std::future::Future;
 use std::time::Duration;
 
 use mantlet_vocab::{Digest, Gap};
@@ -67,8 +68,10 @@ pub struct Limits {
     pub document: usize,
     /// Bytes of a file that is copied to disk because the server knows no ranges.
     pub spool: u64,
-    /// Files of a listing.
+    /// Files of a listing; as many gaps, and as many folders that wait.
     pub objects: usize,
+    /// To find out what an address stands for, all its pages and folders together.
+    pub listing: Duration,
 }
 
 impl Default for Limits {
@@ -81,6 +84,7 @@ impl Default for Limits {
             document: 16 << 20,
             spool: 4 << 30,
             objects: 100_000,
+            listing: Duration::from_secs(900),
         }
     }
 }
@@ -94,11 +98,27 @@ pub struct Listing {
     pub gaps: Vec<Gap>,
     /// What a person may want to know: the commit a branch stands for.
     pub notes: Vec<String>,
+    /// Gaps beyond which only their being there is told.
+    most: usize,
 }
 
 impl Listing {
+    fn new(limits: &Limits) -> Self {
+        Self { most: limits.objects, ..Self::default() }
+    }
+
     fn gap(&mut self, what: &str, why: impl Into<String>, remedy: &str) {
-        self.gaps.push(Gap { what: shown(what), why: why.into(), remedy: remedy.to_owned() });
+        match self.gaps.len() {
+            count if count < self.most => {
+                self.gaps.push(Gap { what: shown(what), why: why.into(), remedy: remedy.to_owned() });
+            }
+            count if count == self.most => self.gaps.push(Gap {
+                what: "the listing".into(),
+                why: "more of it cannot be examined than is told here".into(),
+                remedy: "do not use what a server lists like that".into(),
+            }),
+            _ => {}
+        }
     }
 
     /// Order that does not depend on the server.
@@ -106,6 +126,7 @@ impl Listing {
         self.objects.sort_by(|a, b| a.name.cmp(&b.name));
         self.objects.dedup_by(|a, b| a.name == b.name);
         self.gaps.sort();
+        self.gaps.dedup();
     }
 }
 
@@ -175,7 +196,6 @@ impl Remote {
     pub fn list(&self, uri: &str, environment: Environment<'_>) -> Result<Listing, RemoteError> {
         let address = Address::parse(uri)?;
         let lost = |why: String| RemoteError::Unreachable { uri: shown(uri), why };
-        let handle = self.handle();
         let mut listing = match &address {
             Address::Web { url } => {
                 let ask = Ask { url: url.clone(), home: url.clone(), ..Ask::default() };
@@ -191,23 +211,32 @@ impl Remote {
             }
             Address::Hub { .. } => {
                 let endpoint = hub::Endpoint::new(environment)?;
-                handle.block_on(hub::list(&self.http, &endpoint, &address)).map_err(lost)?
+                self.timely(hub::list(&self.http, &endpoint, &address)).map_err(lost)?
             }
             Address::Bucket { .. } => {
                 let place = bucket::Place::new(&self.http, &address, environment)?;
-                handle.block_on(bucket::list(&self.http, &place, &address)).map_err(lost)?
+                self.timely(bucket::list(&self.http, &place, &address)).map_err(lost)?
             }
             Address::Image { .. } => {
                 let registry = image::Registry::new(&address, environment)?;
-                handle.block_on(image::list(&self.http, &registry, &address)).map_err(lost)?
+                self.timely(image::list(&self.http, &registry, &address)).map_err(lost)?
             }
             Address::Mlflow { .. } => {
                 let server = mlflow::Server::new(&address, environment)?;
-                handle.block_on(mlflow::list(&self.http, &server, &address, uri)).map_err(lost)?
+                self.timely(mlflow::list(&self.http, &server, &address, uri)).map_err(lost)?
             }
         };
         listing.sort();
         Ok(listing)
+    }
+
+    /// A listing, if it comes in time.
+    fn timely(&self, listing: impl Future<Output = Result<Listing, String>>) -> Result<Listing, String> {
+        let limit = self.http.limits.listing;
+        let timed = async { tokio::time::timeout(limit, listing).await };
+        self.handle()
+            .block_on(timed)
+            .unwrap_or_else(|_| Err(format!("its listing takes longer than {} s", limit.as_secs())))
     }
 
     /// Opens a file. With `verify` it is read once beforehand and compared with the digest it is promised under; where

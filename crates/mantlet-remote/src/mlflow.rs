@@ -5,13 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::address::{Address, Tracked, encoded, local_host, plain, shown};
+use crate::address::{Address, Tracked, encoded, listable, local_host, plain, shown};
 use crate::http::{Ask, Http, Secret, origin};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
 /// Folders that are listed, and how deep they nest.
 const MAX_FOLDERS: usize = 10_000;
 const MAX_DEPTH: usize = 32;
+const MORE: &str = "it has more folders or files than are listed";
 /// Names that lead to other names.
 const MAX_STEPS: usize = 4;
 
@@ -84,7 +85,8 @@ pub(crate) async fn list(
     uri: &str,
 ) -> Result<Listing, String> {
     let Address::Mlflow { what, .. } = address else { return Ok(Listing::default()) };
-    let mut listing = Listing { notes: server.held_back.iter().cloned().collect(), ..Listing::default() };
+    let mut listing =
+        Listing { notes: server.held_back.iter().cloned().collect(), ..Listing::new(&http.limits) };
     let (place, wanted) = artifacts(http, server, what).await?;
     let root = match place.strip_prefix("mlflow-artifacts:") {
         // The proxy's own address may be named: only the path counts, the server is the one the user named.
@@ -120,8 +122,8 @@ pub(crate) async fn list(
     let mut waiting = vec![(top.clone(), 0)];
     while let Some((folder, depth)) = waiting.pop() {
         folders += 1;
-        if folders > MAX_FOLDERS || depth > MAX_DEPTH || listing.objects.len() > http.limits.objects {
-            listing.gap(uri, "it has more folders or files than are listed", "name its folders one by one");
+        if folders > MAX_FOLDERS || depth > MAX_DEPTH || listing.gaps.len() > http.limits.objects {
+            listing.gap(uri, MORE, "name its folders one by one");
             break;
         }
         let url = format!("/api/2.0/mlflow-artifacts/artifacts?path={}", encoded(&folder, false));
@@ -130,7 +132,8 @@ pub(crate) async fn list(
         let files = answer.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for file in files {
             let name = file.get("path").and_then(Value::as_str).unwrap_or("");
-            if name.is_empty() || name.contains('/') || !plain(name) || name.chars().any(char::is_control) {
+            let path = format!("{folder}/{name}");
+            if name.contains('/') || !listable(name) || !listable(path.trim_start_matches('/')) {
                 listing.gap(
                     uri,
                     "the server lists a file whose name leads elsewhere",
@@ -138,7 +141,10 @@ pub(crate) async fn list(
                 );
                 continue;
             }
-            let path = format!("{folder}/{name}");
+            if waiting.len() + listing.objects.len() >= http.limits.objects {
+                listing.gap(uri, MORE, "name its folders one by one");
+                return Ok(listing);
+            }
             if file.get("is_dir").and_then(Value::as_bool) == Some(true) {
                 waiting.push((path, depth + 1));
             } else {

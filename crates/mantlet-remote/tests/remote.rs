@@ -44,6 +44,14 @@ fn list(uri: &str, environment: &[(&str, &str)]) -> Result<Listing, RemoteError>
     remote().list(uri, &environment)
 }
 
+/// A listing within limits that are soon reached.
+fn hurried(uri: &str, environment: &[(&str, &str)]) -> Result<Listing, RemoteError> {
+    let environment =
+        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let limits = Limits { objects: 5, listing: Duration::from_secs(2), ..Limits::default() };
+    Remote::new(limits).expect("the system gives threads").list(uri, &environment)
+}
+
 /// Everything an address stands for, scanned as the program does it.
 fn look(uri: &str, environment: &[(&str, &str)], verify: bool) -> Examination {
     let environment =

@@ -125,3 +125,28 @@ fn listings_that_make_no_sense_are_errors() {
     let fault = list("hf://org/model", &[("HF_ENDPOINT", &server.url(""))]).unwrap_err().to_string();
     assert!(fault.contains("somewhere else"), "{fault}");
 }
+
+#[test]
+fn listings_without_end_are_cut_and_say_so() {
+    for kind in ["odd", "file", "directory"] {
+        let server = Server::start(move |seen| match seen.path() {
+            path if path.contains("revision") => Reply::json(&json!({ "sha": COMMIT })),
+            path => {
+                let entry =
+                    |index: usize| json!({ "type": kind, "path": format!("{}-{index}", seen.target.len()) });
+                let next = format!("<{path}?{}>; rel=\"next\"", "x".repeat(seen.target.len() % 4_000));
+                if kind == "directory" {
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                Reply::json(&json!((0..50).map(entry).collect::<Vec<_>>())).with("link", next)
+            }
+        });
+        match super::hurried("hf://org/model", &[("HF_ENDPOINT", &server.url(""))]) {
+            Ok(listing) => {
+                assert!(listing.objects.len() <= 5 && (1..=6).contains(&listing.gaps.len()), "{listing:?}");
+                assert!(server.requests().len() <= 3, "{kind}: {}", server.requests().len());
+            }
+            Err(fault) => assert!(fault.to_string().contains("longer than 2 s"), "{kind}: {fault}"),
+        }
+    }
+}

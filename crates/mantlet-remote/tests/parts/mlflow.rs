@@ -105,3 +105,23 @@ fn credentials_go_to_the_server_they_are_for_and_no_other() {
     let listing = list(&format!("mlflow://{}/runs:/r1", open.address), &[token, corp]).unwrap();
     assert!(listing.notes.iter().any(|note| note.contains("no credentials")), "{:?}", listing.notes);
 }
+
+#[test]
+fn folders_without_end_and_long_names_are_cut_and_said() {
+    for (name, is_dir) in
+        [("f".to_owned(), true), ("f".to_owned(), false), ("f".repeat(5_000), true), ("..".into(), true)]
+    {
+        let server = Server::start(move |seen: &Seen| match seen.path() {
+            path if path.ends_with("/get") => {
+                Reply::json(&json!({ "run": { "info": { "artifact_uri": "mlflow-artifacts:/0" } } }))
+            }
+            _ => {
+                let file = |index: usize| json!({ "path": format!("{name}{}", "g".repeat(index * usize::from(name == "f"))), "is_dir": is_dir });
+                Reply::json(&json!({ "files": (0..200).map(file).collect::<Vec<_>>() }))
+            }
+        });
+        let listing = super::hurried(&format!("mlflow://{}/runs:/r1", server.address), &[]).unwrap();
+        assert!(listing.objects.len() <= 5 && (1..=6).contains(&listing.gaps.len()), "{listing:?}");
+        assert!(server.requests().len() <= 3);
+    }
+}
