@@ -15,6 +15,7 @@ pub mod hdf5;
 pub mod inflate;
 pub mod jinja;
 pub mod keras;
+mod keys;
 pub mod lowbits;
 mod markup;
 pub mod media;

@@ -3,8 +3,9 @@
 use mantlet_vocab::{Source, read_window};
 
 use crate::boosted::{catboost, legacy, lightgbm, xgboost};
+use crate::keys;
 use crate::route::Format;
-use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, openvino, paddle, pmml, torch7};
+use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, paddle, torch7};
 use crate::store::{self, ocdbt};
 use crate::structure::Structure;
 use crate::{Bounds, msgpack, ubjson};
@@ -75,16 +76,5 @@ pub fn text(source: &dyn Source, name: &str) -> Option<Structure> {
     if ncnn::is_ncnn(&head) {
         return Some(ncnn::analyse(source));
     }
-    match head.trim_ascii_start().first() {
-        Some(b'{') if xgboost::is_xgboost(&head) => Some(xgboost::json(source)),
-        Some(b'{') if catboost::is_json(&head) => Some(catboost::json(source)),
-        Some(b'{') if paddle::is_json(&head) => Some(paddle::json(source)),
-        Some(b'{') if memchr::memmem::find(&head, b"\"itemInfoEntries\"").is_some() => {
-            coreml::manifest(source)
-        }
-        Some(b'{') if mxnet::is_symbol(&head) => mxnet::symbol(source),
-        Some(b'<' | 0xef) if openvino::is_openvino(&head) => Some(openvino::analyse(source)),
-        Some(b'<' | 0xef) if pmml::is_pmml(&head) => Some(pmml::analyse(source)),
-        _ => None,
-    }
+    keys::text(source, name)
 }

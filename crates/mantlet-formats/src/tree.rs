@@ -49,8 +49,17 @@ const MAX_DEPTH: usize = 512;
 
 /// Walks JSON, or several JSON values one after the other.
 pub fn json(source: &dyn Source, visit: &mut dyn FnMut(Event<'_>, u64)) -> Walked {
+    walk(source, false, visit)
+}
+
+/// Walks the first of several JSON values.
+pub(crate) fn first(source: &dyn Source, visit: &mut dyn FnMut(Event<'_>, u64)) -> Walked {
+    walk(source, true, visit)
+}
+
+fn walk(source: &dyn Source, one: bool, visit: &mut dyn FnMut(Event<'_>, u64)) -> Walked {
     let mut walker = Json { window: Window::new(source, 0), walked: Walked::default(), text: Vec::new() };
-    if let Err(why) = walker.run(visit) {
+    if let Err(why) = walker.run(one, visit) {
         let at = walker.window.offset();
         walker.walked.defect = Some(format!("{why} at {at:#x}"));
     }
@@ -76,7 +85,7 @@ impl Json<'_> {
         }
     }
 
-    fn run(&mut self, visit: &mut dyn FnMut(Event<'_>, u64)) -> Result<(), String> {
+    fn run(&mut self, one: bool, visit: &mut dyn FnMut(Event<'_>, u64)) -> Result<(), String> {
         let mut open: Vec<bool> = Vec::new();
         // Whether a value may come now, or only a comma or an end.
         let mut fresh = true;
@@ -84,6 +93,9 @@ impl Json<'_> {
             self.window.seek(0);
         }
         loop {
+            if one && open.is_empty() && self.walked.nodes > 0 {
+                return Ok(());
+            }
             let at = self.window.offset();
             let Some(byte) = self.next() else {
                 return if open.is_empty() { Ok(()) } else { Err("it ends early".into()) };

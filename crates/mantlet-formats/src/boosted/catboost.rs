@@ -177,19 +177,6 @@ fn non_symmetric(flat: &mut Flat<'_>, at: u64, steps: (u64, u64), starts: &[i64]
     let _ = end;
 }
 
-/// Whether the keys at the top of a JSON document are those of CatBoost.
-#[must_use]
-pub fn is_json(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(4_096)]);
-    text.trim_start().starts_with('{')
-        && ["\"features_info\"", "\"oblivious_trees\"", "\"model_info\"", "\"ctr_data\""]
-            .iter()
-            .filter(|key| text.contains(**key))
-            .count()
-            >= 1
-        && (text.contains("\"float_features\"") || text.contains("\"features_info\""))
-}
-
 #[derive(Default)]
 struct Shape {
     path: Vec<String>,

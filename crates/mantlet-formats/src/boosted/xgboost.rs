@@ -10,17 +10,6 @@ use crate::tree::{self, Event};
 use crate::ubjson::{self, Item};
 use crate::window::Window;
 
-/// Whether the keys at the top of a JSON document are those of XGBoost.
-#[must_use]
-pub fn is_xgboost(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(4_096)]);
-    let compact: String = text.chars().filter(|c| !c.is_whitespace()).take(400).collect();
-    (compact.starts_with("{\"learner\":{") || compact.starts_with("{\"version\":["))
-        && ["gradient_booster", "learner_model_param", "attributes", "feature_names"]
-            .iter()
-            .any(|key| compact.contains(key))
-}
-
 /// The facts of a model in JSON. Never fails: what is broken is a defect.
 #[must_use]
 pub fn json(source: &dyn Source) -> Structure {

@@ -8,16 +8,6 @@ use crate::window::Window;
 
 const MAX_JSON: usize = 8 << 20;
 
-/// Whether JSON is a graph of MXNet.
-#[must_use]
-pub fn is_symbol(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(1_024)]);
-    text.trim_start().starts_with('{')
-        && text.contains("\"nodes\"")
-        && text.contains("\"op\"")
-        && text.contains("\"inputs\"")
-}
-
 /// The facts of a graph; `None` for other JSON.
 #[must_use]
 pub fn symbol(source: &dyn Source) -> Option<Structure> {

@@ -7,15 +7,6 @@ use crate::structure::{Power, Structure};
 
 const MAX_TEXT: usize = 32 << 20;
 
-/// Whether text is a graph of OpenVINO.
-#[must_use]
-pub fn is_openvino(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(4_096)]);
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
-        && text.contains("<net ")
-        && text.contains("<layers>")
-}
-
 /// The facts of a graph, and how long the file of constants must be.
 #[must_use]
 pub fn analyse(source: &dyn Source) -> Structure {

@@ -115,13 +115,6 @@ impl Walk<'_> {
     }
 }
 
-/// Whether JSON is a program of the newer kind.
-#[must_use]
-pub fn is_json(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(512)]);
-    text.contains("\"base_code\"") && text.contains("\"pir\"")
-}
-
 /// The facts of a program in JSON.
 #[must_use]
 pub fn json(source: &dyn Source) -> Structure {
@@ -150,6 +143,9 @@ pub fn json(source: &dyn Source) -> Structure {
     });
     if let Some(defect) = walked.defect {
         facts.defect(defect, 0);
+    }
+    for limit in walked.limits {
+        facts.limit(limit);
     }
     facts
 }

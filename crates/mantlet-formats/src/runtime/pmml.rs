@@ -7,13 +7,6 @@ use crate::structure::{Power, Structure};
 
 const MAX_TEXT: usize = 16 << 20;
 
-/// Whether text is PMML.
-#[must_use]
-pub fn is_pmml(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&head[..head.len().min(4_096)]);
-    text.trim_start_matches('\u{feff}').trim_start().starts_with('<') && text.contains("<PMML")
-}
-
 /// The facts of PMML. Its document type is judged with that of all XML.
 #[must_use]
 pub fn analyse(source: &dyn Source) -> Structure {
