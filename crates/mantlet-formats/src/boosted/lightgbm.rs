@@ -216,7 +216,7 @@ impl Tree {
         expect(&["split_feature", "threshold", "decision_type", "left_child", "right_child"], inner);
         expect(&["leaf_value"], self.leaves);
         if self.categorical > 0 {
-            expect(&["cat_boundaries"], self.categorical + 1);
+            expect(&["cat_boundaries"], self.categorical.saturating_add(1));
         }
         if self.linear {
             expect(&["leaf_const", "num_features"], self.leaves);
@@ -224,8 +224,19 @@ impl Tree {
         if let Some(features) = features.filter(|&features| self.largest > features) {
             defects.push(format!("a tree asks for feature {}, the largest is {features}", self.largest));
         }
+        if self.cut {
+            return defects;
+        }
+        // The number of leaves is only believed as far as there are children.
+        if self.left.len() != inner || self.right.len() != inner {
+            if defects.is_empty() {
+                let (left, right) = (self.left.len(), self.right.len());
+                defects.push(format!("a tree of {} leaves has {left} and {right} children", self.leaves));
+            }
+            return defects;
+        }
         // Inner nodes are numbered from 0, leaves are written as their complement.
-        let mut seen = vec![false; inner + self.leaves];
+        let mut seen = vec![false; 2 * inner + 1];
         for &child in self.left.iter().chain(&self.right) {
             let place = if child >= 0 {
                 usize::try_from(child).ok().filter(|&child| child < inner)
@@ -245,5 +256,33 @@ impl Tree {
             break;
         }
         defects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    fn defects(numbers: &str) -> Vec<String> {
+        let text = format!("tree\nversion=v4\nmax_feature_idx=0\nTree=0\n{numbers}\nend of trees\n");
+        let facts = analyse(&MemorySource::new(text.as_bytes()));
+        facts.defects.into_iter().map(|(what, _)| what).collect()
+    }
+
+    #[test]
+    fn leaves_without_children_take_no_memory() {
+        for leaves in ["90000000000000", "18446744073709551615", "2"] {
+            let said = defects(&format!("num_leaves={leaves}\nnum_cat=0"));
+            assert_eq!(said, [format!("a tree of {leaves} leaves has 0 and 0 children")]);
+        }
+        let all = "num_leaves=1\nnum_cat=18446744073709551615\ncat_boundaries=0 1\nleaf_value=1";
+        assert_eq!(defects(all), ["a tree of 1 leaves has 2 items in `cat_boundaries`"]);
+        assert!(defects("num_leaves=1\nnum_cat=0\nleft_child=\nright_child=\nleaf_value=1").is_empty());
+        assert!(defects("num_leaves=2\nleft_child=-1\nright_child=-2\nleaf_value=1 2").is_empty());
+        assert_eq!(
+            defects("num_leaves=3\nleft_child=1 -1\nright_child=-2 0"),
+            ["a tree is none: the root is a child"]
+        );
     }
 }
