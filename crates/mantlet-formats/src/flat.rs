@@ -13,6 +13,8 @@ pub(crate) struct Flat<'a> {
     pub(crate) end: u64,
     /// Tables that may still be opened.
     steps: u64,
+    /// Items of vectors that may still be read one by one.
+    items: u64,
     pub(crate) facts: Structure,
 }
 
@@ -25,10 +27,11 @@ pub(crate) struct Table {
 }
 
 const MAX_TABLES: u64 = 1 << 20;
+const MAX_ITEMS: u64 = 1 << 24;
 
 impl<'a> Flat<'a> {
     pub(crate) fn new(window: Window<'a>, base: u64, limit: u64, facts: Structure) -> Self {
-        Self { window, base, limit, end: base, steps: MAX_TABLES, facts }
+        Self { window, base, limit, end: base, steps: MAX_TABLES, items: MAX_ITEMS, facts }
     }
 
     pub(crate) fn root(&mut self) -> Option<Table> {
@@ -107,6 +110,16 @@ impl<'a> Flat<'a> {
         }
     }
 
+    /// Takes items from those that may still be read, since vectors may be shared; how many there are.
+    pub(crate) fn allow(&mut self, count: u64) -> u64 {
+        if count > self.items {
+            self.facts.limit(format!("only the first {MAX_ITEMS} items of its lists are read"));
+        }
+        let allowed = count.min(self.items);
+        self.items -= allowed;
+        allowed
+    }
+
     /// How many items a vector has; 0 when it is not there.
     pub(crate) fn count(&mut self, table: Table, index: u64, width: u64) -> u64 {
         self.vector(table, index, width).map_or(0, |(_, count)| count)
@@ -159,5 +172,30 @@ impl<'a> Flat<'a> {
             }
         }
         tables
+    }
+}
+
+/// Flatbuffers for tests: tables whose fields are all of four bytes.
+#[cfg(test)]
+pub(crate) mod forge {
+    /// An empty table at the end; where it is.
+    pub(crate) fn table(bytes: &mut Vec<u8>, fields: u16) -> usize {
+        let start = bytes.len();
+        bytes.extend((4 + 2 * fields).to_le_bytes());
+        bytes.extend((4 + 4 * fields).to_le_bytes());
+        (0..fields).for_each(|field| bytes.extend((4 + 4 * field).to_le_bytes()));
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let at = bytes.len();
+        bytes.extend((at as u32 - start as u32).to_le_bytes());
+        bytes.resize(bytes.len() + 4 * usize::from(fields), 0);
+        at
+    }
+
+    /// Puts a vector at the end and into a field of a table.
+    pub(crate) fn vector(bytes: &mut Vec<u8>, table: usize, field: usize, items: &[u32]) {
+        let (at, place) = (bytes.len(), table + 4 + 4 * field);
+        bytes[place..place + 4].copy_from_slice(&((at - place) as u32).to_le_bytes());
+        bytes.extend((items.len() as u32).to_le_bytes());
+        items.iter().for_each(|item| bytes.extend(item.to_le_bytes()));
     }
 }

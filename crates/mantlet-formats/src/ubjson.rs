@@ -19,6 +19,14 @@ pub(crate) enum Item<'a> {
 
 const MAX_DEPTH: usize = 64;
 const MAX_STRING: u64 = 1 << 20;
+/// Items of one document that no bytes of their own stand for.
+const MAX_EMPTY: u64 = 1 << 20;
+
+/// Why a document is not walked to its end.
+pub(crate) enum Stop {
+    Broken(&'static str, u64),
+    Limit(String),
+}
 
 /// A container that is open: how many items are still to come when it says so, and of which type.
 struct Level {
@@ -28,14 +36,12 @@ struct Level {
 }
 
 /// Walks one value; gives the offset after it, or what is wrong and where.
-pub(crate) fn walk(
-    window: &mut Window<'_>,
-    visit: &mut dyn FnMut(Item<'_>, u64),
-) -> Result<u64, (&'static str, u64)> {
+pub(crate) fn walk(window: &mut Window<'_>, visit: &mut dyn FnMut(Item<'_>, u64)) -> Result<u64, Stop> {
     let mut open: Vec<Level> = Vec::new();
+    let mut empty = MAX_EMPTY;
     loop {
         let at = window.offset();
-        let fault = |what| (what, at);
+        let fault = |what| Stop::Broken(what, at);
         let kind = match open.last_mut() {
             None => window.byte().ok_or(fault("it ends early"))?,
             Some(Level { left: Some(0), .. }) => b'}',
@@ -75,6 +81,11 @@ pub(crate) fn walk(
                     return Err(fault("it is nested too deep"));
                 }
                 let level = container(window, kind == b'[').ok_or(fault("a container makes no sense"))?;
+                if let (Some(count), Some(b'Z' | b'T' | b'F' | b'N')) = (level.left, level.of) {
+                    empty = empty.checked_sub(count).ok_or_else(|| {
+                        Stop::Limit(format!("only the first {MAX_EMPTY} items without bytes are examined"))
+                    })?;
+                }
                 visit(Item::Open { list: level.list }, at);
                 open.push(level);
                 continue;
@@ -127,7 +138,7 @@ fn container(window: &mut Window<'_>, list: bool) -> Option<Level> {
     let count = number(window, kind).filter(|&count| count >= 0.0)? as u64;
     // Every item has a byte at least, unless its type says all.
     let width = level.of.map_or(1, |kind| width(kind).unwrap_or(u64::from(!b"ZTFN".contains(&kind))));
-    if count.checked_mul(width)? > window.rest() || width == 0 && count > 1 << 20 {
+    if count.checked_mul(width)? > window.rest() {
         return None;
     }
     level.left = Some(count);
@@ -186,4 +197,23 @@ pub(crate) fn is_ubjson(head: &[u8]) -> bool {
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
         && name.len() == usize::from(len)
         && b"{[SHiUIlLdDZTFC".contains(&next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    #[test]
+    fn items_without_bytes_are_bounded_in_all_containers_together() {
+        let items = |lists: usize| {
+            let text = [&b"["[..], &b"[$Z#l\0\x10\0\0".repeat(lists), b"]"].concat();
+            let (source, mut items) = (MemorySource::new(&text), 0_u64);
+            let walked = walk(&mut Window::new(&source, 0), &mut |_, _| items += 1);
+            (walked, items)
+        };
+        assert!(matches!(items(1), (Ok(_), 0x10_0004)));
+        let (walked, items) = items(9);
+        assert!(matches!(walked, Err(Stop::Limit(_))) && items < 0x10_0010);
+    }
 }

@@ -101,7 +101,7 @@ fn judge(flat: &mut Flat<'_>, trees: Table) {
     }
     let mut conditions = features(flat, trees);
     let all = splits.len() as i64;
-    let mut needed = 0_u64;
+    let (mut needed, mut before) = (0_u64, 0);
     for (start, size) in starts.iter().zip(&sizes) {
         let end = start.checked_add(*size);
         if *start < 0 || *size < 0 || end.is_none_or(|end| end > all) {
@@ -109,6 +109,12 @@ fn judge(flat: &mut Flat<'_>, trees: Table) {
                 .defect(format!("a tree of {size} splits at {start} leaves the {all} that there are"), at);
             return;
         }
+        // Trees lie one after the other, so that all of them together are no longer than the lists.
+        if *start < before {
+            flat.facts.defect(format!("a tree begins at split {start}, within the one before it"), at);
+            return;
+        }
+        before = start + size;
         if steps.is_none() {
             if *size > 16 {
                 flat.facts.defect(format!("a symmetric tree is {size} splits deep"), at);
@@ -158,7 +164,6 @@ fn features(flat: &mut Flat<'_>, trees: Table) -> Option<u64> {
 /// Steps to the left and the right stay within their tree.
 fn non_symmetric(flat: &mut Flat<'_>, at: u64, steps: (u64, u64), starts: &[i64], sizes: &[i64]) {
     let (first, count) = steps;
-    let mut end = 0;
     for (start, size) in starts.iter().zip(sizes) {
         let (start, size) = (*start as u64, *size as u64);
         for node in start..start + size {
@@ -172,9 +177,7 @@ fn non_symmetric(flat: &mut Flat<'_>, at: u64, steps: (u64, u64), starts: &[i64]
                 return;
             }
         }
-        end = start + size;
     }
-    let _ = end;
 }
 
 #[derive(Default)]
@@ -255,5 +258,33 @@ impl Shape {
         if self.weights != 0 && self.weights != leaves {
             self.facts.defect(format!("a tree of {leaves} leaves has {} weights", self.weights), at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flat::forge;
+    use mantlet_vocab::MemorySource;
+
+    fn defects(starts: &[u32], sizes: &[u32]) -> Vec<String> {
+        let mut bytes = vec![0; 4];
+        let trees = forge::table(&mut bytes, 14);
+        bytes[..4].copy_from_slice(&(trees as u32).to_le_bytes());
+        for (field, items) in [(1, &[0; 4][..]), (2, sizes), (3, starts), (10, &[0; 4]), (11, &[!0; 4])] {
+            forge::vector(&mut bytes, trees, field, items);
+        }
+        let source = MemorySource::new(&bytes);
+        let facts = Structure::of("CatBoost");
+        let mut flat = Flat::new(Window::new(&source, 0), 0, bytes.len() as u64, facts);
+        let root = flat.root().expect("the root is a table");
+        judge(&mut flat, root);
+        flat.facts.defects.into_iter().map(|(what, _)| what).collect()
+    }
+
+    #[test]
+    fn trees_lie_one_after_the_other() {
+        assert!(defects(&[0, 1, 1], &[1, 0, 3]).is_empty());
+        assert_eq!(defects(&[0; 4], &[4; 4]), ["a tree begins at split 0, within the one before it"]);
     }
 }

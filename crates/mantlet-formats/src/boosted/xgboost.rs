@@ -7,7 +7,7 @@ use mantlet_vocab::Source;
 use super::{MAX_NODES, cycle};
 use crate::structure::Structure;
 use crate::tree::{self, Event};
-use crate::ubjson::{self, Item};
+use crate::ubjson::{self, Item, Stop};
 use crate::window::Window;
 
 /// The facts of a model in JSON. Never fails: what is broken is a defect.
@@ -40,7 +40,8 @@ pub fn ubj(source: &dyn Source) -> Structure {
     let mut model = Model::default();
     match ubjson::walk(&mut window, &mut |item, at| model.item(item, at)) {
         Ok(end) => model.facts.end = end,
-        Err((what, at)) => model.facts.defect(what, at),
+        Err(Stop::Broken(what, at)) => model.facts.defect(what, at),
+        Err(Stop::Limit(what)) => model.facts.limit(what),
     }
     if let Some(error) = window.failed {
         model.facts.limit(error.to_string());

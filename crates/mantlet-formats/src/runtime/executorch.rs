@@ -262,5 +262,30 @@ fn instructions(flat: &mut Flat<'_>, plan: Table, operators: u64, delegates: u64
 /// Whether an operand is no value of the plan.
 fn outside(flat: &mut Flat<'_>, call: Table, values: u64) -> bool {
     let Some((first, count)) = flat.vector(call, 1, 4) else { return false };
-    (0..count.min(65_536)).any(|item| flat.number(first + 4 * item, 4).is_none_or(|value| value >= values))
+    (0..flat.allow(count)).any(|item| flat.number(first + 4 * item, 4).is_none_or(|value| value >= values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flat::forge;
+    use mantlet_vocab::MemorySource;
+
+    #[test]
+    fn operands_that_calls_share_are_read_a_bounded_number_of_times() {
+        let mut bytes = vec![0; 4];
+        let call = forge::table(&mut bytes, 2);
+        bytes[..4].copy_from_slice(&(call as u32).to_le_bytes());
+        forge::vector(&mut bytes, call, 1, &[0; 1_000]);
+        let source = MemorySource::new(&bytes);
+        let facts = Structure::of("ExecuTorch");
+        let mut flat = Flat::new(Window::new(&source, 0), 0, bytes.len() as u64, facts);
+        let call = flat.root().expect("the root is a table");
+        assert!(!outside(&mut flat, call, 1) && outside(&mut flat, call, 0));
+        assert!(flat.facts.limits.is_empty());
+        assert_eq!(flat.allow((1 << 24) - 2_500), (1 << 24) - 2_500);
+        assert!(!outside(&mut flat, call, 1));
+        assert_eq!(flat.facts.limits, ["only the first 16777216 items of its lists are read"]);
+        assert_eq!(flat.allow(9), 0);
+    }
 }

@@ -16,6 +16,8 @@ const MAX_NODE: u64 = 4 << 20;
 /// Nodes of one file, and files that one node names.
 const MAX_NODES: usize = 64;
 const MAX_FILES: u64 = 100_000;
+/// Bytes of all names of files together, which share their beginnings.
+const MAX_NAMES: usize = 32 << 20;
 
 /// Whether the bytes begin like a manifest or a node.
 #[must_use]
@@ -29,7 +31,7 @@ pub fn is_ocdbt(head: &[u8]) -> bool {
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Structure {
     let mut facts = Structure::of("OCDBT");
-    let mut at = 0;
+    let (mut at, mut names) = (0, MAX_NAMES);
     for count in 0.. {
         let head = read_window(source, at, 14).unwrap_or_default();
         if !is_ocdbt(&head) {
@@ -50,7 +52,10 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Structure {
             Some(false) => facts.defect("the checksum of a node is wrong", at),
             None => facts.limit(format!("a node is larger than {MAX_NODE} bytes")),
         }
-        node(&bytes, head.get(..4) == Some(&MANIFEST), at, bounds, &mut facts);
+        let unpacked = unpack(&bytes, at, bounds, &mut facts);
+        if let Some(unpacked) = unpacked {
+            node(&unpacked, head.get(..4) == Some(&MANIFEST), at, &mut names, &mut facts);
+        }
         at = end;
     }
     facts.end = at;
@@ -73,31 +78,39 @@ fn checksum(bytes: &dyn Source) -> Option<bool> {
     Some(!crc == u32::from_le_bytes(*sum))
 }
 
-fn node(bytes: &dyn Source, manifest: bool, at: u64, bounds: &Bounds, facts: &mut Structure) {
+/// What lies between the head of a node and its checksum.
+fn unpack(bytes: &dyn Source, at: u64, bounds: &Bounds, facts: &mut Structure) -> Option<Vec<u8>> {
     let method = read_window(bytes, 13, 1).unwrap_or_default();
     let body = SubSource::new(bytes, 14, bytes.len().saturating_sub(18));
-    let unpacked = match method.first() {
-        Some(0) => read_window(&body, 0, MAX_NODE as usize).unwrap_or_default(),
+    match method.first() {
+        Some(0) => kept(&body, facts),
         Some(1) => {
             let inflated = Inflated::open(&body, Wrapper::Zstd, bounds, MAX_NODE);
             if let Some(damage) = &inflated.damage {
                 facts.defect(format!("a node cannot be unpacked: {damage}"), at);
-                return;
+                return None;
             }
             if inflated.cut || inflated.refused.is_some() {
                 facts.limit(format!("a node unpacks to more than {MAX_NODE} bytes"));
             }
-            read_window(&inflated, 0, MAX_NODE as usize).unwrap_or_default()
+            kept(&inflated, facts)
         }
         _ => {
             facts.limit("a node is packed by a method that is not known");
-            return;
+            None
         }
-    };
-    let memory = MemorySource::new(&unpacked);
+    }
+}
+
+fn kept(body: &dyn Source, facts: &mut Structure) -> Option<Vec<u8>> {
+    read_window(body, 0, MAX_NODE as usize).map_err(|error| facts.limit(error.to_string())).ok()
+}
+
+fn node(unpacked: &[u8], manifest: bool, at: u64, names: &mut usize, facts: &mut Structure) {
+    let memory = MemorySource::new(unpacked);
     let mut window = Window::new(&memory, 0);
     let start = if manifest { config(&mut window) } else { window.skip(1).then_some(()) };
-    if start.and_then(|()| files(&mut window, at, facts)).is_none() && facts.limits.is_empty() {
+    if start.and_then(|()| files(&mut window, at, names, facts)).is_none() && facts.limits.is_empty() {
         facts.defect("the files that a node names cannot be read", at);
     }
 }
@@ -117,7 +130,7 @@ fn config(window: &mut Window<'_>) -> Option<()> {
 }
 
 /// The table of files: names share prefixes, so each is told as what it adds.
-fn files(window: &mut Window<'_>, at: u64, facts: &mut Structure) -> Option<()> {
+fn files(window: &mut Window<'_>, at: u64, names: &mut usize, facts: &mut Structure) -> Option<()> {
     if window.rest() == 0 {
         return Some(());
     }
@@ -137,6 +150,11 @@ fn files(window: &mut Window<'_>, at: u64, facts: &mut Structure) -> Option<()> 
         let kept = if index == 0 { 0 } else { *prefixes.get(index - 1)? };
         path.truncate(usize::try_from(kept).ok().filter(|&kept| kept <= path.len())?);
         path.extend_from_slice(window.take(*suffix as usize)?);
+        let Some(rest) = names.checked_sub(path.len()) else {
+            facts.limit(format!("names of files longer than {MAX_NAMES} bytes together are not examined"));
+            return Some(());
+        };
+        *names = rest;
         let shown = String::from_utf8_lossy(&path);
         if index < 64 || crate::structure::escapes(&shown) {
             facts.reads("file of values", &shown, at);
@@ -168,5 +186,31 @@ mod tests {
         assert_eq!(facts.paths[0].name, "d/../../../etc/x");
         assert_eq!(facts.defects[0].0, "the checksum of a node is wrong");
         assert_eq!(facts.end, manifest("d/../../../etc/x").len() as u64);
+    }
+
+    #[test]
+    fn names_that_share_a_long_beginning_are_read_up_to_a_bound() {
+        let count = 200_u32;
+        let number = |mut value: u32, bytes: &mut Vec<u8>| {
+            while value > 127 {
+                bytes.push(value as u8 | 128);
+                value >>= 7;
+            }
+            bytes.push(value as u8);
+        };
+        let mut bytes = Vec::new();
+        number(count, &mut bytes);
+        (1..count).for_each(|_| number(65_535, &mut bytes));
+        number(65_535, &mut bytes);
+        bytes.resize(bytes.len() + 2 * count as usize - 1, 0);
+        bytes.resize(bytes.len() + 65_535, b'x');
+        let (mut facts, mut names) = (Structure::of("OCDBT"), 1 << 20);
+        let memory = MemorySource::new(&bytes);
+        assert!(files(&mut Window::new(&memory, 0), 0, &mut names, &mut facts).is_some());
+        assert!(names < 65_535 && facts.limits.len() == 1, "{names} {:?}", facts.limits);
+        let mut names = count as usize * 65_535;
+        let mut facts = Structure::of("OCDBT");
+        assert!(files(&mut Window::new(&memory, 0), 0, &mut names, &mut facts).is_some());
+        assert!(names == 0 && facts.limits.is_empty());
     }
 }
