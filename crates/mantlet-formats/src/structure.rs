@@ -58,6 +58,8 @@ pub struct Structure {
     pub whole_text: bool,
     /// What was not followed, or cannot be.
     pub limits: Vec<String>,
+    /// How many of the paths lead outside.
+    outside: usize,
 }
 
 /// Facts of one kind that are kept.
@@ -84,8 +86,22 @@ impl Structure {
     }
 
     pub(crate) fn reads(&mut self, role: &'static str, path: &str, at: u64) {
-        if self.paths.len() < MAX_KEPT && !path.is_empty() {
-            self.paths.push(Named { name: shown(path), role, at });
+        let outside = outside(path);
+        let kept = if outside.is_some() { self.outside } else { self.paths.len() - self.outside };
+        if kept >= MAX_KEPT {
+            // Of paths that stay inside, no more is needed than examples.
+            if outside.is_some() {
+                self.limit(format!("only the first {MAX_KEPT} paths that lead outside are told"));
+            }
+        } else if !path.is_empty() {
+            let mut name = shown(path);
+            if let Some(from) = outside {
+                self.outside += 1;
+                if !escapes(&name) {
+                    name = format!("\u{2026}{}", shown(&path[from..]));
+                }
+            }
+            self.paths.push(Named { name, role, at });
         }
     }
 
@@ -110,6 +126,43 @@ pub(crate) fn shown(text: &str) -> String {
 /// Whether a path leads out of the folder it is looked up in, or to another machine.
 #[must_use]
 pub fn escapes(path: &str) -> bool {
-    let path = path.replace('\\', "/");
-    path.starts_with(['/', '~']) || path.contains(':') || path.split('/').any(|part| part == "..")
+    outside(path).is_some()
+}
+
+/// Where a path shows that it leads outside.
+fn outside(path: &str) -> Option<usize> {
+    if path.starts_with(['/', '\\', '~']) {
+        return Some(0);
+    }
+    let mut at = 0_usize;
+    for part in path.split(['/', '\\']) {
+        if part == ".." {
+            return Some(at.saturating_sub(1));
+        }
+        if let Some(colon) = part.find(':') {
+            return Some(at + colon);
+        }
+        at += part.len() + 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_lead_outside_are_kept_after_many_that_do_not() {
+        for path in ["/x", "\\\\host\\x", "~/x", "c:x", "a/../x", "..", "a\\.."] {
+            assert!(escapes(path), "{path}");
+        }
+        assert!(!["", "a", "a/b..c/...", "a~"].iter().any(|path| escapes(path)));
+        let mut facts = Structure::of("zarr");
+        (0..300).for_each(|index| facts.reads("path", &format!("w{index}"), 0));
+        facts.reads("path", &format!("{}/../../x", "é".repeat(250)), 0);
+        assert!(facts.paths.len() == 257 && facts.limits.is_empty());
+        assert_eq!(facts.paths[256].name, "\u{2026}/../../x");
+        (0..256).for_each(|_| facts.reads("path", "../x", 0));
+        assert_eq!(facts.limits, ["only the first 256 paths that lead outside are told"]);
+    }
 }

@@ -4,7 +4,7 @@ use mantlet_vocab::{Source, read_window};
 use serde_json::Value as Json;
 
 use crate::proto::{Fields, Value, text};
-use crate::structure::{Power, Structure};
+use crate::structure::{Power, Structure, shown};
 use crate::window::Window;
 
 const MAX_DEPTH: u32 = 48;
@@ -186,8 +186,10 @@ impl Walk<'_> {
             }
             (BlobFile, 1) => {
                 let path = text(&mut self.window, from, to);
-                if self.facts.paths.iter().all(|known| known.name != path) {
-                    self.facts.reads("file of weights", path.trim_start_matches("@model_path/"), from);
+                let path = path.strip_prefix("@model_path/").unwrap_or(&path);
+                let name = shown(path);
+                if self.facts.paths.iter().rev().all(|known| known.name != name) {
+                    self.facts.reads("file of weights", path, from);
                 }
                 return;
             }
@@ -272,4 +274,38 @@ pub fn manifest(source: &dyn Source) -> Option<Structure> {
         facts.defect("its root names no item", 0);
     }
     Some(facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        [&[number << 3 | 2, content.len() as u8 | 128, (content.len() >> 7) as u8], content].concat()
+    }
+
+    /// Attributes of one program, each a file of weights.
+    fn files(paths: impl Iterator<Item = String>) -> Structure {
+        let attribute = |path: String| field(5, &field(2, &field(5, &field(1, path.as_bytes()))));
+        let program: Vec<u8> = paths.flat_map(attribute).collect();
+        let mut window_of = vec![8, 4, 0xb2, 0x1f];
+        window_of.extend([
+            program.len() as u8 | 128,
+            (program.len() >> 7) as u8 | 128,
+            (program.len() >> 14) as u8,
+        ]);
+        window_of.extend(program);
+        analyse(&MemorySource::new(&window_of))
+    }
+
+    #[test]
+    fn files_of_weights_outside_are_told_after_many_others() {
+        let ordinary = || "@model_path/weights/weight.bin".to_owned();
+        let facts = files((0..256).map(|_| ordinary()));
+        assert!(facts.paths.len() == 1 && facts.defects.is_empty(), "{facts:?}");
+        let others = (0..256).map(|index| format!("@model_path/weights/{index}.bin"));
+        let facts = files(others.chain(["@model_path/../../../etc/x".to_owned()]));
+        assert_eq!(facts.paths[256].name, "../../../etc/x");
+    }
 }
