@@ -11,6 +11,9 @@ use crate::structure::{Power, Structure};
 const MAX_JSON: usize = 4 << 20;
 /// Arrays of one consolidated file.
 const MAX_ARRAYS: usize = 20_000;
+/// Codecs of one list, and lists of codecs inside codecs.
+const MAX_CODECS: usize = 64;
+const MAX_DEPTH: u8 = 8;
 
 /// Codecs that turn bytes into numbers and nothing else, as numcodecs, zarr and tensorstore name them.
 const CODECS: [&str; 43] = [
@@ -90,8 +93,15 @@ pub fn analyse(source: &dyn Source, name: &str) -> Option<Structure> {
         ".zmetadata" => json.get("metadata"),
         _ => json.get("consolidated_metadata").and_then(|inner| inner.get("metadata")),
     };
-    for (path, inner) in consolidated.and_then(Value::as_object).into_iter().flatten().take(MAX_ARRAYS) {
+    let arrays = consolidated.and_then(Value::as_object);
+    if arrays.is_some_and(|arrays| arrays.len() > MAX_ARRAYS) {
+        facts.limit(format!("only the first {MAX_ARRAYS} arrays are examined"));
+    }
+    for (index, (path, inner)) in arrays.into_iter().flatten().enumerate() {
         facts.reads("path of an array", path, 0);
+        if index >= MAX_ARRAYS {
+            continue;
+        }
         if inner.get("chunks").is_some() || inner.get("chunk_grid").is_some() {
             array(inner, &mut facts);
         }
@@ -154,13 +164,19 @@ fn array(json: &Value, facts: &mut Structure) {
 }
 
 fn codecs(list: Option<&Value>, facts: &mut Structure, depth: u8) {
-    for one in list.and_then(Value::as_array).into_iter().flatten().take(64) {
+    let list = list.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if !list.is_empty() && depth > MAX_DEPTH {
+        facts.limit(format!("codecs inside codecs are examined {MAX_DEPTH} deep"));
+        return;
+    }
+    if list.len() > MAX_CODECS {
+        facts.limit(format!("only the first {MAX_CODECS} codecs of an array are examined"));
+    }
+    for one in list.iter().take(MAX_CODECS) {
         codec(Some(one), "name", facts);
         let inner = one.get("configuration");
         for key in ["codecs", "index_codecs"] {
-            if depth < 8 {
-                codecs(inner.and_then(|inner| inner.get(key)), facts, depth + 1);
-            }
+            codecs(inner.and_then(|inner| inner.get(key)), facts, depth + 1);
         }
     }
 }
@@ -177,5 +193,48 @@ fn codec(codec: Option<&Value>, key: &str, facts: &mut Structure) {
         facts.names(Power::Pickle, "codec", name, 0);
     } else if !CODECS.contains(&plain) && !plain.starts_with("imagecodecs_") {
         facts.names(Power::Native, "codec", name, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    const PICKLE: &str = r#"{"name":"numcodecs.pickle"}"#;
+
+    fn array(codecs: &str) -> String {
+        format!(
+            r#"{{"node_type":"array","shape":[1],"chunk_grid":{{"name":"regular","configuration":
+            {{"chunk_shape":[1]}}}},"codecs":[{codecs}]}}"#
+        )
+    }
+
+    fn nested(depth: usize) -> String {
+        (0..depth).fold(PICKLE.to_owned(), |inner, _| {
+            format!(r#"{{"name":"sharding_indexed","configuration":{{"codecs":[{inner}]}}}}"#)
+        })
+    }
+
+    fn facts(name: &str, text: &str) -> Structure {
+        analyse(&MemorySource::new(text.as_bytes()), name).expect("it is metadata")
+    }
+
+    #[test]
+    fn what_lies_beyond_a_bound_is_said() {
+        for depth in [0, 1, 8] {
+            let facts = facts("zarr.json", &array(&nested(depth)));
+            assert!(facts.code.len() == 1 && facts.limits.is_empty(), "{depth} {facts:?}");
+        }
+        let bytes = r#"{"name":"bytes"},"#.repeat(64);
+        for codecs in [nested(10), format!("{bytes}{PICKLE}")] {
+            let facts = facts("zarr.json", &array(&codecs));
+            assert!(facts.code.is_empty() && facts.limits.len() == 1, "{facts:?}");
+        }
+        let many: String = (0..20_000).map(|index| format!("\"{index}\":{{}},")).collect();
+        let text = format!(r#"{{"metadata":{{{many}"zz/../../x":{}}}}}"#, array(PICKLE));
+        let facts = facts(".zmetadata", &text);
+        assert_eq!(facts.limits, ["only the first 20000 arrays are examined"]);
+        assert_eq!(facts.paths[256].name, "zz/../../x");
     }
 }
