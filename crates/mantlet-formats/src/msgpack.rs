@@ -56,7 +56,8 @@ pub fn analyse(source: &dyn Source) -> Structure {
 /// A value as far as callers look at it.
 enum Seen {
     Number(i64),
-    Text(String),
+    /// A text, cut at a bound; where it is and how long.
+    Text(String, u64, u64),
     /// Bytes: where and how many.
     Bytes(u64, u64),
     List(Vec<i64>, u64),
@@ -154,11 +155,12 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, len: u64) -> Option<Seen> {
+        let at = self.window.offset();
         let end = self.inside(len)?;
         let kept = self.window.take(len.min(MAX_TEXT) as usize)?;
         let text = String::from_utf8_lossy(kept).into_owned();
         self.window.seek(end);
-        Some(Seen::Text(text))
+        Some(Seen::Text(text, at, len))
     }
 
     fn bytes(&mut self, len: u64) -> Option<Seen> {
@@ -187,7 +189,7 @@ impl Walk<'_> {
         for _ in 0..count {
             let at = self.window.offset();
             let name = match self.value(depth + 1, "")? {
-                Seen::Text(text) => text,
+                Seen::Text(text, ..) => text,
                 Seen::Bytes(start, len) => {
                     let after = self.window.offset();
                     self.window.seek(start);
@@ -203,6 +205,10 @@ impl Walk<'_> {
                 }
             };
             let value = self.value(depth + 1, &name)?;
+            // Before there were bytes, MessagePack wrote them as texts.
+            if let ("data", Seen::Bytes(start, len) | Seen::Text(_, start, len)) = (name.as_str(), &value) {
+                data = Some((*start, *len));
+            }
             match (name.as_str(), &value) {
                 ("nd", _) => array = true,
                 ("kind", Seen::Bytes(start, 1)) => {
@@ -211,13 +217,12 @@ impl Walk<'_> {
                     kind = self.window.byte();
                     self.window.seek(after);
                 }
-                ("kind", Seen::Text(text)) => kind = text.bytes().next(),
-                ("data", Seen::Bytes(start, len)) => data = Some((*start, *len)),
-                (_, Seen::Text(text)) if text.starts_with("PLACEHOLDER://") => {
+                ("kind", Seen::Text(text, _, 1)) => kind = text.bytes().next(),
+                (_, Seen::Text(text, ..)) if text.starts_with("PLACEHOLDER://") => {
                     // Orbax keeps what stands for it in a folder of that name.
                     self.facts.reads("folder of an array", &text["PLACEHOLDER://".len()..], at);
                 }
-                (key, Seen::Text(text)) => {
+                (key, Seen::Text(text, ..)) => {
                     let key = key.to_owned();
                     self.facts.says(&key, text);
                 }
@@ -270,7 +275,7 @@ impl Walk<'_> {
             return None;
         }
         let Seen::List(shape, rank) = self.value(depth + 1, "")? else { return None };
-        let Seen::Text(kind) = self.value(depth + 1, "")? else { return None };
+        let Seen::Text(kind, ..) = self.value(depth + 1, "")? else { return None };
         let Seen::Bytes(_, len) = self.value(depth + 1, "")? else { return None };
         let Some(width) = width(&kind) else {
             if matches!(kind.trim_start_matches(['|', '<', '>']), "O" | "object" | "object_") {
@@ -308,4 +313,24 @@ fn width(kind: &str) -> Option<u64> {
         _ if kind.starts_with("float8_") || kind.starts_with("float4_") || kind.starts_with("float6_") => 1,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    #[test]
+    fn pickles_are_found_in_texts_as_in_bytes() {
+        let head = b"\x83\xa2nd\xc3\xa4kind\xa1O\xa4data";
+        for pickle in [&b"\xa3\x80\x02."[..], b"\xd9\x03\x80\x02.", b"\xc4\x03\x80\x02."] {
+            let bytes = [head, pickle].concat();
+            let facts = analyse(&MemorySource::new(&bytes));
+            let at = bytes.len() as u64 - 3;
+            assert_eq!(facts.parts, [("objects.pkl".to_owned(), at, 3)]);
+            assert_eq!(facts.code[0].0, Power::Pickle);
+        }
+        let other = b"\x83\xa2nd\xc3\xa4kind\xa5Other\xa4data\xa1x";
+        assert!(analyse(&MemorySource::new(other)).code.is_empty());
+    }
 }
