@@ -316,6 +316,23 @@ mod tests {
         let calls: String =
             (1..400).map(|n| format!("def f{n}(x):\n    return f{}(x) + f{}(x)\n", n - 1, n - 1)).collect();
         let _ = analyse(&format!("{calls}f399('a')\n"), Role::Script);
+        // A list of lists of lists holds no more than one list may, and says so.
+        let row = |name: char| format!("[{}]\n", vec![name.to_string(); 10].join(","));
+        let rows: String =
+            ('b'..='z').map(|name| format!("{name}={}", row((name as u8 - 1) as char))).collect();
+        let script = analyse(&format!("import os\nA=os.system\na={}{rows}", row('A')), Role::Script);
+        assert!(script.limits.iter().any(|limit| limit.contains("not all functions")), "{:?}", script.limits);
+        // A long text that many names have is there once; one that each makes anew is not made for long.
+        let long = format!("x = '{}'\n", "a".repeat(200_000));
+        let names = |from: &str| -> String { (0..20_000).map(|n| format!("y{n} = {from}\n")).collect() };
+        assert_eq!(analyse(&format!("{long}{}", names("x")), Role::Script).limits, [""; 0]);
+        let script = analyse(&format!("{long}{}", names("x + 'b'")), Role::Script);
+        assert!(script.limits.iter().any(|limit| limit.contains("more constants")), "{:?}", script.limits);
+        let many = format!(
+            "{long}y = [{}]\n''.join(y)\nx.replace('a', x)\nimport os\nos.system(y)\n",
+            "x,".repeat(4_000)
+        );
+        assert_eq!(analyse(&many, Role::Script).calls.len(), 1);
         let _ = analyse("\u{feff}\u{e9}'\\", Role::Script);
     }
 }

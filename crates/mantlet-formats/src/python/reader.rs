@@ -4,32 +4,42 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
+use std::rc::Rc;
 
 use super::calls::{self, Power};
 use super::functions::{self, Functions};
 use super::lex::{self, Kind, Token};
 use super::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin, Script};
 
-/// What an expression is known to be.
+/// What an expression is known to be. Names hand it on without copying what it holds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Val {
     /// Constant text, or bytes as Latin-1.
-    pub(super) text: Option<String>,
+    pub(super) text: Option<Rc<str>>,
     /// Full dotted name.
     pub(super) path: Option<String>,
     /// Constant texts of a list.
-    pub(super) items: Option<Vec<String>>,
+    pub(super) items: Option<Rc<[Rc<str>]>>,
     /// A constant number; in a list, every item is one.
     pub(super) number: Option<u32>,
-    pub(super) numbers: Option<Vec<u32>>,
+    pub(super) numbers: Option<Rc<[u32]>>,
     /// Functions in a dictionary or list, by their key or index.
-    pub(super) held: Vec<(String, String)>,
+    pub(super) held: Held,
     pub(super) origin: Origin,
     /// The text, or the name it became, was put together from pieces or decoded.
     pub(super) assembled: bool,
 }
 
+/// Functions by their key or index.
+type Held = Rc<[(Rc<str>, Rc<str>)]>;
+
 const MAX_DEPTH: u32 = 40;
+/// Functions of one dictionary or list.
+const MAX_HELD: usize = 256;
+/// Bytes of one dotted name.
+const MAX_PATH: usize = 1_000;
+/// Bytes of constant texts and lists made in one source.
+const MAX_MADE: usize = 128 << 20;
 const MAX_TEXT: usize = 256 << 10;
 /// Code in code in code.
 const MAX_NESTED: u8 = 4;
@@ -51,6 +61,7 @@ pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
         shell: false,
         stars: Vec::new(),
         functions: Functions::default(),
+        made: 0,
     };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
@@ -78,6 +89,8 @@ pub(super) struct Reader<'t, 's> {
     /// Modules all of whose names were imported.
     stars: Vec<String>,
     pub(super) functions: Functions,
+    /// Bytes of texts and lists made so far.
+    made: usize,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -105,6 +118,21 @@ impl<'t> Reader<'t, '_> {
 
     fn line(&self) -> u32 {
         self.tokens.get(self.at.min(self.tokens.len().saturating_sub(1))).map_or(0, |token| token.line)
+    }
+
+    fn limit(&mut self, limit: &str) {
+        if !self.script.limits.iter().any(|known| known == limit) {
+            self.script.limits.push(limit.to_owned());
+        }
+    }
+
+    /// Whether that many bytes more may be kept.
+    fn affords(&mut self, bytes: usize) -> bool {
+        self.made = self.made.saturating_add(bytes);
+        if self.made > MAX_MADE {
+            self.limit("the source makes more constants than are followed");
+        }
+        self.made <= MAX_MADE
     }
 
     fn at_end(&self) -> bool {
@@ -213,7 +241,7 @@ impl<'t> Reader<'t, '_> {
             let Some(mut path) = self.name().map(str::to_owned) else { return };
             let root = path.clone();
             while self.op('.') {
-                path = format!("{path}.{}", self.name().unwrap_or(""));
+                self.longer(&mut path);
             }
             let (name, target) = match self.word("as") {
                 true => (self.name().unwrap_or("").to_owned(), path),
@@ -226,6 +254,15 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
+    /// Adds the next name to a dotted one.
+    fn longer(&mut self, path: &mut String) {
+        let name = self.name().unwrap_or("");
+        if path.len() <= MAX_PATH {
+            path.push('.');
+            path.push_str(name);
+        }
+    }
+
     fn import_from(&mut self) {
         let mut module = String::new();
         while self.op('.') {
@@ -233,7 +270,7 @@ impl<'t> Reader<'t, '_> {
         }
         module.push_str(self.name().unwrap_or(""));
         while self.op('.') {
-            module = format!("{module}.{}", self.name().unwrap_or(""));
+            self.longer(&mut module);
         }
         if !self.word("import") {
             return;
@@ -253,7 +290,8 @@ impl<'t> Reader<'t, '_> {
         self.op(')');
     }
 
-    pub(super) fn bind(&mut self, name: String, value: Val) {
+    pub(super) fn bind(&mut self, name: String, mut value: Val) {
+        value.path = value.path.filter(|path| path.len() <= MAX_PATH);
         if self.names.len() < 20_000 {
             let before = self.names.insert(name.clone(), value);
             self.functions.note(&name, before);
@@ -302,10 +340,7 @@ impl<'t> Reader<'t, '_> {
     /// An expression up to a comma, a closing bracket, a colon, an assignment or the end of the line.
     pub(super) fn expression(&mut self) -> Val {
         if self.depth >= MAX_DEPTH {
-            let limit = "expressions of the source are nested too deep".to_owned();
-            if !self.script.limits.contains(&limit) {
-                self.script.limits.push(limit);
-            }
+            self.limit("expressions of the source are nested too deep");
             self.at += 1;
             return Val::default();
         }
@@ -365,13 +400,22 @@ impl<'t> Reader<'t, '_> {
                 }
             }
         }
-        value.unwrap_or_default()
+        let mut value = value.unwrap_or_default();
+        // What only this value has was made for it.
+        let made =
+            value.text.as_ref().filter(|text| Rc::strong_count(text) == 1).map_or(0, |text| text.len());
+        if !self.affords(made) {
+            value.text = None;
+        }
+        value
     }
 
     fn joined(left: Val, right: Val, plus: bool) -> Val {
         let origin = left.origin.and(right.origin);
         let text = match (left.text, right.text) {
-            (Some(left), Some(right)) if plus && left.len() + right.len() <= MAX_TEXT => Some(left + &right),
+            (Some(left), Some(right)) if plus && left.len() + right.len() <= MAX_TEXT => {
+                Some([&*left, &*right].concat().into())
+            }
             _ => None,
         };
         let assembled = text.is_some();
@@ -380,7 +424,9 @@ impl<'t> Reader<'t, '_> {
 
     fn operand(&mut self) -> Val {
         let value = self.primary();
-        self.postfix(value)
+        let mut value = self.postfix(value);
+        value.path = value.path.filter(|path| path.len() <= MAX_PATH);
+        value
     }
 
     fn primary(&mut self) -> Val {
@@ -398,7 +444,11 @@ impl<'t> Reader<'t, '_> {
                     self.at += 1;
                 }
                 let secret = is_secret_path(&text);
-                Val { text: Some(text), origin: Origin { secret, ..Origin::default() }, ..Val::default() }
+                Val {
+                    text: Some(text.into()),
+                    origin: Origin { secret, ..Origin::default() },
+                    ..Val::default()
+                }
             }
             Some(Kind::Number(digits)) => {
                 self.at += 1;
@@ -492,6 +542,7 @@ impl<'t> Reader<'t, '_> {
             shell: false,
             stars: self.stars.clone(),
             functions: Functions::default(),
+            made: self.made,
         };
         while reader.at < reader.tokens.len() {
             let before = reader.at;
@@ -499,6 +550,7 @@ impl<'t> Reader<'t, '_> {
             reader.at = reader.at.max(before + 1);
         }
         self.names = reader.names;
+        self.made = reader.made;
         for call in self.script.calls.iter_mut().skip(from) {
             call.line = line;
             call.at_import &= !deferred;
@@ -506,22 +558,28 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// Values up to a closing bracket: the first, with the origins of all, and the constant texts.
-    fn list(&mut self, close: char) -> (Val, Option<Vec<String>>) {
+    fn list(&mut self, close: char) -> (Val, Option<Rc<[Rc<str>]>>) {
         let mut first: Option<Val> = None;
         let mut items = Some(Vec::new());
         let mut numbers = Some(Vec::new());
-        let (mut held, mut key, mut index) = (Vec::new(), None, 0_u32);
+        let (mut held, mut key, mut index): (Vec<(Rc<str>, Rc<str>)>, _, _) = (Vec::new(), None, 0_u32);
+        let mut dropped = false;
         while self.at < self.tokens.len() && !self.op(close) {
             let before = self.at;
-            let mut value = self.expression();
-            held.append(&mut value.held);
+            let value = self.expression();
+            let (kept, lost) = value.held.split_at(value.held.len().min(MAX_HELD - held.len()));
+            held.extend_from_slice(kept);
+            dropped |= lost.iter().any(|(_, path)| tells(path));
             match matches!(self.kind(), Some(Kind::Op(':'))) {
                 true => key = value.text.clone(),
                 false => {
-                    let name = key.take().unwrap_or_else(|| index.to_string());
+                    let name = key.take().unwrap_or_else(|| index.to_string().into());
                     index = index.saturating_add(1);
-                    if let Some(path) = value.path.clone().filter(|_| held.len() < 256) {
-                        held.push((name, path));
+                    if let Some(path) = &value.path {
+                        match held.len() < MAX_HELD {
+                            true => held.push((name, path.as_str().into())),
+                            false => dropped |= tells(path),
+                        }
                     }
                 }
             }
@@ -547,11 +605,15 @@ impl<'t> Reader<'t, '_> {
             }
         }
         let mut value = first.unwrap_or_default();
-        value.numbers = numbers.filter(|numbers| numbers.len() > 1 || close == ']');
+        value.numbers = numbers.filter(|numbers| numbers.len() > 1 || close == ']').map(Into::into);
         if close != ')' {
-            value.held = held;
+            let bytes = held.iter().map(|(name, path)| 64 + name.len() + path.len()).sum();
+            value.held = if self.affords(bytes) { held.into() } else { Held::default() };
+            if dropped {
+                self.limit("not all functions of a large list or dictionary of the source are followed");
+            }
         }
-        (value, items)
+        (value, items.map(Into::into))
     }
 
     fn postfix(&mut self, mut value: Val) -> Val {
@@ -613,22 +675,22 @@ impl<'t> Reader<'t, '_> {
             ]
         );
         if reversed {
-            let text = value.text.map(|text| text.chars().rev().collect());
+            let text = value.text.map(|text| text.chars().rev().collect::<String>().into());
             return Val { text, origin: value.origin, assembled: true, ..Val::default() };
         }
         let asked = key.clone().or_else(|| match self.tokens.get(from..self.at).unwrap_or(&[]) {
-            [Token { kind: Kind::Number(number), .. }, _] => Some((*number).to_owned()),
+            [Token { kind: Kind::Number(number), .. }, _] => Some((*number).into()),
             _ => None,
         });
         if let Some((_, path)) = value.held.iter().find(|(name, _)| Some(name) == asked.as_ref()) {
-            let path = Some(path.clone());
+            let path = Some(path.to_string());
             return Val { path, origin: value.origin, ..Val::default() };
         }
         let path = match (value.path, key) {
             (Some(path), Some(key)) => Some(match path.as_str() {
                 // `sys.modules['os']` is `os`, `os.__dict__['system']` is `os.system`.
-                "sys.modules" => key,
-                "globals()" | "locals()" | "vars()" | "__builtins__" => key,
+                "sys.modules" => key.to_string(),
+                "globals()" | "locals()" | "vars()" | "__builtins__" => key.to_string(),
                 _ => match path.strip_suffix(".__dict__") {
                     Some(module) => format!("{module}.{key}"),
                     None => format!("{path}[{key:?}]"),
@@ -686,7 +748,7 @@ impl<'t> Reader<'t, '_> {
                 }
             }
             "__import__" | "builtins.__import__" | "importlib.import_module" | "importlib.__import__" => {
-                if let Some(mut module) = first.text {
+                if let Some(mut module) = first.text.as_deref().map(str::to_owned) {
                     // `__import__` gives the outermost package.
                     if path.ends_with("__import__") && arguments.len() == 1 {
                         module.truncate(module.find('.').unwrap_or(module.len()));
@@ -699,17 +761,17 @@ impl<'t> Reader<'t, '_> {
                     "map" if first.path.as_deref() == Some("chr") => {
                         positional(1).and_then(|value| value.numbers.clone())
                     }
-                    "chr" => first.number.map(|number| vec![number]),
+                    "chr" => first.number.map(|number| [number].into()),
                     "map" => None,
                     _ => first.numbers.clone(),
                 };
-                let text =
-                    numbers.and_then(|all| all.into_iter().map(char::from_u32).collect::<Option<String>>());
-                if let Some(text) = text {
+                let text = numbers
+                    .and_then(|all| all.iter().copied().map(char::from_u32).collect::<Option<String>>());
+                if let Some(text) = text.map(Rc::<str>::from) {
                     // Numbers instead of letters hide them as well as any encoding.
                     let origin = Origin { decoded: true, ..given };
                     return Val {
-                        items: Some(vec![text.clone()]),
+                        items: Some([Rc::clone(&text)].into()),
                         text: Some(text),
                         origin,
                         assembled: true,
@@ -739,6 +801,7 @@ impl<'t> Reader<'t, '_> {
         }
         let decodes = calls::decodes(&path);
         let text = if decodes { first.text.as_deref().and_then(|text| decoded(&path, text)) } else { None };
+        let text = text.map(Rc::<str>::from);
         if matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval" | "compile")
             && let Some(code) = &first.text
         {
@@ -791,9 +854,11 @@ impl<'t> Reader<'t, '_> {
             .map(|(name, value)| Argument {
                 name: name.clone(),
                 shown: shown(value),
-                text: value.text.as_ref().map(|text| text.chars().take(2_000).collect()).or_else(|| {
-                    value.items.as_ref().map(|items| items.join(" ").chars().take(2_000).collect())
-                }),
+                text: match (&value.text, &value.items) {
+                    (Some(text), _) => Some(text.chars().take(2_000).collect()),
+                    (None, Some(items)) => Some(beginning(items)),
+                    (None, None) => None,
+                },
                 origin: value.origin,
             })
             .collect();
@@ -801,6 +866,24 @@ impl<'t> Reader<'t, '_> {
         let callee = path.to_owned();
         self.list_call(Call { callee, power, arguments, line, at_import, hidden: false, assembled });
     }
+}
+
+/// Whether a function of this name does anything that is listed.
+fn tells(path: &str) -> bool {
+    calls::power(path) != Power::Computes || calls::decodes(path)
+}
+
+/// The texts in a row, cut.
+fn beginning(items: &[Rc<str>]) -> String {
+    let mut text = String::new();
+    for (index, item) in items.iter().take(2_000).enumerate() {
+        text.extend((index > 0).then_some(' '));
+        text.extend(item.chars().take(2_000));
+        if text.len() >= 8_000 {
+            break;
+        }
+    }
+    text.chars().take(2_000).collect()
 }
 
 fn shown(value: &Val) -> String {
@@ -832,22 +915,27 @@ fn text_method(
     }
     let base = callee.text.clone();
     let text = match (method, base) {
-        ("join", Some(separator)) => first.items.as_ref().map(|items| items.join(&separator)),
+        ("join", Some(separator)) => {
+            let items = first.items.as_ref()?;
+            let bytes = items.iter().map(|item| item.len() + separator.len()).sum::<usize>();
+            (bytes <= MAX_TEXT + separator.len()).then(|| items.join(&*separator).into())
+        }
         ("encode" | "decode" | "strip", Some(base)) => match first.text.as_deref() {
-            Some("rot13" | "rot_13") => Some(rot13(&base)),
-            Some("hex") => unhex(&base),
+            Some("rot13" | "rot_13") => Some(rot13(&base).into()),
+            Some("hex") => unhex(&base).map(Into::into),
             _ => Some(base),
         },
-        ("lower", Some(base)) => Some(base.to_lowercase()),
+        ("lower", Some(base)) => Some(base.to_lowercase().into()),
         ("replace", Some(base)) => {
             let to = arguments.get(1).and_then(|(_, value)| value.text.clone())?;
             let from = first.text.clone().filter(|from| !from.is_empty())?;
-            Some(base.replace(&from, &to))
+            let bytes = base.matches(&*from).count().saturating_mul(to.len());
+            (bytes <= MAX_TEXT).then(|| base.replace(&*from, &to).into())
         }
         ("str" | "bytes", None) => first.text.clone(),
         _ => None,
     };
-    let text = text.filter(|text| text.len() <= MAX_TEXT);
+    let text = text.filter(|text: &Rc<str>| text.len() <= MAX_TEXT);
     if text.is_none() && matches!(path, "str" | "bytes" | "chr") {
         return None;
     }
