@@ -1,4 +1,6 @@
 //! A TensorFlow graph as a [`Graph`]: from the outputs of its signatures backwards, functions laid out in line.
+//!
+//! Long because the walk carries one scope through every kind of body it meets.
 
 use std::collections::HashMap;
 
@@ -7,7 +9,7 @@ use mantlet_vocab::Source;
 use super::File;
 use super::kinds::kind;
 use crate::graph::{Graph, Kind};
-use crate::proto::{Fields, Value, text};
+use crate::proto::{Field, Fields, Value, text};
 use crate::window::Window;
 
 /// Functions within functions.
@@ -16,6 +18,8 @@ const MAX_NESTING: u8 = 24;
 const MAX_BODY: usize = 100_000;
 /// Nodes laid out in all.
 const MAX_STEPS: usize = 300_000;
+/// Nodes read in all: a function is read again for each call.
+const MAX_READ: usize = 2_000_000;
 const MAX_FUNCTIONS: usize = 20_000;
 
 /// The attributes that matter.
@@ -54,6 +58,7 @@ struct Reader<'a> {
     functions: HashMap<String, Body>,
     sizes: HashMap<u32, u64>,
     steps: usize,
+    read: usize,
 }
 
 /// The graph of a TensorFlow file. Never fails: what is broken is left out (and a defect of the facts).
@@ -65,6 +70,7 @@ pub fn graph(source: &dyn Source, file: File) -> Graph {
         functions: HashMap::new(),
         sizes: HashMap::new(),
         steps: 0,
+        read: 0,
     };
     let whole = (0, source.len());
     let meta = match file {
@@ -97,10 +103,23 @@ fn reference(text: &str) -> (&str, usize) {
 }
 
 impl Reader<'_> {
+    /// The next field; a graph whose fields are broken or too many is cut.
+    fn next(&mut self, fields: &mut Fields) -> Option<Field> {
+        let field = fields.next(&mut self.window);
+        self.graph.cut |= fields.broken.is_some();
+        field
+    }
+
+    /// Whether a list has room; one that has none cuts the graph.
+    fn room(&mut self, count: usize, max: usize) -> bool {
+        self.graph.cut |= count >= max;
+        count < max
+    }
+
     /// The first field of this number.
     fn inner(&mut self, (start, end): (u64, u64), number: u64) -> Option<(u64, u64)> {
         let mut fields = Fields::new(start, end);
-        while let Some(field) = fields.next(&mut self.window) {
+        while let Some(field) = self.next(&mut fields) {
             if field.number == number {
                 return field.bytes();
             }
@@ -112,8 +131,8 @@ impl Reader<'_> {
     fn all(&mut self, (start, end): (u64, u64), number: u64, max: usize) -> Vec<(u64, u64)> {
         let mut spans = Vec::new();
         let mut fields = Fields::new(start, end);
-        while let Some(field) = fields.next(&mut self.window) {
-            if field.number == number && spans.len() < max {
+        while let Some(field) = self.next(&mut fields) {
+            if field.number == number && self.room(spans.len(), max) {
                 spans.extend(field.bytes());
             }
         }
@@ -171,10 +190,10 @@ impl Reader<'_> {
         let mut nodes = Vec::new();
         let (start, end) = body.span;
         let mut fields = Fields::new(start, end);
-        while let Some(field) = fields.next(&mut self.window) {
+        while let Some(field) = self.next(&mut fields) {
             let Some(span) = field.bytes().filter(|_| field.number == body.field) else { continue };
-            if nodes.len() >= MAX_BODY {
-                self.graph.cut = true;
+            self.read += 1;
+            if !self.room(nodes.len(), MAX_BODY) || !self.room(self.read, MAX_READ) || self.graph.cut {
                 break;
             }
             nodes.push(self.node(span, field.at));
@@ -192,13 +211,13 @@ impl Reader<'_> {
         };
         let mut attributes = Vec::new();
         let mut fields = Fields::new(start, end);
-        while let Some(field) = fields.next(&mut self.window) {
+        while let Some(field) = self.next(&mut fields) {
             let span = field.bytes();
             match field.number {
                 1 => node.name = self.text(span),
                 2 => node.operator = self.text(span),
-                3 if node.inputs.len() < 4_096 => node.inputs.push(self.text(span)),
-                5 if attributes.len() < 64 => attributes.extend(span),
+                3 if self.room(node.inputs.len(), 4_096) => node.inputs.push(self.text(span)),
+                5 if self.room(attributes.len(), 64) => attributes.extend(span),
                 _ => {}
             }
         }
@@ -212,7 +231,7 @@ impl Reader<'_> {
 
     fn attribute(&mut self, key: &str, value: (u64, u64), attributes: &mut Attributes) {
         let mut fields = Fields::new(value.0, value.1);
-        while let Some(field) = fields.next(&mut self.window) {
+        while let Some(field) = self.next(&mut fields) {
             match (key, field.number, field.value) {
                 ("shrink_axis_mask", 3, Value::Number(mask)) => attributes.shrinks = mask != 0,
                 ("shape", 7, Value::Bytes { start, end }) => {
@@ -225,7 +244,7 @@ impl Reader<'_> {
                     let extents = shape.map(|shape| self.extents(shape)).unwrap_or_default();
                     attributes.count = extents.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
                 }
-                (_, 10, Value::Bytes { start, end }) if attributes.calls.len() < 16 => {
+                (_, 10, Value::Bytes { start, end }) if self.room(attributes.calls.len(), 16) => {
                     let name = self.inner((start, end), 1);
                     attributes.calls.push((key.to_owned(), self.text(name)));
                 }
@@ -237,7 +256,7 @@ impl Reader<'_> {
     fn extents(&mut self, shape: (u64, u64)) -> Vec<u64> {
         let mut extents = Vec::new();
         for (start, end) in self.all(shape, 2, 16) {
-            let extent = Fields::new(start, end).next(&mut self.window).map(|field| field.value);
+            let extent = self.next(&mut Fields::new(start, end)).map(|field| field.value);
             extents.push(if let Some(Value::Number(extent)) = extent { extent } else { 0 });
         }
         extents
@@ -393,4 +412,58 @@ fn ends(nodes: &[Node]) -> Vec<String> {
         .map(|node| node.name.clone())
         .take(64)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use mantlet_vocab::MemorySource;
+
+    use super::*;
+
+    fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let (mut out, mut len) = (vec![number << 3 | 2], bytes.len());
+        while len > 0x7f {
+            out.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        out.push(len as u8);
+        out.extend(bytes);
+        out
+    }
+
+    fn cut(main: &[u8]) -> bool {
+        graph(&MemorySource::new(main), File::Graph).cut
+    }
+
+    #[test]
+    fn what_is_not_read_of_a_graph_is_said() {
+        let node = |name: &str, operator: &str, more: &[u8]| {
+            field(1, &[&field(1, name.as_bytes())[..], &field(2, operator.as_bytes()), more].concat())
+        };
+        let junk = |count: usize| field(5, &field(1, b"junk")).repeat(count);
+        assert!(!cut(&node("a", "Relu", &junk(64))));
+        assert!(cut(&node("a", "Relu", &junk(65))), "attributes");
+        assert!(cut(&node("a", "Relu", &field(3, b"b").repeat(4_097))), "inputs");
+        assert!(cut(&[&node("a", "Relu", &[])[..], &[0x0a, 99]].concat()), "broken");
+        let functions = field(1, &field(1, &field(1, b"f"))).repeat(MAX_FUNCTIONS + 1);
+        assert!(cut(&[node("a", "Relu", &[]), field(2, &functions)].concat()), "functions");
+        // A function of nodes that nobody reads, called again and again.
+        let signature = field(1, &[field(1, b"f"), field(3, &field(1, b"o"))].concat());
+        let nothing = field(3, &[field(1, b"x"), field(2, b"Relu")].concat()).repeat(10_000);
+        let returns = field(4, &[field(1, b"o"), field(2, b"x:0")].concat());
+        let library = field(2, &field(1, &[signature, nothing, returns].concat()));
+        let calls = |count: usize| -> Vec<u8> {
+            (0..count)
+                .flat_map(|n| {
+                    node(
+                        &format!("c{n}"),
+                        "f",
+                        &if n == 0 { vec![] } else { field(3, format!("c{}", n - 1).as_bytes()) },
+                    )
+                })
+                .collect()
+        };
+        assert!(!cut(&[calls(3), library.clone()].concat()));
+        assert!(cut(&[calls(800), library].concat()), "reading again");
+    }
 }
