@@ -9,8 +9,8 @@ pub(super) enum Value {
     Text(Rc<str>),
     /// Bytes as they are.
     Bytes(Rc<[u8]>),
-    /// A tuple or another list.
-    Tuple(Rc<[Self]>),
+    /// A tuple or another list, and how deep its items are nested.
+    Tuple(Rc<[Self]>, u8),
     /// Anything else.
     Other,
 }
@@ -20,14 +20,25 @@ pub(super) enum Value {
 pub(super) struct Code {
     pub(super) code: Rc<[u8]>,
     pub(super) consts: Rc<[Value]>,
-    pub(super) names: Vec<String>,
-    pub(super) name: String,
+    pub(super) names: Rc<[Value]>,
+    pub(super) name: Rc<str>,
     pub(super) line: u32,
 }
 
 const MAX_DEPTH: u32 = 120;
+/// Lists within lists, those that are referred to included.
+const MAX_LISTS: u8 = 64;
 const MAX_VALUES: usize = 1 << 20;
 const MAX_CODES: usize = 20_000;
+
+impl Value {
+    fn lists(&self) -> u8 {
+        match self {
+            Self::Tuple(_, lists) => *lists,
+            _ => 0,
+        }
+    }
+}
 
 /// Reads the code object at the start of the bytes; all that it contains are listed, the outermost last.
 pub(super) fn read(bytes: &[u8], version: u8, codes: &mut Vec<Code>) -> Result<(), String> {
@@ -79,11 +90,17 @@ impl Reader<'_> {
         if count > self.bytes.len() - self.at {
             return None;
         }
-        let mut items = Vec::new();
+        let (mut items, mut lists) = (Vec::new(), 0);
         for _ in 0..count {
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            lists = item.lists().max(lists);
+            items.push(item);
         }
-        Some(Value::Tuple(items.into()))
+        if lists >= MAX_LISTS {
+            self.flat = Some("the lists of the code are nested too deep to be read".into());
+            return None;
+        }
+        Some(Value::Tuple(items.into(), lists + 1))
     }
 
     fn value(&mut self, depth: u32) -> Option<Value> {
@@ -181,27 +198,15 @@ impl Reader<'_> {
         if self.version >= 11 {
             self.value(depth + 1)?;
         }
-        let (Value::Bytes(code), Value::Tuple(consts), Value::Tuple(names)) = (code, consts, names) else {
+        let (Value::Bytes(code), Value::Tuple(consts, _), Value::Tuple(names, _)) = (code, consts, names)
+        else {
             return None;
         };
-        let text = |value: &Value| match value {
-            Value::Text(text) => text.to_string(),
-            _ => String::new(),
+        let name = match name {
+            Value::Text(name) => name,
+            _ => "".into(),
         };
-        // Bytes among the constants are shown as the text they are.
-        let shown = |value: &Value| match value {
-            Value::Bytes(bytes) if bytes.len() <= 1 << 16 => {
-                Value::Text(String::from_utf8_lossy(bytes).into())
-            }
-            other => other.clone(),
-        };
-        self.codes.push(Code {
-            code,
-            consts: consts.iter().map(shown).collect(),
-            names: names.iter().map(text).collect(),
-            name: text(&name),
-            line,
-        });
+        self.codes.push(Code { code, consts, names, name, line });
         Some(())
     }
 }
