@@ -7,6 +7,8 @@ use crate::structure::{Power, Structure};
 use crate::window::Window;
 
 const MAX_JSON: usize = 8 << 20;
+/// Graphs within graphs.
+const MAX_DEPTH: u8 = 16;
 
 /// The facts of a graph; `None` for other JSON.
 #[must_use]
@@ -18,10 +20,21 @@ pub fn symbol(source: &dyn Source) -> Option<Structure> {
     }
     let text = read_window(source, 0, MAX_JSON).unwrap_or_default();
     let json: Value = serde_json::from_slice(&text).ok()?;
-    let nodes = json.get("nodes")?.as_array()?;
-    let arguments = json.get("arg_nodes")?.as_array()?;
-    let count = nodes.len() as u64;
-    for (index, node) in nodes.iter().enumerate() {
+    json.get("nodes")?.as_array()?;
+    json.get("arg_nodes")?.as_array()?;
+    graph(&json, 0, &mut facts);
+    Some(facts)
+}
+
+/// One graph, and those that its loops and conditions run.
+fn graph(json: &Value, depth: u8, facts: &mut Structure) {
+    if depth > MAX_DEPTH {
+        facts.limit(format!("graphs are nested deeper than {MAX_DEPTH}"));
+        return;
+    }
+    let list = |key: &str| json.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let count = list("nodes").len() as u64;
+    for (index, node) in list("nodes").iter().enumerate() {
         let operator = node.get("op").and_then(Value::as_str).unwrap_or_default();
         let attributes = ["attrs", "attr", "param"].iter().find_map(|key| node.get(*key)?.as_object());
         let kind = attributes.and_then(|attributes| attributes.get("op_type")).and_then(Value::as_str);
@@ -47,13 +60,14 @@ pub fn symbol(source: &dyn Source) -> Option<Structure> {
                 }
             }
         }
+        for inner in node.get("subgraphs").and_then(Value::as_array).into_iter().flatten() {
+            graph(inner, depth + 1, facts);
+        }
     }
-    let heads = json.get("heads").and_then(Value::as_array).into_iter().flatten();
-    let heads = heads.filter_map(|head| head.get(0).or(Some(head)).and_then(Value::as_u64));
-    if arguments.iter().filter_map(Value::as_u64).chain(heads).any(|node| node >= count) {
+    let heads = list("heads").iter().filter_map(|head| head.get(0).or(Some(head)).and_then(Value::as_u64));
+    if list("arg_nodes").iter().filter_map(Value::as_u64).chain(heads).any(|node| node >= count) {
         facts.defect("an argument or an output names a node that is not there", 0);
     }
-    Some(facts)
 }
 
 /// Whether the bytes begin like arrays of MXNet.
