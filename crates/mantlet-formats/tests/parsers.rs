@@ -158,3 +158,23 @@ proptest! {
         every_parser(&MemorySource::new(&bytes));
     }
 }
+
+#[test]
+fn an_onnx_graph_with_more_operands_than_are_followed_says_so() {
+    use mantlet_formats::onnx::schema::{GraphProto, ModelProto, NodeProto};
+    use prost::Message as _;
+    let cut = |operands: usize| {
+        let input = (0..operands).map(|index| format!("x{index}")).collect();
+        let node = vec![NodeProto {
+            op_type: "Concat".into(),
+            input,
+            output: vec!["y".into()],
+            ..Default::default()
+        }];
+        let graph = Some(GraphProto { node, ..Default::default() });
+        let bytes = ModelProto { ir_version: 8, graph, ..Default::default() }.encode_to_vec();
+        mantlet_formats::onnx::graph(&MemorySource::new(&bytes)).cut
+    };
+    assert!(!cut(4_096));
+    assert!(cut(4_097));
+}

@@ -92,6 +92,8 @@ fn read(source: &dyn Source) -> Reader<'_> {
             reader.graph.output(output);
         }
     }
+    // Fields are read again at every call of a function, until there were more than any model has.
+    reader.graph.cut |= reader.window.fields == 0;
     reader
 }
 
@@ -111,6 +113,7 @@ impl Reader<'_> {
                 4 if function.inputs.len() < 256 => function.inputs.push(self.text(&field)),
                 5 if function.outputs.len() < 256 => function.outputs.push(self.text(&field)),
                 10 => domain = self.text(&field),
+                4 | 5 => self.graph.cut = true,
                 _ => {}
             }
         }
@@ -181,6 +184,7 @@ impl Reader<'_> {
                 }
                 11 => inputs.push((start, end, field.at)),
                 12 if outputs.len() < 1_024 => outputs.push(self.value_info(start, end).0),
+                12 => self.graph.cut = true,
                 15 => {
                     let mut inner = Fields::new(start, end);
                     while let Some(part) = inner.next(&mut self.window) {
@@ -244,6 +248,7 @@ impl Reader<'_> {
             match field.number {
                 1 if inputs.len() < 4_096 => inputs.push(self.text(&field)),
                 2 if outputs.len() < 4_096 => outputs.push(self.text(&field)),
+                1 | 2 => self.graph.cut = true,
                 3 => name = self.text(&field),
                 4 => operator = self.text(&field),
                 5 => {
@@ -354,6 +359,7 @@ impl Reader<'_> {
                 (3, Value::Number(value)) => integers.push(value),
                 (5, Value::Bytes { start, end }) => small = Some(self.tensor(start, end).1),
                 (6 | 11, Value::Bytes { start, end }) if graphs.len() < 64 => graphs.push((start, end)),
+                (6 | 11, _) => self.graph.cut = true,
                 (8, value) => numbers(&mut self.window, value, &mut integers, 64),
                 _ => {}
             }

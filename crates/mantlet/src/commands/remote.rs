@@ -47,7 +47,7 @@ pub fn scan(
             }
             Err(error) => return Err(Usage(error.to_string()).into()),
         };
-        let Listing { mut objects, gaps, notes } = listing;
+        let Listing { mut objects, gaps, notes, .. } = listing;
         for note in notes {
             terminal.note(&note);
         }
