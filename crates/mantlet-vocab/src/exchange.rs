@@ -15,6 +15,10 @@ pub enum Kind {
     Document,
     ToolCall,
     ToolResult,
+    /// A tool's name, description or schema: text about what could be asked, not a request.
+    ToolDefinition,
+    /// What a model wrote while it thought.
+    Reasoning,
     /// A field no dialect rule knows; forwarded, so scanned.
     Unknown,
 }
@@ -27,6 +31,18 @@ pub struct Piece {
     /// Where in the message it stands, as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// The text.
+    pub text: String,
+}
+
+/// A part of a reply that is still being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fragment {
+    /// Fragments of one channel, put together in order, are one text: a choice's content, the arguments of one
+    /// tool call, one block of reasoning.
+    pub channel: u32,
+    /// What the text is to the model.
+    pub kind: Kind,
+    /// What came now, which may end in the middle of a word.
     pub text: String,
 }
 

@@ -22,7 +22,7 @@ pub use about::{About, Explanation, HouseFault};
 pub use decision::{Action, Decision, Mode, OnFailure};
 pub use digest::{Digest, ParseDigestError};
 pub use examination::{ArtifactSummary, Coverage, Examination, Gap, Verdict};
-pub use exchange::{Exchange, Kind, NamedValue, Piece, Reply, Request};
+pub use exchange::{Exchange, Fragment, Kind, NamedValue, Piece, Reply, Request};
 pub use finding::Finding;
 pub use place::{Place, Span};
 pub use severity::{Confidence, Impact, Severity};
