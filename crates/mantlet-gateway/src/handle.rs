@@ -155,9 +155,9 @@ async fn infer(
     open.request(read.request, inspection.row);
     let mut guarded = judging.elapsed();
     let diverted = match inspection.decision.action {
-        Action::Allow | Action::Flag => false,
+        Action::Allow | Action::Flag | Action::Redact | Action::Coarsen { .. } => false,
         Action::Divert => true,
-        Action::Throttle { .. } | Action::Refuse => {
+        Action::Throttle { .. } | Action::StepUp | Action::Refuse => {
             shared.metrics.guarded.observe(guarded.as_secs_f64());
             return open.stopped(inspection.decision, &inspection.reason);
         }

@@ -65,7 +65,7 @@ impl Seen {
     /// Whether it was turned away without an answer or a person to give one.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.action, Action::Throttle { .. } | Action::Refuse)
+        matches!(self.action, Action::Throttle { .. } | Action::StepUp | Action::Refuse)
     }
 }
 

@@ -19,7 +19,7 @@ mod time;
 mod trees;
 
 pub use about::{About, Explanation, HouseFault};
-pub use decision::{Action, Decision, Mode, OnFailure};
+pub use decision::{Action, Decision, Detail, Mode, OnFailure};
 pub use digest::{Digest, ParseDigestError};
 pub use examination::{ArtifactSummary, Coverage, Examination, Gap, Verdict};
 pub use exchange::{Exchange, Fragment, Kind, NamedValue, Piece, Reply, Request};

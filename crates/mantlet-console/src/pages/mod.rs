@@ -96,8 +96,8 @@ pub(crate) const fn version_tone(state: State) -> &'static str {
 pub(crate) fn action_tone(action: &str) -> &'static str {
     match action {
         "allow" => "tone-good",
-        "flag" | "divert" => "tone-warning",
-        "throttle" | "refuse" => "tone-bad",
+        "flag" | "redact" | "coarsen" | "divert" => "tone-warning",
+        "throttle" | "step-up" | "refuse" => "tone-bad",
         _ => "tone-neutral",
     }
 }
