@@ -4,6 +4,7 @@
 //! entered, text is assembled as Jinja would assemble it. Messages and tools, the ordinary inputs of a chat
 //! template, are symbols. Nothing is rendered and no Python object is touched.
 
+mod apply;
 mod expression;
 mod lex;
 mod names;

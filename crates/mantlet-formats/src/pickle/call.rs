@@ -1,24 +1,9 @@
 //! Calls as a load would make them: judged by the effect of what is called, resolvers followed.
-//!
-//! Long because every function that is evaluated has its arm here.
 
-use super::effect::{Effect, Special, is_internal};
+use super::effect::{Effect, Special};
 use super::facts::{Call, How};
 use super::machine::Machine;
 use super::value::{Node, Val, View};
-
-/// Attributes of an object that later opcodes call.
-const HOOKS: [&str; 9] = [
-    "__setstate__",
-    "__reduce__",
-    "__reduce_ex__",
-    "__getattr__",
-    "__class__",
-    "__setitem__",
-    "append",
-    "extend",
-    "add",
-];
 
 impl Machine<'_> {
     pub(super) fn record(&mut self, callee: String, effect: Effect, how: How, text: String, offset: u64) {
@@ -54,7 +39,7 @@ impl Machine<'_> {
         }
     }
 
-    fn call_node(&mut self, how: How, callee: Val, args: Val, at: u64) -> Val {
+    pub(super) fn call_node(&mut self, how: How, callee: Val, args: Val, at: u64) -> Val {
         let Some(node) = self.heap.node(callee).cloned() else { return Val::UNKNOWN };
         match node {
             Node::Call { callee: maker, args: made, state } => {
@@ -119,7 +104,7 @@ impl Machine<'_> {
         }
     }
 
-    fn call_global(
+    pub(super) fn call_global(
         &mut self,
         how: How,
         callee: Val,
@@ -168,7 +153,7 @@ impl Machine<'_> {
     }
 
     #[expect(clippy::too_many_arguments, clippy::too_many_lines, reason = "one arm per evaluated function")]
-    fn special(
+    pub(super) fn special(
         &mut self,
         special: Special,
         how: How,
@@ -338,13 +323,13 @@ impl Machine<'_> {
         }
     }
 
-    fn invoke_class(&mut self, class: Val, at: u64) -> Val {
+    pub(super) fn invoke_class(&mut self, class: Val, at: u64) -> Val {
         let empty = self.heap.tuple(&[]);
         self.invoke(How::New, class, empty, None, at)
     }
 
     /// `map(f, xs)` and its like: what is callable among the arguments is called with the first items.
-    fn call_arguments(&mut self, items: &[Val], at: u64) {
+    pub(super) fn call_arguments(&mut self, items: &[Val], at: u64) {
         if let [first, rest @ ..] = items
             && !rest.is_empty()
             && matches!(first.view(), View::Instance(_))
@@ -363,7 +348,7 @@ impl Machine<'_> {
         }
     }
 
-    fn is_callable(&self, value: Val) -> bool {
+    pub(super) fn is_callable(&self, value: Val) -> bool {
         match value.view() {
             View::Global(_) | View::Unknown => true,
             View::Node(_) => matches!(
@@ -375,7 +360,7 @@ impl Machine<'_> {
     }
 
     /// `functools.reduce(f, xs, start)`, followed while the items are known.
-    fn reduce(&mut self, items: &[Val], result: &mut Val, at: u64) {
+    pub(super) fn reduce(&mut self, items: &[Val], result: &mut Val, at: u64) {
         let &[function, sequence, ref start @ ..] = items else { return };
         let mut rest = self.heap.items(sequence).to_vec();
         if start.is_empty() && rest.is_empty() {
@@ -388,234 +373,6 @@ impl Machine<'_> {
             value = self.invoke(How::Proxy, function, args, None, at);
         }
         *result = value;
-    }
-
-    /// `object.name`, followed through modules, classes and namespaces.
-    pub(super) fn attribute(&mut self, object: Val, name: &str, at: u64) -> Val {
-        if is_internal(name) {
-            let text = format!("{}.{name}", self.show(object));
-            self.record(text.clone(), Effect::Executes, How::Reduce, text, at);
-            return self.heap.add(Node::Namespace(object), Val::UNKNOWN);
-        }
-        match object.view() {
-            View::Global(id) => {
-                let global = self.heap.globals[id as usize].clone();
-                if global.special == Special::ModuleName {
-                    return self.module_attribute(&global.name, name, at);
-                }
-                self.heap.intern(&global.module, &format!("{}.{name}", global.name), at, true)
-            }
-            _ => match self.heap.node(object).cloned() {
-                Some(Node::Module(module)) => self.module_attribute(&module, name, at),
-                _ => self.heap.add(Node::Attribute { object, name: name.into() }, Val::UNKNOWN),
-            },
-        }
-    }
-
-    fn module_attribute(&mut self, module: &str, name: &str, at: u64) -> Val {
-        let full = format!("{module}.{name}");
-        if super::effect::knows_module(&full) && super::effect::lookup(module, name).0 != Effect::Object {
-            return self.heap.add(Node::Module(full.into()), Val::UNKNOWN);
-        }
-        self.heap.intern(module, name, at, true)
-    }
-
-    fn resolve_path(&mut self, path: &str, at: u64) -> Val {
-        if let Some((module, name)) = path.split_once(':') {
-            return if name.is_empty() {
-                self.heap.add(Node::Module(module.into()), Val::UNKNOWN)
-            } else {
-                self.heap.intern(module, name, at, true)
-            };
-        }
-        match path.rsplit_once('.') {
-            Some((module, name)) if !super::effect::knows_module(path) => {
-                self.module_attribute(module, name, at)
-            }
-            _ => self.heap.add(Node::Module(path.into()), Val::UNKNOWN),
-        }
-    }
-
-    /// `object[key]`.
-    fn item(&mut self, object: Val, key: Val, at: u64) -> Val {
-        let name = self.string(key).map(|(name, _)| name);
-        if let (Some(global), Some(name)) = (self.heap.global(object), name.as_deref())
-            && global.module.as_ref() == "sys"
-            && global.name.as_ref() == "modules"
-        {
-            return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
-        }
-        match self.heap.node(object) {
-            Some(&Node::Namespace(inner)) => {
-                let Some(name) = name else { return Val::UNKNOWN };
-                if name == "__builtins__" {
-                    return self.heap.add(Node::Module("builtins".into()), Val::UNKNOWN);
-                }
-                let builtin = super::effect::lookup("builtins", &name).0;
-                if builtin != Effect::Unknown && self.heap.global(inner).is_none_or(|g| &*g.module != "os") {
-                    return self.heap.intern("builtins", &name, at, true);
-                }
-                if super::effect::knows_module(&name)
-                    && !matches!(self.heap.node(inner), Some(Node::Module(_)))
-                {
-                    return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
-                }
-                self.attribute(inner, &name, at)
-            }
-            Some(Node::Container { shape: super::value::Shape::Dict, .. }) => {
-                name.and_then(|name| self.entry(object, &name)).unwrap_or(Val::UNKNOWN)
-            }
-            _ => match key.view() {
-                View::Int(index) => {
-                    let items = self.heap.items(object);
-                    usize::try_from(index).ok().and_then(|i| items.get(i).copied()).unwrap_or(Val::UNKNOWN)
-                }
-                _ => Val::UNKNOWN,
-            },
-        }
-    }
-
-    /// The value of a text key in a dict, as far as its entries were kept.
-    pub(super) fn entry(&self, dict: Val, key: &str) -> Option<Val> {
-        let items = self.heap.items(dict);
-        let pair =
-            items.chunks_exact(2).find(|pair| self.string(pair[0]).is_some_and(|(name, _)| name == key))?;
-        Some(pair[1])
-    }
-
-    /// Items were put into `target` by APPEND(S), SETITEM(S) or ADDITEMS.
-    pub(super) fn fill(&mut self, target: Val, at: u64) {
-        let imported = match target.view() {
-            View::Global(_) => true,
-            View::Node(_) => {
-                matches!(
-                    self.heap.node(target),
-                    Some(Node::Module(_) | Node::Namespace(_) | Node::Attribute { .. })
-                )
-            }
-            // `type(x)` is the class of x, not an object of its own.
-            View::Instance(id) => {
-                self.heap.globals.get(id as usize).is_some_and(|global| global.special == Special::TypeOf)
-            }
-            _ => false,
-        };
-        if imported {
-            let name = self.show(target);
-            self.record(name.clone(), Effect::Patches, How::Build, format!("{name}[…] = …"), at);
-        }
-    }
-
-    /// BUILD: `instance.__setstate__(state)`, or its attributes are set.
-    pub(super) fn build(
-        &mut self,
-        instance: Val,
-        state: Val,
-        at: u64,
-    ) -> Result<Val, Option<super::facts::Fault>> {
-        match instance.view() {
-            View::Global(_) => self.fill(instance, at),
-            View::Instance(id) => {
-                self.fill(instance, at);
-                let global = &self.heap.globals[id as usize];
-                match global.special {
-                    Special::Frozen => self.distribution(state, at),
-                    Special::Formula => self.formula(state, at),
-                    _ => {}
-                }
-            }
-            View::Node(_) => {
-                self.fill(instance, at);
-                let mut maker = None;
-                if let Some(Node::Call { callee, state: kept, args }) = self.heap.node_mut(instance) {
-                    *kept = state;
-                    maker = Some((*callee, *args));
-                }
-                let special =
-                    maker.and_then(|(callee, _)| self.heap.global(callee)).map(|global| global.special);
-                match special {
-                    Some(Special::JoblibWrapper) if self.follow_arrays => return self.array(state, at),
-                    Some(Special::Partial) => {
-                        // partial.__setstate__((func, args, keywords, dict)) replaces what is called.
-                        if let &[function, args, ..] = self.heap.items(state) {
-                            let mut all = vec![function];
-                            all.extend_from_slice(self.heap.items(args));
-                            let all = self.heap.tuple(&all);
-                            if let Some(Node::Call { args, .. }) = self.heap.node_mut(instance) {
-                                *args = all;
-                            }
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-        self.hooks(instance, state, at);
-        Ok(instance)
-    }
-
-    /// The keyword arguments of a `functools.partial`, by the state it was given.
-    fn keywords_of_partial(&self, state: Val) -> Option<Val> {
-        match self.heap.node(state) {
-            Some(Node::Container { .. }) => Some(state),
-            _ => self.heap.items(state).get(2).copied(),
-        }
-        .filter(|&keywords| !self.heap.items(keywords).is_empty())
-    }
-
-    fn keep_keywords(&mut self, partial: Val, kwargs: Option<Val>) {
-        if let (Some(Node::Call { state, .. }), Some(kwargs)) = (self.heap.node_mut(partial), kwargs) {
-            *state = kwargs;
-        }
-    }
-
-    fn values_of(&self, kwargs: Option<Val>) -> Vec<Val> {
-        let pairs = kwargs.map(|kwargs| self.heap.items(kwargs)).unwrap_or_default();
-        pairs.chunks_exact(2).map(|pair| pair[1]).collect()
-    }
-
-    /// Pairs put into an object: an object that gives out its items as attributes would call them.
-    pub(super) fn hooked_items(&mut self, target: Val, pairs: &[Val], at: u64) {
-        if !matches!(target.view(), View::Instance(_)) {
-            return;
-        }
-        for pair in pairs.chunks_exact(2) {
-            if self.is_callable(pair[1])
-                && let Some((name, _)) = self.string(pair[0])
-                && HOOKS.contains(&name.as_str())
-            {
-                let text = format!("{}.{name} = {}", self.show(target), self.show(pair[1]));
-                self.record(self.show(pair[1]), Effect::Patches, How::Build, text, at);
-            }
-        }
-    }
-
-    /// Callables placed where a later opcode of the load calls them.
-    fn hooks(&mut self, instance: Val, state: Val, at: u64) {
-        let mut dicts = vec![state];
-        if let View::Tuple(..) = state.view() {
-            dicts.extend(self.heap.items(state).iter().take(4));
-        }
-        for dict in dicts {
-            if !matches!(self.heap.node(dict), Some(Node::Container { shape: super::value::Shape::Dict, .. }))
-            {
-                continue;
-            }
-            if matches!(self.heap.node(dict), Some(Node::Container { lost: true, .. })) {
-                self.limit("the state of an object is too large to look for hooks in it");
-            }
-            for hook in HOOKS {
-                // Reading every key of every state back would be slow; only structured values can be hooks.
-                let any = self.heap.items(dict).chunks_exact(2).any(|pair| self.is_callable(pair[1]));
-                if !any {
-                    break;
-                }
-                if let Some(value) = self.entry(dict, hook).filter(|&value| self.is_callable(value)) {
-                    let text = format!("{}.{hook} = {}", self.show(instance), self.show(value));
-                    self.record(self.show(value), Effect::Patches, How::Build, text, at);
-                }
-            }
-        }
     }
 }
 

@@ -1,21 +1,19 @@
 //! The symbolic machine: every opcode of protocols 0 to 5, with stack, marks, memo and frames as the C
 //! unpickler has them. Nothing is executed; calls are judged where a load would make them.
-//!
-//! Long because the arms of one match are the opcodes of the format.
 
 use std::collections::BTreeMap;
 
 use mantlet_vocab::Source;
 
-use super::facts::{Defect, Fault, How, Pickle};
+use super::facts::{Defect, Fault, Pickle};
 use super::memo::Memo;
 use super::text;
 use super::value::{Heap, Node, Shape, Val, View};
 use crate::window::Window;
 
-struct Mark {
-    base: usize,
-    omitted: u64,
+pub(super) struct Mark {
+    pub(super) base: usize,
+    pub(super) omitted: u64,
 }
 
 /// How a stream ended.
@@ -26,19 +24,19 @@ pub(crate) enum Ending {
 }
 
 /// Plain values in one marked region beyond this many are dropped from the middle.
-const REGION: usize = 1 << 16;
-const MAX_STACK: usize = 2 << 20;
-const MAX_MARKS: usize = 200_000;
-const TORCH_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+pub(super) const REGION: usize = 1 << 16;
+pub(super) const MAX_STACK: usize = 2 << 20;
+pub(super) const MAX_MARKS: usize = 200_000;
+pub(super) const TORCH_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 pub(crate) struct Machine<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) window: Window<'a>,
     pub(super) heap: Heap,
-    stack: Vec<Val>,
-    marks: Vec<Mark>,
-    trim_at: usize,
-    memo: Memo,
+    pub(super) stack: Vec<Val>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) trim_at: usize,
+    pub(super) memo: Memo,
     pub(super) facts: Pickle,
     pub(super) max_facts: usize,
     pub(super) extensions: BTreeMap<i64, Val>,
@@ -152,12 +150,12 @@ impl<'a> Machine<'a> {
     }
 
     #[inline]
-    fn fence(&self) -> usize {
+    pub(super) fn fence(&self) -> usize {
         self.marks.last().map_or(0, |mark| mark.base)
     }
 
     #[inline]
-    fn push(&mut self, value: Val) {
+    pub(super) fn push(&mut self, value: Val) {
         self.stack.push(value);
         if self.stack.len() >= self.trim_at {
             self.trim();
@@ -166,7 +164,7 @@ impl<'a> Machine<'a> {
 
     /// Drops plain values from the middle of the marked region, so that a tuple of millions stays small.
     #[cold]
-    fn trim(&mut self) {
+    pub(super) fn trim(&mut self) {
         let from = self.fence() + 64;
         let to = self.stack.len() - 1_024;
         let before = self.stack.len();
@@ -183,7 +181,7 @@ impl<'a> Machine<'a> {
     }
 
     #[inline]
-    fn pop(&mut self) -> Result<Val, Option<Fault>> {
+    pub(super) fn pop(&mut self) -> Result<Val, Option<Fault>> {
         if self.stack.len() > self.fence() {
             self.stack.pop().ok_or(Some(Fault::StackUnderflow))
         } else {
@@ -192,7 +190,7 @@ impl<'a> Machine<'a> {
     }
 
     #[inline]
-    fn top(&self) -> Result<Val, Option<Fault>> {
+    pub(super) fn top(&self) -> Result<Val, Option<Fault>> {
         if self.stack.len() > self.fence() {
             self.stack.last().copied().ok_or(Some(Fault::StackUnderflow))
         } else {
@@ -201,13 +199,13 @@ impl<'a> Machine<'a> {
     }
 
     #[inline]
-    fn mark(&mut self) -> Result<Mark, Option<Fault>> {
+    pub(super) fn mark(&mut self) -> Result<Mark, Option<Fault>> {
         let mark = self.marks.pop().ok_or(Some(Fault::MarkMissing))?;
         self.trim_at = self.fence().max(mark.base) + REGION;
         Ok(mark)
     }
 
-    fn marked_tuple(&mut self) -> Result<Val, Option<Fault>> {
+    pub(super) fn marked_tuple(&mut self) -> Result<Val, Option<Fault>> {
         let mark = self.mark()?;
         let value = if mark.omitted > 0 {
             if self.stack[mark.base..].iter().all(|item| item.is_plain()) {
@@ -222,7 +220,7 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
-    fn marked_container(&mut self, shape: Shape) -> Result<(), Option<Fault>> {
+    pub(super) fn marked_container(&mut self, shape: Shape) -> Result<(), Option<Fault>> {
         let mark = self.mark()?;
         let value = self.heap.container(shape, &self.stack[mark.base..]);
         self.stack.truncate(mark.base);
@@ -231,7 +229,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Puts the marked items into the object below the mark.
-    fn marked_extend(&mut self, opcode: u8, at: u64) -> Result<(), Option<Fault>> {
+    pub(super) fn marked_extend(&mut self, opcode: u8, at: u64) -> Result<(), Option<Fault>> {
         let mark = self.mark()?;
         if mark.base <= self.fence() {
             return Err(Some(Fault::StackUnderflow));
@@ -255,7 +253,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn literal(&mut self, len: Option<u64>, value: Val) -> Result<(), Option<Fault>> {
+    pub(super) fn literal(&mut self, len: Option<u64>, value: Val) -> Result<(), Option<Fault>> {
         match len {
             Some(len) if self.window.skip(len) => {
                 self.push(value);
@@ -265,33 +263,33 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn u8(&mut self) -> Result<u8, Option<Fault>> {
+    pub(super) fn u8(&mut self) -> Result<u8, Option<Fault>> {
         self.window.byte().ok_or(Some(Fault::Truncated))
     }
 
-    fn u32(&mut self) -> Result<u32, Option<Fault>> {
+    pub(super) fn u32(&mut self) -> Result<u32, Option<Fault>> {
         self.window.array().map(u32::from_le_bytes).ok_or(Some(Fault::Truncated))
     }
 
-    fn u64(&mut self) -> Result<u64, Option<Fault>> {
+    pub(super) fn u64(&mut self) -> Result<u64, Option<Fault>> {
         self.window.array().map(u64::from_le_bytes).ok_or(Some(Fault::Truncated))
     }
 
-    fn line(&mut self) -> Result<Vec<u8>, Option<Fault>> {
+    pub(super) fn line(&mut self) -> Result<Vec<u8>, Option<Fault>> {
         self.window.line(4_096).map(|line| line.bytes).ok_or(Some(Fault::Truncated))
     }
 
-    fn name(&mut self) -> Result<String, Option<Fault>> {
+    pub(super) fn name(&mut self) -> Result<String, Option<Fault>> {
         Ok(String::from_utf8_lossy(&self.line()?).into_owned())
     }
 
-    fn index(&mut self) -> Result<u64, Option<Fault>> {
+    pub(super) fn index(&mut self) -> Result<u64, Option<Fault>> {
         let line = self.line()?;
         let text = std::str::from_utf8(&line).ok().and_then(|text| text.trim().parse().ok());
         text.ok_or(Some(Fault::BadArgument))
     }
 
-    fn remember(&mut self, index: u64) -> Result<(), Option<Fault>> {
+    pub(super) fn remember(&mut self, index: u64) -> Result<(), Option<Fault>> {
         let value = self.top()?;
         self.memo.put(index, value);
         if self.memo.lost {
@@ -300,321 +298,18 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn recall(&mut self, index: u64) -> Result<(), Option<Fault>> {
+    pub(super) fn recall(&mut self, index: u64) -> Result<(), Option<Fault>> {
         let value = self.memo.get(index).ok_or(Some(Fault::MemoMissing(index)))?;
         self.push(value);
         Ok(())
     }
 
-    fn replace_top(&mut self, value: Val) {
+    pub(super) fn replace_top(&mut self, value: Val) {
         if let Some(top) = self.stack.last_mut() {
             *top = value;
         }
     }
-
-    #[expect(clippy::too_many_lines, reason = "one arm per opcode, as the specification lists them")]
-    #[inline]
-    fn step(&mut self, opcode: u8, at: u64, start: u64) -> Result<bool, Option<Fault>> {
-        match opcode {
-            b'(' => {
-                if self.marks.len() >= MAX_MARKS || self.stack.len() >= MAX_STACK {
-                    self.limit("the stack is larger than any known pickle needs");
-                    return Err(None);
-                }
-                self.marks.push(Mark { base: self.stack.len(), omitted: 0 });
-                self.trim_at = self.stack.len() + REGION;
-            }
-            0x94 => {
-                let index = self.memo.count;
-                self.remember(index)?;
-            }
-            0x8c => {
-                let len = self.u8()?;
-                self.literal(Some(u64::from(len)), Val::text(at))?;
-            }
-            b'K' => {
-                let value = self.u8()?;
-                self.push(Val::int(i64::from(value)));
-            }
-            b'q' => {
-                let index = self.u8()?;
-                self.remember(u64::from(index))?;
-            }
-            b'r' => {
-                let index = self.u32()?;
-                self.remember(u64::from(index))?;
-            }
-            b'h' => {
-                let index = self.u8()?;
-                self.recall(u64::from(index))?;
-            }
-            b'j' => {
-                let index = self.u32()?;
-                self.recall(u64::from(index))?;
-            }
-            b'X' => {
-                let len = self.u32()?;
-                self.literal(Some(u64::from(len)), Val::text(at))?;
-            }
-            b'M' => {
-                let value = self.window.array().map(u16::from_le_bytes).ok_or(Some(Fault::Truncated))?;
-                self.push(Val::int(i64::from(value)));
-            }
-            b'J' => {
-                let value = self.u32()?;
-                self.push(Val::int(i64::from(value.cast_signed())));
-            }
-            b'G' => self.literal(Some(8), Val::NUMBER)?,
-            b'N' => self.push(Val::NONE),
-            0x88 => self.push(Val::boolean(true)),
-            0x89 => self.push(Val::boolean(false)),
-            0x85..=0x87 => {
-                let count = usize::from(opcode - 0x84);
-                let from = self.stack.len().checked_sub(count).filter(|&from| from >= self.fence());
-                let from = from.ok_or(Some(Fault::StackUnderflow))?;
-                let value = self.heap.tuple(&self.stack[from..]);
-                self.stack.truncate(from);
-                self.push(value);
-            }
-            b')' => {
-                let value = self.heap.tuple(&[]);
-                self.push(value);
-            }
-            b't' => {
-                let value = self.marked_tuple()?;
-                self.push(value);
-            }
-            b']' => {
-                let value = self.heap.container(Shape::List, &[]);
-                self.push(value);
-            }
-            b'}' => {
-                let value = self.heap.container(Shape::Dict, &[]);
-                self.push(value);
-            }
-            0x8f => {
-                let value = self.heap.container(Shape::Set, &[]);
-                self.push(value);
-            }
-            b'u' | b'e' | 0x90 => self.marked_extend(opcode, at)?,
-            b's' => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                let target = self.top()?;
-                self.takes_items(opcode, target, at);
-                self.heap.extend(target, &[key, value]);
-                self.hooked_items(target, &[key, value], at);
-                self.fill(target, at);
-            }
-            b'a' => {
-                let value = self.pop()?;
-                let target = self.top()?;
-                self.takes_items(opcode, target, at);
-                self.heap.extend(target, &[value]);
-                self.fill(target, at);
-            }
-            b'l' => self.marked_container(Shape::List)?,
-            b'd' => self.marked_container(Shape::Dict)?,
-            0x91 => self.marked_container(Shape::FrozenSet)?,
-            b'.' => {
-                self.pop()?;
-                if !self.stack.is_empty() || !self.marks.is_empty() {
-                    self.defect(Fault::StackNotEmpty, at);
-                }
-                return Ok(true);
-            }
-            b'0' => {
-                if self.marks.last().is_some_and(|mark| mark.base == self.stack.len()) {
-                    self.mark()?;
-                } else {
-                    self.pop()?;
-                }
-            }
-            b'1' => {
-                let mark = self.mark()?;
-                self.stack.truncate(mark.base);
-            }
-            b'2' => {
-                let value = self.top()?;
-                self.push(value);
-            }
-            b'F' | b'L' | b'I' => {
-                let line = self.line()?;
-                let text = std::str::from_utf8(&line).map_err(|_| Some(Fault::BadArgument))?;
-                let text = text.trim().trim_end_matches('L');
-                let value = match (opcode, text) {
-                    (b'I', "00") => Val::boolean(false),
-                    (b'I', "01") => Val::boolean(true),
-                    (b'F', text) => {
-                        text.parse::<f64>().map_err(|_| Some(Fault::BadArgument))?;
-                        Val::NUMBER
-                    }
-                    (_, text) => text::integer(text).ok_or(Some(Fault::BadArgument))?,
-                };
-                self.push(value);
-            }
-            0x8a => {
-                let len = self.u8()?;
-                let mut bytes = [0_u8; 16];
-                let raw = self.window.take(usize::from(len)).ok_or(Some(Fault::Truncated))?;
-                if raw == TORCH_MAGIC && at <= 2 {
-                    self.facts.torch_legacy = true;
-                }
-                let value = if raw.len() <= bytes.len() {
-                    bytes.fill(if raw.last().is_some_and(|&top| top >= 0x80) { 0xff } else { 0 });
-                    bytes[..raw.len()].copy_from_slice(raw);
-                    i64::try_from(i128::from_le_bytes(bytes)).map_or(Val::NUMBER, Val::int)
-                } else {
-                    Val::NUMBER
-                };
-                self.push(value);
-            }
-            0x8b => {
-                let len = self.u32()?;
-                self.literal(Some(u64::from(len)), Val::NUMBER)?;
-            }
-            b'S' | b'V' => {
-                let line = self.window.line(256).ok_or(Some(Fault::Truncated))?;
-                let quoted = line.bytes.trim_ascii().first().is_some_and(|b| matches!(b, b'\'' | b'"'));
-                if opcode == b'S' && !quoted {
-                    return Err(Some(Fault::BadArgument));
-                }
-                self.push(Val::text(at));
-            }
-            b'T' => {
-                let len = self.u32()?;
-                self.literal(Some(u64::from(len)), Val::text(at))?;
-            }
-            b'U' => {
-                let len = self.u8()?;
-                self.literal(Some(u64::from(len)), Val::text(at))?;
-            }
-            b'B' => {
-                let len = self.u32()?;
-                self.literal(Some(u64::from(len)), Val::bytes(at))?;
-            }
-            b'C' => {
-                let len = self.u8()?;
-                self.literal(Some(u64::from(len)), Val::bytes(at))?;
-            }
-            0x8d => {
-                let len = self.u64()?;
-                self.literal(Some(len), Val::text(at))?;
-            }
-            0x8e | 0x96 => {
-                let len = self.u64()?;
-                self.literal(Some(len), Val::bytes(at))?;
-            }
-            0x97 => self.push(Val::UNKNOWN),
-            0x98 => {
-                self.top()?;
-            }
-            b'p' => {
-                let index = self.index()?;
-                self.remember(index)?;
-            }
-            b'g' => {
-                let index = self.index()?;
-                self.recall(index)?;
-            }
-            b'c' => {
-                let (module, name) = (self.name()?, self.name()?);
-                let value = self.heap.intern(&module, &name, at, false);
-                self.push(value);
-            }
-            0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let value = self.stack_global(module, name, at);
-                self.push(value);
-            }
-            b'i' => {
-                let (module, name) = (self.name()?, self.name()?);
-                let callee = self.heap.intern(&module, &name, at, false);
-                let args = self.marked_tuple()?;
-                let value = self.invoke(How::Object, callee, args, None, at);
-                self.push(value);
-            }
-            b'o' => {
-                let mark = self.mark()?;
-                let callee = self.stack.get(mark.base).copied().ok_or(Some(Fault::StackUnderflow))?;
-                let args = self.heap.tuple(&self.stack[mark.base + 1..]);
-                self.stack.truncate(mark.base);
-                let value = self.invoke(How::Object, callee, args, None, at);
-                self.push(value);
-            }
-            b'R' => {
-                let args = self.pop()?;
-                let callee = self.top()?;
-                let value = self.invoke(How::Reduce, callee, args, None, at);
-                self.replace_top(value);
-            }
-            0x81 => {
-                let args = self.pop()?;
-                let callee = self.top()?;
-                let value = self.invoke(How::New, callee, args, None, at);
-                self.replace_top(value);
-            }
-            0x92 => {
-                let (kwargs, args) = (self.pop()?, self.pop()?);
-                let callee = self.top()?;
-                let value = self.invoke(How::New, callee, args, Some(kwargs), at);
-                self.replace_top(value);
-            }
-            b'b' => {
-                let state = self.pop()?;
-                let instance = self.top()?;
-                let value = self.build(instance, state, at)?;
-                self.replace_top(value);
-            }
-            b'P' => {
-                self.line()?;
-                self.persistent(Val::text(at), at);
-                self.push(Val::UNKNOWN);
-            }
-            b'Q' => {
-                let id = self.pop()?;
-                let value = self.persistent(id, at);
-                self.push(value);
-            }
-            0x82..=0x84 => {
-                let mut code = [0_u8; 4];
-                let width = [1, 2, 4][usize::from(opcode - 0x82)];
-                let raw = self.window.take(width).ok_or(Some(Fault::Truncated))?;
-                code[..width].copy_from_slice(raw);
-                let code = i64::from(i32::from_le_bytes(code));
-                let value = self.extensions.get(&code).copied();
-                if value.is_none() {
-                    self.defect(Fault::ExtensionCode(code), at);
-                }
-                let value = value.unwrap_or_else(|| self.heap.add(Node::Extension(code), Val::UNKNOWN));
-                self.push(value);
-            }
-            0x80 => {
-                let version = self.u8()?;
-                if version > 5 {
-                    return Err(Some(Fault::ProtocolUnknown(version)));
-                }
-                if at != start {
-                    self.defect(Fault::ProtocolMisplaced, at);
-                }
-                self.facts.protocol = self.facts.protocol.max(Some(version));
-            }
-            0x95 => {
-                let len = self.u64()?;
-                if at < self.frame_end && self.frame_end != u64::MAX {
-                    self.defect(Fault::FrameNested, at);
-                }
-                if len > self.window.rest() {
-                    self.defect(Fault::FrameTooLong, at);
-                } else {
-                    self.frame_end = self.window.offset() + len;
-                }
-            }
-            other => return Err(Some(Fault::UnknownOpcode(other))),
-        }
-        Ok(false)
-    }
-
-    fn stack_global(&mut self, module: Val, name: Val, at: u64) -> Val {
+    pub(super) fn stack_global(&mut self, module: Val, name: Val, at: u64) -> Val {
         if module == Val::DROPPED || name == Val::DROPPED {
             self.limit("an import takes its name from data that was dropped to stay within memory");
             return Val::UNKNOWN;
@@ -648,7 +343,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn persistent(&mut self, id: Val, at: u64) -> Val {
+    pub(super) fn persistent(&mut self, id: Val, at: u64) -> Val {
         let items = self.heap.items(id).to_vec();
         let storage = items.len() >= 5
             && self.string(items[0]).is_some_and(|(kind, _)| kind == "storage")
@@ -668,7 +363,7 @@ impl<'a> Machine<'a> {
         Val::UNKNOWN
     }
 
-    fn source_line(&self, at: u64) -> Option<String> {
+    pub(super) fn source_line(&self, at: u64) -> Option<String> {
         let window = mantlet_vocab::read_window(self.source, at + 1, 80).ok()?;
         let line = window.split(|&byte| byte == b'\n').next()?;
         Some(text::quote(line, "", 80, false))

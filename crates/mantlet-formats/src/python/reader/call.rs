@@ -1,0 +1,212 @@
+//! Calls: names made from text, text made from text, and what is listed.
+
+use std::rc::Rc;
+
+use super::constant::{decoded, origin_of, text_method};
+use super::{MAX_NESTED, Reader, Val};
+use crate::python::calls::{self, Power};
+use crate::python::functions::Functions;
+use crate::python::lex;
+use crate::python::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin};
+
+impl Reader<'_, '_> {
+    pub(super) fn call(&mut self, callee: Val, arguments: Vec<(Option<String>, Val)>, line: u32) -> Val {
+        let path = callee.path.clone().unwrap_or_default();
+        let positional = |index: usize| {
+            arguments.iter().filter(|(name, _)| name.is_none()).nth(index).map(|(_, value)| value)
+        };
+        let given = arguments.iter().fold(Origin::default(), |sum, (_, value)| sum.and(value.origin));
+        let first = positional(0).cloned().unwrap_or_default();
+        // Names from text.
+        match path.as_str() {
+            "getattr" | "builtins.getattr" | "operator.attrgetter" => {
+                if let (Some(base), Some(name)) =
+                    (&first.path, positional(1).and_then(|name| name.text.clone()))
+                {
+                    let assembled = first.assembled || positional(1).is_some_and(|name| name.assembled);
+                    return Val { path: Some(format!("{base}.{name}")), assembled, ..Val::default() };
+                }
+            }
+            "__import__" | "builtins.__import__" | "importlib.import_module" | "importlib.__import__" => {
+                if let Some(mut module) = first.text.as_deref().map(str::to_owned) {
+                    // `__import__` gives the outermost package.
+                    if path.ends_with("__import__") && arguments.len() == 1 {
+                        module.truncate(module.find('.').unwrap_or(module.len()));
+                    }
+                    return Val { path: Some(module), assembled: first.assembled, ..Val::default() };
+                }
+            }
+            "chr" | "bytes" | "bytearray" | "map" => {
+                let numbers = match path.as_str() {
+                    "map" if first.path.as_deref() == Some("chr") => {
+                        positional(1).and_then(|value| value.numbers.clone())
+                    }
+                    "chr" => first.number.map(|number| [number].into()),
+                    "map" => None,
+                    _ => first.numbers.clone(),
+                };
+                let text = numbers
+                    .and_then(|all| all.iter().copied().map(char::from_u32).collect::<Option<String>>());
+                if let Some(text) = text.map(Rc::<str>::from) {
+                    // Numbers instead of letters hide them as well as any encoding.
+                    let origin = Origin { decoded: true, ..given };
+                    return Val {
+                        items: Some([Rc::clone(&text)].into()),
+                        text: Some(text),
+                        origin,
+                        assembled: true,
+                        ..Val::default()
+                    };
+                }
+            }
+            "vars" => {
+                if let Some(base) = first.path {
+                    return Val { path: Some(format!("{base}.__dict__")), ..Val::default() };
+                }
+            }
+            _ => {}
+        }
+        let origin = callee.origin.and(given).and(origin_of(&path));
+        if let Some(value) = text_method(&path, &callee, &first, &arguments, origin) {
+            return value;
+        }
+        let power = calls::power(&path);
+        let interesting =
+            !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;
+        if interesting && !path.is_empty() {
+            self.record(&path, power, &arguments, line, callee.assembled);
+        }
+        if let Some(value) = self.followed(&path, &arguments) {
+            return value;
+        }
+        let decodes = calls::decodes(&path);
+        let text = if decodes { first.text.as_deref().and_then(|text| decoded(&path, text)) } else { None };
+        let text = text.map(Rc::<str>::from);
+        if matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval" | "compile")
+            && let Some(code) = &first.text
+        {
+            self.evaluate(code, first.origin.decoded, power != Power::Computes);
+        }
+        let result = Origin {
+            network: origin.network || power == Power::Network,
+            decoded: origin.decoded || decodes,
+            file: origin.file || power == Power::Opens,
+            socket: origin.socket || path.starts_with("socket."),
+            ..origin
+        };
+        let keeps = path == "compile" || text.is_some();
+        let text = text.or_else(|| first.text.filter(|_| path == "compile"));
+        let path = if keeps || path.len() > 160 { None } else { Some(format!("{path}()")) };
+        Val { assembled: decodes && text.is_some(), text, path, origin: result, ..Val::default() }
+    }
+
+    pub(super) fn evaluate(&mut self, code: &str, hidden: bool, runs: bool) {
+        if self.nested >= MAX_NESTED || !runs {
+            return;
+        }
+        let from = self.script.calls.len();
+        self.inner(code);
+        if hidden {
+            for call in self.script.calls.iter_mut().skip(from) {
+                call.hidden = true;
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &mut self,
+        path: &str,
+        power: Power,
+        arguments: &[(Option<String>, Val)],
+        line: u32,
+        assembled: bool,
+    ) {
+        if self.script.calls.len() >= MAX_CALLS {
+            let limit = format!("only the first {MAX_CALLS} calls are listed");
+            if !self.script.limits.contains(&limit) {
+                self.script.limits.push(limit);
+            }
+            return;
+        }
+        let arguments = arguments
+            .iter()
+            .take(24)
+            .map(|(name, value)| Argument {
+                name: name.clone(),
+                shown: shown(value),
+                text: match (&value.text, &value.items) {
+                    (Some(text), _) => Some(text.chars().take(2_000).collect()),
+                    (None, Some(items)) => Some(beginning(items)),
+                    (None, None) => None,
+                },
+                origin: value.origin,
+            })
+            .collect();
+        let at_import = !self.scopes.iter().any(|scope| scope.deferred);
+        let callee = path.to_owned();
+        self.list_call(Call { callee, power, arguments, line, at_import, hidden: false, assembled });
+    }
+
+    /// Reads code that is text here, with the names known here.
+    pub(super) fn inner(&mut self, code: &str) {
+        if !self.functions.affords(code.len()) {
+            return;
+        }
+        let (tokens, _) = lex::tokens(code, MAX_TOKENS / 10);
+        let line = self.line();
+        let deferred = self.scopes.iter().any(|scope| scope.deferred);
+        let from = self.script.calls.len();
+        let mut reader = Reader {
+            tokens,
+            at: 0,
+            names: std::mem::take(&mut self.names),
+            script: self.script,
+            scopes: Vec::new(),
+            depth: self.depth,
+            nested: self.nested + 1,
+            shell: false,
+            stars: self.stars.clone(),
+            functions: Functions::default(),
+            made: self.made,
+        };
+        while reader.at < reader.tokens.len() {
+            let before = reader.at;
+            reader.statement();
+            reader.at = reader.at.max(before + 1);
+        }
+        self.names = reader.names;
+        self.made = reader.made;
+        for call in self.script.calls.iter_mut().skip(from) {
+            call.line = line;
+            call.at_import &= !deferred;
+        }
+    }
+}
+
+/// The texts in a row, cut.
+fn beginning(items: &[Rc<str>]) -> String {
+    let mut text = String::new();
+    for (index, item) in items.iter().take(2_000).enumerate() {
+        text.extend((index > 0).then_some(' '));
+        text.extend(item.chars().take(2_000));
+        if text.len() >= 8_000 {
+            break;
+        }
+    }
+    text.chars().take(2_000).collect()
+}
+
+fn shown(value: &Val) -> String {
+    let cut = |text: &str| text.chars().take(120).collect::<String>();
+    match value {
+        Val { text: Some(text), .. } => format!("{:?}", cut(text)),
+        Val { items: Some(items), .. } if !items.is_empty() => {
+            format!(
+                "[{}]",
+                items.iter().take(6).map(|item| format!("{:?}", cut(item))).collect::<Vec<_>>().join(", ")
+            )
+        }
+        Val { path: Some(path), .. } => cut(path),
+        _ => "...".into(),
+    }
+}

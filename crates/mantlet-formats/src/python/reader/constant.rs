@@ -1,0 +1,145 @@
+//! What constants become: methods of text, decoders, and what a dotted name stands for.
+
+use std::io::Read as _;
+use std::rc::Rc;
+
+use super::{MAX_TEXT, Val};
+use crate::python::calls::Power;
+use crate::python::{Origin, calls};
+
+/// Whether a function of this name does anything that is listed.
+pub(super) fn tells(path: &str) -> bool {
+    calls::power(path) != Power::Computes || calls::decodes(path)
+}
+
+/// Methods that make text of text.
+pub(super) fn text_method(
+    path: &str,
+    callee: &Val,
+    first: &Val,
+    arguments: &[(Option<String>, Val)],
+    origin: Origin,
+) -> Option<Val> {
+    let method = path.rsplit('.').next().unwrap_or("");
+    if callee.text.is_none() && !matches!(path, "str" | "bytes" | "chr") {
+        return None;
+    }
+    let base = callee.text.clone();
+    let text = match (method, base) {
+        ("join", Some(separator)) => {
+            let items = first.items.as_ref()?;
+            let bytes = items.iter().map(|item| item.len() + separator.len()).sum::<usize>();
+            (bytes <= MAX_TEXT + separator.len()).then(|| items.join(&*separator).into())
+        }
+        ("encode" | "decode" | "strip", Some(base)) => match first.text.as_deref() {
+            Some("rot13" | "rot_13") => Some(rot13(&base).into()),
+            Some("hex") => unhex(&base).map(Into::into),
+            _ => Some(base),
+        },
+        ("lower", Some(base)) => Some(base.to_lowercase().into()),
+        ("replace", Some(base)) => {
+            let to = arguments.get(1).and_then(|(_, value)| value.text.clone())?;
+            let from = first.text.clone().filter(|from| !from.is_empty())?;
+            let bytes = base.matches(&*from).count().saturating_mul(to.len());
+            (bytes <= MAX_TEXT).then(|| base.replace(&*from, &to).into())
+        }
+        ("str" | "bytes", None) => first.text.clone(),
+        _ => None,
+    };
+    let text = text.filter(|text: &Rc<str>| text.len() <= MAX_TEXT);
+    if text.is_none() && matches!(path, "str" | "bytes" | "chr") {
+        return None;
+    }
+    let assembled = !matches!(method, "str" | "bytes" | "strip");
+    Some(Val { text, origin, assembled, ..Val::default() })
+}
+
+/// What a dotted name stands for.
+pub(super) fn origin_of(path: &str) -> Origin {
+    let is = |prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
+    };
+    Origin {
+        input: is("sys.argv")
+            || is("input")
+            || is("request.args")
+            || is("request.form")
+            || is("request.json"),
+        secret: path == "os.environ" || path == "os.environ.copy",
+        ..Origin::default()
+    }
+}
+
+pub(super) fn is_secret_path(text: &str) -> bool {
+    [".ssh/id_", ".aws/credentials", "/etc/shadow", ".config/gcloud", ".kube/config", "huggingface/token"]
+        .iter()
+        .any(|part| text.contains(part))
+}
+
+/// The text that a decoder gives for a constant.
+pub(super) fn decoded(callee: &str, text: &str) -> Option<String> {
+    let last = callee.rsplit('.').next().unwrap_or("");
+    let latin = |bytes: Vec<u8>| -> Option<String> {
+        Some(match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => error.into_bytes().iter().map(|&byte| byte as char).collect(),
+        })
+    };
+    match last {
+        "b64decode" | "urlsafe_b64decode" | "standard_b64decode" | "decodebytes" | "a2b_base64" => {
+            latin(unbase64(text)?)
+        }
+        "fromhex" | "unhexlify" | "a2b_hex" | "b16decode" => unhex(text),
+        "decompress" => {
+            // Bytes of a constant are kept as Latin-1.
+            let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c as u32).ok()).collect();
+            let bytes = bytes?;
+            let mut out = Vec::new();
+            let mut reader = flate2::read::ZlibDecoder::new(bytes.as_slice()).take(MAX_TEXT as u64);
+            reader.read_to_end(&mut out).ok()?;
+            latin(out)
+        }
+        "decode" => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+fn unhex(text: &str) -> Option<String> {
+    let digits: Vec<u32> =
+        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut bits, mut held) = (0_u32, 0_u32);
+    for c in text.bytes() {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            b'=' | b'\n' | b'\r' | b' ' => continue,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xff_ffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    Some(out)
+}
+
+fn rot13(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            'a'..='z' => ((c as u8 - b'a' + 13) % 26 + b'a') as char,
+            'A'..='Z' => ((c as u8 - b'A' + 13) % 26 + b'A') as char,
+            other => other,
+        })
+        .collect()
+}

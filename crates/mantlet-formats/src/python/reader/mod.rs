@@ -1,0 +1,339 @@
+//! Reads statements top to bottom: imports, assignments, scopes, and every call in every expression.
+
+mod call;
+mod constant;
+mod expression;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::functions::{self, Functions};
+use super::lex::{self, Kind, Token};
+use super::{MAX_CALLS, MAX_TOKENS, Origin, Script};
+
+/// What an expression is known to be. Names hand it on without copying what it holds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Val {
+    /// Constant text, or bytes as Latin-1.
+    pub(super) text: Option<Rc<str>>,
+    /// Full dotted name.
+    pub(super) path: Option<String>,
+    /// Constant texts of a list.
+    pub(super) items: Option<Rc<[Rc<str>]>>,
+    /// A constant number; in a list, every item is one.
+    pub(super) number: Option<u32>,
+    pub(super) numbers: Option<Rc<[u32]>>,
+    /// Functions in a dictionary or list, by their key or index.
+    pub(super) held: Held,
+    pub(super) origin: Origin,
+    /// The text, or the name it became, was put together from pieces or decoded.
+    pub(super) assembled: bool,
+}
+
+/// Functions by their key or index.
+type Held = Rc<[(Rc<str>, Rc<str>)]>;
+
+const MAX_DEPTH: u32 = 40;
+/// Functions of one dictionary or list.
+const MAX_HELD: usize = 256;
+/// Bytes of one dotted name.
+const MAX_PATH: usize = 1_000;
+/// Bytes of constant texts and lists made in one source.
+const MAX_MADE: usize = 128 << 20;
+const MAX_TEXT: usize = 256 << 10;
+/// Code in code in code.
+const MAX_NESTED: u8 = 4;
+
+pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
+    let (tokens, whole) = lex::tokens(text, MAX_TOKENS);
+    if !whole {
+        script.limits.push(format!("only the first {MAX_TOKENS} tokens of the source are examined"));
+    }
+    let names = HashMap::new();
+    let mut reader = Reader {
+        tokens,
+        at: 0,
+        names,
+        script,
+        scopes: Vec::new(),
+        depth: 0,
+        nested,
+        shell: false,
+        stars: Vec::new(),
+        functions: Functions::default(),
+        made: 0,
+    };
+    while reader.at < reader.tokens.len() {
+        let before = reader.at;
+        reader.statement();
+        reader.at = reader.at.max(before + 1);
+    }
+}
+
+pub(super) struct Scope {
+    pub(super) indent: usize,
+    /// Its body does not run at import.
+    pub(super) deferred: bool,
+}
+
+pub(super) struct Reader<'t, 's> {
+    pub(super) tokens: Vec<Token<'t>>,
+    pub(super) at: usize,
+    pub(super) names: HashMap<String, Val>,
+    pub(super) script: &'s mut Script,
+    pub(super) scopes: Vec<Scope>,
+    depth: u32,
+    nested: u8,
+    /// The cell is a shell's.
+    shell: bool,
+    /// Modules all of whose names were imported.
+    stars: Vec<String>,
+    pub(super) functions: Functions,
+    /// Bytes of texts and lists made so far.
+    made: usize,
+}
+
+impl<'t> Reader<'t, '_> {
+    fn kind(&self) -> Option<&Kind<'t>> {
+        self.tokens.get(self.at).map(|token| &token.kind)
+    }
+
+    fn op(&mut self, op: char) -> bool {
+        let found = matches!(self.kind(), Some(Kind::Op(found)) if *found == op);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn name(&mut self) -> Option<&'t str> {
+        let &Kind::Name(name) = self.kind()? else { return None };
+        self.at += 1;
+        Some(name)
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(self.kind(), Some(Kind::Name(found)) if *found == word);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn line(&self) -> u32 {
+        self.tokens.get(self.at.min(self.tokens.len().saturating_sub(1))).map_or(0, |token| token.line)
+    }
+
+    fn limit(&mut self, limit: &str) {
+        if !self.script.limits.iter().any(|known| known == limit) {
+            self.script.limits.push(limit.to_owned());
+        }
+    }
+
+    /// Whether that many bytes more may be kept.
+    fn affords(&mut self, bytes: usize) -> bool {
+        self.made = self.made.saturating_add(bytes);
+        if self.made > MAX_MADE {
+            self.limit("the source makes more constants than are followed");
+        }
+        self.made <= MAX_MADE
+    }
+
+    fn at_end(&self) -> bool {
+        matches!(self.kind(), None | Some(Kind::Line(_)))
+    }
+
+    pub(super) fn statement(&mut self) {
+        match self.kind().cloned() {
+            Some(Kind::Line(indent)) => {
+                self.at += 1;
+                if !self.shell {
+                    self.scopes.retain(|scope| scope.indent < indent);
+                }
+                self.line_start(indent);
+            }
+            Some(Kind::Shell(text)) => self.command(text),
+            Some(Kind::Name("return")) => {
+                self.at += 1;
+                self.returns();
+            }
+            Some(_) => {
+                self.expression();
+                // Whatever stopped the expression: a colon, a comma, an assignment.
+                if !self.at_end() {
+                    self.at += 1;
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn command(&mut self, text: &'t str) {
+        let line = self.line();
+        self.at += 1;
+        let trimmed = text.trim_start_matches(['!', '%']);
+        let first = trimmed.split_whitespace().next().unwrap_or("");
+        let cell = text.starts_with("%%") && matches!(first, "bash" | "sh" | "script" | "system");
+        self.shell |= cell;
+        let runs = text.starts_with('!') || cell || matches!(first, "sx" | "system" | "pip" | "conda");
+        if runs && self.script.shell.len() < MAX_CALLS {
+            self.script.shell.push((trimmed.trim().chars().take(400).collect(), line));
+        }
+    }
+
+    fn line_start(&mut self, indent: usize) {
+        let Some(&Kind::Name(first)) = self.kind() else { return };
+        let after = self.tokens.get(self.at + 1).map(|token| &token.kind);
+        match first {
+            "import" => {
+                self.at += 1;
+                self.import();
+            }
+            "from" if matches!(after, Some(Kind::Name(_) | Kind::Op('.'))) => {
+                self.at += 1;
+                self.import_from();
+            }
+            "async" => self.at += 1,
+            "def" | "class" => {
+                let deferred = first == "def";
+                self.at += 1;
+                let name = self.name().unwrap_or("");
+                // A function of the module's own hides what it is called like.
+                self.bind(name.to_owned(), Val { path: Some(functions::own(name)), ..Val::default() });
+                if deferred {
+                    self.define(name, indent);
+                }
+                if !deferred && matches!(self.kind(), Some(Kind::Op('('))) && self.base_is_install_step() {
+                    self.script.install_hooks = true;
+                }
+                // Decorators, defaults and bases run where they stand; the body later.
+                self.skip_header();
+                self.scopes.push(Scope { indent, deferred });
+                return;
+            }
+            "return" => return,
+            "if" => {
+                let main =
+                    self.tokens[self.at..].iter().take(4).any(|token| token.kind == Kind::Name("__name__"));
+                if main {
+                    self.scopes.push(Scope { indent, deferred: true });
+                }
+            }
+            _ => {}
+        }
+        self.assignments();
+    }
+
+    fn base_is_install_step(&self) -> bool {
+        self.tokens[self.at..].iter().take(8).any(|token| {
+            matches!(
+                token.kind,
+                Kind::Name("install" | "develop" | "egg_info" | "build_py" | "sdist" | "bdist_egg")
+            )
+        })
+    }
+
+    fn skip_header(&mut self) {
+        // Calls in defaults are seen: expressions in the parentheses are read.
+        if self.op('(') {
+            self.arguments();
+        }
+    }
+
+    fn import(&mut self) {
+        loop {
+            let Some(mut path) = self.name().map(str::to_owned) else { return };
+            let root = path.clone();
+            while self.op('.') {
+                self.longer(&mut path);
+            }
+            let (name, target) = match self.word("as") {
+                true => (self.name().unwrap_or("").to_owned(), path),
+                false => (root.clone(), root),
+            };
+            self.bind(name, Val { path: Some(target), ..Val::default() });
+            if !self.op(',') {
+                return;
+            }
+        }
+    }
+
+    /// Adds the next name to a dotted one.
+    fn longer(&mut self, path: &mut String) {
+        let name = self.name().unwrap_or("");
+        if path.len() <= MAX_PATH {
+            path.push('.');
+            path.push_str(name);
+        }
+    }
+
+    fn import_from(&mut self) {
+        let mut module = String::new();
+        while self.op('.') {
+            module.push('.');
+        }
+        module.push_str(self.name().unwrap_or(""));
+        while self.op('.') {
+            self.longer(&mut module);
+        }
+        if !self.word("import") {
+            return;
+        }
+        self.op('(');
+        if self.op('*') && self.stars.len() < 64 {
+            self.stars.push(module.clone());
+        }
+        while let Some(name) = self.name() {
+            let target = format!("{module}.{name}");
+            let alias = if self.word("as") { self.name().unwrap_or(name) } else { name };
+            self.bind(alias.to_owned(), Val { path: Some(target), ..Val::default() });
+            if !self.op(',') {
+                break;
+            }
+        }
+        self.op(')');
+    }
+
+    pub(super) fn bind(&mut self, name: String, mut value: Val) {
+        value.path = value.path.filter(|path| path.len() <= MAX_PATH);
+        if self.names.len() < 20_000 {
+            let before = self.names.insert(name.clone(), value);
+            self.functions.note(&name, before);
+        }
+    }
+
+    /// `a = b = expression`, `with expression as a`, or an expression alone.
+    fn assignments(&mut self) {
+        let mut targets: Vec<String> = Vec::new();
+        loop {
+            let start = self.at;
+            let simple = match (self.kind(), self.tokens.get(self.at + 1).map(|token| &token.kind)) {
+                (Some(&Kind::Name(name)), Some(Kind::Op('='))) => Some(name),
+                _ => None,
+            };
+            if let Some(name) = simple {
+                targets.push(name.to_owned());
+                self.at = start + 2;
+                continue;
+            }
+            let mut value = self.expression();
+            while self.op(',') || self.op(':') {
+                let more = self.expression();
+                value = Val { origin: value.origin.and(more.origin), ..Val::default() };
+                if self.word("as")
+                    && let Some(name) = self.name()
+                {
+                    self.bind(name.to_owned(), more);
+                }
+            }
+            if self.word("as")
+                && let Some(name) = self.name()
+            {
+                self.bind(name.to_owned(), value.clone());
+            }
+            if self.op('=') {
+                continue;
+            }
+            for target in targets {
+                self.bind(target, value.clone());
+            }
+            return;
+        }
+    }
+}
