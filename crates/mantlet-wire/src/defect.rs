@@ -47,6 +47,12 @@ pub enum Defect {
     SharedMemory { tensor: String },
     #[error("`{name}` asks for something this endpoint does not serve")]
     Unserved { name: &'static str },
+    #[error("the text at `{pointer}` cannot be replaced")]
+    NotEditable { pointer: String },
+    #[error("the stream ended without its last event")]
+    Unfinished,
+    #[error("an event is called `{name}` and says it is `{found}`")]
+    EventName { name: String, found: String },
 }
 
 impl Defect {
@@ -75,6 +81,9 @@ impl Defect {
             Self::Text { .. } => "wire-text",
             Self::SharedMemory { .. } => "wire-shared-memory",
             Self::Unserved { .. } => "wire-unserved",
+            Self::NotEditable { .. } => "wire-not-editable",
+            Self::Unfinished => "wire-unfinished-stream",
+            Self::EventName { .. } => "wire-event-name",
         }
     }
 }

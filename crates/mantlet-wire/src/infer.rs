@@ -67,7 +67,7 @@ pub fn read_request(
     limits: &Limits,
 ) -> Result<InferRequest, Defect> {
     let (json, tail) = split(head, body, limits)?;
-    let mut reader = Reader::new(json, limits.depth)?;
+    let mut reader = Reader::new(json, limits)?;
     let mut tensors = None;
     let mut pieces = Vec::new();
     let (mut id, mut outputs, mut binary_outputs) = (None, Vec::new(), false);
@@ -106,7 +106,7 @@ pub fn read_request(
 /// The first defect, in the order of the message.
 pub fn read_reply(head: Option<usize>, body: &[u8], limits: &Limits) -> Result<InferReply, Defect> {
     let (json, tail) = split(head, body, limits)?;
-    let mut reader = Reader::new(json, limits.depth)?;
+    let mut reader = Reader::new(json, limits)?;
     let mut tensors = None;
     let mut pieces = Vec::new();
     let (mut id, mut model, mut version) = (None, None, None);

@@ -5,20 +5,27 @@
 //! times the tensor, and duplicate keys, which two readers resolve differently, vanish in it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use crate::Defect;
+use crate::{Defect, Limits};
+
+/// Up to this many keys of an object are compared one by one; more go into a set.
+const FEW: usize = 16;
 
 pub(crate) struct Reader<'a> {
     text: &'a str,
     pub(crate) at: usize,
     depth: usize,
     limit: usize,
+    most_keys: usize,
+    /// The keys of the objects that are open, innermost last, so that small objects need no memory of their own.
+    keys: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8], limit: usize) -> Result<Self, Defect> {
+    pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, Defect> {
         let text = std::str::from_utf8(bytes).map_err(|e| Defect::NotUtf8 { offset: e.valid_up_to() })?;
-        Ok(Self { text, at: 0, depth: 0, limit })
+        Ok(Self { text, at: 0, depth: 0, limit: limits.depth, most_keys: limits.keys, keys: Vec::new() })
     }
 
     pub(crate) const fn syntax<T>(&self, expected: &'static str) -> Result<T, Defect> {
@@ -63,24 +70,34 @@ impl<'a> Reader<'a> {
             return self.syntax("an object");
         }
         self.open()?;
-        let mut keys: Vec<Cow<'a, str>> = Vec::new();
+        let base = self.keys.len();
+        let mut many: Option<BTreeSet<Cow<'a, str>>> = None;
         if !self.take(b'}') {
             loop {
                 self.peek();
                 let offset = self.at;
                 let key = self.string()?;
-                // Objects of this protocol have a handful of keys; a great many is an attack on this loop.
-                if keys.len() >= 256 {
-                    return Err(Defect::TooMany { what: "keys in an object", limit: 256 });
-                }
-                if keys.contains(&key) {
+                let (count, twice) = match &many {
+                    Some(set) => (set.len(), set.contains(&key)),
+                    None => (self.keys.len() - base, self.keys[base..].contains(&key)),
+                };
+                if twice {
                     return Err(Defect::DuplicateKey { offset, key: key.chars().take(100).collect() });
+                }
+                if count >= self.most_keys {
+                    return Err(Defect::TooMany { what: "keys in an object", limit: self.most_keys });
                 }
                 if !self.take(b':') {
                     return self.syntax("`:`");
                 }
                 field(self, &key)?;
-                keys.push(key);
+                match &mut many {
+                    Some(set) => drop(set.insert(key)),
+                    None => self.keys.push(key),
+                }
+                if many.is_none() && self.keys.len() - base > FEW {
+                    many = Some(self.keys.drain(base..).collect());
+                }
                 if self.take(b',') {
                     continue;
                 }
@@ -90,6 +107,7 @@ impl<'a> Reader<'a> {
                 return self.syntax("`,` or `}`");
             }
         }
+        self.keys.truncate(base);
         self.depth -= 1;
         Ok(())
     }
@@ -126,6 +144,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let bytes = self.bytes();
         loop {
+            self.at = plain(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     let text = &self.text[start..self.at];
@@ -144,6 +163,7 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes();
         let mut run = start;
         loop {
+            self.at = plain(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     out.push_str(&self.text[run..self.at]);
@@ -283,5 +303,47 @@ impl<'a> Reader<'a> {
     pub(crate) const fn rewind(&mut self, at: usize, depth: usize) {
         self.at = at;
         self.depth = depth;
+    }
+}
+
+/// The first place at or after `at` where a byte stands that can end a string or is no part of one. Eight bytes at
+/// a time: a byte is marked when it is below 0x20, a quote or a backslash. Marks above the lowest can be false
+/// (a borrow runs upwards), so only the lowest counts.
+fn plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*eight);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let slash = zero(word ^ (ONES * u64::from(b'\\')));
+        let marks = (control | quote | slash) & HIGH;
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for stop in ['"', '\\', '\n', '\u{1f}', '\0'] {
+                for filler in ["a", " ", "!", "#", "[", "]", "\u{7f}", "é", "\u{ff}"] {
+                    let text = format!("{}{stop}{}", filler.repeat(length), "\"x".repeat(9));
+                    assert_eq!(plain(text.as_bytes(), 0), filler.len() * length, "{text:?}");
+                }
+            }
+        }
+        assert_eq!(plain(b"no end in sight here", 3), 20);
     }
 }

@@ -13,6 +13,7 @@ mod infer;
 mod json;
 mod refusal;
 mod tensor;
+pub mod text;
 mod write;
 
 pub use call::{Call, Verb, call};
@@ -36,10 +37,14 @@ pub struct Limits {
     pub tensors: usize,
     /// Nesting of JSON.
     pub depth: usize,
+    /// Keys in one object of JSON.
+    pub keys: usize,
+    /// Strings of a text message, and channels of a stream.
+    pub pieces: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 16 << 20, values: 4 << 20, tensors: 1024, depth: 32 }
+        Self { bytes: 16 << 20, values: 4 << 20, tensors: 1024, depth: 32, keys: 4096, pieces: 65_536 }
     }
 }
