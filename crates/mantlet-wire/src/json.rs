@@ -262,6 +262,14 @@ impl<'a> Reader<'a> {
         Ok(&self.text[start..at])
     }
 
+    /// A number that `fast` can read; `None` leaves everything as it was.
+    #[inline]
+    pub(crate) fn short<T>(&mut self, fast: impl Fn(&[u8]) -> Option<(T, usize)>) -> Option<T> {
+        let (value, length) = fast(self.bytes().get(self.at..)?)?;
+        self.at += length;
+        Some(value)
+    }
+
     pub(crate) fn boolean(&mut self) -> Result<bool, Defect> {
         self.peek();
         for (word, value) in [("true", true), ("false", false)] {

@@ -8,6 +8,7 @@
 
 mod call;
 mod datatype;
+mod decimal;
 mod defect;
 mod infer;
 mod json;

@@ -2,6 +2,7 @@
 
 use mantlet_vocab::{Tensor, Value};
 
+use crate::decimal::{short, short_single};
 use crate::json::Reader;
 use crate::{Datatype, Defect};
 
@@ -18,10 +19,16 @@ pub(crate) fn read_json(
 ) -> Result<Value, Defect> {
     // Numbers go straight from text to the element type, so that nothing is rounded twice.
     macro_rules! numbers {
-        ($variant:ident, $element:ty, $wide:ty, $finite:expr) => {{
+        ($variant:ident, $element:ty, $wide:ty, $finite:expr) => {
+            numbers!($variant, $element, $wide, $finite, |_: &mut Reader<'_>| None)
+        };
+        ($variant:ident, $element:ty, $wide:ty, $finite:expr, $fast:expr) => {{
             let word = datatype.name();
             let read = |reader: &mut Reader<'_>| {
                 reader.peek();
+                if let Some(value) = $fast(reader) {
+                    return Ok(value);
+                }
                 let offset = reader.at;
                 let out = Defect::OutOfRange { offset, datatype: word };
                 let text = reader.number()?;
@@ -48,8 +55,10 @@ pub(crate) fn read_json(
         Datatype::Int64 => numbers!(I64, i64, i64, |_| true),
         Datatype::Uint64 => numbers!(I64, i64, u64, |_| true),
         Datatype::Fp16 => numbers!(F32, f32, f32, |v: f32| v.abs() <= 65504.0),
-        Datatype::Fp32 | Datatype::Bf16 => numbers!(F32, f32, f32, f32::is_finite),
-        Datatype::Fp64 => numbers!(F64, f64, f64, f64::is_finite),
+        Datatype::Fp32 | Datatype::Bf16 => {
+            numbers!(F32, f32, f32, f32::is_finite, |r: &mut Reader<'_>| r.short(short_single))
+        }
+        Datatype::Fp64 => numbers!(F64, f64, f64, f64::is_finite, |r: &mut Reader<'_>| r.short(short)),
     })
 }
 
