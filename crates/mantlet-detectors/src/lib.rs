@@ -17,7 +17,8 @@ mod state;
 pub use detector::{Detector, Observation, Outcome};
 pub use pinned::{Constraint, Pin, PinError, PinnedRule, Trace, TraceRow, derive};
 pub use profile::{
-    Column, Encoded, Honest, InputProfile, Learning, Profile, ProfileError, SKETCH, SchemaFault, Typical,
+    Column, Encoded, Honest, InputProfile, Learning, Plan, Profile, ProfileError, SKETCH, SchemaFault,
+    Typical,
 };
 pub use rooms::{abouts, all, configurable, guard_rule_failed, request_malformed};
 pub use state::{CallerState, RowFacts, StateLimits};

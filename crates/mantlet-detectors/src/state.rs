@@ -229,6 +229,13 @@ impl CallerState {
         self.evidence + f64::from(self.aligned.count_ones() + self.answers.flips.count_ones())
     }
 
+    /// Bytes it holds, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let floats = self.trail.capacity() + self.between.capacity() + self.answers.rows.capacity();
+        size_of::<Self>() + 4 * (floats + self.answers.labels.capacity())
+    }
+
     /// Starts afresh when the profile or the limits have changed since the state was stored.
     fn fit(&mut self, width: usize, capacity: usize) {
         let held = self.trail.len() / width.max(1);

@@ -58,20 +58,51 @@ pub(crate) fn rows_hash(encoded: &Encoded) -> u64 {
     hasher.finish()
 }
 
-/// All callers. When there are too many, the one that looks least suspicious and was quiet longest is forgotten:
-/// an attacker with many keys pushes out his own fresh ones first. Controls on a key live elsewhere and stay.
+/// All callers. When there are too many, or they take too much memory, the one that looks least suspicious and was
+/// quiet longest is forgotten: an attacker with many keys pushes out his own fresh ones first. Controls on a key live
+/// elsewhere and stay.
 pub(crate) struct Callers {
-    shards: Vec<Mutex<HashMap<String, Remembered>>>,
+    shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     per_shard: usize,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    callers: HashMap<String, Remembered>,
+    /// What they take together.
+    bytes: usize,
+}
+
+impl Shard {
+    /// Forgets whom it costs least to forget, but never `spared`.
+    fn forget_one(&mut self, spared: &str) -> bool {
+        let others = self.callers.iter().filter(|(key, _)| *key != spared);
+        let least = others.min_by(|(_, a), (_, b)| {
+            a.state.suspicion().total_cmp(&b.state.suspicion()).then(a.last.cmp(&b.last))
+        });
+        let Some(key) = least.map(|(key, _)| key.clone()) else { return false };
+        if let Some(gone) = self.callers.remove(&key) {
+            self.bytes = self.bytes.saturating_sub(weight(&key, &gone));
+        }
+        true
+    }
+}
+
+/// About how many bytes one caller takes.
+fn weight(key: &str, one: &Remembered) -> usize {
+    // Strings and signals of what was withheld are counted by the piece.
+    256 + 2 * key.len() + one.state.bytes() + one.withheld.len() * 512
 }
 
 impl Callers {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, bytes: usize) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             per_shard: (capacity / SHARDS).max(1),
+            bytes: bytes / SHARDS,
         }
     }
 
@@ -80,25 +111,26 @@ impl Callers {
         #[expect(clippy::cast_possible_truncation, reason = "reduced modulo the shards")]
         let shard = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
         let mut shard = lock(&self.shards[shard]);
-        if !shard.contains_key(key) {
-            if shard.len() >= self.per_shard {
-                let key = shard
-                    .iter()
-                    .min_by(|(_, a), (_, b)| {
-                        a.state.suspicion().total_cmp(&b.state.suspicion()).then(a.last.cmp(&b.last))
-                    })
-                    .map(|(key, _)| key.clone());
-                key.and_then(|key| shard.remove(&key));
+        let shard = &mut *shard;
+        if !shard.callers.contains_key(key) {
+            if shard.callers.len() >= self.per_shard {
+                shard.forget_one(key);
             }
-            shard.insert(key.to_owned(), Remembered::default());
+            let fresh = Remembered::default();
+            shard.bytes += weight(key, &fresh);
+            shard.callers.insert(key.to_owned(), fresh);
         }
-        let remembered = shard.entry(key.to_owned()).or_default();
+        let remembered = shard.callers.entry(key.to_owned()).or_default();
         remembered.last = remembered.last.max(now);
-        work(remembered)
+        let before = weight(key, remembered);
+        let done = work(remembered);
+        shard.bytes = (shard.bytes + weight(key, remembered)).saturating_sub(before);
+        while shard.bytes > self.bytes && shard.forget_one(key) {}
+        done
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.shards.iter().map(|shard| lock(shard).callers.len()).sum()
     }
 
     /// Every state, for storing.
@@ -108,7 +140,8 @@ impl Callers {
             .iter()
             .flat_map(|shard| {
                 let shard = lock(shard);
-                shard.iter().map(|(key, one)| (key.clone(), one.state.clone())).collect::<Vec<_>>()
+                let callers = shard.callers.iter();
+                callers.map(|(key, one)| (key.clone(), one.state.clone())).collect::<Vec<_>>()
             })
             .collect();
         states.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -128,11 +161,36 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_quiet_are_forgotten_first() {
-        let callers = Callers::new(SHARDS);
+        let callers = Callers::new(SHARDS, usize::MAX);
         for number in 0..1000_u64 {
             callers.with(&format!("key-{number}"), Millis(number), |_| ());
         }
         assert_eq!(callers.len(), SHARDS);
         assert!(callers.states().iter().any(|(key, _)| key == "key-999"));
+    }
+
+    #[test]
+    fn long_histories_take_the_room_of_many_short_ones() {
+        let callers = Callers::new(1 << 20, SHARDS * 4096);
+        for number in 0..10_000_u64 {
+            callers.with(&format!("key-{number}"), Millis(number), |one| {
+                if number % 7 == 0 {
+                    one.withhold(Withheld {
+                        rows: number,
+                        action: Action::Refuse,
+                        signals: Vec::new(),
+                        reason: String::new(),
+                    });
+                }
+            });
+        }
+        let held: usize = callers.shards.iter().map(|shard| lock(shard).bytes).sum();
+        assert!(held <= SHARDS * 4096 && callers.len() > SHARDS, "{held} {}", callers.len());
+        let counted: usize = callers
+            .shards
+            .iter()
+            .map(|shard| lock(shard).callers.iter().map(|(key, one)| weight(key, one)).sum::<usize>())
+            .sum();
+        assert_eq!(held, counted);
     }
 }

@@ -27,6 +27,9 @@ pub struct GuardConfig {
     pub extraction_budget: Option<u64>,
     /// Callers remembered at once.
     pub callers: usize,
+    /// Bytes of what is remembered of all callers together, about. Callers with long histories take the room of more
+    /// callers with short ones.
+    pub memory: usize,
     /// What is remembered of one caller.
     pub state: StateLimits,
     /// The most rows one request may have.
@@ -44,6 +47,7 @@ impl Default for GuardConfig {
             rules: BTreeMap::new(),
             extraction_budget: None,
             callers: 2048,
+            memory: 12 << 20,
             state: StateLimits::default(),
             rows: 4096,
         }

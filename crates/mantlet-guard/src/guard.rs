@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mantlet_detectors::{
-    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Profile, RowFacts, guard_rule_failed,
+    CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Plan, Profile, RowFacts,
+    guard_rule_failed,
 };
 use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
 
@@ -55,6 +56,7 @@ pub struct Inspection {
 pub struct Guard {
     config: GuardConfig,
     profile: Option<Arc<Profile>>,
+    plan: Plan,
     pub(crate) detectors: Vec<(RulePolicy, Box<dyn Detector>)>,
     pinned_policy: RulePolicy,
     pinned: ArcSwap<Vec<Arc<PinnedRule>>>,
@@ -98,8 +100,9 @@ impl Guard {
         Ok(Self {
             pinned_policy: policy(PINNED),
             detectors,
-            callers: Arc::new(Callers::new(config.callers)),
+            callers: Arc::new(Callers::new(config.callers, config.memory)),
             pinned: ArcSwap::from_pointee(pinned.into_iter().map(Arc::new).collect()),
+            plan: profile.as_ref().map(|profile| profile.plan()).unwrap_or_default(),
             profile,
             controls,
             config,
@@ -202,7 +205,7 @@ impl Guard {
         }
         // The rooms are pure; a panic in one is that rule's failure, and what then happens is its policy.
         let looked = catch_unwind(AssertUnwindSafe(|| {
-            let encoded = profile.encode(&request.inputs);
+            let encoded = profile.encode_by(&self.plan, &request.inputs);
             let rows = rows_hash(&encoded);
             let (facts, before) = self.callers.with(caller.key, now, |caller| {
                 let before = caller.withheld(rows).cloned();

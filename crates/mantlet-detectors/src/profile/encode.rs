@@ -2,7 +2,7 @@
 
 use mantlet_vocab::{NamedValue, Tensor, Value};
 
-use super::space::{Space, scales};
+use super::space::{Place, Space, scales};
 use super::{InputProfile, Profile};
 
 /// At most so many departures are kept of a request.
@@ -36,11 +36,55 @@ pub struct SchemaFault {
 /// Score of what cannot be the model's input at all.
 const WRONG: f64 = 10.0;
 
+/// What encoding needs of a profile, worked out once.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    inputs: Vec<InputPlan>,
+    narrow: usize,
+}
+
+/// What encoding needs of one input.
+#[derive(Debug, Clone, Default)]
+struct InputPlan {
+    columns: Vec<ColumnPlan>,
+    places: Vec<Place>,
+}
+
+/// Where a value is noticed, and how it is standardised.
+#[derive(Debug, Clone, Copy)]
+struct ColumnPlan {
+    range: f64,
+    low: f32,
+    high: f32,
+    mean: f32,
+    by: f32,
+}
+
 impl Profile {
+    /// What encoding needs of this profile.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let space = Space::of(&self.inputs);
+        let mut offset = 0;
+        let inputs = self.inputs.iter().map(|input| {
+            let width: usize = input.columns.iter().map(|column| column.categories.len().max(1)).sum();
+            let places = (offset..offset + width).map(|index| space.place(index)).collect();
+            offset += width;
+            InputPlan { columns: column_plans(input), places }
+        });
+        Plan { inputs: inputs.collect(), narrow: space.narrow }
+    }
+
     /// The rows of a request as the detectors see them. Inputs the profile does not know, or that are missing or
     /// of another type or shape, are departures; rows are encoded as far as they fit.
     #[must_use]
     pub fn encode(&self, inputs: &[NamedValue]) -> Encoded {
+        self.encode_by(&self.plan(), inputs)
+    }
+
+    /// The same with a plan made before, which must be of this profile.
+    #[must_use]
+    pub fn encode_by(&self, plan: &Plan, inputs: &[NamedValue]) -> Encoded {
         let mut faults = Faults(Vec::new());
         for other in inputs {
             if !self.inputs.iter().any(|input| input.name == other.name) {
@@ -54,7 +98,6 @@ impl Profile {
             .collect();
         let rows = given.iter().flatten().map(|value| value.shape().first().copied().unwrap_or(1)).max();
         let rows = rows.unwrap_or(0);
-        let space = Space::of(&self.inputs);
         // Rows come from a message whose values are bounded, but a shape like [4000000, 0] is free: such a
         // tensor fits no input with columns and is a fault below, so no rows are made of it.
         let fits = self
@@ -62,9 +105,8 @@ impl Profile {
             .iter()
             .zip(&given)
             .all(|(input, value)| value.is_some_and(|value| fits(input, value, rows)));
-        let mut table = Tensor::full([if fits { rows } else { 0 }, space.narrow], 0.0_f32);
-        let mut offset = 0;
-        for (input, value) in self.inputs.iter().zip(&given) {
+        let mut table = Tensor::full([if fits { rows } else { 0 }, plan.narrow], 0.0_f32);
+        for ((input, value), plan) in self.inputs.iter().zip(&given).zip(&plan.inputs) {
             match value {
                 None => faults.add(&input.name, None, "is missing".into(), WRONG),
                 Some(value) if !fits_kind(input, value) => {
@@ -74,16 +116,36 @@ impl Profile {
                     let what = format!("has the shape {:?}, not [{rows}, {:?}]", value.shape(), input.shape);
                     faults.add(&input.name, None, what, WRONG);
                 }
-                Some(value) if fits => put(input, value, &space, offset, &mut table, &mut faults),
+                Some(value) if fits => put(input, value, plan, &mut table, &mut faults),
                 Some(_) => {}
             }
-            offset += input.columns.iter().map(|column| column.categories.len().max(1)).sum::<usize>();
         }
         if rows == 0 && faults.0.is_empty() {
             faults.add("", None, "the request has no rows".into(), WRONG);
         }
         Encoded { rows: table, faults: faults.0 }
     }
+}
+
+fn column_plans(input: &InputProfile) -> Vec<ColumnPlan> {
+    let (pooled_min, pooled_max) = input
+        .columns
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| (min.min(c.min), max.max(c.max)));
+    let plan = |(column, scale): (&super::Column, f64)| {
+        let (min, max) = if input.homogeneous { (pooled_min, pooled_max) } else { (column.min, column.max) };
+        let range = if max > min { max - min } else { min.abs().max(1.0) };
+        #[expect(clippy::cast_possible_truncation, reason = "compared with f32 values")]
+        let plan = ColumnPlan {
+            range,
+            low: (min - MARGIN * range) as f32,
+            high: (max + MARGIN * range) as f32,
+            mean: column.mean as f32,
+            by: (1.0 / scale) as f32,
+        };
+        plan
+    };
+    input.columns.iter().zip(scales(input)).map(plan).collect()
 }
 
 struct Faults(Vec<SchemaFault>);
@@ -126,50 +188,33 @@ fn fits_shape(input: &InputProfile, value: &Value, rows: usize) -> bool {
 }
 
 /// Encodes one input into the table.
-fn put(
-    input: &InputProfile,
-    value: &Value,
-    space: &Space,
-    offset: usize,
-    table: &mut Tensor<f32>,
-    faults: &mut Faults,
-) {
+fn put(input: &InputProfile, value: &Value, plan: &InputPlan, table: &mut Tensor<f32>, faults: &mut Faults) {
     if let Value::Text(texts) = value {
-        return put_texts(input, texts, space, offset, table, faults);
+        return put_texts(input, texts, plan, table, faults);
     }
-    let Some(numbers) = value.to_f32() else { return };
+    let held;
+    let numbers = match value {
+        Value::F32(numbers) => numbers,
+        _ => match value.to_f32() {
+            Some(numbers) => {
+                held = numbers;
+                &held
+            }
+            None => return,
+        },
+    };
     let width = input.columns.len();
     if width == 0 {
         return;
     }
-    let (pooled_min, pooled_max) = input
-        .columns
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| (min.min(c.min), max.max(c.max)));
-    let checks: Vec<(f64, f32, f32, f32, f32)> = input
-        .columns
-        .iter()
-        .zip(scales(input))
-        .map(|(column, scale)| {
-            let (min, max) =
-                if input.homogeneous { (pooled_min, pooled_max) } else { (column.min, column.max) };
-            let range = if max > min { max - min } else { min.abs().max(1.0) };
-            #[expect(clippy::cast_possible_truncation, reason = "compared with f32 values")]
-            let check = (
-                range,
-                (min - MARGIN * range) as f32,
-                (max + MARGIN * range) as f32,
-                column.mean as f32,
-                (1.0 / scale) as f32,
-            );
-            check
-        })
-        .collect();
     for (row, values) in numbers.data().chunks_exact(width).enumerate() {
         let out = table.row_mut(row);
-        for (index, (&value, &(range, low, high, mean, by))) in values.iter().zip(&checks).enumerate() {
+        for (index, ((&value, column), place)) in
+            values.iter().zip(&plan.columns).zip(&plan.places).enumerate()
+        {
+            let &ColumnPlan { range, low, high, mean, by } = column;
             if value >= low && value <= high {
-                space.put(out, offset + index, (value - mean) * by);
+                place.put(out, (value - mean) * by);
                 continue;
             }
             let column = &input.columns[index];
@@ -184,7 +229,7 @@ fn put(
             let what = format!("{value} lies outside the training range {} to {}", column.min, column.max);
             faults.add(&input.name, Some((row, index)), what, 1.0 + over.min(1e6));
             // A huge value must not drown every other column, nor become infinite.
-            space.put(out, offset + index, ((value - mean) * by).clamp(-1e4, 1e4));
+            place.put(out, ((value - mean) * by).clamp(-1e4, 1e4));
         }
         if input.kind == "integer"
             && let Some(index) = values.iter().position(|value| value.is_finite() && value.fract() != 0.0)
@@ -198,19 +243,22 @@ fn put(
 fn put_texts(
     input: &InputProfile,
     texts: &Tensor<String>,
-    space: &Space,
-    offset: usize,
+    plan: &InputPlan,
     table: &mut Tensor<f32>,
     faults: &mut Faults,
 ) {
     let width = input.columns.len().max(1);
     for (row, values) in texts.data().chunks_exact(width).enumerate() {
         let out = table.row_mut(row);
-        let mut place = offset;
+        let mut place = 0;
         for (index, (text, column)) in values.iter().zip(&input.columns).enumerate() {
             // Two different categories are one standard unit apart, whatever their number.
             match column.categories.iter().position(|(known, _)| known == text) {
-                Some(found) => space.put(out, place + found, std::f32::consts::FRAC_1_SQRT_2),
+                Some(found) => {
+                    if let Some(place) = plan.places.get(place + found) {
+                        place.put(out, std::f32::consts::FRAC_1_SQRT_2);
+                    }
+                }
                 None if column.categories.is_empty() => {}
                 None => {
                     let what = "is a category no training row has".into();

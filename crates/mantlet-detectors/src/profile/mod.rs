@@ -8,7 +8,7 @@ mod typical;
 
 use serde::{Deserialize, Serialize};
 
-pub use encode::{Encoded, SchemaFault};
+pub use encode::{Encoded, Plan, SchemaFault};
 pub use learn::Learning;
 pub(crate) use linear::distance2;
 pub use space::SKETCH;

@@ -24,17 +24,30 @@ impl Space {
         Self { wide, narrow: wide.min(SKETCH) }
     }
 
-    /// Adds a standardised value at place `index` of the wide row to the narrow one.
-    #[inline]
-    pub(crate) fn put(&self, row: &mut [f32], index: usize, value: f32) {
+    /// Where the value at place `index` of the wide row goes in the narrow one.
+    pub(crate) fn place(&self, index: usize) -> Place {
         if self.wide <= SKETCH {
-            row[index] += value;
-        } else {
-            let hash = mix(index as u64);
-            #[expect(clippy::cast_possible_truncation, reason = "reduced modulo the width")]
-            let bucket = (hash % self.narrow as u64) as usize;
-            row[bucket] += if hash >> 63 == 0 { value } else { -value };
+            return Place { at: index, sign: 1.0 };
         }
+        let hash = mix(index as u64);
+        #[expect(clippy::cast_possible_truncation, reason = "reduced modulo the width")]
+        let at = (hash % self.narrow.max(1) as u64) as usize;
+        Place { at, sign: if hash >> 63 == 0 { 1.0 } else { -1.0 } }
+    }
+}
+
+/// A place of the narrow row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    at: usize,
+    sign: f32,
+}
+
+impl Place {
+    /// Adds a standardised value.
+    #[inline]
+    pub(crate) fn put(self, row: &mut [f32], value: f32) {
+        row[self.at] += self.sign * value;
     }
 }
 
