@@ -107,6 +107,35 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The row without its features, to be kept apart from them.
+    #[must_use]
+    pub fn without_features(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            at: self.at,
+            system: self.system.clone(),
+            route: self.route.clone(),
+            caller: self.caller.clone(),
+            version: self.version.clone(),
+            generation: self.generation,
+            action: self.action.clone(),
+            proposed: self.proposed.clone(),
+            mode: self.mode.clone(),
+            status: self.status,
+            took_ms: self.took_ms,
+            request: self.request.clone(),
+            rows: self.rows,
+            features: Vec::new(),
+            features_cut: self.features_cut,
+            label: self.label.clone(),
+            scores: self.scores.clone(),
+            signals: self.signals.clone(),
+            signal_scores: self.signal_scores.clone(),
+        }
+    }
+}
+
 /// A digest over names, shapes and values of the inputs, and over the pieces of text.
 fn request_digest(exchange: &Exchange) -> Digest {
     let mut bytes = Vec::new();

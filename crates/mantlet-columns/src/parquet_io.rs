@@ -8,7 +8,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use crate::{ColumnsError, Row, batch, rows, schema};
 
@@ -18,7 +19,13 @@ use crate::{ColumnsError, Row, batch, rows, schema};
 /// # Errors
 /// When the disk is full or Arrow refuses.
 pub fn write_rows(file: File, path: &Path, rows: &[Row]) -> Result<(), ColumnsError> {
-    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    // Features hardly ever repeat: a dictionary of them is built, found useless and thrown away, at a price.
+    let features = ColumnPath::new(["features", "list", "item"].map(str::to_owned).to_vec());
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_column_dictionary_enabled(features.clone(), false)
+        .set_column_statistics_enabled(features, EnabledStatistics::None)
+        .build();
     let mut writer = ArrowWriter::try_new(&file, schema(), Some(properties)).map_err(unwritten(path))?;
     writer.write(&batch(rows)?).map_err(unwritten(path))?;
     writer.close().map_err(unwritten(path))?;

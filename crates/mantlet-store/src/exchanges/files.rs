@@ -1,11 +1,11 @@
 //! Names of segments and write-aheads, writing a segment whole, and recovery.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use mantlet_columns::{ColumnsError, Row, write_rows};
-use mantlet_vocab::Millis;
+use mantlet_vocab::{Digest, Millis};
 
 use crate::StoreError;
 use crate::error::io;
@@ -27,7 +27,7 @@ pub(super) struct Recovered {
 }
 
 pub(super) fn wal_path(folder: &Path, id: &str) -> PathBuf {
-    folder.join(format!("wal-{id}.jsonl"))
+    folder.join(format!("wal-{id}.log"))
 }
 
 /// All segments, in no order. Segments lie in folders by day (UTC) of their first exchange.
@@ -45,7 +45,7 @@ pub(super) fn segments(folder: &Path) -> Result<Vec<Segment>, StoreError> {
 pub(super) fn wals(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
     let id = |path: &Path| {
         let name = path.file_name()?.to_str()?;
-        Some(name.strip_prefix("wal-")?.strip_suffix(".jsonl")?.to_owned())
+        Some(name.strip_prefix("wal-")?.strip_suffix(".log")?.to_owned())
     };
     Ok(list(folder)?.into_iter().filter_map(|path| id(&path).map(|id| (path, id))).collect())
 }
@@ -98,18 +98,82 @@ fn plain(fault: ColumnsError) -> StoreError {
     }
 }
 
-/// Whole rows of a write-ahead, and how many lines were torn or damaged.
+/// Bytes before the payload of a frame: its length, then the first eight of its SHA-256.
+const FRAME_HEAD: usize = 12;
+
+/// No row is longer: features are bounded, and so is what a configuration names.
+const FRAME_MOST: usize = 16 << 20;
+
+/// Appends one row to a write-ahead: length, checksum, then the row as JSON without its features, a newline, and the
+/// features as they are in memory. Printing numbers as text would cost more than everything else about a row.
+pub(super) fn put_frame(out: &mut Vec<u8>, row: &Row) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_HEAD]);
+    if serde_json::to_writer(&mut *out, &row.without_features()).is_err() {
+        out.truncate(start);
+        return;
+    }
+    out.push(b'\n');
+    row.features.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    let payload = out.len() - start - FRAME_HEAD;
+    let Ok(length) = u32::try_from(payload) else {
+        out.truncate(start);
+        return;
+    };
+    let digest = Digest::of(&out[start + FRAME_HEAD..]);
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    out[start + 4..start + FRAME_HEAD].copy_from_slice(&digest.0[..8]);
+}
+
+fn frame(payload: &[u8]) -> Option<Row> {
+    let end = payload.iter().position(|&byte| byte == b'\n')?;
+    let mut row: Row = serde_json::from_slice(&payload[..end]).ok()?;
+    let (values, rest) = payload[end + 1..].as_chunks::<4>();
+    row.features = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+    rest.is_empty().then_some(row)
+}
+
+/// Whole rows of a write-ahead, and how many frames were torn or damaged. Behind a damaged length nothing can be
+/// found any more; a damaged payload costs its own row only.
 pub(super) fn read_wal(path: &Path) -> Result<(Vec<Row>, usize), StoreError> {
     let file = File::open(path).map_err(io("read", path))?;
+    let mut file = BufReader::new(file);
     let (mut rows, mut torn) = (Vec::new(), 0);
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(io("read", path))?;
-        match serde_json::from_slice(&line) {
-            Ok(row) => rows.push(row),
-            Err(_) => torn += 1,
+    let mut head = [0; FRAME_HEAD];
+    loop {
+        match read_full(&mut file, &mut head).map_err(io("read", path))? {
+            0 => return Ok((rows, torn)),
+            FRAME_HEAD => {}
+            _ => return Ok((rows, torn + 1)),
+        }
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        if length > FRAME_MOST {
+            return Ok((rows, torn + 1));
+        }
+        let mut payload = vec![0; length];
+        if read_full(&mut file, &mut payload).map_err(io("read", path))? < length {
+            return Ok((rows, torn + 1));
+        }
+        let whole = Digest::of(&payload).0[..8] == head[4..];
+        match frame(&payload).filter(|_| whole) {
+            Some(row) => rows.push(row),
+            None => torn += 1,
         }
     }
-    Ok((rows, torn))
+}
+
+/// Fills the buffer as far as there is something; says how far.
+fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(fault) if fault.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(filled)
 }
 
 /// Removes temporaries and turns write-aheads of a killed process into segments. Call with the folder held.
@@ -142,13 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_ahead_torn_at_any_byte_gives_its_whole_lines() {
+    fn a_write_ahead_torn_at_any_byte_gives_its_whole_rows() {
         let mut bytes = Vec::new();
+        let mut ends = vec![0];
         for n in 0..3 {
-            let row =
-                Row { id: format!("e{n}"), at: Millis(n), features: vec![0.5, f32::NAN], ..Row::default() };
-            serde_json::to_writer(&mut bytes, &row).unwrap();
-            bytes.push(b'\n');
+            let features = vec![0.5, f32::NAN, -0.0, f32::MIN_POSITIVE];
+            put_frame(&mut bytes, &Row { id: format!("e{n}"), at: Millis(n), features, ..Row::default() });
+            ends.push(bytes.len());
         }
         let folder = tempfile::tempdir().unwrap();
         for cut in 0..=bytes.len() {
@@ -156,12 +220,14 @@ mod tests {
             fs::create_dir(&folder).unwrap();
             let path = wal_path(&folder, "x");
             fs::write(&path, &bytes[..cut]).unwrap();
-            let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
-            // A line that lacks nothing but its newline is whole.
-            let whole = whole + usize::from(bytes.get(cut) == Some(&b'\n'));
-            let torn = usize::from(cut > 0 && bytes[cut - 1] != b'\n' && bytes.get(cut) != Some(&b'\n'));
+            let whole = ends.iter().filter(|end| **end > 0 && **end <= cut).count();
+            let torn = usize::from(!ends.contains(&cut));
             let (rows, found) = read_wal(&path).unwrap();
             assert_eq!((rows.len(), found), (whole, torn), "cut {cut}");
+            for row in rows {
+                assert!(row.features[1].is_nan() && row.features[2].is_sign_negative());
+                assert_eq!(row.features[3].to_bits(), f32::MIN_POSITIVE.to_bits());
+            }
             if cut % 200 > 0 {
                 continue;
             }
@@ -170,5 +236,20 @@ mod tests {
             assert_eq!(segments(&folder).unwrap().len(), usize::from(whole > 0));
             assert!(wals(&folder).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn a_damaged_row_is_counted_and_the_others_are_read() {
+        let mut bytes = Vec::new();
+        for n in 0..3 {
+            put_frame(&mut bytes, &Row { id: format!("e{n}"), features: vec![1.0; 9], ..Row::default() });
+        }
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        let folder = tempfile::tempdir().unwrap();
+        let path = wal_path(folder.path(), "x");
+        fs::write(&path, &bytes).unwrap();
+        let (rows, torn) = read_wal(&path).unwrap();
+        assert_eq!((rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), torn), (vec!["e0", "e2"], 1));
     }
 }

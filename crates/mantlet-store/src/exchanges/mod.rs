@@ -43,7 +43,7 @@ pub struct HistoryOptions {
 
 impl Default for HistoryOptions {
     fn default() -> Self {
-        Self { queue: 8192, rows: 8192, bytes: 32 << 20, flush_ms: 60_000, sync_ms: 1_000, recent: 500 }
+        Self { queue: 2048, rows: 8192, bytes: 4 << 20, flush_ms: 60_000, sync_ms: 1_000, recent: 500 }
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct Shared {
     folder: PathBuf,
     counters: Counters,
     /// Rows that are in no segment yet.
-    pending: Mutex<Vec<Row>>,
+    pending: Mutex<Arc<Vec<Row>>>,
     recent: Mutex<std::collections::VecDeque<Arc<Exchange>>>,
     live: broadcast::Sender<Arc<Exchange>>,
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mantlet_columns::Row;
 use mantlet_vocab::Exchange;
 
-use super::files::{wal_path, write_segment};
+use super::files::{put_frame, wal_path, write_segment};
 use super::{HistoryOptions, Shared, add, held};
 use crate::StoreError;
 use crate::error::io;
@@ -19,6 +19,9 @@ const GROUP: usize = 1024;
 
 /// Bytes of values the exchanges kept for live views hold at most, about.
 const RECENT_BYTES: usize = 32 << 20;
+
+/// How long the writer lets exchanges gather once one has come: waking for each costs more than writing it.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// How long to wait after a segment could not be written.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -73,7 +76,12 @@ impl Writer {
             let mut flushes = Vec::new();
             let mut closing = false;
             let mut next = match queue.recv_timeout(self.patience()) {
-                Ok(message) => Some(message),
+                Ok(message) => {
+                    if matches!(message, Message::Exchange(_)) {
+                        std::thread::sleep(GATHER);
+                    }
+                    Some(message)
+                }
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
             };
@@ -139,9 +147,7 @@ impl Writer {
         let rows: Vec<Row> = group.iter().map(Row::of).collect();
         let mut lines = Vec::new();
         for row in &rows {
-            if serde_json::to_writer(&mut lines, row).is_ok() {
-                lines.push(b'\n');
-            }
+            put_frame(&mut lines, row);
             self.bytes += 400 + 4 * (row.features.len() + row.scores.len());
         }
         match self.wal.write_all(&lines) {
@@ -152,7 +158,7 @@ impl Writer {
             }
         }
         self.begun.get_or_insert_with(Instant::now);
-        held(&self.shared.pending).extend(rows);
+        Arc::make_mut(&mut held(&self.shared.pending)).extend(rows);
         let mut recent = held(&self.shared.recent);
         for exchange in group.into_iter().map(Arc::new) {
             self.recent_bytes += weight(&exchange);
@@ -179,16 +185,18 @@ impl Writer {
     /// Writes the segment and begins the next. When that fails the rows stay, up to four segments' worth; then
     /// the oldest are given up and counted.
     fn flush(&mut self) -> Result<(), StoreError> {
-        // Only this thread adds rows, so what is read here is what is removed below.
-        let rows = held(&self.shared.pending).clone();
+        // Only this thread adds and removes rows, so what is written here is what is removed below.
+        let rows = Arc::clone(&held(&self.shared.pending));
         if rows.is_empty() {
             return Ok(());
         }
         let done = write_segment(&self.shared.folder, &self.id, &rows);
+        drop(rows);
         if let Err(fault) = done {
             add(&self.shared.counters.failures, 1);
             self.failed = Some(Instant::now());
             let mut pending = held(&self.shared.pending);
+            let pending = Arc::make_mut(&mut pending);
             let over = pending.len().saturating_sub(self.options.rows.saturating_mul(4));
             if over > 0 || self.bytes > self.options.bytes.saturating_mul(4) {
                 let over = over.max(pending.len() / 4);
@@ -199,7 +207,7 @@ impl Writer {
             return Err(fault);
         }
         add(&self.shared.counters.segments, 1);
-        held(&self.shared.pending).clear();
+        *held(&self.shared.pending) = Arc::default();
         let old = wal_path(&self.shared.folder, &self.id);
         (self.begun, self.bytes, self.failed, self.unsynced) = (None, 0, None, false);
         let (id, wal) = fresh(&self.shared)?;
