@@ -1,10 +1,10 @@
 //! An exchange while it is open, and its record when it closes, however it closes.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
 use mantlet_detectors::request_malformed;
 use mantlet_guard::GuardEvent;
 use mantlet_vocab::{Action, Decision, Exchange, Millis, Reply, Request};
@@ -12,28 +12,48 @@ use mantlet_wire::Defect;
 use serde_json::json;
 
 use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
+use crate::layers::{Ending, Replied};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Noticed, Port};
 use crate::service::Shared;
+
+/// One line of the log about an exchange.
+macro_rules! logged {
+    ($level:ident, $exchange:ident, $action:ident, $status:ident, $took:ident) => {
+        tracing::$level!(
+            exchange = %$exchange.id,
+            route = %$exchange.route,
+            caller = %$exchange.caller,
+            version = %$exchange.version,
+            generation = $exchange.generation,
+            action = $action,
+            proposed = $exchange.decision.proposed.word(),
+            status = $status,
+            took_ms = $took,
+            "exchange"
+        )
+    };
+}
 
 /// The status in the record when nobody waited for the answer.
 const CLIENT_GONE: u16 = 499;
 
 /// An open exchange. Dropped before it was answered (the client went away, or the gateway was told to stop), it is
 /// recorded with status 499: going away leaves a trace.
-pub(crate) struct Open<'a> {
-    shared: &'a Shared,
-    live: &'a Live,
+pub(crate) struct Open {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    route: Arc<LiveRoute>,
     started: Instant,
     row: u64,
     exchange: Option<Exchange>,
 }
 
-impl<'a> Open<'a> {
-    pub(crate) fn new(shared: &'a Shared, live: &'a Live, route: &LiveRoute, key: &str) -> Self {
+impl Open {
+    pub(crate) fn new(shared: &Arc<Shared>, live: &Arc<Live>, route: &Arc<LiveRoute>, key: &str) -> Self {
         let config = route.route.guard.config();
         let exchange = Exchange {
-            id: uuid::Uuid::new_v4().to_string(),
+            id: shared.ids.next(),
             at: shared.ports.clock.now(),
             system: config.system.clone(),
             route: config.route.clone(),
@@ -46,7 +66,26 @@ impl<'a> Open<'a> {
             status: 0,
             took_ms: 0.0,
         };
-        Self { shared, live, started: Instant::now(), row: 0, exchange: Some(exchange) }
+        Self {
+            shared: Arc::clone(shared),
+            live: Arc::clone(live),
+            route: Arc::clone(route),
+            started: Instant::now(),
+            row: 0,
+            exchange: Some(exchange),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
+    }
+
+    pub(crate) fn route(&self) -> Arc<LiveRoute> {
+        Arc::clone(&self.route)
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Exchange)) {
@@ -77,6 +116,11 @@ impl<'a> Open<'a> {
         self.edit(|exchange| exchange.decision = decision);
     }
 
+    /// How long reading and detectors took.
+    pub(crate) fn looked(&self, took: Duration) {
+        self.shared.metrics.guarded.observe(took.as_secs_f64());
+    }
+
     /// Malformed is evidence: the defect goes to the record as a signal.
     pub(crate) fn defect(&mut self, defect: &Defect) {
         let signal = request_malformed(defect.name(), defect.to_string());
@@ -87,17 +131,25 @@ impl<'a> Open<'a> {
         });
     }
 
-    /// Refuses for a reason of the gateway's own.
-    pub(crate) fn refuse(mut self, action: Action, status: u16, text: &str) -> Answer {
-        self.edit(|exchange| {
-            exchange.decision.action = action.clone();
-            exchange.decision.proposed = action;
-        });
-        self.fault(status, text)
+    /// Carries out how the exchange ends, records and counts it.
+    pub(crate) fn end(mut self, ending: Ending) -> Answer {
+        match ending {
+            Ending::Refused { status, text } => {
+                self.edit(|exchange| {
+                    exchange.decision.action = Action::Refuse;
+                    exchange.decision.proposed = Action::Refuse;
+                });
+                self.fault(status, &text)
+            }
+            Ending::Failed { status, text } => self.fault(status, &text),
+            Ending::Stopped(decision, reason) => self.stopped(decision, &reason),
+            Ending::Diverted(decision, reason) => self.divert(decision, &reason),
+            Ending::Passed(replied) => self.forward(*replied),
+        }
     }
 
     /// Answers in the dialect's error shape and closes.
-    pub(crate) fn fault(mut self, status: u16, text: &str) -> Answer {
+    fn fault(mut self, status: u16, text: &str) -> Answer {
         let id = self.id();
         let answer = from_refusal(mantlet_wire::refuse(status, text, &id));
         self.close(status);
@@ -105,7 +157,7 @@ impl<'a> Open<'a> {
     }
 
     /// Throttles or refuses as the guard decided, and closes.
-    pub(crate) fn stopped(mut self, decision: Decision, reason: &str) -> Answer {
+    fn stopped(mut self, decision: Decision, reason: &str) -> Answer {
         let (status, wait) = match decision.action {
             Action::Throttle { retry_after_ms } => (429, Some(retry_after_ms.div_ceil(1000).max(1))),
             _ => (403, None),
@@ -119,7 +171,7 @@ impl<'a> Open<'a> {
     }
 
     /// Withholds the decision, files it for a person, and closes.
-    pub(crate) fn divert(mut self, decision: Decision, reason: &str) -> Answer {
+    fn divert(mut self, decision: Decision, reason: &str) -> Answer {
         self.edit(|exchange| {
             exchange.decision = Decision { action: Action::Divert, ..decision };
             exchange.status = 202;
@@ -152,10 +204,10 @@ impl<'a> Open<'a> {
     }
 
     /// Passes an upstream's reply on, byte for byte, and closes.
-    pub(crate) fn forward(mut self, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
+    fn forward(mut self, Replied { status, headers, body }: Replied) -> Answer {
         let id = self.id();
         self.close(status.as_u16());
-        signed(passed(status, headers, body), &id, self.live.generation)
+        signed(passed(status, &headers, body), &id, self.live.generation)
     }
 
     fn id(&self) -> String {
@@ -169,7 +221,7 @@ impl<'a> Open<'a> {
 
     fn close(&mut self, status: u16) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        let (shared, took) = (self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
+        let (shared, took) = (&self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
         exchange.status = status;
         exchange.took_ms = took;
         let action = exchange.decision.action.word();
@@ -181,19 +233,14 @@ impl<'a> Open<'a> {
             let noticed = Noticed { route: exchange.route.clone(), signal: signal.name.clone() };
             shared.metrics.signals.get_or_create(&noticed).inc();
         }
-        tracing::info!(
-            exchange = %exchange.id,
-            route = %exchange.route,
-            caller = %exchange.caller,
-            version = %exchange.version,
-            generation = exchange.generation,
-            action,
-            proposed = exchange.decision.proposed.word(),
-            status,
-            took_ms = took,
-            "exchange"
-        );
-        if exchange.decision.action != Action::Allow || !exchange.decision.signals.is_empty() {
+        let noticed = exchange.decision.action != Action::Allow || !exchange.decision.signals.is_empty();
+        // Every exchange is in the record; a line in the log is for those somebody may want to look at.
+        if noticed || status >= 400 {
+            logged!(info, exchange, action, status, took);
+        } else {
+            logged!(debug, exchange, action, status, took);
+        }
+        if noticed {
             let event = GuardEvent {
                 at: exchange.at,
                 exchange: exchange.id.clone(),
@@ -221,7 +268,7 @@ impl<'a> Open<'a> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
         self.close(CLIENT_GONE);
     }

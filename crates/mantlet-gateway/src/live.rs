@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -11,7 +12,7 @@ use crate::{GatewayConfig, GatewayError, Route, Upstream};
 /// One generation of the configuration.
 pub(crate) struct Live {
     pub(crate) config: GatewayConfig,
-    pub(crate) routes: HashMap<String, LiveRoute>,
+    pub(crate) routes: HashMap<String, Arc<LiveRoute>>,
     pub(crate) generation: u64,
     pub(crate) limits: mantlet_wire::Limits,
 }
@@ -57,7 +58,7 @@ impl Live {
                 return Err(GatewayError::NoUpstream { model: route.model });
             }
             let model = route.model.clone();
-            if live.insert(model.clone(), LiveRoute { route, targets, total }).is_some() {
+            if live.insert(model.clone(), Arc::new(LiveRoute { route, targets, total })).is_some() {
                 return Err(GatewayError::DoubledRoute { model });
             }
         }

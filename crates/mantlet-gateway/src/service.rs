@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::handle;
+use crate::ids::Ids;
 use crate::keys::Remembered;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Remembered,
     pub(crate) metrics: Metrics,
     pub(crate) client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) ids: Ids,
     pub(crate) started: Millis,
     generation: AtomicU64,
 }
@@ -88,6 +90,7 @@ impl Gateway {
             started: ports.clock.now(),
             ports,
             keys: Remembered::default(),
+            ids: Ids::default(),
             metrics,
             client,
             generation: AtomicU64::new(1),

@@ -1,0 +1,87 @@
+//! What happens to one exchange, layer by layer. The list of layers of each kind of traffic is one function:
+//! [`tensors::flow`] for inference on tensors.
+//!
+//! ```text
+//! identity -> limits -> shape -> detectors -> decision -> upstream -> detectors on the reply -> record -> metrics
+//! ```
+//!
+//! A layer either hands on or ends the exchange; every [`Ending`] is carried out in one place,
+//! [`crate::exchange::Open::end`], which also records and counts.
+
+pub(crate) mod identity;
+pub(crate) mod shape;
+pub(crate) mod tensors;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use mantlet_vocab::{Action, Decision};
+
+use crate::exchange::Open;
+use crate::live::{LiveRoute, NoVersion, Target};
+
+/// How an exchange ends.
+pub(crate) enum Ending {
+    /// The gateway's own refusal.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the caller is told.
+        text: String,
+    },
+    /// The guard throttles or refuses.
+    Stopped(Decision, String),
+    /// The answer waits for a person.
+    Diverted(Decision, String),
+    /// The upstream or its reply failed.
+    Failed {
+        /// The HTTP status.
+        status: u16,
+        /// What the caller is told.
+        text: String,
+    },
+    /// The upstream's reply goes out as it came.
+    Passed(Box<Replied>),
+}
+
+/// What an upstream answered.
+pub(crate) struct Replied {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Ending {
+    pub(crate) fn refused(status: u16, text: impl Into<String>) -> Self {
+        Self::Refused { status, text: text.into() }
+    }
+
+    pub(crate) fn failed(status: u16, text: impl Into<String>) -> Self {
+        Self::Failed { status, text: text.into() }
+    }
+}
+
+/// Layer: the version that answers this caller.
+pub(crate) fn version<'a>(
+    open: &mut Open,
+    route: &'a LiveRoute,
+    key: &str,
+    named: Option<&str>,
+) -> Result<&'a Target, Ending> {
+    let target = route.target(key, named).map_err(|fault| match fault {
+        NoVersion::NotServed => {
+            Ending::refused(404, format!("version `{}` does not take traffic", named.unwrap_or("-")))
+        }
+        NoVersion::NotConfigured => Ending::refused(503, "the chosen version has no endpoint"),
+    })?;
+    open.version(&target.upstream.version);
+    Ok(target)
+}
+
+/// Layer: what is done with what the guard decided about a request. `true` means the answer will wait for a person.
+pub(crate) fn decision(decision: &Decision, reason: &str) -> Result<bool, Ending> {
+    match decision.action {
+        Action::Allow | Action::Flag => Ok(false),
+        Action::Divert => Ok(true),
+        Action::Throttle { .. } | Action::Refuse => Err(Ending::Stopped(decision.clone(), reason.to_owned())),
+    }
+}

@@ -1,0 +1,46 @@
+//! Layer: the whole body, within size and time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::Ending;
+use crate::live::Live;
+
+/// The header of the binary form.
+const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// The length of the JSON head, when the message is in the binary form. Two values or anything but digits would be
+/// read differently by others.
+pub(crate) fn head_length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
+    let mut values = headers.get_all(HEAD_LENGTH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() || !value.as_bytes().iter().all(u8::is_ascii_digit) {
+        return Err(());
+    }
+    value.to_str().ok().and_then(|value| value.parse().ok()).map(Some).ok_or(())
+}
+
+/// The whole body, within size and time.
+pub(crate) async fn receive(headers: &HeaderMap, body: Incoming, live: &Live) -> Result<Bytes, Ending> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(Ending::refused(415, "compressed requests are not taken; send the body as it is"));
+    }
+    let limit = live.config.max_body;
+    let too_large = || Ending::refused(413, format!("the body is larger than {limit} bytes"));
+    let said = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if said.is_some_and(|said| said > limit as u64) {
+        return Err(too_large());
+    }
+    let timeout = Duration::from_millis(live.config.body_timeout_ms);
+    match tokio::time::timeout(timeout, Limited::new(body, limit).collect()).await {
+        Err(_) => Err(Ending::refused(408, "the body did not arrive in time")),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
+        Ok(Err(_)) => Err(Ending::refused(400, "the body broke off")),
+    }
+}

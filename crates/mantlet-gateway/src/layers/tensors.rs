@@ -1,0 +1,162 @@
+//! Inference on tensors: the list of layers, and each of them.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use mantlet_guard::{Caller, Inspection};
+use mantlet_vocab::{Action, Mode, Reply};
+use mantlet_wire::Defect;
+
+use super::shape::{head_length, receive};
+use super::{Ending, Replied, decision, version};
+use crate::answer::Answer;
+use crate::exchange::Open;
+use crate::live::Target;
+use crate::upstream::ask;
+
+/// One inference of a known caller, from its request to its end.
+pub(crate) async fn answer(
+    mut open: Open,
+    key: &str,
+    named: Option<&str>,
+    request: Request<Incoming>,
+) -> Answer {
+    let ending = match flow(&mut open, key, named, request).await {
+        Ok(replied) => Ending::Passed(replied),
+        Err(ending) => ending,
+    };
+    open.end(ending)
+}
+
+/// The layers.
+async fn flow(
+    open: &mut Open,
+    key: &str,
+    named: Option<&str>,
+    request: Request<Incoming>,
+) -> Result<Box<Replied>, Ending> {
+    let route = open.route();
+    let caller = Caller { key };
+    let target = version(open, &route, key, named)?;
+    limits(open, caller)?;
+    let (parts, body) = request.into_parts();
+    let head = head_length(&parts.headers)
+        .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
+    let body = receive(&parts.headers, body, &open.live()).await?;
+    let (mut inspection, looked) = detect(open, caller, named, head, &body)?;
+    let diverted = decision(&inspection.decision, &inspection.reason)?;
+    let replied = upstream(open, target, &parts.headers, body, &inspection, diverted).await?;
+    detect_reply(open, caller, &mut inspection, &replied, looked)?;
+    if inspection.decision.action == Action::Divert {
+        return Err(Ending::Diverted(inspection.decision, inspection.reason));
+    }
+    open.decision(inspection.decision);
+    Ok(replied)
+}
+
+/// Layer: blocks, throttles and rates, before anything of the body is read.
+fn limits(open: &Open, caller: Caller<'_>) -> Result<(), Ending> {
+    match open.route().route.guard.admit(caller, open.at()) {
+        Some(stopped) => Err(Ending::Stopped(stopped.decision, stopped.reason)),
+        None => Ok(()),
+    }
+}
+
+/// Layer: the request is read strictly and looked at by every detector.
+fn detect(
+    open: &mut Open,
+    caller: Caller<'_>,
+    named: Option<&str>,
+    head: Option<usize>,
+    body: &[u8],
+) -> Result<(Inspection, Duration), Ending> {
+    let began = Instant::now();
+    let route = open.route();
+    let live = open.live();
+    let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };
+    let read = match mantlet_wire::read_request(&route.route.model, named, head, body, &limits) {
+        Ok(read) => read,
+        Err(defect) => {
+            let status = if matches!(defect, Defect::TooLarge { .. }) { 413 } else { 400 };
+            open.defect(&defect);
+            return Err(Ending::refused(status, defect.to_string()));
+        }
+    };
+    let inspection = route.route.guard.examine(caller, &read.request, open.at());
+    open.request(read.request, inspection.row);
+    let looked = began.elapsed();
+    if matches!(inspection.decision.action, Action::Throttle { .. } | Action::Refuse) {
+        open.looked(looked);
+    }
+    Ok((inspection, looked))
+}
+
+/// Layer: the model is asked. A diverted decision is made all the same: the person who reviews it sees what the model
+/// would have said.
+async fn upstream(
+    open: &mut Open,
+    target: &Target,
+    headers: &HeaderMap,
+    body: Bytes,
+    inspection: &Inspection,
+    diverted: bool,
+) -> Result<Box<Replied>, Ending> {
+    let shared = open.shared();
+    let reply = ask(&shared, &open.live(), target, "/infer", Method::POST, headers, body).await;
+    let withheld = || Ending::Diverted(inspection.decision.clone(), inspection.reason.clone());
+    match reply {
+        Err(_) if diverted => Err(withheld()),
+        Err(fault) => {
+            open.decision(inspection.decision.clone());
+            Err(Ending::failed(fault.status(), fault.text()))
+        }
+        Ok((status, ..)) if status != StatusCode::OK && diverted => Err(withheld()),
+        Ok((status, headers, body)) if status != StatusCode::OK => {
+            open.decision(inspection.decision.clone());
+            Err(Ending::Passed(Box::new(Replied { status, headers, body })))
+        }
+        Ok((status, headers, body)) => Ok(Box::new(Replied { status, headers, body })),
+    }
+}
+
+/// Layer: the reply is read strictly and looked at. What cannot be read cannot have been looked at; only a guard that
+/// enforces holds it back.
+fn detect_reply(
+    open: &mut Open,
+    caller: Caller<'_>,
+    inspection: &mut Inspection,
+    replied: &Replied,
+    looked: Duration,
+) -> Result<(), Ending> {
+    let began = Instant::now();
+    let route = open.route();
+    let guard = &route.route.guard;
+    let live = open.live();
+    let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
+    let read: Result<Reply, Defect> = head_length(&replied.headers)
+        .map_err(|()| Defect::HeadLength { head: 0, body: replied.body.len() })
+        .and_then(|head| mantlet_wire::read_reply(head, &replied.body, &limits))
+        .map(|read| read.reply);
+    let reply = match read {
+        Ok(reply) => reply,
+        Err(defect) => {
+            open.decision(inspection.decision.clone());
+            open.defect(&defect);
+            if inspection.decision.action == Action::Divert {
+                return Err(Ending::Diverted(inspection.decision.clone(), inspection.reason.clone()));
+            }
+            if guard.config().mode == Mode::Enforce {
+                return Err(Ending::failed(502, "the model's reply could not be read"));
+            }
+            let Replied { status, headers, body } = replied;
+            let passed = Replied { status: *status, headers: headers.clone(), body: body.clone() };
+            return Err(Ending::Passed(Box::new(passed)));
+        }
+    };
+    guard.observe_reply(caller, inspection, &reply, open.at());
+    open.looked(looked + began.elapsed());
+    open.reply(reply);
+    Ok(())
+}
