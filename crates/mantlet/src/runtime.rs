@@ -9,7 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// # Errors
 /// When no runtime can be made, or as the future says.
 pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // A machine of many cores is not for this program alone unless somebody says so.
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        builder.worker_threads(2);
+    }
+    builder.enable_all().build()?.block_on(future)
 }
 
 /// Sets the flag at the first interrupt (Ctrl-C); a second one ends the process at once.

@@ -80,8 +80,10 @@ pub(crate) fn version<'a>(
 /// Layer: what is done with what the guard decided about a request. `true` means the answer will wait for a person.
 pub(crate) fn decision(decision: &Decision, reason: &str) -> Result<bool, Ending> {
     match decision.action {
-        Action::Allow | Action::Flag => Ok(false),
+        Action::Allow | Action::Flag | Action::Redact | Action::Coarsen { .. } => Ok(false),
         Action::Divert => Ok(true),
-        Action::Throttle { .. } | Action::Refuse => Err(Ending::Stopped(decision.clone(), reason.to_owned())),
+        Action::Throttle { .. } | Action::StepUp | Action::Refuse => {
+            Err(Ending::Stopped(decision.clone(), reason.to_owned()))
+        }
     }
 }

@@ -87,7 +87,7 @@ fn detect(
     let inspection = route.route.guard.examine(caller, &read.request, open.at());
     open.request(read.request, inspection.row);
     let looked = began.elapsed();
-    if matches!(inspection.decision.action, Action::Throttle { .. } | Action::Refuse) {
+    if !inspection.decision.action.passes() && inspection.decision.action != Action::Divert {
         open.looked(looked);
     }
     Ok((inspection, looked))
