@@ -15,6 +15,8 @@ pub(crate) struct Flat<'a> {
     steps: u64,
     /// Items of vectors that may still be read one by one.
     items: u64,
+    /// Bytes of texts that may still be read: tables may share a long one.
+    texts: u64,
     pub(crate) facts: Structure,
 }
 
@@ -28,10 +30,12 @@ pub(crate) struct Table {
 
 const MAX_TABLES: u64 = 1 << 20;
 const MAX_ITEMS: u64 = 1 << 24;
+const MAX_TEXT: u64 = 8 << 10;
+const MAX_TEXTS: u64 = 64 << 20;
 
 impl<'a> Flat<'a> {
     pub(crate) fn new(window: Window<'a>, base: u64, limit: u64, facts: Structure) -> Self {
-        Self { window, base, limit, end: base, steps: MAX_TABLES, items: MAX_ITEMS, facts }
+        Self { window, base, limit, end: base, steps: MAX_TABLES, items: MAX_ITEMS, texts: MAX_TEXTS, facts }
     }
 
     pub(crate) fn root(&mut self) -> Option<Table> {
@@ -134,14 +138,23 @@ impl<'a> Flat<'a> {
     fn text_at(&mut self, at: u64, len: u64) -> String {
         // The terminating zero belongs to the text.
         self.end = self.end.max((at + len + 1).min(self.limit));
+        let kept = len.min(MAX_TEXT);
+        if kept > self.texts {
+            self.facts.limit(format!("only the first {MAX_TEXTS} bytes of its texts are read"));
+            return String::new();
+        }
+        self.texts -= kept;
         self.window.seek(at);
-        let bytes = self.window.take(len.min(8 << 10) as usize).unwrap_or_default();
+        let bytes = self.window.take(kept as usize).unwrap_or_default();
         String::from_utf8_lossy(bytes).into_owned()
     }
 
     /// The texts of a vector of texts, each with its offset.
     pub(crate) fn texts(&mut self, table: Table, index: u64, max: u64) -> Vec<(String, u64)> {
         let Some((first, count)) = self.vector(table, index, 4) else { return Vec::new() };
+        if count > max {
+            self.facts.limit(format!("only the first {max} texts of a list are read"));
+        }
         let mut texts = Vec::new();
         for item in 0..count.min(max) {
             let found = self.reference(first + 4 * item).and_then(|at| Some((at + 4, self.number(at, 4)?)));

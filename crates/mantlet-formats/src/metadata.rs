@@ -35,6 +35,12 @@ impl Text {
                 .then(|| Box::new(jinja::analyse(value))),
         }
     }
+
+    /// Whether it is more than words: a template, or something in another form.
+    #[must_use]
+    pub fn does_something(&self) -> bool {
+        self.hides.is_some() || self.template.is_some()
+    }
 }
 
 /// What bytes are by their first few, when that can do something by itself.

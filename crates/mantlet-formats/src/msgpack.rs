@@ -233,6 +233,8 @@ impl Walk<'_> {
             self.facts.names(Power::Pickle, "array of objects", "msgpack_numpy", start);
             if self.facts.parts.len() < 64 {
                 self.facts.parts.push(("objects.pkl".into(), start, len));
+            } else {
+                self.facts.limit("only the first 64 arrays of objects are examined");
             }
         }
         Some(Seen::Other)

@@ -60,10 +60,14 @@ pub struct Structure {
     pub limits: Vec<String>,
     /// How many of the paths lead outside.
     outside: usize,
+    /// Bytes of texts looked at.
+    said: usize,
 }
 
 /// Facts of one kind that are kept.
 const MAX_KEPT: usize = 256;
+/// Bytes of texts that are looked at.
+const MAX_SAID: usize = 8 << 20;
 
 impl Structure {
     /// No facts yet about a model of this format.
@@ -80,8 +84,13 @@ impl Structure {
 
     pub(crate) fn names(&mut self, power: Power, role: &'static str, name: &str, at: u64) {
         let name = shown(name);
-        if self.code.len() < MAX_KEPT && !self.code.iter().any(|(_, known)| known.name == name) {
+        if self.code.iter().any(|(known, named)| *known == power && named.name == name) {
+            return;
+        }
+        if self.code.len() < MAX_KEPT {
             self.code.push((power, Named { name, role, at }));
+        } else {
+            self.limit(format!("only the first {MAX_KEPT} names of code are told"));
         }
     }
 
@@ -106,8 +115,20 @@ impl Structure {
     }
 
     pub(crate) fn says(&mut self, key: &str, text: &str) {
-        if self.texts.len() < MAX_KEPT && !text.is_empty() {
-            self.texts.push(Text::new(key, text));
+        if text.is_empty() {
+            return;
+        }
+        self.said = self.said.saturating_add(text.len());
+        if self.said > MAX_SAID {
+            self.limit(format!("only the first {MAX_SAID} bytes of its texts are examined"));
+            return;
+        }
+        let text = Text::new(key, text);
+        // Of texts that are only words, no more is needed than examples.
+        if self.texts.len() < MAX_KEPT || text.does_something() && self.texts.len() < 2 * MAX_KEPT {
+            self.texts.push(text);
+        } else if text.does_something() {
+            self.limit("more of its texts are templates or hide something than are told");
         }
     }
 
@@ -164,5 +185,25 @@ mod tests {
         assert_eq!(facts.paths[256].name, "\u{2026}/../../x");
         (0..256).for_each(|_| facts.reads("path", "../x", 0));
         assert_eq!(facts.limits, ["only the first 256 paths that lead outside are told"]);
+    }
+
+    #[test]
+    fn texts_and_names_beyond_a_bound_are_said_not_to_be_told() {
+        let mut facts = Structure::of("Core ML");
+        (0..300).for_each(|index| facts.says(&format!("note {index}"), "nothing but words"));
+        facts.says("late", "{{ ''.__class__ }}");
+        assert!(facts.limits.is_empty() && facts.texts.len() == 257);
+        assert!(facts.texts[256].template.is_some());
+        (0..256).for_each(|_| facts.says("late", "{{ x }}"));
+        assert_eq!(facts.limits, ["more of its texts are templates or hide something than are told"]);
+        facts.says("long", &"x".repeat(MAX_SAID));
+        assert!(facts.limits[1].starts_with("only the first 8388608 bytes"), "{:?}", facts.limits);
+
+        let mut facts = Structure::of("TensorRT");
+        (0..256).for_each(|index| facts.names(Power::Native, "plugin", &format!("p{index}"), 0));
+        facts.names(Power::Native, "plugin", "p7", 0);
+        assert!(facts.limits.is_empty());
+        facts.names(Power::Python, "plugin", "p7", 0);
+        assert_eq!(facts.limits, ["only the first 256 names of code are told"]);
     }
 }

@@ -26,6 +26,8 @@ pub struct Tflite {
 
 const CUSTOM: u64 = 32;
 const MAX_ITEMS: u64 = 1 << 20;
+const MAX_CUSTOM: usize = 1_024;
+const MAX_GRAPHS: u64 = 4_096;
 
 /// Whether the bytes begin like a TensorFlow Lite model.
 #[must_use]
@@ -79,6 +81,12 @@ struct Table {
 }
 
 impl Walk<'_> {
+    fn limit(&mut self, limit: String) {
+        if !self.facts.limits.contains(&limit) {
+            self.facts.limits.push(limit);
+        }
+    }
+
     fn defect(&mut self, what: &str, at: u64) {
         if self.facts.defects.len() < self.max {
             self.facts.defects.push((what.to_owned(), at));
@@ -136,9 +144,7 @@ impl Walk<'_> {
         for item in 0..count {
             self.steps += 1;
             if self.steps > MAX_ITEMS {
-                if self.facts.limits.is_empty() {
-                    self.facts.limits.push(format!("only the first {MAX_ITEMS} tables are read"));
-                }
+                self.limit(format!("only the first {MAX_ITEMS} tables are read"));
                 return;
             }
             let at = first + 4 * item;
@@ -160,8 +166,10 @@ impl Walk<'_> {
                 let (at, len) = name.unwrap_or((code.at, 0));
                 walk.window.seek(at);
                 let name = walk.window.take(len.min(120) as usize).unwrap_or_default().to_vec();
-                if walk.facts.custom.len() < 1_024 {
+                if walk.facts.custom.len() < MAX_CUSTOM {
                     walk.facts.custom.entry(String::from_utf8_lossy(&name).into_owned()).or_insert(at);
+                } else {
+                    walk.limit(format!("only the first {MAX_CUSTOM} custom operators are told"));
                 }
             }
         });
@@ -183,7 +191,10 @@ impl Walk<'_> {
         let buffers = self.vector(model, 4, 4).map_or(0, |(_, count)| count);
         self.steps = self.steps.max(buffers);
         let subgraphs = self.vector(model, 2, 4)?;
-        for item in 0..subgraphs.1.min(4_096) {
+        if subgraphs.1 > MAX_GRAPHS {
+            self.limit(format!("only the first {MAX_GRAPHS} graphs are read"));
+        }
+        for item in 0..subgraphs.1.min(MAX_GRAPHS) {
             let Some(graph) = self.reference(subgraphs.0 + 4 * item).and_then(|at| self.table(at)) else {
                 self.defect("a graph cannot be read", subgraphs.0 + 4 * item);
                 continue;

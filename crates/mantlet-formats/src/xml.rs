@@ -11,11 +11,15 @@ pub struct Xml {
     pub includes: Vec<(String, u64)>,
     /// How many characters the largest entity stands for, when more than written.
     pub expansion: u64,
+    /// There are more entities, or references in one, than are counted.
+    pub unfollowed: bool,
     /// What is wrong.
     pub defect: Option<String>,
 }
 
 const MAX_ENTITIES: usize = 4_096;
+/// References to entities in the value of one.
+const MAX_REFERENCES: usize = 100_000;
 /// Characters that entities may stand for before it counts as an attack.
 const MAX_EXPANSION: u64 = 10_000_000;
 
@@ -116,12 +120,15 @@ fn document_type<'t>(whole: &str, text: &'t str, xml: &mut Xml, sizes: &mut Vec<
         let name: String = declaration.chars().take_while(|c| !c.is_whitespace()).take(80).collect();
         let value = declaration.get(name.len()..).unwrap_or("").trim_start();
         if let Some((text, _)) = quoted(value) {
+            xml.unfollowed |= text.split('&').nth(MAX_REFERENCES + 1).is_some();
             let size = expanded(text, sizes);
             if size > MAX_EXPANSION {
                 xml.expansion = xml.expansion.max(size);
             }
             if sizes.len() < MAX_ENTITIES {
                 sizes.push((name, size));
+            } else {
+                xml.unfollowed = true;
             }
         } else if let Some(target) = external(value) {
             xml.external.push((format!("entity `{name}` {target}"), at));
@@ -159,7 +166,7 @@ fn external(text: &str) -> Option<String> {
 /// How long a value is with the entities in it written out.
 fn expanded(text: &str, sizes: &[(String, u64)]) -> u64 {
     let mut total = text.len() as u64;
-    for part in text.split('&').skip(1).take(100_000) {
+    for part in text.split('&').skip(1).take(MAX_REFERENCES) {
         let name = part.split(';').next().unwrap_or("");
         if let Some((_, size)) = sizes.iter().rev().find(|(known, _)| known == name) {
             total = total.saturating_add(*size);

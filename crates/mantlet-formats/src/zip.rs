@@ -117,6 +117,7 @@ const CENTRAL: [u8; 4] = *b"PK\x01\x02";
 /// Bytes between members that are searched for hidden headers.
 const MAX_GAP: u64 = 32 << 20;
 const MAX_NAME: usize = 1_024;
+const LONG_NAME: &str = "a member has a name of more than";
 
 struct End {
     entries: u64,
@@ -224,6 +225,9 @@ fn directory(source: &dyn Source, bounds: &Bounds, end: &End, zip: &mut Zip) {
             zip.fault(ZipFault::Directory, at);
         }
         kept += name.len().min(MAX_NAME);
+        if name.len() > MAX_NAME && !zip.limits.iter().any(|limit| limit.starts_with(LONG_NAME)) {
+            zip.limits.push(format!("{LONG_NAME} {MAX_NAME} bytes: what it ends with is not seen"));
+        }
         if index as usize >= bounds.max_members || kept > bounds.max_header {
             zip.limits.push(format!("only the first {index} members are examined"));
             return;

@@ -1,5 +1,7 @@
 //! The law of every parser: any bytes give facts, in bounded time, without a panic. The twin of `fuzz/`.
 
+#[path = "parts/bounds.rs"]
+mod bounds;
 #[path = "parts/structures.rs"]
 mod structures;
 #[path = "parts/texts.rs"]

@@ -240,6 +240,9 @@ impl Engine {
         let mut facts = pickle::analyse(source, &self.bounds);
         if self.storages.len() < 100_000 {
             self.storages.append(&mut facts.storage_list);
+        } else if !facts.storage_list.is_empty() {
+            let why = "not every storage is compared with its member of the archive".into();
+            self.gap(place, why, "load it with `weights_only=True`, or convert it to safetensors");
         }
         self.limits(place, &facts.limits);
         if facts.trailing > 0 && all.len() == 1 {

@@ -51,6 +51,9 @@ impl Engine {
             if let Some(defect) = &facts.defect {
                 self.gap(place, defect.clone(), READ_IT);
             }
+            if facts.unfollowed {
+                self.gap(place, "its entities are more than are counted".into(), READ_IT);
+            }
             self.judge(&Facts::Xml(facts), place);
         }
         if file == "readme.md"

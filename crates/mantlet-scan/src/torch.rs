@@ -13,6 +13,8 @@ use crate::wheel::Wheel;
 
 /// TorchScript sources and manifests longer than this are not read to their end.
 const MAX_CODE: usize = 4 << 20;
+/// Operators of one archive that are kept.
+const MAX_OPERATORS: usize = 256;
 
 /// What is known of a zip archive before its members are opened.
 pub(crate) struct Archive {
@@ -71,8 +73,13 @@ impl Engine {
                     "review the rest yourself",
                 );
             }
-            archive.facts.operators.extend(torch::operators(&code, name));
-            archive.facts.operators.truncate(256);
+            let (operators, whole) = torch::operators(&code, name);
+            archive.facts.operators.extend(operators);
+            if !whole || archive.facts.operators.len() > MAX_OPERATORS {
+                archive.facts.operators.truncate(MAX_OPERATORS);
+                let why = "its code uses more operators that do not only compute than are told".into();
+                self.gap(place, why, "review the rest yourself");
+            }
             self.user_rules(source, place);
             return;
         }

@@ -185,6 +185,11 @@ impl Walk<'_> {
             self.facts.templates.push(text);
         } else if self.facts.texts.len() < MAX_TEXTS {
             self.facts.texts.push(text);
+        } else {
+            let limit = format!("only the first {MAX_TEXTS} texts of its metadata are examined");
+            if !self.facts.limits.contains(&limit) {
+                self.facts.limits.push(limit);
+            }
         }
     }
 

@@ -98,6 +98,8 @@ pub struct Graph {
 
 /// Nodes of one graph; the largest exports have some tens of thousands.
 const MAX_NODES: usize = 150_000;
+/// Outputs of one graph.
+const MAX_OUTPUTS: usize = 1_024;
 /// Edges of one node.
 const MAX_EDGES: usize = 4_096;
 
@@ -126,8 +128,13 @@ impl Graph {
 
     /// Says that a node's value is an output of the model.
     pub fn output(&mut self, node: u32) {
-        if !self.outputs.contains(&node) && self.outputs.len() < 1_024 {
+        if self.outputs.contains(&node) {
+            return;
+        }
+        if self.outputs.len() < MAX_OUTPUTS {
             self.outputs.push(node);
+        } else {
+            self.cut = true;
         }
     }
 

@@ -241,6 +241,8 @@ impl Walk<'_> {
             bytes.take(values as usize * 4 + if version == 1 && values % 2 == 1 { 4 } else { 0 })?;
             if id > 6 && self.facts.filters.len() < 256 {
                 self.facts.filters.entry(id).or_insert_with(|| super::shown(path));
+            } else if id > 6 && !self.facts.filters.contains_key(&id) {
+                self.limit("more than 256 kinds of filter".into());
             }
         }
         Some(())

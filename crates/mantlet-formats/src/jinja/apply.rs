@@ -29,7 +29,10 @@ impl Machine<'_> {
                     (true, Value::List(items)) => arguments.extend(items),
                     (_, value) => arguments.push(value),
                 }
-                arguments.truncate(256);
+                if arguments.len() > 256 {
+                    self.limit("a call of the template has more arguments than are followed");
+                    arguments.truncate(256);
+                }
             }
             if !self.eat(",") {
                 self.broke |= !self.eat(")");
@@ -138,6 +141,9 @@ impl Machine<'_> {
                 Value::Str(format) => {
                     let mut fields = Vec::new();
                     let value = braces(format, arguments, named, |field| fields.push(field.to_owned()));
+                    if fields.len() > 64 {
+                        self.limit("a format of the template has more fields than are followed");
+                    }
                     for field in fields.iter().take(64) {
                         for part in field.split(['.', '[', ']']).skip(1) {
                             self.touch(&format!("{format:?}.format()"), part, offset);

@@ -37,10 +37,7 @@ impl<'t> Machine<'t> {
     pub(super) fn expression(&mut self) -> Value {
         if self.depth >= MAX_DEPTH {
             self.broke = true;
-            let why = "expressions of the template are nested too deep";
-            if !self.facts.limits.iter().any(|limit| limit == why) {
-                self.facts.limits.push(why.into());
-            }
+            self.limit("expressions of the template are nested too deep");
             self.step();
             return Value::None;
         }

@@ -149,6 +149,12 @@ struct Machine<'t> {
 }
 
 impl Machine<'_> {
+    fn limit(&mut self, limit: &str) {
+        if !self.facts.limits.iter().any(|known| known == limit) {
+            self.facts.limits.push(limit.to_owned());
+        }
+    }
+
     fn spot(list: &mut Vec<Spot>, what: String, offset: usize) {
         if list.len() < MAX_SPOTS && !list.iter().any(|spot| spot.offset == offset) {
             list.push(Spot { what, offset });
@@ -158,7 +164,9 @@ impl Machine<'_> {
     /// An attribute or key of this name is read.
     fn touch(&mut self, path: &str, name: &str, offset: usize) {
         let Some(reach) = names::reach(name) else { return };
-        if self.facts.accesses.len() < 4 * MAX_SPOTS {
+        // Harmless ones leave room for those that reach further.
+        let same = self.facts.accesses.iter().filter(|access| access.reach == reach).count();
+        if same < 4 * MAX_SPOTS {
             let path = path.to_owned();
             let name = name.chars().take(80).collect();
             self.facts.accesses.push(Access { name, path, reach, offset });

@@ -403,6 +403,7 @@ impl<'t> Machine<'t> {
     /// Assigns, or adds an alternative inside a branch.
     fn bind(&mut self, name: String, value: Value) {
         if self.names.len() > 4_096 {
+            self.limit("the template gives more names than are followed");
             return;
         }
         let value = match self.names.remove(&name) {

@@ -107,6 +107,7 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
         nodes.get(name)?.get(call as usize).copied()
     };
     if out.len() > 1_024 || depth > 16 {
+        graph.cut = true;
         return;
     }
     match value {

@@ -14,14 +14,14 @@ const MAX_NODES: u64 = 50_000_000;
 /// The calls of every function, by (domain, name).
 #[derive(Default)]
 pub(super) struct Calls {
-    functions: BTreeMap<Key, HashMap<Key, u64>>,
-    open: Option<HashMap<Key, u64>>,
+    functions: BTreeMap<Key, BTreeMap<Key, u64>>,
+    open: Option<BTreeMap<Key, u64>>,
 }
 
 impl Calls {
     /// A function begins; its nodes come before its name.
     pub(super) fn open(&mut self) {
-        self.open = Some(HashMap::new());
+        self.open = Some(BTreeMap::new());
     }
 
     /// A node of the function that is open.

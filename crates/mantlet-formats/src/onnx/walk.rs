@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mantlet_vocab::Source;
 
 use super::functions::Calls;
+use super::texts::MAX_SEARCHED;
 use crate::Bounds;
 use crate::metadata::Text;
 use crate::proto::varint;
@@ -69,39 +70,6 @@ const MAX_DEPTH: u8 = 48;
 const MAX_OPERATORS: usize = 4_096;
 const MAX_EXTERNAL: usize = 100_000;
 
-/// Whether the top-level fields are those of a `ModelProto` with a graph.
-#[must_use]
-pub fn is_onnx(source: &dyn Source) -> bool {
-    let mut window = Window::new(source, 0);
-    let (mut version, mut graph) = (false, false);
-    for _ in 0..4_096 {
-        if window.rest() == 0 {
-            return version && graph;
-        }
-        let Some(key) = varint(&mut window) else { return false };
-        let fits = match (key >> 3, key & 7) {
-            (1 | 5, 0) => varint(&mut window).is_some(),
-            (2 | 3 | 4 | 6 | 7 | 8 | 14 | 20 | 25 | 26, 2) => {
-                varint(&mut window).is_some_and(|len| {
-                    graph |= key >> 3 == 7;
-                    // A graph that runs past the end is still an ONNX file, only cut.
-                    window.skip(len)
-                        || (version && key >> 3 == 7 && {
-                            window.seek(u64::MAX);
-                            true
-                        })
-                })
-            }
-            _ => false,
-        };
-        version |= key == 8;
-        if !fits {
-            return false;
-        }
-    }
-    false
-}
-
 /// The facts of an ONNX model. Never fails: what is broken is a defect.
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Onnx {
@@ -110,6 +78,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Onnx {
         facts: Onnx::default(),
         max: bounds.max_facts,
         calls: Calls::default(),
+        searched: MAX_SEARCHED,
     };
     walk.message(Kind::Model, source.len(), 0);
     for defect in walk.calls.defects() {
@@ -121,11 +90,13 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Onnx {
     walk.facts
 }
 
-struct Walk<'a> {
-    window: Window<'a>,
-    facts: Onnx,
+pub(super) struct Walk<'a> {
+    pub(super) window: Window<'a>,
+    pub(super) facts: Onnx,
     max: usize,
     calls: Calls,
+    /// Bytes of long texts that may still be searched.
+    pub(super) searched: u64,
 }
 
 #[derive(Default)]
@@ -158,9 +129,9 @@ impl Walk<'_> {
         text.unwrap_or_default()
     }
 
-    fn says(&mut self, key: &str, text: &str, at: u64, len: u64) {
-        if self.facts.texts.len() < 256 && !text.is_empty() {
-            self.facts.texts.push((Text::new(key, text), at, len));
+    pub(super) fn limit(&mut self, limit: String) {
+        if !self.facts.limits.contains(&limit) {
+            self.facts.limits.push(limit);
         }
     }
 
@@ -333,12 +304,16 @@ impl Walk<'_> {
                 if self.facts.operators.len() < MAX_OPERATORS {
                     self.facts.operators.entry(key).or_insert(start);
                 } else if !self.facts.operators.contains_key(&key) {
-                    self.facts.limits.push(format!("more than {MAX_OPERATORS} different operators"));
+                    self.limit(format!("more than {MAX_OPERATORS} different operators"));
                 }
             }
-            Kind::Function if self.facts.functions.len() < MAX_OPERATORS => {
+            Kind::Function => {
                 self.calls.close((&message.domain, &message.name));
-                self.facts.functions.insert((message.domain, message.name));
+                if self.facts.functions.len() < MAX_OPERATORS {
+                    self.facts.functions.insert((message.domain, message.name));
+                } else {
+                    self.limit(format!("more than {MAX_OPERATORS} functions"));
+                }
             }
             Kind::Property => {
                 if let Some((value, at, len)) = message.value {
@@ -356,6 +331,8 @@ impl Walk<'_> {
                             span: message.span,
                             leads: None,
                         });
+                    } else {
+                        self.limit(format!("only the first {MAX_EXTERNAL} tensors in other files are told"));
                     }
                     return;
                 }

@@ -264,10 +264,13 @@ impl Machine<'_> {
             Special::AddExtension => {
                 if let (Some(module), Some(name), Some(View::Int(code))) =
                     (text(self, 0), text(self, 1), items.get(2).map(|code| code.view()))
-                    && self.extensions.len() < 4_096
                 {
                     let value = self.heap.intern(&module, &name, at, true);
-                    self.extensions.insert(code, value);
+                    if self.extensions.len() < 4_096 {
+                        self.extensions.insert(code, value);
+                    } else {
+                        self.limit("it registers more extensions than are followed");
+                    }
                 }
             }
             Special::Reconstruct => {
@@ -368,6 +371,10 @@ impl Machine<'_> {
             return;
         }
         let mut value = if let Some(&start) = start.first() { start } else { rest.remove(0) };
+        let dropped = matches!(self.heap.node(sequence), Some(Node::Container { more, .. }) if *more > 0);
+        if dropped || rest.len() > 64 {
+            self.limit("a function is folded over more values than are followed");
+        }
         for item in rest.into_iter().take(64) {
             let args = self.heap.tuple(&[value, item]);
             value = self.invoke(How::Proxy, function, args, None, at);

@@ -96,8 +96,9 @@ impl Machine<'_> {
             }
             Special::Join => {
                 let parts = items.get(1).map(|&parts| self.heap.items(parts).to_vec()).unwrap_or_default();
+                let few = parts.len() <= 4_096;
                 let parts: Option<Vec<Vec<u8>>> =
-                    parts.into_iter().take(4_096).map(|part| self.blob(part)).collect();
+                    parts.into_iter().map(|part| self.blob(part).filter(|_| few)).collect();
                 if let Some(parts) =
                     parts.filter(|parts| parts.iter().map(Vec::len).sum::<usize>() < MAX_COMPUTED)
                 {

@@ -134,6 +134,9 @@ fn finish(mut machine: Machine<'_>, end: u64) -> Pickle {
     machine.facts.end = end;
     machine.facts.opcodes_used = machine.used();
     machine.facts.expanded = machine.heap.largest;
+    if machine.heap.untold {
+        machine.limit("more imports than are kept; the first ones are reported");
+    }
     machine.facts.imports = machine
         .heap
         .globals

@@ -19,11 +19,12 @@ impl Machine<'_> {
         let class = items.get(1).and_then(|&class| self.heap.global(class));
         let item = class.as_ref().and_then(|class| item_size(&class.name));
         let float = class.and_then(|class| float(&class.name));
-        if let Some(key) = key
-            && key.len() <= 64
-            && self.facts.storage_list.len() < MAX_STORAGES
-        {
-            self.facts.storage_list.push(Storage { key, item, float, count });
+        match key {
+            Some(key) if key.len() <= 64 && self.facts.storage_list.len() < MAX_STORAGES => {
+                self.facts.storage_list.push(Storage { key, item, float, count });
+            }
+            Some(_) => self.limit("not every storage is compared with its member of the archive"),
+            None => {}
         }
         self.heap.add(Node::Storage(count), Val::UNKNOWN)
     }

@@ -183,6 +183,8 @@ pub(crate) struct Heap {
     index: HashMap<(Box<str>, Box<str>), u32>,
     /// The largest number of items a value would have if every shared part were copied.
     pub(crate) largest: u64,
+    /// There were more imports than are kept.
+    pub(crate) untold: bool,
 }
 
 impl Heap {
@@ -196,6 +198,7 @@ impl Heap {
             return Val::global(id);
         }
         if self.globals.len() >= MAX_GLOBALS {
+            self.untold = true;
             return Val::UNKNOWN;
         }
         let (effect, special) = effect::lookup(module, name);

@@ -17,7 +17,7 @@ use super::{Argument, Call, MAX_CALLS, Origin, Power, Role, Script, power};
 
 /// Longest file examined.
 const MAX_FILE: usize = 4 << 20;
-const MAX_STACK: usize = 256;
+const MAX_STACK: usize = 1 << 16;
 /// Bytes of text that was put together, and of that which an argument is said to be.
 const MAX_TEXT: usize = 4_096;
 const MAX_ARGUMENT: usize = 2_000;
@@ -171,6 +171,7 @@ impl Machine<'_> {
             high = if step == Does::Extends { argument & 0xff_ffff } else { 0 };
             self.step(step, argument);
             if self.stack.len() > MAX_STACK {
+                self.work.flat = Some("the code holds more values at once than are followed");
                 self.stack.clear();
             }
         }
@@ -295,6 +296,8 @@ impl Machine<'_> {
                             && self.imported.as_ref() == Some(&full);
                         if self.aliases.len() < 4_096 {
                             self.aliases.insert(Rc::clone(&name), Some(if first { name } else { full }));
+                        } else {
+                            self.work.flat = Some("the code gives more names than are followed");
                         }
                     }
                     _ => {
@@ -364,7 +367,9 @@ impl Machine<'_> {
             _ => None,
         });
         let what = power(&callee);
-        if what != Power::Computes && self.calls.len() < MAX_CALLS {
+        if what != Power::Computes && self.calls.len() >= MAX_CALLS {
+            self.work.flat = Some("the code has more calls than are listed");
+        } else if what != Power::Computes {
             let arguments = given.iter().filter(|sym| !matches!(sym, Sym::Name(name) if *name == callee));
             let arguments = arguments.take(MAX_ARGUMENTS).map(argument).collect();
             self.calls.push(Call {

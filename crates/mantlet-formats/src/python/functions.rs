@@ -108,6 +108,8 @@ impl<'t> Reader<'t, '_> {
             self.functions.plain.remove(&(name.to_owned(), true));
             self.functions.plain.remove(&(name.to_owned(), false));
             self.functions.known.insert(name.to_owned(), function);
+        } else {
+            self.limit("the source has more functions than are followed");
         }
     }
 

@@ -324,7 +324,7 @@ mod tests {
         assert!(script.limits.iter().any(|limit| limit.contains("not all functions")), "{:?}", script.limits);
         // A long text that many names have is there once; one that each makes anew is not made for long.
         let long = format!("x = '{}'\n", "a".repeat(200_000));
-        let names = |from: &str| -> String { (0..20_000).map(|n| format!("y{n} = {from}\n")).collect() };
+        let names = |from: &str| -> String { (0..19_000).map(|n| format!("y{n} = {from}\n")).collect() };
         assert_eq!(analyse(&format!("{long}{}", names("x")), Role::Script).limits, [""; 0]);
         let script = analyse(&format!("{long}{}", names("x + 'b'")), Role::Script);
         assert!(script.limits.iter().any(|limit| limit.contains("more constants")), "{:?}", script.limits);

@@ -73,6 +73,10 @@ pub(super) fn pyproject(text: &str, facts: &mut Requirements) {
 /// Walks the tables; texts in lists of requirements are requirements, addresses of tools' tables are addresses.
 fn values(value: &toml::Value, key: &str, listed: bool, depth: u8, facts: &mut Requirements) {
     if depth > MAX_DEPTH {
+        let limit = format!("tables of the project file are followed {MAX_DEPTH} deep");
+        if !facts.limits.contains(&limit) {
+            facts.limits.push(limit);
+        }
         return;
     }
     match value {

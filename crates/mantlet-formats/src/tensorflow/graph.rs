@@ -21,6 +21,8 @@ const MAX_STEPS: usize = 300_000;
 /// Nodes read in all: a function is read again for each call.
 const MAX_READ: usize = 2_000_000;
 const MAX_FUNCTIONS: usize = 20_000;
+/// Values that nobody reads; more outputs than a graph may have, so that having them all is seen.
+const MAX_ENDS: usize = 2_000;
 
 /// The attributes that matter.
 #[derive(Debug, Clone, Default)]
@@ -410,7 +412,7 @@ fn ends(nodes: &[Node]) -> Vec<String> {
     let ends = nodes.iter().filter(|node| !read.contains(node.name.as_str()));
     ends.filter(|node| !silent.contains(&node.operator.as_str()))
         .map(|node| node.name.clone())
-        .take(64)
+        .take(MAX_ENDS)
         .collect()
 }
 

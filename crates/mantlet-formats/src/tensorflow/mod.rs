@@ -83,6 +83,8 @@ pub struct TensorFlow {
 
 const MAX_NODES: u64 = 4 << 20;
 const MAX_TEXTS: usize = 20_000;
+const MAX_ASSETS: usize = 4_096;
+const MAX_ATTRIBUTES: usize = 256;
 
 /// The kind of file, told by the fields of the outermost messages.
 #[must_use]
@@ -196,6 +198,12 @@ impl<'a> Walk<'a> {
         self.broken(&fields);
     }
 
+    fn limit(&mut self, limit: String) {
+        if !self.facts.limits.contains(&limit) {
+            self.facts.limits.push(limit);
+        }
+    }
+
     fn broken(&mut self, fields: &Fields) {
         if let Some(at) = fields.broken
             && self.facts.defects.len() < self.max
@@ -211,8 +219,10 @@ impl<'a> Walk<'a> {
             while let Some(field) = fields.next(&mut walk.window) {
                 if let (2, Some((start, end))) = (field.number, field.bytes()) {
                     let name = text(&mut walk.window, start, end);
-                    if walk.facts.assets.len() < 4_096 {
+                    if walk.facts.assets.len() < MAX_ASSETS {
                         walk.facts.assets.push((name, at));
+                    } else {
+                        walk.limit(format!("only the first {MAX_ASSETS} paths of assets are examined"));
                     }
                 }
             }
@@ -298,7 +308,8 @@ impl<'a> Walk<'a> {
                 1 => node.name = text(&mut self.window, start, end),
                 2 => node.operator = text(&mut self.window, start, end),
                 3 if node.inputs.len() < 64 => node.inputs.push(text(&mut self.window, start, end)),
-                5 if attributes.len() < 256 => attributes.push((start, end)),
+                5 if attributes.len() < MAX_ATTRIBUTES => attributes.push((start, end)),
+                5 => self.limit(format!("only the first {MAX_ATTRIBUTES} attributes of a node are read")),
                 _ => {}
             }
         }

@@ -48,14 +48,15 @@ pub struct Operator {
 }
 
 /// Operators of one file that are kept.
-const MAX_OPERATORS: usize = 64;
+const MAX_OPERATORS: usize = 256;
 
-/// The operators of a TorchScript source that do more than compute.
+/// The operators of a TorchScript source that do more than compute, and whether these are all.
 #[must_use]
-pub fn operators(code: &[u8], member: &str) -> Vec<Operator> {
+pub fn operators(code: &[u8], member: &str) -> (Vec<Operator>, bool) {
     let mut found: Vec<Operator> = Vec::new();
     let mut at = 0;
-    while at < code.len() && found.len() < MAX_OPERATORS {
+    let mut whole = true;
+    while at < code.len() && whole {
         match code[at] {
             b'#' => at = end_of_line(code, at),
             quote @ (b'"' | b'\'') => at = end_of_string(code, at, quote),
@@ -63,7 +64,7 @@ pub fn operators(code: &[u8], member: &str) -> Vec<Operator> {
                 // `^name(...)` is how an operator that is a Python function is written.
                 let end = path_end(code, at + 1);
                 if end > at + 1 {
-                    push(&mut found, code, member, at, "prim::PythonOp", Power::Python);
+                    whole = push(&mut found, code, member, at, "prim::PythonOp", Power::Python);
                 }
                 at = end.max(at + 1);
             }
@@ -72,24 +73,29 @@ pub fn operators(code: &[u8], member: &str) -> Vec<Operator> {
                 let path = String::from_utf8_lossy(&code[at..end]);
                 let attribute = at > 0 && code[at - 1] == b'.';
                 if let Some((name, power)) = (!attribute).then(|| judge(&path)).flatten() {
-                    push(&mut found, code, member, at, &name, power);
+                    whole = push(&mut found, code, member, at, &name, power);
                 }
                 at = end;
             }
             _ => at += 1,
         }
     }
-    found
+    (found, whole)
 }
 
-fn push(found: &mut Vec<Operator>, code: &[u8], member: &str, at: usize, name: &str, power: Power) {
+/// Keeps an operator; false when there are too many.
+fn push(found: &mut Vec<Operator>, code: &[u8], member: &str, at: usize, name: &str, power: Power) -> bool {
     if found.iter().any(|known| known.name == name) {
-        return;
+        return true;
+    }
+    if found.len() >= MAX_OPERATORS {
+        return false;
     }
     let start = code[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |line| line + 1);
     let line = &code[start.max(at.saturating_sub(100))..end_of_line(code, at).min(at + 160)];
     let line = crate::pickle::clean(String::from_utf8_lossy(line).trim());
     found.push(Operator { name: name.into(), power, line, offset: at as u64, member: member.into() });
+    true
 }
 
 fn end_of_line(code: &[u8], at: usize) -> usize {
@@ -198,7 +204,7 @@ mod tests {
     use super::*;
 
     fn names(code: &str) -> Vec<(String, Power)> {
-        operators(code.as_bytes(), "m").into_iter().map(|found| (found.name, found.power)).collect()
+        operators(code.as_bytes(), "m").0.into_iter().map(|found| (found.name, found.power)).collect()
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::python::functions::Functions;
 use crate::python::lex;
 use crate::python::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin};
 
+/// Arguments of a call that are listed; the last stands for the origins of those after it.
+const MAX_ARGUMENTS: usize = 24;
+
 impl Reader<'_, '_> {
     pub(super) fn call(&mut self, callee: Val, arguments: Vec<(Option<String>, Val)>, line: u32) -> Val {
         let path = callee.path.clone().unwrap_or_default();
@@ -101,7 +104,7 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn evaluate(&mut self, code: &str, hidden: bool, runs: bool) {
-        if self.nested >= MAX_NESTED || !runs {
+        if !runs {
             return;
         }
         let from = self.script.calls.len();
@@ -128,9 +131,11 @@ impl Reader<'_, '_> {
             }
             return;
         }
-        let arguments = arguments
+        let rest = arguments.iter().skip(MAX_ARGUMENTS);
+        let rest = rest.fold(Origin::default(), |sum, (_, value)| sum.and(value.origin));
+        let mut arguments: Vec<Argument> = arguments
             .iter()
-            .take(24)
+            .take(MAX_ARGUMENTS)
             .map(|(name, value)| Argument {
                 name: name.clone(),
                 shown: shown(value),
@@ -142,6 +147,9 @@ impl Reader<'_, '_> {
                 origin: value.origin,
             })
             .collect();
+        if let Some(last) = arguments.last_mut() {
+            last.origin = last.origin.and(rest);
+        }
         let at_import = !self.scopes.iter().any(|scope| scope.deferred);
         let callee = path.to_owned();
         self.list_call(Call { callee, power, arguments, line, at_import, hidden: false, assembled });
@@ -149,10 +157,18 @@ impl Reader<'_, '_> {
 
     /// Reads code that is text here, with the names known here.
     pub(super) fn inner(&mut self, code: &str) {
-        if !self.functions.affords(code.len()) {
+        if self.nested >= MAX_NESTED {
+            self.limit("code in texts in code is nested deeper than is followed");
             return;
         }
-        let (tokens, _) = lex::tokens(code, MAX_TOKENS / 10);
+        if !self.functions.affords(code.len()) {
+            self.limit("not every text that is run as code is read");
+            return;
+        }
+        let (tokens, whole) = lex::tokens(code, MAX_TOKENS / 10);
+        if !whole {
+            self.limit("a text that is run as code is longer than is read");
+        }
         let line = self.line();
         let deferred = self.scopes.iter().any(|scope| scope.deferred);
         let from = self.script.calls.len();

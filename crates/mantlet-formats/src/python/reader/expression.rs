@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::constant::{is_secret_path, origin_of, tells};
-use super::{Held, MAX_DEPTH, MAX_HELD, MAX_NESTED, MAX_PATH, MAX_TEXT, Reader, Val};
+use super::{Held, MAX_DEPTH, MAX_HELD, MAX_PATH, MAX_TEXT, Reader, Val};
 use crate::python::Origin;
 use crate::python::calls::{self, Power};
 use crate::python::lex::{Kind, Token};
@@ -178,6 +178,9 @@ impl Reader<'_, '_> {
     /// Names in the braces of a formatted string give it their origins; calls in them are read.
     pub(super) fn formatted(&mut self, text: &str) -> Val {
         let mut origin = Origin { secret: is_secret_path(text), ..Origin::default() };
+        if text.split('{').nth(65).is_some() {
+            self.limit("a formatted text has more parts than are read");
+        }
         for part in text.split('{').skip(1).take(64) {
             let inner = part.split('}').next().unwrap_or("");
             let name: String =
@@ -187,7 +190,7 @@ impl Reader<'_, '_> {
                 origin = origin.and(known.origin);
             }
             origin = origin.and(origin_of(&name));
-            if inner.contains('(') && self.nested < MAX_NESTED {
+            if inner.contains('(') {
                 self.inner(inner);
             }
         }
@@ -343,7 +346,7 @@ impl Reader<'_, '_> {
 
     /// The arguments of a call, after `(`.
     pub(super) fn arguments(&mut self) -> Vec<(Option<String>, Val)> {
-        let mut arguments = Vec::new();
+        let mut arguments: Vec<(Option<String>, Val)> = Vec::new();
         while self.at < self.tokens.len() && !self.op(')') {
             let before = self.at;
             let keyword = match (self.kind(), self.tokens.get(self.at + 1).map(|token| &token.kind)) {
@@ -354,8 +357,11 @@ impl Reader<'_, '_> {
                 self.at += 2;
             }
             let value = self.expression();
-            if arguments.len() < 64 {
-                arguments.push((keyword, value));
+            let arguments_full = arguments.len() >= 64;
+            match arguments.last_mut() {
+                // What is given beyond a bound still says where the call's values come from.
+                Some((_, last)) if arguments_full => last.origin = last.origin.and(value.origin),
+                _ => arguments.push((keyword, value)),
             }
             if matches!(self.kind(), Some(Kind::Line(_) | Kind::Shell(_))) {
                 break;

@@ -120,7 +120,7 @@ impl<'t> Reader<'t, '_> {
         self.tokens.get(self.at.min(self.tokens.len().saturating_sub(1))).map_or(0, |token| token.line)
     }
 
-    fn limit(&mut self, limit: &str) {
+    pub(super) fn limit(&mut self, limit: &str) {
         if !self.script.limits.iter().any(|known| known == limit) {
             self.script.limits.push(limit.to_owned());
         }
@@ -174,6 +174,8 @@ impl<'t> Reader<'t, '_> {
         let runs = text.starts_with('!') || cell || matches!(first, "sx" | "system" | "pip" | "conda");
         if runs && self.script.shell.len() < MAX_CALLS {
             self.script.shell.push((trimmed.trim().chars().take(400).collect(), line));
+        } else if runs {
+            self.limit(&format!("only the first {MAX_CALLS} commands are listed"));
         }
     }
 
@@ -276,8 +278,12 @@ impl<'t> Reader<'t, '_> {
             return;
         }
         self.op('(');
-        if self.op('*') && self.stars.len() < 64 {
-            self.stars.push(module.clone());
+        if self.op('*') {
+            if self.stars.len() < 64 {
+                self.stars.push(module.clone());
+            } else {
+                self.limit("more modules are imported whole than are followed");
+            }
         }
         while let Some(name) = self.name() {
             let target = format!("{module}.{name}");
@@ -292,9 +298,11 @@ impl<'t> Reader<'t, '_> {
 
     pub(super) fn bind(&mut self, name: String, mut value: Val) {
         value.path = value.path.filter(|path| path.len() <= MAX_PATH);
-        if self.names.len() < 20_000 {
+        if self.names.len() < 20_000 || self.names.contains_key(&name) {
             let before = self.names.insert(name.clone(), value);
             self.functions.note(&name, before);
+        } else {
+            self.limit("the source gives more names than are followed");
         }
     }
 
