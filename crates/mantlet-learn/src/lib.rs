@@ -1,13 +1,15 @@
 //! Seeded, deterministic training of small learners (linear, multi-layer perceptron, small convolutional
-//! network) with weight gradients, written as ONNX; and the digits they are shown on.
+//! network, boosted trees) with weight gradients; networks are written as ONNX; and the digits they are shown on.
 
 mod badnets;
+mod boosted;
 mod digits;
 mod layers;
 mod network;
 mod onnx;
 
 pub use badnets::{Patch, plant_badnets};
+pub use boosted::{Boosted, Boosting, boost};
 pub use digits::{Table, digits};
 pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
 pub use onnx::OnnxOptions;

@@ -253,6 +253,31 @@ impl Network {
         Tensor::new([rows, self.classes], out).unwrap_or_else(|_| Tensor::full([0, self.classes], 0.0))
     }
 
+    /// Logits of the rows `x`, and the gradient of `sum(cotangent * logits)` with respect to them, of their shape.
+    /// `cotangent` is asked once, with the logits `[n, classes]`, and returns a tensor of that shape.
+    pub fn input_gradient(
+        &self,
+        x: &Tensor,
+        cotangent: &mut dyn FnMut(&Tensor) -> Tensor,
+    ) -> (Tensor, Tensor) {
+        let count = x.rows();
+        let mut values = vec![x.data().to_vec()];
+        for layer in &self.layers {
+            let next = layer.forward(values.last().map_or(&[], Vec::as_slice), count);
+            values.push(next);
+        }
+        let empty = || Tensor::full([0, self.classes], 0.0);
+        let logits =
+            Tensor::new([count, self.classes], values.pop().unwrap_or_default()).unwrap_or_else(|_| empty());
+        let mut slope = cotangent(&logits).into_data();
+        slope.resize(count * self.classes, 0.0);
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            slope = layer.backward(&values[index], &slope, count, true).0;
+        }
+        let gradient = Tensor::new(x.shape(), slope).unwrap_or_else(|_| Tensor::full(x.shape(), 0.0));
+        (logits, gradient)
+    }
+
     /// The class of each row.
     #[must_use]
     pub fn labels(&self, x: &Tensor) -> Vec<usize> {

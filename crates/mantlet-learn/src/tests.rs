@@ -135,3 +135,31 @@ fn weight_gradients_agree_with_finite_differences() {
     }
     assert!(checked > 20, "{checked}");
 }
+
+#[test]
+fn input_gradients_agree_with_finite_differences() {
+    // No equal neighbours, where pooling has a corner.
+    let values = (0..192).map(|index| ((index * 37) % 101) as f32 / 101.0).collect();
+    let rows = crate::Table { x: Tensor::new([3, 1, 8, 8], values).unwrap(), y: vec![0, 1, 2] };
+    let training = Training { epochs: 0, seed: 4, ..Training::default() };
+    let small = Architecture::Cnn { channels: vec![3], dense: vec![5] };
+    let network = train(&small, &rows.x, &rows.y, 10, &training, &mut quiet).unwrap();
+    let weight = |index: usize| ((index * 13) % 7) as f32 - 3.0;
+    let (logits, gradient) = network.input_gradient(&rows.x, &mut |logits| {
+        let values = (0..logits.data().len()).map(weight).collect();
+        Tensor::new(logits.shape(), values).unwrap()
+    });
+    assert_eq!(logits, network.scores(&rows.x));
+    let value = |x: &Tensor| -> f32 {
+        network.scores(x).data().iter().enumerate().map(|(index, value)| weight(index) * value).sum()
+    };
+    for index in (0..rows.x.data().len()).step_by(11) {
+        let at = |shift: f32| {
+            let mut moved = rows.x.clone();
+            moved.data_mut()[index] += shift;
+            value(&moved)
+        };
+        let numeric = (at(1e-3) - at(-1e-3)) / 2e-3;
+        assert!((numeric - gradient.data()[index]).abs() < 0.05, "{index}: {numeric}");
+    }
+}
