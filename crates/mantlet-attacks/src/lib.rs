@@ -1,7 +1,7 @@
 //! Attacks on classifiers as seeded state machines: they ask for a batch, are told the answers, and never
 //! touch a network, a clock or a file. Same seed and same answers, same questions.
 //!
-//! Each attack is a room with its own folder; [`all`] lists them and [`create`] makes one by name.
+//! Each attack is a room with its own folder; [`abouts`] lists them and [`create`] makes one by name.
 
 use mantlet_vocab::About;
 
@@ -22,28 +22,56 @@ mod stats;
 pub use constraints::{Constraint, Constraints};
 pub use loss::{Loss, ScoreKind, softmax};
 pub use material::Material;
-pub use outcome::{Detail, Distances, Norm, Outcome, RowOutcome, State, Stop, Trigger};
-pub use play::{Answer, Ask, Attack, AttackError, Step};
+pub use outcome::{AtRisk, Detail, Distances, LowerBound, Norm, Outcome, RowOutcome, State, Stop, Trigger};
+pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
 pub use stats::{Interval, RocPoint, auc_interval, roc, roc_auc, true_positive_at, wilson};
 
-/// Every attack's card.
-#[must_use]
-pub fn abouts() -> Vec<&'static About> {
-    all().to_vec()
+/// An attack's card, and how it is made and gone on with.
+struct Room {
+    about: &'static About,
+    create: fn(&serde_json::Value, u64, Material) -> Result<Box<dyn Attack>, AttackError>,
+    restore: fn(serde_json::Value) -> Result<Box<dyn Attack>, AttackError>,
+}
+
+macro_rules! rooms {
+    ($($($step:ident)::+ :: <$attack:ident>),+ $(,)?) => {
+        /// Every attack, in the order they are run.
+        const ROOMS: &[Room] = &[$(Room {
+            about: &$($step)::+::ABOUT,
+            create: |config, seed, material| {
+                use $($step)::+ as room;
+                let config: room::Config = read(room::ABOUT.name, config)?;
+                Ok(Box::new(room::$attack::new(config, seed, material)?))
+            },
+            restore: |saved| {
+                use $($step)::+ as room;
+                load::<room::$attack>(room::ABOUT.name, saved)
+            },
+        }),+];
+    };
+}
+
+rooms! {
+    evasion::pgd::<Pgd>,
+    evasion::hop_skip_jump::<HopSkipJump>,
+    extraction::query_copy::<QueryCopy>,
+    membership::threshold::<Threshold>,
+    membership::label_only::<LabelOnly>,
+    membership::shadow::<Shadow>,
+    membership::likelihood_ratio::<LikelihoodRatio>,
+    membership::relative::<Relative>,
+    backdoor::trigger::<TriggerSearch>,
 }
 
 /// Every attack's card, in the order they are run.
 #[must_use]
-pub const fn all() -> &'static [&'static About] {
-    const ALL: [&About; 5] = [
-        &evasion::pgd::ABOUT,
-        &evasion::hop_skip_jump::ABOUT,
-        &extraction::query_copy::ABOUT,
-        &membership::threshold::ABOUT,
-        &backdoor::trigger::ABOUT,
-    ];
-    &ALL
+pub fn abouts() -> Vec<&'static About> {
+    ROOMS.iter().map(|room| room.about).collect()
+}
+
+fn room(name: &str) -> Result<&'static Room, AttackError> {
+    ROOMS.iter().find(|room| room.about.name == name).ok_or_else(|| AttackError::Unknown(name.to_owned()))
 }
 
 /// Makes the attack of this name; absent configuration keys take their defaults.
@@ -56,25 +84,7 @@ pub fn create(
     seed: u64,
     material: Material,
 ) -> Result<Box<dyn Attack>, AttackError> {
-    macro_rules! make {
-        ($($room:path => $attack:ty),+) => {{
-            $({
-                use $room as room;
-                if name == room::ABOUT.name {
-                    let config: room::Config = read(room::ABOUT.name, config)?;
-                    return Ok(Box::new(<$attack>::new(config, seed, material)?));
-                }
-            })+
-            Err(AttackError::Unknown(name.to_owned()))
-        }};
-    }
-    make! {
-        evasion::pgd => evasion::pgd::Pgd,
-        evasion::hop_skip_jump => evasion::hop_skip_jump::HopSkipJump,
-        extraction::query_copy => extraction::query_copy::QueryCopy,
-        membership::threshold => membership::threshold::Threshold,
-        backdoor::trigger => backdoor::trigger::TriggerSearch
-    }
+    (room(name)?.create)(config, seed, material)
 }
 
 /// Goes on from what [`Attack::save`] gave.
@@ -82,29 +92,16 @@ pub fn create(
 /// # Errors
 /// When the name is unknown or the state cannot be read.
 pub fn restore(name: &str, saved: serde_json::Value) -> Result<Box<dyn Attack>, AttackError> {
-    fn load<A: serde::de::DeserializeOwned + Attack + 'static>(
-        attack: &'static str,
-        saved: serde_json::Value,
-    ) -> Result<Box<dyn Attack>, AttackError> {
-        match serde_json::from_value::<A>(saved) {
-            Ok(attack) => Ok(Box::new(attack)),
-            Err(error) => Err(AttackError::Saved { attack, reason: error.to_string() }),
-        }
-    }
-    let about = all().iter().find(|about| about.name == name);
-    match about.map(|about| about.name) {
-        Some("evasion-pgd") => load::<evasion::pgd::Pgd>("evasion-pgd", saved),
-        Some("evasion-hop-skip-jump") => {
-            load::<evasion::hop_skip_jump::HopSkipJump>("evasion-hop-skip-jump", saved)
-        }
-        Some("extraction-query-copy") => {
-            load::<extraction::query_copy::QueryCopy>("extraction-query-copy", saved)
-        }
-        Some("membership-threshold") => {
-            load::<membership::threshold::Threshold>("membership-threshold", saved)
-        }
-        Some("backdoor-trigger") => load::<backdoor::trigger::TriggerSearch>("backdoor-trigger", saved),
-        _ => Err(AttackError::Unknown(name.to_owned())),
+    (room(name)?.restore)(saved)
+}
+
+fn load<A: serde::de::DeserializeOwned + Attack + 'static>(
+    attack: &'static str,
+    saved: serde_json::Value,
+) -> Result<Box<dyn Attack>, AttackError> {
+    match serde_json::from_value::<A>(saved) {
+        Ok(attack) => Ok(Box::new(attack)),
+        Err(error) => Err(AttackError::Saved { attack, reason: error.to_string() }),
     }
 }
 

@@ -150,6 +150,24 @@ pub struct Trigger {
     pub flagged: bool,
 }
 
+/// A member that is told from non-members.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AtRisk {
+    /// Its row in the material.
+    pub row: usize,
+    /// Its score; higher is surer.
+    pub score: f32,
+}
+
+/// An estimate that is bounded from below only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LowerBound {
+    /// The estimate.
+    pub value: f64,
+    /// What it is at least, with 95 % confidence.
+    pub low: f64,
+}
+
 /// What particular attacks have beyond the state of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -190,6 +208,16 @@ pub enum Detail {
         auc: Interval,
         /// True positive rate at a false positive rate of 1 %.
         tpr_at_1: Interval,
+        /// True positive rate at a false positive rate of 0.1 %.
+        #[serde(default)]
+        tpr_at_01: Interval,
+        /// The epsilon of differential privacy that the attack shows to be exceeded; `low` holds with 95 %
+        /// confidence, and there is no upper end. `None` with too few rows.
+        #[serde(default)]
+        epsilon: Option<LowerBound>,
+        /// The members that are told most surely, at the false alarms asked for.
+        #[serde(default)]
+        at_risk: Vec<AtRisk>,
         /// The curve.
         roc: Vec<RocPoint>,
         /// The score used.

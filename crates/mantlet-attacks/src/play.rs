@@ -1,6 +1,7 @@
 //! The conversation between an attack and whoever answers for the model.
 
-use mantlet_vocab::{About, Tensor};
+use mantlet_vocab::{About, Digest, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::{Loss, Outcome, Stop};
 
@@ -18,6 +19,70 @@ pub enum Ask {
         /// What is differentiated.
         loss: Loss,
     },
+    /// What a model of the attacker's own, trained on a lesson, makes of each row: its logits, and the gradient
+    /// of a loss if one is given. The target is not asked, and no query is spent.
+    Learned {
+        /// What the model is trained on. Asking again with the same lesson asks the same model.
+        lesson: Box<Lesson>,
+        /// The rows.
+        rows: Tensor,
+        /// What is differentiated; scores are answered when there is none.
+        loss: Option<Loss>,
+    },
+}
+
+/// What a model of the attacker's own is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// To agree with the target on rows it has not seen.
+    Copy,
+    /// To agree with the target on rows it has not seen, by a model that has gradients.
+    SmoothCopy,
+    /// To be trained as the target was, so that it remembers its rows as the target does.
+    Shadow,
+}
+
+/// What a model of the attacker's own is trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lesson {
+    /// The rows.
+    pub rows: Tensor,
+    /// Their classes.
+    pub labels: Vec<usize>,
+    /// A probability for each class, where known; used in place of labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probabilities: Option<Tensor>,
+    /// Number of classes.
+    pub classes: usize,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The seed of its training.
+    pub seed: u64,
+}
+
+impl Lesson {
+    /// Rows with labels.
+    #[must_use]
+    pub fn new(rows: Tensor, labels: Vec<usize>, classes: usize, purpose: Purpose, seed: u64) -> Self {
+        Self { rows, labels, probabilities: None, classes, purpose, seed }
+    }
+
+    /// Tells one lesson from another.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let floats = |tensor: &Tensor| -> Vec<u8> {
+            let shape = tensor.shape().iter().flat_map(|axis| (*axis as u64).to_le_bytes());
+            shape.chain(tensor.data().iter().flat_map(|value| value.to_le_bytes())).collect()
+        };
+        let mut bytes = floats(&self.rows);
+        bytes.extend(self.labels.iter().flat_map(|label| (*label as u64).to_le_bytes()));
+        bytes.extend(self.probabilities.as_ref().map(floats).unwrap_or_default());
+        bytes.extend((self.classes as u64).to_le_bytes());
+        bytes.extend(self.seed.to_le_bytes());
+        bytes.push(self.purpose as u8);
+        Digest::of(&bytes)
+    }
 }
 
 impl Ask {
@@ -25,7 +90,10 @@ impl Ask {
     #[must_use]
     pub const fn rows(&self) -> &Tensor {
         match self {
-            Self::Labels(rows) | Self::Scores(rows) | Self::Gradient { rows, .. } => rows,
+            Self::Labels(rows)
+            | Self::Scores(rows)
+            | Self::Gradient { rows, .. }
+            | Self::Learned { rows, .. } => rows,
         }
     }
 
@@ -36,11 +104,13 @@ impl Ask {
             Self::Labels(_) => "labels",
             Self::Scores(_) => "scores",
             Self::Gradient { .. } => "gradient",
+            Self::Learned { .. } => "learned",
         }
     }
 }
 
-/// The answer to an [`Ask`], of the same kind and for the same rows.
+/// The answer to an [`Ask`], of the same kind and for the same rows; [`Ask::Learned`] is answered by scores, or by
+/// scores with a gradient where a loss was given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// The class of each row.

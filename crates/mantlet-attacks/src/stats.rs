@@ -43,6 +43,58 @@ pub fn wilson(hits: usize, n: usize) -> Interval {
     }
 }
 
+/// The exact interval of a share (Clopper and Pearson, 1934), each side missed with probability `tail` at most.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub(crate) fn clopper_pearson(hits: usize, n: usize, tail: f64) -> Interval {
+    if n == 0 {
+        return Interval { value: 0.0, low: 0.0, high: 1.0 };
+    }
+    // P(X >= hits) rises with the share; P(X <= hits) falls with it.
+    let find = |rising: bool| {
+        let (mut low, mut high) = (0.0_f64, 1.0_f64);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            let chance = if rising { at_least(hits, n, middle) } else { 1.0 - at_least(hits + 1, n, middle) };
+            if (chance < tail) == rising { low = middle } else { high = middle }
+        }
+        f64::midpoint(low, high)
+    };
+    Interval {
+        value: hits as f64 / n as f64,
+        low: if hits == 0 { 0.0 } else { find(true) },
+        high: if hits >= n { 1.0 } else { find(false) },
+    }
+}
+
+/// The chance of at least `hits` successes in `n` trials.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub(crate) fn at_least(hits: usize, n: usize, share: f64) -> f64 {
+    if hits == 0 {
+        return 1.0;
+    }
+    if hits > n || share <= 0.0 {
+        return 0.0;
+    }
+    if share >= 1.0 {
+        return 1.0;
+    }
+    // The chance of each count from the one before, as logarithms; the smaller tail is summed.
+    let step = (share / (1.0 - share)).ln();
+    let mut log = n as f64 * (1.0 - share).ln();
+    let (mut below, mut above) = (0.0, 0.0);
+    for count in 0..=n {
+        if count < hits {
+            below += log.exp()
+        } else {
+            above += log.exp()
+        }
+        log += ((n - count) as f64).ln() - (count as f64 + 1.0).ln() + step;
+    }
+    if above < below { above } else { 1.0 - below }
+}
+
 /// Positives and negatives pooled, highest first, with tied scores together: (positives, negatives) a group.
 fn groups(positive: &[f32], negative: &[f32]) -> Vec<(usize, usize)> {
     let mut all: Vec<(f32, bool)> = positive.iter().map(|score| (*score, true)).collect();
@@ -128,6 +180,10 @@ mod tests {
         let interval = wilson(8, 10);
         assert!((interval.low - 0.4902).abs() < 1e-3 && (interval.high - 0.9433).abs() < 1e-3);
         assert_eq!(wilson(0, 0).high, 1.0);
+        let exact = clopper_pearson(8, 10, 0.025);
+        assert!((exact.low - 0.4439).abs() < 1e-3 && (exact.high - 0.9748).abs() < 1e-3, "{exact:?}");
+        assert!((clopper_pearson(0, 100, 0.05).high - 0.0295).abs() < 1e-3);
+        assert!((at_least(9, 10, 0.5) - 11.0 / 1024.0).abs() < 1e-9);
         assert_eq!(roc_auc(&[2.0, 3.0], &[0.0, 1.0]), 1.0);
         assert_eq!(roc_auc(&[1.0, 1.0], &[1.0, 1.0]), 0.5);
         let (rate, threshold) = true_positive_at(&[5.0, 1.0], &[0.0, 2.0, 4.0], 0.34);

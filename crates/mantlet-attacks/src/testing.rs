@@ -2,7 +2,7 @@
 
 use mantlet_vocab::Tensor;
 
-use crate::{Answer, Ask, Attack, Constraint, Constraints, Material, Outcome, ScoreKind, Step};
+use crate::{Answer, Ask, Attack, Constraint, Constraints, Lesson, Loss, Material, Outcome, ScoreKind, Step};
 
 /// A model whose decision boundary is known.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -34,6 +34,35 @@ pub(crate) enum Model {
     },
     /// Class 1 within the radius of the centre, else class 0.
     Ball { centre: Vec<f32>, radius: f32 },
+    /// Remembers rows: each speaks for its label, the louder the nearer (see [`Memory`]).
+    Memory { rows: Vec<Vec<f32>>, labels: Vec<usize>, classes: usize, width: f32 },
+}
+
+/// A learner that remembers its rows: the score of a class is the logarithm of the summed nearness (a bell of this
+/// width) of its rows, over a floor. It stands for both targets that overfit and learners of the attacker's own.
+pub(crate) struct Memory<'a> {
+    pub(crate) rows: Vec<(&'a [f32], usize)>,
+    pub(crate) classes: usize,
+    pub(crate) width: f32,
+}
+
+impl Memory<'_> {
+    fn row(&self, row: &[f32]) -> (Vec<f32>, Vec<Vec<f32>>) {
+        let mut sums = vec![0.05_f32; self.classes];
+        let mut slopes = vec![vec![0.0; row.len()]; self.classes];
+        for (known, label) in &self.rows {
+            let square: f32 = row.iter().zip(*known).map(|(a, b)| (a - b) * (a - b)).sum();
+            let near = (-square / (self.width * self.width)).exp();
+            sums[*label] += near;
+            for ((slope, a), b) in slopes[*label].iter_mut().zip(row).zip(*known) {
+                *slope -= 2.0 * (a - b) / (self.width * self.width) * near;
+            }
+        }
+        for (slopes, sum) in slopes.iter_mut().zip(&sums) {
+            slopes.iter_mut().for_each(|slope| *slope /= sum);
+        }
+        (sums.iter().map(|sum| sum.ln()).collect(), slopes)
+    }
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -84,6 +113,10 @@ impl Model {
                 };
                 linear.row(row)
             }
+            Self::Memory { rows, labels, classes, width } => {
+                let rows = rows.iter().map(Vec::as_slice).zip(labels.iter().copied()).collect();
+                Memory { rows, classes: *classes, width: *width }.row(row)
+            }
             Self::Ball { centre, radius } => {
                 let change: Vec<f32> = row.iter().zip(centre).map(|(x, c)| x - c).collect();
                 let square: f32 = change.iter().map(|value| value * value).sum();
@@ -108,6 +141,7 @@ impl Model {
         match ask {
             Ask::Labels(_) => Answer::Labels(scores.argmax_rows()),
             Ask::Scores(_) => Answer::Scores(scores),
+            Ask::Learned { lesson, rows, loss } => learned(lesson, rows, loss.as_ref()),
             Ask::Gradient { rows, loss } => {
                 let logits: Vec<Vec<f32>> = (0..rows.rows()).map(|row| self.row(rows.row(row)).0).collect();
                 let logits = Tensor::new([rows.rows(), scores.row_len()], logits.concat()).unwrap();
@@ -136,13 +170,31 @@ impl Model {
             match attack.step(answer.take()) {
                 Step::Done(outcome) => return (outcome, queries),
                 Step::Ask(ask) => {
-                    queries += ask.rows().rows() as u64;
+                    queries += if matches!(ask, Ask::Learned { .. }) { 0 } else { ask.rows().rows() as u64 };
                     answer = Some(self.answer(&ask));
                 }
             }
         }
         panic!("the attack does not end");
     }
+}
+
+/// The answer of a model of the attacker's own.
+fn learned(lesson: &Lesson, rows: &Tensor, loss: Option<&Loss>) -> Answer {
+    let known = (0..lesson.rows.rows()).map(|row| lesson.rows.row(row)).zip(lesson.labels.iter().copied());
+    let width = 0.3 * (lesson.rows.row_len() as f32).sqrt();
+    let memory = Memory { rows: known.collect(), classes: lesson.classes, width };
+    let (scores, slopes): (Vec<_>, Vec<_>) = (0..rows.rows()).map(|row| memory.row(rows.row(row))).unzip();
+    let scores = Tensor::new([rows.rows(), lesson.classes], scores.concat()).unwrap();
+    let Some(loss) = loss else { return Answer::Scores(scores) };
+    let (loss, cotangent) = loss.evaluate(&scores, ScoreKind::Logits);
+    let mut gradient = Tensor::full(rows.shape().to_vec(), 0.0);
+    for row in 0..rows.rows() {
+        for (slope, weight) in slopes[row].iter().zip(cotangent.row(row)) {
+            gradient.row_mut(row).iter_mut().zip(slope).for_each(|(out, slope)| *out += weight * slope);
+        }
+    }
+    Answer::Gradient { scores, loss, gradient }
 }
 
 /// One case: its heading and its JSON.

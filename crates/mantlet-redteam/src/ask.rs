@@ -1,9 +1,9 @@
 //! One question put to a target, and the answers of its batches put together.
 
-use mantlet_attacks::{Answer, Ask};
+use mantlet_attacks::{Answer, Ask, Lesson, Loss};
 use mantlet_vocab::Tensor;
 
-use crate::{Target, TargetError};
+use crate::{Learner, Target, TargetError};
 
 /// Asks, and holds the answer to the question's size.
 pub(crate) fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, TargetError> {
@@ -32,6 +32,39 @@ pub(crate) fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, Target
             if answer.gradient.data().len() != rows.data().len() || answer.loss.len() != count {
                 return Err(TargetError::Malformed { reason: "a gradient of another shape".to_owned() });
             }
+            Ok(Answer::Gradient { scores: answer.scores, loss: answer.loss, gradient: answer.gradient })
+        }
+        Ask::Learned { .. } => {
+            Err(TargetError::Unsupported { reason: "a target does not train models".to_owned() })
+        }
+    }
+}
+
+/// Asks a model of the attacker's own, and holds its answer to the question's size.
+pub(crate) fn learned(
+    learner: &mut dyn Learner,
+    lesson: &Lesson,
+    rows: &Tensor,
+    loss: Option<&Loss>,
+) -> Result<Answer, String> {
+    let copy = learner.fit(lesson)?;
+    let fits = |scores: &Tensor| {
+        let (given, columns) = (scores.rows(), scores.row_len());
+        if given == rows.rows() && columns == lesson.classes {
+            Ok(())
+        } else {
+            Err(format!("the copy gave {given} rows of {columns} scores for {} rows", rows.rows()))
+        }
+    };
+    match loss {
+        None => {
+            let scores = copy.scores(rows);
+            fits(&scores)?;
+            Ok(Answer::Scores(scores))
+        }
+        Some(loss) => {
+            let answer = copy.gradient(rows, loss)?;
+            fits(&answer.scores)?;
             Ok(Answer::Gradient { scores: answer.scores, loss: answer.loss, gradient: answer.gradient })
         }
     }

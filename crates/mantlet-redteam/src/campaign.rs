@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mantlet_attacks::{Answer, Ask, AttackError, Material, Step, Stop};
+use mantlet_attacks::{Answer, Ask, AttackError, Lesson, Loss, Material, Step, Stop};
 use mantlet_vocab::{Digest, Gap, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::ask::{join, query};
+use crate::ask::{join, learned, query};
 use crate::{
-    Budget, Clock, Entry, Journal, JournalError, Patience, ProbeReport, StateCounts, Target, TargetError,
-    bits, distrust,
+    Budget, Clock, Entry, Journal, JournalError, Learner, NoLearner, Patience, ProbeReport, StateCounts,
+    Target, TargetError, bits, distrust,
 };
 
 /// Why a campaign could not run or go on.
@@ -107,6 +107,20 @@ impl Campaign {
         journal: &mut dyn Journal,
         clock: &mut dyn Clock,
     ) -> Result<ProbeReport, CampaignError> {
+        self.run_with(target, &mut NoLearner, journal, clock)
+    }
+
+    /// As [`Campaign::run`], with a learner for attacks that train models of their own.
+    ///
+    /// # Errors
+    /// As [`Campaign::run`].
+    pub fn run_with(
+        &self,
+        target: &mut dyn Target,
+        learner: &mut dyn Learner,
+        journal: &mut dyn Journal,
+        clock: &mut dyn Clock,
+    ) -> Result<ProbeReport, CampaignError> {
         let mut attack =
             mantlet_attacks::create(&self.attack, &self.config, self.seed, self.material.clone())?;
         let facts = target.describe();
@@ -121,6 +135,7 @@ impl Campaign {
         let mut run = Run {
             campaign: self,
             target,
+            learner,
             journal,
             started: clock.now_ms(),
             clock,
@@ -210,6 +225,7 @@ pub(crate) fn rows_digest(rows: &Tensor) -> Digest {
 struct Run<'a> {
     campaign: &'a Campaign,
     target: &'a mut dyn Target,
+    learner: &'a mut dyn Learner,
     journal: &'a mut dyn Journal,
     clock: &'a mut dyn Clock,
     past: VecDeque<Entry>,
@@ -230,6 +246,9 @@ impl Run<'_> {
 
     /// Asks in batches the target takes; the outer error is the journal's, the inner says why to stop.
     fn ask(&mut self, ask: &Ask) -> Result<Result<Answer, Stop>, CampaignError> {
+        if let Ask::Learned { lesson, rows, loss } = ask {
+            return Ok(self.learned(lesson, rows, loss.as_ref()));
+        }
         let rows = ask.rows();
         let total = rows.rows();
         let size = if self.max_rows == 0 { total.max(1) } else { self.max_rows };
@@ -243,6 +262,7 @@ impl Run<'_> {
                 Ask::Labels(_) => Ask::Labels(part),
                 Ask::Scores(_) => Ask::Scores(part),
                 Ask::Gradient { loss, .. } => Ask::Gradient { rows: part, loss: loss.select(start..end) },
+                Ask::Learned { .. } => ask.clone(),
             };
             match self.batch(&piece)? {
                 Ok(answer) => whole = Some(join(whole, answer)),
@@ -251,6 +271,17 @@ impl Run<'_> {
             start = end;
         }
         Ok(Ok(whole.unwrap_or(Answer::Labels(Vec::new()))))
+    }
+
+    /// A model of the attacker's own costs time, but no query; it is trained again when a campaign goes on.
+    fn learned(&mut self, lesson: &Lesson, rows: &Tensor, loss: Option<&Loss>) -> Result<Answer, Stop> {
+        if self.spent() >= self.campaign.budget.millis {
+            return Err(Stop::Budget);
+        }
+        learned(self.learner, lesson, rows, loss).map_err(|why| {
+            self.unsupported = Some(why);
+            Stop::Failure
+        })
     }
 
     fn batch(&mut self, ask: &Ask) -> Result<Result<Answer, Stop>, CampaignError> {
@@ -345,7 +376,7 @@ impl Run<'_> {
                 }
                 let answer = match ask {
                     Ask::Labels(_) => Ok(Answer::Labels(labels.clone())),
-                    Ask::Gradient { .. } => query(self.target, ask),
+                    Ask::Gradient { .. } | Ask::Learned { .. } => query(self.target, ask),
                     Ask::Scores(rows) => {
                         let values =
                             bits::read(scores).ok_or_else(|| other("for scores that are no numbers"))?;

@@ -4,7 +4,9 @@ use mantlet_attacks::{Material, State, Stop};
 use mantlet_vocab::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{Budget, Campaign, CampaignError, Clock, NoJournal, Patience, ProbeReport, Target};
+use crate::{
+    Budget, Campaign, CampaignError, Clock, Learner, NoJournal, NoLearner, Patience, ProbeReport, Target,
+};
 
 /// What a case did when it was confirmed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,9 +124,23 @@ impl Case {
         patience: Patience,
         clock: &mut dyn Clock,
     ) -> Result<ReplayResult, CampaignError> {
+        self.replay_with(target, &mut NoLearner, patience, clock)
+    }
+
+    /// As [`Case::replay`], with a learner for attacks that train models of their own.
+    ///
+    /// # Errors
+    /// As [`Case::replay`].
+    pub fn replay_with(
+        &self,
+        target: &mut dyn Target,
+        learner: &mut dyn Learner,
+        patience: Patience,
+        clock: &mut dyn Clock,
+    ) -> Result<ReplayResult, CampaignError> {
         let mut campaign = self.variant(self.seed, None);
         campaign.patience = patience;
-        let report = campaign.run(target, &mut NoJournal, clock)?;
+        let report = campaign.run_with(target, learner, &mut NoJournal, clock)?;
         let (verdict, message) = self.judge(&report);
         Ok(ReplayResult {
             case: self.id.clone(),

@@ -1,35 +1,47 @@
 //! Copying the model from what an extraction gathered: the learner is a port.
 
-use mantlet_attacks::{Detail, Interval, Outcome, wilson};
+use std::rc::Rc;
+
+use mantlet_attacks::{Detail, Interval, Lesson, Loss, Outcome, Purpose, wilson};
 use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What an extraction gathered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Transfer {
-    /// The rows sent.
-    pub rows: Tensor,
-    /// The labels received.
-    pub labels: Vec<usize>,
-    /// Probabilities, when scores were received.
-    pub probabilities: Option<Tensor>,
-    /// Number of classes.
-    pub classes: usize,
-}
+use crate::GradientAnswer;
 
-/// A copy of the model.
-pub trait Thief {
+/// A model of the attacker's own.
+pub trait Imitation {
+    /// Logits of each row, one column a class.
+    fn scores(&self, rows: &Tensor) -> Tensor;
+
+    /// Scores, losses and the gradient of each row's loss.
+    ///
+    /// # Errors
+    /// When this kind of model has no gradient.
+    fn gradient(&self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, String>;
+
     /// The class of each row.
-    fn labels(&self, rows: &Tensor) -> Vec<usize>;
+    fn labels(&self, rows: &Tensor) -> Vec<usize> {
+        self.scores(rows).argmax_rows()
+    }
 }
 
-/// Trains copies.
+/// Trains models for the attacker: copies of the target and shadows of it.
 pub trait Learner {
-    /// Trains one on this transfer set.
+    /// Trains one on this lesson, or gives the one trained on the same lesson before.
     ///
     /// # Errors
     /// In plain words, when it cannot.
-    fn fit(&mut self, transfer: &Transfer, seed: u64) -> Result<Box<dyn Thief>, String>;
+    fn fit(&mut self, lesson: &Lesson) -> Result<Rc<dyn Imitation>, String>;
+}
+
+/// Trains nothing: attacks that need a model of their own are not examined.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLearner;
+
+impl Learner for NoLearner {
+    fn fit(&mut self, _: &Lesson) -> Result<Rc<dyn Imitation>, String> {
+        Err("no learner is given to train models with".to_owned())
+    }
 }
 
 /// One point of the fidelity curve.
@@ -64,13 +76,10 @@ pub fn fidelity(
             continue;
         }
         let first: Vec<usize> = (0..point).collect();
-        let transfer = Transfer {
-            rows: rows.select(&first),
-            labels: labels[..point].to_vec(),
-            probabilities: probabilities.as_ref().map(|soft| soft.select(&first)),
-            classes,
-        };
-        let thief = learner.fit(&transfer, seed)?;
+        let mut lesson =
+            Lesson::new(rows.select(&first), labels[..point].to_vec(), classes, Purpose::Copy, seed);
+        lesson.probabilities = probabilities.as_ref().map(|soft| soft.select(&first));
+        let thief = learner.fit(&lesson)?;
         let agree = thief.labels(held_out).iter().zip(victim).filter(|(copy, victim)| copy == victim).count();
         curve.push(CurvePoint { queries: point, fidelity: wilson(agree, held_out.rows()) });
     }

@@ -20,7 +20,7 @@ pub use campaign::{Campaign, CampaignError};
 pub use case::{Case, Expected, ReplayResult, ReplayVerdict};
 pub use distrust::{Doubt, distrust};
 pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
-pub use learner::{CurvePoint, Learner, Thief, Transfer, fidelity};
+pub use learner::{CurvePoint, Imitation, Learner, NoLearner, fidelity};
 pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};
 pub use target::{GradientAnswer, Target, TargetError, TargetFacts};
 

@@ -218,24 +218,51 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             report.figures.push(plain("rows gathered", count(rows.rows()), rows.rows()));
             report.facts.insert("recognised-as".to_owned(), recognised.clone().into());
         }
-        Detail::Membership { members, non_members, auc, tpr_at_1, roc, score } => {
+        Detail::Membership {
+            members,
+            non_members,
+            auc,
+            tpr_at_1,
+            tpr_at_01,
+            epsilon,
+            at_risk,
+            roc,
+            score,
+        } => {
             report.figures.push(Figure {
                 name: "area under the curve".to_owned(),
                 value: *auc,
                 n: members + non_members,
             });
-            report.figures.push(Figure {
-                name: "members exposed at 1 % false alarms".to_owned(),
-                value: *tpr_at_1,
-                n: *members,
-            });
+            for (name, value) in [
+                ("members exposed at 1 % false alarms", tpr_at_1),
+                ("members exposed at 0.1 % false alarms", tpr_at_01),
+            ] {
+                report.figures.push(Figure { name: name.to_owned(), value: *value, n: *members });
+            }
+            if let Some(bound) = epsilon {
+                report.figures.push(Figure {
+                    name: "epsilon of differential privacy, at least".to_owned(),
+                    value: Interval { value: bound.value, low: bound.low, high: bound.value },
+                    n: members + non_members,
+                });
+            }
             report.roc = roc.clone();
             report.facts.insert("score".to_owned(), score.clone().into());
-            report.notes.push(
-                "a threshold on the model's own scores is the weakest attack of its kind: these figures are a \
-                 lower bound of what leaks"
-                    .to_owned(),
-            );
+            report.facts.insert("members-at-risk".to_owned(), serde_json::json!(at_risk));
+            if *non_members < 1_000 {
+                report.notes.push(format!(
+                    "with {non_members} non-members a false-alarm rate of 0.1 % is not a whole row: that figure \
+                     means no false alarm at all"
+                ));
+            }
+            if outcome.attack == "membership-threshold" {
+                report.notes.push(
+                    "a threshold on the model's own scores is the weakest attack of its kind: these figures are a \
+                     lower bound of what leaks"
+                        .to_owned(),
+                );
+            }
         }
         Detail::Triggers { triggers, shape, decision } => {
             report.triggers = triggers

@@ -1,6 +1,8 @@
 //! A small analytic target that counts, refuses and fails as told, and the tests of the campaign's promises.
 
-use mantlet_attacks::{Constraints, Loss, Material, ScoreKind, State, Stop};
+use std::rc::Rc;
+
+use mantlet_attacks::{Constraints, Lesson, Loss, Material, ScoreKind, State, Stop};
 use mantlet_vocab::Tensor;
 use proptest::prelude::*;
 use serde_json::json;
@@ -241,14 +243,14 @@ fn hidden_gradients_raise_doubts() {
 #[test]
 fn a_copy_is_measured_on_rows_that_were_not_asked() {
     struct Nearest;
-    struct Stored(Transfer);
+    struct Stored(Lesson);
     impl Learner for Nearest {
-        fn fit(&mut self, transfer: &Transfer, _: u64) -> Result<Box<dyn Thief>, String> {
-            Ok(Box::new(Stored(transfer.clone())))
+        fn fit(&mut self, lesson: &Lesson) -> Result<Rc<dyn Imitation>, String> {
+            Ok(Rc::new(Stored(lesson.clone())))
         }
     }
-    impl Thief for Stored {
-        fn labels(&self, rows: &Tensor) -> Vec<usize> {
+    impl Imitation for Stored {
+        fn scores(&self, rows: &Tensor) -> Tensor {
             let near = |row: usize| {
                 let length = |known: &usize| {
                     rows.row(row)
@@ -259,7 +261,12 @@ fn a_copy_is_measured_on_rows_that_were_not_asked() {
                 };
                 (0..self.0.labels.len()).min_by(|a, b| length(a).total_cmp(&length(b))).unwrap()
             };
-            (0..rows.rows()).map(|row| self.0.labels[near(row)]).collect()
+            let mut scores = Tensor::full([rows.rows(), self.0.classes], 0.0);
+            (0..rows.rows()).for_each(|row| scores.row_mut(row)[self.0.labels[near(row)]] = 1.0);
+            scores
+        }
+        fn gradient(&self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, String> {
+            Err("the nearest row has no gradient".to_owned())
         }
     }
     let campaign = Campaign::new("extraction-query-copy", 3, rows())

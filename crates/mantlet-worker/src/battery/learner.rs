@@ -1,60 +1,143 @@
-//! The thief's learner: a small network of the project's own, fitted to what the model answered.
+//! The attacker's learner: small models of the project's own, fitted to what the target answered (copies) or
+//! trained as the target was (shadows).
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
-use mantlet_learn::{Architecture, Network, Training, train, train_soft};
-use mantlet_redteam::{Learner, Thief, Transfer};
-use mantlet_vocab::Tensor;
+use mantlet_attacks::{Lesson, Loss, Purpose, ScoreKind};
+use mantlet_learn::{Architecture, Boosted, Boosting, Network, Training, boost, train, train_soft};
+use mantlet_redteam::{GradientAnswer, Imitation, Learner};
+use mantlet_vocab::{Digest, Tensor};
+
+/// What a shadow of the target is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kin {
+    /// Boosted trees: the target is a tree ensemble.
+    Trees,
+    /// A network: convolutional on pictures, a perceptron on tables.
+    Network,
+}
 
 /// Trains a small convolutional network on pictures of at least 8 by 8, else a perceptron on standardised
-/// columns.
-#[derive(Debug, Clone, Copy)]
+/// columns, or boosted trees where shadows of trees are wanted. Models of the last lessons are kept, so that
+/// attacks that share lessons share the training.
 pub struct SmallLearner {
-    /// Steps of training, in rows seen.
+    /// Steps of a copy's training, in rows seen.
     pub rows_seen: usize,
+    /// What shadows are made of.
+    pub kin: Kin,
+    kept: VecDeque<(Digest, Rc<dyn Imitation>)>,
 }
 
 impl Default for SmallLearner {
     fn default() -> Self {
-        Self { rows_seen: 24_000 }
+        Self { rows_seen: 24_000, kin: Kin::Network, kept: VecDeque::new() }
+    }
+}
+
+impl SmallLearner {
+    /// The most models kept.
+    const KEPT: usize = 160;
+
+    /// A learner whose shadows are of this kin.
+    #[must_use]
+    pub fn of(kin: Kin) -> Self {
+        Self { kin, ..Self::default() }
+    }
+
+    fn train(&self, lesson: &Lesson) -> Result<Rc<dyn Imitation>, String> {
+        if lesson.purpose == Purpose::Shadow && self.kin == Kin::Trees {
+            let boosting = Boosting::default();
+            let targets = lesson.probabilities.clone().unwrap_or_else(|| one_hot(lesson));
+            let trees = boost(&lesson.rows, &targets, &boosting).map_err(|error| error.to_string())?;
+            return Ok(Rc::new(Trees(trees)));
+        }
+        let picture = matches!(lesson.rows.shape(), [_, _, height, width] if *height >= 8 && *width >= 8);
+        let scale = if picture { Scale::none() } else { Scale::of(&lesson.rows) };
+        let rows = scale.apply(&lesson.rows);
+        let architecture = match (picture, lesson.purpose) {
+            (true, _) => Architecture::Cnn { channels: vec![8, 16], dense: vec![32] },
+            (false, Purpose::Shadow) => Architecture::Mlp { hidden: vec![64, 64] },
+            (false, _) => Architecture::Mlp { hidden: vec![64, 32] },
+        };
+        let training = match lesson.purpose {
+            // A shadow has to remember its rows as the target does its own.
+            Purpose::Shadow => {
+                Training { epochs: 60, batch: 64, rate: 1.5e-3, decay: 0.0, seed: lesson.seed }
+            }
+            Purpose::Copy | Purpose::SmoothCopy => Training {
+                epochs: (self.rows_seen / rows.rows().max(1)).clamp(4, 200),
+                batch: 32,
+                seed: lesson.seed,
+                ..Training::default()
+            },
+        };
+        let mut unwatched = |_| ControlFlow::Continue(());
+        let network = match &lesson.probabilities {
+            Some(soft) => train_soft(&architecture, &rows, soft, &training, &mut unwatched),
+            None => train(&architecture, &rows, &lesson.labels, lesson.classes, &training, &mut unwatched),
+        };
+        Ok(Rc::new(Scaled { network: network.map_err(|error| error.to_string())?, scale }))
     }
 }
 
 impl Learner for SmallLearner {
-    fn fit(&mut self, transfer: &Transfer, seed: u64) -> Result<Box<dyn Thief>, String> {
-        let picture = matches!(transfer.rows.shape(), [_, _, height, width] if *height >= 8 && *width >= 8);
-        let architecture = if picture {
-            Architecture::Cnn { channels: vec![8, 16], dense: vec![32] }
-        } else {
-            Architecture::Mlp { hidden: vec![64, 32] }
-        };
-        let scale = if picture { Scale::none() } else { Scale::of(&transfer.rows) };
-        let rows = scale.apply(&transfer.rows);
-        let training = Training {
-            epochs: (self.rows_seen / rows.rows().max(1)).clamp(4, 200),
-            batch: 32,
-            seed,
-            ..Training::default()
-        };
-        let mut unwatched = |_| ControlFlow::Continue(());
-        let network = match &transfer.probabilities {
-            Some(soft) => train_soft(&architecture, &rows, soft, &training, &mut unwatched),
-            None => {
-                train(&architecture, &rows, &transfer.labels, transfer.classes, &training, &mut unwatched)
-            }
-        };
-        Ok(Box::new(Copy { network: network.map_err(|error| error.to_string())?, scale }))
+    fn fit(&mut self, lesson: &Lesson) -> Result<Rc<dyn Imitation>, String> {
+        let digest = lesson.digest();
+        if let Some((_, known)) = self.kept.iter().find(|(known, _)| *known == digest) {
+            return Ok(Rc::clone(known));
+        }
+        let model = self.train(lesson)?;
+        if self.kept.len() >= Self::KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((digest, Rc::clone(&model)));
+        Ok(model)
     }
 }
 
-struct Copy {
+fn one_hot(lesson: &Lesson) -> Tensor {
+    let mut targets = Tensor::full([lesson.labels.len(), lesson.classes], 0.0);
+    for (row, &label) in lesson.labels.iter().enumerate() {
+        if let Some(value) = targets.row_mut(row).get_mut(label) {
+            *value = 1.0;
+        }
+    }
+    targets
+}
+
+struct Trees(Boosted);
+
+impl Imitation for Trees {
+    fn scores(&self, rows: &Tensor) -> Tensor {
+        self.0.scores(rows)
+    }
+
+    fn gradient(&self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, String> {
+        Err("boosted trees have no gradient".to_owned())
+    }
+}
+
+struct Scaled {
     network: Network,
     scale: Scale,
 }
 
-impl Thief for Copy {
-    fn labels(&self, rows: &Tensor) -> Vec<usize> {
-        self.network.labels(&self.scale.apply(rows))
+impl Imitation for Scaled {
+    fn scores(&self, rows: &Tensor) -> Tensor {
+        self.network.scores(&self.scale.apply(rows))
+    }
+
+    fn gradient(&self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, String> {
+        let mut losses = Vec::new();
+        let (scores, mut gradient) = self.network.input_gradient(&self.scale.apply(rows), &mut |scores| {
+            let (values, slopes) = loss.evaluate(scores, ScoreKind::Logits);
+            losses = values;
+            slopes
+        });
+        self.scale.pull(&mut gradient);
+        Ok(GradientAnswer { scores, loss: losses, gradient })
     }
 }
 
@@ -81,13 +164,23 @@ impl Scale {
 
     fn apply(&self, rows: &Tensor) -> Tensor {
         let mut rows = rows.clone();
-        if !self.0.is_empty() {
-            for row in 0..rows.rows() {
-                for (value, (mean, inverse)) in rows.row_mut(row).iter_mut().zip(&self.0) {
-                    *value = (*value - mean) * inverse;
-                }
+        self.each(&mut rows, |value, mean, inverse| (value - mean) * inverse);
+        rows
+    }
+
+    /// The gradient before scaling, from that after it.
+    fn pull(&self, gradient: &mut Tensor) {
+        self.each(gradient, |value, _, inverse| value * inverse);
+    }
+
+    fn each(&self, rows: &mut Tensor, change: impl Fn(f32, f32, f32) -> f32) {
+        if self.0.is_empty() {
+            return;
+        }
+        for row in 0..rows.rows() {
+            for (value, (mean, inverse)) in rows.row_mut(row).iter_mut().zip(&self.0) {
+                *value = change(*value, *mean, *inverse);
             }
         }
-        rows
     }
 }

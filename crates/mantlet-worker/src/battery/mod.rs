@@ -17,7 +17,7 @@ use mantlet_vocab::Gap;
 use serde_json::json;
 
 pub use ground::{Ground, Rows};
-pub use learner::SmallLearner;
+pub use learner::{Kin, SmallLearner};
 pub use summary::summarise;
 
 /// How the battery is run.
@@ -33,6 +33,8 @@ pub struct Plan {
     pub queries: u64,
     /// Sizes of the transfer set at which a thief's copy is measured.
     pub extraction: Vec<usize>,
+    /// What shadows of the model are made of.
+    pub kin: Kin,
     /// The command that runs the battery again; each probe adds its own name.
     pub command: String,
 }
@@ -45,6 +47,7 @@ impl Default for Plan {
             shown_epsilon: 0.1,
             queries: 800,
             extraction: vec![25, 50, 100, 150, 250, 400, 600],
+            kin: Kin::Network,
             command: String::new(),
         }
     }
@@ -89,8 +92,9 @@ impl Clock for WallClock {
     }
 }
 
-/// The attacks of the battery: the names `mantlet explain` knows, and the question each answers.
-pub const ATTACKS: [(&str, Family); 5] = [
+/// The attacks that stand between a model and its admission: the names `mantlet explain` knows, and the question
+/// each answers.
+pub const ATTACKS: &[(&str, Family)] = &[
     ("evasion-pgd", Family::Evasion),
     ("evasion-hop-skip-jump", Family::DecisionEvasion),
     ("extraction-query-copy", Family::Extraction),
@@ -98,7 +102,15 @@ pub const ATTACKS: [(&str, Family); 5] = [
     ("backdoor-trigger", Family::Backdoor),
 ];
 
-/// Runs the battery, or only the attacks in `only` when it is not empty. `step` is told the name of each probe
+/// Further attacks, run when they are named: stronger, or about questions a policy does not weigh.
+pub const FURTHER: &[(&str, Family)] = &[
+    ("membership-label-only", Family::Membership),
+    ("membership-shadow", Family::Membership),
+    ("membership-likelihood-ratio", Family::Membership),
+    ("membership-relative", Family::Membership),
+];
+
+/// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step` is told the name of each probe
 /// before it runs and may end the battery by returning `false`.
 ///
 /// # Errors
@@ -112,19 +124,19 @@ pub fn run(
     step: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Results, CampaignError> {
     let mut results = Results::default();
-    for (name, family) in ATTACKS {
+    let mut battery = Battery { ground, gate, plan, learner: SmallLearner::of(plan.kin) };
+    for (name, family) in ATTACKS.iter().chain(FURTHER.iter().filter(|_| !only.is_empty())) {
         if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
             continue;
         }
         if !step(name) {
             break;
         }
-        let battery = Battery { ground, gate, plan };
         match family {
             Family::Evasion => battery.gradient(target, &mut results)?,
             Family::DecisionEvasion => battery.decisions(target, &mut results)?,
             Family::Extraction => battery.extraction(target, &mut results)?,
-            Family::Membership => battery.membership(target, &mut results)?,
+            Family::Membership => battery.membership(name, target, &mut results)?,
             Family::Backdoor | Family::Other => battery.backdoor(target, &mut results)?,
         }
     }
@@ -137,6 +149,7 @@ struct Battery<'a> {
     ground: &'a Ground,
     gate: &'a Gate,
     plan: &'a Plan,
+    learner: SmallLearner,
 }
 
 impl Battery<'_> {
@@ -182,7 +195,7 @@ impl Battery<'_> {
         Ok(())
     }
 
-    fn extraction(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+    fn extraction(&mut self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
         let seeds = self.ground.probe_rows(60);
         let unseen = self.ground.held_out_or_train();
         let most = self.plan.extraction.iter().copied().max().unwrap_or(0);
@@ -191,14 +204,13 @@ impl Battery<'_> {
         let campaign = self.campaign("extraction-query-copy", material).config(config);
         let mut report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
         if let (Some(outcome), Ok(victim)) = (&report.outcome, target.labels(&unseen.x)) {
-            let mut learner = SmallLearner::default();
             match fidelity(
                 outcome,
                 self.ground.classes,
                 &self.plan.extraction,
                 &unseen.x,
                 &victim,
-                &mut learner,
+                &mut self.learner,
                 self.plan.seed,
             ) {
                 Ok(curve) => report.curve = curve,
@@ -210,8 +222,12 @@ impl Battery<'_> {
         Ok(())
     }
 
-    fn membership(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
-        let name = "membership-threshold";
+    fn membership(
+        &mut self,
+        name: &str,
+        target: &mut dyn Target,
+        results: &mut Results,
+    ) -> Result<(), CampaignError> {
         let Some(others) = &self.ground.held_out else {
             let why = "no rows are known to be outside the training data";
             let gap = Gap { remedy: "name such rows in `data.test`".to_owned(), ..self.gap(name, why) };
@@ -222,11 +238,14 @@ impl Battery<'_> {
             results.probes.push(Probe { report, summary: Some(summary), campaign: None });
             return Ok(());
         };
-        let members = self.ground.train.first(others.y.len().max(200));
+        // Shadows learn the members that are not judged too, so they get all there are.
+        let most = if name == "membership-threshold" { others.y.len().max(200) } else { usize::MAX };
+        let members = self.ground.train.first(most);
         let material =
             Material::new(members.x, members.y, self.ground.classes).pool(others.x.clone(), others.y.clone());
         let campaign = self.campaign(name, material);
-        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let mut clock = WallClock::default();
+        let report = campaign.run_with(target, &mut self.learner, &mut NoJournal, &mut clock)?;
         let summary = summarise(&report, Family::Membership, self.gate);
         results.probes.push(Probe { report, summary: Some(summary), campaign: None });
         Ok(())

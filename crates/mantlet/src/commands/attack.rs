@@ -10,7 +10,7 @@ use mantlet_redteam::{Case, Patience, ReplayVerdict, Target};
 use mantlet_store::RecordKind;
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, Results, WallClock};
+use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, WallClock};
 use mantlet_worker::targets::{EndpointConfig, EndpointTarget, ModelTarget};
 
 use super::open_store;
@@ -51,6 +51,9 @@ pub struct RunOptions {
     /// Only the attacks of this family (evasion, decision-evasion, extraction, membership, backdoor); may be repeated.
     #[arg(long, value_name = "FAMILY")]
     family: Vec<String>,
+    /// All attacks, also those a policy does not weigh.
+    #[arg(long)]
+    all: bool,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -136,6 +139,7 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             folder: options.folder,
             only: Vec::new(),
             family: vec![Family::Backdoor.word().to_owned()],
+            all: false,
             seed: options.seed,
             rows: None,
             json: options.json,
@@ -159,17 +163,21 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
     let unknown = |what: &str, word: &str, known: Vec<&str>| {
         Usage(format!("there is no {what} `{word}`; the battery has {}", known.join(", ")))
     };
+    let known = || ATTACKS.iter().chain(FURTHER);
     let mut only = options.only.clone();
-    if let Some(name) = only.iter().find(|name| ATTACKS.iter().all(|(known, _)| known != name)) {
-        return Err(unknown("attack", name, ATTACKS.iter().map(|(name, _)| *name).collect()));
+    if let Some(name) = only.iter().find(|name| known().all(|(known, _)| known != name)) {
+        return Err(unknown("attack", name, known().map(|(name, _)| *name).collect()));
     }
     for word in &options.family {
-        let of_family = ATTACKS.iter().filter(|(_, family)| family.word() == word);
+        let of_family = known().filter(|(_, family)| family.word() == word);
         let before = only.len();
         only.extend(of_family.map(|(name, _)| (*name).to_owned()));
         if only.len() == before {
             return Err(unknown("family", word, ATTACKS.iter().map(|(_, family)| family.word()).collect()));
         }
+    }
+    if options.all {
+        only.extend(known().map(|(name, _)| (*name).to_owned()));
     }
     Ok(only)
 }
@@ -180,6 +188,9 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
+    if subject.classifier.model().trees().is_some() {
+        plan.kin = Kin::Trees;
+    }
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.target(&loaded, &subject)?;

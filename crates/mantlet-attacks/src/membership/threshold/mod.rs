@@ -4,10 +4,8 @@
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Answer, Ask, Attack, AttackError, Detail, Material, Outcome, RowOutcome, ScoreKind, State, Step, Stop,
-    auc_interval, roc, true_positive_at, wilson,
-};
+use super::measure::Measured;
+use crate::{Answer, Ask, Attack, AttackError, Material, Outcome, ScoreKind, State, Step, Stop};
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -88,49 +86,29 @@ impl Threshold {
     }
 
     fn outcome(&self, stopped: Option<Stop>) -> Outcome {
-        let kept = |scores: &[Option<f32>]| -> Vec<f32> { scores.iter().copied().flatten().collect() };
-        let (members, others) = (kept(&self.member_scores), kept(&self.other_scores));
-        let complete = !members.is_empty() && !others.is_empty();
-        let (tpr, threshold) = true_positive_at(&members, &others, self.config.false_alarms);
-        let rows = (0..self.members.rows())
-            .map(|row| {
-                let state = match (self.member_scores.get(row), stopped) {
-                    (Some(None), _) => State::Error,
-                    (Some(Some(score)), None) if complete && *score > threshold => State::Hit,
-                    (Some(Some(_)), None) if complete => State::Miss,
-                    (_, Some(why)) => why.state(),
-                    (_, None) => State::Error,
-                };
-                RowOutcome {
-                    before: self.member_labels.get(row).copied(),
-                    queries: 1,
-                    ..RowOutcome::without_result(row, state)
-                }
-            })
-            .collect();
-        Outcome {
-            attack: ABOUT.name.to_owned(),
+        let rows: Vec<usize> = (0..self.members.rows()).collect();
+        Measured {
+            attack: ABOUT.name,
+            rows: &rows,
+            labels: &self.member_labels,
+            members: &self.member_scores,
+            others: &self.other_scores,
+            false_alarms: self.config.false_alarms,
+            score: if self.config.labels_only {
+                "whether the predicted label is right"
+            } else {
+                "log-odds of the true label"
+            }
+            .to_owned(),
+            queries_each: 1,
             stopped,
-            rows,
-            detail: Detail::Membership {
-                members: members.len(),
-                non_members: others.len(),
-                auc: auc_interval(&members, &others),
-                tpr_at_1: if complete { tpr } else { wilson(0, 0) },
-                roc: if complete { roc(&members, &others) } else { Vec::new() },
-                score: if self.config.labels_only {
-                    "whether the predicted label is right"
-                } else {
-                    "log-odds of the true label"
-                }
-                .to_owned(),
-            },
         }
+        .outcome()
     }
 }
 
 /// Log-odds of the true class, exact for logits; `None` when the scores are no numbers.
-fn log_odds(row: &[f32], label: usize, kind: ScoreKind) -> Option<f32> {
+pub(super) fn log_odds(row: &[f32], label: usize, kind: ScoreKind) -> Option<f32> {
     let own = *row.get(label)?;
     if row.iter().any(|value| !value.is_finite()) {
         return None;
