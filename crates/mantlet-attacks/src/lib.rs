@@ -27,11 +27,13 @@ pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
 pub use stats::{Interval, RocPoint, auc_interval, roc, roc_auc, true_positive_at, wilson};
 
+type Made = Result<Box<dyn Attack>, AttackError>;
+
 /// An attack's card, and how it is made and gone on with.
 struct Room {
     about: &'static About,
-    create: fn(&serde_json::Value, u64, Material) -> Result<Box<dyn Attack>, AttackError>,
-    restore: fn(serde_json::Value) -> Result<Box<dyn Attack>, AttackError>,
+    create: fn(&serde_json::Value, u64, Material) -> Made,
+    restore: fn(serde_json::Value) -> Made,
 }
 
 macro_rules! rooms {

@@ -189,8 +189,8 @@ fn learned(lesson: &Lesson, rows: &Tensor, loss: Option<&Loss>) -> Answer {
     let Some(loss) = loss else { return Answer::Scores(scores) };
     let (loss, cotangent) = loss.evaluate(&scores, ScoreKind::Logits);
     let mut gradient = Tensor::full(rows.shape().to_vec(), 0.0);
-    for row in 0..rows.rows() {
-        for (slope, weight) in slopes[row].iter().zip(cotangent.row(row)) {
+    for (row, slopes) in slopes.iter().enumerate() {
+        for (slope, weight) in slopes.iter().zip(cotangent.row(row)) {
             gradient.row_mut(row).iter_mut().zip(slope).for_each(|(out, slope)| *out += weight * slope);
         }
     }

@@ -71,10 +71,8 @@ impl Shadows {
         seed: u64,
         material: &Material,
     ) -> Result<Self, AttackError> {
-        if !(shadowing.false_alarms > 0.0 && shadowing.false_alarms < 1.0)
-            || !(2..=512).contains(&shadowing.shadows)
-            || shadowing.candidates == 0
-        {
+        let share = shadowing.false_alarms > 0.0 && shadowing.false_alarms < 1.0;
+        if !share || !(2..=512).contains(&shadowing.shadows) || shadowing.candidates == 0 {
             let reason =
                 "shadows must be 2 to 512, candidates at least 1, false_alarms between 0 and 1".to_owned();
             return Err(AttackError::Config { attack, reason });
