@@ -1,0 +1,62 @@
+//! One tree by hand, and what many learn.
+
+use super::*;
+
+fn one_hot(y: &[usize], classes: usize) -> Tensor {
+    let mut targets = Tensor::full([y.len(), classes], 0.0);
+    y.iter().enumerate().for_each(|(row, &label)| targets.row_mut(row)[label] = 1.0);
+    targets
+}
+
+fn spread(rows: usize, features: usize) -> Tensor {
+    let value = |index: usize| ((index * 7919 + index / 7 * 31) % 1009) as f32 / 1009.0;
+    Tensor::new([rows, features], (0..rows * features).map(value).collect()).unwrap()
+}
+
+#[test]
+fn one_tree_takes_the_split_and_the_values_that_arithmetic_gives() {
+    let x = Tensor::new([4, 2], vec![0.0, 5.0, 1.0, 5.0, 2.0, 5.0, 3.0, 5.0]).unwrap();
+    let one = Boosting { rounds: 1, depth: 1, rate: 1.0, lambda: 0.0, weight: 0.0, bins: 8 };
+    let model = boost(&x, &one_hot(&[0, 0, 1, 1], 2), &one).unwrap();
+    // Margin 0, slopes of one half either way, second derivatives of a quarter: leaves of -2 and 2.
+    assert_eq!(model.trees[0].splits, [(0, 1.5)]);
+    assert_eq!(model.scores(&x).data(), [1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0]);
+}
+
+#[test]
+fn rings_and_three_classes_are_learned_and_held_out_rows_agree() {
+    let x = spread(900, 3);
+    let class = |row: &[f32]| {
+        let (a, b) = (row[0] - 0.5, row[1] - 0.5);
+        let square = a * a + b * b;
+        if square < 0.05 { 0 } else { 1 + usize::from(row[2] > 0.4) }
+    };
+    let y: Vec<usize> = (0..900).map(|row| class(x.row(row))).collect();
+    let (first, rest): (Vec<usize>, Vec<usize>) = (0..900).partition(|row| *row < 600);
+    let model =
+        boost(&x.select(&first), &one_hot(&y[..600], 3), &Boosting { rounds: 30, ..Boosting::default() })
+            .unwrap();
+    let right = model.labels(&x.select(&rest)).iter().zip(&y[600..]).filter(|(a, b)| a == b).count();
+    assert!(right > 285, "{right} of 300");
+    assert_eq!(
+        model,
+        boost(&x.select(&first), &one_hot(&y[..600], 3), &Boosting { rounds: 30, ..Boosting::default() })
+            .unwrap()
+    );
+}
+
+#[test]
+fn wrong_data_is_said_plainly() {
+    let (x, y) = (spread(4, 2), one_hot(&[0, 1, 0, 1], 2));
+    for (x, y, depth) in [
+        (spread(3, 2), y.clone(), 4),
+        (Tensor::full([4, 2], f32::NAN), y.clone(), 4),
+        (x.clone(), Tensor::full([4, 1], 1.0), 4),
+        (x.clone(), y.clone(), 9),
+    ] {
+        assert!(boost(&x, &y, &Boosting { depth, ..Boosting::default() }).is_err());
+    }
+    // One value for all rows: nothing to split, and no panic.
+    let flat = boost(&Tensor::full([4, 2], 1.0), &y, &Boosting::default()).unwrap();
+    assert_eq!(flat.labels(&x).len(), 4);
+}
