@@ -6,6 +6,8 @@
 //! ([`all`]) judge the facts of a row; they never see each other's signals. A confirmed attack is turned into
 //! a [`PinnedRule`] by [`derive()`].
 //!
+//! [`text`] is about language: what a caller asks of a language model, what it is given to read, what it answers.
+//!
 //! Nothing here performs I/O or knows a clock or randomness: time, seeds and limits come in as values.
 
 mod detector;
@@ -13,6 +15,7 @@ mod pinned;
 mod profile;
 mod rooms;
 mod state;
+pub mod text;
 
 pub use detector::{Detector, Observation, Outcome};
 pub use pinned::{Constraint, Pin, PinError, PinnedRule, Trace, TraceRow, derive};

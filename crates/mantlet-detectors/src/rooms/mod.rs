@@ -38,10 +38,12 @@ pub fn configurable() -> Vec<&'static About> {
     abouts
 }
 
-/// The identity card of every signal: what a configuration may set, and what guard and gateway raise themselves.
+/// The identity card of every signal: what a configuration may set, text rules among it, and what guard and gateway
+/// raise themselves.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
     let mut abouts = configurable();
+    abouts.extend(crate::text::text_abouts());
     abouts.extend([&request_malformed::ABOUT, &guard_rule_failed::ABOUT]);
     abouts
 }
