@@ -6,9 +6,9 @@ mod support;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let source = support::source(data);
-    assert_eq!(mantlet_formats::config::json(&source), mantlet_formats::config::json(&source));
+    let (source, effects) = (support::source(data), mantlet_formats::pickle::Effects::default());
+    assert_eq!(mantlet_formats::config::json(&source, effects), mantlet_formats::config::json(&source, effects));
     let text = String::from_utf8_lossy(data);
-    assert_eq!(mantlet_formats::config::yaml(&text), mantlet_formats::config::yaml(&text));
+    assert_eq!(mantlet_formats::config::yaml(&text, effects), mantlet_formats::config::yaml(&text, effects));
     let _ = mantlet_formats::card::analyse(&text);
 });

@@ -44,7 +44,7 @@ pub fn examine(
         formats: vec![format.to_owned()],
         coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
     };
-    Examination { artifacts: vec![artifact], findings: check(summary, place), gaps: Vec::new() }
+    Examination { artifacts: vec![artifact], findings: check(summary, place), ..Examination::default() }
 }
 
 /// What every room of this crate says about itself.

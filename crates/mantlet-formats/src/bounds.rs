@@ -1,4 +1,6 @@
-//! How much work a parser may do on foreign data.
+//! How much work a parser may do on foreign data, and what it judges names by.
+
+use crate::pickle::Effects;
 
 /// Bounds on one examination. Reaching one is reported as a gap, never as clean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Bounds {
     pub max_facts: usize,
     /// Whether every byte is to be read, weights included.
     pub full_content: bool,
+    /// What the callables that files name do.
+    pub effects: Effects,
 }
 
 impl Default for Bounds {
@@ -32,6 +36,7 @@ impl Default for Bounds {
             max_header: 16 << 20,
             max_facts: 512,
             full_content: false,
+            effects: Effects::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::Bounds;
 use crate::inflate::SourceReader;
-use crate::pickle::{Effect, clean, effect_of};
+use crate::pickle::{Effect, Effects, clean, effect_of};
 use crate::zip::Zip;
 
 /// A class or function that the schema names.
@@ -55,8 +55,9 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Skops {
     }
     let reader = BufReader::with_capacity(64 << 10, SourceReader::new(source, 0));
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let result =
-        Node { facts: &mut facts, max: bounds.max_facts }.deserialize(&mut json).and_then(|_| json.end());
+    let result = Node { facts: &mut facts, max: bounds.max_facts, effects: bounds.effects }
+        .deserialize(&mut json)
+        .and_then(|_| json.end());
     if let Err(error) = result {
         if error.to_string().contains("recursion") {
             facts.limits.push("the schema is nested deeper than is followed".into());
@@ -79,6 +80,7 @@ struct Said {
 struct Node<'a> {
     facts: &'a mut Skops,
     max: usize,
+    effects: Effects,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -113,7 +115,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Said { text: Some(text.chars().take(300).collect()), ..Said::default() })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Said, A::Error> {
-        while items.next_element_seed(Node { facts: &mut *self.facts, max: self.max })?.is_some() {}
+        while items.next_element_seed(Node { facts: &mut *self.facts, ..self })?.is_some() {}
         Ok(Said::default())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
@@ -121,7 +123,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let (mut class, mut module, mut loader) = (None, None, None);
         let mut content = Said::default();
         while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Node { facts: &mut *self.facts, max: self.max })?;
+            let value = map.next_value_seed(Node { facts: &mut *self.facts, ..self })?;
             match key.as_str() {
                 "__class__" => class = value.text,
                 "__module__" => module = value.text,
@@ -134,7 +136,8 @@ impl<'de> Visitor<'de> for Node<'_> {
         }
         if let (Some(class), Some(module), Some(loader)) = (class, module, loader) {
             self.facts.nodes += 1;
-            judge(self.facts, self.max, &loader, (&module, &class), &content);
+            let own = effect_of(self.effects, &module, &class);
+            judge(self.facts, self.max, &loader, (&module, &class, own), &content);
             said.name = Some((module, class));
         }
         Ok(said)
@@ -142,8 +145,13 @@ impl<'de> Visitor<'de> for Node<'_> {
 }
 
 /// What a node of this loader does with the name it is given.
-fn judge(facts: &mut Skops, max: usize, loader: &str, (module, class): (&str, &str), content: &Said) {
-    let own = effect_of(module, class);
+fn judge(
+    facts: &mut Skops,
+    max: usize,
+    loader: &str,
+    (module, class, own): (&str, &str, Effect),
+    content: &Said,
+) {
     let mut name = format!("{module}.{class}");
     let mut why = None;
     let effect = match loader {

@@ -84,6 +84,11 @@ impl Options {
     fn bounds(&self) -> Bounds {
         Bounds { max_depth: self.max_depth, full_content: self.full_content, ..self.bounds }
     }
+
+    /// The table of effects, when it is not the shipped one.
+    fn effects(&self) -> Option<String> {
+        self.bounds.effects.is_foreign().then(|| self.bounds.effects.name())
+    }
 }
 
 /// Told how a scan proceeds, always from the calling thread.
@@ -154,6 +159,7 @@ pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -
         cache.prune();
     }
     Finding::sort(&mut examination.findings);
+    examination.effects = options.effects();
     examination
 }
 
@@ -182,8 +188,13 @@ fn examine_file(path: &std::path::Path, options: &Options) -> Outcome {
 #[must_use]
 pub fn scan_source(name: &str, source: &dyn Source, options: &Options) -> Examination {
     match examine(name, source, options) {
-        Ok((artifact, findings, _)) => Examination { artifacts: vec![artifact], findings, gaps: Vec::new() },
-        Err(gap) => Examination { gaps: vec![gap], ..Examination::default() },
+        Ok((artifact, findings, _)) => Examination {
+            artifacts: vec![artifact],
+            findings,
+            effects: options.effects(),
+            ..Examination::default()
+        },
+        Err(gap) => Examination { gaps: vec![gap], effects: options.effects(), ..Examination::default() },
     }
 }
 

@@ -21,7 +21,7 @@ impl Engine {
             }
         }
         if format == Format::Json {
-            let facts = config::json(source);
+            let facts = config::json(source, self.bounds.effects);
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
             self.config(facts, true, place);
             if notebook {
@@ -69,7 +69,7 @@ impl Engine {
         let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file.ends_with("mlmodel");
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {
-            self.config(config::yaml(&text), yaml_name, place);
+            self.config(config::yaml(&text, self.bounds.effects), yaml_name, place);
         }
         if jinja::has_tags(&text) && !yaml {
             let template = jinja::analyse(&text);

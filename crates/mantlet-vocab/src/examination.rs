@@ -88,6 +88,9 @@ pub struct Examination {
     pub findings: Vec<Finding>,
     /// What was not examined at all (unreadable paths, skipped probes).
     pub gaps: Vec<Gap>,
+    /// Version and digest of the table of effects it was judged by, when that is not the shipped one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<String>,
 }
 
 impl Examination {
@@ -111,6 +114,7 @@ impl Examination {
         self.artifacts.extend(other.artifacts);
         self.findings.extend(other.findings);
         self.gaps.extend(other.gaps);
+        self.effects = self.effects.take().or(other.effects);
         Finding::sort(&mut self.findings);
     }
 }

@@ -1,16 +1,16 @@
 //! Dotted names in configurations, judged by the same table as those in pickles.
 
-use crate::pickle::{Effect, effect};
+use crate::pickle::{Effect, Effects};
 
 /// What importing and calling a dotted name does.
-pub(super) fn effect(dotted: &str) -> Effect {
+pub(super) fn effect(effects: Effects, dotted: &str) -> Effect {
     let name = dotted.trim().replace(':', ".");
     let mut worst = Effect::Unknown;
     // Where the module ends and attributes begin is not written: every cut is a way to read it.
     let cuts: Vec<usize> =
         name.char_indices().filter(|(_, c)| *c == '.').map(|(at, _)| at).take(16).collect();
     for at in cuts {
-        let (found, _) = effect::lookup(&name[..at], &name[at + 1..]);
+        let (found, _) = effects.lookup(&name[..at], &name[at + 1..]);
         if found != Effect::Unknown {
             let graver = worst == Effect::Unknown || found > worst;
             worst = if graver { found } else { worst };
@@ -19,7 +19,7 @@ pub(super) fn effect(dotted: &str) -> Effect {
     if name.contains('.') {
         return worst;
     }
-    match effect::lookup("builtins", &name).0 {
+    match effects.lookup("builtins", &name).0 {
         grave @ (Effect::Executes | Effect::Imports | Effect::Resolves) => grave,
         _ => worst,
     }

@@ -5,7 +5,7 @@ mod callee;
 use mantlet_vocab::Source;
 
 use crate::jinja::{self, Template};
-use crate::pickle::Effect;
+use crate::pickle::{Effect, Effects};
 use crate::tree::{self, Event, Walked};
 
 /// What a value does to the loader that reads it.
@@ -79,16 +79,16 @@ const MAX_EXPANSION: u64 = 10_000_000;
 
 /// The facts of JSON.
 #[must_use]
-pub fn json(source: &dyn Source) -> Config {
-    let mut reader = Reader::default();
+pub fn json(source: &dyn Source, effects: Effects) -> Config {
+    let mut reader = Reader { effects, ..Reader::default() };
     let walked = tree::json(source, &mut |event, at| reader.event(event, at));
     reader.finish(walked)
 }
 
 /// The facts of YAML.
 #[must_use]
-pub fn yaml(text: &str) -> Config {
-    let mut reader = Reader::default();
+pub fn yaml(text: &str, effects: Effects) -> Config {
+    let mut reader = Reader { effects, ..Reader::default() };
     let walked = tree::yaml(text, &mut |event, at| reader.event(event, at));
     reader.finish(walked)
 }
@@ -96,6 +96,8 @@ pub fn yaml(text: &str) -> Config {
 #[derive(Default)]
 struct Reader {
     config: Config,
+    /// What callables do.
+    effects: Effects,
     /// Open collections from the root.
     levels: Vec<Level>,
     /// The key the next value belongs to.
@@ -216,7 +218,7 @@ impl Reader {
         }
         let effect = match kind {
             "module" => Effect::Imports,
-            _ => callee::effect(name),
+            _ => callee::effect(self.effects, name),
         };
         self.item(Act::PythonTag, python, effect, at);
     }
@@ -262,7 +264,7 @@ impl Reader {
                 if callee::is_dotted(text) =>
             {
                 // `class_path` is also an ordinary word; only dotted names import something.
-                self.item(Act::Calls, text, callee::effect(text), at);
+                self.item(Act::Calls, text, callee::effect(self.effects, text), at);
                 let index = self.config.items.len().checked_sub(1);
                 if let Some(level) = self.levels.last_mut().filter(|level| !level.list) {
                     level.target = index;
@@ -324,7 +326,7 @@ impl Reader {
                 .last()
                 .is_some_and(|level| level.values.iter().any(|value| value.starts_with("idx=")));
         if module_list && callee::is_dotted(text) && !callee::is_known_library(text) {
-            let effect = callee::effect(text);
+            let effect = callee::effect(self.effects, text);
             self.item(if effect == Effect::Unknown { Act::LocalCode } else { Act::Calls }, text, effect, at);
         }
     }
@@ -336,7 +338,7 @@ mod tests {
     use mantlet_vocab::MemorySource;
 
     fn acts(text: &str) -> Vec<(Act, String)> {
-        let config = json(&MemorySource::new(text.as_bytes()));
+        let config = json(&MemorySource::new(text.as_bytes()), Effects::default());
         config.items.into_iter().map(|item| (item.act, item.value)).collect()
     }
 
@@ -368,12 +370,14 @@ mod tests {
     fn targets_are_called_with_what_stands_beside_them() {
         let config = yaml(
             "model:\n  loss:\n    _target_: os.system\n    command: 'id'\n  opt:\n    _target_: torch.optim.AdamW\n    lr: 0.1\n",
+            Effects::default(),
         );
         assert_eq!(config.items[0].effect, Effect::Executes);
         assert_eq!(config.items[0].arguments, ["command=\"id\""]);
         assert_eq!(config.items[0].path, "model.loss._target_");
         assert!(config.items[1].effect != Effect::Executes);
-        let tagged = yaml("a: !!python/object/apply:os.system ['id']\nb: !!python/tuple [1, 2]\n");
+        let tagged =
+            yaml("a: !!python/object/apply:os.system ['id']\nb: !!python/tuple [1, 2]\n", Effects::default());
         assert_eq!(tagged.items.len(), 1);
         assert_eq!((tagged.items[0].act, tagged.items[0].effect), (Act::PythonTag, Effect::Executes));
         assert_eq!(tagged.items[0].arguments, ["\"id\""]);

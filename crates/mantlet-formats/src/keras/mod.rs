@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::Bounds;
 use crate::graph::Override;
-use crate::pickle::Effect;
+use crate::pickle::{self, Effect, Effects};
 
 /// What a node of the configuration makes its loader do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Keras {
     let text = text.iter().rposition(|&byte| byte != 0).map_or(text, |end| &text[..=end]);
     match serde_json::from_slice::<Value>(text) {
         Ok(value) => {
-            let mut walk = Walk { facts: &mut facts, max: bounds.max_facts };
+            let mut walk = Walk { facts: &mut facts, max: bounds.max_facts, effects: bounds.effects };
             walk.value(&value, "");
             let graph = graph::graph(&value);
             if graph.cut {
@@ -118,6 +118,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Keras {
 struct Walk<'a> {
     facts: &'a mut Keras,
     max: usize,
+    effects: Effects,
 }
 
 impl Walk<'_> {
@@ -207,7 +208,7 @@ impl Walk<'_> {
         }
         // A function of the user's own, registered with the loading program, is written as a builtin.
         let (module, name) = full.rsplit_once('.').unwrap_or(("builtins", &full));
-        let effect = names::effect(module, name);
+        let effect = pickle::effect_of(self.effects, module, name);
         if module == "builtins" && function && effect == Effect::Unknown {
             return;
         }

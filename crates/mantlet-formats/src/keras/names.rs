@@ -1,7 +1,5 @@
 //! Names in a configuration: which belong to Keras, which of those are dangerous, and names inside byte code.
 
-use crate::pickle::{self, Effect};
-
 /// Packages of Keras and its companions.
 const ROOTS: [&str; 11] = [
     "keras",
@@ -76,11 +74,6 @@ pub(super) fn dangerous(name: &str) -> Option<&'static str> {
         .find(|&&known| known == last)
         .or_else(|| REACHED.iter().find(|known| parts.iter().skip(1).any(|part| part == *known)))
         .copied()
-}
-
-/// What a name of another module does.
-pub(super) fn effect(module: &str, name: &str) -> Effect {
-    pickle::effect_of(module, name)
 }
 
 /// Whether a name inside byte code is one that code needs to leave the model.

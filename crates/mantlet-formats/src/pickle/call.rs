@@ -294,7 +294,7 @@ impl Machine<'_> {
             }
             Special::LoadType => {
                 if let Some(name) = text(self, 0) {
-                    let builtin = super::effect::lookup("builtins", &name).0.is_allowed();
+                    let builtin = self.heap.effects.lookup("builtins", &name).0.is_allowed();
                     let module = if builtin { "builtins" } else { "types" };
                     *effect = None;
                     *result = self.heap.intern(module, &name, at, true);

@@ -3,8 +3,7 @@
 //! The table is the policy. Nothing is looked up on the machine that scans, so the same bytes give the same
 //! verdict everywhere.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
+use super::table::{Effects, Row};
 
 /// What calling (or, for [`Effect::Reference`], naming) a global does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +71,7 @@ impl Effect {
         matches!(self, Self::Data | Self::Object | Self::Instance | Self::Reference)
     }
 
-    fn parse(word: &str) -> Self {
+    pub(super) fn parse(word: &str) -> Self {
         match word {
             "data" => Self::Data,
             "object" => Self::Object,
@@ -100,7 +99,7 @@ macro_rules! specials {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Special { None, $($variant),+ }
         impl Special {
-            fn parse(word: &str) -> Self {
+            pub(super) fn parse(word: &str) -> Self {
                 match word { $($word => Self::$variant,)+ _ => Self::None }
             }
         }
@@ -116,135 +115,86 @@ specials! {
     Factory "factory", Formula "formula", Quiet "quiet", NewIndex "newindex", Tensor "tensor", CreateArray "createarray", LoadType "loadtype", Repr "repr",
 }
 
-/// The reviewed rows, and the rows that `scripts/effects` generated from library sources.
-pub(crate) const TEXT: &str = concat!(include_str!("effects.txt"), include_str!("effects-generated.txt"));
-
-/// The version of the table and a fingerprint of its text (FNV-1a), for reports: `2026.11.1-0123456789abcdef`.
-pub(crate) fn version() -> String {
-    let version = TEXT.lines().next().and_then(|line| line.strip_prefix("# version ")).unwrap_or_default();
-    let print = TEXT.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{version}-{print:016x}")
-}
-
-type Row = (&'static str, Effect, Special);
-
-#[derive(Default)]
-struct Table {
-    exact: HashMap<&'static str, Vec<Row>>,
-    below: HashMap<&'static str, Vec<Row>>,
-}
-
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let mut table = Table::default();
-        for line in TEXT.lines() {
-            let mut words = line.split_whitespace();
-            let (Some(modules), Some(effect)) = (words.next(), words.next()) else { continue };
-            if modules.starts_with('#') {
-                continue;
-            }
-            let effect = Effect::parse(effect);
-            let mut special = Special::None;
-            let mut names: Vec<&'static str> = Vec::new();
-            for word in words {
-                match word.strip_prefix('=') {
-                    Some(word) => special = Special::parse(word),
-                    None => names.push(word),
-                }
-            }
-            for module in modules.split(',') {
-                let (map, module) = match module.strip_suffix(".**") {
-                    Some(module) => (&mut table.below, module),
-                    None => (&mut table.exact, module),
-                };
-                map.entry(module).or_default().extend(names.iter().map(|&name| (name, effect, special)));
-            }
-        }
-        table
-    })
-}
-
-/// Whether the table knows the module itself, so that naming it as an attribute means the module.
-pub(crate) fn knows_module(module: &str) -> bool {
-    let table = table();
-    table.exact.contains_key(module) || table.below.contains_key(module)
-}
-
-/// Whether everything in this module is dangerous to reach.
-pub(crate) fn is_dangerous_module(module: &str) -> bool {
-    let rows = table().exact.get(module).or_else(|| table().below.get(module));
-    rows.is_some_and(|rows| rows.iter().any(|(name, effect, _)| *name == "*" && is_grave(*effect)))
-        || matches!(module, "builtins" | "__builtin__" | "importlib" | "pickle" | "_pickle" | "types")
-}
-
-const fn is_grave(effect: Effect) -> bool {
-    matches!(effect, Effect::Executes | Effect::Network | Effect::Writes | Effect::Decodes | Effect::Imports)
-}
-
-/// What this global does when called.
-pub(crate) fn lookup(module: &str, name: &str) -> (Effect, Special) {
-    if let Some(found) = lookup_plain(module, name) {
-        return found;
+impl Effects {
+    /// Whether the table knows the module itself, so that naming it as an attribute means the module.
+    pub(crate) fn knows_module(self, module: &str) -> bool {
+        let table = self.table();
+        table.exact.contains_key(module) || table.below.contains_key(module)
     }
-    // A dotted name walks attributes: through an imported module it can reach anything that module imported.
-    let mut parts = name.split('.').collect::<Vec<_>>();
-    if parts.len() > 1 {
-        if parts.iter().any(|part| is_internal(part)) {
-            return (Effect::Executes, Special::None);
-        }
-        let full = format!("{module}.{}", parts[..parts.len() - 1].join("."));
-        let last = parts[parts.len() - 1];
-        if let Some(found) = lookup_plain(&full, last).filter(|found| is_grave(found.0)) {
+
+    /// Whether everything in this module is dangerous to reach.
+    pub(crate) fn is_dangerous_module(self, module: &str) -> bool {
+        let rows = self.table().exact.get(module).or_else(|| self.table().below.get(module));
+        rows.is_some_and(|rows| rows.iter().any(|(name, effect, _)| *name == "*" && is_grave(*effect)))
+            || matches!(module, "builtins" | "__builtin__" | "importlib" | "pickle" | "_pickle" | "types")
+    }
+
+    /// What this global does when called.
+    pub(crate) fn lookup(self, module: &str, name: &str) -> (Effect, Special) {
+        if let Some(found) = self.lookup_plain(module, name) {
             return found;
         }
-        for from in 0..parts.len() - 1 {
-            for to in (from + 1..parts.len()).rev() {
-                let inner = parts[from..to].join(".");
-                if knows_module(&inner) && is_dangerous_module(&inner) {
-                    return lookup(&inner, &parts[to..].join("."));
+        // A dotted name walks attributes: through an imported module it can reach anything that module imported.
+        let mut parts = name.split('.').collect::<Vec<_>>();
+        if parts.len() > 1 {
+            if parts.iter().any(|part| is_internal(part)) {
+                return (Effect::Executes, Special::None);
+            }
+            let full = format!("{module}.{}", parts[..parts.len() - 1].join("."));
+            let last = parts[parts.len() - 1];
+            if let Some(found) = self.lookup_plain(&full, last).filter(|found| is_grave(found.0)) {
+                return found;
+            }
+            for from in 0..parts.len() - 1 {
+                for to in (from + 1..parts.len()).rev() {
+                    let inner = parts[from..to].join(".");
+                    if self.knows_module(&inner) && self.is_dangerous_module(&inner) {
+                        return self.lookup(&inner, &parts[to..].join("."));
+                    }
                 }
             }
+            // A class nested in an allowed class is as allowed as its outer class.
+            if parts.iter().all(|part| is_class(part)) {
+                parts.truncate(1);
+                return self.lookup_plain(module, parts[0]).unwrap_or((Effect::Unknown, Special::None));
+            }
+            let outer = self.lookup_plain(module, parts[0]).map_or(Effect::Unknown, |(effect, _)| effect);
+            return (if outer.is_allowed() { Effect::Reference } else { outer }, Special::None);
         }
-        // A class nested in an allowed class is as allowed as its outer class.
-        if parts.iter().all(|part| is_class(part)) {
-            parts.truncate(1);
-            return lookup_plain(module, parts[0]).unwrap_or((Effect::Unknown, Special::None));
+        if is_internal(name) && !is_class(name) {
+            return (Effect::Executes, Special::None);
         }
-        let outer = lookup_plain(module, parts[0]).map_or(Effect::Unknown, |(effect, _)| effect);
-        return (if outer.is_allowed() { Effect::Reference } else { outer }, Special::None);
+        (Effect::Unknown, Special::None)
     }
-    if is_internal(name) && !is_class(name) {
-        return (Effect::Executes, Special::None);
+
+    fn lookup_plain(self, module: &str, name: &str) -> Option<(Effect, Special)> {
+        let table = self.table();
+        let pick = |rows: &Vec<Row>| {
+            let exact = rows.iter().find(|(pattern, ..)| *pattern == name);
+            let row = exact.or_else(|| rows.iter().find(|(pattern, ..)| matches(pattern, name)))?;
+            Some((row.1, row.2))
+        };
+        if let Some(found) = table.exact.get(module).and_then(&pick) {
+            return Some(found);
+        }
+        // A module hidden behind a known framework module (`torch.serialization` has the name `os`).
+        let mut ancestor = module;
+        loop {
+            if let Some(found) = table.below.get(ancestor).and_then(&pick) {
+                // No ordinary pickle names what lies among a library's tests; what does is there to be used.
+                if found.0.is_allowed() && module[ancestor.len()..].split('.').any(is_workshop) {
+                    return Some((Effect::Unknown, Special::None));
+                }
+                let alias = !is_class(name) && self.is_dangerous_module(name) && !is_grave(found.0);
+                return Some(if alias { (Effect::Resolves, Special::ModuleName) } else { found });
+            }
+            ancestor = ancestor.rsplit_once('.')?.0;
+        }
     }
-    (Effect::Unknown, Special::None)
 }
 
-fn lookup_plain(module: &str, name: &str) -> Option<(Effect, Special)> {
-    let table = table();
-    let pick = |rows: &Vec<Row>| {
-        let exact = rows.iter().find(|(pattern, ..)| *pattern == name);
-        let row = exact.or_else(|| rows.iter().find(|(pattern, ..)| matches(pattern, name)))?;
-        Some((row.1, row.2))
-    };
-    if let Some(found) = table.exact.get(module).and_then(&pick) {
-        return Some(found);
-    }
-    // A module hidden behind a known framework module (`torch.serialization` has the name `os`).
-    let mut ancestor = module;
-    loop {
-        if let Some(found) = table.below.get(ancestor).and_then(&pick) {
-            // No ordinary pickle names what lies among a library's tests; what does is there to be used.
-            if found.0.is_allowed() && module[ancestor.len()..].split('.').any(is_workshop) {
-                return Some((Effect::Unknown, Special::None));
-            }
-            let alias = !is_class(name) && is_dangerous_module(name) && !is_grave(found.0);
-            return Some(if alias { (Effect::Resolves, Special::ModuleName) } else { found });
-        }
-        ancestor = ancestor.rsplit_once('.')?.0;
-    }
+pub(super) const fn is_grave(effect: Effect) -> bool {
+    matches!(effect, Effect::Executes | Effect::Network | Effect::Writes | Effect::Decodes | Effect::Imports)
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -348,7 +298,7 @@ mod tests {
     fn names_are_judged_by_what_they_reach() {
         let effect = |module: &str, name: &str| {
             let (module, name) = python3_name(module, name);
-            lookup(module, name).0
+            Effects::default().lookup(module, name).0
         };
         assert_eq!(effect("os", "system"), Effect::Executes);
         assert_eq!(effect("nt", "system"), Effect::Executes);
@@ -366,35 +316,5 @@ mod tests {
         assert_eq!(effect("uuid", "_get_command_stdout"), Effect::Executes);
         assert_eq!(effect("numpy.core.multiarray", "_reconstruct"), Effect::Object);
         assert_eq!(effect("numpy._core.multiarray", "_reconstruct"), Effect::Object);
-    }
-
-    #[test]
-    fn the_table_says_its_version_and_generated_rows_only_make_it_stricter() {
-        assert!(version().starts_with("2026."), "{}", version());
-        assert_eq!(lookup("joblib.disk", "mkdirp").0, Effect::Writes);
-        assert_eq!(lookup("numpy.core", "_ufunc_reconstruct").0, Effect::Resolves);
-        let generated = include_str!("effects-generated.txt");
-        let lines = generated.lines().filter(|line| !line.starts_with('#'));
-        for effect in lines.filter_map(|line| line.split_whitespace().nth(1)) {
-            assert!(is_grave(Effect::parse(effect)), "{effect}");
-        }
-    }
-
-    #[test]
-    fn every_row_of_the_table_is_understood() {
-        for (number, line) in TEXT.lines().enumerate() {
-            let mut words = line.split_whitespace();
-            let (Some(module), effect) = (words.next(), words.next()) else { continue };
-            if module.starts_with('#') {
-                continue;
-            }
-            let effect = effect.unwrap_or_default();
-            assert!(effect == "unknown" || Effect::parse(effect) != Effect::Unknown, "line {}", number + 1);
-            for word in words {
-                if let Some(special) = word.strip_prefix('=') {
-                    assert!(Special::parse(special) != Special::None, "line {}", number + 1);
-                }
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a pickle turned out to do.
 
-use super::Effect;
+use super::{Effect, Effects};
 use crate::weights::Dtype;
 
 /// A global that a pickle imports.
@@ -163,6 +163,8 @@ pub struct Storage {
 /// The facts of one pickle file or member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pickle {
+    /// The table that says what its imports do.
+    pub effects: Effects,
     /// Pickles that follow each other.
     pub streams: u32,
     /// How many of them ended with STOP.

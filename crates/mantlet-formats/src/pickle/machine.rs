@@ -9,6 +9,7 @@ use super::facts::{Defect, Fault, Pickle};
 use super::memo::Memo;
 use super::text;
 use super::value::{Heap, Node, Shape, Val, View};
+use crate::Bounds;
 use crate::window::Window;
 
 pub(super) struct Mark {
@@ -48,17 +49,17 @@ pub(crate) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(source: &'a dyn Source, max_facts: usize, follow_arrays: bool) -> Self {
+    pub(crate) fn new(source: &'a dyn Source, bounds: &Bounds, follow_arrays: bool) -> Self {
         Self {
             source,
             window: Window::new(source, 0),
-            heap: Heap::default(),
+            heap: Heap::judging_by(bounds.effects),
             stack: Vec::new(),
             marks: Vec::new(),
             trim_at: REGION,
             memo: Memo::default(),
             facts: Pickle::default(),
-            max_facts,
+            max_facts: bounds.max_facts,
             extensions: BTreeMap::new(),
             frame_end: u64::MAX,
             follow_arrays,

@@ -15,6 +15,7 @@ mod restore;
 mod show;
 mod state;
 mod storage;
+mod table;
 mod text;
 mod value;
 mod weights_only;
@@ -22,23 +23,12 @@ mod weights_only;
 pub use effect::Effect;
 pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Storage};
 pub(crate) use show::clean;
+pub use table::{Effects, EffectsError};
 
 use mantlet_vocab::Source;
 
 use crate::Bounds;
 use machine::{Ending, Machine};
-
-/// The version and fingerprint of [`effects_table`], as reports name it.
-#[must_use]
-pub fn effects_version() -> String {
-    effect::version()
-}
-
-/// The shipped table of callables with their effects, as text: what the verdicts on pickles rest on.
-#[must_use]
-pub fn effects_table() -> &'static str {
-    effect::TEXT
-}
 
 /// Pickles that may follow each other in one file.
 const MAX_STREAMS: u32 = 100_000;
@@ -58,7 +48,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Pickle {
 /// The facts of the first pickle alone, whatever follows it.
 #[must_use]
 pub fn first(source: &dyn Source, bounds: &Bounds) -> Pickle {
-    let mut machine = Machine::new(source, bounds.max_facts, true);
+    let mut machine = Machine::new(source, bounds, true);
     machine.stream(0);
     let end = machine.window.offset();
     finish(machine, end)
@@ -88,7 +78,7 @@ fn merge_grave(mut facts: Pickle, plain: Pickle) -> Pickle {
 }
 
 fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
-    let mut machine = Machine::new(source, bounds.max_facts, follow_arrays);
+    let mut machine = Machine::new(source, bounds, follow_arrays);
     let mut offset = 0;
     let mut torch_trailer = false;
     loop {
@@ -132,6 +122,7 @@ fn run(source: &dyn Source, bounds: &Bounds, follow_arrays: bool) -> Pickle {
 
 fn finish(mut machine: Machine<'_>, end: u64) -> Pickle {
     machine.facts.end = end;
+    machine.facts.effects = machine.heap.effects;
     machine.facts.opcodes_used = machine.used();
     machine.facts.expanded = machine.heap.largest;
     if machine.heap.untold {
@@ -160,9 +151,9 @@ fn first_byte(source: &dyn Source, offset: u64) -> Option<u8> {
     (source.read_at(offset, &mut byte).ok()? == 1).then_some(byte[0])
 }
 
-/// What a global does when it is called, by the shipped table.
+/// What a global does when it is called, by this table.
 #[must_use]
-pub fn effect_of(module: &str, name: &str) -> Effect {
+pub fn effect_of(effects: Effects, module: &str, name: &str) -> Effect {
     let (module, name) = effect::python3_name(module, name);
-    effect::lookup(module, name).0
+    effects.lookup(module, name).0
 }

@@ -30,7 +30,8 @@ impl Machine<'_> {
 
     pub(super) fn module_attribute(&mut self, module: &str, name: &str, at: u64) -> Val {
         let full = format!("{module}.{name}");
-        if super::effect::knows_module(&full) && super::effect::lookup(module, name).0 != Effect::Object {
+        if self.heap.effects.knows_module(&full) && self.heap.effects.lookup(module, name).0 != Effect::Object
+        {
             return self.heap.add(Node::Module(full.into()), Val::UNKNOWN);
         }
         self.heap.intern(module, name, at, true)
@@ -45,7 +46,7 @@ impl Machine<'_> {
             };
         }
         match path.rsplit_once('.') {
-            Some((module, name)) if !super::effect::knows_module(path) => {
+            Some((module, name)) if !self.heap.effects.knows_module(path) => {
                 self.module_attribute(module, name, at)
             }
             _ => self.heap.add(Node::Module(path.into()), Val::UNKNOWN),
@@ -67,11 +68,11 @@ impl Machine<'_> {
                 if name == "__builtins__" {
                     return self.heap.add(Node::Module("builtins".into()), Val::UNKNOWN);
                 }
-                let builtin = super::effect::lookup("builtins", &name).0;
+                let builtin = self.heap.effects.lookup("builtins", &name).0;
                 if builtin != Effect::Unknown && self.heap.global(inner).is_none_or(|g| &*g.module != "os") {
                     return self.heap.intern("builtins", &name, at, true);
                 }
-                if super::effect::knows_module(&name)
+                if self.heap.effects.knows_module(&name)
                     && !matches!(self.heap.node(inner), Some(Node::Module(_)))
                 {
                     return self.heap.add(Node::Module(name.into()), Val::UNKNOWN);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Effects;
 use super::effect::{self, Effect, Special};
 
 /// A symbolic value: a tag in the low four bits, a payload above.
@@ -176,6 +177,8 @@ const KEEP_STRUCTURED: usize = 4_096;
 /// Where symbolic values live.
 #[derive(Default)]
 pub(crate) struct Heap {
+    /// What globals do.
+    pub(crate) effects: Effects,
     nodes: Vec<Node>,
     pool: Vec<Val>,
     kept: usize,
@@ -188,6 +191,10 @@ pub(crate) struct Heap {
 }
 
 impl Heap {
+    pub(crate) fn judging_by(effects: Effects) -> Self {
+        Self { effects, ..Self::default() }
+    }
+
     pub(crate) fn intern(&mut self, module: &str, name: &str, offset: u64, resolved: bool) -> Val {
         let (module, name) = effect::python3_name(module, name);
         let key = (Box::from(module), Box::from(name));
@@ -201,7 +208,7 @@ impl Heap {
             self.untold = true;
             return Val::UNKNOWN;
         }
-        let (effect, special) = effect::lookup(module, name);
+        let (effect, special) = self.effects.lookup(module, name);
         let id = self.globals.len() as u32;
         self.globals.push(Global {
             module: key.0.clone(),

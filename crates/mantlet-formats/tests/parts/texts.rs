@@ -43,9 +43,9 @@ fn every_parser(bytes: &[u8]) {
     let _ = media::is_sentencepiece(&source);
     let _ = sweep::sweep(&source, u64::MAX);
     let _ = unclaimed::analyse(&source, 0, &bounds);
-    let _ = config::json(&source);
+    let _ = config::json(&source, mantlet_formats::pickle::Effects::default());
     let text = String::from_utf8_lossy(bytes);
-    let _ = config::yaml(&text);
+    let _ = config::yaml(&text, mantlet_formats::pickle::Effects::default());
     let _ = jinja::analyse(&text);
     let _ = xml::analyse(&text);
     let _ = card::analyse(&text);

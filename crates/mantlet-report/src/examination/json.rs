@@ -27,6 +27,8 @@ struct Document<'a> {
     artifacts: &'a [ArtifactSummary],
     findings: &'a [Finding],
     gaps: &'a [Gap],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effects: Option<&'a str>,
 }
 
 pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
@@ -39,6 +41,7 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
         artifacts: &examination.artifacts,
         findings: &examination.findings,
         gaps: &examination.gaps,
+        effects: examination.effects.as_deref(),
     })
 }
 

@@ -102,11 +102,16 @@ fn summary(examination: &Examination) -> String {
         }
     }
     let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
+    let table = examination
+        .effects
+        .as_ref()
+        .map(|table| format!(", judged by the table of effects {}", crate::words::clean_line(table).trim()));
     format!(
-        "{}{kinds} in {}, {}",
+        "{}{kinds} in {}, {}{}",
         plural(examination.findings.len(), "finding"),
         plural(examination.artifacts.len(), "artifact"),
-        crate::bytes(size)
+        crate::bytes(size),
+        table.unwrap_or_default()
     )
 }
 

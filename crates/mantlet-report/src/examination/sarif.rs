@@ -100,6 +100,9 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
         "columnKind": "unicodeCodePoints",
         "properties": { "verdict": examination.verdict(style.threshold).word(), "threshold": style.threshold.word() },
     });
+    if let Some(table) = &examination.effects {
+        run["properties"]["effects"] = json!(table);
+    }
     if !taxonomies.is_empty() {
         run["taxonomies"] = Value::Array(taxonomies);
     }

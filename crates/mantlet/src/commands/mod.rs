@@ -7,6 +7,7 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod deps;
+pub mod effects;
 pub mod explain;
 pub mod incident;
 pub mod init;

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
+use mantlet_formats::pickle::Effects;
 use mantlet_scan::{Cache, Selection, Suppression, Suppressions};
 use mantlet_vocab::{Examination, Millis, Verdict};
 use serde::Deserialize;
@@ -26,7 +27,7 @@ const CACHE_BYTES: u64 = 256 << 20;
 pub struct Options {
     /// Model files, folders and archives; with the `remote` feature also hf://, s3://, gs://, https://, oci:// and
     /// mlflow:// addresses.
-    #[arg(required_unless_present_any = ["diff", "list_rules"])]
+    #[arg(required_unless_present_any = ["diff", "list_rules", "list_effects"])]
     paths: Vec<PathBuf>,
     /// Compare two versions instead: tensors, code, configuration and graph.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["paths", "base"])]
@@ -40,6 +41,16 @@ pub struct Options {
     /// Name every rule with what it sees, and end; with `--format json` for programs.
     #[arg(long)]
     list_rules: bool,
+    /// Print the shipped table of what callables do, and end: a beginning for one of your own.
+    #[arg(long, conflicts_with = "list_rules")]
+    list_effects: bool,
+    /// Judge by this table of effects (or `effects.txt` in this folder) instead of the shipped one. Its signature
+    /// lies beside it.
+    #[arg(long, value_name = "FILE|FOLDER", requires = "effects_key")]
+    effects: Option<PathBuf>,
+    /// The public key (PEM) that must have signed the table of effects.
+    #[arg(long, value_name = "FILE", requires = "effects")]
+    effects_key: Option<PathBuf>,
     /// Threads; the report is the same for any number.
     #[arg(long)]
     threads: Option<usize>,
@@ -82,6 +93,10 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     if options.list_rules {
         return list_rules(terminal, &options.reporting);
     }
+    if options.list_effects {
+        deliver(terminal, Effects::default().text(), options.reporting.output.as_deref())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
     let suppressions = options.suppressions.as_deref().map(read_suppressions).transpose()?;
     let mut settings = mantlet_scan::Options {
@@ -89,6 +104,10 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         full_content: options.full,
         ..mantlet_scan::Options::default()
     };
+    if let (Some(table), Some(key)) = (&options.effects, &options.effects_key) {
+        settings.bounds.effects =
+            super::effects::load(table, key).map_err(|error| Usage(format!("{error:#}")))?;
+    }
     if !options.yara.is_empty() {
         let rules = mantlet_yara::Rules::load(&options.yara).map_err(faulty)?;
         for remark in rules.remarks() {

@@ -185,3 +185,68 @@ fn a_suspected_branch_is_run_when_it_is_asked_for() {
     assert_eq!(names, ["graph-input-override"]);
     assert!(gaps.contains("no proof"), "{gaps}");
 }
+
+#[test]
+fn a_signed_newer_table_of_effects_is_judged_by_and_any_other_refused() {
+    let holder = tempfile::tempdir().unwrap();
+    let path = |name: &str| holder.path().join(name).to_str().unwrap().to_owned();
+    let put = |name: &str, text: &str| std::fs::write(holder.path().join(name), text).unwrap();
+    let key = mantlet_seal::PrivateKey::generate(&[7; 32]).unwrap();
+    put("private.pem", &key.to_pem().unwrap());
+    put("public.pem", &key.public().to_pem());
+    let other = mantlet_seal::PrivateKey::generate(&[8; 32]).unwrap();
+    put("other.pem", &other.public().to_pem());
+    put("mine.pkl", "cmine.nets\nNet\n)R.");
+    let (table, model) = (path("effects.txt"), path("mine.pkl"));
+    expect(0, ["scan", "--list-effects", "--output", &table]);
+    let shipped = std::fs::read_to_string(&table).unwrap();
+    assert!(shipped.starts_with("# version "));
+    expect(1, ["scan", &model]);
+
+    let with = |code: i32, key: &str| {
+        expect(
+            code,
+            ["scan", &model, "--effects", &path(""), "--effects-key", &path(key), "--format", "json"],
+        )
+    };
+    let (_, rows) = shipped.split_once('\n').unwrap();
+    put("effects.txt", &format!("# version 3000.1.0\nmine.nets object Net\n{rows}"));
+    assert!(with(3, "public.pem").err.contains("has no signature"));
+    expect(0, ["sign", &table, "--key", &path("private.pem")]);
+    let report: Value = serde_json::from_str(&with(0, "public.pem").out).unwrap();
+    assert!(report["effects"].as_str().unwrap().starts_with("3000.1.0 sha256:"), "{report}");
+    // A file that was just written is not kept.
+    let hour = std::time::Duration::from_secs(3_600);
+    let file = std::fs::File::options().append(true).open(&model).unwrap();
+    file.set_modified(std::time::SystemTime::now() - hour).unwrap();
+    let kept = path("kept");
+    let cached = |effects: bool| {
+        let table = ["--effects", &table, "--effects-key", &path("public.pem")].map(str::to_owned);
+        let mut all = vec!["scan".to_owned(), model.clone(), "--cache".to_owned(), kept.clone()];
+        all.extend(table.into_iter().filter(|_| effects));
+        let ran = run(&all);
+        (ran.code, ran.err.contains("have not changed"))
+    };
+    // Neither result stands in for the other.
+    let all = [true, false, true, false].map(cached);
+    assert_eq!(all, [(0, false), (1, false), (0, true), (1, true)]);
+    let text = expect(0, ["scan", &model, "--effects", &table, "--effects-key", &path("public.pem")]).out;
+    assert!(text.contains("judged by the table of effects 3000.1.0"), "{text}");
+
+    assert!(with(3, "other.pem").err.contains("is not used"));
+    expect(3, ["scan", &model, "--effects", &table]);
+    put("effects.txt", &format!("# version 3000.1.0\nmine.nets object Net Other\n{rows}"));
+    assert!(with(3, "public.pem").err.contains("is not what was signed"));
+    for (text, why) in [
+        (format!("# version 2025.1.0\n{rows}"), "older than version"),
+        (
+            format!("# version 3000.1.0\nmine.nets harmless Net\n{rows}"),
+            "line 2 of the table: `harmless` is no effect",
+        ),
+    ] {
+        put("effects.txt", &text);
+        expect(0, ["sign", &table, "--key", &path("private.pem")]);
+        let fault = with(3, "public.pem").err;
+        assert!(fault.contains(why), "{fault}");
+    }
+}

@@ -1,7 +1,7 @@
 //! A pickle uses code that is not on the list of known framework constructors.
 
 use mantlet_formats::Facts;
-use mantlet_formats::pickle::{Effect, effects_version};
+use mantlet_formats::pickle::Effect;
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
 
 use crate::Rule;
@@ -29,7 +29,7 @@ impl Rule for PickleUnknownCallable {
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Pickle(pickle) = facts else { return };
         for accused in super::accused(pickle, |effect| matches!(effect, Effect::Unknown)) {
-            found.push(accused.finding(&ABOUT, place).fact("table", effects_version()));
+            found.push(accused.finding(&ABOUT, place).fact("table", pickle.effects.name()));
         }
     }
 }
