@@ -32,7 +32,11 @@ impl<'a> Reader<'a> {
         Err(Defect::Syntax { offset: self.at, expected })
     }
 
-    fn bytes(&self) -> &'a [u8] {
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
@@ -228,46 +232,6 @@ impl<'a> Reader<'a> {
             Some(c) => Ok(c),
             None => self.syntax("a character"),
         }
-    }
-
-    /// The text of a number, checked against the grammar (which has no NaN, no infinity, no hexadecimal).
-    pub(crate) fn number(&mut self) -> Result<&'a str, Defect> {
-        self.peek();
-        let bytes = self.bytes();
-        let start = self.at;
-        let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
-        let digits = |mut at: usize| {
-            let from = at;
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-            (at > from).then_some(at)
-        };
-        let whole = at;
-        let Some(end) = digits(at) else { return self.syntax("a number") };
-        if bytes[whole] == b'0' && end > whole + 1 {
-            return self.syntax("a number without leading zeros");
-        }
-        at = end;
-        if bytes.get(at) == Some(&b'.') {
-            let Some(end) = digits(at + 1) else { return self.syntax("digits after the point") };
-            at = end;
-        }
-        if matches!(bytes.get(at), Some(b'e' | b'E')) {
-            at += 1 + usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
-            let Some(end) = digits(at) else { return self.syntax("an exponent") };
-            at = end;
-        }
-        self.at = at;
-        Ok(&self.text[start..at])
-    }
-
-    /// A number that `fast` can read; `None` leaves everything as it was.
-    #[inline]
-    pub(crate) fn short<T>(&mut self, fast: impl Fn(&[u8]) -> Option<(T, usize)>) -> Option<T> {
-        let (value, length) = fast(self.bytes().get(self.at..)?)?;
-        self.at += length;
-        Some(value)
     }
 
     pub(crate) fn boolean(&mut self) -> Result<bool, Defect> {

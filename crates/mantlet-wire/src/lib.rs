@@ -8,10 +8,10 @@
 
 mod call;
 mod datatype;
-mod decimal;
 mod defect;
 mod infer;
 mod json;
+mod number;
 mod refusal;
 mod tensor;
 pub mod text;

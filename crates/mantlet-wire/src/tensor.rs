@@ -2,8 +2,8 @@
 
 use mantlet_vocab::{Tensor, Value};
 
-use crate::decimal::{short, short_single};
 use crate::json::Reader;
+use crate::number::Decimal;
 use crate::{Datatype, Defect};
 
 /// The deepest nesting of `data`; no model has tensors of a higher rank.
@@ -19,46 +19,48 @@ pub(crate) fn read_json(
 ) -> Result<Value, Defect> {
     // Numbers go straight from text to the element type, so that nothing is rounded twice.
     macro_rules! numbers {
-        ($variant:ident, $element:ty, $wide:ty, $finite:expr) => {
-            numbers!($variant, $element, $wide, $finite, |_: &mut Reader<'_>| None)
-        };
-        ($variant:ident, $element:ty, $wide:ty, $finite:expr, $fast:expr) => {{
+        ($variant:ident, $convert:expr) => {{
             let word = datatype.name();
+            let convert = $convert;
             let read = |reader: &mut Reader<'_>| {
-                reader.peek();
-                if let Some(value) = $fast(reader) {
-                    return Ok(value);
-                }
-                let offset = reader.at;
-                let out = Defect::OutOfRange { offset, datatype: word };
-                let text = reader.number()?;
-                let wide: $wide = text.parse().map_err(|_| out.clone())?;
-                if !$finite(wide) {
-                    return Err(out);
-                }
-                <$element>::try_from(wide).map_err(|_| out)
+                let number = reader.decimal()?;
+                let offset = reader.at - number.text.len();
+                convert(number).ok_or(Defect::OutOfRange { offset, datatype: word })
             };
             Value::$variant(nested(reader, name, shape, budget, read)?)
         }};
+    }
+    macro_rules! whole {
+        ($variant:ident, $element:ty, $wide:ty) => {
+            numbers!($variant, |number: Decimal<'_>| {
+                number.to_i64().and_then(|wide| <$wide>::try_from(wide).ok()).map(<$element>::from)
+            })
+        };
     }
     Ok(match datatype {
         Datatype::Bool => Value::Bool(nested(reader, name, shape, budget, |r| r.boolean())?),
         Datatype::Bytes => {
             Value::Text(nested(reader, name, shape, budget, |r| Ok(r.string()?.into_owned()))?)
         }
-        Datatype::Uint8 => numbers!(U8, u8, u8, |_| true),
-        Datatype::Int8 => numbers!(I32, i32, i8, |_| true),
-        Datatype::Int16 => numbers!(I32, i32, i16, |_| true),
-        Datatype::Uint16 => numbers!(I32, i32, u16, |_| true),
-        Datatype::Int32 => numbers!(I32, i32, i32, |_| true),
-        Datatype::Uint32 => numbers!(I64, i64, u32, |_| true),
-        Datatype::Int64 => numbers!(I64, i64, i64, |_| true),
-        Datatype::Uint64 => numbers!(I64, i64, u64, |_| true),
-        Datatype::Fp16 => numbers!(F32, f32, f32, |v: f32| v.abs() <= 65504.0),
-        Datatype::Fp32 | Datatype::Bf16 => {
-            numbers!(F32, f32, f32, f32::is_finite, |r: &mut Reader<'_>| r.short(short_single))
+        Datatype::Uint8 => whole!(U8, u8, u8),
+        Datatype::Int8 => whole!(I32, i32, i8),
+        Datatype::Int16 => whole!(I32, i32, i16),
+        Datatype::Uint16 => whole!(I32, i32, u16),
+        Datatype::Int32 => whole!(I32, i32, i32),
+        Datatype::Uint32 => whole!(I64, i64, u32),
+        Datatype::Int64 => whole!(I64, i64, i64),
+        Datatype::Uint64 => {
+            numbers!(I64, |number: Decimal<'_>| number.to_u64().and_then(|wide| i64::try_from(wide).ok()))
         }
-        Datatype::Fp64 => numbers!(F64, f64, f64, f64::is_finite, |r: &mut Reader<'_>| r.short(short)),
+        Datatype::Fp16 => numbers!(F32, |number: Decimal<'_>| {
+            Some(number.to_f32()).filter(|value| value.abs() <= 65504.0)
+        }),
+        Datatype::Fp32 | Datatype::Bf16 => {
+            numbers!(F32, |number: Decimal<'_>| Some(number.to_f32()).filter(|value| value.is_finite()))
+        }
+        Datatype::Fp64 => {
+            numbers!(F64, |number: Decimal<'_>| Some(number.to_f64()).filter(|value| value.is_finite()))
+        }
     })
 }
 

@@ -1,0 +1,277 @@
+//! Numbers of JSON, read once: grammar, digits and value in one pass, rounded exactly as the standard library does.
+//!
+//! Most numbers of a tensor are short. Digits that fit 64 bits and a small power of ten are put together in `f64`,
+//! whose own rounding is known, and only where that could change the result does the general algorithm run
+//! (Clinger, "How to read floating point numbers accurately", 1990, section 5).
+
+use crate::Defect;
+use crate::json::Reader;
+
+/// A number as it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decimal<'a> {
+    /// Its text.
+    pub(crate) text: &'a str,
+    negative: bool,
+    /// The digits, without the point.
+    digits: u64,
+    /// The value is `digits` times ten to this power.
+    power: i32,
+    /// Whether `digits` holds all of them.
+    all: bool,
+    /// Neither a point nor an exponent.
+    whole: bool,
+}
+
+/// Powers of ten that `f64` holds exactly.
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// Adding a digit to fewer than this keeps within 64 bits.
+const ROOM: u64 = 1_000_000_000_000_000_000;
+
+impl<'a> Reader<'a> {
+    /// A number, checked against the grammar (which has no NaN, no infinity, no hexadecimal).
+    pub(crate) fn decimal(&mut self) -> Result<Decimal<'a>, Defect> {
+        self.peek();
+        let bytes = self.bytes();
+        let start = self.at;
+        let negative = bytes.get(start) == Some(&b'-');
+        let whole_from = start + usize::from(negative);
+        let mut at = whole_from;
+        let (mut digits, mut power, mut all) = (0_u64, 0_i32, true);
+        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+        {
+            if digits < ROOM {
+                digits = digits * 10 + u64::from(digit);
+            } else {
+                all = false;
+                power = power.saturating_add(1);
+            }
+            at += 1;
+        }
+        if at == whole_from {
+            return self.syntax("a number");
+        }
+        if bytes[whole_from] == b'0' && at > whole_from + 1 {
+            return self.syntax("a number without leading zeros");
+        }
+        let mut whole = true;
+        if bytes.get(at) == Some(&b'.') {
+            whole = false;
+            at += 1;
+            let from = at;
+            while let Some(digit) =
+                bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+            {
+                if digits < ROOM {
+                    digits = digits * 10 + u64::from(digit);
+                    power = power.saturating_sub(1);
+                } else {
+                    all = false;
+                }
+                at += 1;
+            }
+            if at == from {
+                return self.syntax("digits after the point");
+            }
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            whole = false;
+            at += 1;
+            let minus = bytes.get(at) == Some(&b'-');
+            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+            let from = at;
+            let mut exponent = 0_i32;
+            while let Some(digit) =
+                bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+            {
+                exponent = exponent.saturating_mul(10).saturating_add(i32::from(digit));
+                at += 1;
+            }
+            if at == from {
+                return self.syntax("an exponent");
+            }
+            power = power.saturating_add(if minus { -exponent } else { exponent });
+        }
+        self.at = at;
+        Ok(Decimal { text: &self.text()[start..at], negative, digits, power, all, whole })
+    }
+
+    /// The text of a number.
+    pub(crate) fn number(&mut self) -> Result<&'a str, Defect> {
+        self.decimal().map(|decimal| decimal.text)
+    }
+}
+
+impl Decimal<'_> {
+    /// The nearest `f64`; infinite when it is beyond.
+    pub(crate) fn to_f64(self) -> f64 {
+        if self.all
+            && self.digits <= 1 << 53
+            && let Some(value) = self.near()
+        {
+            // Both operands are exact, so the one rounding is the right one.
+            return value;
+        }
+        // The grammar of JSON is within that of the standard library.
+        self.text.parse().unwrap_or(f64::NAN)
+    }
+
+    /// The nearest `f32`; infinite when it is beyond.
+    pub(crate) fn to_f32(self) -> f32 {
+        if self.all
+            && let Some(value) = self.near()
+        {
+            // `near` is at most two steps of `f64` off. Rounding it again is right unless the boundary between two
+            // `f32` (29 bits further up) lies within those steps, or the result is so small that its steps are wider.
+            const BELOW: u64 = (1 << 29) - 1;
+            let boundary = (value.to_bits() & BELOW).abs_diff(1 << 28);
+            let magnitude = value.abs();
+            if (boundary > 8
+                && magnitude >= f64::from(f32::MIN_POSITIVE) * 2.0
+                && magnitude < f64::from(f32::MAX))
+                || self.digits == 0
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
+                return value as f32;
+            }
+        }
+        self.text.parse().unwrap_or(f32::NAN)
+    }
+
+    /// The value with at most two roundings, when the power of ten is small.
+    fn near(self) -> Option<f64> {
+        let ten = *TENS.get(usize::try_from(self.power.unsigned_abs()).ok()?)?;
+        #[expect(clippy::cast_precision_loss, reason = "this is one of the two roundings")]
+        let digits = self.digits as f64;
+        let value = if self.power < 0 { digits / ten } else { digits * ten };
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// The whole number, when it is one without point and exponent and fits.
+    pub(crate) fn to_i64(self) -> Option<i64> {
+        if self.whole && self.all {
+            let value = i128::from(self.digits);
+            return i64::try_from(if self.negative { -value } else { value }).ok();
+        }
+        self.text.parse().ok()
+    }
+
+    /// The whole number, when it is one without point, exponent and sign and fits.
+    pub(crate) fn to_u64(self) -> Option<u64> {
+        if self.negative {
+            return None;
+        }
+        if self.whole && self.all { Some(self.digits) } else { self.text.parse().ok() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Limits;
+
+    fn read(text: &str) -> Option<Decimal<'_>> {
+        let mut reader = Reader::new(text.as_bytes(), &Limits::default()).ok()?;
+        let decimal = reader.decimal().ok()?;
+        reader.finish().ok()?;
+        Some(decimal)
+    }
+
+    fn check(text: &str) {
+        let decimal = read(text).unwrap_or_else(|| panic!("`{text}` is a number"));
+        assert_eq!(decimal.to_f32().to_bits(), text.parse::<f32>().unwrap().to_bits(), "{text} as f32");
+        assert_eq!(decimal.to_f64().to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text} as f64");
+        assert_eq!(decimal.to_i64(), text.parse::<i64>().ok(), "{text} as i64");
+        if text != "-0" {
+            assert_eq!(decimal.to_u64(), text.parse::<u64>().ok(), "{text} as u64");
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_the_standard_library() {
+        for text in [
+            "0",
+            "-0",
+            "-0.0",
+            "0e5",
+            "1",
+            "-1",
+            "0.1",
+            "16777217",
+            "16777219",
+            "16777217.0000000001",
+            "1e22",
+            "1e23",
+            "1.17549435e-38",
+            "1e-45",
+            "7e-46",
+            "3.4028235e38",
+            "3.4028236e38",
+            "1e39",
+            "-1e999",
+            "1e-999",
+            "9007199254740993",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "0.000000000000000000000001",
+            "5e-324",
+            "123456789012345678901234567890",
+            "0.30000001192092896",
+            "0.3000000119209289550781250",
+            "1E+2",
+            "1e-0",
+            "8388609.5",
+            "8388608.5",
+            "33554433.999999999999",
+        ] {
+            check(text);
+        }
+        for text in
+            ["", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "NaN", "Infinity", "1_0", "--1", "1 2"]
+        {
+            assert!(read(text).is_none(), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn any_float_is_read_exactly(bits in any::<u32>(), wide in any::<u64>(), nudge in -2_i64..=2) {
+            let single = f32::from_bits(bits);
+            if single.is_finite() {
+                check(&format!("{single}"));
+                check(&format!("{single:e}"));
+                check(&format!("{}", f64::from(single)));
+                // Around the boundary to the next one.
+                let next = f32::from_bits((bits & 0x7fff_ffff).saturating_add(1));
+                if next.is_finite() {
+                    let middle = (f64::from(single.abs()) + f64::from(next)) / 2.0;
+                    let near = f64::from_bits(middle.to_bits().saturating_add_signed(nudge));
+                    if near.is_finite() {
+                        check(&format!("{near}"));
+                        check(&format!("{near:e}"));
+                    }
+                }
+            }
+            let double = f64::from_bits(wide);
+            if double.is_finite() {
+                check(&format!("{double:e}"));
+            }
+        }
+
+        #[test]
+        fn any_decimal_is_read_exactly(text in "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?") {
+            check(&text);
+        }
+    }
+}
