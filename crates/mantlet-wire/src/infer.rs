@@ -4,6 +4,7 @@ use mantlet_vocab::{Kind, NamedValue, Piece, Reply, Request, Value};
 
 use crate::json::Reader;
 use crate::tensor::{product, read_binary, read_json};
+use crate::text::{UNESCAPED, unescaped};
 use crate::{Datatype, Defect, Limits};
 
 /// How a tensor travelled.
@@ -300,8 +301,14 @@ fn read_outputs(
 
 /// Keeps a field no rule knows as a piece: it is forwarded, so it is scanned.
 fn unknown(reader: &mut Reader<'_>, pointer: &str, pieces: &mut Vec<Piece>) -> Result<(), Defect> {
-    let text = reader.any()?.to_owned();
-    pieces.push(Piece { kind: Kind::Unknown, pointer: pointer.to_owned(), text });
+    let text = reader.any()?;
+    pieces.push(Piece { kind: Kind::Unknown, pointer: pointer.to_owned(), text: text.to_owned() });
+    // What a reader of it sees can differ from what stands here: `\u0041` is an A.
+    if text.contains('\\') {
+        let plain = unescaped(text, &Limits { depth: 128, ..Limits::default() });
+        let pointer = format!("{pointer}{UNESCAPED}");
+        pieces.extend(plain.map(|text| Piece { kind: Kind::Unknown, pointer, text }));
+    }
     Ok(())
 }
 

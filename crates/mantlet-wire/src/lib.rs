@@ -7,6 +7,7 @@
 //! therefore strict, and everything it refuses has a name ([`Defect`]).
 
 mod call;
+pub mod classic;
 mod datatype;
 mod defect;
 mod infer;

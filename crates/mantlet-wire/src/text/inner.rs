@@ -69,7 +69,7 @@ pub(super) fn is_media(payload: &str) -> bool {
 }
 
 /// The strings and keys inside JSON that travels as a string, with their escapes undone; `None` when it is no JSON.
-pub(super) fn unescaped(text: &str, limits: &Limits) -> Option<String> {
+pub(crate) fn unescaped(text: &str, limits: &Limits) -> Option<String> {
     fn collect(reader: &mut Reader<'_>, out: &mut String) -> Result<(), Defect> {
         match reader.peek() {
             Some(b'{') => reader.object(|reader, key| {

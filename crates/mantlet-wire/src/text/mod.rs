@@ -25,6 +25,11 @@ pub use refuse::{refuse, refuse_call, refuse_stream};
 pub use stream::{Frame, StreamReader};
 pub use surface::{Surface, surface};
 
+pub(crate) use inner::unescaped;
+pub(crate) use read::free_pieces;
+pub(crate) use refuse::named;
+pub(crate) use walk::push_token;
+
 use mantlet_vocab::Piece;
 
 /// Ends the pointer of a piece that is the keys of free-form objects, which no edit can replace. A `~` that is not

@@ -107,6 +107,13 @@ pub(super) fn usage(facts: &Facts) -> Option<Usage> {
     })
 }
 
+/// Every text of any JSON.
+pub(crate) fn free_pieces(body: &[u8], limits: &Limits) -> Result<Vec<Piece>, Defect> {
+    let mut walk = Walk::new(limits, false);
+    walk.node(body, super::shape::UNKNOWN, false)?;
+    Ok(pieces(walk.found))
+}
+
 fn pieces(found: Vec<Found>) -> Vec<Piece> {
     found.into_iter().map(|Found { kind, pointer, text, .. }| Piece { kind, pointer, text }).collect()
 }
