@@ -14,6 +14,7 @@ mod infer;
 mod json;
 mod number;
 mod refusal;
+pub mod service;
 mod tensor;
 pub mod text;
 mod write;

@@ -26,9 +26,16 @@ pub use stream::{Frame, StreamReader};
 pub use surface::{Surface, surface};
 
 pub(crate) use inner::unescaped;
-pub(crate) use read::free_pieces;
+pub(crate) use read::{free_pieces, pieces};
 pub(crate) use refuse::named;
 pub(crate) use walk::push_token;
+
+/// What readers of other messages with texts in them build on.
+pub(crate) mod shapes {
+    pub(crate) use super::openai::{ASKED, TOOL, TOOL_CALL};
+    pub(crate) use super::shape::{Node, Voice};
+    pub(crate) use super::walk::Walk;
+}
 
 use mantlet_vocab::Piece;
 

@@ -81,7 +81,7 @@ const PART_MEMBERS: &[(&str, Node)] = &[
 static FUNCTION_CALL: Shape = Shape::of(FUNCTION_CALL_MEMBERS).rest(CALL);
 const FUNCTION_CALL_MEMBERS: &[(&str, Node)] =
     &[("name", Say(CALL, "name")), ("arguments", Json(CALL, "arguments")), ("input", Say(CALL, "arguments"))];
-static TOOL_CALL: Shape = Shape::of(TOOL_CALL_MEMBERS).rest(CALL).scope(Scope::Indexed(1));
+pub(crate) static TOOL_CALL: Shape = Shape::of(TOOL_CALL_MEMBERS).rest(CALL).scope(Scope::Indexed(1));
 const TOOL_CALL_MEMBERS: &[(&str, Node)] = &[
     ("index", Index(1)),
     ("id", Echo),
@@ -106,11 +106,11 @@ const MESSAGE_MEMBERS: &[(&str, Node)] = &[
     ("tool_call_id", UNKNOWN),
     ("annotations", Free(Voice::Is(Kind::Document))),
 ];
-pub(super) static ASKED: Shape = MESSAGE.scope(Scope::Message(Kind::Unknown));
+pub(crate) static ASKED: Shape = MESSAGE.scope(Scope::Message(Kind::Unknown));
 static ANSWERED: Shape = MESSAGE.scope(Scope::Message(Kind::Assistant)).text(Say(Voice::Role, "content"));
 
 /// A tool offered to the model, in any dialect: its name, and everything else as its definition.
-pub(super) static TOOL: Shape = Shape::of(TOOL_MEMBERS).rest(Voice::Is(Kind::ToolDefinition));
+pub(crate) static TOOL: Shape = Shape::of(TOOL_MEMBERS).rest(Voice::Is(Kind::ToolDefinition));
 const TOOL_MEMBERS: &[(&str, Node)] =
     &[("type", TYPES), ("function", Object(&FUNCTION)), ("name", Node::Tool)];
 static FUNCTION: Shape = Shape::of(FUNCTION_MEMBERS).rest(Voice::Is(Kind::ToolDefinition));

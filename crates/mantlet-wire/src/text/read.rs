@@ -114,6 +114,6 @@ pub(crate) fn free_pieces(body: &[u8], limits: &Limits) -> Result<Vec<Piece>, De
     Ok(pieces(walk.found))
 }
 
-fn pieces(found: Vec<Found>) -> Vec<Piece> {
+pub(crate) fn pieces(found: Vec<Found>) -> Vec<Piece> {
     found.into_iter().map(|Found { kind, pointer, text, .. }| Piece { kind, pointer, text }).collect()
 }

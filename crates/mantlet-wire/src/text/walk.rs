@@ -142,6 +142,33 @@ impl<'l> Walk<'l> {
         }
         self.value(&mut reader, node)?;
         reader.finish()?;
+        self.keys_as_pieces();
+        Ok(())
+    }
+
+    /// One member of an object that is read elsewhere.
+    pub(crate) fn member(&mut self, reader: &mut Reader<'_>, key: &str, node: Node) -> Result<(), Defect> {
+        self.below(key, |walk| walk.value(reader, node))
+    }
+
+    /// A member that no reader knows, its key included.
+    pub(crate) fn stranger(&mut self, reader: &mut Reader<'_>, key: &str) -> Result<(), Defect> {
+        self.key(Voice::Is(Kind::Unknown), key);
+        self.member(reader, key, super::shape::UNKNOWN)
+    }
+
+    /// The members of an object under a member of an object that is read elsewhere.
+    pub(crate) fn inside(
+        &mut self,
+        reader: &mut Reader<'_>,
+        key: &str,
+        mut read: impl FnMut(&mut Reader<'_>, &mut Self, &str) -> Result<(), Defect>,
+    ) -> Result<(), Defect> {
+        self.below(key, |walk| reader.object(|reader, key| read(reader, walk, key)))
+    }
+
+    /// The keys of free-form objects so far become texts.
+    pub(crate) fn keys_as_pieces(&mut self) {
         for (kind, text) in std::mem::take(&mut self.keys) {
             let pointer = KEYS.to_owned();
             let form = Form::Derived;
@@ -156,7 +183,6 @@ impl<'l> Walk<'l> {
                 json: false,
             });
         }
-        Ok(())
     }
 
     fn value(&mut self, reader: &mut Reader<'_>, node: Node) -> Result<(), Defect> {

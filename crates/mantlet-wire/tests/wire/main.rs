@@ -4,5 +4,6 @@
 
 mod classic;
 mod oip;
+mod service;
 mod stream;
 mod text;
