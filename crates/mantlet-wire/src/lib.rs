@@ -10,6 +10,7 @@ mod call;
 pub mod classic;
 mod datatype;
 mod defect;
+pub mod grpc;
 mod infer;
 mod json;
 mod number;
