@@ -3,6 +3,7 @@
 //!
 //! Source: `grpc_service.proto` of Triton and `grpc_predict_v2.proto` of KServe, which agree in what is read here.
 
+mod contents;
 mod frames;
 mod infer;
 mod proto;
