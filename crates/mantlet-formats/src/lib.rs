@@ -3,6 +3,7 @@
 //! Each format has one pure entrance `analyse(&dyn Source, &Bounds)` that never fails and never panics: what
 //! is broken is a defect among the facts.
 
+pub mod advice;
 pub mod boosted;
 mod bounds;
 pub mod card;
@@ -79,6 +80,8 @@ pub enum Facts {
     Xml(xml::Xml),
     /// A model card.
     Card(card::Card),
+    /// What a README tells to run.
+    Advice(Vec<advice::Advice>),
     /// Serialised R objects.
     RData(rdata::RData),
     /// What a package or environment installs.

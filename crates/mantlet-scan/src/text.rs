@@ -1,7 +1,7 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, card, config, jinja, models, python, requirements, xml};
+use mantlet_formats::{Facts, advice, card, config, jinja, models, python, requirements, xml};
 use mantlet_vocab::{Place, Source, read_window};
 
 use crate::engine::Engine;
@@ -55,6 +55,15 @@ impl Engine {
                 self.gap(place, "its entities are more than are counted".into(), READ_IT);
             }
             self.judge(&Facts::Xml(facts), place);
+        }
+        if file.starts_with("readme") || file.starts_with("model_card") || file.starts_with("modelcard") {
+            let (advice, whole) = advice::analyse(&text);
+            if !whole {
+                self.gap(place, "it tells to trust code in more places than are told".into(), READ_IT);
+            }
+            if !advice.is_empty() {
+                self.judge(&Facts::Advice(advice), place);
+            }
         }
         if file == "readme.md"
             && let Some(card) = card::analyse(&text)
