@@ -99,8 +99,10 @@ pub enum Fault {
     ProtocolMisplaced,
     /// A protocol that does not exist.
     ProtocolUnknown(u8),
-    /// A name that is not literal text.
+    /// A name that is not literal text, and not known.
     DynamicName,
+    /// A name that is not literal text, but known: whose it is, and whether it belongs to ordinary models.
+    ComputedName(String, bool),
     /// An extension code that the pickle itself did not register.
     ExtensionCode(i64),
     /// Values are left over at STOP.
@@ -128,6 +130,12 @@ impl Fault {
             Self::ProtocolMisplaced => "PROTO is not the first opcode".into(),
             Self::ProtocolUnknown(version) => format!("protocol {version} does not exist"),
             Self::DynamicName => "an import takes its name from a computed value".into(),
+            Self::ComputedName(name, true) => {
+                format!(
+                    "the name of an import is put together, which no library does: `{name}`, harmless by itself"
+                )
+            }
+            Self::ComputedName(name, false) => format!("the name of an import is put together: `{name}`"),
             Self::ExtensionCode(code) => {
                 format!("extension code {code} means whatever the loading process registered")
             }

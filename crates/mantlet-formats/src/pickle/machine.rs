@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use mantlet_vocab::Source;
 
+use super::effect::Effect;
 use super::facts::{Defect, Fault, Pickle};
 use super::memo::Memo;
 use super::text;
@@ -318,10 +319,13 @@ impl<'a> Machine<'a> {
         match (self.string(module), self.string(name)) {
             (Some(module), Some(name)) => {
                 let literal = matches!((module.1, name.1), (true, true));
+                let value = self.heap.intern(&module.0, &name.0, at, !literal);
                 if !literal {
-                    self.defect(Fault::DynamicName, at);
+                    let effect = self.heap.global(value).map_or(Effect::Unknown, |global| global.effect);
+                    let full = super::clean(&format!("{}.{}", module.0, name.0));
+                    self.defect(Fault::ComputedName(full, effect.is_allowed()), at);
                 }
-                self.heap.intern(&module.0, &name.0, at, !literal)
+                value
             }
             _ => {
                 self.defect(Fault::DynamicName, at);

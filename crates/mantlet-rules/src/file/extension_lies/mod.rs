@@ -41,10 +41,16 @@ impl Rule for FileExtensionLies {
                     | Format::Hdf5
                     | Format::Npy
             );
-            let message =
-                format!("the name ends in `.{}`, the content is {}", route.extension, format.name());
+            // `ndarray.dump` and `pickle.dump` write such files, and `numpy.load` reads them as what they are.
+            let usual = format == Format::Pickle && route.extension == "npy";
+            let message = format!(
+                "the name ends in `.{}`, the content is {}{}",
+                route.extension,
+                format.name(),
+                if usual { ", which `numpy.load` reads with `allow_pickle=True` only" } else { "" }
+            );
             let finding = ABOUT.finding(place.clone(), message);
-            found.push(if runs { finding } else { finding.severity(Severity::Note) });
+            found.push(if runs && !usual { finding } else { finding.severity(Severity::Note) });
         }
     }
 }

@@ -32,9 +32,16 @@ impl Rule for PickleHiddenName {
             found.push(accused.finding(&ABOUT, place));
         }
         for defect in &pickle.defects {
-            if matches!(defect.fault, Fault::DynamicName | Fault::ExtensionCode(_)) {
-                found.push(ABOUT.finding(place.at(Span::at(defect.offset)), defect.fault.describe()));
-            }
+            let severity = match defect.fault {
+                Fault::DynamicName | Fault::ExtensionCode(_) | Fault::ComputedName(_, false) => {
+                    ABOUT.severity
+                }
+                // What is computed here may be computed otherwise elsewhere: harmless, as far as it is known.
+                Fault::ComputedName(_, true) => Severity::Suspicious,
+                _ => continue,
+            };
+            let at = place.at(Span::at(defect.offset));
+            found.push(ABOUT.finding(at, defect.fault.describe()).severity(severity));
         }
     }
 }

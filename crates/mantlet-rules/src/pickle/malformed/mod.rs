@@ -29,7 +29,10 @@ impl Rule for PickleMalformed {
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Pickle(pickle) = facts else { return };
         let faults = pickle.defects.iter().filter(|defect| {
-            !matches!(defect.fault, Fault::DynamicName | Fault::ExtensionCode(_) | Fault::StackNotEmpty)
+            !matches!(
+                defect.fault,
+                Fault::DynamicName | Fault::ComputedName(..) | Fault::ExtensionCode(_) | Fault::StackNotEmpty
+            )
         });
         let mut faults = faults.peekable();
         let Some(first) = faults.peek().copied() else { return };
@@ -37,6 +40,9 @@ impl Rule for PickleMalformed {
             .take(16)
             .map(|defect| format!("{:#x}  {}", defect.offset, defect.fault.describe()))
             .collect();
-        found.push(ABOUT.finding(place.at(Span::at(first.offset)), first.fault.describe()).trace(lines));
+        let finding = ABOUT.finding(place.at(Span::at(first.offset)), first.fault.describe()).trace(lines);
+        // A second PROTO changes nothing about what is loaded; no pickler writes one.
+        let idle = pickle.defects.iter().all(|defect| defect.fault == Fault::ProtocolMisplaced);
+        found.push(if idle { finding.severity(Severity::Note) } else { finding });
     }
 }
