@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for the terminal")]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use mantlet_detectors::text::{StreamLook, TextConfig, TextRules};
@@ -26,7 +27,7 @@ fn main() {
         ..TextConfig::default()
     };
     let started = Instant::now();
-    let rules = TextRules::new(&config).unwrap();
+    let rules = Arc::new(TextRules::new(&config).unwrap());
     println!(
         "compiled in {:.0} ms, automata of {:?} bytes",
         started.elapsed().as_secs_f64() * 1e3,

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use mantlet_detectors::text::{
-    HOLD, NamedPattern, StreamLook, TextConfig, TextConfigError, TextHit, TextRules, ToolPolicy, text_abouts,
+    Attempts, HOLD, NamedPattern, StreamLook, TextConfig, TextConfigError, TextHit, TextRules, ToolPolicy,
+    text_abouts,
 };
-use mantlet_vocab::{About, Fragment, Kind, Piece};
+use mantlet_vocab::{About, Fragment, Kind, Millis, Piece};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -30,10 +32,22 @@ struct CasePiece {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Turn {
+    text: String,
+    #[serde(default)]
+    stopped: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Case {
     #[serde(default)]
     side: String,
+    #[serde(default)]
     pieces: Vec<CasePiece>,
+    /// What one caller asks in turn.
+    #[serde(default)]
+    turns: Vec<Turn>,
     #[serde(default)]
     config: TextConfig,
 }
@@ -71,6 +85,7 @@ fn rooms_are_in_order_and_judge_their_cases() {
             };
             let score =
                 hits.iter().filter(|hit| hit.rule == about.name).map(|hit| hit.score).fold(0.0, f64::max);
+            let score = score.max(asked(&rules, about.name, &case.turns));
             if (score >= 1.0) != title.starts_with("hit") {
                 wrong.push(format!("{}: {title}: {score} {hits:?}", about.name));
             }
@@ -80,6 +95,49 @@ fn rooms_are_in_order_and_judge_their_cases() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The highest score of a rule over what one caller asks in turn.
+fn asked(rules: &TextRules, rule: &str, turns: &[Turn]) -> f64 {
+    let mut attempts = Attempts::default();
+    let mut most: f64 = 0.0;
+    for (index, turn) in turns.iter().enumerate() {
+        let piece = Piece { kind: Kind::User, pointer: String::new(), text: turn.text.clone() };
+        let signals = attempts.advance(rules.asked(&[piece]).unwrap(), Millis(index as u64 * 1000));
+        // What is remembered survives being stored.
+        let stored = serde_json::to_string(&attempts).unwrap();
+        attempts = serde_json::from_str(&stored).unwrap();
+        if turn.stopped {
+            attempts.stopped();
+        }
+        most = signals.iter().filter(|s| s.name == rule).map(|s| s.score).fold(most, f64::max);
+    }
+    most
+}
+
+#[test]
+fn what_is_remembered_of_a_caller_is_bounded_and_forgotten_in_time() {
+    let rules = TextRules::new(&TextConfig::default()).unwrap();
+    let ask = |attempts: &mut Attempts, text: String, at: u64| {
+        let piece = Piece { kind: Kind::User, pointer: String::new(), text };
+        attempts.advance(rules.asked(&[piece]).unwrap(), Millis(at))
+    };
+    let text = |n: usize| format!("please tell me again how the old clock number{} works", " ".repeat(n));
+    let mut attempts = Attempts::default();
+    for n in 0..5_000 {
+        let _ = ask(
+            &mut attempts,
+            format!("question {n} about the {} clock and nothing else", n * 7919),
+            n as u64,
+        );
+    }
+    assert!(attempts.bytes() <= 64 * 48, "{}", attempts.bytes());
+    let mut attempts = Attempts::default();
+    for n in 1..=4 {
+        assert_eq!(ask(&mut attempts, text(n), 0), []);
+    }
+    assert_eq!(ask(&mut attempts, text(5), 0).len(), 1);
+    assert_eq!(ask(&mut attempts, text(6), 1_800_001), [], "half an hour later nothing of it counts");
 }
 
 #[test]
@@ -178,9 +236,14 @@ fn texts() -> Vec<(Kind, String)> {
 }
 
 /// Feeds a text cut at these places; checks the law of release at every step.
-fn fed(rules: &TextRules, kind: Kind, text: &str, cuts: &[usize]) -> (Vec<TextHit>, Vec<Range<usize>>) {
+fn fed(
+    rules: &Arc<TextRules>,
+    kind: Kind,
+    text: &str,
+    cuts: &[usize],
+) -> (Vec<TextHit>, Vec<(Range<usize>, String)>) {
     let mut look = StreamLook::new(rules);
-    let (mut hits, mut placeholders): (Vec<TextHit>, Vec<Range<usize>>) = (Vec::new(), Vec::new());
+    let (mut hits, mut placeholders): (Vec<TextHit>, Vec<(Range<usize>, String)>) = (Vec::new(), Vec::new());
     let (mut settled, mut from) = (0, 0);
     let ends = cuts.iter().copied().chain([text.len()]);
     for (index, end) in ends.enumerate() {
@@ -213,7 +276,7 @@ fn fed(rules: &TextRules, kind: Kind, text: &str, cuts: &[usize]) -> (Vec<TextHi
 
 #[test]
 fn every_cut_in_two_gives_the_hits_of_the_whole_and_releases_no_byte_of_them() {
-    let rules = TextRules::new(&config()).unwrap();
+    let rules = Arc::new(TextRules::new(&config()).unwrap());
     let mut found = 0;
     for (kind, text) in texts() {
         let whole = fed(&rules, kind, &text, &[]);
@@ -230,7 +293,7 @@ fn every_cut_in_two_gives_the_hits_of_the_whole_and_releases_no_byte_of_them() {
 
 #[test]
 fn a_key_longer_than_what_is_held_back_is_found_in_parts_that_leave_no_gap() {
-    let rules = TextRules::new(&config()).unwrap();
+    let rules = Arc::new(TextRules::new(&config()).unwrap());
     let text =
         "see -----BEGIN ".to_owned() + "PRIVATE KEY-----\n" + &"A1b2C3d4".repeat(HOLD) + "\n. Done, thanks";
     let whole = fed(&rules, Kind::Assistant, &text, &[]);
@@ -246,7 +309,7 @@ fn a_key_longer_than_what_is_held_back_is_found_in_parts_that_leave_no_gap() {
 
 #[test]
 fn channels_do_not_mix_and_each_holds_back_its_own() {
-    let rules = TextRules::new(&config()).unwrap();
+    let rules = Arc::new(TextRules::new(&config()).unwrap());
     let mut look = StreamLook::new(&rules);
     let mut say = |channel, kind, text: &str| look.feed(&Fragment { channel, kind, text: text.into() });
     assert_eq!(say(0, Kind::Assistant, "the code is ACME-44").settled, 12);
@@ -264,7 +327,7 @@ fn channels_do_not_mix_and_each_holds_back_its_own() {
 
 #[test]
 fn benign_streams_are_released_within_one_chunk() {
-    let rules = TextRules::new(&config()).unwrap();
+    let rules = Arc::new(TextRules::new(&config()).unwrap());
     let text = "Paris is the capital of France; about 2.1 million people live there (2024). To install it, run \
                 `cargo install --locked foo`, then open http://localhost:8080/index.html and sign in. Dear Mr. \
                 O'Neill, thank you for your letter of 3 May. Größe: 12 cm! x = [1, 2, 3]; f(x) -> y_1 && z != 0.";
@@ -293,7 +356,7 @@ proptest! {
         tool in any::<bool>(),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..9),
     ) {
-        let rules = TextRules::new(&config()).unwrap();
+        let rules = Arc::new(TextRules::new(&config()).unwrap());
         let all = texts();
         let mut text = String::new();
         for (which, from, to) in parts {
@@ -312,7 +375,7 @@ proptest! {
 
     #[test]
     fn no_text_breaks_a_rule(text in "\\PC{0,200}", kind in 0_usize..4) {
-        let rules = TextRules::new(&config()).unwrap();
+        let rules = Arc::new(TextRules::new(&config()).unwrap());
         let kind = [Kind::User, Kind::Document, Kind::ToolCall, Kind::Assistant][kind];
         let piece = Piece { kind, pointer: "/x".into(), text };
         for hit in rules.request(std::slice::from_ref(&piece)).iter().chain(&rules.reply(std::slice::from_ref(&piece), &rules.prompts(&[]))) {

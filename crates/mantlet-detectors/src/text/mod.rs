@@ -5,6 +5,7 @@
 //! fragment how much of a channel's text can be released. Both take the same way, so a hit does not depend on how a
 //! text was cut.
 
+mod attempts;
 mod config;
 mod decode;
 mod lexicon;
@@ -16,6 +17,7 @@ mod rules;
 mod stream;
 mod view;
 
+pub use attempts::{Asked, Attempts};
 pub use config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
 pub use matcher::{HOLD, Uncompilable};
 pub use rooms::text_abouts;

@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 use mantlet_vocab::{About, Kind, Piece, Signal};
 use regex_automata::util::syntax;
 
+use super::attempts::Asked;
 use super::config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
 use super::matcher::{HOLD, Matcher, Pattern, Uncompilable};
 use super::rooms::{self, Heard, Room};
-use super::stream::StreamLook;
+use super::stream;
 use super::{orders, reading};
 
 /// Something a text rule found.
@@ -138,6 +139,24 @@ impl TextRules {
         in_order(hits)
     }
 
+    /// Whether the rule of that name is asked.
+    #[must_use]
+    pub fn is_asked(&self, name: &str) -> bool {
+        self.names().any(|about| about.name == name)
+    }
+
+    /// What of a request is remembered of its caller: the last thing the caller said.
+    #[must_use]
+    pub fn asked(&self, pieces: &[Piece]) -> Option<Asked> {
+        let last =
+            pieces.iter().rev().find(|piece| piece.kind == Kind::User && !piece.text.trim().is_empty())?;
+        let readings = reading::readings(&last.text);
+        // Digits for letters and letters set apart are dress too.
+        let undressed = readings.iter().skip(1).find(|reading| !reading.how.starts_with("base"));
+        let plain = readings.first()?;
+        Some(Asked::new(&last.text, undressed.map_or(&plain.text, |reading| &reading.text)))
+    }
+
     /// A hit when a tool of this name may not be called.
     #[must_use]
     pub fn tool(&self, piece: usize, name: &str) -> Option<TextHit> {
@@ -181,13 +200,11 @@ impl TextRules {
 
     fn whole(&self, pieces: &[Piece], reply: bool, prompts: Option<&Prompts>) -> Vec<TextHit> {
         let mut hits = Vec::new();
+        let nothing = Heard::default();
+        let heard = prompts.map_or(&nothing, |prompts| &*prompts.0);
         for (index, piece) in pieces.iter().enumerate() {
             let channel = u32::try_from(index).unwrap_or(u32::MAX);
-            let mut look = match prompts {
-                Some(prompts) => StreamLook::listening(self, prompts),
-                None => StreamLook::of(self, reply, Arc::default()),
-            };
-            hits.extend(look.whole(channel, piece.kind, &piece.text));
+            hits.extend(stream::whole(self, heard, reply, channel, piece.kind, &piece.text));
         }
         hits.retain(|hit| hit.rule != PLACEHOLDER);
         hits

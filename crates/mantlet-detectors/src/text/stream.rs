@@ -24,17 +24,16 @@ pub struct Looked {
     /// Bytes of the channel's text so far that can be released.
     pub settled: usize,
     /// Placeholders among what is settled: what a redaction of the request put there, and can be put back.
-    pub placeholders: Vec<std::ops::Range<usize>>,
+    pub placeholders: Vec<(std::ops::Range<usize>, String)>,
     /// There are more channels than are looked at: this one stays held back.
     pub overflow: bool,
 }
 
 /// Looks at a reply as it is written.
 #[derive(Debug, Clone)]
-pub struct StreamLook<'a> {
-    rules: &'a TextRules,
+pub struct StreamLook {
+    rules: Arc<TextRules>,
     heard: Arc<Heard>,
-    reply: bool,
     channels: BTreeMap<u32, Channel>,
 }
 
@@ -51,21 +50,17 @@ struct Channel {
     reach: BTreeMap<Room, usize>,
 }
 
-impl<'a> StreamLook<'a> {
+impl StreamLook {
     /// Looks at a reply to a caller who sent no instructions of its own; see [`StreamLook::listening`].
     #[must_use]
-    pub fn new(rules: &'a TextRules) -> Self {
-        Self::of(rules, true, Arc::clone(&rules.heard))
+    pub fn new(rules: &Arc<TextRules>) -> Self {
+        Self { rules: Arc::clone(rules), heard: Arc::clone(&rules.heard), channels: BTreeMap::new() }
     }
 
     /// Looks at a reply in which these instructions must not be repeated.
     #[must_use]
-    pub fn listening(rules: &'a TextRules, prompts: &Prompts) -> Self {
-        Self::of(rules, true, Arc::clone(&prompts.0))
-    }
-
-    pub(crate) fn of(rules: &'a TextRules, reply: bool, heard: Arc<Heard>) -> Self {
-        Self { rules, heard, reply, channels: BTreeMap::new() }
+    pub fn listening(rules: &Arc<TextRules>, prompts: &Prompts) -> Self {
+        Self { rules: Arc::clone(rules), heard: Arc::clone(&prompts.0), channels: BTreeMap::new() }
     }
 
     /// Reads a fragment.
@@ -76,15 +71,14 @@ impl<'a> StreamLook<'a> {
             return Looked { overflow: true, ..Looked::default() };
         }
         let channel = self.channels.entry(fragment.channel).or_insert_with(|| Channel::new(fragment.kind));
-        let look =
-            Look { rules: self.rules, heard: &self.heard, reply: self.reply, number: fragment.channel };
+        let look = Look { rules: &self.rules, heard: &self.heard, reply: true, number: fragment.channel };
         channel.feed(look, &fragment.text, false)
     }
 
     /// The channel's text is over: nothing of it is held back any more.
     #[must_use]
     pub fn finish(&mut self, channel: u32) -> Looked {
-        let look = Look { rules: self.rules, heard: &self.heard, reply: self.reply, number: channel };
+        let look = Look { rules: &self.rules, heard: &self.heard, reply: true, number: channel };
         self.channels.get_mut(&channel).map_or_else(Looked::default, |channel| channel.feed(look, "", true))
     }
 
@@ -93,12 +87,18 @@ impl<'a> StreamLook<'a> {
     pub fn channels(&self) -> Vec<u32> {
         self.channels.keys().copied().collect()
     }
+}
 
-    /// The hits of a text that is there as a whole.
-    pub(crate) fn whole(&mut self, number: u32, kind: Kind, text: &str) -> Vec<TextHit> {
-        let look = Look { rules: self.rules, heard: &self.heard, reply: self.reply, number };
-        Channel::new(kind).feed(look, text, true).hits
-    }
+/// The hits of a text that is there as a whole.
+pub(crate) fn whole(
+    rules: &TextRules,
+    heard: &Heard,
+    reply: bool,
+    number: u32,
+    kind: Kind,
+    text: &str,
+) -> Vec<TextHit> {
+    Channel::new(kind).feed(Look { rules, heard, reply, number }, text, true).hits
 }
 
 #[derive(Clone, Copy)]
@@ -123,7 +123,11 @@ impl Look<'_> {
             Room::PromptLeak => self.reply && written,
             Room::ToolNotAllowed => kind == Kind::ToolCall && self.reply,
             Room::Placeholder => self.reply,
-            Room::PromptInjection | Room::PromptJailbreak | Room::IndirectInjection => false,
+            Room::PromptInjection
+            | Room::PromptJailbreak
+            | Room::IndirectInjection
+            | Room::PromptVariations
+            | Room::PromptPersistence => false,
         };
         concerns && (room == Room::Placeholder || self.rules.asks(room))
     }
@@ -208,7 +212,10 @@ impl Channel {
                 }
                 let range = self.view.raw_start(one.start)..self.view.raw_end(one.end);
                 if pattern.room == Room::Placeholder {
-                    looked.placeholders.push(range);
+                    let text = self.view.bytes.get(one.start - self.view.base..one.end - self.view.base);
+                    looked
+                        .placeholders
+                        .push((range, String::from_utf8_lossy(text.unwrap_or(b"")).into_owned()));
                 } else {
                     hits.push(hit(pattern.room, range, one.score, &pattern.label, Some(pattern.tag)));
                 }

@@ -11,6 +11,8 @@ mod personal_data;
 mod prompt_injection;
 mod prompt_jailbreak;
 mod prompt_leak;
+mod prompt_persistence;
+mod prompt_variations;
 mod secret_exposed;
 mod text_invisible;
 mod tool_not_allowed;
@@ -19,6 +21,8 @@ pub(crate) use blocked_term::term as blocked_term_regex;
 pub(crate) use indirect_injection::weigh as weigh_indirect;
 pub(crate) use link_exfiltration::host as link_host;
 pub(crate) use prompt_leak::{Echo, Heard, canary_regexes};
+pub(crate) use prompt_persistence::persistent;
+pub(crate) use prompt_variations::varied;
 pub(crate) use text_invisible::Unseen;
 
 /// A text room.
@@ -34,13 +38,15 @@ pub(crate) enum Room {
     PromptInjection,
     PromptJailbreak,
     IndirectInjection,
+    PromptVariations,
+    PromptPersistence,
     /// No room: a placeholder that stands for redacted text, to be put back.
     Placeholder,
 }
 
 impl Room {
     /// Every room with a card, in the order of reports.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::SecretExposed,
         Self::PersonalData,
         Self::LinkExfiltration,
@@ -51,6 +57,8 @@ impl Room {
         Self::PromptInjection,
         Self::PromptJailbreak,
         Self::IndirectInjection,
+        Self::PromptVariations,
+        Self::PromptPersistence,
     ];
 
     pub(crate) const fn about(self) -> Option<&'static About> {
@@ -65,6 +73,8 @@ impl Room {
             Self::PromptInjection => &prompt_injection::ABOUT,
             Self::PromptJailbreak => &prompt_jailbreak::ABOUT,
             Self::IndirectInjection => &indirect_injection::ABOUT,
+            Self::PromptVariations => &prompt_variations::ABOUT,
+            Self::PromptPersistence => &prompt_persistence::ABOUT,
             Self::Placeholder => return None,
         })
     }

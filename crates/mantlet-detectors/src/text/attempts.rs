@@ -1,0 +1,130 @@
+//! What one caller has asked lately, as far as it takes to see somebody try until something passes.
+//!
+//! Two signs. The same words in ever other dress (capitals, digits for letters, invisible characters): nobody's
+//! program does that to its own text, brute force does (Hughes and others 2024, Best-of-N jailbreaking). And asking
+//! on, near the same words, after having been stopped. Many different questions in one template are neither.
+
+use std::collections::VecDeque;
+
+use mantlet_vocab::{Millis, Signal};
+use serde::{Deserialize, Serialize};
+
+use super::rooms::{persistent, varied};
+
+/// Prompts remembered of one caller.
+const REMEMBERED: usize = 48;
+/// How long, in milliseconds.
+const WINDOW: u64 = 30 * 60_000;
+/// Bits of a sketch in which nearly the same words differ.
+const NEAR: u32 = 6;
+/// Words below which a text says too little to be told from another.
+const WORDS: usize = 5;
+
+/// A prompt, as far as it is remembered: nothing of its text can be read from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Of its bytes.
+    raw: u64,
+    /// Of its words without disguise.
+    words: u64,
+    /// Near words, near sketches (Charikar 2002, SimHash of pairs of words).
+    sketch: u64,
+    count: u32,
+    at: Millis,
+    stopped: bool,
+}
+
+impl Asked {
+    /// From a text and its plain reading.
+    #[must_use]
+    pub(crate) fn new(text: &str, reading: &str) -> Self {
+        let mut sums = [0_i32; 64];
+        let (mut before, mut count) = (0, 0);
+        for word in reading.split(' ').filter(|word| !word.is_empty()) {
+            let hash = fnv(word.as_bytes(), 0);
+            let pair = mix(hash ^ before);
+            before = hash.rotate_left(17);
+            count += 1;
+            for (bit, sum) in sums.iter_mut().enumerate() {
+                *sum += if pair >> bit & 1 == 1 { 1 } else { -1 };
+            }
+        }
+        let sketch =
+            sums.iter().enumerate().fold(0, |sketch, (bit, sum)| sketch | u64::from(*sum > 0) << bit);
+        let compact: Vec<u8> = reading.bytes().filter(|byte| *byte != b' ').collect();
+        let (raw, words) = (fnv(text.as_bytes(), 1), fnv(&compact, 2));
+        Self { raw, words, sketch, count, at: Millis(0), stopped: false }
+    }
+}
+
+/// What is remembered of one caller's prompts. Bounded; forgets by time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempts {
+    asked: VecDeque<Asked>,
+}
+
+impl Attempts {
+    /// Remembers a prompt; what it and the ones before give away.
+    pub fn advance(&mut self, asked: Asked, now: Millis) -> Vec<Signal> {
+        self.asked.retain(|other| now.since(other.at) <= WINDOW);
+        let mut signals = Vec::new();
+        if usize::try_from(asked.count).unwrap_or(usize::MAX) >= WORDS {
+            let dressed =
+                || self.asked.iter().filter(|other| other.words == asked.words && other.raw != asked.raw);
+            let mut raws: Vec<u64> = dressed().map(|other| other.raw).collect();
+            raws.sort_unstable();
+            raws.dedup();
+            signals.extend(varied(raws.len()));
+            let near = |other: &&Asked| {
+                other.stopped
+                    && (other.words == asked.words || (other.sketch ^ asked.sketch).count_ones() <= NEAR)
+            };
+            signals.extend(persistent(self.asked.iter().filter(near).count()));
+        }
+        if self.asked.len() == REMEMBERED {
+            // One that was stopped is worth more than one that was not.
+            let oldest = self.asked.iter().position(|other| !other.stopped).unwrap_or(0);
+            self.asked.remove(oldest);
+        }
+        self.asked.push_back(Asked { at: now, ..asked });
+        signals
+    }
+
+    /// The last prompt was stopped.
+    pub fn stopped(&mut self) {
+        if let Some(last) = self.asked.back_mut() {
+            last.stopped = true;
+        }
+    }
+
+    /// How much would be lost with it; what is worth more is forgotten later.
+    #[must_use]
+    pub fn suspicion(&self) -> f64 {
+        let stopped = self.asked.iter().filter(|asked| asked.stopped).count();
+        #[expect(clippy::cast_precision_loss, reason = "at most 48")]
+        let suspicion = stopped as f64;
+        suspicion
+    }
+
+    /// Bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.asked.capacity() * size_of::<Asked>()
+    }
+}
+
+fn fnv(bytes: &[u8], seed: u64) -> u64 {
+    mix(bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3)))
+}
+
+/// Spreads a hash over all its bits (the finaliser of MurmurHash3).
+const fn mix(mut hash: u64) -> u64 {
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}
