@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash as _, Hasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mantlet_detectors::text::Attempts;
 use mantlet_detectors::{CallerState, Encoded};
 use mantlet_vocab::{Action, Millis, Signal};
 
@@ -31,10 +32,18 @@ pub(crate) struct Remembered {
     withheld: VecDeque<Withheld>,
     pub(crate) limit: Option<TokenBucket>,
     pub(crate) throttle: Option<TokenBucket>,
+    pub(crate) attempts: Attempts,
+    /// Until when it has proved again who it is.
+    pub(crate) stepped_up: Millis,
     pub(crate) last: Millis,
 }
 
 impl Remembered {
+    /// How much would be lost with it.
+    fn suspicion(&self) -> f64 {
+        self.state.suspicion() + self.attempts.suspicion()
+    }
+
     /// What was withheld when these rows were asked about before.
     pub(crate) fn withheld(&self, rows: u64) -> Option<&Withheld> {
         self.withheld.iter().find(|withheld| withheld.rows == rows)
@@ -79,9 +88,8 @@ impl Shard {
     /// Forgets whom it costs least to forget, but never `spared`.
     fn forget_one(&mut self, spared: &str) -> bool {
         let others = self.callers.iter().filter(|(key, _)| *key != spared);
-        let least = others.min_by(|(_, a), (_, b)| {
-            a.state.suspicion().total_cmp(&b.state.suspicion()).then(a.last.cmp(&b.last))
-        });
+        let least =
+            others.min_by(|(_, a), (_, b)| a.suspicion().total_cmp(&b.suspicion()).then(a.last.cmp(&b.last)));
         let Some(key) = least.map(|(key, _)| key.clone()) else { return false };
         if let Some(gone) = self.callers.remove(&key) {
             self.bytes = self.bytes.saturating_sub(weight(&key, &gone));
@@ -93,7 +101,7 @@ impl Shard {
 /// About how many bytes one caller takes.
 fn weight(key: &str, one: &Remembered) -> usize {
     // Strings and signals of what was withheld are counted by the piece.
-    256 + 2 * key.len() + one.state.bytes() + one.withheld.len() * 512
+    256 + 2 * key.len() + one.state.bytes() + one.attempts.bytes() + one.withheld.len() * 512
 }
 
 impl Callers {

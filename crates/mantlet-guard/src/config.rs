@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use mantlet_detectors::StateLimits;
-use mantlet_vocab::{Impact, Mode, OnFailure};
+use mantlet_detectors::text::TextConfig;
+use mantlet_vocab::{Detail, Impact, Mode, OnFailure};
 use serde::{Deserialize, Serialize};
 
 /// How one guarded route is run.
@@ -34,6 +35,16 @@ pub struct GuardConfig {
     pub state: StateLimits,
     /// The most rows one request may have.
     pub rows: usize,
+    /// What text rules look for.
+    pub text: TextConfig,
+    /// The most bytes of text of one message that text rules look at; more is too much at once.
+    pub text_bytes: usize,
+    /// The most microseconds text rules may take for one message.
+    pub text_micros: u64,
+    /// Names of judges of text, which have policies like rules.
+    pub judges: Vec<String>,
+    /// What is left of replies when a rule asks for less detail.
+    pub detail: Detail,
 }
 
 impl Default for GuardConfig {
@@ -50,6 +61,11 @@ impl Default for GuardConfig {
             memory: 12 << 20,
             state: StateLimits::default(),
             rows: 4096,
+            text: TextConfig::default(),
+            text_bytes: 1 << 20,
+            text_micros: 250_000,
+            judges: Vec::new(),
+            detail: Detail::Digits(2),
         }
     }
 }
@@ -72,9 +88,18 @@ pub struct RulePolicy {
     /// Pass and mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<f64>,
+    /// Take out what was found, and pass the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redact: Option<f64>,
+    /// Answer with less detail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarsen: Option<f64>,
     /// Refuse for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<f64>,
+    /// Ask the caller to prove again who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<f64>,
     /// Withhold for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divert: Option<f64>,
@@ -94,7 +119,10 @@ impl RulePolicy {
     pub fn for_rule(rule: &str, impact: Impact) -> Self {
         let none = Self {
             flag: Some(1.0),
+            redact: None,
+            coarsen: None,
             throttle: None,
+            step_up: None,
             divert: None,
             refuse: None,
             mode: None,
@@ -106,6 +134,13 @@ impl RulePolicy {
             "query-boundary-walk" | "query-local-search" | "query-extraction" => {
                 Self { divert: Some(2.0), refuse: Some(4.0), on_failure: blocking, ..none }
             }
+            "secret-exposed" => Self { redact: Some(1.0), on_failure: blocking, ..none },
+            "prompt-leak" | "blocked-term" | "tool-not-allowed" => {
+                Self { refuse: Some(1.0), on_failure: blocking, ..none }
+            }
+            "prompt-injection" | "prompt-jailbreak" | "indirect-injection" | "text-invisible"
+            | "link-exfiltration" => Self { refuse: Some(2.0), on_failure: blocking, ..none },
+            "prompt-variations" | "prompt-persistence" => Self { throttle: Some(2.0), ..none },
             "query-budget-spent" => Self { throttle: Some(1.0), on_failure: blocking, ..none },
             _ => none,
         }

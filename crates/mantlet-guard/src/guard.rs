@@ -6,15 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use mantlet_detectors::text::{TextRules, text_abouts};
 use mantlet_detectors::{
     CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Plan, Profile, RowFacts,
-    guard_rule_failed,
 };
 use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
 
 use crate::callers::{Callers, Withheld, rows_hash};
 use crate::controls::KeyControl;
 use crate::labels::labels;
+use crate::text::{TextGuard, TextState, failures};
 use crate::verdict::{Weighed, sort, weigh, words};
 use crate::{Controls, GuardConfig, RulePolicy, TokenBucket};
 
@@ -38,6 +39,9 @@ pub enum GuardError {
         /// The name.
         name: String,
     },
+    /// The text rules cannot be made.
+    #[error(transparent)]
+    Text(#[from] mantlet_detectors::text::TextConfigError),
 }
 
 /// What inspecting a request gave; kept until the reply is there.
@@ -49,7 +53,12 @@ pub struct Inspection {
     pub reason: String,
     /// The number of the request's last row in the caller's stream; 0 when it was not looked at.
     pub row: u64,
+    /// What must be changed in a passing request's text before it is forwarded.
+    pub edits: Vec<mantlet_wire::text::Edit>,
+    /// When the decision is to step up: what the caller sends back once it has authenticated again.
+    pub challenge: Option<String>,
     encoded: Option<Encoded>,
+    pub(crate) text: Option<TextState>,
 }
 
 /// The guard of one route.
@@ -61,7 +70,8 @@ pub struct Guard {
     pinned_policy: RulePolicy,
     pinned: ArcSwap<Vec<Arc<PinnedRule>>>,
     controls: Arc<Controls>,
-    callers: Arc<Callers>,
+    pub(crate) callers: Arc<Callers>,
+    pub(crate) text: TextGuard,
 }
 
 impl Guard {
@@ -89,7 +99,14 @@ impl Guard {
         controls: Arc<Controls>,
         detectors: Vec<Box<dyn Detector>>,
     ) -> Result<Self, GuardError> {
-        let known = |name: &str| name == PINNED || detectors.iter().any(|d| d.about().name == name);
+        let text = TextRules::new(&config.text)?;
+        let of_text = text_abouts();
+        let known = |name: &str| {
+            name == PINNED
+                || detectors.iter().any(|d| d.about().name == name)
+                || of_text.iter().any(|about| about.name == name)
+                || config.judges.iter().any(|judge| judge == name)
+        };
         if let Some(name) = config.rules.keys().find(|name| !known(name)) {
             return Err(GuardError::UnknownRule { name: name.clone() });
         }
@@ -99,6 +116,7 @@ impl Guard {
         let detectors = detectors.into_iter().map(|d| (policy(d.about().name), d)).collect();
         Ok(Self {
             pinned_policy: policy(PINNED),
+            text: TextGuard::new(text, policy),
             detectors,
             callers: Arc::new(Callers::new(config.callers, config.memory)),
             pinned: ArcSwap::from_pointee(pinned.into_iter().map(Arc::new).collect()),
@@ -107,6 +125,12 @@ impl Guard {
             controls,
             config,
         })
+    }
+
+    /// The policy of a rule.
+    pub(crate) fn policy(&self, name: &str) -> RulePolicy {
+        let named = self.config.rules.get(name).copied();
+        named.unwrap_or_else(|| RulePolicy::for_rule(name, self.config.impact))
     }
 
     /// The configuration.
@@ -296,7 +320,7 @@ impl Guard {
         // The model has answered: throttling is too late for this exchange, refusing means withholding.
         let after = |action: Action| match action {
             Action::Throttle { .. } => Action::Flag,
-            Action::Refuse => Action::Divert,
+            Action::StepUp | Action::Refuse => Action::Divert,
             other => other,
         };
         if after(late.decision.action.clone()) > decision.action {
@@ -346,7 +370,7 @@ impl Guard {
     }
 
     /// Why everything of this caller goes to a person now, if it does.
-    fn diverted(&self, caller: Caller<'_>, now: Millis) -> Option<String> {
+    pub(crate) fn diverted(&self, caller: Caller<'_>, now: Millis) -> Option<String> {
         self.controls.read(|controls| {
             let path = controls.path.as_ref().filter(|path| path.in_force(now)).map(|path| &path.reason);
             let key = controls.keys.get(caller.key).into_iter().flatten();
@@ -359,7 +383,7 @@ impl Guard {
     fn plain(&self, action: Action, reason: String) -> Inspection {
         let mode = self.config.mode;
         let decision = Decision { action: action.clone(), proposed: action, mode, signals: Vec::new() };
-        Inspection { decision, reason, row: 0, encoded: None }
+        Inspection { decision, reason, row: 0, edits: Vec::new(), challenge: None, encoded: None, text: None }
     }
 
     pub(crate) fn judge(
@@ -382,7 +406,7 @@ impl Guard {
         (signals, weighed)
     }
 
-    fn conclude(
+    pub(crate) fn conclude(
         &self,
         mut signals: Vec<Signal>,
         weighed: Weighed,
@@ -390,7 +414,12 @@ impl Guard {
         row: u64,
         encoded: Option<Encoded>,
     ) -> Inspection {
-        let Weighed { mut action, mut proposed, by, failed } = weighed;
+        let Weighed { mut action, mut proposed, by, failed, .. } = weighed;
+        for action in [&mut action, &mut proposed] {
+            if let Action::Coarsen { to } = action {
+                *to = self.config.detail;
+            }
+        }
         let mut reason = if action.passes() { String::new() } else { words(&by, &signals) };
         if let Some(why) = diverted
             && action < Action::Divert
@@ -398,13 +427,16 @@ impl Guard {
             (action, reason) = (Action::Divert, why);
             proposed = proposed.max(Action::Divert);
         }
-        signals.extend(failed.into_iter().map(|rule| guard_rule_failed(&rule)));
+        signals.extend(failures(&failed));
         sort(&mut signals);
         Inspection {
             decision: Decision { action, proposed, mode: self.config.mode, signals },
             reason,
             row,
+            edits: Vec::new(),
+            challenge: None,
             encoded,
+            text: None,
         }
     }
 }

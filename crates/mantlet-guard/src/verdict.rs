@@ -2,9 +2,11 @@
 
 use std::thread;
 
-use mantlet_vocab::{Action, Mode, OnFailure, Signal};
+use std::collections::BTreeSet;
 
-use crate::RulePolicy;
+use mantlet_vocab::{Action, Detail, Mode, OnFailure, Signal};
+
+use crate::{Failure, RulePolicy};
 
 /// How long a caller is told to wait when a detector's signal throttles, in milliseconds.
 const RETRY_AFTER: u64 = 60_000;
@@ -18,18 +20,26 @@ pub(crate) struct Weighed {
     pub(crate) proposed: Action,
     /// The rule behind `action`.
     pub(crate) by: String,
-    /// Rules that failed.
-    pub(crate) failed: Vec<String>,
+    /// Rules that failed, and how.
+    pub(crate) failed: Vec<(String, Failure)>,
+    /// Rules whose finds are taken out.
+    pub(crate) redacts: BTreeSet<String>,
 }
 
 impl Default for Weighed {
     fn default() -> Self {
-        Self { action: Action::Allow, proposed: Action::Allow, by: String::new(), failed: Vec::new() }
+        Self {
+            action: Action::Allow,
+            proposed: Action::Allow,
+            by: String::new(),
+            failed: Vec::new(),
+            redacts: BTreeSet::new(),
+        }
     }
 }
 
 impl Weighed {
-    fn add(&mut self, wanted: Action, rule: &str, mode: Mode) {
+    pub(crate) fn add(&mut self, wanted: Action, rule: &str, mode: Mode) {
         let done = if mode == Mode::Enforce { wanted.clone() } else { wanted.clone().min(Action::Flag) };
         if done > self.action {
             self.action = done;
@@ -40,15 +50,23 @@ impl Weighed {
         }
     }
 
-    /// The rule failed. Its own choice holds, in observe and advise as a mark only.
+    /// The rule panicked.
     pub(crate) fn fail(&mut self, rule: &str, policy: &RulePolicy, mode: Mode) {
+        self.fail_as(rule, policy, mode, Failure::Panic);
+    }
+
+    /// The rule failed. Its own choice holds, in observe and advise as a mark only.
+    pub(crate) fn fail_as(&mut self, rule: &str, policy: &RulePolicy, mode: Mode, failure: Failure) {
+        if self.failed.iter().any(|(failed, _)| failed == rule) {
+            return;
+        }
         let action = match policy.on_failure {
             OnFailure::Refuse => Action::Refuse,
             OnFailure::Divert => Action::Divert,
             OnFailure::PassAndFlag => Action::Flag,
         };
         self.add(action, rule, policy.mode.unwrap_or(mode));
-        self.failed.push(rule.to_owned());
+        self.failed.push((rule.to_owned(), failure));
     }
 }
 
@@ -70,8 +88,18 @@ pub(crate) fn weigh(
                 Action::Refuse
             } else if reached(policy.divert) {
                 Action::Divert
+            } else if reached(policy.step_up) {
+                Action::StepUp
             } else if reached(policy.throttle) {
                 Action::Throttle { retry_after_ms: RETRY_AFTER }
+            } else if reached(policy.coarsen) {
+                // How much is left is the route's choice; see the guard.
+                Action::Coarsen { to: Detail::Label }
+            } else if reached(policy.redact) {
+                if policy.mode.unwrap_or(mode) == Mode::Enforce {
+                    weighed.redacts.insert(rule.to_owned());
+                }
+                Action::Redact
             } else if reached(policy.flag) {
                 Action::Flag
             } else {
@@ -96,6 +124,19 @@ pub(crate) fn words(by: &str, signals: &[Signal]) -> String {
             .find(|signal| signal.name == by)
             .map_or_else(|| "the request does not fit the model".into(), |signal| signal.message.clone()),
         "query-budget-spent" => "the budget of new inputs for this key is spent".into(),
+        "secret-exposed" => "the text holds a credential".into(),
+        "personal-data" => "the text holds data about a person".into(),
+        "blocked-term" | "prompt-leak" | "link-exfiltration" => {
+            "the answer holds what may not leave; ask in another way".into()
+        }
+        "tool-not-allowed" => "the model asked for a tool that it may not use".into(),
+        "prompt-injection" | "prompt-jailbreak" => {
+            "the request reads like an attempt to change the model's instructions".into()
+        }
+        "indirect-injection" | "text-invisible" => {
+            "a document or tool's answer in the request holds instructions to the model".into()
+        }
+        "prompt-variations" | "prompt-persistence" => "the same was asked too often".into(),
         _ => "this use of the key needs a person's attention".into(),
     }
 }

@@ -73,7 +73,10 @@ fn told(score: Option<f64>, policy: RulePolicy, mode: Mode) -> Guard {
 
 const POLICY: RulePolicy = RulePolicy {
     flag: Some(1.0),
+    redact: None,
+    coarsen: Some(1.5),
     throttle: Some(2.0),
+    step_up: Some(2.5),
     divert: Some(3.0),
     refuse: Some(4.0),
     mode: None,
@@ -87,9 +90,16 @@ fn action(guard: &Guard) -> (&'static str, &'static str) {
 
 #[test]
 fn scores_lead_to_actions_and_modes_hold_them_back() {
-    for (score, enforced) in
-        [(0.5, "allow"), (1.0, "flag"), (2.0, "throttle"), (3.5, "divert"), (4.0, "refuse"), (99.0, "refuse")]
-    {
+    for (score, enforced) in [
+        (0.5, "allow"),
+        (1.0, "flag"),
+        (1.5, "coarsen"),
+        (2.0, "throttle"),
+        (2.5, "step-up"),
+        (3.5, "divert"),
+        (4.0, "refuse"),
+        (99.0, "refuse"),
+    ] {
         assert_eq!(action(&told(Some(score), POLICY, Mode::Enforce)), (enforced, enforced));
         let held = if enforced == "allow" { "allow" } else { "flag" };
         assert_eq!(action(&told(Some(score), POLICY, Mode::Observe)), (held, enforced));

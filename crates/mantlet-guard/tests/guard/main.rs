@@ -4,4 +4,5 @@
 
 mod laws;
 mod streams;
+mod text;
 mod world;

@@ -21,6 +21,10 @@ pub struct Frame {
     pub last: bool,
     /// Where each fragment stands in `raw`.
     pub(super) places: Vec<Place>,
+    /// Channels that are names of tools which are called.
+    pub(super) names: Vec<u32>,
+    /// Channels whose text in this event is a whole value.
+    pub(super) whole: Vec<u32>,
 }
 
 /// Where a fragment stands.
@@ -39,6 +43,19 @@ pub(super) enum Place {
 }
 
 impl Frame {
+    /// Whether the text of this channel is the name of a tool that is called.
+    #[must_use]
+    pub fn names_tool(&self, channel: u32) -> bool {
+        self.names.contains(&channel)
+    }
+
+    /// Whether the text of this channel in this event is a whole value, as an id is, which later events repeat or
+    /// replace but do not go on with.
+    #[must_use]
+    pub fn is_whole(&self, channel: u32) -> bool {
+        self.whole.contains(&channel)
+    }
+
     /// The channel whose text the given channel repeats with the escapes of its JSON undone. Edit that channel; its
     /// twin follows.
     #[must_use]
@@ -96,7 +113,15 @@ impl Frame {
         }
         raw.extend_from_slice(self.raw.get(at..).ok_or(refuse(0))?);
         let places = self.places.iter().map(|place| place.after(&changes)).collect();
-        Ok(Self { raw, fragments, usage: self.usage, last: self.last, places })
+        Ok(Self {
+            raw,
+            fragments,
+            usage: self.usage,
+            last: self.last,
+            places,
+            names: self.names.clone(),
+            whole: self.whole.clone(),
+        })
     }
 }
 

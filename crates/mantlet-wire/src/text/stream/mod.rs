@@ -233,7 +233,14 @@ impl State {
         let twin = json.then(|| format!("{pointer}{UNESCAPED}"));
         let keys = pointer == KEYS;
         let pointer = if keys { format!("{KEYS}{kind:?}") } else { pointer };
+        let names = kind == Kind::ToolCall && (pointer == "name" || pointer.ends_with("/name"));
         let channel = self.channel(pointer, index)?;
+        if names {
+            frame.names.push(channel);
+        }
+        if echo {
+            frame.whole.push(channel);
+        }
         if echo && text.len() <= ECHO {
             if self.echoes.get(&channel) == Some(&text) {
                 return Ok(());
