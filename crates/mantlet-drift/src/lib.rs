@@ -1,0 +1,53 @@
+//! Drift and segments: what changed between a reference and what came later, over mergeable counts.
+//!
+//! A [`Profile`] lays out buckets and holds the reference's [`Counts`]; whoever reads data turns values into codes
+//! with [`Buckets`] and counts them with a [`Counter`]. Counts of any division of the rows add up to the same, so
+//! reports are equal byte for byte however the work was spread. The rooms look at a [`Comparison`].
+
+mod compare;
+mod counts;
+pub mod drift;
+mod profile;
+mod sketch;
+pub mod statistic;
+
+use mantlet_vocab::About;
+
+pub use compare::{Change, ColumnChange, Comparison, PairChange, Settings};
+pub use counts::{Counter, Counts, pairs};
+pub use profile::{
+    Buckets, CROSSED, ColumnProfile, Dictionary, LEVELS, MISSING, NEW, PROFILE_VERSION, Profile, TAIL,
+    crossed,
+};
+pub use sketch::{NumberSketch, WordSketch, mix};
+
+/// Why counts cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriftError {
+    /// The profile is of another version.
+    #[error(
+        "the profile has version {found}, not {PROFILE_VERSION}; make it anew with `mantlet monitor baseline`"
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// A column of the profile contradicts itself.
+    #[error("column `{column}` of the profile is damaged: {what}; make the profile anew")]
+    Profile {
+        /// The column.
+        column: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Counts and profile do not belong together.
+    #[error("the counts are not of this profile")]
+    Counts,
+}
+
+/// What every room of this crate says about itself.
+#[must_use]
+pub fn abouts() -> Vec<&'static About> {
+    drift::all().iter().map(|room| room.about).collect()
+}

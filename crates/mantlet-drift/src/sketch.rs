@@ -1,0 +1,150 @@
+//! What one pass over a reference learns about a column: enough to lay out its buckets.
+//!
+//! A sketch merges exactly: the sample is the rows whose hashed row numbers are smallest (bottom-k sampling, Cohen
+//! and Kaplan 2007), so it is the same however the rows were divided over files, threads or machines.
+
+use std::collections::BTreeMap;
+
+/// Values kept of a numeric column.
+const SAMPLE: usize = 1 << 15;
+/// Distinct words counted of a column; one with more is an identifier, not a category.
+pub(crate) const WORDS: usize = 1 << 16;
+
+/// A mixing of 64 bits (the finaliser of SplitMix64, Steele et al. 2014). The same on every machine.
+#[must_use]
+pub fn mix(value: u64) -> u64 {
+    let mut mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// A bounded, mergeable look at a column of numbers.
+#[derive(Debug, Clone, Default)]
+pub struct NumberSketch {
+    kept: Vec<(u64, f64)>,
+    bound: Option<u64>,
+}
+
+impl NumberSketch {
+    /// Takes the value of a row; `row` is its number in the whole table. What is no number is passed over.
+    pub fn take(&mut self, row: u64, value: f64) {
+        if value.is_nan() {
+            return;
+        }
+        let hash = mix(row);
+        if self.bound.is_some_and(|bound| hash > bound) {
+            return;
+        }
+        self.kept.push((hash, value));
+        if self.kept.len() >= 2 * SAMPLE {
+            self.shrink();
+        }
+    }
+
+    fn shrink(&mut self) {
+        if self.kept.len() > SAMPLE {
+            self.kept.select_nth_unstable_by_key(SAMPLE - 1, |&(hash, _)| hash);
+            self.kept.truncate(SAMPLE);
+            self.bound = self.kept.iter().map(|&(hash, _)| hash).max();
+        }
+    }
+
+    /// Takes in the sketch of other rows of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        self.kept.extend_from_slice(&other.kept);
+        self.shrink();
+    }
+
+    /// The sampled values in order of size.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<f64> {
+        let mut whole = self.clone();
+        whole.shrink();
+        let mut values: Vec<f64> = whole.kept.into_iter().map(|(_, value)| value).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values
+    }
+}
+
+/// A bounded, mergeable look at a column of words.
+#[derive(Debug, Clone, Default)]
+pub struct WordSketch {
+    counts: BTreeMap<Box<str>, u64>,
+    overflowed: bool,
+}
+
+impl WordSketch {
+    /// Takes so many occurrences of a word.
+    pub fn take(&mut self, word: &str, times: u64) {
+        if self.overflowed || times == 0 {
+            return;
+        }
+        if let Some(count) = self.counts.get_mut(word) {
+            *count = count.saturating_add(times);
+        } else if self.counts.len() < WORDS {
+            self.counts.insert(word.into(), times);
+        } else {
+            self.overflow();
+        }
+    }
+
+    fn overflow(&mut self) {
+        self.overflowed = true;
+        self.counts = BTreeMap::new();
+    }
+
+    /// Takes in the sketch of other rows of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        if other.overflowed {
+            self.overflow();
+        }
+        for (word, &count) in &other.counts {
+            self.take(word, count);
+        }
+    }
+
+    /// The words with their counts, most frequent first; `None` when there were more than are counted.
+    #[must_use]
+    pub fn ranked(&self) -> Option<Vec<(&str, u64)>> {
+        if self.overflowed {
+            return None;
+        }
+        let mut ranked: Vec<(&str, u64)> =
+            self.counts.iter().map(|(word, &count)| (&**word, count)).collect();
+        ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        Some(ranked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_does_not_depend_on_how_rows_were_divided() {
+        let value = |row: u64| (mix(row ^ 77) % 1000) as f64;
+        let rows = 3 * SAMPLE as u64;
+        let mut whole = NumberSketch::default();
+        (0..rows).for_each(|row| whole.take(row, value(row)));
+        let mut parts: Vec<NumberSketch> = vec![NumberSketch::default(); 3];
+        (0..rows).for_each(|row| parts[(row % 3) as usize].take(row, value(row)));
+        let mut merged = NumberSketch::default();
+        parts.iter().rev().for_each(|part| merged.merge(part));
+        assert_eq!(whole.sorted(), merged.sorted());
+        assert_eq!(whole.sorted().len(), SAMPLE);
+    }
+
+    #[test]
+    fn too_many_words_are_an_identifier_in_any_order() {
+        let mut a = WordSketch::default();
+        (0..WORDS).for_each(|i| a.take(&i.to_string(), 1));
+        assert_eq!(a.ranked().unwrap().len(), WORDS);
+        let mut b = WordSketch::default();
+        b.take("another", 1);
+        let mut ab = a.clone();
+        ab.merge(&b);
+        b.merge(&a);
+        assert!(ab.ranked().is_none() && b.ranked().is_none());
+    }
+}
