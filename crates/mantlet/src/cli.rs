@@ -42,6 +42,9 @@ enum Command {
     /// Check training data.
     #[command(subcommand)]
     Data(commands::data::Command),
+    /// Compare later data with the profile of a reference.
+    #[command(subcommand)]
+    Monitor(commands::monitor::Command),
     /// Check lock files for pins, hashes and look-alike names.
     #[command(subcommand)]
     Deps(commands::deps::Command),
@@ -138,6 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Up(options) => commands::up::run(terminal, options),
         Command::Scan(options) => commands::scan::run(terminal, options),
         Command::Data(command) => commands::data::run(terminal, command),
+        Command::Monitor(command) => commands::monitor::run(terminal, command),
         Command::Deps(command) => commands::deps::run(terminal, command),
         Command::Attack(command) => commands::attack::run(terminal, command),
         Command::Backdoor(options) => commands::attack::backdoor(terminal, options),

@@ -21,6 +21,7 @@ pub fn rooms() -> Vec<&'static About> {
     let mut rooms = mantlet_rules::abouts();
     rooms.extend(mantlet_deps::abouts());
     rooms.extend(mantlet_datachecks::abouts());
+    rooms.extend(mantlet_drift::abouts());
     rooms.extend(mantlet_attacks::abouts());
     rooms.extend(mantlet_detectors::abouts());
     rooms.extend(mantlet_respond::abouts());

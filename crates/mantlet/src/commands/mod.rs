@@ -12,6 +12,7 @@ pub mod explain;
 pub mod incident;
 pub mod init;
 pub mod keys;
+pub mod monitor;
 mod probe;
 pub mod protect;
 pub mod registry;

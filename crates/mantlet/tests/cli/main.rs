@@ -10,6 +10,7 @@
 
 mod demo;
 mod faults;
+mod monitor;
 mod program;
 mod running;
 mod scan;

@@ -1,0 +1,84 @@
+//! Why a table cannot be read.
+
+use std::path::PathBuf;
+
+/// Why a table cannot be read. Every message names the file and, where there is one, the column or row.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// The file system refused.
+    #[error("cannot read {path}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder or list without a file that is a table.
+    #[error("{path} holds no table; CSV, JSON Lines, Parquet and Arrow files are read")]
+    NoTable {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Not what its format promises, or damaged.
+    #[error("{path}, {place}: {reason}")]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// `row 7`, `row group 3`, `the footer`.
+        place: String,
+        /// The reader's words.
+        reason: String,
+    },
+    /// Two columns have one name.
+    #[error("{path} has two columns `{column}`; rename one")]
+    Doubled {
+        /// Where.
+        path: PathBuf,
+        /// The name.
+        column: String,
+    },
+    /// More columns than are read.
+    #[error("{path} has {found} columns, more than the {most} that are read")]
+    Wide {
+        /// Where.
+        path: PathBuf,
+        /// Found.
+        found: usize,
+        /// Allowed.
+        most: usize,
+    },
+    /// A column is missing that an earlier file, or the profile, has.
+    #[error("{path} has no column `{column}`, which {other} has")]
+    Missing {
+        /// Where.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What has it.
+        other: String,
+    },
+    /// A column has another kind than in an earlier file, or in the profile.
+    #[error("{path}: column `{column}` holds {found}, in {other} it holds {expected}")]
+    Kind {
+        /// Where.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// What it holds.
+        found: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+        /// What says so.
+        other: String,
+    },
+    /// Nothing to read.
+    #[error("{path} holds no rows")]
+    Empty {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Counts and profile do not fit.
+    #[error(transparent)]
+    Drift(#[from] mantlet_drift::DriftError),
+}

@@ -1,0 +1,85 @@
+//! The values of one column in one batch of rows.
+
+use std::collections::HashMap;
+
+use mantlet_drift::Buckets;
+
+/// The values of one column in one batch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lane {
+    /// Numbers; NaN is a missing one.
+    Numbers(Vec<f64>),
+    /// Words by their place in a list; a place beyond the list is a missing one.
+    Words {
+        /// One for each row.
+        keys: Vec<u32>,
+        /// Each word once; it may hold words that no row has.
+        words: Vec<String>,
+    },
+}
+
+/// The key of a missing word.
+pub(crate) const NO_WORD: u32 = u32::MAX;
+
+/// Words of a batch, each kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    keys: Vec<u32>,
+    words: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl Words {
+    pub(crate) fn push(&mut self, word: Option<&str>) {
+        let key = match word {
+            None => NO_WORD,
+            Some(word) => match self.places.get(word) {
+                Some(&key) => key,
+                None => {
+                    let key = u32::try_from(self.words.len()).unwrap_or(NO_WORD);
+                    self.words.push(word.to_owned());
+                    self.places.insert(word.to_owned(), key);
+                    key
+                }
+            },
+        };
+        self.keys.push(key);
+    }
+
+    pub(crate) fn finish(self) -> Lane {
+        Lane::Words { keys: self.keys, words: self.words }
+    }
+}
+
+impl Lane {
+    /// Rows.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Words { keys, .. } => keys.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The codes of the values in these buckets.
+    #[must_use]
+    pub fn codes(&self, buckets: &Buckets) -> Vec<u16> {
+        match self {
+            Self::Numbers(values) => {
+                values.iter().map(|&value| buckets.number((!value.is_nan()).then_some(value))).collect()
+            }
+            Self::Words { keys, words } => {
+                let dictionary = buckets.dictionary();
+                let missing = dictionary.code(None);
+                let codes: Vec<u16> = words.iter().map(|word| dictionary.code(Some(word))).collect();
+                keys.iter().map(|&key| codes.get(key as usize).copied().unwrap_or(missing)).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Tables of any length, streamed: the profile of a reference, and the counts of what came later.
+//!
+//! A [`Dataset`] is one table in one or many files (CSV, JSON Lines, Parquet, Arrow IPC), read in the order of the
+//! files' names. Columns and their kinds are taken from the first file and pinned: a file that differs is an error
+//! that names the column. Memory is a batch of rows and the counts, whatever the table's length.
+
+mod error;
+mod lane;
+mod measure;
+mod open;
+mod read;
+
+pub use error::DatasetError;
+pub use lane::Lane;
+pub use measure::{Measured, count, profile};
+pub use open::{Column, Dataset, Kind};
+
+/// Rows of a batch.
+pub(crate) const BATCH: usize = 8192;
+/// Bytes of one row of a text format.
+pub(crate) const ROW_MOST: u64 = 16 << 20;
+/// Columns of a table.
+pub(crate) const COLUMNS_MOST: usize = 10_000;

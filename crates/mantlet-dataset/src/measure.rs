@@ -1,0 +1,189 @@
+//! The two passes over a reference, and the one over what came later.
+
+use mantlet_drift::{Buckets, ColumnProfile, Counter, Counts, NumberSketch, Profile, WordSketch};
+
+use crate::read::stream;
+use crate::{Column, Dataset, DatasetError, Kind, Lane};
+
+/// What a pass gave, and what it could not look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured<T> {
+    /// What was asked for.
+    pub value: T,
+    /// What was not looked at, one line each, naming the column.
+    pub gaps: Vec<String>,
+}
+
+enum Sketch {
+    Numbers(NumberSketch),
+    Words(WordSketch),
+}
+
+impl Dataset {
+    /// Streams these columns; `each` is handed the number of a batch's first row and its lanes. Gives, by column, the
+    /// cells that could not be read.
+    ///
+    /// # Errors
+    /// When a file cannot be read to its end, or `each` fails.
+    pub fn stream(
+        &self,
+        wanted: &[Column],
+        mut each: impl FnMut(u64, Vec<Lane>) -> Result<(), DatasetError>,
+    ) -> Result<Vec<u64>, DatasetError> {
+        let mut unreadable = vec![0_u64; wanted.len()];
+        let mut row = 0;
+        for (path, format) in &self.files {
+            stream(path, *format, wanted, &mut |lanes, faults| {
+                unreadable.iter_mut().zip(faults).for_each(|(sum, fault)| *sum += fault);
+                let rows = lanes.first().map_or(0, Lane::len) as u64;
+                each(row, lanes)?;
+                row += rows;
+                Ok(())
+            })?;
+        }
+        Ok(unreadable)
+    }
+}
+
+/// Profiles a reference, without the columns named in `without`.
+///
+/// # Errors
+/// When a file cannot be read to its end, or there are no rows.
+pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile>, DatasetError> {
+    if let Some(name) = without.iter().find(|name| !dataset.columns().iter().any(|c| c.name == **name)) {
+        return Err(DatasetError::Missing {
+            path: dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned(),
+            column: name.clone(),
+            other: "the list of columns to leave out".into(),
+        });
+    }
+    let mut gaps = Vec::new();
+    let wanted: Vec<Column> = dataset
+        .columns()
+        .iter()
+        .filter(|column| !without.contains(&column.name))
+        .filter(|column| {
+            let read = matches!(column.kind, Kind::Numbers | Kind::Words);
+            if column.kind == Kind::Other {
+                gaps.push(format!(
+                    "column `{}` holds {}, which are not read",
+                    column.name,
+                    column.kind.word()
+                ));
+            }
+            read
+        })
+        .cloned()
+        .collect();
+    let mut sketches: Vec<Sketch> = wanted
+        .iter()
+        .map(|column| match column.kind {
+            Kind::Numbers => Sketch::Numbers(NumberSketch::default()),
+            _ => Sketch::Words(WordSketch::default()),
+        })
+        .collect();
+    dataset.stream(&wanted, |row, lanes| {
+        for (sketch, lane) in sketches.iter_mut().zip(&lanes) {
+            match (sketch, lane) {
+                (Sketch::Numbers(sketch), Lane::Numbers(values)) => {
+                    values.iter().zip(row..).for_each(|(&value, row)| sketch.take(row, value));
+                }
+                (Sketch::Words(sketch), Lane::Words { keys, words }) => {
+                    let mut times = vec![0_u64; words.len()];
+                    keys.iter()
+                        .for_each(|&key| times.get_mut(key as usize).into_iter().for_each(|n| *n += 1));
+                    words.iter().zip(times).for_each(|(word, times)| sketch.take(word, times));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })?;
+    let columns = wanted
+        .iter()
+        .zip(sketches)
+        .map(|(column, sketch)| ColumnProfile {
+            name: column.name.clone(),
+            buckets: match sketch {
+                Sketch::Numbers(sketch) => Buckets::of_numbers(&sketch),
+                Sketch::Words(sketch) => Buckets::of_words(&sketch),
+            },
+        })
+        .collect();
+    let mut profile = Profile::new(dataset.name(), columns);
+    for column in profile.columns.iter().filter(|column| matches!(column.buckets, Buckets::Identifier)) {
+        gaps.push(format!("column `{}` has a word of its own in most rows and is not judged", column.name));
+    }
+    let counted = counts(dataset, &profile, &wanted)?;
+    profile.counts = counted.value;
+    gaps.extend(counted.gaps);
+    Ok(Measured { value: profile, gaps })
+}
+
+/// Counts a table in the buckets of a profile. Columns that the profile has not are gaps.
+///
+/// # Errors
+/// When a file cannot be read to its end, a column of the profile is missing or holds something else, or there are
+/// no rows.
+pub fn count(dataset: &Dataset, profile: &Profile) -> Result<Measured<Counts>, DatasetError> {
+    let path = || dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned();
+    let mut wanted = Vec::new();
+    for column in &profile.columns {
+        let Some(found) = dataset.columns().iter().find(|found| found.name == column.name) else {
+            let column = column.name.clone();
+            return Err(DatasetError::Missing { path: path(), column, other: "the profile".into() });
+        };
+        let (fits, expected) = match column.buckets {
+            Buckets::Numbers { .. } => (found.kind == Kind::Numbers, Kind::Numbers),
+            Buckets::Words { .. } => (found.kind == Kind::Words, Kind::Words),
+            Buckets::Identifier => (matches!(found.kind, Kind::Words | Kind::Numbers), Kind::Words),
+        };
+        // A column of text files that lost all its values, or whose words now look like numbers, is read as the
+        // profile has it.
+        let text = dataset.files.iter().all(|(_, format)| format.is_text());
+        if !fits && !(text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times)) {
+            return Err(DatasetError::Kind {
+                path: path(),
+                column: column.name.clone(),
+                found: found.kind.word(),
+                expected: expected.word(),
+                other: "the profile".into(),
+            });
+        }
+        wanted.push(Column { name: column.name.clone(), kind: if fits { found.kind } else { expected } });
+    }
+    let mut counted = counts(dataset, profile, &wanted)?;
+    for column in dataset.columns() {
+        let judged = matches!(column.kind, Kind::Numbers | Kind::Words);
+        if judged && !wanted.iter().any(|wanted| wanted.name == column.name) {
+            counted
+                .gaps
+                .push(format!("column `{}` is not in the profile and was not looked at", column.name));
+        }
+    }
+    Ok(counted)
+}
+
+fn counts(dataset: &Dataset, profile: &Profile, wanted: &[Column]) -> Result<Measured<Counts>, DatasetError> {
+    let mut counter = Counter::new(&profile.columns);
+    let unreadable = dataset.stream(wanted, |_, lanes| {
+        let lanes = lanes.iter().zip(&profile.columns);
+        let codes: Vec<Vec<u16>> = lanes.map(|(lane, column)| lane.codes(&column.buckets)).collect();
+        Ok(counter.add(&codes)?)
+    })?;
+    let value = counter.finish();
+    if value.rows == 0 {
+        return Err(DatasetError::Empty {
+            path: dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned(),
+        });
+    }
+    let gaps = wanted
+        .iter()
+        .zip(unreadable)
+        .filter(|(_, count)| *count > 0)
+        .map(|(column, count)| {
+            format!("{count} cells of column `{}` are no numbers and count as missing", column.name)
+        })
+        .collect();
+    Ok(Measured { value, gaps })
+}

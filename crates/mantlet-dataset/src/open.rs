@@ -1,0 +1,169 @@
+//! A table in one or many files, with its columns pinned.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::read::{self, Format};
+use crate::{COLUMNS_MOST, DatasetError};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Numbers, whole or not, and truth values as 0 and 1.
+    Numbers,
+    /// Words.
+    Words,
+    /// Dates and times, which only ever grow.
+    Times,
+    /// Lists, records, bytes: not read.
+    Other,
+}
+
+impl Kind {
+    /// The word used in messages.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Numbers => "numbers",
+            Self::Words => "words",
+            Self::Times => "times",
+            Self::Other => "lists, records or bytes",
+        }
+    }
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+/// A table.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    pub(crate) files: Vec<(PathBuf, Format)>,
+    columns: Vec<Column>,
+}
+
+impl Dataset {
+    /// Opens a table: files, and folders whose tables are taken in the order of their names. Reads the head of each
+    /// file.
+    ///
+    /// # Errors
+    /// When nothing is there, a file cannot be read, or files do not have the columns of the first one.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, DatasetError> {
+        let mut files = Vec::new();
+        for path in paths {
+            let before = files.len();
+            if path.is_dir() {
+                list(path, &mut files)?;
+            } else {
+                files.push((path.clone(), format(path)?));
+            }
+            if files.len() == before {
+                return Err(DatasetError::NoTable { path: path.clone() });
+            }
+        }
+        let Some((first, rest)) = files.split_first() else {
+            return Err(DatasetError::NoTable { path: PathBuf::from(".") });
+        };
+        let columns = columns(first)?;
+        for file in rest {
+            let found = self::columns(file)?;
+            let other = || first.0.display().to_string();
+            for expected in &columns {
+                let Some(column) = found.iter().find(|column| column.name == expected.name) else {
+                    let column = expected.name.clone();
+                    return Err(DatasetError::Missing { path: file.0.clone(), column, other: other() });
+                };
+                // A head of words where numbers are expected is seen here; single ones are counted as unreadable.
+                if column.kind != expected.kind {
+                    return Err(DatasetError::Kind {
+                        path: file.0.clone(),
+                        column: column.name.clone(),
+                        found: column.kind.word(),
+                        expected: expected.kind.word(),
+                        other: other(),
+                    });
+                }
+            }
+        }
+        Ok(Self { files, columns })
+    }
+
+    /// Its columns, in the order of the first file.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The files, in the order in which they are read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// The files as one line of text.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.files.as_slice() {
+            [(path, _)] => path.display().to_string(),
+            [(first, _), .., (last, _)] => {
+                format!("{} to {} ({} files)", first.display(), last.display(), self.files.len())
+            }
+            [] => String::new(),
+        }
+    }
+}
+
+/// The tables directly in a folder, by name.
+fn list(folder: &Path, files: &mut Vec<(PathBuf, Format)>) -> Result<(), DatasetError> {
+    let io = |source| DatasetError::Io { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
+        if path.is_file() && !hidden && read::by_extension(&path).is_some() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    for path in paths {
+        let format = format(&path)?;
+        files.push((path, format));
+    }
+    Ok(())
+}
+
+/// The format, by content where it can be told, else by the file's extension.
+fn format(path: &Path) -> Result<Format, DatasetError> {
+    let io = |source| DatasetError::Io { path: path.to_owned(), source };
+    let mut head = [0; 8];
+    let mut file = File::open(path).map_err(io)?;
+    let mut count = 0;
+    while count < head.len() {
+        match file.read(&mut head[count..]).map_err(io)? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(read::by_content(&head[..count]).or_else(|| read::by_extension(path)).unwrap_or(Format::Csv))
+}
+
+fn columns((path, format): &(PathBuf, Format)) -> Result<Vec<Column>, DatasetError> {
+    let columns = read::columns(path, *format)?;
+    if columns.len() > COLUMNS_MOST {
+        return Err(DatasetError::Wide { path: path.clone(), found: columns.len(), most: COLUMNS_MOST });
+    }
+    let mut names = BTreeSet::new();
+    for column in &columns {
+        if !names.insert(&column.name) {
+            return Err(DatasetError::Doubled { path: path.clone(), column: column.name.clone() });
+        }
+    }
+    Ok(columns)
+}

@@ -1,0 +1,95 @@
+//! The formats: each tells its columns from the head of a file, and streams batches of wanted columns.
+
+mod arrow;
+mod csv;
+mod json;
+
+use std::path::Path;
+
+use crate::{Column, DatasetError, Lane};
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Csv,
+    JsonLines,
+    Parquet,
+    ArrowFile,
+}
+
+impl Format {
+    /// Whether kinds are told by looking at values.
+    pub(crate) const fn is_text(self) -> bool {
+        matches!(self, Self::Csv | Self::JsonLines)
+    }
+}
+
+/// The format that the first bytes name.
+pub(crate) fn by_content(head: &[u8]) -> Option<Format> {
+    if head.starts_with(b"PAR1") {
+        Some(Format::Parquet)
+    } else if head.starts_with(b"ARROW1") {
+        Some(Format::ArrowFile)
+    } else if head.starts_with(b"{") {
+        Some(Format::JsonLines)
+    } else {
+        None
+    }
+}
+
+/// The format that a name promises.
+pub(crate) fn by_extension(path: &Path) -> Option<Format> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "csv" | "tsv" | "txt" => Format::Csv,
+        "jsonl" | "ndjson" => Format::JsonLines,
+        "parquet" | "pq" => Format::Parquet,
+        "arrow" | "feather" | "ipc" => Format::ArrowFile,
+        _ => return None,
+    })
+}
+
+/// The columns of a file.
+pub(crate) fn columns(path: &Path, format: Format) -> Result<Vec<Column>, DatasetError> {
+    match format {
+        Format::Csv => csv::columns(path),
+        Format::JsonLines => json::columns(path),
+        Format::Parquet => arrow::parquet_columns(path),
+        Format::ArrowFile => arrow::file_columns(path),
+    }
+}
+
+/// Takes batches as they come: the lanes of the wanted columns, and how many cells of each could not be read.
+pub(crate) type Take<'a> = dyn FnMut(Vec<Lane>, &[u64]) -> Result<(), DatasetError> + 'a;
+
+/// Streams the wanted columns of a file.
+pub(crate) fn stream(
+    path: &Path,
+    format: Format,
+    wanted: &[Column],
+    take: &mut Take<'_>,
+) -> Result<(), DatasetError> {
+    match format {
+        Format::Csv => csv::stream(path, wanted, take),
+        Format::JsonLines => json::stream(path, wanted, take),
+        Format::Parquet => arrow::stream_parquet(path, wanted, take),
+        Format::ArrowFile => arrow::stream_file(path, wanted, take),
+    }
+}
+
+/// Whether a cell of a text format stands for a missing value.
+fn is_missing(cell: &str) -> bool {
+    matches!(cell, "" | "?" | "NA" | "N/A" | "NaN" | "nan" | "null" | "NULL" | "None")
+}
+
+/// A cell as a number; `00123` is an identifier and no number.
+fn number(cell: &str) -> Option<f64> {
+    let digits = cell.trim_start_matches(['-', '+']);
+    let padded = digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    match cell {
+        "true" | "True" | "TRUE" => Some(1.0),
+        "false" | "False" | "FALSE" => Some(0.0),
+        _ if padded => None,
+        _ => cell.parse().ok().filter(|value: &f64| !value.is_nan()),
+    }
+}

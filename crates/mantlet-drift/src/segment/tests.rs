@@ -1,0 +1,165 @@
+//! Runs every room's `cases.md`, and the laws of the search.
+
+use mantlet_vocab::{Finding, Place};
+
+use super::{SegmentSettings, Segments, all, look};
+use crate::cube::{Cube, Layout};
+use crate::{Buckets, ColumnProfile, Counter, NumberSketch, Profile, WordSketch, mix};
+
+const ROWS: u64 = 40_000;
+
+fn uniform(row: u64, stream: u64) -> f64 {
+    ((mix(row ^ mix(stream)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+}
+
+struct Side {
+    words: [Vec<String>; 3],
+    risk: Vec<f64>,
+    errors: Vec<Option<bool>>,
+}
+
+fn side(text: &str, stream: u64) -> Side {
+    let names = ["channel", "plan", "code"];
+    let draw = |at: usize, row: u64| {
+        let many = [4.0, 3.0, 12.0][at];
+        format!("{}", (uniform(row, stream + at as u64) * many) as u64)
+    };
+    let words = [0, 1, 2].map(|at| (0..ROWS).map(|row| draw(at, row)).collect::<Vec<_>>());
+    let mut risk: Vec<f64> = (0..ROWS).map(|row| uniform(row, stream + 10)).collect();
+    let mut chance = vec![0.0; ROWS as usize];
+    for rule in text.split(';').map(str::trim) {
+        let (place, change) = match rule.strip_prefix("in ") {
+            Some(rest) => rest.split_at(rest.find("errors").or(rest.find("risk")).unwrap()),
+            None => ("", rule),
+        };
+        let conditions: Vec<(usize, &str)> = place
+            .split_whitespace()
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, level)| (names.iter().position(|other| *other == name).unwrap(), level))
+            .collect();
+        let (what, size) = change.split_once(' ').unwrap();
+        for row in 0..ROWS as usize {
+            if conditions.iter().all(|&(at, level)| words[at][row] == level) {
+                match what {
+                    "errors" => chance[row] = size.parse().unwrap(),
+                    _ => risk[row] += size.parse::<f64>().unwrap(),
+                }
+            }
+        }
+    }
+    let errors = (0..ROWS).map(|row| Some(uniform(row, stream + 11) < chance[row as usize])).collect();
+    Side { words, risk, errors }
+}
+
+fn profiled(reference: &Side) -> Profile {
+    let mut columns = Vec::new();
+    for (name, words) in ["channel", "plan", "code"].iter().zip(&reference.words) {
+        let mut sketch = WordSketch::default();
+        words.iter().for_each(|word| sketch.take(word, 1));
+        columns.push(ColumnProfile { name: (*name).to_owned(), buckets: Buckets::of_words(&sketch) });
+    }
+    let mut sketch = NumberSketch::default();
+    reference.risk.iter().enumerate().for_each(|(row, &value)| sketch.take(row as u64, value));
+    columns.push(ColumnProfile { name: "risk".into(), buckets: Buckets::of_numbers(&sketch) });
+    let mut profile = Profile::new("case", columns);
+    let mut counter = Counter::new(&profile.columns);
+    counter.add(&codes(&profile, reference)).unwrap();
+    profile.counts = counter.finish();
+    profile
+}
+
+fn codes(profile: &Profile, side: &Side) -> Vec<Vec<u16>> {
+    let mut codes: Vec<Vec<u16>> = profile
+        .columns
+        .iter()
+        .zip(&side.words)
+        .map(|(column, words)| {
+            let dictionary = column.buckets.dictionary();
+            words.iter().map(|word| dictionary.code(Some(word))).collect()
+        })
+        .collect();
+    let risk = &profile.columns[3].buckets;
+    codes.push(side.risk.iter().map(|&value| risk.number(Some(value))).collect());
+    codes
+}
+
+fn cube(layout: &Layout, profile: &Profile, side: &Side) -> Cube {
+    let mut cube = Cube::empty(layout);
+    cube.add(layout, &codes(profile, side), Some(&side.errors)).unwrap();
+    cube
+}
+
+fn search(before: &str, after: &str, stream: u64, settings: SegmentSettings) -> Vec<Finding> {
+    let (before, after) = (side(before, stream), side(after, stream + 50));
+    let profile = profiled(&before);
+    let layout = Layout::new(&profile);
+    assert_eq!((layout.dimensions.len(), layout.measures.len()), (3, 1));
+    let (old, new) = (cube(&layout, &profile, &before), cube(&layout, &profile, &after));
+    let segments = Segments::search(&profile, &layout, &old, &new, settings).unwrap();
+    look(&segments, &Place::artifact("case"))
+}
+
+fn cases(markdown: &str) -> Vec<(String, String, String)> {
+    let mut cases = Vec::new();
+    let mut heading = String::new();
+    let mut lines = markdown.lines();
+    while let Some(line) = lines.next() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title.to_owned();
+        } else if line == "```segment" {
+            let (before, after) = lines.next().unwrap().split_once('|').unwrap();
+            cases.push((heading.clone(), before.trim().to_owned(), after.trim().to_owned()));
+        }
+    }
+    cases
+}
+
+#[test]
+fn every_case_holds() {
+    for room in all() {
+        for (heading, before, after) in cases(room.about.cases) {
+            let found = search(&before, &after, 7, SegmentSettings::default());
+            let messages: Vec<_> = found.iter().map(|finding| &finding.message).collect();
+            let hits = found.iter().filter(|finding| finding.name == room.about.name).count();
+            assert_eq!(hits, usize::from(heading.starts_with("hit")), "{heading}: {messages:#?}");
+            assert_eq!(found.len(), hits, "{heading}: {messages:#?}");
+        }
+    }
+    let three = &search("errors 0.1", &cases(all()[0].about.cases)[1].2, 7, SegmentSettings::default())[0];
+    assert!(three.message.starts_with("channel=1, plan=0, code in (1, 2, 3):"), "{}", three.message);
+}
+
+#[test]
+fn rooms_keep_the_house_rules() {
+    let abouts: Vec<_> = all().iter().map(|room| room.about).collect();
+    let faults = mantlet_vocab::About::faults(&abouts);
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+/// 40 searches without any change, by chance alone: at 1 % for each whole search more than 3 alarms have a chance
+/// of one in a thousand, and the searches are the same at every run.
+#[test]
+fn searches_without_change_are_silent() {
+    let settings = SegmentSettings { loss: 0.0, shift: 0.0, rows: 50, ..SegmentSettings::default() };
+    let text = "errors 0.05; in channel=1 errors 0.2; in plan=2 risk +0.4";
+    let alarms = (0..40).filter(|set| !search(text, text, 1000 + 100 * set, settings).is_empty()).count();
+    assert!(alarms <= 3, "{alarms}");
+}
+
+#[test]
+fn parts_add_up_to_the_whole() {
+    let one = side("errors 0.1", 3);
+    let profile = profiled(&one);
+    let layout = Layout::new(&profile);
+    let whole = cube(&layout, &profile, &one);
+    let codes = codes(&profile, &one);
+    let mut parts = Cube::empty(&layout);
+    for cut in [(30_000, 40_000), (0, 10_001), (10_001, 30_000)] {
+        let slice: Vec<Vec<u16>> = codes.iter().map(|codes| codes[cut.0..cut.1].to_vec()).collect();
+        let mut part = Cube::empty(&layout);
+        part.add(&layout, &slice, Some(&one.errors[cut.0..cut.1])).unwrap();
+        parts.merge(&part).unwrap();
+    }
+    assert_eq!(parts, whole);
+    assert_eq!(whole.whole(&layout).rows, ROWS);
+}

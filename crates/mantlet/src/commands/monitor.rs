@@ -1,0 +1,165 @@
+//! `mantlet monitor`: the profile of a reference, and what changed since.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use mantlet_dataset::{Dataset, Measured};
+use mantlet_drift::{Comparison, Profile, Settings};
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Place};
+
+use crate::cli::Reporting;
+use crate::exit::{self, Usage};
+use crate::terminal::Terminal;
+
+/// A profile is about a megabyte for twenty columns; a larger file is none.
+const PROFILE_MOST: u64 = 256 << 20;
+
+/// What to do with data that comes after a model was made.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the profile of a reference, which later data are compared with; the reference is not read again.
+    Baseline {
+        /// The reference: files (CSV, JSON Lines, Parquet, Arrow), or folders of them.
+        #[arg(required = true)]
+        tables: Vec<PathBuf>,
+        /// Where the profile is written.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// A column to leave out: a label, a score, a row number.
+        #[arg(long, value_name = "COLUMN")]
+        without: Vec<String>,
+    },
+    /// Compare later data with a profile: columns that drifted, missing values, new words, relations that turned.
+    Drift {
+        /// The later data.
+        #[arg(required = true)]
+        tables: Vec<PathBuf>,
+        /// The profile that `mantlet monitor baseline` wrote.
+        #[arg(long, value_name = "FILE")]
+        baseline: PathBuf,
+        /// The chance of any false alarm in a whole comparison, between 0 and 0.5.
+        #[arg(long, value_name = "SHARE", default_value_t = Settings::default().alpha)]
+        alpha: f64,
+        /// The least change of a distribution that is told: a Kolmogorov-Smirnov distance, or a share of rows.
+        #[arg(long, value_name = "SHARE", default_value_t = Settings::default().shape)]
+        least: f64,
+        #[command(flatten)]
+        reporting: Reporting,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a table or the profile cannot be read, or a file cannot be written.
+pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Baseline { tables, out, without } => baseline(terminal, &tables, &out, &without),
+        Command::Drift { tables, baseline, alpha, least, reporting } => {
+            let within = |name: &str, value: f64, most: f64| {
+                if value > 0.0 && value <= most {
+                    return Ok(());
+                }
+                Err(Usage(format!("--{name} is above 0 and at most {most}, not {value}")))
+            };
+            within("alpha", alpha, 0.5)?;
+            within("least", least, 1.0)?;
+            let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
+            drift(terminal, &tables, &baseline, settings, &reporting)
+        }
+    }
+}
+
+fn baseline(
+    terminal: Terminal,
+    tables: &[PathBuf],
+    out: &Path,
+    without: &[String],
+) -> anyhow::Result<ExitCode> {
+    let dataset = Dataset::open(tables)?;
+    let Measured { value: profile, gaps } = mantlet_dataset::profile(&dataset, without)?;
+    let text = serde_json::to_vec(&profile)?;
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // Written beside and moved: whoever reads the profile sees the old one or the new one.
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(&text)?;
+        file.as_file().sync_all()?;
+        file.persist(out)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", out.display()))?;
+    terminal.say(&format!(
+        "{}: {} rows, {} columns, {} pairs of columns in {}",
+        dataset.name(),
+        profile.counts.rows,
+        profile.columns.len(),
+        profile.counts.pairs.len(),
+        out.display()
+    ));
+    for gap in &gaps {
+        terminal.say(&format!("not looked at: {gap}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a profile that may come from anywhere.
+fn read(path: &Path) -> anyhow::Result<Profile> {
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(PROFILE_MOST + 1)
+        .read_to_end(&mut text)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if text.len() as u64 > PROFILE_MOST {
+        return Err(Usage(format!("{} is larger than a profile can be", path.display())).into());
+    }
+    let wrong = |why: String| {
+        Usage(format!("{} is no profile: {why}; make it with `mantlet monitor baseline`", path.display()))
+    };
+    let profile: Profile = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    profile.check().map_err(|error| wrong(error.to_string()))?;
+    Ok(profile)
+}
+
+fn drift(
+    terminal: Terminal,
+    tables: &[PathBuf],
+    baseline: &Path,
+    settings: Settings,
+    reporting: &Reporting,
+) -> anyhow::Result<ExitCode> {
+    let profile = read(baseline)?;
+    let dataset = Dataset::open(tables)?;
+    let counted = mantlet_dataset::count(&dataset, &profile)?;
+    let comparison = Comparison::new(&profile, &counted.value, settings)?;
+    let place = Place::artifact(dataset.name());
+    let gap = |why: String| Gap {
+        what: dataset.name(),
+        why,
+        remedy: "make the profile anew, or mend the feed".to_owned(),
+    };
+    let gaps: Vec<Gap> = counted.gaps.into_iter().map(gap).collect();
+    let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+    let examination = Examination {
+        artifacts: vec![ArtifactSummary {
+            path: dataset.name(),
+            size,
+            digest: None,
+            formats: vec![format!(
+                "{} rows against {} of the profile",
+                comparison.current.rows, profile.counts.rows
+            )],
+            coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
+        }],
+        findings: mantlet_drift::drift::look(&comparison, &place),
+        gaps: Vec::new(),
+    };
+    super::report(terminal, &examination, reporting)?;
+    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+}

@@ -1,0 +1,90 @@
+//! `mantlet monitor` as a scheduled job calls it.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::program::{expect, run};
+
+/// A table of 3,000 rows: two columns that go together, words, gaps; `drifted` moves each in its own way.
+fn table(drifted: bool) -> String {
+    let mut text = String::from("id,amount,limit,city,age\n");
+    let mut random = 7_u64 + u64::from(drifted);
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(random >> 33).unwrap()) / f64::from(1_u32 << 31)
+    };
+    for row in 0..3000 {
+        let (amount, age, at) = (next() * 100.0, 20.0 + next() * 50.0, next());
+        let limit = if drifted { 500.0 - amount } else { 400.0 + amount } + next() * 30.0;
+        let city = match at {
+            at if at < 0.5 => "Bern",
+            at if drifted && at < 0.53 => "Atlantis",
+            _ => "Oslo",
+        };
+        let age =
+            if next() < if drifted { 0.08 } else { 0.01 } { String::new() } else { format!("{age:.1}") };
+        let amount = if drifted { amount * 1.2 } else { amount };
+        writeln!(text, "u-{row},{amount:.2},{limit:.2},{city},{age}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn what_changed_is_named_and_an_unchanged_table_is_clean() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("reference.csv"), table(false)).unwrap();
+    std::fs::write(at("later.csv"), table(true)).unwrap();
+    let (reference, later, profile) = (at("reference.csv"), at("later.csv"), at("profile.json"));
+    let made = expect(0, ["monitor", "baseline", &reference, "--out", &profile]);
+    assert!(made.out.contains("3000 rows, 5 columns"), "{}", made.out);
+    assert!(made.out.contains("`id` has a word of its own"), "{}", made.out);
+    let same = expect(0, ["monitor", "drift", &reference, "--baseline", &profile, "--format", "json"]);
+    let report: Value = serde_json::from_str(&same.out).unwrap();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 0);
+    let drifted = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", "json"]);
+    let report: Value = serde_json::from_str(&drifted.out).unwrap();
+    let named = |rule: &str, part: &str| {
+        let findings = report["findings"].as_array().unwrap();
+        findings.iter().any(|finding| finding["name"] == rule && finding["place"]["part"] == part)
+    };
+    assert!(named("drift-marginal-shift", "column amount"), "{}", drifted.out);
+    assert!(named("drift-missing-values", "column age"), "{}", drifted.out);
+    assert!(named("drift-new-words", "column city"), "{}", drifted.out);
+    assert!(named("drift-joint-shift", "columns amount and limit"), "{}", drifted.out);
+    assert!(!named("drift-marginal-shift", "column age"), "{}", drifted.out);
+    let again = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", "json"]);
+    assert_eq!(again.out, drifted.out, "the same report, byte for byte");
+    for format in ["text", "markdown", "html", "sarif"] {
+        let told = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", format]);
+        assert!(told.out.contains("drift-joint-shift"), "{format}");
+    }
+}
+
+#[test]
+fn wrong_input_is_told_from_a_failed_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("t.csv"), table(false)).unwrap();
+    std::fs::write(at("other.csv"), "a,b\n1,2\n").unwrap();
+    std::fs::write(at("broken.json"), "{\"version\": 1}").unwrap();
+    let (table, profile) = (at("t.csv"), at("profile.json"));
+    expect(0, ["monitor", "baseline", &table, "--out", &profile, "--without", "id"]);
+    let no_profile = expect(3, ["monitor", "drift", &table, "--baseline", &at("broken.json")]);
+    assert!(no_profile.err.contains("is no profile"), "{}", no_profile.err);
+    expect(3, ["monitor", "drift", &table, "--baseline", &profile, "--alpha", "0.9"]);
+    let other = run(["monitor", "drift", &at("other.csv"), "--baseline", &profile]);
+    assert!(other.code == 4 && other.err.contains("no column `amount`"), "{} {}", other.code, other.err);
+    // A column that the profile has not was not looked at, and that is said.
+    let wide = at("wide.csv");
+    let text: String = std::fs::read_to_string(&table)
+        .unwrap()
+        .lines()
+        .enumerate()
+        .map(|(row, line)| if row == 0 { format!("{line},extra\n") } else { format!("{line},{}\n", row % 7) })
+        .collect();
+    std::fs::write(&wide, text).unwrap();
+    let partial = expect(2, ["monitor", "drift", &wide, "--baseline", &profile]);
+    assert!(partial.out.contains("`extra` is not in the profile"), "{}", partial.out);
+}
