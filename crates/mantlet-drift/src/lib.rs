@@ -6,8 +6,10 @@
 
 mod compare;
 mod counts;
+mod cube;
 pub mod drift;
 mod profile;
+pub mod segment;
 mod sketch;
 pub mod statistic;
 
@@ -15,6 +17,7 @@ use mantlet_vocab::About;
 
 pub use compare::{Change, ColumnChange, Comparison, PairChange, Settings};
 pub use counts::{Counter, Counts, pairs};
+pub use cube::{Cell, Cube, DIMENSIONS, Dimension, Layout, Measure, RANK, SEGMENT_LEVELS};
 pub use profile::{
     Buckets, CROSSED, ColumnProfile, Dictionary, LEVELS, MISSING, NEW, PROFILE_VERSION, Profile, TAIL,
     crossed,
@@ -49,5 +52,6 @@ pub enum DriftError {
 /// What every room of this crate says about itself.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
-    drift::all().iter().map(|room| room.about).collect()
+    let segments = segment::all().iter().map(|room| room.about);
+    drift::all().iter().map(|room| room.about).chain(segments).collect()
 }

@@ -58,7 +58,7 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// A share in percent, with digits enough to be told from none.
-fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent != 0.0 && percent.abs() < 0.95 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
