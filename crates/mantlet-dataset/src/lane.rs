@@ -67,6 +67,19 @@ impl Lane {
         self.len() == 0
     }
 
+    /// The value of a row as a word; nothing where it is missing.
+    pub(crate) fn word(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Numbers(values) => {
+                values.get(row).filter(|value| !value.is_nan()).map(|value| value.to_string().into())
+            }
+            Self::Words { keys, words } => {
+                let key = *keys.get(row)? as usize;
+                words.get(key).map(|word| word.as_str().into())
+            }
+        }
+    }
+
     /// The codes of the values in these buckets.
     #[must_use]
     pub fn codes(&self, buckets: &Buckets) -> Vec<u16> {

@@ -12,7 +12,7 @@ mod read;
 
 pub use error::DatasetError;
 pub use lane::Lane;
-pub use measure::{Measured, count, profile};
+pub use measure::{Judged, Measured, count, cube, profile};
 pub use open::{Column, Dataset, Kind};
 
 /// Rows of a batch.

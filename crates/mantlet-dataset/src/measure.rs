@@ -1,6 +1,8 @@
 //! The two passes over a reference, and the one over what came later.
 
-use mantlet_drift::{Buckets, ColumnProfile, Counter, Counts, NumberSketch, Profile, WordSketch};
+use mantlet_drift::{
+    Buckets, ColumnProfile, Counter, Counts, Cube, Layout, NumberSketch, Profile, WordSketch,
+};
 
 use crate::read::stream;
 use crate::{Column, Dataset, DatasetError, Kind, Lane};
@@ -52,7 +54,7 @@ impl Dataset {
 pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile>, DatasetError> {
     if let Some(name) = without.iter().find(|name| !dataset.columns().iter().any(|c| c.name == **name)) {
         return Err(DatasetError::Missing {
-            path: dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned(),
+            path: first(dataset),
             column: name.clone(),
             other: "the list of columns to leave out".into(),
         });
@@ -126,32 +128,7 @@ pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile
 /// When a file cannot be read to its end, a column of the profile is missing or holds something else, or there are
 /// no rows.
 pub fn count(dataset: &Dataset, profile: &Profile) -> Result<Measured<Counts>, DatasetError> {
-    let path = || dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned();
-    let mut wanted = Vec::new();
-    for column in &profile.columns {
-        let Some(found) = dataset.columns().iter().find(|found| found.name == column.name) else {
-            let column = column.name.clone();
-            return Err(DatasetError::Missing { path: path(), column, other: "the profile".into() });
-        };
-        let (fits, expected) = match column.buckets {
-            Buckets::Numbers { .. } => (found.kind == Kind::Numbers, Kind::Numbers),
-            Buckets::Words { .. } => (found.kind == Kind::Words, Kind::Words),
-            Buckets::Identifier => (matches!(found.kind, Kind::Words | Kind::Numbers), Kind::Words),
-        };
-        // A column of text files that lost all its values, or whose words now look like numbers, is read as the
-        // profile has it.
-        let text = dataset.files.iter().all(|(_, format)| format.is_text());
-        if !fits && !(text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times)) {
-            return Err(DatasetError::Kind {
-                path: path(),
-                column: column.name.clone(),
-                found: found.kind.word(),
-                expected: expected.word(),
-                other: "the profile".into(),
-            });
-        }
-        wanted.push(Column { name: column.name.clone(), kind: if fits { found.kind } else { expected } });
-    }
+    let wanted = pinned(dataset, profile)?;
     let mut counted = counts(dataset, profile, &wanted)?;
     for column in dataset.columns() {
         let judged = matches!(column.kind, Kind::Numbers | Kind::Words);
@@ -164,6 +141,53 @@ pub fn count(dataset: &Dataset, profile: &Profile) -> Result<Measured<Counts>, D
     Ok(counted)
 }
 
+/// The columns of the profile as this table has them.
+fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetError> {
+    let mut wanted = Vec::new();
+    for column in &profile.columns {
+        let Some(found) = dataset.columns().iter().find(|found| found.name == column.name) else {
+            let column = column.name.clone();
+            return Err(DatasetError::Missing { path: first(dataset), column, other: "the profile".into() });
+        };
+        let (fits, expected) = match column.buckets {
+            Buckets::Numbers { .. } => (found.kind == Kind::Numbers, Kind::Numbers),
+            Buckets::Words { .. } => (found.kind == Kind::Words, Kind::Words),
+            Buckets::Identifier => (matches!(found.kind, Kind::Words | Kind::Numbers), Kind::Words),
+        };
+        // A column of text files that lost all its values, or whose words now look like numbers, is read as the
+        // profile has it.
+        let text = dataset.files.iter().all(|(_, format)| format.is_text());
+        if !fits && !(text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times)) {
+            return Err(DatasetError::Kind {
+                path: first(dataset),
+                column: column.name.clone(),
+                found: found.kind.word(),
+                expected: expected.word(),
+                other: "the profile".into(),
+            });
+        }
+        wanted.push(Column { name: column.name.clone(), kind: if fits { found.kind } else { expected } });
+    }
+    Ok(wanted)
+}
+
+/// The first file, to say where.
+fn first(dataset: &Dataset) -> std::path::PathBuf {
+    dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned()
+}
+
+/// What could not be read, in words.
+fn unread(wanted: &[Column], unreadable: Vec<u64>) -> Vec<String> {
+    wanted
+        .iter()
+        .zip(unreadable)
+        .filter(|(_, count)| *count > 0)
+        .map(|(column, count)| {
+            format!("{count} cells of column `{}` are no numbers and count as missing", column.name)
+        })
+        .collect()
+}
+
 fn counts(dataset: &Dataset, profile: &Profile, wanted: &[Column]) -> Result<Measured<Counts>, DatasetError> {
     let mut counter = Counter::new(&profile.columns);
     let unreadable = dataset.stream(wanted, |_, lanes| {
@@ -173,17 +197,66 @@ fn counts(dataset: &Dataset, profile: &Profile, wanted: &[Column]) -> Result<Mea
     })?;
     let value = counter.finish();
     if value.rows == 0 {
-        return Err(DatasetError::Empty {
-            path: dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned(),
-        });
+        return Err(DatasetError::Empty { path: first(dataset) });
     }
-    let gaps = wanted
-        .iter()
-        .zip(unreadable)
-        .filter(|(_, count)| *count > 0)
-        .map(|(column, count)| {
-            format!("{count} cells of column `{}` are no numbers and count as missing", column.name)
-        })
-        .collect();
-    Ok(Measured { value, gaps })
+    Ok(Measured { value, gaps: unread(wanted, unreadable) })
+}
+
+/// The columns that say whether a model erred: what was true, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The label.
+    pub label: String,
+    /// The prediction, in the label's own words or numbers.
+    pub prediction: String,
+}
+
+/// Counts a table in the segments of a layout. A row is judged where label and prediction are both there, and an
+/// error where they differ.
+///
+/// # Errors
+/// When a file cannot be read to its end, or a column of the profile, the label or the prediction is missing.
+pub fn cube(
+    dataset: &Dataset,
+    profile: &Profile,
+    layout: &Layout,
+    judged: Option<&Judged>,
+) -> Result<Measured<Cube>, DatasetError> {
+    let mut wanted = pinned(dataset, profile)?;
+    for name in judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]) {
+        let Some(column) = dataset.columns().iter().find(|column| column.name == *name) else {
+            let path = first(dataset);
+            return Err(DatasetError::Missing {
+                path,
+                column: name.clone(),
+                other: "the command line".into(),
+            });
+        };
+        wanted.push(column.clone());
+    }
+    let columns = profile.columns.len();
+    let mut cube = Cube::empty(layout);
+    let unreadable = dataset.stream(&wanted, |_, lanes| {
+        let errors = match lanes.get(columns..) {
+            Some([label, prediction]) => Some(differ(label, prediction)),
+            _ => None,
+        };
+        let lanes = lanes.iter().zip(&profile.columns);
+        let codes: Vec<Vec<u16>> = lanes.map(|(lane, column)| lane.codes(&column.buckets)).collect();
+        Ok(cube.add(layout, &codes, errors.as_deref())?)
+    })?;
+    Ok(Measured { value: cube, gaps: unread(&wanted, unreadable) })
+}
+
+/// Whether two values of a row differ; nothing where one is missing.
+fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
+    let number = |value: f64| (!value.is_nan()).then_some(value);
+    match (one, other) {
+        (Lane::Numbers(one), Lane::Numbers(other)) => one
+            .iter()
+            .zip(other)
+            .map(|(&one, &other)| Some(number(one)?.total_cmp(&number(other)?).is_ne()))
+            .collect(),
+        _ => (0..one.len()).map(|row| Some(one.word(row)? != other.word(row)?)).collect(),
+    }
 }

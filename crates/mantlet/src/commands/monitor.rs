@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use mantlet_dataset::{Dataset, Measured};
-use mantlet_drift::{Comparison, Profile, Settings};
-use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Place};
+use mantlet_dataset::{Dataset, Judged, Measured};
+use mantlet_drift::segment::{SegmentSettings, Segments};
+use mantlet_drift::{Comparison, Layout, Profile, Settings};
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap, Place};
 
 use crate::cli::Reporting;
 use crate::exit::{self, Usage};
@@ -49,6 +50,30 @@ pub enum Command {
         #[command(flatten)]
         reporting: Reporting,
     },
+    /// Find the segments, crossings of up to three columns, in which the model errs more than before, or a column
+    /// moved by itself.
+    Segments {
+        /// The later data.
+        #[arg(required = true)]
+        tables: Vec<PathBuf>,
+        /// The reference: a file or a folder of files.
+        #[arg(long, value_name = "TABLE", required = true)]
+        reference: Vec<PathBuf>,
+        /// The column with what was true; with `--prediction`, segments of errors are looked for too.
+        #[arg(long, value_name = "COLUMN", requires = "prediction")]
+        label: Option<String>,
+        /// The column with what the model said, in the label's words.
+        #[arg(long, value_name = "COLUMN", requires = "label")]
+        prediction: Option<String>,
+        /// A column to leave out.
+        #[arg(long, value_name = "COLUMN")]
+        without: Vec<String>,
+        /// Segments named at most, of each kind.
+        #[arg(long, value_name = "N", default_value_t = SegmentSettings::default().most)]
+        most: usize,
+        #[command(flatten)]
+        reporting: Reporting,
+    },
 }
 
 /// Runs the command.
@@ -70,7 +95,38 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
             drift(terminal, &tables, &baseline, settings, &reporting)
         }
+        Command::Segments { tables, reference, label, prediction, without, most, reporting } => {
+            let judged = label.zip(prediction).map(|(label, prediction)| Judged { label, prediction });
+            let settings = SegmentSettings { most, ..SegmentSettings::default() };
+            segments(terminal, [&reference, &tables], judged.as_ref(), without, settings, &reporting)
+        }
     }
+}
+
+fn segments(
+    terminal: Terminal,
+    [reference, tables]: [&[PathBuf]; 2],
+    judged: Option<&Judged>,
+    mut without: Vec<String>,
+    settings: SegmentSettings,
+    reporting: &Reporting,
+) -> anyhow::Result<ExitCode> {
+    without.extend(judged.iter().flat_map(|judged| [judged.label.clone(), judged.prediction.clone()]));
+    without.sort();
+    without.dedup();
+    let (before, now) = (Dataset::open(reference)?, Dataset::open(tables)?);
+    let Measured { value: profile, mut gaps } = mantlet_dataset::profile(&before, &without)?;
+    let layout = Layout::new(&profile);
+    let old = mantlet_dataset::cube(&before, &profile, &layout, judged)?;
+    let new = mantlet_dataset::cube(&now, &profile, &layout, judged)?;
+    let segments = Segments::search(&profile, &layout, &old.value, &new.value, settings)?;
+    gaps.extend(new.gaps);
+    gaps.extend(layout.left_out.iter().filter_map(|&at| profile.columns.get(at)).map(|column| {
+        format!("segments are not cut from, or not compared in, column `{}`: there are too many", column.name)
+    }));
+    let findings = mantlet_drift::segment::look(&segments, &Place::artifact(now.name()));
+    let said = format!("{} tests of segments against {}", segments.tests, before.name());
+    conclude(terminal, &now, said, gaps, findings, reporting)
 }
 
 fn baseline(
@@ -138,26 +194,36 @@ fn drift(
     let dataset = Dataset::open(tables)?;
     let counted = mantlet_dataset::count(&dataset, &profile)?;
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
-    let place = Place::artifact(dataset.name());
+    let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
+    let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);
+    conclude(terminal, &dataset, said, counted.gaps, findings, reporting)
+}
+
+/// Reports what was found in a table, and what could not be looked at.
+fn conclude(
+    terminal: Terminal,
+    dataset: &Dataset,
+    said: String,
+    gaps: Vec<String>,
+    findings: Vec<Finding>,
+    reporting: &Reporting,
+) -> anyhow::Result<ExitCode> {
     let gap = |why: String| Gap {
         what: dataset.name(),
         why,
-        remedy: "make the profile anew, or mend the feed".to_owned(),
+        remedy: "mend the feed, leave the column out, or make the profile anew".to_owned(),
     };
-    let gaps: Vec<Gap> = counted.gaps.into_iter().map(gap).collect();
+    let gaps: Vec<Gap> = gaps.into_iter().map(gap).collect();
     let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
     let examination = Examination {
         artifacts: vec![ArtifactSummary {
             path: dataset.name(),
             size,
             digest: None,
-            formats: vec![format!(
-                "{} rows against {} of the profile",
-                comparison.current.rows, profile.counts.rows
-            )],
+            formats: vec![said],
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],
-        findings: mantlet_drift::drift::look(&comparison, &place),
+        findings,
         gaps: Vec::new(),
     };
     super::report(terminal, &examination, reporting)?;
