@@ -7,6 +7,81 @@ use mantlet_testkit::{cases, forge};
 const OIP: &str = r#"{"id":"1","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[0.5,1]}],"outputs":[{"name":"y","parameters":{"binary_data":true}}]}"#;
 const OIP_BINARY: &str =
     r#"{"inputs":[{"name":"x","shape":[1,1],"datatype":"FP32","parameters":{"binary_data_size":4}}]}"#;
+/// The first byte is the surface, doubled, and one more for a reply.
+const TEXT: [(u8, &str); 9] = [
+    (
+        0,
+        r#"{"model":"m","stream":true,"n":2,"messages":[{"role":"user","content":[{"type":"text","text":"a\u00e9"},{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":\"\\u0041\"}"}}]}],"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]}"#,
+    ),
+    (
+        1,
+        r#"{"id":"r","choices":[{"index":0,"message":{"role":"assistant","content":"a"},"logprobs":{"content":[{"token":"a","logprob":-1}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
+    ),
+    (2, r#"{"model":"m","prompt":["a",[1,2]],"max_tokens":5}"#),
+    (
+        4,
+        r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"a"}]},{"type":"function_call_output","output":"b"}],"instructions":"c"}"#,
+    ),
+    (6, r#"{"model":"m","input":["a","b"]}"#),
+    (
+        14,
+        r#"{"model":"m","max_tokens":5,"system":"s","messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"x"},{"type":"document","source":{"type":"text","data":"y"}}]}]}"#,
+    ),
+    (
+        15,
+        r#"{"id":"m","type":"message","role":"assistant","content":[{"type":"text","text":"a"},{"type":"tool_use","name":"f","input":{"k":"v"}}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}"#,
+    ),
+    (18, r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"f","arguments":{"a":"b"}}}"#),
+    (
+        19,
+        r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"}],"tools":[{"name":"f"}]}}"#,
+    ),
+];
+const STREAMS: [(u8, &str); 4] = [
+    (
+        0,
+        "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\",\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"\"}}]}}]}\n\n: ping\r\n\r\ndata: [DONE]\n\n",
+    ),
+    (
+        2,
+        "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":\"a\"}\n\nevent: response.completed\ndata: {\"type\":\"response.completed\"}\n\n",
+    ),
+    (
+        3,
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    ),
+    (4, "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n"),
+];
+/// The first byte is the dialect, four times, and 1 for a table, 2 for a reply, 3 for a request.
+const CLASSIC: [(u8, &str); 9] = [
+    (3, r#"{"instances":[{"x":[1,2],"t":"a"},{"x":[3,4],"t":{"b64":"aGk="}}]}"#),
+    (2, r#"{"predictions":[[0.5],[0.25]]}"#),
+    (5, "x,t\n1,a\n,\"b,c\"\n"),
+    (7, r#"{"dataframe_split":{"columns":["x"],"index":[0],"data":[[1]]}}"#),
+    (7, r#"{"dataframe_records":[{"x":1},{"x":null}],"params":{}}"#),
+    (7, r#"{"inputs":{"x":[1,2]}}"#),
+    (11, r#"{"data":{"names":["a"],"tensor":{"shape":[1,2],"values":[1,2]}}}"#),
+    (15, r#"{"instances":[[1,2],[3,4]]}"#),
+    (19, r#"{"x":[1,2],"rows":[{"y":1},{"y":2}]}"#),
+];
+const SERVICE: [(u8, &str); 4] = [
+    (0, r#"{"direction":"reply","text":"a","messages":[{"role":"user","content":"b"}]}"#),
+    (
+        1,
+        r#"{"input_type":"request","texts":["a"],"structured_messages":[{"role":"user","content":"a"}],"request_data":{}}"#,
+    ),
+    (
+        2,
+        r#"{"asset_id":"a","scan_data":{"prompt":"b"},"policies":[{"policy_name":"pii_detection","action":"flag"}]}"#,
+    ),
+    (9, "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\nx\r\n--b--\r\n"),
+];
+/// A request with one raw tensor of one float, one with its values as a list, and a frame around nothing.
+const GRPC: [&[u8]; 3] = [
+    b"\x0a\x01m\x2a\x0c\x0a\x01x\x12\x04FP32\x1a\x01\x01\x3a\x04\0\0\x80\x3f",
+    b"\x0a\x01m\x2a\x14\x0a\x01x\x12\x04FP32\x1a\x01\x01\x2a\x06\x32\x04\0\0\x80\x3f",
+    b"\0\0\0\0\0",
+];
 const BUNDLE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"00"},"tlogEntries":[]},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA==","keyid":""}]}}"#;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,6 +132,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     seed(root, "oip", 0, &[&[0], OIP.as_bytes()].concat())?;
     seed(root, "oip", 1, &[&[1], OIP_BINARY.as_bytes(), &[0, 0, 0, 0]].concat())?;
+    for (number, (first, body)) in TEXT.iter().enumerate() {
+        seed(root, "text", number, &[&[*first], body.as_bytes()].concat())?;
+    }
+    for (number, (first, body)) in STREAMS.iter().enumerate() {
+        seed(root, "stream", number, &[&[*first, 100], body.as_bytes()].concat())?;
+    }
+    for (number, (first, body)) in CLASSIC.iter().enumerate() {
+        seed(root, "classic", number, &[&[*first], body.as_bytes()].concat())?;
+    }
+    for (number, (first, body)) in SERVICE.iter().enumerate() {
+        seed(root, "service", number, &[&[*first], body.as_bytes()].concat())?;
+    }
+    for (number, message) in GRPC.iter().enumerate() {
+        seed(root, "grpc", number, message)?;
+    }
     seed(root, "bundle", 0, BUNDLE.as_bytes())?;
     seed(root, "bundle", 1, b"example\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")?;
     println!("{count} cases became seeds in fuzz/corpus");
@@ -72,9 +162,10 @@ fn parsers(kind: &str, file: &str) -> &'static [&'static str] {
         ("flat", _) => &["boosted", "runtime"],
         ("proto", _) => &["runtime"],
         ("hex" | "text", "model.model" | "model.txt" | "model.json") => &["boosted", "runtime"],
-        (_, "model.t7" | "model.engine" | "model.params" | "weight.bin" | "model.pdiparams" | "model.param") => {
-            &["runtime"]
-        }
+        (
+            _,
+            "model.t7" | "model.engine" | "model.params" | "weight.bin" | "model.pdiparams" | "model.param",
+        ) => &["runtime"],
         ("text", "model.xml" | "model.pmml" | "model-symbol.json" | "Manifest.json") => &["runtime"],
         ("text", ".zarray" | ".zmetadata" | "zarr.json") => &["store"],
         _ => &[],

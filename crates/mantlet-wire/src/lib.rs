@@ -10,6 +10,7 @@ mod call;
 pub mod classic;
 mod datatype;
 mod defect;
+pub mod form;
 pub mod grpc;
 mod infer;
 mod json;
