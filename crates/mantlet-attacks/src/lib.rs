@@ -19,9 +19,9 @@ mod random;
 mod rows;
 mod stats;
 
-pub use constraints::{Constraint, Constraints};
+pub use constraints::{Constraint, Constraints, Relation, Term};
 pub use loss::{Loss, ScoreKind, softmax};
-pub use material::Material;
+pub use material::{Goal, Material};
 pub use outcome::{AtRisk, Detail, Distances, LowerBound, Norm, Outcome, RowOutcome, State, Stop, Trigger};
 pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
@@ -55,8 +55,33 @@ macro_rules! rooms {
 }
 
 rooms! {
+    evasion::fgsm::<Fgsm>,
+    evasion::bim::<Bim>,
+    evasion::mi_fgsm::<MiFgsm>,
     evasion::pgd::<Pgd>,
+    evasion::apgd::<Apgd>,
+    evasion::fab::<Fab>,
+    evasion::deep_fool::<DeepFool>,
+    evasion::carlini_wagner::<CarliniWagner>,
+    evasion::elastic_net::<ElasticNet>,
+    evasion::ddn::<Ddn>,
+    evasion::fmn::<Fmn>,
+    evasion::saliency::<Saliency>,
+    evasion::universal::<Universal>,
+    evasion::patch::<Patch>,
+    evasion::ensemble::<Ensemble>,
+    evasion::square::<Square>,
+    evasion::nes::<Nes>,
+    evasion::simba::<Simba>,
+    evasion::zoo::<Zoo>,
     evasion::hop_skip_jump::<HopSkipJump>,
+    evasion::boundary::<Boundary>,
+    evasion::geoda::<GeoDa>,
+    evasion::sign_opt::<SignOpt>,
+    evasion::pointwise::<Pointwise>,
+    evasion::table_climb::<TableClimb>,
+    evasion::table_search::<TableSearch>,
+    evasion::tree_exact::<TreeExact>,
     extraction::query_copy::<QueryCopy>,
     membership::threshold::<Threshold>,
     membership::label_only::<LabelOnly>,

@@ -108,6 +108,28 @@ pub enum Loss {
         /// The class.
         class: usize,
     },
+    /// The score of each row's own second class minus that of its first: positive when the row prefers it.
+    Pair {
+        /// One first class a row.
+        labels: Vec<usize>,
+        /// One second class a row.
+        targets: Vec<usize>,
+    },
+    /// [`Loss::Pair`] over the spread of the best four scores (Croce and Hein 2020, equation 7), which does not
+    /// care how logits are scaled; with fewer than four classes over the size of the pair at this point.
+    PairRatio {
+        /// One first class a row.
+        labels: Vec<usize>,
+        /// One second class a row.
+        targets: Vec<usize>,
+    },
+    /// One column of the scores times a sign: for scores that are no classes.
+    Column {
+        /// The column.
+        column: usize,
+        /// Whether the score is to fall.
+        falls: bool,
+    },
 }
 
 impl Loss {
@@ -115,10 +137,12 @@ impl Loss {
     #[must_use]
     pub fn labels(&self) -> Option<&[usize]> {
         match self {
-            Self::CrossEntropy { labels } | Self::Margin { labels } | Self::LogitRatio { labels } => {
-                Some(labels)
-            }
-            Self::Toward { .. } | Self::Logit { .. } => None,
+            Self::CrossEntropy { labels }
+            | Self::Margin { labels }
+            | Self::LogitRatio { labels }
+            | Self::Pair { labels, .. }
+            | Self::PairRatio { labels, .. } => Some(labels),
+            Self::Toward { .. } | Self::Logit { .. } | Self::Column { .. } => None,
         }
     }
 
@@ -130,6 +154,10 @@ impl Loss {
             Self::CrossEntropy { labels } => Self::CrossEntropy { labels: part(labels) },
             Self::Margin { labels } => Self::Margin { labels: part(labels) },
             Self::LogitRatio { labels } => Self::LogitRatio { labels: part(labels) },
+            Self::Pair { labels, targets } => Self::Pair { labels: part(labels), targets: part(targets) },
+            Self::PairRatio { labels, targets } => {
+                Self::PairRatio { labels: part(labels), targets: part(targets) }
+            }
             other => other.clone(),
         }
     }
@@ -144,12 +172,21 @@ impl Loss {
             .map(|row| {
                 let label = match self {
                     Self::Toward { class } | Self::Logit { class } => Some(*class),
-                    Self::CrossEntropy { labels } | Self::Margin { labels } | Self::LogitRatio { labels } => {
-                        labels.get(row).copied()
-                    }
+                    Self::Column { column, .. } => Some(*column),
+                    Self::CrossEntropy { labels }
+                    | Self::Margin { labels }
+                    | Self::LogitRatio { labels }
+                    | Self::Pair { labels, .. }
+                    | Self::PairRatio { labels, .. } => labels.get(row).copied(),
                 };
-                match label.filter(|label| *label < classes) {
-                    Some(label) => self.row(scores.row(row), label, kind, slopes.row_mut(row)),
+                let target = match self {
+                    Self::Pair { targets, .. } | Self::PairRatio { targets, .. } => {
+                        targets.get(row).copied().filter(|target| *target < classes)
+                    }
+                    _ => Some(0),
+                };
+                match label.filter(|label| *label < classes).zip(target) {
+                    Some(pair) => self.row(scores.row(row), pair, kind, slopes.row_mut(row)),
                     None => 0.0,
                 }
             })
@@ -157,7 +194,13 @@ impl Loss {
         (losses, slopes)
     }
 
-    fn row(&self, scores: &[f32], label: usize, kind: ScoreKind, slope: &mut [f32]) -> f32 {
+    fn row(
+        &self,
+        scores: &[f32],
+        (label, target): (usize, usize),
+        kind: ScoreKind,
+        slope: &mut [f32],
+    ) -> f32 {
         match self {
             Self::CrossEntropy { .. } => cross_entropy(scores, label, kind, 1.0, slope),
             Self::Toward { .. } => cross_entropy(scores, label, kind, -1.0, slope),
@@ -167,6 +210,12 @@ impl Loss {
             }
             Self::Margin { .. } => margin(scores, label, 1.0, slope),
             Self::LogitRatio { .. } => logit_ratio(scores, label, slope),
+            Self::Pair { .. } => pair(scores, label, target, 1.0, slope),
+            Self::PairRatio { .. } => pair_ratio(scores, label, target, slope),
+            Self::Column { falls, .. } => {
+                slope[label] = if *falls { -1.0 } else { 1.0 };
+                slope[label] * scores[label]
+            }
         }
     }
 }
@@ -222,6 +271,28 @@ fn logit_ratio(scores: &[f32], label: usize, slope: &mut [f32]) -> f32 {
     value
 }
 
+fn pair(scores: &[f32], label: usize, target: usize, scale: f32, slope: &mut [f32]) -> f32 {
+    slope[target] += scale;
+    slope[label] -= scale;
+    scale * (scores[target] - scores[label])
+}
+
+/// Croce and Hein 2020 (AutoAttack), equation 7, the slope of the scale included.
+fn pair_ratio(scores: &[f32], label: usize, target: usize, slope: &mut [f32]) -> f32 {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let &[first, _, third, fourth, ..] = &order[..] else {
+        let spread = (scores[target] - scores[label]).abs();
+        return pair(scores, label, target, 1.0 / spread.max(1e-12), slope);
+    };
+    let spread = (scores[first] - 0.5 * (scores[third] + scores[fourth])).max(1e-12);
+    let value = pair(scores, label, target, 1.0 / spread, slope);
+    slope[first] -= value / spread;
+    slope[third] += 0.5 * value / spread;
+    slope[fourth] += 0.5 * value / spread;
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +310,9 @@ mod tests {
             Loss::LogitRatio { labels: vec![3] },
             Loss::Toward { class: 1 },
             Loss::Logit { class: 1 },
+            Loss::Pair { labels: vec![2], targets: vec![1] },
+            Loss::PairRatio { labels: vec![2], targets: vec![0] },
+            Loss::Column { column: 3, falls: true },
         ] {
             let (_, slope) = loss.evaluate(&tensor(4, &scores), ScoreKind::Logits);
             for index in 0..4 {

@@ -1,9 +1,29 @@
 //! What an attack works on: rows, labels, pools, and what inputs may be.
 
-use mantlet_vocab::{Digest, Tensor};
+use mantlet_vocab::{Digest, Tensor, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
 use crate::{AttackError, Constraints};
+
+/// What an evasion wants of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "goal", deny_unknown_fields)]
+pub enum Goal {
+    /// Any class but the row's own.
+    #[default]
+    Leave,
+    /// This class.
+    Class {
+        /// The class.
+        class: usize,
+    },
+    /// For models that give a score, a price or a rank rather than a class: the first score moved by at least
+    /// this much, up or (when negative) down, from what the model gives the row.
+    Moved {
+        /// By how much.
+        by: f32,
+    },
+}
 
 /// The rows an attack starts from. What is absent is empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +44,12 @@ pub struct Material {
     /// What inputs may be; empty means anything.
     #[serde(default)]
     pub constraints: Constraints,
+    /// What counts as success of an evasion.
+    #[serde(default)]
+    pub goal: Goal,
+    /// The model's trees, when it is an ensemble of trees and its file is at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trees: Option<TreeEnsemble>,
 }
 
 impl Material {
@@ -31,7 +57,30 @@ impl Material {
     #[must_use]
     pub fn new(rows: Tensor, labels: Vec<usize>, classes: usize) -> Self {
         let constraints = Constraints::uniform(rows.row_len(), 0.0, 1.0);
-        Self { rows, labels, pool: None, pool_labels: Vec::new(), classes, constraints }
+        Self {
+            rows,
+            labels,
+            pool: None,
+            pool_labels: Vec::new(),
+            classes,
+            constraints,
+            goal: Goal::Leave,
+            trees: None,
+        }
+    }
+
+    /// With this goal.
+    #[must_use]
+    pub const fn goal(mut self, goal: Goal) -> Self {
+        self.goal = goal;
+        self
+    }
+
+    /// With the model's trees.
+    #[must_use]
+    pub fn trees(mut self, trees: Option<TreeEnsemble>) -> Self {
+        self.trees = trees;
+        self
     }
 
     /// With further rows.

@@ -48,15 +48,35 @@ impl Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
+    /// Number of changed values.
+    L0,
+    /// Sum of changes.
+    L1,
     /// Euclidean.
     L2,
     /// Largest single change.
     Linf,
 }
 
+impl Norm {
+    /// The word used in configurations and reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::L0 => "l0",
+            Self::L1 => "l1",
+            Self::L2 => "l2",
+            Self::Linf => "linf",
+        }
+    }
+}
+
 /// How far a changed row is from its original, each value in units of its permitted interval.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Distances {
+    /// Sum of changes.
+    #[serde(default)]
+    pub l1: f32,
     /// Euclidean.
     pub l2: f32,
     /// Largest single change.
@@ -70,6 +90,9 @@ impl Distances {
     #[must_use]
     pub const fn of(self, norm: Norm) -> f32 {
         match norm {
+            #[expect(clippy::cast_precision_loss, reason = "a count of values")]
+            Norm::L0 => self.l0 as f32,
+            Norm::L1 => self.l1,
             Norm::L2 => self.l2,
             Norm::Linf => self.linf,
         }
@@ -78,17 +101,19 @@ impl Distances {
     /// Between two rows of equal length.
     #[must_use]
     pub fn between(a: &[f32], b: &[f32]) -> Self {
-        let mut square = 0.0_f64;
+        let (mut square, mut sum) = (0.0_f64, 0.0_f64);
         let mut distances = Self::default();
         for (a, b) in a.iter().zip(b) {
             let change = (a - b).abs();
             square += f64::from(change) * f64::from(change);
+            sum += f64::from(change);
             distances.linf = distances.linf.max(change);
             distances.l0 += usize::from(change > 0.0);
         }
         #[expect(clippy::cast_possible_truncation, reason = "a distance is shown, not summed")]
         {
             distances.l2 = square.sqrt() as f32;
+            distances.l1 = sum as f32;
         }
         distances
     }
@@ -186,6 +211,9 @@ pub enum Detail {
         vanished: f32,
         /// Hits by loss or phase, in the order they were tried.
         by_loss: Vec<(String, usize)>,
+        /// Rows for which it is proved that no success is nearer than this: (row, distance).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        bounds: Vec<(usize, f32)>,
     },
     /// The rows sent and the answers received, in order, for a learner to copy the model from.
     Extraction {

@@ -1,8 +1,8 @@
 //! Small analytic models for the rooms' tests, and the reader of their `cases.md`.
 
-use mantlet_vocab::Tensor;
+use mantlet_vocab::{Node, Tensor, TreeEnsemble};
 
-use crate::{Answer, Ask, Attack, Constraint, Constraints, Lesson, Loss, Material, Outcome, ScoreKind, Step};
+use crate::{Answer, Ask, Attack, Constraints, Lesson, Loss, Material, Outcome, ScoreKind, Step};
 
 /// A model whose decision boundary is known.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -36,6 +36,8 @@ pub(crate) enum Model {
     Ball { centre: Vec<f32>, radius: f32 },
     /// Remembers rows: each speaks for its label, the louder the nearer (see [`Memory`]).
     Memory { rows: Vec<Vec<f32>>, labels: Vec<usize>, classes: usize, width: f32 },
+    /// Trees with one output, the score of class 1, or one a class.
+    Trees { trees: TreeEnsemble },
 }
 
 /// A learner that remembers its rows: the score of a class is the logarithm of the summed nearness (a bell of this
@@ -123,7 +125,32 @@ impl Model {
                 let slope = change.iter().map(|value| -2.0 * value).collect();
                 (vec![0.0, radius * radius - square], vec![vec![0.0; row.len()], slope])
             }
+            Self::Trees { trees } => {
+                let scores = Self::forest(trees, row);
+                let slopes = vec![vec![0.0; row.len()]; scores.len()];
+                (scores, slopes)
+            }
         }
+    }
+
+    /// What an ensemble adds up to for each output.
+    fn forest(trees: &TreeEnsemble, row: &[f32]) -> Vec<f32> {
+        let mut sums = vec![0.0; trees.outputs];
+        for tree in &trees.trees {
+            let mut at = 0;
+            loop {
+                match &tree.nodes[at] {
+                    Node::Leaf { votes } => {
+                        votes.iter().for_each(|(output, vote)| sums[*output] += vote);
+                        break;
+                    }
+                    Node::Split { feature, threshold, left, right, .. } => {
+                        at = if row[*feature] <= *threshold { *left } else { *right };
+                    }
+                }
+            }
+        }
+        if trees.outputs == 1 { vec![0.0, sums[0]] } else { sums }
     }
 
     pub(crate) fn scores(&self, rows: &Tensor) -> Tensor {
@@ -221,7 +248,7 @@ pub(crate) struct Body {
     pub(crate) pool_labels: Vec<usize>,
     pub(crate) classes: usize,
     #[serde(default)]
-    pub(crate) constraints: Vec<Constraint>,
+    pub(crate) constraints: Constraints,
     #[serde(default)]
     pub(crate) config: serde_json::Value,
     /// The state of each row (or class), in order; `left out` rows are not listed.
@@ -276,7 +303,10 @@ impl Body {
             material = material.pool(tensor(&self.pool), self.pool_labels.clone());
         }
         if !self.constraints.is_empty() {
-            material.constraints = Constraints(self.constraints.clone());
+            material.constraints = self.constraints.clone();
+        }
+        if let Model::Trees { trees } = &self.model {
+            material.trees = Some(trees.clone());
         }
         material
     }

@@ -352,5 +352,5 @@ fn constraints(train: &Rows, loaded: &Loaded, features: &[String], unscaled: boo
             features.get(column).is_some_and(|name| loaded.config.probes.immutable.contains(name));
         Constraint { lower, upper, integer, immutable }
     });
-    Constraints(each.collect())
+    Constraints::new(each.collect())
 }

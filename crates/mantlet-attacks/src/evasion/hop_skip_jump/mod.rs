@@ -230,6 +230,7 @@ impl HopSkipJump {
                 already_wrong: self.already_wrong.clone(),
                 vanished: 0.0,
                 by_loss: Vec::new(),
+                bounds: Vec::new(),
             },
         }
     }

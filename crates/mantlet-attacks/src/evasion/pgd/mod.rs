@@ -9,10 +9,9 @@ use crate::{
     State, Step, Stop,
 };
 
-mod ball;
 mod config;
 
-use ball::{count, length, scale_to};
+use super::ball::{count, project, steepest};
 pub use config::{Climb, Config};
 
 /// The room's card.
@@ -82,6 +81,9 @@ impl Pgd {
         }
         if config.steps == 0 || config.restarts == 0 || config.losses.is_empty() {
             return Err(wrong("steps, restarts and losses must not be empty"));
+        }
+        if config.norm == Norm::L0 {
+            return Err(wrong("norm must be l1, l2 or linf: `evasion-saliency` changes few values"));
         }
         if config.step.is_some_and(|step| !(step.is_finite() && step > 0.0)) {
             return Err(wrong("step must be a positive number"));
@@ -154,15 +156,7 @@ impl Pgd {
         self.by_loss.push((self.climb().word().to_owned(), 0));
         let (norm, epsilon, len) = (self.config.norm, self.config.epsilon, self.shape.len());
         for row in self.open() {
-            let mut shift: Vec<f32> = match norm {
-                Norm::Linf => (0..len).map(|_| self.random.between(-epsilon, epsilon)).collect(),
-                Norm::L2 => {
-                    let reach = epsilon * self.random.unit();
-                    let mut shift: Vec<f32> = (0..len).map(|_| self.random.normal()).collect();
-                    scale_to(&mut shift, reach);
-                    shift
-                }
-            };
+            let mut shift = super::hunt::random_point(norm, epsilon, len, &mut self.random);
             self.keep_inside(row, &mut shift);
             self.rows[row].shift = shift;
         }
@@ -171,16 +165,7 @@ impl Pgd {
     /// Projects onto the ball, then onto what inputs may be. The projection is no part of the model, so that a
     /// value at its bound still has a gradient.
     fn keep_inside(&self, row: usize, shift: &mut [f32]) {
-        let epsilon = self.config.epsilon;
-        match self.config.norm {
-            Norm::Linf => shift.iter_mut().for_each(|value| *value = value.clamp(-epsilon, epsilon)),
-            Norm::L2 => {
-                let length = length(shift);
-                if length > epsilon {
-                    shift.iter_mut().for_each(|value| *value *= epsilon / length);
-                }
-            }
-        }
+        project(self.config.norm, self.config.epsilon, shift);
         let original = self.originals.row(self.rows[row].index);
         for (index, (value, shift)) in original.iter().zip(shift).enumerate() {
             let (constraint, width) = (self.constraints.at(index), self.constraints.width(index));
@@ -260,19 +245,15 @@ impl Pgd {
                 .enumerate()
                 .map(|(index, value)| value * self.constraints.width(index))
                 .collect();
-            match self.config.norm {
-                Norm::Linf => {
-                    for (shift, slope) in shift.iter_mut().zip(&slope) {
-                        if *slope != 0.0 {
-                            *shift += length_of_step * slope.signum();
-                        }
-                    }
-                }
-                Norm::L2 => {
-                    scale_to(&mut slope, length_of_step);
-                    shift.iter_mut().zip(&slope).for_each(|(shift, slope)| *shift += slope);
-                }
-            }
+            let original = self.originals.row(self.rows[row].index);
+            let room = |at: usize, up: bool| {
+                let (constraint, width) = (self.constraints.at(at), self.constraints.width(at));
+                let moved = original[at] + shift[at] * width;
+                let bound = if up { constraint.upper - moved } else { moved - constraint.lower };
+                if constraint.immutable { 0.0 } else { bound / width }
+            };
+            steepest(self.config.norm, length_of_step, &mut slope, room);
+            shift.iter_mut().zip(&slope).for_each(|(shift, slope)| *shift += slope);
             self.keep_inside(row, &mut shift);
             self.rows[row].shift = shift;
         }
@@ -337,6 +318,7 @@ impl Pgd {
                 already_wrong: self.already_wrong.clone(),
                 vanished,
                 by_loss: self.by_loss.clone(),
+                bounds: Vec::new(),
             },
         }
     }
