@@ -10,7 +10,8 @@ use crate::ProbeReport;
 pub struct Doubt {
     /// Which probe's figure.
     pub probe: String,
-    /// `vanishing-gradients`, `masked-gradients` or `losses-disagree`.
+    /// `vanishing-gradients`, `masked-gradients`, `losses-disagree`, `randomised-answers`, `rounded-scores`,
+    /// `staircase` or `gradients-mislead`.
     pub kind: String,
     /// Why, in plain words.
     pub message: String,
@@ -81,6 +82,7 @@ pub(crate) fn within(report: &ProbeReport) -> Vec<Doubt> {
     }
     if let [(first, first_hits), rest @ ..] = by_loss.as_slice()
         && let Some((other, other_hits)) = rest.iter().max_by_key(|(_, hits)| *hits)
+        && first == "cross-entropy"
         && *other_hits > report.n / 5
         && *other_hits > 2 * first_hits
     {
@@ -90,6 +92,18 @@ pub(crate) fn within(report: &ProbeReport) -> Vec<Doubt> {
             message: format!(
                 "the loss `{first}` evaded {first_hits} rows and `{other}` {other_hits} more: gradients of \
                  `{first}` are unreliable on this model"
+            ),
+        });
+    }
+    // A stage that sees scores only comes after all gradient stages: what it still finds, they were blind to.
+    let blind = by_loss.iter().filter(|(word, _)| word == "squares").map(|(_, hits)| *hits).sum::<usize>();
+    if by_loss.len() > 1 && blind * 20 > report.n.max(1) {
+        doubts.push(Doubt {
+            probe: report.probe.clone(),
+            kind: "masked-gradients".to_owned(),
+            message: format!(
+                "random squares, which see scores only, evaded {blind} rows that every gradient stage missed: \
+                 gradients of this model mislead, and attacks that rely on them alone overstate its robustness"
             ),
         });
     }

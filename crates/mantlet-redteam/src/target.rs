@@ -1,7 +1,7 @@
 //! What is attacked.
 
 use mantlet_attacks::{Loss, ScoreKind};
-use mantlet_vocab::Tensor;
+use mantlet_vocab::{Tensor, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a target before it is asked anything.
@@ -91,4 +91,9 @@ pub trait Target {
     /// # Errors
     /// [`TargetError::Unsupported`] when there are no gradients.
     fn gradient(&mut self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, TargetError>;
+
+    /// The trees, when the target is the file of an ensemble of trees.
+    fn trees(&self) -> Option<TreeEnsemble> {
+        None
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! What cannot run is returned as not examined, with the reason and what would change it; it is never passed.
 
+mod evasion;
 mod ground;
 mod learner;
 mod summary;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Material, Norm};
 use mantlet_redteam::{
-    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, fidelity,
+    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
+    fidelity,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
 use mantlet_vocab::Gap;
@@ -37,6 +39,8 @@ pub struct Plan {
     pub kin: Kin,
     /// The command that runs the battery again; each probe adds its own name.
     pub command: String,
+    /// Keys of an attack's configuration set by the caller, over those of the policy; for the further evasions.
+    pub set: serde_json::Value,
 }
 
 impl Default for Plan {
@@ -49,6 +53,7 @@ impl Default for Plan {
             extraction: vec![25, 50, 100, 150, 250, 400, 600],
             kin: Kin::Network,
             command: String::new(),
+            set: serde_json::Value::Null,
         }
     }
 }
@@ -104,6 +109,31 @@ pub const ATTACKS: &[(&str, Family)] = &[
 
 /// Further attacks, run when they are named: stronger, or about questions a policy does not weigh.
 pub const FURTHER: &[(&str, Family)] = &[
+    ("evasion-fgsm", Family::Evasion),
+    ("evasion-bim", Family::Evasion),
+    ("evasion-mi-fgsm", Family::Evasion),
+    ("evasion-apgd", Family::Evasion),
+    ("evasion-fab", Family::Evasion),
+    ("evasion-deep-fool", Family::Evasion),
+    ("evasion-carlini-wagner", Family::Evasion),
+    ("evasion-elastic-net", Family::Evasion),
+    ("evasion-ddn", Family::Evasion),
+    ("evasion-fmn", Family::Evasion),
+    ("evasion-saliency", Family::Evasion),
+    ("evasion-universal", Family::Evasion),
+    ("evasion-patch", Family::Evasion),
+    ("evasion-ensemble", Family::Evasion),
+    ("evasion-table-climb", Family::Evasion),
+    ("evasion-tree-exact", Family::Evasion),
+    ("evasion-table-search", Family::DecisionEvasion),
+    ("evasion-square", Family::DecisionEvasion),
+    ("evasion-nes", Family::DecisionEvasion),
+    ("evasion-simba", Family::DecisionEvasion),
+    ("evasion-zoo", Family::DecisionEvasion),
+    ("evasion-boundary", Family::DecisionEvasion),
+    ("evasion-geoda", Family::DecisionEvasion),
+    ("evasion-sign-opt", Family::DecisionEvasion),
+    ("evasion-pointwise", Family::DecisionEvasion),
     ("membership-label-only", Family::Membership),
     ("membership-shadow", Family::Membership),
     ("membership-likelihood-ratio", Family::Membership),
@@ -133,8 +163,13 @@ pub fn run(
             break;
         }
         match family {
-            Family::Evasion => battery.gradient(target, &mut results)?,
-            Family::DecisionEvasion => battery.decisions(target, &mut results)?,
+            Family::Evasion if *name == "evasion-pgd" => battery.gradient(target, &mut results)?,
+            Family::DecisionEvasion if *name == "evasion-hop-skip-jump" => {
+                battery.decisions(target, &mut results)?;
+            }
+            Family::Evasion | Family::DecisionEvasion => {
+                battery.further(name, *family, target, &mut results)?;
+            }
             Family::Extraction => battery.extraction(target, &mut results)?,
             Family::Membership => battery.membership(name, target, &mut results)?,
             Family::Backdoor | Family::Other => battery.backdoor(target, &mut results)?,
@@ -142,6 +177,10 @@ pub fn run(
     }
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
     results.doubts = distrust(&reports);
+    let evasion = |report: &&&ProbeReport| report.probe.starts_with("evasion-");
+    if let Some(first) = reports.iter().find(evasion) {
+        results.doubts.extend(examine(target, &ground.probe_rows(plan.rows.min(16)).x, &first.probe));
+    }
     Ok(results)
 }
 
@@ -189,7 +228,7 @@ impl Battery<'_> {
         let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
         let mut summary = summarise(&report, Family::DecisionEvasion, self.gate);
         for figure in &mut summary.figures {
-            figure.norm = Some(norm_word(Norm::L2).to_owned());
+            figure.norm = Some(Norm::L2.word().to_owned());
         }
         results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
@@ -265,12 +304,5 @@ impl Battery<'_> {
 
     fn gap(&self, probe: &str, why: &str) -> Gap {
         Gap { what: format!("probe `{probe}`"), why: why.to_owned(), remedy: String::new() }
-    }
-}
-
-const fn norm_word(norm: Norm) -> &'static str {
-    match norm {
-        Norm::L2 => "l2",
-        Norm::Linf => "linf",
     }
 }

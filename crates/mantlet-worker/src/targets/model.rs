@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mantlet_attacks::{Loss, ScoreKind};
 use mantlet_model::{Classifier, ModelError, OutputKind};
 use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
-use mantlet_vocab::Tensor;
+use mantlet_vocab::{Tensor, TreeEnsemble};
 
 /// A classifier in process.
 pub struct ModelTarget {
@@ -35,6 +35,10 @@ fn failed(error: &ModelError) -> TargetError {
 }
 
 impl Target for ModelTarget {
+    fn trees(&self) -> Option<TreeEnsemble> {
+        self.classifier.model().trees().cloned()
+    }
+
     fn describe(&self) -> TargetFacts {
         let score_kind = match self.classifier.kind() {
             OutputKind::Logits => Some(ScoreKind::Logits),

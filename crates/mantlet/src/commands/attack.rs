@@ -13,6 +13,8 @@ use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
 use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, WallClock};
 use mantlet_worker::targets::{EndpointConfig, EndpointTarget, ModelTarget};
 
+mod constraints;
+
 use super::open_store;
 use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
@@ -54,6 +56,13 @@ pub struct RunOptions {
     /// All attacks, also those a policy does not weigh.
     #[arg(long)]
     all: bool,
+    /// Set a key of the configuration of the attacks named by --only, such as `epsilon=0.05`; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", requires = "only")]
+    set: Vec<String>,
+    /// A JSON file with what must hold for a believable row: bounds, fixed columns, costs and relations by column
+    /// name.
+    #[arg(long, value_name = "FILE")]
+    constraints: Option<PathBuf>,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -140,6 +149,8 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             only: Vec::new(),
             family: vec![Family::Backdoor.word().to_owned()],
             all: false,
+            set: Vec::new(),
+            constraints: None,
             seed: options.seed,
             rows: None,
             json: options.json,
@@ -184,13 +195,18 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
 
 fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
     let only = chosen(options)?;
-    let (loaded, subject) = prepare(&options.folder)?;
+    let (loaded, mut subject) = prepare(&options.folder)?;
+    if let Some(file) = &options.constraints {
+        let names = subject.features.clone();
+        constraints::declare(file, &names, &mut subject.ground.constraints)?;
+    }
     let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
     if subject.classifier.model().trees().is_some() {
         plan.kin = Kin::Trees;
     }
+    plan.set = settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.target(&loaded, &subject)?;
@@ -206,6 +222,22 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     };
     deliver(terminal, &text, options.output.as_deref())?;
     Ok(exit::verdict(verdict(&results, impact, policy)))
+}
+
+/// The keys set on the command line; a value that is no JSON is a word.
+fn settings(set: &[String]) -> Result<serde_json::Value, Usage> {
+    if set.is_empty() {
+        return Ok(serde_json::Value::Null);
+    }
+    let mut keys = serde_json::Map::new();
+    for one in set {
+        let Some((key, value)) = one.split_once('=') else {
+            return Err(Usage(format!("`--set {one}`: KEY=VALUE is expected, such as `epsilon=0.05`")));
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+        keys.insert(key.to_owned(), value);
+    }
+    Ok(keys.into())
 }
 
 /// Found when a hit is above the policy, not fully examined when something is undecided.
