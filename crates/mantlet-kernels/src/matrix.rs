@@ -96,6 +96,209 @@ pub fn sgemm(
     }
 }
 
+/// Values in one block of the direct convolution: four results across, for four channels, of sixteen images.
+pub(crate) type Tile = [[[f32; 16]; 4]; 4];
+
+/// Where the taps of one tile are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taps {
+    /// Planes, lines of the window, places of a line.
+    pub(crate) depth: usize,
+    pub(crate) lines: usize,
+    pub(crate) places: usize,
+    /// Distances in values between planes and between lines of the block.
+    pub(crate) plane: usize,
+    pub(crate) line: usize,
+}
+
+impl Taps {
+    /// Values of the block a tile reads from its first one on.
+    fn reach(&self) -> Option<usize> {
+        let last = self.plane.checked_mul(self.depth.checked_sub(1)?)?;
+        let last = last.checked_add(self.line.checked_mul(self.lines.checked_sub(1)?)?)?;
+        last.checked_add(self.places.checked_add(3)?.checked_mul(16)?)
+    }
+}
+
+/// Adds every tap of a window to a tile: `tile[m][x][lane] += weights[tap][m] * block[tap + x][lane]`.
+///
+/// # Panics
+/// When a slice is too short.
+pub(crate) fn tile(taps: Taps, block: &[f32], weights: &[f32], tile: &mut Tile) {
+    assert!(taps.reach().is_some_and(|reach| reach <= block.len()), "the block is too short");
+    let count = taps.depth * taps.lines * taps.places;
+    assert!(weights.len() >= 4 * count, "the weights are too short");
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the machine has the feature; all that is read lies inside the slices (checked above).
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::tile512(taps, block.as_ptr(), weights.as_ptr(), tile) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: as above.
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::tile256(taps, block.as_ptr(), weights.as_ptr(), tile) };
+        }
+    }
+    for c in 0..taps.depth {
+        for y in 0..taps.lines {
+            for x in 0..taps.places {
+                let from = c * taps.plane + y * taps.line + x * 16;
+                let weights = &weights[((c * taps.lines + y) * taps.places + x) * 4..][..4];
+                for (sums, weight) in tile.iter_mut().zip(weights) {
+                    for (across, sums) in sums.iter_mut().enumerate() {
+                        let values = &block[from + across * 16..][..16];
+                        sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`tile`] in wide registers.
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use std::arch::x86_64::{
+        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+        _mm512_set1_ps, _mm512_storeu_ps,
+    };
+
+    use super::{Taps, Tile};
+
+    /// SAFETY: the machine has AVX-512F; `block` and `weights` hold what `taps` reaches.
+    #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+    #[target_feature(enable = "avx512f")]
+    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
+    pub(super) unsafe fn tile512(taps: Taps, block: *const f32, weights: *const f32, tile: &mut Tile) {
+        // SAFETY: as said above; the tile is an array of the extent that is read and written.
+        unsafe {
+            let mut sums = [[_mm512_set1_ps(0.0); 4]; 4];
+            for m in 0..4 {
+                for x in 0..4 {
+                    sums[m][x] = _mm512_loadu_ps(tile[m][x].as_ptr());
+                }
+            }
+            let mut weight = weights;
+            for c in 0..taps.depth {
+                for y in 0..taps.lines {
+                    let mut from = block.add(c * taps.plane + y * taps.line);
+                    for _ in 0..taps.places {
+                        let values = [
+                            _mm512_loadu_ps(from),
+                            _mm512_loadu_ps(from.add(16)),
+                            _mm512_loadu_ps(from.add(32)),
+                            _mm512_loadu_ps(from.add(48)),
+                        ];
+                        for m in 0..4 {
+                            let factor = _mm512_set1_ps(*weight.add(m));
+                            for x in 0..4 {
+                                sums[m][x] = _mm512_fmadd_ps(values[x], factor, sums[m][x]);
+                            }
+                        }
+                        weight = weight.add(4);
+                        from = from.add(16);
+                    }
+                }
+            }
+            for m in 0..4 {
+                for x in 0..4 {
+                    _mm512_storeu_ps(tile[m][x].as_mut_ptr(), sums[m][x]);
+                }
+            }
+        }
+    }
+
+    /// SAFETY: the machine has AVX2 and FMA; `block` and `weights` hold what `taps` reaches.
+    #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+    #[target_feature(enable = "avx2,fma")]
+    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
+    pub(super) unsafe fn tile256(taps: Taps, block: *const f32, weights: *const f32, tile: &mut Tile) {
+        // SAFETY: as said above; the tile is an array of the extent that is read and written.
+        unsafe {
+            // Half the lanes of two neighbours at a time: eight sums, two values and a factor fit the registers.
+            for half in 0..2 {
+                for pair in 0..2 {
+                    let mut sums = [[_mm256_set1_ps(0.0); 2]; 4];
+                    for m in 0..4 {
+                        for x in 0..2 {
+                            sums[m][x] = _mm256_loadu_ps(tile[m][2 * pair + x].as_ptr().add(8 * half));
+                        }
+                    }
+                    let mut weight = weights;
+                    for c in 0..taps.depth {
+                        for y in 0..taps.lines {
+                            let line = c * taps.plane + y * taps.line;
+                            let mut from = block.add(line + 32 * pair + 8 * half);
+                            for _ in 0..taps.places {
+                                let values = [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(16))];
+                                for m in 0..4 {
+                                    let factor = _mm256_set1_ps(*weight.add(m));
+                                    for x in 0..2 {
+                                        sums[m][x] = _mm256_fmadd_ps(values[x], factor, sums[m][x]);
+                                    }
+                                }
+                                weight = weight.add(4);
+                                from = from.add(16);
+                            }
+                        }
+                    }
+                    for m in 0..4 {
+                        for x in 0..2 {
+                            _mm256_storeu_ps(tile[m][2 * pair + x].as_mut_ptr().add(8 * half), sums[m][x]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_width_gives_the_same() {
+        let taps = Taps { depth: 2, lines: 2, places: 3, plane: 320, line: 160 };
+        let block: Vec<f32> = (0..640).map(|at| (at as f32 * 0.37).sin()).collect();
+        let weights: Vec<f32> = (0..48).map(|at| (at as f32 * 1.7).cos()).collect();
+        let mut tiles = Vec::new();
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let mut tile = [[[0.5; 16]; 4]; 4];
+            // SAFETY: the features are there; the last value read is at 320 + 160 + 5 * 16 < 640.
+            #[expect(unsafe_code, reason = "one width is asked for")]
+            unsafe {
+                tile256(taps, block.as_ptr(), weights.as_ptr(), &mut tile);
+            }
+            tiles.push(tile);
+        }
+        if is_x86_feature_detected!("avx512f") {
+            let mut tile = [[[0.5; 16]; 4]; 4];
+            // SAFETY: as above.
+            #[expect(unsafe_code, reason = "one width is asked for")]
+            unsafe {
+                tile512(taps, block.as_ptr(), weights.as_ptr(), &mut tile);
+            }
+            tiles.push(tile);
+        }
+        for tile in &tiles {
+            assert_eq!(tile, &tiles[0]);
+            let tap = |c: usize, y: usize, x: usize| c * 320 + y * 160 + x * 16;
+            for m in 0..4 {
+                for across in 0..4 {
+                    for lane in 0..16 {
+                        let mut sum = 0.5;
+                        for (c, y, x) in
+                            (0..2).flat_map(|c| (0..2).flat_map(move |y| (0..3).map(move |x| (c, y, x))))
+                        {
+                            sum += weights[((c * 2 + y) * 3 + x) * 4 + m]
+                                * block[tap(c, y, x) + across * 16 + lane];
+                        }
+                        assert!((tile[m][across][lane] - sum).abs() < 1e-4);
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Convolution in one and two dimensions.
 
-use mantlet_kernels::{Axis, Conv2d, Layout, col2im, im2col};
+use mantlet_kernels::{Axis, Conv2d, Direct, LANES, Layout, col2im, im2col};
 use mantlet_vocab::{Tensor, Value};
 
 use super::matmul::product;
@@ -11,6 +11,11 @@ use crate::values::{like, require_float, singles};
 
 /// Values of the column matrix worked on at once: it stays in the second-level cache.
 const COLUMNS: usize = 48 * 1024;
+
+/// Images from which on they are worked on side by side, without columns.
+const SIDE_BY_SIDE: usize = 6;
+/// Values of scratch memory above which they are not: one image fills the cache then.
+const SCRATCH: usize = 1 << 20;
 
 /// The window attributes convolution and pooling share.
 #[derive(Debug, Clone)]
@@ -141,6 +146,16 @@ impl Plan {
         (COLUMNS / (self.shape.window() * self.shape.positions()).max(1)).clamp(1, self.n.max(1))
     }
 
+    /// The kernel that needs no columns, where it serves: forwards, or backwards for gradients.
+    fn side_by_side(&self, weights: &[f32], back: bool) -> Option<Direct> {
+        // A window of one value is a matrix product already.
+        if self.groups > 1 || self.n < SIDE_BY_SIDE || self.direct() {
+            return None;
+        }
+        let make = if back { Direct::transposed } else { Direct::new };
+        make(&self.shape, weights, self.m).filter(|direct| direct.scratch() <= SCRATCH)
+    }
+
     /// Whether the columns are the image itself.
     fn direct(&self) -> bool {
         let plain = |axis: &Axis| axis.kernel == 1 && axis.stride == 1 && axis.output == axis.input;
@@ -190,6 +205,18 @@ impl Operator for Conv {
         let (window, positions, plane) = (p.shape.window(), p.shape.positions(), p.shape.image());
         let (channels, chunk) = (p.channels(), p.chunk());
         if out.data().is_empty() {
+            return Ok(vec![like(x, out)?]);
+        }
+        if let Some(direct) = p.side_by_side(&weights, false) {
+            let mut scratch = run.floats(direct.scratch())?;
+            let each = p.m * positions;
+            for first in (0..p.n).step_by(LANES) {
+                let from = (&image[first * plane..], plane);
+                let to = (&mut out.data_mut()[first * each..], each);
+                direct.run(from, to, LANES.min(p.n - first), bias.as_deref(), &mut scratch);
+                run.tick()?;
+            }
+            run.give(scratch);
             return Ok(vec![like(x, out)?]);
         }
         let (mut columns, mut result) = if p.direct() {
@@ -258,8 +285,22 @@ impl Operator for Conv {
         let (x, w) = (pass.inputs.get(0)?, pass.inputs.get(1)?);
         let p = self.plan(x.shape(), w.shape())?;
         let weights = singles(w)?;
-        let mut out = run.zeros(x.shape())?;
         let (window, positions, plane) = (p.shape.window(), p.shape.positions(), p.shape.image());
+        if let Some(direct) = p.side_by_side(&weights, true).filter(|_| !gradient.data().is_empty()) {
+            let mut out = Tensor::new(x.shape(), run.scratch(count(x.shape())?)?)?;
+            let mut scratch = run.floats(direct.scratch())?;
+            let each = p.m * positions;
+            for first in (0..p.n).step_by(LANES) {
+                let from = (&gradient.data()[first * each..], each);
+                let to = (&mut out.data_mut()[first * plane..], plane);
+                direct.run(from, to, LANES.min(p.n - first), None, &mut scratch);
+                run.tick()?;
+            }
+            run.give(scratch);
+            run.give(gradient.into_data());
+            return Ok(vec![Some(out)]);
+        }
+        let mut out = run.zeros(x.shape())?;
         let (channels, chunk) = (p.channels(), p.chunk());
         if gradient.data().is_empty() || out.data().is_empty() {
             return Ok(vec![Some(out)]);
