@@ -3,6 +3,8 @@
 mod binary;
 mod broadcast;
 mod conv;
+mod deconv;
+mod einsum;
 mod index;
 mod lattice;
 mod layout;
@@ -10,12 +12,17 @@ mod logic;
 mod matmul;
 pub(crate) mod ml;
 mod norm;
+mod norm_runs;
 mod pool;
+mod quantise;
+mod recurrent;
 mod reduce;
 mod registry;
+mod scatter;
 mod shapes;
 mod softmax;
 mod unary;
+mod weave;
 
 use mantlet_vocab::{Tensor, TreeEnsemble, Value};
 

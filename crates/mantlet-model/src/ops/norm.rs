@@ -91,7 +91,7 @@ impl Standardise {
     }
 }
 
-fn moments(row: &[f32]) -> (f32, f32) {
+pub(super) fn moments(row: &[f32]) -> (f32, f32) {
     #[expect(clippy::cast_precision_loss, reason = "a count of values")]
     let share = 1.0 / row.len().max(1) as f32;
     let mean = row.iter().sum::<f32>() * share;

@@ -4,16 +4,23 @@ use mantlet_vocab::{Tensor, Value};
 
 use super::binary::{Arithmetic, Binary};
 use super::conv::{Conv, Window};
+use super::deconv::ConvTranspose;
+use super::einsum::Einsum;
 use super::index::{Concat, Gather, Split};
 use super::layout::{Rearrange, Shape};
 use super::logic::{Compare, Relation, Truth, Where};
 use super::matmul::{Gemm, MatMul};
 use super::norm::{BatchNorm, LpNorm, Standardise};
+use super::norm_runs::{Neighbours, RunKind, Runs};
 use super::pool::Pool;
+use super::quantise::{Integers, Quantise};
+use super::recurrent::{Cell, Recurrent};
 use super::reduce::{ArgExtreme, Fold, Reduce, TopK};
+use super::scatter::Scatter;
 use super::shapes::{Cast, Constant, Fill, Measure, Range};
 use super::softmax::Softmax;
 use super::unary::Clip;
+use super::weave::{Resize, Weave};
 use super::{Hint, Inputs, Operator, ml, unary};
 use crate::Limits;
 use crate::attrs::Attrs;
@@ -74,6 +81,9 @@ pub(crate) fn lower(attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Vec<Part
 
 fn common(name: &str, attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Box<dyn Operator>>, Fail> {
     if let Some(operator) = unary::build(name, attrs) {
+        return Ok(Some(operator));
+    }
+    if let Some(operator) = further(name, attrs)? {
         return Ok(Some(operator));
     }
     let relation = |relation| Box::new(Compare(relation)) as Box<dyn Operator>;
@@ -200,6 +210,83 @@ fn common(name: &str, attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Box<dy
             }),
             None => return Ok(None),
         },
+    }))
+}
+
+/// Operators of sequences, of quantised models and of generators.
+fn further(name: &str, attrs: Attrs<'_>) -> Result<Option<Box<dyn Operator>>, Fail> {
+    let axis = |default| attrs.int("axis", default);
+    let size = |name: &str, default| {
+        usize::try_from(attrs.int(name, default)).map_err(|_| Fail::Bad(format!("{name} below 0")))
+    };
+    let epsilon = || attrs.float("epsilon", 1e-5);
+    let word = |name: &str, default: &str| attrs.text(name).unwrap_or_else(|| default.to_owned());
+    Ok(Some(match name {
+        "ConvTranspose" => Box::new(ConvTranspose::new(attrs)?),
+        "ConvInteger" => Box::new(Integers(Conv::new(attrs)?)),
+        "MatMulInteger" => Box::new(Integers(MatMul)),
+        "Einsum" => Box::new(Einsum::new(&attrs.text("equation").unwrap_or_default())?),
+        "LSTM" => Box::new(Recurrent::new(Cell::Lstm, attrs)?),
+        "GRU" => Box::new(Recurrent::new(Cell::Gru, attrs)?),
+        "RNN" => Box::new(Recurrent::new(Cell::Rnn, attrs)?),
+        "QuantizeLinear" => Box::new(Quantise::To(axis(1))),
+        "DequantizeLinear" => Box::new(Quantise::From(axis(1))),
+        "DynamicQuantizeLinear" => Box::new(Quantise::Dynamic),
+        "GroupNormalization" => {
+            let kind = RunKind::Groups(size("num_groups", 1)?, attrs.opset >= 21);
+            Box::new(Runs { kind, epsilon: epsilon() })
+        }
+        "RMSNormalization" | "SimplifiedLayerNormalization" => {
+            Box::new(Runs { kind: RunKind::Square(axis(-1)), epsilon: epsilon() })
+        }
+        "MeanVarianceNormalization" => {
+            let usual = attrs.ints("axes").is_none_or(|axes| matches!(axes, [0, 2, 3] | [0, 2]));
+            if !usual {
+                return Err("axes other than batch and image are not supported".into());
+            }
+            Box::new(Runs { kind: RunKind::Channel, epsilon: 1e-9 })
+        }
+        "LRN" => {
+            let size = size("size", 1)?.max(1);
+            let (alpha, beta) = (attrs.float("alpha", 1e-4), attrs.float("beta", 0.75));
+            Box::new(Neighbours { alpha, beta, bias: attrs.float("bias", 1.0), size })
+        }
+        "GatherElements" => Box::new(Weave::GatherElements(axis(0))),
+        "GatherND" => Box::new(Weave::GatherNd(attrs.int("batch_dims", 0))),
+        "DepthToSpace" => Box::new(Weave::DepthToSpace(size("blocksize", 0)?, word("mode", "DCR") == "DCR")),
+        "SpaceToDepth" => Box::new(Weave::SpaceToDepth(size("blocksize", 0)?)),
+        "Trilu" => Box::new(Weave::Triangle(attrs.int("upper", 1) != 0)),
+        "CumSum" => {
+            Box::new(Weave::CumSum { exclusive: attrs.flag("exclusive"), reverse: attrs.flag("reverse") })
+        }
+        "Resize" | "Upsample" => {
+            let mode = word("mode", "nearest");
+            if !matches!(mode.as_str(), "nearest" | "linear" | "bilinear") || attrs.flag("antialias") {
+                return Err(format!("mode `{mode}` is not supported").into());
+            }
+            let old = name == "Upsample" || attrs.opset < 11;
+            Box::new(Weave::Resize(Resize {
+                linear: mode != "nearest",
+                coordinates: if old {
+                    "asymmetric".to_owned()
+                } else {
+                    word("coordinate_transformation_mode", "half_pixel")
+                },
+                nearest: if old { "floor".to_owned() } else { word("nearest_mode", "round_prefer_floor") },
+                scales: attrs.floats("scales").filter(|_| attrs.has("scales")).map(<[f32]>::to_vec),
+                places: if old { (1, usize::MAX) } else { (2, 3) },
+                axes: attrs.ints("axes").map(<[i64]>::to_vec),
+            }))
+        }
+        "ScatterElements" | "Scatter" | "ScatterND" => {
+            let add = match word("reduction", "none").as_str() {
+                "none" => false,
+                "add" => true,
+                other => return Err(format!("reduction `{other}` is not supported").into()),
+            };
+            Box::new(Scatter { axis: (name != "ScatterND").then(|| axis(0)), add })
+        }
+        _ => return Ok(None),
     }))
 }
 

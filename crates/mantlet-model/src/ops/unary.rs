@@ -124,6 +124,22 @@ pub(super) fn build(name: &str, attrs: Attrs<'_>) -> Option<Box<dyn Operator>> {
         "Reciprocal" => smooth!(x => 1.0 / x, (_, y) => -y * y),
         "Sin" => smooth!(x => x.sin(), (x, _) => x.cos()),
         "Cos" => smooth!(x => x.cos(), (x, _) => -x.sin()),
+        "Tan" => smooth!(x => x.tan(), (_, y) => 1.0 + y * y),
+        "Asin" => smooth!(x => x.asin(), (x, _) => 1.0 / (1.0 - x * x).sqrt()),
+        "Acos" => smooth!(x => x.acos(), (x, _) => -1.0 / (1.0 - x * x).sqrt()),
+        "Atan" => smooth!(x => x.atan(), (x, _) => 1.0 / (1.0 + x * x)),
+        "Sinh" => smooth!(x => x.sinh(), (x, _) => x.cosh()),
+        "Cosh" => smooth!(x => x.cosh(), (x, _) => x.sinh()),
+        "Asinh" => smooth!(x => x.asinh(), (x, _) => 1.0 / (1.0 + x * x).sqrt()),
+        "Acosh" => smooth!(x => x.acosh(), (x, _) => 1.0 / (x * x - 1.0).sqrt()),
+        "Atanh" => smooth!(x => x.atanh(), (x, _) => 1.0 / (1.0 - x * x)),
+        "Shrink" => {
+            let (bias, lambda) = (attrs.float("bias", 0.0), attrs.float("lambd", 0.5));
+            shaped!(
+                x => if x < -lambda { x + bias } else if x > lambda { x - bias } else { 0.0 },
+                (x, _) => if x.abs() > lambda { 1.0 } else { 0.0 }
+            )
+        }
         "Tanh" => smooth!(x => x.tanh(), (_, y) => 1.0 - y * y),
         "Softsign" => smooth!(x => x / (1.0 + x.abs()), (x, _) => (1.0 + x.abs()).powi(-2)),
         "Softplus" => smooth!(x => x.max(0.0) + (-x.abs()).exp().ln_1p(), (x, _) => logistic(x)),
