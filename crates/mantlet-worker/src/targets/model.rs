@@ -1,6 +1,8 @@
 //! A model file, run in process: scores, labels and gradients.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use mantlet_attacks::{Loss, ScoreKind};
 use mantlet_model::{Classifier, ModelError, OutputKind};
@@ -30,6 +32,75 @@ impl ModelTarget {
     }
 }
 
+/// Rows run together: a whole number of the kernels' blocks that stays in the cache, the same on every machine, so
+/// that answers do not depend on how many cores there are.
+const BLOCK: usize = 32;
+/// Work of one block, in microseconds, above which the others are shared out over the cores.
+const WORTH: u128 = 300;
+
+/// Runs blocks of rows, over all cores where that is worth it, and gives the results in order.
+fn blocks<T: Send>(
+    rows: &Tensor,
+    run: impl Fn(&Tensor, std::ops::Range<usize>) -> Result<T, ModelError> + Sync,
+) -> Result<Vec<T>, ModelError> {
+    let count = rows.rows();
+    let block = |index: usize| {
+        let range = index * BLOCK..((index + 1) * BLOCK).min(count);
+        let indices: Vec<usize> = range.clone().collect();
+        run(&rows.select(&indices), range)
+    };
+    let total = count.div_ceil(BLOCK);
+    if total <= 1 {
+        return Ok(vec![run(rows, 0..count)?]);
+    }
+    let begin = Instant::now();
+    let mut done = vec![block(0)?];
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(total - 1);
+    if cores < 2 || begin.elapsed().as_micros() < WORTH {
+        for index in 1..total {
+            done.push(block(index)?);
+        }
+        return Ok(done);
+    }
+    let next = AtomicUsize::new(1);
+    let work = || {
+        let mut own = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= total {
+                return own;
+            }
+            own.push((index, block(index)));
+        }
+    };
+    let mut rest = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for other in others {
+            match other.join() {
+                Ok(own) => all.extend(own),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    rest.sort_by_key(|(index, _)| *index);
+    for (_, result) in rest {
+        done.push(result?);
+    }
+    Ok(done)
+}
+
+/// Puts the rows of several tensors under each other.
+fn stack(parts: Vec<Tensor>) -> Result<Tensor, ModelError> {
+    let mut shape = parts.first().map(|part| part.shape().to_vec()).unwrap_or_default();
+    if let Some(rows) = shape.first_mut() {
+        *rows = parts.iter().map(Tensor::rows).sum();
+    }
+    let data = parts.into_iter().flat_map(Tensor::into_data).collect();
+    Ok(Tensor::new(shape, data)?)
+}
+
 fn failed(error: &ModelError) -> TargetError {
     TargetError::Failed { reason: error.to_string() }
 }
@@ -57,29 +128,39 @@ impl Target for ModelTarget {
     }
 
     fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
-        self.classifier.labels(rows).map_err(|error| failed(&error))
+        let labels = blocks(rows, |part, _| self.classifier.labels(part)).map_err(|error| failed(&error))?;
+        Ok(labels.concat())
     }
 
     fn scores(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
         if self.classifier.kind() == OutputKind::LabelOnly {
             return Err(TargetError::Unsupported { reason: "the model gives labels only".to_owned() });
         }
-        self.classifier.scores(rows).map_err(|error| failed(&error))
+        blocks(rows, |part, _| self.classifier.scores(part)).and_then(stack).map_err(|error| failed(&error))
     }
 
     fn gradient(&mut self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, TargetError> {
         if let Some(reason) = &self.no_gradient {
             return Err(TargetError::Unsupported { reason: reason.clone() });
         }
-        let mut losses = Vec::new();
-        let (scores, gradient) = self
-            .classifier
-            .gradient(rows, &mut |scores| {
-                let (values, slopes) = loss.evaluate(scores, ScoreKind::Logits);
+        let parts = blocks(rows, |part, range| {
+            let (own, mut losses) = (loss.select(range), Vec::new());
+            let (scores, gradient) = self.classifier.gradient(part, &mut |scores| {
+                let (values, slopes) = own.evaluate(scores, ScoreKind::Logits);
                 losses = values;
                 slopes
-            })
-            .map_err(|error| failed(&error))?;
+            })?;
+            Ok((scores, gradient, losses))
+        })
+        .map_err(|error| failed(&error))?;
+        let (mut scores, mut gradients, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+        for (own_scores, own_gradient, own_losses) in parts {
+            scores.push(own_scores);
+            gradients.push(own_gradient);
+            losses.extend(own_losses);
+        }
+        let scores = stack(scores).map_err(|error| failed(&error))?;
+        let gradient = stack(gradients).map_err(|error| failed(&error))?;
         Ok(GradientAnswer { scores, loss: losses, gradient })
     }
 }
