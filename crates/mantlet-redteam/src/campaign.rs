@@ -172,6 +172,13 @@ impl Campaign {
         });
         let rows = &self.material.rows;
         report.take(outcome, |row| (row < rows.rows()).then(|| rows.row(row).to_vec()));
+        let changes = report.outcome.as_ref().and_then(|outcome| {
+            let evasion = matches!(outcome.detail, mantlet_attacks::Detail::Evasion { .. });
+            evasion.then(|| crate::changes(outcome, rows, &self.material.constraints)).flatten()
+        });
+        if let Some(Ok(changes)) = changes.map(serde_json::to_value) {
+            report.facts.insert("changes".to_owned(), changes);
+        }
         report.doubts = distrust::within(&report);
         Ok(report)
     }

@@ -196,7 +196,7 @@ fn median(mut values: Vec<f32>) -> Option<f64> {
 
 fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
     match &outcome.detail {
-        Detail::Evasion { already_wrong, vanished, by_loss, norm, radius, .. } => {
+        Detail::Evasion { already_wrong, vanished, by_loss, norm, radius, bounds, .. } => {
             report.figures.push(Figure { name: "rows evaded".to_owned(), value: report.success, n: decided });
             let hits = || outcome.rows.iter().filter(|row| row.state == State::Hit);
             let reached = || outcome.rows.iter().filter(|row| row.changed.is_some());
@@ -207,6 +207,11 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
                 if let Some(value) = median(values) {
                     report.figures.push(plain(name, value, n));
                 }
+            }
+            if let Some(value) = median(bounds.iter().map(|(_, bound)| *bound).collect()) {
+                let name = "median distance below which nothing turns a row, proved";
+                report.figures.push(plain(name, value, bounds.len()));
+                report.facts.insert("proved-bounds".to_owned(), serde_json::json!(bounds));
             }
             report.facts.insert("norm".to_owned(), serde_json::json!(norm));
             report.facts.insert("radius".to_owned(), (*radius).into());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use mantlet_redteam::{Case, Patience, ReplayVerdict, Target};
+use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict, Target};
 use mantlet_store::RecordKind;
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
@@ -218,7 +218,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let text = if options.json {
         serde_json::to_string_pretty(&results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>())?
     } else {
-        table(&results)
+        table(&results, &subject.features)
     };
     deliver(terminal, &text, options.output.as_deref())?;
     Ok(exit::verdict(verdict(&results, impact, policy)))
@@ -268,7 +268,7 @@ fn verdict(results: &Results, impact: mantlet_vocab::Impact, mut policy: mantlet
     }
 }
 
-fn table(results: &Results) -> String {
+fn table(results: &Results, features: &[String]) -> String {
     let mut text = String::new();
     for probe in &results.probes {
         let report = &probe.report;
@@ -311,6 +311,7 @@ fn table(results: &Results) -> String {
                 trigger.transfer * 100.0
             );
         }
+        cheapest(&mut text, report, features);
         for note in &report.notes {
             let _ = writeln!(text, "  note: {note}");
         }
@@ -320,6 +321,37 @@ fn table(results: &Results) -> String {
         let _ = writeln!(text, "not to be trusted: {}: {}", doubt.probe, doubt.message);
     }
     text
+}
+
+/// The cheapest change in the user's own columns, and which columns hits changed most often.
+fn cheapest(text: &mut String, report: &ProbeReport, features: &[String]) {
+    let facts = report.facts.get("changes").cloned();
+    let Some(changes) = facts.and_then(|facts| serde_json::from_value::<Changes>(facts).ok()) else { return };
+    let name = |column: usize| features.get(column).cloned().unwrap_or_else(|| format!("value {column}"));
+    let each: Vec<String> = changes
+        .cheapest
+        .iter()
+        .take(6)
+        .map(|change| format!("{} {} -> {}", name(change.column), change.before, change.after))
+        .collect();
+    let more = changes.cheapest.len().saturating_sub(each.len());
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let _ = writeln!(
+        text,
+        "  cheapest change (row {}, cost {:.3}): {}{rest}",
+        changes.row,
+        changes.cost,
+        each.join(", ")
+    );
+    let often: Vec<String> = changes
+        .columns
+        .iter()
+        .take(6)
+        .map(|(column, hits, median)| {
+            format!("{} in {hits} (median {:.3} of its range)", name(*column), median)
+        })
+        .collect();
+    let _ = writeln!(text, "  columns changed most often: {}", often.join(", "));
 }
 
 fn replay(
