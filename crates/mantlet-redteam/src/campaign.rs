@@ -1,4 +1,6 @@
 //! One attack against one target: asks for it, keeps the budget, writes the journal, makes the report.
+//!
+//! Long because asking, replaying and counting share one state.
 
 use std::collections::{BTreeMap, VecDeque};
 

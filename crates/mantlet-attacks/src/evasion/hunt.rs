@@ -3,6 +3,8 @@
 //! A method only says which rows to ask next and learns from the answers. Every answer is judged here: a row is
 //! a success when the model's own answer on that very row, as it was sent, reaches the goal and the row obeys
 //! the constraints. So the best row is never lost and never one that was not asked.
+//!
+//! Long because what was asked and what it proves have to stay in one place.
 
 use mantlet_vocab::{About, Tensor, TreeEnsemble};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

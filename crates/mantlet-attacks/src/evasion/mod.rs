@@ -1,5 +1,7 @@
 //! Evasion: a changed input, another decision.
 
+use mantlet_vocab::{About, Confidence, Impact, Severity};
+
 mod ascent;
 mod ball;
 mod climb;
@@ -41,30 +43,21 @@ pub mod tree_exact;
 pub mod universal;
 pub mod zoo;
 
-/// The card of an evasion room: what the attacker must see decides the technique. `gradients`: the model file;
-/// `answers`: scores or labels of an endpoint.
-macro_rules! card {
-    ($name:literal, $title:literal, gradients) => {
-        $crate::evasion::card!(@ $name, $title, &["AML.T0043.000", "AML.T0015"])
-    };
-    ($name:literal, $title:literal, answers) => {
-        $crate::evasion::card!(@ $name, $title, &["AML.T0043.001", "AML.T0015", "AML.T0040"])
-    };
-    (@ $name:literal, $title:literal, $atlas:expr) => {
-        mantlet_vocab::About {
-            name: $name,
-            title: $title,
-            severity: mantlet_vocab::Severity::Suspicious,
-            impact: mantlet_vocab::Impact::High,
-            confidence: mantlet_vocab::Confidence::High,
-            atlas: $atlas,
-            owasp: &["ML01:2023"],
-            explain: include_str!("explain.md"),
-            cases: include_str!("cases.md"),
-        }
-    };
-}
-pub(crate) use card;
+/// What the cards of attacks that need the model's file have in common.
+const WITH_THE_FILE: About = About {
+    name: "",
+    title: "",
+    severity: Severity::Suspicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0043.000", "AML.T0015"],
+    owasp: &["ML01:2023"],
+    explain: "",
+    cases: "",
+};
+
+/// And those that need an endpoint's scores or decisions only.
+const WITH_ANSWERS: About = About { atlas: &["AML.T0043.001", "AML.T0015", "AML.T0040"], ..WITH_THE_FILE };
 
 /// The public face of an attack: a method under a name of its own.
 macro_rules! attack {

@@ -1,5 +1,7 @@
 //! Recurrent cells: `LSTM`, `GRU` and `RNN` with the usual activations, in either or both directions. Gradients
 //! pass to the sequence and to the initial states, back through time.
+//!
+//! Long because the three cells share one way there and one way back.
 
 use mantlet_kernels::Layout;
 use mantlet_vocab::{Tensor, Value};

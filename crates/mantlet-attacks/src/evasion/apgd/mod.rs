@@ -3,16 +3,21 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
-use super::{attack, card};
 use crate::Norm;
 
 pub use super::ascent::Aim;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-apgd", "gradient ascent that tunes its own steps changes the decision", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-apgd",
+    title: "gradient ascent that tunes its own steps changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How it climbs, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

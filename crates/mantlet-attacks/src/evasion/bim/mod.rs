@@ -3,13 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::climb::{Climb, Settings, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-bim", "a few small steps along the model's own gradients change its decision", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-bim",
+    title: "a few small steps along the model's own gradients change its decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How far it steps, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,17 +3,19 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::ball::{length, scale_to};
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
-use super::{attack, card};
 use crate::{Ask, Norm};
 
 /// The room's card.
-pub const ABOUT: About = card!(
-    "evasion-boundary",
-    "a random walk along the border, seeing decisions only, changes the decision",
-    answers
-);
+pub const ABOUT: About = About {
+    name: "evasion-boundary",
+    title: "a random walk along the border, seeing decisions only, changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it walks, in units of each value's permitted interval; distance is Euclidean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,12 +3,17 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::penalty::{Penalty, Settings, Style};
-use super::{attack, card};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-carlini-wagner", "the smallest change weighed against the decision changes it", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-carlini-wagner",
+    title: "the smallest change weighed against the decision changes it",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How it searches, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,14 +5,19 @@ use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
 use super::apgd::Aim;
+use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-ensemble", "one of several strong attacks in turn changes the decision", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-ensemble",
+    title: "one of several strong attacks in turn changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How hard it tries, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,15 +3,20 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::frontier::Gait;
 use super::hunt::{Base, at_least, usual_radius};
 use super::ladder::{Ladder, Stage, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-fab", "the nearest decision border is found by walking along it", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-fab",
+    title: "the nearest decision border is found by walking along it",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How it walks, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

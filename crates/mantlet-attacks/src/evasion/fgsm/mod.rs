@@ -3,13 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::climb::{Climb, Settings, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-fgsm", "one small step along the model's own gradient changes its decision", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-fgsm",
+    title: "one small step along the model's own gradient changes its decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How far it steps, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,16 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::sensing::{Sense, Settings, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About = card!(
-    "evasion-geoda",
-    "straight along the felt normal of the border, decisions only, lies another decision",
-    answers
-);
+pub const ABOUT: About = About {
+    name: "evasion-geoda",
+    title: "straight along the felt normal of the border, decisions only, lies another decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it feels its way, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

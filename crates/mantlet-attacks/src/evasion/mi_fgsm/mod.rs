@@ -3,16 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::climb::{Climb, Settings, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About = card!(
-    "evasion-mi-fgsm",
-    "steps along gathered gradients, as used on copies, change the decision",
-    gradients
-);
+pub const ABOUT: About = About {
+    name: "evasion-mi-fgsm",
+    title: "steps along gathered gradients, as used on copies, change the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How far it steps, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,14 +3,19 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::ball::{count, project, scale_to, steepest};
 use super::hunt::{Base, Method, Reply, at_least, positive};
-use super::{attack, card};
 use crate::{Ask, Norm};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-nes", "gradients guessed from scores lead to another decision", answers);
+pub const ABOUT: About = About {
+    name: "evasion-nes",
+    title: "gradients guessed from scores lead to another decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it searches, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,12 +3,17 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::shared::{Kind, Settings, Shared, Style};
-use super::{attack, card};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-patch", "a patch on one place alters the decision on many rows", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-patch",
+    title: "a patch on one place alters the decision on many rows",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How large the patch is. For images it is a square, for other rows the values with the largest gradients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,13 +4,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
-use super::{attack, card};
 use crate::{Ask, Norm};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-pointwise", "few values, found by taking back the others, change the decision", answers);
+pub const ABOUT: About = About {
+    name: "evasion-pointwise",
+    title: "few values, found by taking back the others, change the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How far it looks; distance is the number of changed values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,13 +4,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, Method, Reply, usual_radius};
-use super::{attack, card};
 use crate::{Ask, Loss, Norm};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-saliency", "changing very few values changes the decision", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-saliency",
+    title: "changing very few values changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How many values may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,13 +3,19 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::ball::project;
 use super::hunt::{Base, Method, Reply, positive};
-use super::{attack, card};
 use crate::{Ask, Norm};
 
 /// The room's card.
-pub const ABOUT: About = card!("evasion-simba", "value by value, scores lead to another decision", answers);
+pub const ABOUT: About = About {
+    name: "evasion-simba",
+    title: "value by value, scores lead to another decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it searches, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,14 +3,19 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-square", "random changes chosen by watching scores change the decision", answers);
+pub const ABOUT: About = About {
+    name: "evasion-square",
+    title: "random changes chosen by watching scores change the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it searches, in units of each value's permitted interval; distance is the largest single change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,17 +5,19 @@ use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
 use super::apgd::Aim;
+use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
-use super::{attack, card};
 use crate::{Constraints, Norm};
 
 /// The room's card.
-pub const ABOUT: About = card!(
-    "evasion-table-climb",
-    "a believable change of a table row, by gradients, changes the decision",
-    gradients
-);
+pub const ABOUT: About = About {
+    name: "evasion-table-climb",
+    title: "a believable change of a table row, by gradients, changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How it climbs, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,18 +4,20 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
-use super::{attack, card};
 use crate::{Ask, Goal, Norm};
 
 mod propose;
 
 /// The room's card.
-pub const ABOUT: About = card!(
-    "evasion-table-search",
-    "a believable and cheap change of a table row changes the decision",
-    answers
-);
+pub const ABOUT: About = About {
+    name: "evasion-table-search",
+    title: "a believable and cheap change of a table row changes the decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it searches, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

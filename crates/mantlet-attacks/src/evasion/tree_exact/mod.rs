@@ -3,8 +3,8 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, Method, Reply, at_least};
-use super::{attack, card};
 use crate::{Ask, Goal, Norm};
 
 mod leaves;
@@ -13,8 +13,13 @@ mod search;
 use leaves::Forest;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-tree-exact", "the smallest change that turns the trees is computed exactly", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-tree-exact",
+    title: "the smallest change that turns the trees is computed exactly",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// How long it computes. Distance is the largest single change, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

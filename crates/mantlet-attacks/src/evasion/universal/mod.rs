@@ -3,13 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::shared::{Kind, Settings, Shared, Style};
-use super::{attack, card};
 use crate::Norm;
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-universal", "one and the same small change alters the decision on many rows", gradients);
+pub const ABOUT: About = About {
+    name: "evasion-universal",
+    title: "one and the same small change alters the decision on many rows",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_THE_FILE
+};
 
 /// What is added, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

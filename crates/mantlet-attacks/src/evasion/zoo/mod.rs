@@ -3,13 +3,18 @@
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
 
+use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, positive, usual_radius};
-use super::{attack, card};
 use crate::{Ask, Norm};
 
 /// The room's card.
-pub const ABOUT: About =
-    card!("evasion-zoo", "slopes measured from scores lead to the smallest change of decision", answers);
+pub const ABOUT: About = About {
+    name: "evasion-zoo",
+    title: "slopes measured from scores lead to the smallest change of decision",
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+    ..super::WITH_ANSWERS
+};
 
 /// How it searches, in units of each value's permitted interval; distance is Euclidean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
