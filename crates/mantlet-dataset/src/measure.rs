@@ -157,7 +157,8 @@ fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetEr
         // A column of text files that lost all its values, or whose words now look like numbers, is read as the
         // profile has it.
         let text = dataset.files.iter().all(|(_, format)| format.is_text());
-        if !fits && !(text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times)) {
+        let readable = text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times);
+        if !fits && !readable {
             return Err(DatasetError::Kind {
                 path: first(dataset),
                 column: column.name.clone(),
