@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte that is not white space, which stays unread.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let bytes = self.bytes();
         loop {
@@ -51,6 +52,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -117,6 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an array; `item` must read one element.
+    #[inline]
     pub(crate) fn array(
         &mut self,
         mut item: impl FnMut(&mut Self) -> Result<(), Defect>,

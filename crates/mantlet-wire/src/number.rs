@@ -29,75 +29,159 @@ const TENS: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// Adding a digit to fewer than this keeps within 64 bits.
+/// Adding a digit to fewer than this keeps within 64 bits; adding eight to fewer than the other, too.
 const ROOM: u64 = 1_000_000_000_000_000_000;
+const ROOM_FOR_EIGHT: u64 = 10_000_000_000;
+
+/// Digits put together.
+struct Digits {
+    value: u64,
+    /// How many found no room.
+    dropped: usize,
+    /// Whether all did.
+    all: bool,
+}
+
+impl Digits {
+    /// Takes the digits that stand at `at`, and gives where they end. Eight at a time, without a step for each: the
+    /// ends of numbers are where a processor guesses wrong.
+    #[inline]
+    fn take(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        while self.value < ROOM_FOR_EIGHT
+            && let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>())
+        {
+            let (value, count) = up_to_eight(u64::from_le_bytes(*eight));
+            self.value = self.value * POWERS[count & 15] + value;
+            at += count;
+            if count < 8 {
+                return at;
+            }
+        }
+        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+        {
+            if self.value < ROOM {
+                self.value = self.value * 10 + u64::from(digit);
+            } else {
+                self.all = false;
+                self.dropped += 1;
+            }
+            at += 1;
+        }
+        at
+    }
+}
+
+/// Powers of ten; those that are asked for are at most the eighth.
+const POWERS: [u64; 16] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1, 1, 1, 1, 1, 1, 1];
+
+/// The number that the digits at the start of eight bytes are (the first byte the lowest), and how many there are.
+#[inline]
+fn up_to_eight(word: u64) -> (u64, usize) {
+    let digits = word ^ 0x3030_3030_3030_3030;
+    // The highest bit of a byte is set where none of 0 to 9 stands. A carry only runs upwards from such a byte.
+    let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+    let count = others.trailing_zeros() as usize / 8;
+    if count == 0 {
+        return (0, 0);
+    }
+    // Fewer than eight become eight with zeros in front. Then pairs, fours and all eight are put together.
+    let pairs = digits << (64 - 8 * count);
+    let pairs = pairs.wrapping_mul(10).wrapping_add(pairs >> 8);
+    const LOW: u64 = 0x0000_00ff_0000_00ff;
+    let value = (pairs & LOW)
+        .wrapping_mul(0x000f_4240_0000_0064)
+        .wrapping_add((pairs >> 16 & LOW).wrapping_mul(0x0000_2710_0000_0001));
+    (value >> 32, count)
+}
+
+/// Reads the number at `start`; gives it and where it ends, or what stands there instead.
+#[inline]
+fn scan(text: &str, start: usize) -> Result<(Decimal<'_>, usize), &'static str> {
+    let bytes = text.as_bytes();
+    let negative = bytes.get(start) == Some(&b'-');
+    let whole_from = start + usize::from(negative);
+    let mut sum = Digits { value: 0, dropped: 0, all: true };
+    let mut at = sum.take(bytes, whole_from);
+    if at == whole_from {
+        return Err("a number");
+    }
+    if bytes[whole_from] == b'0' && at > whole_from + 1 {
+        return Err("a number without leading zeros");
+    }
+    // Digits before the point that found no room still count for the power; those behind it never did.
+    let mut power = i32::try_from(sum.dropped).unwrap_or(i32::MAX);
+    let mut whole = true;
+    if bytes.get(at) == Some(&b'.') {
+        whole = false;
+        at += 1;
+        let (from, dropped) = (at, sum.dropped);
+        at = sum.take(bytes, from);
+        if at == from {
+            return Err("digits after the point");
+        }
+        let kept = (at - from) - (sum.dropped - dropped);
+        power = power.saturating_sub(i32::try_from(kept).unwrap_or(i32::MAX));
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        whole = false;
+        let exponent;
+        (exponent, at) = scan_exponent(bytes, at + 1).ok_or("an exponent")?;
+        power = power.saturating_add(exponent);
+    }
+    let Digits { value: digits, all, .. } = sum;
+    Ok((Decimal { text: text.get(start..at).unwrap_or(""), negative, digits, power, all, whole }, at))
+}
+
+/// The exponent at `at`, behind its `e`, and where it ends.
+fn scan_exponent(bytes: &[u8], mut at: usize) -> Option<(i32, usize)> {
+    let minus = bytes.get(at) == Some(&b'-');
+    at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+    let from = at;
+    let mut exponent = 0_i32;
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        exponent = exponent.saturating_mul(10).saturating_add(i32::from(digit));
+        at += 1;
+    }
+    (at > from).then_some((if minus { -exponent } else { exponent }, at))
+}
 
 impl<'a> Reader<'a> {
     /// A number, checked against the grammar (which has no NaN, no infinity, no hexadecimal).
+    #[inline]
     pub(crate) fn decimal(&mut self) -> Result<Decimal<'a>, Defect> {
         self.peek();
-        let bytes = self.bytes();
-        let start = self.at;
-        let negative = bytes.get(start) == Some(&b'-');
-        let whole_from = start + usize::from(negative);
-        let mut at = whole_from;
-        let (mut digits, mut power, mut all) = (0_u64, 0_i32, true);
-        while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+        match scan(self.text(), self.at) {
+            Ok((decimal, end)) => {
+                self.at = end;
+                Ok(decimal)
+            }
+            Err(expected) => self.syntax(expected),
+        }
+    }
+
+    /// Numbers that stand one after the other with nothing but a comma, or a comma and a space, behind each, at most
+    /// so many; gives how many. Where this stops, an item of the array is still to be read: what is unusual, wrong or
+    /// last is left to the caller.
+    #[inline]
+    pub(crate) fn run<T>(
+        &mut self,
+        out: &mut Vec<T>,
+        most: usize,
+        read: impl Fn(Decimal<'_>) -> Option<T>,
+    ) -> usize {
+        let (text, bytes) = (self.text(), self.bytes());
+        let mut count = 0;
+        while count < most
+            && let Ok((decimal, end)) = scan(text, self.at)
+            && bytes.get(end) == Some(&b',')
+            && let Some(value) = read(decimal)
         {
-            if digits < ROOM {
-                digits = digits * 10 + u64::from(digit);
-            } else {
-                all = false;
-                power = power.saturating_add(1);
-            }
-            at += 1;
+            out.push(value);
+            count += 1;
+            self.at = end + 1 + usize::from(bytes.get(end + 1) == Some(&b' '));
         }
-        if at == whole_from {
-            return self.syntax("a number");
-        }
-        if bytes[whole_from] == b'0' && at > whole_from + 1 {
-            return self.syntax("a number without leading zeros");
-        }
-        let mut whole = true;
-        if bytes.get(at) == Some(&b'.') {
-            whole = false;
-            at += 1;
-            let from = at;
-            while let Some(digit) =
-                bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
-            {
-                if digits < ROOM {
-                    digits = digits * 10 + u64::from(digit);
-                    power = power.saturating_sub(1);
-                } else {
-                    all = false;
-                }
-                at += 1;
-            }
-            if at == from {
-                return self.syntax("digits after the point");
-            }
-        }
-        if matches!(bytes.get(at), Some(b'e' | b'E')) {
-            whole = false;
-            at += 1;
-            let minus = bytes.get(at) == Some(&b'-');
-            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
-            let from = at;
-            let mut exponent = 0_i32;
-            while let Some(digit) =
-                bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
-            {
-                exponent = exponent.saturating_mul(10).saturating_add(i32::from(digit));
-                at += 1;
-            }
-            if at == from {
-                return self.syntax("an exponent");
-            }
-            power = power.saturating_add(if minus { -exponent } else { exponent });
-        }
-        self.at = at;
-        Ok(Decimal { text: &self.text()[start..at], negative, digits, power, all, whole })
+        count
     }
 
     /// The text of a number.
@@ -108,6 +192,7 @@ impl<'a> Reader<'a> {
 
 impl Decimal<'_> {
     /// The nearest `f64`; infinite when it is beyond.
+    #[inline]
     pub(crate) fn to_f64(self) -> f64 {
         if self.all
             && self.digits <= 1 << 53
@@ -121,6 +206,7 @@ impl Decimal<'_> {
     }
 
     /// The nearest `f32`; infinite when it is beyond.
+    #[inline]
     pub(crate) fn to_f32(self) -> f32 {
         if self.all
             && let Some(value) = self.near()
@@ -143,6 +229,7 @@ impl Decimal<'_> {
     }
 
     /// The value with at most two roundings, when the power of ten is small.
+    #[inline]
     fn near(self) -> Option<f64> {
         let ten = *TENS.get(usize::try_from(self.power.unsigned_abs()).ok()?)?;
         #[expect(clippy::cast_precision_loss, reason = "this is one of the two roundings")]

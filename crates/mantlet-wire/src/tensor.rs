@@ -27,7 +27,9 @@ pub(crate) fn read_json(
                 let offset = reader.at - number.text.len();
                 convert(number).ok_or(Defect::OutOfRange { offset, datatype: word })
             };
-            Value::$variant(nested(reader, name, shape, budget, read)?)
+            Value::$variant(nested(reader, name, shape, budget, read, |reader, out, most| {
+                reader.run(out, most, &convert)
+            })?)
         }};
     }
     macro_rules! whole {
@@ -38,9 +40,9 @@ pub(crate) fn read_json(
         };
     }
     Ok(match datatype {
-        Datatype::Bool => Value::Bool(nested(reader, name, shape, budget, |r| r.boolean())?),
+        Datatype::Bool => Value::Bool(nested(reader, name, shape, budget, |r| r.boolean(), no_run)?),
         Datatype::Bytes => {
-            Value::Text(nested(reader, name, shape, budget, |r| Ok(r.string()?.into_owned()))?)
+            Value::Text(nested(reader, name, shape, budget, |r| Ok(r.string()?.into_owned()), no_run)?)
         }
         Datatype::Uint8 => whole!(U8, u8, u8),
         Datatype::Int8 => whole!(I32, i32, i8),
@@ -81,6 +83,7 @@ fn nested<T>(
     shape: &[usize],
     budget: usize,
     read: impl Fn(&mut Reader<'_>) -> Result<T, Defect>,
+    run: impl Fn(&mut Reader<'_>, &mut Vec<T>, usize) -> usize,
 ) -> Result<Tensor<T>, Defect> {
     let expected = product(name, shape)?;
     let limit = TooMany::values(budget);
@@ -90,7 +93,7 @@ fn nested<T>(
     // A shape is only a claim; memory is reserved for what has arrived, which a message's size bounds.
     let out = Vec::with_capacity(expected.min(4096));
     let mut nest = Nest { shape, budget, out, fits: true, leaf: None };
-    level(reader, name, 1, &mut nest, &read)?;
+    level(reader, name, 1, &mut nest, &read, &run)?;
     let Nest { out, fits, leaf, .. } = nest;
     if out.len() != expected {
         return Err(Defect::Count { tensor: name.to_owned(), expected, found: out.len() });
@@ -109,6 +112,7 @@ fn level<T>(
     depth: usize,
     nest: &mut Nest<'_, T>,
     read: &impl Fn(&mut Reader<'_>) -> Result<T, Defect>,
+    run: &impl Fn(&mut Reader<'_>, &mut Vec<T>, usize) -> usize,
 ) -> Result<(), Defect> {
     if depth > RANK {
         return Err(Defect::TooDeep { offset: reader.at, limit: RANK });
@@ -116,13 +120,18 @@ fn level<T>(
     let mut items = 0_usize;
     reader.array(|reader| {
         items += 1;
+        let right = |nest: &mut Nest<'_, T>| *nest.leaf.get_or_insert(depth) == depth;
+        if reader.peek() != Some(b'[') && right(nest) {
+            let left = nest.budget.saturating_sub(nest.out.len());
+            items += run(reader, &mut nest.out, left);
+        }
         if reader.peek() == Some(b'[') {
-            return level(reader, name, depth + 1, nest, read);
+            return level(reader, name, depth + 1, nest, read, run);
         }
         if nest.out.len() >= nest.budget {
             return Err(TooMany::values(nest.budget));
         }
-        if *nest.leaf.get_or_insert(depth) != depth {
+        if !right(nest) {
             return Err(Defect::Ragged { tensor: name.to_owned() });
         }
         nest.out.push(read(reader)?);
@@ -130,6 +139,11 @@ fn level<T>(
     })?;
     nest.fits &= nest.shape.get(depth - 1) == Some(&items);
     Ok(())
+}
+
+/// Elements that are read one by one only.
+const fn no_run<T>(_: &mut Reader<'_>, _: &mut Vec<T>, _: usize) -> usize {
+    0
 }
 
 struct TooMany;

@@ -145,13 +145,13 @@ impl Examine {
 #[must_use]
 pub fn policy_of(rule: &str, reply: bool) -> &'static str {
     let has = |words: &[&str]| words.iter().any(|word| rule.contains(word));
-    if has(&["secret", "credential", "key"]) {
+    if has(&["secret", "credential"]) {
         "secrets_keys_detection"
     } else if has(&["personal", "pii"]) {
         "pii_detection"
-    } else if has(&["injection", "jailbreak"]) {
+    } else if has(&["injection", "jailbreak", "persistence", "invisible"]) {
         "prompt_injection_detection"
-    } else if has(&["canary", "system-prompt"]) {
+    } else if has(&["leak", "canary"]) {
         "system_prompt_leak_detection"
     } else if has(&["toxic"]) {
         "toxicity_detection"

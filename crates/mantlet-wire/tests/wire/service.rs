@@ -206,7 +206,9 @@ fn paths_and_policies_have_one_meaning() {
     assert_eq!(service("GET", "/sdk/v1/analyze/prompt"), None);
     assert_eq!(service("POST", "/sdk/v1/analyze/prompt/"), None);
     assert_eq!(policy_of("text-unsafe-code", true), "unsafe_response_detection");
-    assert_eq!(policy_of("text-canary", true), "system_prompt_leak_detection");
+    assert_eq!(policy_of("indirect-injection", false), "prompt_injection_detection");
+    assert_eq!(policy_of("personal-data", true), "pii_detection");
+    assert_eq!(policy_of("prompt-leak", true), "system_prompt_leak_detection");
     assert_eq!(policy_of("anything-else", true), "policy_violation_detection");
 }
 
