@@ -19,9 +19,10 @@ use mantlet_wire::{Datatype, InferRequest, Limits, Wire, read_request, write_req
 fn main() {
     let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(301_usize);
     let limits = Limits::default();
-    // Pixels: written by way of doubles they have 17 digits.
     let pixels: Vec<f32> = (0..784_u32).map(|n| f32::from((n * 37 % 256) as u8) / 255.0).collect();
     let short: Vec<f32> = (0..784_u32).map(|n| f32::from((n * 37 % 17) as u8) / 16.0).collect();
+    // Written by way of doubles, as most clients do, a number has up to 17 digits.
+    let doubles: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel)).collect();
     let tensor = |value, binary| {
         let inputs = vec![NamedValue { name: "x".into(), value }];
         let request = Request { model: "m".into(), inputs, ..Request::default() };
@@ -29,14 +30,17 @@ fn main() {
         write_request(&InferRequest { request, wire, id: None, outputs: Vec::new(), binary_outputs: false })
     };
     let value = |data: &[f32]| Value::F32(Tensor::new([1, 784], data.to_vec()).unwrap());
-    // As written by a client that keeps `f32`, with at most 9 digits.
-    let text =
-        format!(r#"{{"inputs":[{{"name":"x","shape":[1,784],"datatype":"FP32","data":{pixels:?}}}]}}"#);
+    let text = |data: String| {
+        let body =
+            format!(r#"{{"inputs":[{{"name":"x","shape":[1,784],"datatype":"FP32","data":{data}}}]}}"#);
+        mantlet_wire::Encoded { head: None, body: body.into_bytes() }
+    };
     for (name, message) in [
-        ("784 floats, 17 digits", tensor(value(&pixels), false)),
-        ("784 floats, short", tensor(value(&short), false)),
+        ("784 floats, 17 digits", text(format!("{doubles:?}"))),
+        ("784 floats, 17 digits, first", tensor(value(&pixels), false)),
+        ("784 floats, 9 digits", text(format!("{pixels:?}"))),
+        ("784 floats, short", text(format!("{short:?}"))),
         ("784 floats, binary", tensor(value(&pixels), true)),
-        ("784 floats, 9 digits", mantlet_wire::Encoded { head: None, body: text.into_bytes() }),
     ] {
         measure(name, message.body.len(), rounds, || {
             black_box(read_request("m", None, message.head, black_box(&message.body), &limits).unwrap());

@@ -254,7 +254,12 @@ impl<'a> Reader<'a> {
         let start = self.at;
         match first {
             Some(b'{') => self.object(|reader, _| reader.any().map(drop))?,
-            Some(b'[') => self.array(|reader| reader.any().map(drop))?,
+            Some(b'[') => self.array(|reader| {
+                // Tensors whose numbers stand before what they mean: these are looked at twice, so cheaply here.
+                reader.peek();
+                reader.run(&mut Vec::new(), usize::MAX, |_| Some(()));
+                reader.any().map(drop)
+            })?,
             Some(b'"') => drop(self.string()?),
             Some(b't' | b'f') => drop(self.boolean()?),
             Some(b'n') if self.text[self.at..].starts_with("null") => self.at += 4,
