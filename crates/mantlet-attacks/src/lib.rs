@@ -14,6 +14,7 @@ mod constraints;
 mod loss;
 mod material;
 mod outcome;
+mod picture;
 mod play;
 mod random;
 mod rows;
@@ -23,9 +24,10 @@ pub use constraints::{Constraint, Constraints, Relation, Term};
 pub use loss::{Loss, ScoreKind, softmax};
 pub use material::{Goal, Material};
 pub use outcome::{AtRisk, Detail, Distances, LowerBound, Norm, Outcome, RowOutcome, State, Stop, Trigger};
+pub use picture::Warp;
 pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
-pub use stats::{Interval, RocPoint, auc_interval, roc, roc_auc, true_positive_at, wilson};
+pub use stats::{Interval, RocPoint, at_least, auc_interval, roc, roc_auc, true_positive_at, wilson};
 
 type Made = Result<Box<dyn Attack>, AttackError>;
 
@@ -83,12 +85,17 @@ rooms! {
     evasion::table_search::<TableSearch>,
     evasion::tree_exact::<TreeExact>,
     extraction::query_copy::<QueryCopy>,
+    extraction::active::<Active>,
+    extraction::transfer::<Transfer>,
+    extraction::linear::<Linear>,
     membership::threshold::<Threshold>,
     membership::label_only::<LabelOnly>,
     membership::shadow::<Shadow>,
     membership::likelihood_ratio::<LikelihoodRatio>,
     membership::relative::<Relative>,
     backdoor::trigger::<TriggerSearch>,
+    backdoor::poisoned_rows::<PoisonedRows>,
+    backdoor::stubborn_rows::<StubbornRows>,
 }
 
 /// Every attack's card, in the order they are run.

@@ -251,6 +251,13 @@ pub enum Detail {
         /// The score used.
         score: String,
     },
+    /// Rows that were singled out.
+    Rows {
+        /// Their share of the rows judged.
+        share: Interval,
+        /// How the decision was made, in words.
+        decision: String,
+    },
     /// One reconstructed trigger a class.
     Triggers {
         /// In order of class.

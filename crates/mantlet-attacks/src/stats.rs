@@ -70,7 +70,7 @@ pub(crate) fn clopper_pearson(hits: usize, n: usize, tail: f64) -> Interval {
 /// The chance of at least `hits` successes in `n` trials.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
-pub(crate) fn at_least(hits: usize, n: usize, share: f64) -> f64 {
+pub fn at_least(hits: usize, n: usize, share: f64) -> f64 {
     if hits == 0 {
         return 1.0;
     }

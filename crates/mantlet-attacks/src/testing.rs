@@ -244,6 +244,9 @@ pub(crate) struct Body {
     pub(crate) labels: Vec<usize>,
     #[serde(default)]
     pub(crate) pool: Vec<Vec<f32>>,
+    /// Pool rows made in place of `pool`.
+    #[serde(default)]
+    pub(crate) pool_blocks: Option<Blocks>,
     #[serde(default)]
     pub(crate) pool_labels: Vec<usize>,
     pub(crate) classes: usize,
@@ -299,8 +302,10 @@ impl Body {
         let made = self.blocks.as_ref().map(|blocks| blocks.rows(self.classes));
         let mut material =
             Material::new(tensor(made.as_ref().unwrap_or(&self.rows)), self.labels.clone(), self.classes);
-        if !self.pool.is_empty() {
-            material = material.pool(tensor(&self.pool), self.pool_labels.clone());
+        let made = self.pool_blocks.as_ref().map(|blocks| blocks.rows(self.classes));
+        let pool = made.as_ref().unwrap_or(&self.pool);
+        if !pool.is_empty() {
+            material = material.pool(tensor(pool), self.pool_labels.clone());
         }
         if !self.constraints.is_empty() {
             material.constraints = self.constraints.clone();

@@ -269,7 +269,23 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
                 );
             }
         }
+        Detail::Rows { share, decision } => {
+            report.figures.push(Figure { name: "rows singled out".to_owned(), value: *share, n: decided });
+            let rows = outcome.rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row);
+            report.facts.insert("rows".to_owned(), rows.collect::<Vec<_>>().into());
+            report.notes.push(decision.clone());
+        }
         Detail::Triggers { triggers, shape, decision } => {
+            if outcome.attack == "backdoor-poisoned-rows" {
+                let rows = outcome.rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row);
+                let rows: Vec<usize> = rows.collect();
+                report.figures.push(Figure {
+                    name: "rows that owe their label to the mark".to_owned(),
+                    value: report.success,
+                    n: decided,
+                });
+                report.facts.insert("rows".to_owned(), rows.into());
+            }
             report.triggers = triggers
                 .iter()
                 .map(|trigger| TriggerPicture {

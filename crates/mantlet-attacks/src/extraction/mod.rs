@@ -1,3 +1,6 @@
 //! Copying a model by asking it.
 
+pub mod active;
+pub mod linear;
 pub mod query_copy;
+pub mod transfer;

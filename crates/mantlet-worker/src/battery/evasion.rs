@@ -1,16 +1,16 @@
 //! The evasions beside the two every battery runs: how each is set up from the policy's limits.
 
 use mantlet_attacks::{Material, Norm};
-use mantlet_redteam::{CampaignError, NoJournal, Target};
+use mantlet_redteam::{CampaignError, Target};
 use mantlet_verdict::Family;
 use serde_json::{Value, json};
 
-use super::{Battery, Probe, Results, WallClock, summarise};
+use super::{Battery, Probe, Results, summarise};
 
 impl Battery<'_> {
     /// Runs one of the further evasions with the policy's limits, overlaid with what the plan sets.
     pub(super) fn further(
-        &self,
+        &mut self,
         name: &str,
         family: Family,
         target: &mut dyn Target,
@@ -25,7 +25,7 @@ impl Battery<'_> {
             config.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
         }
         let campaign = self.campaign(name, material).config(config);
-        let report = match campaign.run(target, &mut NoJournal, &mut WallClock::default()) {
+        let report = match self.conduct(&campaign, target) {
             // What was set by hand is to be corrected; what does not fit this target is left out, and said.
             Err(CampaignError::Attack(why)) if self.plan.set.is_null() => {
                 campaign.skipped(target, self.gap(name, &why.to_string()))

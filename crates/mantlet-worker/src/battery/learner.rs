@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use mantlet_attacks::{Lesson, Loss, Purpose, ScoreKind};
+use mantlet_attacks::{Lesson, Loss, Purpose, Random, ScoreKind, Warp};
 use mantlet_learn::{Architecture, Boosted, Boosting, Network, Training, boost, train, train_soft};
 use mantlet_redteam::{GradientAnswer, Imitation, Learner};
 use mantlet_vocab::{Digest, Tensor};
@@ -25,6 +25,8 @@ pub enum Kin {
 pub struct SmallLearner {
     /// Steps of a copy's training, in rows seen.
     pub rows_seen: usize,
+    /// Networks in a copy's committee.
+    pub members: usize,
     /// What shadows are made of.
     pub kin: Kin,
     kept: VecDeque<(Digest, Rc<dyn Imitation>)>,
@@ -32,7 +34,7 @@ pub struct SmallLearner {
 
 impl Default for SmallLearner {
     fn default() -> Self {
-        Self { rows_seen: 24_000, kin: Kin::Network, kept: VecDeque::new() }
+        Self { rows_seen: 24_000, members: 1, kin: Kin::Network, kept: VecDeque::new() }
     }
 }
 
@@ -61,24 +63,63 @@ impl SmallLearner {
             (false, Purpose::Shadow) => Architecture::Mlp { hidden: vec![64, 64] },
             (false, _) => Architecture::Mlp { hidden: vec![64, 32] },
         };
-        let training = match lesson.purpose {
-            // A shadow has to remember its rows as the target does its own.
-            Purpose::Shadow => {
-                Training { epochs: 60, batch: 64, rate: 1.5e-3, decay: 0.0, seed: lesson.seed }
-            }
-            Purpose::Copy | Purpose::SmoothCopy => Training {
-                epochs: (self.rows_seen / rows.rows().max(1)).clamp(4, 200),
-                batch: 32,
-                seed: lesson.seed,
-                ..Training::default()
-            },
-        };
+        if lesson.purpose != Purpose::Shadow {
+            return self.copy(lesson, &rows, scale, &architecture);
+        }
+        // A shadow has to remember its rows as the target does its own.
+        let training = Training { epochs: 60, batch: 64, rate: 1.5e-3, decay: 0.0, seed: lesson.seed };
         let mut unwatched = |_| ControlFlow::Continue(());
         let network = match &lesson.probabilities {
             Some(soft) => train_soft(&architecture, &rows, soft, &training, &mut unwatched),
             None => train(&architecture, &rows, &lesson.labels, lesson.classes, &training, &mut unwatched),
         };
-        Ok(Rc::new(Scaled { network: network.map_err(|error| error.to_string())?, scale }))
+        Ok(Rc::new(Scaled { networks: vec![network.map_err(|error| error.to_string())?], scale }))
+    }
+
+    /// A committee of networks, each trained on the rows and, for pictures, on turned and moved copies of them: what
+    /// is shown does not change, and the copy learns that from few answers.
+    fn copy(
+        &self,
+        lesson: &Lesson,
+        rows: &Tensor,
+        scale: Scale,
+        architecture: &Architecture,
+    ) -> Result<Rc<dyn Imitation>, String> {
+        let targets = lesson.probabilities.clone().unwrap_or_else(|| one_hot(lesson));
+        let image = match *rows.shape() {
+            [_, height, width] => Some((1, height, width)),
+            [_, channels, height, width] if channels <= 4 => Some((channels, height, width)),
+            _ => None,
+        };
+        let mut networks = Vec::new();
+        for member in 0..self.members as u64 {
+            let mut random = Random::new(lesson.seed ^ member.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let copies = if image.is_some() { 8 } else { 1 };
+            let mut data = rows.data().to_vec();
+            let mut wanted = targets.data().to_vec();
+            for _ in 1..copies {
+                for row in 0..rows.rows() {
+                    let Some(image) = image else { break };
+                    data.extend(Warp::random(&mut random, 0.6).apply(rows.row(row), image));
+                    wanted.extend_from_slice(targets.row(row));
+                }
+            }
+            let mut shape = rows.shape().to_vec();
+            shape[0] *= copies;
+            let all = Tensor::new(shape, data).map_err(|error| error.to_string())?;
+            let wanted =
+                Tensor::new([all.rows(), lesson.classes], wanted).map_err(|error| error.to_string())?;
+            let training = Training {
+                epochs: (self.rows_seen / all.rows().max(1)).clamp(4, 200),
+                batch: 32,
+                seed: lesson.seed.wrapping_add(member),
+                ..Training::default()
+            };
+            let mut unwatched = |_| ControlFlow::Continue(());
+            let network = train_soft(architecture, &all, &wanted, &training, &mut unwatched);
+            networks.push(network.map_err(|error| error.to_string())?);
+        }
+        Ok(Rc::new(Scaled { networks, scale }))
     }
 }
 
@@ -119,26 +160,41 @@ impl Imitation for Trees {
     }
 }
 
+/// One network or a committee, whose logits are averaged.
 struct Scaled {
-    network: Network,
+    networks: Vec<Network>,
     scale: Scale,
 }
 
 impl Imitation for Scaled {
     fn scores(&self, rows: &Tensor) -> Tensor {
-        self.network.scores(&self.scale.apply(rows))
+        let rows = self.scale.apply(rows);
+        mean(self.networks.iter().map(|network| network.scores(&rows)).collect())
     }
 
     fn gradient(&self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, String> {
-        let mut losses = Vec::new();
-        let (scores, mut gradient) = self.network.input_gradient(&self.scale.apply(rows), &mut |scores| {
-            let (values, slopes) = loss.evaluate(scores, ScoreKind::Logits);
-            losses = values;
-            slopes
-        });
+        let rows = self.scale.apply(rows);
+        let scores = mean(self.networks.iter().map(|network| network.scores(&rows)).collect());
+        let (losses, slopes) = loss.evaluate(&scores, ScoreKind::Logits);
+        let gradients =
+            self.networks.iter().map(|network| network.input_gradient(&rows, &mut |_| slopes.clone()).1);
+        let mut gradient = mean(gradients.collect());
         self.scale.pull(&mut gradient);
         Ok(GradientAnswer { scores, loss: losses, gradient })
     }
+}
+
+/// The mean of tensors of one shape.
+fn mean(tensors: Vec<Tensor>) -> Tensor {
+    #[expect(clippy::cast_precision_loss, reason = "a few networks")]
+    let share = 1.0 / tensors.len().max(1) as f32;
+    let mut tensors = tensors.into_iter();
+    let mut sum = tensors.next().unwrap_or_else(|| Tensor::full([0, 0], 0.0));
+    for tensor in tensors {
+        sum.data_mut().iter_mut().zip(tensor.data()).for_each(|(sum, value)| *sum += value);
+    }
+    sum.data_mut().iter_mut().for_each(|value| *value *= share);
+    sum
 }
 
 /// Mean and inverse deviation of each column; empty leaves rows as they are.

@@ -2,25 +2,46 @@
 //!
 //! What cannot run is returned as not examined, with the reason and what would change it; it is never passed.
 
+mod doors;
 mod evasion;
 mod ground;
 mod learner;
 mod summary;
+mod thefts;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Material, Norm};
 use mantlet_redteam::{
     Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
-    fidelity,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
-use mantlet_vocab::Gap;
+use mantlet_vocab::{Gap, Tensor};
 use serde_json::json;
+
+use crate::targets::FileJournal;
 
 pub use ground::{Ground, Rows};
 pub use learner::{Kin, SmallLearner};
 pub use summary::summarise;
+
+/// Hard caps over all attacks of a battery, questions that measure a copy's fidelity included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Caps {
+    /// Rows asked of the target.
+    pub queries: u64,
+    /// Milliseconds.
+    pub millis: u64,
+    /// The price of a query, to be told in reports.
+    pub price: Option<f64>,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { queries: u64::MAX, millis: u64::MAX, price: None }
+    }
+}
 
 /// How the battery is run.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +58,10 @@ pub struct Plan {
     pub extraction: Vec<usize>,
     /// What shadows of the model are made of.
     pub kin: Kin,
+    /// What the whole battery may spend.
+    pub caps: Caps,
+    /// A folder for journals: a battery that is killed goes on from them.
+    pub journal: Option<PathBuf>,
     /// The command that runs the battery again; each probe adds its own name.
     pub command: String,
     /// Keys of an attack's configuration set by the caller, over those of the policy; for the further evasions.
@@ -52,6 +77,8 @@ impl Default for Plan {
             queries: 800,
             extraction: vec![25, 50, 100, 150, 250, 400, 600],
             kin: Kin::Network,
+            caps: Caps::default(),
+            journal: None,
             command: String::new(),
             set: serde_json::Value::Null,
         }
@@ -134,14 +161,19 @@ pub const FURTHER: &[(&str, Family)] = &[
     ("evasion-geoda", Family::DecisionEvasion),
     ("evasion-sign-opt", Family::DecisionEvasion),
     ("evasion-pointwise", Family::DecisionEvasion),
+    ("extraction-active", Family::Extraction),
+    ("extraction-transfer", Family::Extraction),
+    ("extraction-linear", Family::Extraction),
     ("membership-label-only", Family::Membership),
     ("membership-shadow", Family::Membership),
     ("membership-likelihood-ratio", Family::Membership),
     ("membership-relative", Family::Membership),
+    ("backdoor-poisoned-rows", Family::Backdoor),
+    ("backdoor-stubborn-rows", Family::Backdoor),
 ];
 
-/// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step` is told the name of each probe
-/// before it runs and may end the battery by returning `false`.
+/// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`
+/// is told the name of each probe before it runs and may end the battery by returning `false`.
 ///
 /// # Errors
 /// When an attack cannot be made at all; a target that fails is a result.
@@ -154,7 +186,14 @@ pub fn run(
     step: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Results, CampaignError> {
     let mut results = Results::default();
-    let mut battery = Battery { ground, gate, plan, learner: SmallLearner::of(plan.kin) };
+    let mut battery = Battery {
+        ground,
+        gate,
+        plan,
+        learner: SmallLearner::of(plan.kin),
+        started: Instant::now(),
+        queries_left: plan.caps.queries,
+    };
     for (name, family) in ATTACKS.iter().chain(FURTHER.iter().filter(|_| !only.is_empty())) {
         if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
             continue;
@@ -170,15 +209,17 @@ pub fn run(
             Family::Evasion | Family::DecisionEvasion => {
                 battery.further(name, *family, target, &mut results)?;
             }
-            Family::Extraction => battery.extraction(target, &mut results)?,
+            Family::Extraction => battery.extraction(name, target, &mut results)?,
             Family::Membership => battery.membership(name, target, &mut results)?,
-            Family::Backdoor | Family::Other => battery.backdoor(target, &mut results)?,
+            Family::Backdoor | Family::Other => battery.backdoor(name, target, &mut results)?,
         }
     }
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
     results.doubts = distrust(&reports);
     let evasion = |report: &&&ProbeReport| report.probe.starts_with("evasion-");
-    if let Some(first) = reports.iter().find(evasion) {
+    // The examination's own questions are not counted, so a battery with a cap does without it.
+    let capped = plan.caps.queries < u64::MAX;
+    if let Some(first) = reports.iter().find(evasion).filter(|_| !capped) {
         results.doubts.extend(examine(target, &ground.probe_rows(plan.rows.min(16)).x, &first.probe));
     }
     Ok(results)
@@ -189,6 +230,8 @@ struct Battery<'a> {
     gate: &'a Gate,
     plan: &'a Plan,
     learner: SmallLearner,
+    started: Instant,
+    queries_left: u64,
 }
 
 impl Battery<'_> {
@@ -196,21 +239,65 @@ impl Battery<'_> {
         let mut campaign =
             Campaign::new(attack, self.plan.seed, material.constraints(self.ground.constraints.clone()));
         campaign.command = format!("{} --only {attack} --seed {}", self.plan.command, self.plan.seed);
-        campaign.budget = Budget { queries: 5_000_000, millis: 300_000 };
+        let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        campaign.budget = Budget {
+            queries: self.queries_left.min(5_000_000),
+            millis: self.plan.caps.millis.saturating_sub(spent).min(300_000),
+        };
         campaign
     }
 
-    fn gradient(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+    /// Runs a campaign, in a journal when the plan has a folder for them, and counts what it cost.
+    fn conduct(
+        &mut self,
+        campaign: &Campaign,
+        target: &mut dyn Target,
+    ) -> Result<ProbeReport, CampaignError> {
+        let mut clock = WallClock::default();
+        let mut report = match &self.plan.journal {
+            None => campaign.run_with(target, &mut self.learner, &mut NoJournal, &mut clock)?,
+            Some(folder) => {
+                let digest = campaign.digest(&target.describe().name).hex();
+                let path = folder.join(format!("{}-{}.jsonl", campaign.attack, &digest[..12]));
+                let mut journal = FileJournal::open(&path)?;
+                let report = campaign.run_with(target, &mut self.learner, &mut journal, &mut clock)?;
+                // How long it took is no part of what was found: a run that went on after a kill reports the same.
+                ProbeReport { millis: 0, ..report }
+            }
+        };
+        self.queries_left = self.queries_left.saturating_sub(report.queries);
+        if let Some(price) = self.plan.caps.price {
+            #[expect(clippy::cast_precision_loss, reason = "queries are far below 2^53")]
+            report.facts.insert("cost".to_owned(), (price * report.queries as f64).into());
+        }
+        Ok(report)
+    }
+
+    /// Labels of further rows, within the caps; `None` beyond them or when the target does not answer.
+    fn labels(&mut self, target: &mut dyn Target, rows: &Tensor) -> Option<Vec<usize>> {
+        let count = rows.rows() as u64;
+        self.queries_left = self.queries_left.checked_sub(count)?;
+        let most = target.describe().max_rows;
+        let size = if most == 0 { rows.rows().max(1) } else { most };
+        let mut labels = Vec::with_capacity(rows.rows());
+        for start in (0..rows.rows()).step_by(size) {
+            let part: Vec<usize> = (start..(start + size).min(rows.rows())).collect();
+            labels.extend(target.labels(&rows.select(&part)).ok()?);
+        }
+        (labels.len() == rows.rows()).then_some(labels)
+    }
+
+    fn gradient(&mut self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
         let rows = self.ground.probe_rows(self.plan.rows);
         let limit = self.gate.evasion;
         let material = Material::new(rows.x, rows.y, self.ground.classes);
         let config = json!({ "norm": limit.norm.word(), "epsilon": limit.epsilon });
         let campaign = self.campaign("evasion-pgd", material.clone()).config(config);
-        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let report = self.conduct(&campaign, target)?;
         if report.not_examined.is_none() && (self.plan.shown_epsilon - limit.epsilon).abs() > f64::EPSILON {
             let config = json!({ "norm": "linf", "epsilon": self.plan.shown_epsilon });
             let shown = self.campaign("evasion-pgd", material).config(config);
-            let shown_report = shown.run(target, &mut NoJournal, &mut WallClock::default())?;
+            let shown_report = self.conduct(&shown, target)?;
             results.probes.push(Probe { report: shown_report, summary: None, campaign: Some(shown) });
         }
         let summary = summarise(&report, Family::Evasion, self.gate);
@@ -218,45 +305,18 @@ impl Battery<'_> {
         Ok(())
     }
 
-    fn decisions(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
+    fn decisions(&mut self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
         let rows = self.ground.probe_rows(self.plan.rows);
         let limit = self.gate.decision_evasion;
         let material = Material::new(rows.x, rows.y, self.ground.classes)
             .pool(self.ground.train.x.clone(), self.ground.train.y.clone());
         let config = json!({ "queries": self.plan.queries, "radius": limit.epsilon });
         let campaign = self.campaign("evasion-hop-skip-jump", material).config(config);
-        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
+        let report = self.conduct(&campaign, target)?;
         let mut summary = summarise(&report, Family::DecisionEvasion, self.gate);
         for figure in &mut summary.figures {
             figure.norm = Some(Norm::L2.word().to_owned());
         }
-        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
-        Ok(())
-    }
-
-    fn extraction(&mut self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
-        let seeds = self.ground.probe_rows(60);
-        let unseen = self.ground.held_out_or_train();
-        let most = self.plan.extraction.iter().copied().max().unwrap_or(0);
-        let material = Material::new(seeds.x, seeds.y, self.ground.classes);
-        let config = json!({ "strategy": "mixed", "queries": most, "scores": false });
-        let campaign = self.campaign("extraction-query-copy", material).config(config);
-        let mut report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
-        if let (Some(outcome), Ok(victim)) = (&report.outcome, target.labels(&unseen.x)) {
-            match fidelity(
-                outcome,
-                self.ground.classes,
-                &self.plan.extraction,
-                &unseen.x,
-                &victim,
-                &mut self.learner,
-                self.plan.seed,
-            ) {
-                Ok(curve) => report.curve = curve,
-                Err(why) => report.not_examined = Some(self.gap("extraction-query-copy", &why)),
-            }
-        }
-        let summary = summarise(&report, Family::Extraction, self.gate);
         results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
     }
@@ -283,21 +343,8 @@ impl Battery<'_> {
         let material =
             Material::new(members.x, members.y, self.ground.classes).pool(others.x.clone(), others.y.clone());
         let campaign = self.campaign(name, material);
-        let mut clock = WallClock::default();
-        let report = campaign.run_with(target, &mut self.learner, &mut NoJournal, &mut clock)?;
+        let report = self.conduct(&campaign, target)?;
         let summary = summarise(&report, Family::Membership, self.gate);
-        results.probes.push(Probe { report, summary: Some(summary), campaign: None });
-        Ok(())
-    }
-
-    fn backdoor(&self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {
-        // Rows the model was not trained on, so that what is found is the model's and not the rows' own.
-        let rows = self.ground.held_out_or_train();
-        let rows = rows.first(600);
-        let material = Material::new(rows.x, rows.y, self.ground.classes);
-        let campaign = self.campaign("backdoor-trigger", material);
-        let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
-        let summary = summarise(&report, Family::Backdoor, self.gate);
         results.probes.push(Probe { report, summary: Some(summary), campaign: None });
         Ok(())
     }

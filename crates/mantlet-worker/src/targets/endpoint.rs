@@ -83,11 +83,11 @@ pub struct EndpointTarget {
     log_odds: bool,
 }
 
-fn unsupported(reason: impl Into<String>) -> TargetError {
+pub(super) fn unsupported(reason: impl Into<String>) -> TargetError {
     TargetError::Unsupported { reason: reason.into() }
 }
 
-fn malformed(reason: impl Into<String>) -> TargetError {
+pub(super) fn malformed(reason: impl Into<String>) -> TargetError {
     TargetError::Malformed { reason: reason.into() }
 }
 
@@ -169,7 +169,7 @@ fn address(config: &EndpointConfig, verb: &str) -> Result<Uri, TargetError> {
 }
 
 /// The body of a good answer; everything else says what kind of answer it was.
-fn accept(reply: &Reply) -> Result<&[u8], TargetError> {
+pub(super) fn accept(reply: &Reply) -> Result<&[u8], TargetError> {
     let status = reply.status;
     let code = status.as_u16();
     if status == StatusCode::OK {

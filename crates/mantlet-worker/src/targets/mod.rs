@@ -1,11 +1,16 @@
-//! What a campaign can attack: a model file in process, or an endpoint over HTTP; and its journal in a file.
+//! What a campaign can attack: a model file in process, an endpoint over HTTP that speaks the Open Inference
+//! Protocol or JSON of its own, or a program of the user's; and its journal in a file.
 
 mod endpoint;
 mod journal;
 mod metadata;
 mod model;
+mod process;
+mod template;
 mod transport;
 
 pub use endpoint::{EndpointConfig, EndpointTarget};
 pub use journal::FileJournal;
 pub use model::ModelTarget;
+pub use process::{ProcessConfig, ProcessTarget};
+pub use template::{TemplateConfig, TemplateTarget};

@@ -6,15 +6,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict, Target};
+use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
 use mantlet_store::RecordKind;
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, WallClock};
-use mantlet_worker::targets::{EndpointConfig, EndpointTarget, ModelTarget};
+use mantlet_worker::battery::{self, ATTACKS, Caps, FURTHER, Kin, Results, SmallLearner, WallClock};
 
+mod compare;
 mod constraints;
+mod target;
 
+use self::target::Endpoint;
 use super::open_store;
 use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
@@ -29,6 +31,8 @@ pub enum Command {
     List,
     /// Run the battery, or one attack of it, and print every figure with n, seed and interval.
     Run(RunOptions),
+    /// Compare an earlier run with later ones: what is new, fixed, still there, or comes and goes.
+    Compare(compare::CompareOptions),
     /// Replay attacks that once worked, against the guarded endpoint or the model file.
     Replay {
         /// The case; all cases when absent.
@@ -75,34 +79,50 @@ pub struct RunOptions {
     /// Write what is printed here.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// A folder for journals: run the same command again after a kill, and it goes on where it was.
+    #[arg(long, value_name = "FOLDER")]
+    journal: Option<PathBuf>,
+    #[command(flatten)]
+    costs: Costs,
     #[command(flatten)]
     endpoint: Endpoint,
 }
 
-/// An endpoint to attack instead of the model file.
-#[derive(Debug, Clone, Args)]
-pub struct Endpoint {
-    /// Address of an Open Inference Protocol endpoint, such as the gateway's; the model file when absent.
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// Environment variable that holds the API key for it.
-    #[arg(long, value_name = "VARIABLE", default_value = "MANTLET_KEY")]
-    key_env: String,
+/// What the whole battery may spend; never exceeded.
+#[derive(Debug, Clone, Copy, Default, Args)]
+struct Costs {
+    /// The most rows asked of the target, by all attacks together.
+    #[arg(long, value_name = "N")]
+    max_queries: Option<u64>,
+    /// The most minutes spent.
+    #[arg(long, value_name = "MINUTES")]
+    max_minutes: Option<u64>,
+    /// What one query costs, in any currency.
+    #[arg(long, value_name = "PRICE")]
+    price: Option<f64>,
+    /// The most money spent, in the same currency.
+    #[arg(long, value_name = "MONEY", requires = "price")]
+    max_cost: Option<f64>,
 }
 
-impl Endpoint {
-    fn target(&self, loaded: &Loaded, subject: &subject::Subject) -> anyhow::Result<Box<dyn Target>> {
-        let Some(url) = &self.endpoint else {
-            let name = loaded.config.model.path.display().to_string();
-            return Ok(Box::new(ModelTarget::new(name, subject.classifier.clone())));
-        };
-        let mut config = EndpointConfig::new(url.clone(), loaded.config.model.name.clone());
-        config.row_shape = Some(subject.classifier.input_shape().to_vec());
-        config.class_names = subject.classes.clone();
-        if let Ok(key) = std::env::var(&self.key_env) {
-            config.key = Some(("x-api-key".to_owned(), key));
+impl Costs {
+    fn caps(self) -> Result<Caps, Usage> {
+        let mut caps = Caps { price: self.price, ..Caps::default() };
+        caps.queries = self.max_queries.unwrap_or(caps.queries);
+        caps.millis = self.max_minutes.map_or(caps.millis, |minutes| minutes.saturating_mul(60_000));
+        if let (Some(price), Some(money)) = (self.price, self.max_cost) {
+            if !(price > 0.0 && price.is_finite() && money >= 0.0) {
+                return Err(Usage("--price must be positive and --max-cost not negative".to_owned()));
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a quotient of positives, rounded down; the cast saturates"
+            )]
+            let affordable = (money / price).floor() as u64;
+            caps.queries = caps.queries.min(affordable);
         }
-        Ok(Box::new(EndpointTarget::connect(config)?))
+        Ok(caps)
     }
 }
 
@@ -133,6 +153,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(options) => attack(terminal, &options),
+        Command::Compare(options) => compare::run(terminal, &options),
         Command::Replay { case, folder, endpoint } => replay(terminal, &folder, case.as_deref(), &endpoint),
     }
 }
@@ -155,7 +176,9 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             rows: None,
             json: options.json,
             output: None,
-            endpoint: Endpoint { endpoint: None, key_env: String::new() },
+            endpoint: Endpoint::default(),
+            costs: Costs::default(),
+            journal: None,
         },
     )
 }
@@ -203,13 +226,18 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
+    plan.caps = options.costs.caps()?;
+    if let Some(folder) = &options.journal {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        plan.journal = Some(folder.clone());
+    }
     if subject.classifier.model().trees().is_some() {
         plan.kin = Kin::Trees;
     }
     plan.set = settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
-    let mut target = options.endpoint.target(&loaded, &subject)?;
+    let mut target = options.endpoint.open(&loaded, &subject)?;
     let results =
         battery::run(target.as_mut(), &subject.ground, policy.gate(impact), &plan, &only, &mut |name| {
             terminal.note(&format!("  {name}"));
@@ -375,9 +403,11 @@ fn replay(
         return Ok(exit::verdict(Verdict::NotFullyExamined));
     }
     let mut worst = Verdict::Clean;
+    let mut learner = SmallLearner::default();
     for case in cases {
-        let mut target = endpoint.target(&loaded, &subject)?;
-        let result = case.replay(target.as_mut(), Patience::default(), &mut WallClock::default())?;
+        let mut target = endpoint.open(&loaded, &subject)?;
+        let result =
+            case.replay_with(target.as_mut(), &mut learner, Patience::default(), &mut WallClock::default())?;
         terminal.say(&format!("{}  {}: {}", case.id, case.attack, result.message));
         worst = match (result.verdict, worst) {
             (ReplayVerdict::Passed, _) | (_, Verdict::Found) => Verdict::Found,

@@ -122,7 +122,11 @@ impl Shown<'_> {
                     format!("A small mark turns inputs of every kind into class {}.", names.join(", "))
                 }
             },
-            "extraction-query-copy" => match report.curve.iter().find(|point| point.fidelity.value >= 0.8) {
+            "extraction-query-copy" | "extraction-active" => match report
+                .curve
+                .iter()
+                .find(|point| point.fidelity.value >= 0.8)
+            {
                 Some(point) => {
                     format!("A thief's copy agrees with the model on 80 % after {} queries.", point.queries)
                 }
@@ -130,6 +134,24 @@ impl Shown<'_> {
             },
             "membership-threshold" => {
                 "How well a stranger tells training rows from others; a lower bound.".to_owned()
+            }
+            name if name.starts_with("membership") => {
+                format!("{} training rows are told from rows the model never saw.", counts.hit)
+            }
+            "extraction-transfer" => {
+                format!("{} of {} rows changed on a stolen copy deceive the original.", counts.hit, report.n)
+            }
+            "extraction-linear" if counts.hit > 0 => {
+                "The model's weights can be read off its scores.".to_owned()
+            }
+            "extraction-linear" => {
+                "The model is not one whose weights can be read off its scores.".to_owned()
+            }
+            "backdoor-poisoned-rows" => {
+                format!("{} training rows owe their label to a planted mark.", counts.hit)
+            }
+            "backdoor-stubborn-rows" => {
+                format!("{} training rows keep their class whatever they are blended with.", counts.hit)
             }
             _ => {
                 let norm = report.facts.get("norm").and_then(|norm| norm.as_str()).unwrap_or("").to_owned();

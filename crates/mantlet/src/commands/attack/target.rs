@@ -1,0 +1,76 @@
+//! What is attacked: the model file, an endpoint, or what a target file describes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use mantlet_redteam::Target;
+use mantlet_worker::targets::{
+    EndpointConfig, EndpointTarget, ModelTarget, ProcessConfig, ProcessTarget, TemplateConfig, TemplateTarget,
+};
+use serde::Deserialize;
+
+use crate::config::Loaded;
+use crate::exit::Usage;
+use crate::protect::subject::Subject;
+
+/// An endpoint or program to attack instead of the model file.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Endpoint {
+    /// Address of an Open Inference Protocol endpoint, such as the gateway's; the model file when absent.
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// Environment variable that holds the API key for it.
+    #[arg(long, value_name = "VARIABLE", default_value = "MANTLET_KEY")]
+    key_env: String,
+    /// A TOML file that describes what to attack: `kind = "json"` for an endpoint with JSON of its own form, or
+    /// `kind = "process"` for a program that speaks JSON lines.
+    #[arg(long, value_name = "FILE", conflicts_with = "endpoint")]
+    target: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum Described {
+    Json(TemplateConfig),
+    Process(ProcessConfig),
+}
+
+impl Endpoint {
+    /// Opens the target.
+    ///
+    /// # Errors
+    /// When it cannot be reached, started or understood.
+    pub fn open(&self, loaded: &Loaded, subject: &Subject) -> anyhow::Result<Box<dyn Target>> {
+        if let Some(file) = &self.target {
+            return described(file);
+        }
+        let Some(url) = &self.endpoint else {
+            let name = loaded.config.model.path.display().to_string();
+            return Ok(Box::new(ModelTarget::new(name, subject.classifier.clone())));
+        };
+        let mut config = EndpointConfig::new(url.clone(), loaded.config.model.name.clone());
+        config.row_shape = Some(subject.classifier.input_shape().to_vec());
+        config.class_names = subject.classes.clone();
+        if let Ok(key) = std::env::var(&self.key_env) {
+            config.key = Some(("x-api-key".to_owned(), key));
+        }
+        Ok(Box::new(EndpointTarget::connect(config)?))
+    }
+}
+
+fn described(file: &Path) -> anyhow::Result<Box<dyn Target>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let described: Described =
+        toml::from_str(&text).map_err(|error| Usage(format!("{}: {error}", file.display())))?;
+    Ok(match described {
+        Described::Json(config) => {
+            let key = config.key_env.as_ref().map(|name| {
+                std::env::var(name)
+                    .map_err(|_| Usage(format!("the environment has no `{name}` to take the key from")))
+            });
+            Box::new(TemplateTarget::new(config, key.transpose()?.as_deref())?)
+        }
+        Described::Process(config) => Box::new(ProcessTarget::start(config)?),
+    })
+}
