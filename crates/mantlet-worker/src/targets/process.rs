@@ -243,7 +243,8 @@ impl Target for ProcessTarget {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
