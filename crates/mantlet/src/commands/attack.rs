@@ -10,12 +10,14 @@ use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
 use mantlet_store::RecordKind;
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, Caps, FURTHER, Kin, Results, SmallLearner, WallClock};
+use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, SmallLearner, WallClock};
 
 mod compare;
 mod constraints;
+mod costs;
 mod target;
 
+use self::costs::Costs;
 use self::target::Endpoint;
 use super::open_store;
 use crate::config::{self, Loaded};
@@ -86,44 +88,6 @@ pub struct RunOptions {
     costs: Costs,
     #[command(flatten)]
     endpoint: Endpoint,
-}
-
-/// What the whole battery may spend; never exceeded.
-#[derive(Debug, Clone, Copy, Default, Args)]
-struct Costs {
-    /// The most rows asked of the target, by all attacks together.
-    #[arg(long, value_name = "N")]
-    max_queries: Option<u64>,
-    /// The most minutes spent.
-    #[arg(long, value_name = "MINUTES")]
-    max_minutes: Option<u64>,
-    /// What one query costs, in any currency.
-    #[arg(long, value_name = "PRICE")]
-    price: Option<f64>,
-    /// The most money spent, in the same currency.
-    #[arg(long, value_name = "MONEY", requires = "price")]
-    max_cost: Option<f64>,
-}
-
-impl Costs {
-    fn caps(self) -> Result<Caps, Usage> {
-        let mut caps = Caps { price: self.price, ..Caps::default() };
-        caps.queries = self.max_queries.unwrap_or(caps.queries);
-        caps.millis = self.max_minutes.map_or(caps.millis, |minutes| minutes.saturating_mul(60_000));
-        if let (Some(price), Some(money)) = (self.price, self.max_cost) {
-            if !(price > 0.0 && price.is_finite() && money >= 0.0) {
-                return Err(Usage("--price must be positive and --max-cost not negative".to_owned()));
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a quotient of positives, rounded down; the cast saturates"
-            )]
-            let affordable = (money / price).floor() as u64;
-            caps.queries = caps.queries.min(affordable);
-        }
-        Ok(caps)
-    }
 }
 
 /// Where to look for a trigger.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and a test program has no outside"
 )]
 
+mod attacks;
 mod demo;
 mod faults;
 mod monitor;

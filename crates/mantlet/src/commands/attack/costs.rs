@@ -1,0 +1,64 @@
+//! What a battery may cost, as it is said on the command line.
+
+use clap::Args;
+use mantlet_worker::battery::Caps;
+
+use crate::exit::Usage;
+
+/// What the whole battery may spend; never exceeded.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Costs {
+    /// The most rows asked of the target, by all attacks together.
+    #[arg(long, value_name = "N")]
+    max_queries: Option<u64>,
+    /// The most minutes spent.
+    #[arg(long, value_name = "MINUTES")]
+    max_minutes: Option<u64>,
+    /// What one query costs, in any currency.
+    #[arg(long, value_name = "PRICE")]
+    price: Option<f64>,
+    /// The most money spent, in the same currency.
+    #[arg(long, value_name = "MONEY", requires = "price")]
+    max_cost: Option<f64>,
+}
+
+impl Costs {
+    /// The caps of a battery.
+    ///
+    /// # Errors
+    /// When the price makes no sense.
+    pub fn caps(self) -> Result<Caps, Usage> {
+        let mut caps = Caps { price: self.price, ..Caps::default() };
+        caps.queries = self.max_queries.unwrap_or(caps.queries);
+        caps.millis = self.max_minutes.map_or(caps.millis, |minutes| minutes.saturating_mul(60_000));
+        if let (Some(price), Some(money)) = (self.price, self.max_cost) {
+            if !(price > 0.0 && price.is_finite() && money >= 0.0) {
+                return Err(Usage("--price must be positive and --max-cost not negative".to_owned()));
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a quotient of positives, rounded down; the cast saturates"
+            )]
+            let affordable = (money / price).floor() as u64;
+            caps.queries = caps.queries.min(affordable);
+        }
+        Ok(caps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_a_number_of_queries() {
+        let costs =
+            Costs { price: Some(0.002), max_cost: Some(1.0), max_queries: Some(900), max_minutes: Some(2) };
+        let caps = costs.caps().expect("a plain price");
+        assert_eq!((caps.queries, caps.millis), (500, 120_000));
+        assert_eq!(Costs { max_queries: Some(100), ..costs }.caps().expect("a plain price").queries, 100);
+        assert!(Costs { price: Some(0.0), ..costs }.caps().is_err());
+        assert_eq!(Costs::default().caps().expect("no price").queries, u64::MAX);
+    }
+}

@@ -1,0 +1,122 @@
+//! Attacks on programs of the user's own: caps that hold, a kill that costs nothing, two runs side by side.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::program::{Folder, expect, mantlet, run};
+
+/// A program that grants credit when income is above debt. It notes each question; from the tenth on it waits for
+/// as long as nobody writes into `gate`, when there is such a pipe.
+fn describe(folder: &Folder) -> String {
+    let program = folder.path.join("model.sh");
+    let text = r#"n=0
+while IFS= read -r line; do
+  echo asked >> "$1/asked"
+  n=$((n + 1))
+  if [ -e "$1/gate" ] && [ "$n" -ge 10 ]; then cat "$1/gate" > /dev/null; fi
+  printf '%s\n' "$line" | awk '{
+    match($0, /"id":[0-9]+/); id = substr($0, RSTART + 5, RLENGTH - 5)
+    rows = $0; sub(/.*"rows":\[\[/, "", rows); sub(/\]\].*/, "", rows)
+    count = split(rows, parts, /\],\[/); out = ""
+    for (i = 1; i <= count; i++) { split(parts[i], v, ","); out = out (i > 1 ? "," : "") (v[1] > v[2] ? 1 : 0) }
+    print "{\"id\":" id ",\"labels\":[" out "]}"
+  }'
+done
+"#;
+    std::fs::write(&program, text).unwrap();
+    let target = folder.path.join("target.toml");
+    let described = format!(
+        "kind = \"process\"\ncommand = [\"sh\", \"{}\", \"{}\"]\n\
+         shape = [2]\nclasses = [\"0\", \"1\"]\nmax-rows = 20\ntimeout-ms = 60000\n",
+        program.display(),
+        folder.text()
+    );
+    std::fs::write(&target, described).unwrap();
+    target.to_str().unwrap().to_owned()
+}
+
+fn asked(folder: &Folder) -> usize {
+    std::fs::read_to_string(folder.path.join("asked")).unwrap_or_default().lines().count()
+}
+
+fn arguments<'a>(folder: &'a Folder, target: &'a str, journal: &'a str, output: &'a str) -> Vec<&'a str> {
+    let only = ["attack", "run", folder.text(), "--only", "evasion-hop-skip-jump", "--rows", "4", "--json"];
+    let mut arguments = only.to_vec();
+    arguments.extend(["--target", target, "--journal", journal, "--output", output, "--seed", "3"]);
+    arguments
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_in_the_same_report() {
+    let folder = Folder::with_model();
+    let target = describe(&folder);
+    let [whole, killed] = ["whole", "killed"].map(|name| text(&folder.path.join(name)));
+    let [first, second] = ["first.json", "second.json"].map(|name| text(&folder.path.join(name)));
+    run(arguments(&folder, &target, &whole, &first));
+    let questions = asked(&folder);
+    assert!(questions > 20, "{questions}");
+    std::fs::remove_file(folder.path.join("asked")).unwrap();
+    let gate = folder.path.join("gate");
+    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let mut child = mantlet(arguments(&folder, &target, &killed, &second))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // At its tenth question the program waits, and so does the run.
+    while asked(&folder) < 10 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!Path::new(&second).exists());
+    // The orphaned program goes on, finds nobody who listens, and ends.
+    drop(std::fs::OpenOptions::new().write(true).open(&gate).unwrap());
+    std::fs::remove_file(&gate).unwrap();
+    run(arguments(&folder, &target, &killed, &second));
+    let (first, second) = (std::fs::read(first).unwrap(), std::fs::read(second).unwrap());
+    assert!(first == second, "the reports differ");
+    // One question may have been under way when the kill came.
+    assert!(asked(&folder) <= questions + 1, "{} {questions}", asked(&folder));
+}
+
+#[test]
+fn caps_hold_over_all_attacks_and_two_runs_are_compared() {
+    let folder = Folder::with_model();
+    let target = describe(&folder);
+    let [before, after] = ["before.json", "after.json"].map(|name| text(&folder.path.join(name)));
+    let common =
+        ["attack", "run", folder.text(), "--target", &target, "--only", "evasion-hop-skip-jump", "--json"];
+    let with = |more: &[&str]| run(common.iter().copied().chain(more.iter().copied()));
+    let capped =
+        with(&["--only", "extraction-query-copy", "--price", "0.5", "--max-cost", "30", "--rows", "3"]);
+    assert_eq!(capped.code, 2, "{} {}", capped.out, capped.err);
+    let reports: serde_json::Value = serde_json::from_str(&capped.out).unwrap();
+    let queries: u64 =
+        reports.as_array().unwrap().iter().map(|report| report["queries"].as_u64().unwrap()).sum();
+    assert!(queries <= 60, "{queries}");
+    assert!(reports[0]["counts"]["undecided"].as_u64().unwrap() > 0, "{}", capped.out);
+    with(&["--rows", "6", "--output", &before]);
+    expect(0, ["attack", "compare", &before, &before]);
+    with(&["--rows", "6", "--seed", "9", "--output", &after]);
+    let compared = run(["attack", "compare", &before, &after, "--json"]);
+    assert!(compared.code <= 1, "{}", compared.err);
+    let found: serde_json::Value = serde_json::from_str(&compared.out).unwrap();
+    assert_eq!(found[0]["probe"], "evasion-hop-skip-jump");
+    expect(4, ["attack", "compare", &before, &target]);
+}
+
+#[test]
+fn a_target_that_cannot_be_understood_is_a_usage_error() {
+    let folder = Folder::with_model();
+    let target = folder.path.join("target.toml");
+    std::fs::write(&target, "kind = \"telepathy\"").unwrap();
+    let ran = run(["attack", "run", folder.text(), "--target", target.to_str().unwrap()]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(ran.err.contains("telepathy"), "{}", ran.err);
+}
