@@ -9,6 +9,7 @@ mod attempts;
 mod config;
 mod decode;
 mod lexicon;
+mod linear;
 mod matcher;
 mod orders;
 mod reading;
@@ -19,7 +20,9 @@ mod view;
 
 pub use attempts::{Asked, Attempts};
 pub use config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
+pub use linear::{BUCKETS, features, windows};
 pub use matcher::{HOLD, Uncompilable};
+pub use reading::plain_reading;
 pub use rooms::text_abouts;
 pub use rules::{Prompts, TextHit, TextRules};
 pub use stream::{Looked, StreamLook};

@@ -28,6 +28,12 @@ pub(crate) fn readings(text: &str) -> Vec<Reading> {
     readings
 }
 
+/// The text as it stands, in lower case and without disguise of single letters: words with one space between them.
+#[must_use]
+pub fn plain_reading(text: &str) -> String {
+    Plain::of(text).words
+}
+
 fn read(text: &str, how: &'static str, depth: usize, readings: &mut Vec<Reading>) {
     if readings.len() >= READINGS {
         return;
@@ -245,7 +251,21 @@ fn together(words: &str) -> Option<String> {
 
 /// The text turned by thirteen letters, or back to front, when that makes words of orders.
 fn turned(words: &str) -> Option<Reading> {
-    const TURNED: [&str; 9] = [
+    // Words that hardly any text is without, English and German, and the ones orders are made of.
+    const TURNED: [&str; 22] = [
+        "gur",
+        "naq",
+        "lbh",
+        "lbhe",
+        "gung",
+        "jvgu",
+        "sbe",
+        "ner",
+        "jung",
+        "haq",
+        "qre",
+        "qvr",
+        "avpug",
         "vtaber",
         "vafgehpgvbaf",
         "cerivbhf",
@@ -256,8 +276,26 @@ fn turned(words: &str) -> Option<Reading> {
         "cnffjbeq",
         "qvfertneq",
     ];
-    const BACK: [&str; 8] =
-        ["erongi", "snoitcurtsni", "suoiverp", "tpmorp", "tegrof", "laever", "drowssap", "dragersid"];
+    const BACK: [&str; 18] = [
+        "eht",
+        "dna",
+        "uoy",
+        "ruoy",
+        "taht",
+        "htiw",
+        "tahw",
+        "dnu",
+        "thcin",
+        "ton",
+        "erongi",
+        "snoitcurtsni",
+        "suoiverp",
+        "tpmorp",
+        "tegrof",
+        "laever",
+        "drowssap",
+        "dragersid",
+    ];
     let count = |list: &[&str]| words.split(' ').filter(|word| list.contains(word)).count();
     if count(&TURNED) >= 2 {
         let turn = |c: char| match c {

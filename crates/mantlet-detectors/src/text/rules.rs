@@ -12,7 +12,7 @@ use super::config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
 use super::matcher::{HOLD, Matcher, Pattern, Uncompilable};
 use super::rooms::{self, Heard, Room};
 use super::stream;
-use super::{orders, reading};
+use super::{linear, orders, reading};
 
 /// Something a text rule found.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,9 +217,9 @@ impl TextRules {
             if !is_asking(piece.kind) && indirect.is_none() {
                 continue;
             }
-            let Some(order) = judge(&piece.text) else { continue };
+            let Some(order) = judge(&piece.text, indirect.unwrap_or(1.0)) else { continue };
             let (room, score) = match indirect {
-                Some(weight) => (Room::IndirectInjection, order.score * weight),
+                Some(_) => (Room::IndirectInjection, order.score),
                 None if order.jailbreak => (Room::PromptJailbreak, order.score),
                 None => (Room::PromptInjection, order.score),
             };
@@ -251,10 +251,15 @@ struct Order {
     how: &'static str,
 }
 
+/// What the linear model must be surer by when no pattern supports it, and from which sum of patterns one does.
+const ALONE: f64 = 0.25;
+const SUPPORT: f64 = 0.5;
+
 /// What is hidden is worse than what stands plainly: nobody encodes a question by chance.
 const HIDDEN: f64 = 1.5;
 
-fn judge(text: &str) -> Option<Order> {
+/// `weight`: how much orders count where this text stands.
+fn judge(text: &str, weight: f64) -> Option<Order> {
     let mut most: Option<Order> = None;
     let mut rest = text;
     while !rest.is_empty() {
@@ -268,7 +273,13 @@ fn judge(text: &str) -> Option<Order> {
         for reading in reading::readings(part) {
             let orders = orders::weigh(&reading.text);
             let hidden = if reading.how.is_empty() { 1.0 } else { HIDDEN };
-            let score = (orders.injection + orders.jailbreak + forged) * hidden;
+            let rules = (orders.injection + orders.jailbreak + forged) * hidden * weight;
+            // What it learned is a text as a whole, wherever it stands; a manual is full of orders.
+            let learned = linear::score(&reading.text) * weight.min(1.0);
+            // Either can be sure alone, half sure both are sure together. Letters alone must be surer: the words of
+            // orders also occur where nobody gives any.
+            let alone = if rules >= SUPPORT { learned } else { learned - ALONE };
+            let score = rules.max(alone).max(f64::midpoint(rules, learned));
             if most.as_ref().is_none_or(|most| score > most.score) {
                 most =
                     Some(Order { score, jailbreak: orders.jailbreak > orders.injection, how: reading.how });
