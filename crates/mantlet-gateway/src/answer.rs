@@ -3,18 +3,16 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Full;
 
-pub(crate) type Answer = Response<Full<Bytes>>;
+use crate::body::Body;
+use crate::headers::back;
+
+pub(crate) type Answer = Response<Body>;
 
 /// The header that names the exchange.
 const EXCHANGE: HeaderName = HeaderName::from_static("x-mantlet-exchange");
 /// The header that names the configuration generation.
 const GENERATION: HeaderName = HeaderName::from_static("x-mantlet-generation");
-/// What is forwarded of a reply's headers.
-const RETURNED: [&str; 4] =
-    ["content-type", "inference-header-content-length", "retry-after", "x-request-id"];
-
 /// A refusal in the dialect's shape.
 pub(crate) fn from_refusal(refusal: mantlet_wire::Refusal) -> Answer {
     let mut answer = plain(
@@ -30,7 +28,7 @@ pub(crate) fn from_refusal(refusal: mantlet_wire::Refusal) -> Answer {
 }
 
 pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+    let mut answer = Response::new(Body::from(body));
     *answer.status_mut() = status;
     answer
 }
@@ -42,13 +40,10 @@ pub(crate) fn json_answer(status: StatusCode, body: &serde_json::Value) -> Answe
 }
 
 /// An upstream's reply as it came, with the headers that belong to it.
-pub(crate) fn passed(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
-    let mut answer = plain(status, body);
-    for name in RETURNED {
-        if let Some(value) = headers.get(name) {
-            answer.headers_mut().insert(HeaderName::from_static(name), value.clone());
-        }
-    }
+pub(crate) fn passed(status: StatusCode, headers: &HeaderMap, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = back(headers);
     answer
 }
 

@@ -1,10 +1,15 @@
 //! What the gateway is told.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mantlet_guard::Guard;
 use serde::{Deserialize, Serialize};
+
+use crate::tls::{Tls, UpstreamTls};
+use crate::upstream::breaker::Policy;
 
 /// How the gateway listens and forwards.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +37,32 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// Whether exchanges go to the record with their tensors, or with decisions and figures only.
     pub record_tensors: bool,
+    /// TLS of the listener for clients; without it the connection is plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// TLS of calls to upstreams whose address begins with `https`.
+    pub upstream_tls: UpstreamTls,
+    /// Client certificates that stand for a caller, by the first URI or DNS name in them, and the models each may
+    /// ask; an empty list means every model.
+    pub certificates: BTreeMap<String, Vec<String>>,
+    /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
+    pub anonymous: bool,
+    /// How long a client may take to accept the next bytes of its answer.
+    pub write_timeout_ms: u64,
+    /// How long a stream of the upstream may fall silent.
+    pub stream_idle_ms: u64,
+    /// Failures in a row after which an upstream is left alone; 0 never does.
+    pub breaker_failures: u32,
+    /// How long it is left alone before one request tries it again.
+    pub breaker_open_ms: u64,
+    /// How often upstreams that name a health path are asked.
+    pub health_interval_ms: u64,
+}
+
+impl GatewayConfig {
+    pub(crate) const fn breaker(&self) -> Policy {
+        Policy { failures: self.breaker_failures, open_ms: self.breaker_open_ms }
+    }
 }
 
 impl Default for GatewayConfig {
@@ -48,6 +79,15 @@ impl Default for GatewayConfig {
             drain_ms: 10_000,
             max_connections: 4096,
             record_tensors: true,
+            tls: None,
+            upstream_tls: UpstreamTls::default(),
+            certificates: BTreeMap::new(),
+            anonymous: false,
+            write_timeout_ms: 30_000,
+            stream_idle_ms: 60_000,
+            breaker_failures: 5,
+            breaker_open_ms: 5_000,
+            health_interval_ms: 5_000,
         }
     }
 }
@@ -61,15 +101,38 @@ pub struct Route {
     pub upstreams: Vec<Upstream>,
     /// Its guard, whose configuration names system and route.
     pub guard: Arc<Guard>,
+    /// Whether requests and replies are read and looked at. Without it identity, limits, controls and the record
+    /// remain, and nothing of a message is seen.
+    pub inspect: bool,
+    /// The version that is asked when the chosen one cannot be reached.
+    pub fallback: Option<String>,
+}
+
+impl Route {
+    /// A route for inference on tensors, inspected, without a fallback.
+    #[must_use]
+    pub const fn new(model: String, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Self {
+        Self { model, upstreams, guard, inspect: true, fallback: None }
+    }
+}
+
+/// A value of a header that is never shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 /// A version of a model and where it answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// The version, as [`mantlet_guard::Controls::set_version`] names it.
     pub version: String,
-    /// Base address, `http://host:port`.
+    /// Base address, `http://host:port` or `https://host`.
     pub url: String,
     /// The model's name there, when it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +143,15 @@ pub struct Upstream {
     /// Its share of the traffic while no version was chosen; 0 takes none.
     #[serde(default)]
     pub weight: u32,
+    /// Whether it is spoken to in HTTP/2 without TLS telling so.
+    #[serde(default)]
+    pub h2: bool,
+    /// A path that answers with success while it is well; without one it is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Headers added to each call, as the upstream's own key.
+    #[serde(skip)]
+    pub credentials: Vec<(String, Secret)>,
 }
 
 /// Why the gateway does not start or does not take a configuration.
@@ -94,8 +166,30 @@ pub enum GatewayError {
         /// Why.
         source: std::io::Error,
     },
+    /// A certificate or key cannot be used.
+    #[error("`{}` cannot be used for TLS: {why}", file.display())]
+    Tls {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A header added to calls has an impossible name or value.
+    #[error("`{name}` cannot be a header of calls to an upstream")]
+    Credential {
+        /// The name.
+        name: String,
+    },
+    /// The fallback is no version of the route.
+    #[error("model `{model}` falls back on `{version}`, which is none of its versions")]
+    Fallback {
+        /// The model.
+        model: String,
+        /// The version.
+        version: String,
+    },
     /// An upstream's address cannot be used.
-    #[error("`{url}` is no `http://host:port` address of an upstream")]
+    #[error("`{url}` is no `http://host:port` or `https://host` address of an upstream")]
     Url {
         /// The address.
         url: String,

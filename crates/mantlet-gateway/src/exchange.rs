@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
 use mantlet_detectors::request_malformed;
 use mantlet_guard::GuardEvent;
 use mantlet_vocab::{Action, Decision, Exchange, Millis, Reply, Request};
@@ -12,6 +13,8 @@ use mantlet_wire::Defect;
 use serde_json::json;
 
 use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
+use crate::body::{Body, Passing};
+use crate::coding::Undecodable;
 use crate::layers::{Ending, Replied};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Noticed, Port};
@@ -123,7 +126,16 @@ impl Open {
 
     /// Malformed is evidence: the defect goes to the record as a signal.
     pub(crate) fn defect(&mut self, defect: &Defect) {
-        let signal = request_malformed(defect.name(), defect.to_string());
+        self.malformed(defect.name(), defect.to_string());
+    }
+
+    /// So is a body that cannot be decoded.
+    pub(crate) fn undecodable(&mut self, fault: Undecodable) {
+        self.malformed("wire-coding", fault.to_string());
+    }
+
+    fn malformed(&mut self, name: &str, what: String) {
+        let signal = request_malformed(name, what);
         self.edit(|exchange| {
             exchange.decision.signals.push(signal);
             exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);
@@ -207,7 +219,23 @@ impl Open {
     fn forward(mut self, Replied { status, headers, body }: Replied) -> Answer {
         let id = self.id();
         self.close(status.as_u16());
-        signed(passed(status, &headers, body), &id, self.live.generation)
+        signed(passed(status, &headers, Body::from(body)), &id, self.live.generation)
+    }
+
+    /// Passes an upstream's reply on as it arrives, and closes when it has.
+    pub(crate) fn passing(mut self, reply: Response<Incoming>, decision: Decision) -> Answer {
+        self.decision(decision);
+        let (id, generation) = (self.id(), self.live.generation);
+        let (parts, body) = reply.into_parts();
+        let status = parts.status.as_u16();
+        let done = move |ended: bool| {
+            // A reply that broke off, or that nobody took, is recorded as such when this is dropped.
+            if ended {
+                self.close(status);
+            }
+        };
+        let body = Body::Passed(Passing::new(body, Box::new(done)));
+        signed(passed(parts.status, &parts.headers, body), &id, generation)
     }
 
     fn id(&self) -> String {

@@ -1,34 +1,36 @@
 //! One request: which kind of traffic it is, and so which layers it goes through.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::UPGRADE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use mantlet_wire::{Call, Verb};
+use mantlet_wire::{Call as Asked, Verb};
 use serde_json::json;
 
 use crate::answer::{Answer, from_refusal, json_answer, passed, plain};
+use crate::body::Body;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::tensors;
+use crate::layers::{pass, tensors};
+use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
 use crate::service::{Face, Shared};
-use crate::upstream::ask;
+use crate::upstream::{Call, Path, ask};
 use crate::{Reviewed, admin};
 
 /// Handles one request.
 pub(crate) async fn handle(
     shared: &Arc<Shared>,
     face: Face,
-    peer: SocketAddr,
+    peer: &Peer,
     request: Request<Incoming>,
 ) -> Answer {
     let path = request.uri().path();
     if matches!(path, "/status" | "/metrics") {
-        let allowed = face == Face::Admin || (face == Face::Both && peer.ip().is_loopback());
+        let allowed = face == Face::Admin || (face == Face::Both && peer.address.ip().is_loopback());
         if allowed && request.method() == Method::GET {
             return admin::answer(shared, path);
         }
@@ -37,20 +39,24 @@ pub(crate) async fn handle(
     if face == Face::Admin {
         return refuse(shared, 404, "there is nothing here", "no-such-path");
     }
+    // What flows over an upgraded connection could not be looked at.
+    if upgrades(request.headers()) {
+        return refuse(shared, 403, "connections are not upgraded to WebSocket here", "upgrade");
+    }
     let live = shared.live.load_full();
     if let Some(ticket) = path.strip_prefix("/mantlet/v1/reviews/") {
-        return review(shared, request.method(), ticket, request.headers());
+        return review(shared, &live, peer, ticket, &request);
     }
     match mantlet_wire::call(request.method().as_str(), path) {
         // Whether this process lives is no secret and needs no key: orchestrators ask without one.
-        Call::Live => plain(StatusCode::OK, Bytes::new()),
-        Call::Ready => ready(shared, &live).await,
-        Call::ServerMetadata => match identify(shared, request.headers(), "") {
+        Asked::Live => plain(StatusCode::OK, Bytes::new()),
+        Asked::Ready => ready(shared, &live).await,
+        Asked::ServerMetadata => match identify(shared, &live, peer, request.headers(), "") {
             Ok(_) => server_metadata(),
             Err(refusal) => refusal,
         },
-        Call::Model { model, version, verb } => {
-            let key = match identify(shared, request.headers(), &model) {
+        Asked::Model { model, version, verb } => {
+            let key = match identify(shared, &live, peer, request.headers(), &model) {
                 Ok(key) => key,
                 Err(refusal) => return refusal,
             };
@@ -59,18 +65,31 @@ pub(crate) async fn handle(
             };
             if verb == Verb::Infer {
                 let open = Open::new(shared, &live, route, &key);
-                tensors::answer(open, &key, version.as_deref(), request).await
+                let named = version.as_deref();
+                if route.route.inspect {
+                    tensors::answer(open, &key, named, request).await
+                } else {
+                    pass::answer(open, &key, named, Path::Model("/infer"), request).await
+                }
             } else {
                 about(shared, &live, route, &key, version.as_deref(), verb).await
             }
         }
-        Call::SharedMemory => {
+        Asked::SharedMemory => {
             refuse(shared, 403, "shared memory hides inputs from inspection and is refused", "shared-memory")
         }
-        Call::Administration => refuse(shared, 403, "administration is not offered here", "administration"),
-        Call::WrongMethod => refuse(shared, 405, "this path has another method", "method"),
-        Call::Unknown => refuse(shared, 404, "there is nothing here", "no-such-path"),
+        Asked::Administration => refuse(shared, 403, "administration is not offered here", "administration"),
+        Asked::WrongMethod => refuse(shared, 405, "this path has another method", "method"),
+        Asked::Unknown => refuse(shared, 404, "there is nothing here", "no-such-path"),
     }
+}
+
+/// Whether the client wants the connection to become a WebSocket. Other upgrades may be passed over in silence.
+fn upgrades(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(UPGRADE)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("websocket")))
 }
 
 /// A call about a model that is no inference.
@@ -97,8 +116,8 @@ async fn about(
         Verb::Statistics => "/stats",
         Verb::Metadata | Verb::Infer => "",
     };
-    match ask(shared, live, target, verb, Method::GET, &HeaderMap::new(), Bytes::new()).await {
-        Ok((status, headers, bytes)) => passed(status, &headers, bytes),
+    match ask(shared, live, route, target, Call::get(verb)).await {
+        Ok(reply) => passed(reply.status, &reply.headers, Body::from(reply.body)),
         Err(fault) => refuse(shared, fault.status(), fault.text(), "upstream"),
     }
 }
@@ -108,9 +127,8 @@ async fn ready(shared: &Shared, live: &Live) -> Answer {
     for route in live.routes.values() {
         let up = match route.target("", None) {
             Ok(target) => {
-                let reply =
-                    ask(shared, live, target, "/ready", Method::GET, &HeaderMap::new(), Bytes::new()).await;
-                reply.is_ok_and(|(status, _, _)| status.is_success())
+                let reply = ask(shared, live, route, target, Call::get("/ready")).await;
+                reply.is_ok_and(|reply| reply.status.is_success())
             }
             Err(_) => false,
         };
@@ -131,11 +149,11 @@ fn server_metadata() -> Answer {
 }
 
 /// What became of a diverted decision.
-fn review(shared: &Shared, method: &Method, ticket: &str, headers: &HeaderMap) -> Answer {
-    if method != Method::GET {
+fn review(shared: &Shared, live: &Live, peer: &Peer, ticket: &str, request: &Request<Incoming>) -> Answer {
+    if request.method() != Method::GET {
         return refuse(shared, 405, "this path has another method", "method");
     }
-    let key = match identify(shared, headers, "") {
+    let key = match identify(shared, live, peer, request.headers(), "") {
         Ok(key) => key,
         Err(refusal) => return refusal,
     };

@@ -5,18 +5,24 @@
 
 mod admin;
 mod answer;
+mod body;
+mod coding;
 mod config;
 mod exchange;
 mod handle;
+mod headers;
 mod ids;
 mod keys;
 mod layers;
+mod listen;
 mod live;
 mod metrics;
 mod ports;
 mod service;
+mod tls;
 mod upstream;
 
-pub use config::{GatewayConfig, GatewayError, Route, Upstream};
+pub use config::{GatewayConfig, GatewayError, Route, Secret, Upstream};
 pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};
 pub use service::Gateway;
+pub use tls::{Tls, UpstreamTls};

@@ -5,8 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::Uri;
+use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
+use rustls::ServerConfig;
 
+use crate::upstream::breaker::{Breaker, Breakers};
 use crate::{GatewayConfig, GatewayError, Route, Upstream};
 
 /// One generation of the configuration.
@@ -15,6 +18,7 @@ pub(crate) struct Live {
     pub(crate) routes: HashMap<String, Arc<LiveRoute>>,
     pub(crate) generation: u64,
     pub(crate) limits: mantlet_wire::Limits,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// A route with its upstreams' addresses taken apart.
@@ -27,6 +31,8 @@ pub(crate) struct LiveRoute {
 /// A version and where it answers.
 pub(crate) struct Target {
     pub(crate) upstream: Upstream,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) credentials: Vec<(HeaderName, HeaderValue)>,
     scheme: Scheme,
     authority: Authority,
     model: String,
@@ -45,30 +51,45 @@ impl Live {
         config: GatewayConfig,
         routes: Vec<Route>,
         generation: u64,
+        breakers: &Breakers,
     ) -> Result<Self, GatewayError> {
         let mut live = HashMap::new();
         for route in routes {
             let targets = route
                 .upstreams
                 .iter()
-                .map(|u| Target::new(u, &route.model))
+                .map(|u| Target::new(u, &route, breakers))
                 .collect::<Result<Vec<_>, _>>()?;
             let total = route.upstreams.iter().map(|upstream| u64::from(upstream.weight)).sum();
             if total == 0 {
                 return Err(GatewayError::NoUpstream { model: route.model });
             }
+            if let Some(version) = &route.fallback
+                && !route.upstreams.iter().any(|upstream| upstream.version == *version)
+            {
+                let version = version.clone();
+                return Err(GatewayError::Fallback { model: route.model, version });
+            }
             let model = route.model.clone();
-            if live.insert(model.clone(), Arc::new(LiveRoute { route, targets, total })).is_some() {
+            let route = Arc::new(LiveRoute { route, targets, total });
+            if live.insert(model.clone(), route).is_some() {
                 return Err(GatewayError::DoubledRoute { model });
             }
         }
         let limits =
             mantlet_wire::Limits { bytes: config.max_body.max(config.max_reply), ..Default::default() };
-        Ok(Self { config, routes: live, generation, limits })
+        let tls = config.tls.as_ref().map(crate::tls::Tls::server).transpose()?;
+        Ok(Self { config, routes: live, generation, limits, tls })
     }
 }
 
 impl LiveRoute {
+    /// The version that is asked when this one cannot be.
+    pub(crate) fn fallback(&self, target: &Target) -> Option<&Target> {
+        let version = self.route.fallback.as_ref().filter(|version| **version != target.upstream.version)?;
+        self.targets.iter().find(|target| target.upstream.version == *version)
+    }
+
     /// The version that answers a caller: the one chosen by a person or playbook; else the one the path names, when
     /// it takes traffic; else by weight, the same for the same caller.
     pub(crate) fn target(&self, caller: &str, named: Option<&str>) -> Result<&Target, NoVersion> {
@@ -96,18 +117,34 @@ impl LiveRoute {
 }
 
 impl Target {
-    fn new(upstream: &Upstream, model: &str) -> Result<Self, GatewayError> {
+    fn new(upstream: &Upstream, route: &Route, breakers: &Breakers) -> Result<Self, GatewayError> {
         let fault = || GatewayError::Url { url: upstream.url.clone() };
         let uri: Uri = upstream.url.parse().map_err(|_| fault())?;
         let parts = uri.into_parts();
-        let plain = parts.path_and_query.is_none_or(|path| path == "/");
+        let base = parts.path_and_query.as_ref().map_or("", |path| path.as_str()).trim_end_matches('/');
+        // Tensors are asked for at a path that is known; a base path in their address would be a mistake.
+        if !base.is_empty() {
+            return Err(fault());
+        }
+        let credentials = upstream.credentials.iter().map(|(name, value)| {
+            let fault = |_| GatewayError::Credential { name: name.clone() };
+            let parsed = HeaderName::try_from(name.as_str()).map_err(|_| fault(()))?;
+            let mut value = HeaderValue::try_from(value.0.as_str()).map_err(|_| fault(()))?;
+            value.set_sensitive(true);
+            Ok((parsed, value))
+        });
+        let credentials = credentials.collect::<Result<Vec<_>, GatewayError>>()?;
         match (parts.scheme, parts.authority) {
-            (Some(scheme), Some(authority)) if scheme == Scheme::HTTP && plain => Ok(Self {
-                model: upstream.model.clone().unwrap_or_else(|| model.to_owned()),
-                upstream: upstream.clone(),
-                scheme,
-                authority,
-            }),
+            (Some(scheme), Some(authority)) if scheme == Scheme::HTTP || scheme == Scheme::HTTPS => {
+                Ok(Self {
+                    model: upstream.model.clone().unwrap_or_else(|| route.model.clone()),
+                    upstream: upstream.clone(),
+                    breaker: breakers.of(&upstream.url),
+                    credentials,
+                    scheme,
+                    authority,
+                })
+            }
             _ => Err(fault()),
         }
     }
@@ -121,8 +158,12 @@ impl Target {
         self.server_uri(&path)
     }
 
-    /// The address of a call about the server.
-    pub(crate) fn server_uri(&self, path: &str) -> Option<Uri> {
+    /// The address of a path below the base address.
+    pub(crate) fn below(&self, path: &str) -> Option<Uri> {
+        self.server_uri(path)
+    }
+
+    fn server_uri(&self, path: &str) -> Option<Uri> {
         let path = PathAndQuery::try_from(path).ok()?;
         Uri::builder()
             .scheme(self.scheme.clone())

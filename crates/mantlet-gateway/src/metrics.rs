@@ -38,6 +38,9 @@ pub(crate) struct Metrics {
     pub(crate) overloads: Family<Port, Counter>,
     pub(crate) refusals: Family<Refusal, Counter>,
     pub(crate) upstream_faults: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) fallbacks: Counter,
+    pub(crate) breaks: Counter,
     pub(crate) reloads: Counter,
     pub(crate) generation: Gauge,
     pub(crate) connections: Gauge,
@@ -59,6 +62,9 @@ impl Metrics {
             overloads: Family::default(),
             refusals: Family::default(),
             upstream_faults: Counter::default(),
+            retries: Counter::default(),
+            fallbacks: Counter::default(),
+            breaks: Counter::default(),
             reloads: Counter::default(),
             generation: Gauge::default(),
             connections: Gauge::default(),
@@ -79,6 +85,13 @@ impl Metrics {
             "upstream_faults",
             "Upstream calls that failed or timed out",
             metrics.upstream_faults.clone(),
+        );
+        registry.register("upstream_retries", "Upstream calls made a second time", metrics.retries.clone());
+        registry.register("upstream_fallbacks", "Calls that went to a fallback", metrics.fallbacks.clone());
+        registry.register(
+            "upstream_breaks",
+            "Times an upstream was left alone after failing repeatedly",
+            metrics.breaks.clone(),
         );
         registry.register("reloads", "Configurations taken while running", metrics.reloads.clone());
         registry.register("generation", "Configuration generation in force", metrics.generation.clone());

@@ -1,29 +1,22 @@
 //! Listening, reloading, shutting down.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mantlet_vocab::Millis;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::handle;
 use crate::ids::Ids;
 use crate::keys::Remembered;
+use crate::listen::{accept, listen};
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::upstream::breaker::Breakers;
+use crate::upstream::{Clients, health};
 use crate::{GatewayConfig, GatewayError, Ports, Route};
 
 /// What every connection shares.
@@ -32,7 +25,8 @@ pub(crate) struct Shared {
     pub(crate) ports: Ports,
     pub(crate) keys: Remembered,
     pub(crate) metrics: Metrics,
-    pub(crate) client: Client<HttpConnector, Full<Bytes>>,
+    pub(crate) clients: Clients,
+    pub(crate) breakers: Breakers,
     pub(crate) ids: Ids,
     pub(crate) started: Millis,
     generation: AtomicU64,
@@ -68,21 +62,14 @@ impl Gateway {
         routes: Vec<Route>,
         ports: Ports,
     ) -> Result<Self, GatewayError> {
-        let live = Live::new(config.clone(), routes, 1)?;
+        let breakers = Breakers::default();
+        let live = Live::new(config.clone(), routes, 1, &breakers)?;
+        let clients = Clients::new(&config)?;
         let (listener, address) = listen(config.listen).await?;
         let admin_listener = match config.admin {
             Some(admin) => Some(listen(admin).await?),
             None => None,
         };
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(20))
-            .pool_max_idle_per_host(256)
-            .retry_canceled_requests(true)
-            .build(connector);
         let metrics = Metrics::new();
         metrics.generation.set(1);
         let shared = Arc::new(Shared {
@@ -92,7 +79,8 @@ impl Gateway {
             keys: Remembered::default(),
             ids: Ids::default(),
             metrics,
-            client,
+            clients,
+            breakers,
             generation: AtomicU64::new(1),
         });
         let (stop, _) = watch::channel(false);
@@ -104,6 +92,7 @@ impl Gateway {
             admin = at;
             listeners.spawn(accept(listener, Face::Admin, Arc::clone(&shared), stop.subscribe()));
         }
+        listeners.spawn(health::check(Arc::clone(&shared), stop.subscribe()));
         tracing::info!(%address, %admin, "gateway listens");
         Ok(Self { shared, address, admin, stop, listeners })
     }
@@ -138,12 +127,13 @@ impl Gateway {
             ("admin", old.admin == config.admin),
             ("connect_timeout_ms", old.connect_timeout_ms == config.connect_timeout_ms),
             ("max_connections", old.max_connections == config.max_connections),
+            ("upstream_tls", old.upstream_tls == config.upstream_tls),
         ] {
             if !same {
                 return Err(GatewayError::NeedsRestart { field });
             }
         }
-        let mut live = Live::new(config, routes, 0)?;
+        let mut live = Live::new(config, routes, 0, &self.shared.breakers)?;
         let generation = self.shared.generation.fetch_add(1, Ordering::SeqCst) + 1;
         live.generation = generation;
         let live = Arc::new(live);
@@ -173,66 +163,4 @@ impl Gateway {
         }
         self.listeners.shutdown().await;
     }
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), GatewayError> {
-    let fault = |source| GatewayError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(fault)?;
-    let bound = listener.local_addr().map_err(fault)?;
-    Ok((listener, bound))
-}
-
-/// Takes connections until told to stop, then waits for those that are open.
-async fn accept(listener: TcpListener, face: Face, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(shared.live.load().config.max_connections));
-    let mut open = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            _ = stop.changed() => break,
-            // Finished connections are reaped here, so that the set stays as small as what is open.
-            Some(_) = open.join_next() => continue,
-            accepted = async {
-                let permit = Arc::clone(&permits).acquire_owned().await.ok();
-                (permit, listener.accept().await)
-            } => accepted,
-        };
-        let (permit, (stream, peer)) = match accepted {
-            (permit, Ok(stream)) => (permit, stream),
-            (_, Err(error)) => {
-                // Out of descriptors, most likely: wait for some to be closed instead of spinning.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let _ = stream.set_nodelay(true);
-        let shared = Arc::clone(&shared);
-        let mut stop = stop.clone();
-        open.spawn(async move {
-            shared.metrics.connections.inc();
-            let timeout = Duration::from_millis(shared.live.load().config.header_timeout_ms);
-            let service = service_fn(|request: http::Request<Incoming>| {
-                let shared = &shared;
-                async move { Ok::<_, Infallible>(handle::handle(shared, face, peer, request).await) }
-            });
-            {
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(timeout)
-                    .serve_connection(TokioIo::new(stream), service);
-                let mut connection = std::pin::pin!(connection);
-                tokio::select! {
-                    _ = connection.as_mut() => {}
-                    _ = stop.changed() => {
-                        connection.as_mut().graceful_shutdown();
-                        let _ = connection.await;
-                    }
-                }
-            }
-            shared.metrics.connections.dec();
-            drop(permit);
-        });
-    }
-    drop(listener);
-    while open.join_next().await.is_some() {}
 }

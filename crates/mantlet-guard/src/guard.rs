@@ -215,6 +215,12 @@ impl Guard {
         self.controlled(caller, now)
     }
 
+    /// The decision, when everything of this caller goes to a person now: for traffic that is not looked at.
+    #[must_use]
+    pub fn diverts(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {
+        self.diverted(caller, now).map(|reason| self.plain(Action::Divert, reason))
+    }
+
     /// Looks at the request of an admitted caller and decides, before the model is asked.
     #[must_use]
     pub fn examine(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {

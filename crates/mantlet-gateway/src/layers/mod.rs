@@ -9,6 +9,7 @@
 //! [`crate::exchange::Open::end`], which also records and counts.
 
 pub(crate) mod identity;
+pub(crate) mod pass;
 pub(crate) mod shape;
 pub(crate) mod tensors;
 

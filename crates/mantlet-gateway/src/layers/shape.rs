@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
+use http::header::{CONTENT_LENGTH, HeaderName};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::Ending;
+use crate::coding::{Coding, Undecodable};
 use crate::live::Live;
 
 /// The header of the binary form.
@@ -25,11 +26,14 @@ pub(crate) fn head_length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
     value.to_str().ok().and_then(|value| value.parse().ok()).map(Some).ok_or(())
 }
 
-/// The whole body, within size and time.
+/// A body as it came, and as it reads.
+pub(crate) struct Received {
+    pub(crate) raw: Bytes,
+    pub(crate) text: Bytes,
+}
+
+/// The whole body as it came, within size and time.
 pub(crate) async fn receive(headers: &HeaderMap, body: Incoming, live: &Live) -> Result<Bytes, Ending> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(Ending::refused(415, "compressed requests are not taken; send the body as it is"));
-    }
     let limit = live.config.max_body;
     let too_large = || Ending::refused(413, format!("the body is larger than {limit} bytes"));
     let said = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
@@ -43,4 +47,18 @@ pub(crate) async fn receive(headers: &HeaderMap, body: Incoming, live: &Live) ->
         Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
         Ok(Err(_)) => Err(Ending::refused(400, "the body broke off")),
     }
+}
+
+/// The whole body, and what it is when it was compressed.
+pub(crate) async fn receive_text(
+    headers: &HeaderMap,
+    body: Incoming,
+    live: &Live,
+) -> Result<Received, Ending> {
+    let coding = Coding::of(headers).map_err(|fault| Ending::refused(415, fault.to_string()))?;
+    let raw = receive(headers, body, live).await?;
+    let text = coding.decode(&raw, live.config.max_body).map_err(|fault| {
+        Ending::refused(if fault == Undecodable::Bomb { 413 } else { 400 }, fault.to_string())
+    })?;
+    Ok(Received { raw, text })
 }

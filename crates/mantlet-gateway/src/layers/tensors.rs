@@ -6,15 +6,17 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use mantlet_guard::{Caller, Inspection};
-use mantlet_vocab::{Action, Mode, Reply};
+use mantlet_vocab::{Action, Mode};
 use mantlet_wire::Defect;
 
-use super::shape::{head_length, receive};
+use super::shape::{head_length, receive_text};
 use super::{Ending, Replied, decision, version};
 use crate::answer::Answer;
+use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
+use crate::headers::onward;
 use crate::live::Target;
-use crate::upstream::ask;
+use crate::upstream::{Call, Path, Reply, ask};
 
 /// One inference of a known caller, from its request to its end.
 pub(crate) async fn answer(
@@ -44,10 +46,10 @@ async fn flow(
     let (parts, body) = request.into_parts();
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
-    let body = receive(&parts.headers, body, &open.live()).await?;
-    let (mut inspection, looked) = detect(open, caller, named, head, &body)?;
+    let body = receive_text(&parts.headers, body, &open.live()).await?;
+    let (mut inspection, looked) = detect(open, caller, named, head, &body.text)?;
     let diverted = decision(&inspection.decision, &inspection.reason)?;
-    let replied = upstream(open, target, &parts.headers, body, &inspection, diverted).await?;
+    let replied = upstream(open, target, &parts.headers, body.raw, &inspection, diverted).await?;
     detect_reply(open, caller, &mut inspection, &replied, looked)?;
     if inspection.decision.action == Action::Divert {
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
@@ -103,8 +105,10 @@ async fn upstream(
     inspection: &Inspection,
     diverted: bool,
 ) -> Result<Box<Replied>, Ending> {
-    let shared = open.shared();
-    let reply = ask(&shared, &open.live(), target, "/infer", Method::POST, headers, body).await;
+    let (shared, live, route) = (open.shared(), open.live(), open.route());
+    let headers = onward(headers, false);
+    let call = Call { method: Method::POST, path: Path::Model("/infer"), headers, body };
+    let reply = ask(&shared, &live, &route, target, call).await;
     let withheld = || Ending::Diverted(inspection.decision.clone(), inspection.reason.clone());
     match reply {
         Err(_) if diverted => Err(withheld()),
@@ -112,13 +116,23 @@ async fn upstream(
             open.decision(inspection.decision.clone());
             Err(Ending::failed(fault.status(), fault.text()))
         }
-        Ok((status, ..)) if status != StatusCode::OK && diverted => Err(withheld()),
-        Ok((status, headers, body)) if status != StatusCode::OK => {
+        Ok(reply) if reply.status != StatusCode::OK && diverted => Err(withheld()),
+        Ok(Reply { by, status, headers, body }) if status != StatusCode::OK => {
+            open.version(&by.upstream.version);
             open.decision(inspection.decision.clone());
             Err(Ending::Passed(Box::new(Replied { status, headers, body })))
         }
-        Ok((status, headers, body)) => Ok(Box::new(Replied { status, headers, body })),
+        Ok(Reply { by, status, headers, body }) => {
+            open.version(&by.upstream.version);
+            Ok(Box::new(Replied { status, headers, body }))
+        }
     }
+}
+
+/// Why a reply was not read.
+enum Unread {
+    Coding(Undecodable),
+    Defect(Defect),
 }
 
 /// Layer: the reply is read strictly and looked at. What cannot be read cannot have been looked at; only a guard that
@@ -135,15 +149,24 @@ fn detect_reply(
     let guard = &route.route.guard;
     let live = open.live();
     let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
-    let read: Result<Reply, Defect> = head_length(&replied.headers)
-        .map_err(|()| Defect::HeadLength { head: 0, body: replied.body.len() })
-        .and_then(|head| mantlet_wire::read_reply(head, &replied.body, &limits))
-        .map(|read| read.reply);
+    let text = Coding::of(&replied.headers)
+        .and_then(|coding| coding.decode(&replied.body, live.config.max_reply))
+        .map_err(Unread::Coding);
+    let read: Result<mantlet_vocab::Reply, Unread> = text.and_then(|text| {
+        head_length(&replied.headers)
+            .map_err(|()| Defect::HeadLength { head: 0, body: text.len() })
+            .and_then(|head| mantlet_wire::read_reply(head, &text, &limits))
+            .map(|read| read.reply)
+            .map_err(Unread::Defect)
+    });
     let reply = match read {
         Ok(reply) => reply,
-        Err(defect) => {
+        Err(unread) => {
             open.decision(inspection.decision.clone());
-            open.defect(&defect);
+            match unread {
+                Unread::Defect(defect) => open.defect(&defect),
+                Unread::Coding(fault) => open.undecodable(fault),
+            }
             if inspection.decision.action == Action::Divert {
                 return Err(Ending::Diverted(inspection.decision.clone(), inspection.reason.clone()));
             }

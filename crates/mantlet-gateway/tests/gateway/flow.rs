@@ -70,7 +70,8 @@ async fn keys_paths_and_bodies_are_checked() {
         ("POST", "/v2/repository/models/sums/unload", &[key], "{}", 403),
         ("GET", "/elsewhere", &[key], "", 404),
         ("POST", infer, &[key], "{\"inputs\":[", 400),
-        ("POST", infer, &[key, ("content-encoding", "gzip")], &good, 415),
+        ("POST", infer, &[key, ("content-encoding", "gzip")], &good, 400),
+        ("POST", infer, &[key, ("content-encoding", "compress")], &good, 415),
         ("POST", infer, &[key, ("inference-header-content-length", "x")], &good, 400),
         ("POST", infer, &[key, ("inference-header-content-length", "99999")], &good, 400),
     ] {

@@ -4,4 +4,7 @@
 
 mod faults;
 mod flow;
+mod peer;
+mod transport;
+mod upstreams;
 mod world;

@@ -212,12 +212,9 @@ pub(crate) fn route(upstream: SocketAddr, guard: &Arc<Guard>) -> Route {
         model: None,
         upstream_version: Some(version.into()),
         weight,
+        ..Upstream::default()
     };
-    Route {
-        model: "sums".into(),
-        upstreams: vec![version("1", 1), version("2", 0)],
-        guard: Arc::clone(guard),
-    }
+    Route::new("sums".into(), vec![version("1", 1), version("2", 0)], Arc::clone(guard))
 }
 
 pub(crate) struct World {

@@ -5,6 +5,7 @@
 
 mod strict;
 pub mod template;
+pub mod transport;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -194,6 +195,21 @@ pub struct Gateway {
     pub rules: BTreeMap<String, Mode>,
     /// Requests that already happened may be recorded with their features: true keeps them for analysis.
     pub record_features: bool,
+    /// Whether requests and replies are read and looked at; without it identity, limits, controls and the record
+    /// remain.
+    pub inspect: bool,
+    /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
+    pub anonymous: bool,
+    /// TLS for clients; without it the connection is plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<transport::Tls>,
+    /// Client certificates that stand for a caller, by the first URI or DNS name in them, and the models each may
+    /// ask; an empty list means every model.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, Vec<String>>,
+    /// How the upstream is called.
+    #[serde(skip_serializing_if = "transport::Calls::is_default")]
+    pub calls: transport::Calls,
 }
 
 impl Default for Gateway {
@@ -209,6 +225,11 @@ impl Default for Gateway {
             on_failure: None,
             rules: BTreeMap::new(),
             record_features: true,
+            inspect: true,
+            anonymous: false,
+            tls: None,
+            certificates: BTreeMap::new(),
+            calls: transport::Calls::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A running installation of one system: model server, guard, gateway, answering loop, console, on one store.
 
 mod actions;
+mod connect;
 mod identity;
 mod notify;
 mod switches;
@@ -15,7 +16,7 @@ use anyhow::Context as _;
 use mantlet_access::KeyRing;
 use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
 use mantlet_detectors::{PinnedRule, Profile};
-use mantlet_gateway::{Gateway, GatewayConfig, Ports, Route, Upstream};
+use mantlet_gateway::{Gateway, Ports, Route, Upstream};
 use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy};
 use mantlet_registry::{ModelVersion, RegistryStore as _, State};
 use mantlet_respond::Switchboard;
@@ -24,7 +25,7 @@ use mantlet_store::{RecordKind, Store, SystemClock};
 use mantlet_vocab::{Impact, OnFailure};
 use mantlet_worker::answer::{self, AnswerHandle};
 
-use crate::config::{Config, Loaded};
+use crate::config::Loaded;
 use crate::protect::{admit, subject};
 
 pub use identity::KeyCache;
@@ -95,9 +96,9 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         events: Arc::new(answer.sink()),
         clock: Arc::new(traffic::Now),
     };
-    let route = Route { model: config.model.name.clone(), upstreams, guard: guard.clone() };
+    let route = connect::route(loaded, upstreams, guard.clone());
     let gateway = if roles.gateway {
-        Some(Arc::new(Gateway::start(gateway_config(config)?, vec![route.clone()], ports).await?))
+        Some(Arc::new(Gateway::start(connect::gateway_config(loaded)?, vec![route.clone()], ports).await?))
     } else {
         None
     };
@@ -178,9 +179,10 @@ impl Running {
         // What is remembered of callers goes on under the new rules.
         let guard = Arc::new(guard.succeeding(&self.guard));
         let answer = notify::answer_config(loaded)?;
-        let route = Route { guard: guard.clone(), ..self.route.clone() };
+        let route =
+            Route { inspect: loaded.config.gateway.inspect, guard: guard.clone(), ..self.route.clone() };
         let generation = match &self.gateway {
-            Some(gateway) => gateway.reload(gateway_config(&loaded.config)?, vec![route])?,
+            Some(gateway) => gateway.reload(connect::gateway_config(loaded)?, vec![route])?,
             None => 0,
         };
         self.answer.reload(answer).await?;
@@ -256,9 +258,8 @@ async fn upstreams(
         let upstream = Upstream {
             version: version.map_or_else(|| config.model.version.clone(), |version| version.version.clone()),
             url: config.gateway.upstream.clone(),
-            model: None,
-            upstream_version: None,
             weight: 1,
+            ..connect::upstream(loaded)?
         };
         return Ok((None, vec![upstream]));
     }
@@ -280,9 +281,9 @@ async fn upstreams(
     let each = versions.iter().map(|version| Upstream {
         version: version.version.clone(),
         url: url.clone(),
-        model: None,
         upstream_version: Some(version.version.clone()),
         weight: u32::from(version.state == State::Serving),
+        ..Upstream::default()
     });
     let upstreams = each.collect();
     Ok((Some(server), upstreams))
@@ -353,16 +354,6 @@ async fn guard(
         ..GuardConfig::default()
     };
     Ok(Guard::new(guard_config, profile, pinned, controls)?)
-}
-
-fn gateway_config(config: &Config) -> anyhow::Result<GatewayConfig> {
-    Ok(GatewayConfig {
-        listen: config.gateway.listen.parse().context("`gateway.listen` is no address")?,
-        max_body: config.gateway.max_body,
-        upstream_timeout_ms: config.gateway.timeout_ms,
-        record_tensors: config.gateway.record_features,
-        ..GatewayConfig::default()
-    })
 }
 
 /// New keys count at once, and one that was revoked is not believed a moment longer.

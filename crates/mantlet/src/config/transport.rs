@@ -1,0 +1,73 @@
+//! How the gateway is connected: TLS towards clients, and calls to the upstream.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// TLS for clients. The files are read again when the configuration changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file with the certificate chain, relative to this document.
+    pub certificate: PathBuf,
+    /// PEM file with its private key.
+    pub key: PathBuf,
+    /// PEM file with the authorities whose client certificates are accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authorities: Option<PathBuf>,
+    /// Whether a connection without a client certificate is refused.
+    #[serde(default)]
+    pub client_required: bool,
+}
+
+/// How the upstream is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calls {
+    /// Whether it is spoken to in HTTP/2 without TLS telling so.
+    pub http2: bool,
+    /// A path that answers with success while it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Failures in a row after which it is left alone for a while; 0 never does.
+    pub failures: u32,
+    /// How long it is left alone before one request tries it again, in milliseconds.
+    pub rest_ms: u64,
+    /// PEM file with the authorities it is trusted by; without it the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
+    /// PEM file with the client certificate shown to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file with that certificate's private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Headers added to each call, as its own key: name of the header, and the file that holds its value.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, PathBuf>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            http2: false,
+            health: None,
+            failures: 5,
+            rest_ms: 5_000,
+            authorities: None,
+            certificate: None,
+            key: None,
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Calls {
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

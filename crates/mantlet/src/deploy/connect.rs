@@ -1,0 +1,69 @@
+//! From the document to the gateway: addresses, TLS, how the upstream is called.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use mantlet_gateway::{GatewayConfig, Route, Secret, Tls, Upstream, UpstreamTls};
+use mantlet_guard::Guard;
+
+use crate::config::Loaded;
+
+/// The gateway's configuration.
+///
+/// # Errors
+/// When the address to listen on is none.
+pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
+    let gateway = &loaded.config.gateway;
+    let calls = &gateway.calls;
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| loaded.path(path));
+    Ok(GatewayConfig {
+        listen: gateway.listen.parse().context("`gateway.listen` is no address")?,
+        max_body: gateway.max_body,
+        upstream_timeout_ms: gateway.timeout_ms,
+        record_tensors: gateway.record_features,
+        tls: gateway.tls.as_ref().map(|tls| Tls {
+            certificate: loaded.path(&tls.certificate),
+            key: loaded.path(&tls.key),
+            client_authorities: path(&tls.client_authorities),
+            client_required: tls.client_required,
+        }),
+        upstream_tls: UpstreamTls {
+            authorities: path(&calls.authorities),
+            certificate: path(&calls.certificate),
+            key: path(&calls.key),
+        },
+        certificates: gateway.certificates.clone(),
+        anonymous: gateway.anonymous,
+        breaker_failures: calls.failures,
+        breaker_open_ms: calls.rest_ms,
+        ..GatewayConfig::default()
+    })
+}
+
+/// The route to the system's model.
+pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Route {
+    let config = &loaded.config;
+    Route { inspect: config.gateway.inspect, ..Route::new(config.model.name.clone(), upstreams, guard) }
+}
+
+/// How the user's own upstream is called.
+///
+/// # Errors
+/// When a file with a header's value cannot be read.
+pub fn upstream(loaded: &Loaded) -> anyhow::Result<Upstream> {
+    let calls = &loaded.config.gateway.calls;
+    let credentials = calls.headers.iter().map(|(name, file)| {
+        let file = loaded.path(file);
+        let value = std::fs::read_to_string(&file).with_context(|| {
+            format!("cannot read {}, which `gateway.calls.headers` names", file.display())
+        })?;
+        Ok((name.clone(), Secret(value.trim().to_owned())))
+    });
+    Ok(Upstream {
+        h2: calls.http2,
+        health: calls.health.clone(),
+        credentials: credentials.collect::<anyhow::Result<_>>()?,
+        ..Upstream::default()
+    })
+}
