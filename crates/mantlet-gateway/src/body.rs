@@ -1,10 +1,11 @@
-//! Bodies of answers: whole, or passed on as they arrive.
+//! Bodies of answers: whole, passed on as they arrive, or written piece by piece.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::sync::mpsc;
 
 /// Why a body ends early. The connection is then closed without the end of the body, so that no client takes what
 /// came for the whole.
@@ -13,6 +14,9 @@ pub(crate) enum Broken {
     /// The upstream broke off.
     #[error("the upstream broke off")]
     Upstream(#[from] hyper::Error),
+    /// The writer of the body ended without saying so.
+    #[error("the answer was cut short")]
+    Cut,
 }
 
 /// The body of an answer.
@@ -21,6 +25,8 @@ pub(crate) enum Body {
     Whole(Option<Bytes>),
     /// As the upstream sends it.
     Passed(Passing),
+    /// As it is written.
+    Written(mpsc::Receiver<Result<Bytes, Broken>>),
 }
 
 /// A body on its way through, and what is to be done when it is over: told whether it came to its end.
@@ -67,6 +73,7 @@ impl HttpBody for Body {
                 passing.ended |= matches!(polled, Poll::Ready(None));
                 polled.map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }
+            Self::Written(pieces) => pieces.poll_recv(context).map(|piece| Some(piece?.map(Frame::data))),
         }
     }
 
@@ -74,6 +81,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Passed(passing) => passing.body.is_end_stream(),
+            Self::Written(_) => false,
         }
     }
 
@@ -81,6 +89,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Passed(passing) => passing.body.size_hint(),
+            Self::Written(_) => SizeHint::default(),
         }
     }
 }

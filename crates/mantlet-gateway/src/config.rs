@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mantlet_guard::Guard;
 use serde::{Deserialize, Serialize};
 
+use crate::oidc::Oidc;
 use crate::tls::{Tls, UpstreamTls};
 use crate::upstream::breaker::Policy;
 
@@ -37,6 +38,8 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// Whether exchanges go to the record with their tensors, or with decisions and figures only.
     pub record_tensors: bool,
+    /// Whether an answer whose exchange could not be recorded is withheld; else it goes out and is counted.
+    pub refuse_unrecorded: bool,
     /// TLS of the listener for clients; without it the connection is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -45,6 +48,9 @@ pub struct GatewayConfig {
     /// Client certificates that stand for a caller, by the first URI or DNS name in them, and the models each may
     /// ask; an empty list means every model.
     pub certificates: BTreeMap<String, Vec<String>>,
+    /// The provider whose tokens stand for a caller, beside keys and certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<Oidc>,
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
     pub anonymous: bool,
     /// How long a client may take to accept the next bytes of its answer.
@@ -79,9 +85,11 @@ impl Default for GatewayConfig {
             drain_ms: 10_000,
             max_connections: 4096,
             record_tensors: true,
+            refuse_unrecorded: false,
             tls: None,
             upstream_tls: UpstreamTls::default(),
             certificates: BTreeMap::new(),
+            oidc: None,
             anonymous: false,
             write_timeout_ms: 30_000,
             stream_idle_ms: 60_000,
@@ -101,6 +109,8 @@ pub struct Route {
     pub upstreams: Vec<Upstream>,
     /// Its guard, whose configuration names system and route.
     pub guard: Arc<Guard>,
+    /// What is asked of it.
+    pub kind: Kind,
     /// Whether requests and replies are read and looked at. Without it identity, limits, controls and the record
     /// remain, and nothing of a message is seen.
     pub inspect: bool,
@@ -112,8 +122,22 @@ impl Route {
     /// A route for inference on tensors, inspected, without a fallback.
     #[must_use]
     pub const fn new(model: String, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Self {
-        Self { model, upstreams, guard, inspect: true, fallback: None }
+        Self { model, upstreams, guard, kind: Kind::Tensors, inspect: true, fallback: None }
     }
+}
+
+/// What is asked of a route.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Inference on tensors, at `/v2/models/{model}`.
+    #[default]
+    Tensors,
+    /// Text of language models and agents: the calls of the OpenAI and Anthropic dialects and MCP.
+    Text {
+        /// What stands before `/v1/...` in the path; empty for nothing.
+        prefix: String,
+    },
 }
 
 /// A value of a header that is never shown.
@@ -132,7 +156,7 @@ impl std::fmt::Debug for Secret {
 pub struct Upstream {
     /// The version, as [`mantlet_guard::Controls::set_version`] names it.
     pub version: String,
-    /// Base address, `http://host:port` or `https://host`.
+    /// Base address, `http://host:port` or `https://host`; for text, with a path that the call's own path follows.
     pub url: String,
     /// The model's name there, when it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]

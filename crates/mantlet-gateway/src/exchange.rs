@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
 use mantlet_detectors::request_malformed;
 use mantlet_guard::GuardEvent;
-use mantlet_vocab::{Action, Decision, Exchange, Millis, Reply, Request};
+use mantlet_vocab::{Action, Decision, Exchange, Millis, Piece, Reply, Request};
 use mantlet_wire::Defect;
+use mantlet_wire::text::Usage;
 use serde_json::json;
 
 use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
 use crate::body::{Body, Passing};
 use crate::coding::Undecodable;
+use crate::dialect::Dialect;
 use crate::layers::{Ending, Replied};
 use crate::live::{Live, LiveRoute};
-use crate::metrics::{Answered, Noticed, Port};
+use crate::metrics::{Answered, Noticed, Port, Tokens};
 use crate::service::Shared;
 
 /// One line of the log about an exchange.
@@ -38,6 +40,10 @@ macro_rules! logged {
     };
 }
 
+/// What the caller sends back once it has authenticated again.
+const CHALLENGE: HeaderName = HeaderName::from_static("x-mantlet-challenge");
+/// The signal of what could not be read.
+const MALFORMED: &str = "request-malformed";
 /// The status in the record when nobody waited for the answer.
 const CLIENT_GONE: u16 = 499;
 
@@ -49,11 +55,18 @@ pub(crate) struct Open {
     route: Arc<LiveRoute>,
     started: Instant,
     row: u64,
+    dialect: Dialect,
     exchange: Option<Exchange>,
 }
 
 impl Open {
-    pub(crate) fn new(shared: &Arc<Shared>, live: &Arc<Live>, route: &Arc<LiveRoute>, key: &str) -> Self {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        live: &Arc<Live>,
+        route: &Arc<LiveRoute>,
+        key: &str,
+        dialect: Dialect,
+    ) -> Self {
         let config = route.route.guard.config();
         let exchange = Exchange {
             id: shared.ids.next(),
@@ -75,6 +88,7 @@ impl Open {
             route: Arc::clone(route),
             started: Instant::now(),
             row: 0,
+            dialect,
             exchange: Some(exchange),
         }
     }
@@ -119,6 +133,45 @@ impl Open {
         self.edit(|exchange| exchange.decision = decision);
     }
 
+    /// The decision as it is when the reply is over; what was malformed on the way stays in it.
+    pub(crate) fn decided(&mut self, decision: Decision) {
+        self.edit(|exchange| {
+            let before = std::mem::replace(&mut exchange.decision, decision);
+            let malformed = before.signals.into_iter().filter(|signal| signal.name == MALFORMED);
+            for signal in malformed {
+                exchange.decision.signals.push(signal);
+                exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);
+                exchange.decision.proposed = exchange.decision.proposed.clone().max(Action::Flag);
+            }
+        });
+    }
+
+    /// The texts of the request.
+    pub(crate) fn pieces(&mut self, pieces: Vec<Piece>) {
+        self.edit(|exchange| exchange.request.pieces = pieces);
+    }
+
+    /// The texts of the reply.
+    pub(crate) fn said(&mut self, pieces: Vec<Piece>) {
+        self.edit(|exchange| exchange.reply = Some(Reply { pieces, ..Reply::default() }));
+    }
+
+    /// The id of the JSON-RPC call, which its refusal must repeat.
+    pub(crate) fn rpc(&mut self, id: Option<String>) {
+        if let Dialect::Text { call, .. } = &mut self.dialect {
+            *call = id;
+        }
+    }
+
+    /// Tokens the upstream counted.
+    pub(crate) fn usage(&self, usage: Usage) {
+        let route = &self.route.route.guard.config().route;
+        for (direction, count) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
+            let tokens = Tokens { route: route.clone(), direction };
+            self.shared.metrics.tokens.get_or_create(&tokens).inc_by(count);
+        }
+    }
+
     /// How long reading and detectors took.
     pub(crate) fn looked(&self, took: Duration) {
         self.shared.metrics.guarded.observe(took.as_secs_f64());
@@ -155,6 +208,7 @@ impl Open {
             }
             Ending::Failed { status, text } => self.fault(status, &text),
             Ending::Stopped(decision, reason) => self.stopped(decision, &reason),
+            Ending::Again(decision, reason, challenge) => self.again(decision, &reason, challenge),
             Ending::Diverted(decision, reason) => self.divert(decision, &reason),
             Ending::Passed(replied) => self.forward(*replied),
         }
@@ -163,8 +217,9 @@ impl Open {
     /// Answers in the dialect's error shape and closes.
     fn fault(mut self, status: u16, text: &str) -> Answer {
         let id = self.id();
-        let answer = from_refusal(mantlet_wire::refuse(status, text, &id));
-        self.close(status);
+        let refusal = self.dialect.refuse(status, text, &id);
+        self.close(refusal.status);
+        let answer = from_refusal(refusal);
         signed(answer, &id, self.live.generation)
     }
 
@@ -182,6 +237,25 @@ impl Open {
         answer
     }
 
+    /// Gives an answer of the gateway's own, and closes.
+    pub(crate) fn answered(mut self, answer: mantlet_wire::Refusal) -> Answer {
+        let id = self.id();
+        self.close(answer.status);
+        signed(from_refusal(answer), &id, self.live.generation)
+    }
+
+    /// Asks the caller to authenticate again (RFC 9470), with the challenge to be sent back, and closes.
+    fn again(mut self, decision: Decision, reason: &str, challenge: Option<String>) -> Answer {
+        self.decision(decision);
+        let mut answer = self.fault(401, reason);
+        let words = HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, words);
+        if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
+            answer.headers_mut().insert(CHALLENGE, challenge);
+        }
+        answer
+    }
+
     /// Withholds the decision, files it for a person, and closes.
     fn divert(mut self, decision: Decision, reason: &str) -> Answer {
         self.edit(|exchange| {
@@ -193,6 +267,14 @@ impl Open {
             Some(Ok(ticket)) => {
                 let id = self.id();
                 let path = format!("/mantlet/v1/reviews/{}", ticket.0);
+                if self.dialect != Dialect::Tensors {
+                    // These dialects have no answer that means "later": a client would take it for the model's.
+                    let mut answer = self.fault(403, &format!("{reason}; a person decides, see {path}"));
+                    if let Ok(at) = HeaderValue::from_str(&path) {
+                        answer.headers_mut().insert(LOCATION, at);
+                    }
+                    return answer;
+                }
                 let body = json!({
                     "id": id,
                     "status": "pending-review",
@@ -203,7 +285,7 @@ impl Open {
                 self.close(202);
                 let mut answer = signed(json_answer(StatusCode::ACCEPTED, &body), &id, self.live.generation);
                 if let Ok(at) = HeaderValue::from_str(&path) {
-                    answer.headers_mut().insert(HeaderName::from_static("location"), at);
+                    answer.headers_mut().insert(LOCATION, at);
                 }
                 answer
             }
@@ -218,7 +300,10 @@ impl Open {
     /// Passes an upstream's reply on, byte for byte, and closes.
     fn forward(mut self, Replied { status, headers, body }: Replied) -> Answer {
         let id = self.id();
-        self.close(status.as_u16());
+        if !self.close(status.as_u16()) && self.live.config.refuse_unrecorded {
+            let refusal = self.dialect.refuse(503, "the exchange cannot be recorded now", &id);
+            return signed(from_refusal(refusal), &id, self.live.generation);
+        }
         signed(passed(status, &headers, Body::from(body)), &id, self.live.generation)
     }
 
@@ -238,7 +323,12 @@ impl Open {
         signed(passed(parts.status, &parts.headers, body), &id, generation)
     }
 
-    fn id(&self) -> String {
+    /// The head of an answer that is written piece by piece; whoever writes it closes the exchange.
+    pub(crate) fn begun(&self, status: StatusCode, headers: &HeaderMap, body: Body) -> Answer {
+        signed(passed(status, headers, body), &self.id(), self.live.generation)
+    }
+
+    pub(crate) fn id(&self) -> String {
         self.exchange.as_ref().map(|exchange| exchange.id.clone()).unwrap_or_default()
     }
 
@@ -247,8 +337,9 @@ impl Open {
         tracing::error!(port, "no room: something was not taken");
     }
 
-    fn close(&mut self, status: u16) {
-        let Some(mut exchange) = self.exchange.take() else { return };
+    /// Records and counts; says whether the record took it.
+    pub(crate) fn close(&mut self, status: u16) -> bool {
+        let Some(mut exchange) = self.exchange.take() else { return true };
         let (shared, took) = (&self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
         exchange.status = status;
         exchange.took_ms = took;
@@ -290,9 +381,11 @@ impl Open {
             exchange.request.pieces = Vec::new();
             exchange.reply = exchange.reply.map(|_| Reply::default());
         }
-        if shared.ports.recorder.record(exchange).is_err() {
+        let recorded = shared.ports.recorder.record(exchange).is_ok();
+        if !recorded {
             self.overloaded("recorder");
         }
+        recorded
     }
 }
 

@@ -6,20 +6,23 @@ use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use mantlet_wire::service::service;
+use mantlet_wire::text::surface;
 use mantlet_wire::{Call as Asked, Verb};
 use serde_json::json;
 
 use crate::answer::{Answer, from_refusal, json_answer, passed, plain};
 use crate::body::Body;
+use crate::dialect::Dialect;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::{pass, tensors};
+use crate::layers::{analyze, pass, tensors, text};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
 use crate::service::{Face, Shared};
 use crate::upstream::{Call, Path, ask};
-use crate::{Reviewed, admin};
+use crate::{Kind, Reviewed, admin};
 
 /// Handles one request.
 pub(crate) async fn handle(
@@ -47,24 +50,52 @@ pub(crate) async fn handle(
     if let Some(ticket) = path.strip_prefix("/mantlet/v1/reviews/") {
         return review(shared, &live, peer, ticket, &request);
     }
+    if let Some((route, rest)) = live.text_route(path) {
+        let method = request.method().as_str();
+        let query = request.uri().query().map(str::to_owned);
+        if let Some(service) = service(method, rest) {
+            let route = Arc::clone(route);
+            let dialect = Dialect::Service(service);
+            let key = match identify(shared, &live, peer, request.headers(), &route.route.model, &dialect) {
+                Ok(key) => key,
+                Err(refusal) => return refusal,
+            };
+            let open = Open::new(shared, &live, &route, &key, dialect);
+            return analyze::answer(open, &key, service, query.as_deref(), request).await;
+        }
+        if let Some(surface) = surface(method, rest) {
+            let route = Arc::clone(route);
+            let asked = query.map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
+            let dialect = Dialect::Text { surface, call: None };
+            let key = match identify(shared, &live, peer, request.headers(), &route.route.model, &dialect) {
+                Ok(key) => key,
+                Err(refusal) => return refusal,
+            };
+            let open = Open::new(shared, &live, &route, &key, dialect);
+            return text::answer(open, &key, surface, asked, request).await;
+        }
+    }
     match mantlet_wire::call(request.method().as_str(), path) {
         // Whether this process lives is no secret and needs no key: orchestrators ask without one.
         Asked::Live => plain(StatusCode::OK, Bytes::new()),
         Asked::Ready => ready(shared, &live).await,
-        Asked::ServerMetadata => match identify(shared, &live, peer, request.headers(), "") {
-            Ok(_) => server_metadata(),
-            Err(refusal) => refusal,
-        },
+        Asked::ServerMetadata => {
+            match identify(shared, &live, peer, request.headers(), "", &Dialect::Tensors) {
+                Ok(_) => server_metadata(),
+                Err(refusal) => refusal,
+            }
+        }
         Asked::Model { model, version, verb } => {
-            let key = match identify(shared, &live, peer, request.headers(), &model) {
+            let key = match identify(shared, &live, peer, request.headers(), &model, &Dialect::Tensors) {
                 Ok(key) => key,
                 Err(refusal) => return refusal,
             };
-            let Some(route) = live.routes.get(&model) else {
+            let route = live.routes.get(&model).filter(|route| route.route.kind == Kind::Tensors);
+            let Some(route) = route else {
                 return refuse(shared, 404, &format!("there is no model `{model}`"), "no-such-model");
             };
             if verb == Verb::Infer {
-                let open = Open::new(shared, &live, route, &key);
+                let open = Open::new(shared, &live, route, &key, Dialect::Tensors);
                 let named = version.as_deref();
                 if route.route.inspect {
                     tensors::answer(open, &key, named, request).await
@@ -126,6 +157,8 @@ async fn about(
 async fn ready(shared: &Shared, live: &Live) -> Answer {
     for route in live.routes.values() {
         let up = match route.target("", None) {
+            // Servers of text have no common question for it: what is known of them has to do.
+            Ok(target) if route.route.kind != Kind::Tensors => !target.breaker.is_open(),
             Ok(target) => {
                 let reply = ask(shared, live, route, target, Call::get("/ready")).await;
                 reply.is_ok_and(|reply| reply.status.is_success())
@@ -153,7 +186,7 @@ fn review(shared: &Shared, live: &Live, peer: &Peer, ticket: &str, request: &Req
     if request.method() != Method::GET {
         return refuse(shared, 405, "this path has another method", "method");
     }
-    let key = match identify(shared, live, peer, request.headers(), "") {
+    let key = match identify(shared, live, peer, request.headers(), "", &Dialect::Tensors) {
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
@@ -176,6 +209,17 @@ fn review(shared: &Shared, live: &Live, peer: &Peer, ticket: &str, request: &Req
 
 /// A refusal outside any exchange.
 pub(crate) fn refuse(shared: &Shared, status: u16, text: &str, why: &'static str) -> Answer {
+    turn_away(shared, &Dialect::Tensors, status, text, why)
+}
+
+/// The same in the shape of a dialect.
+pub(crate) fn turn_away(
+    shared: &Shared,
+    dialect: &Dialect,
+    status: u16,
+    text: &str,
+    why: &'static str,
+) -> Answer {
     shared.metrics.refusals.get_or_create(&Refusal { why }).inc();
-    from_refusal(mantlet_wire::refuse(status, text, ""))
+    from_refusal(dialect.refuse(status, text, ""))
 }

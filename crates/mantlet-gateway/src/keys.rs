@@ -36,7 +36,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
         (Some(a), Some(b)) if a == b => a,
         _ => None,
     };
-    key.filter(|key| !key.is_empty() && key.len() <= 512)
+    key.filter(|key| !key.is_empty() && key.len() <= 8192)
 }
 
 /// Answers of the key store by the SHA-256 of what was presented, so that no key stays in memory.

@@ -10,12 +10,14 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use rustls::ServerConfig;
 
 use crate::upstream::breaker::{Breaker, Breakers};
-use crate::{GatewayConfig, GatewayError, Route, Upstream};
+use crate::{GatewayConfig, GatewayError, Kind, Route, Upstream};
 
 /// One generation of the configuration.
 pub(crate) struct Live {
     pub(crate) config: GatewayConfig,
     pub(crate) routes: HashMap<String, Arc<LiveRoute>>,
+    /// Routes of text, those with the longest prefix first.
+    pub(crate) prefixed: Vec<Arc<LiveRoute>>,
     pub(crate) generation: u64,
     pub(crate) limits: mantlet_wire::Limits,
     pub(crate) tls: Option<Arc<ServerConfig>>,
@@ -35,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) credentials: Vec<(HeaderName, HeaderValue)>,
     scheme: Scheme,
     authority: Authority,
+    /// What stands before the path of a call, without a slash at its end.
+    base: String,
     model: String,
 }
 
@@ -54,6 +58,7 @@ impl Live {
         breakers: &Breakers,
     ) -> Result<Self, GatewayError> {
         let mut live = HashMap::new();
+        let mut prefixed = Vec::new();
         for route in routes {
             let targets = route
                 .upstreams
@@ -71,19 +76,39 @@ impl Live {
                 return Err(GatewayError::Fallback { model: route.model, version });
             }
             let model = route.model.clone();
+            let text = matches!(route.kind, Kind::Text { .. });
             let route = Arc::new(LiveRoute { route, targets, total });
+            if text {
+                prefixed.push(Arc::clone(&route));
+            }
             if live.insert(model.clone(), route).is_some() {
                 return Err(GatewayError::DoubledRoute { model });
             }
         }
+        prefixed.sort_by_key(|route| std::cmp::Reverse(route.prefix().len()));
         let limits =
             mantlet_wire::Limits { bytes: config.max_body.max(config.max_reply), ..Default::default() };
         let tls = config.tls.as_ref().map(crate::tls::Tls::server).transpose()?;
-        Ok(Self { config, routes: live, generation, limits, tls })
+        Ok(Self { config, routes: live, prefixed, generation, limits, tls })
+    }
+
+    /// The route of text whose prefix a path begins with, and the rest of the path.
+    pub(crate) fn text_route<'a>(&self, path: &'a str) -> Option<(&Arc<LiveRoute>, &'a str)> {
+        self.prefixed.iter().find_map(|route| {
+            let rest = path.strip_prefix(route.prefix())?;
+            rest.starts_with('/').then_some((route, rest))
+        })
     }
 }
 
 impl LiveRoute {
+    fn prefix(&self) -> &str {
+        match &self.route.kind {
+            Kind::Text { prefix } => prefix.trim_end_matches('/'),
+            Kind::Tensors => "",
+        }
+    }
+
     /// The version that is asked when this one cannot be.
     pub(crate) fn fallback(&self, target: &Target) -> Option<&Target> {
         let version = self.route.fallback.as_ref().filter(|version| **version != target.upstream.version)?;
@@ -123,7 +148,7 @@ impl Target {
         let parts = uri.into_parts();
         let base = parts.path_and_query.as_ref().map_or("", |path| path.as_str()).trim_end_matches('/');
         // Tensors are asked for at a path that is known; a base path in their address would be a mistake.
-        if !base.is_empty() {
+        if base.contains('?') || (route.kind == Kind::Tensors && !base.is_empty()) {
             return Err(fault());
         }
         let credentials = upstream.credentials.iter().map(|(name, value)| {
@@ -141,6 +166,7 @@ impl Target {
                     upstream: upstream.clone(),
                     breaker: breakers.of(&upstream.url),
                     credentials,
+                    base: base.to_owned(),
                     scheme,
                     authority,
                 })
@@ -160,7 +186,7 @@ impl Target {
 
     /// The address of a path below the base address.
     pub(crate) fn below(&self, path: &str) -> Option<Uri> {
-        self.server_uri(path)
+        self.server_uri(&format!("{}{path}", self.base))
     }
 
     fn server_uri(&self, path: &str) -> Option<Uri> {

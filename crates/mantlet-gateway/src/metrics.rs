@@ -22,6 +22,12 @@ pub(crate) struct Noticed {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Tokens {
+    pub(crate) route: String,
+    pub(crate) direction: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Port {
     pub(crate) port: &'static str,
 }
@@ -38,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) overloads: Family<Port, Counter>,
     pub(crate) refusals: Family<Refusal, Counter>,
     pub(crate) upstream_faults: Counter,
+    pub(crate) tokens: Family<Tokens, Counter>,
     pub(crate) retries: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) breaks: Counter,
@@ -62,6 +69,7 @@ impl Metrics {
             overloads: Family::default(),
             refusals: Family::default(),
             upstream_faults: Counter::default(),
+            tokens: Family::default(),
             retries: Counter::default(),
             fallbacks: Counter::default(),
             breaks: Counter::default(),
@@ -86,6 +94,7 @@ impl Metrics {
             "Upstream calls that failed or timed out",
             metrics.upstream_faults.clone(),
         );
+        registry.register("tokens", "Tokens that upstreams counted", metrics.tokens.clone());
         registry.register("upstream_retries", "Upstream calls made a second time", metrics.retries.clone());
         registry.register("upstream_fallbacks", "Calls that went to a fallback", metrics.fallbacks.clone());
         registry.register(

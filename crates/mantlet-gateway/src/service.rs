@@ -15,6 +15,7 @@ use crate::keys::Remembered;
 use crate::listen::{accept, listen};
 use crate::live::Live;
 use crate::metrics::Metrics;
+use crate::oidc::{self, ProviderKeys};
 use crate::upstream::breaker::Breakers;
 use crate::upstream::{Clients, health};
 use crate::{GatewayConfig, GatewayError, Ports, Route};
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) clients: Clients,
     pub(crate) breakers: Breakers,
+    pub(crate) provider: ProviderKeys,
     pub(crate) ids: Ids,
     pub(crate) started: Millis,
     generation: AtomicU64,
@@ -81,6 +83,7 @@ impl Gateway {
             metrics,
             clients,
             breakers,
+            provider: ProviderKeys::default(),
             generation: AtomicU64::new(1),
         });
         let (stop, _) = watch::channel(false);
@@ -92,6 +95,7 @@ impl Gateway {
             admin = at;
             listeners.spawn(accept(listener, Face::Admin, Arc::clone(&shared), stop.subscribe()));
         }
+        listeners.spawn(oidc::refresh(Arc::clone(&shared), stop.subscribe()));
         listeners.spawn(health::check(Arc::clone(&shared), stop.subscribe()));
         tracing::info!(%address, %admin, "gateway listens");
         Ok(Self { shared, address, admin, stop, listeners })
@@ -133,6 +137,7 @@ impl Gateway {
                 return Err(GatewayError::NeedsRestart { field });
             }
         }
+        let provider_changes = old.oidc != config.oidc;
         let mut live = Live::new(config, routes, 0, &self.shared.breakers)?;
         let generation = self.shared.generation.fetch_add(1, Ordering::SeqCst) + 1;
         live.generation = generation;
@@ -144,6 +149,10 @@ impl Gateway {
         self.shared.metrics.generation.set(i64::try_from(self.generation()).unwrap_or(i64::MAX));
         self.shared.metrics.reloads.inc();
         self.shared.keys.forget();
+        if provider_changes {
+            // Keys of one provider are never believed for another.
+            self.shared.provider.forget();
+        }
         tracing::info!(generation, "configuration taken");
         Ok(generation)
     }

@@ -5,10 +5,12 @@ use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
 use crate::KeyLookup;
 use crate::answer::Answer;
-use crate::handle::refuse;
+use crate::dialect::Dialect;
+use crate::handle::turn_away;
 use crate::keys::presented;
 use crate::listen::Peer;
 use crate::live::Live;
+use crate::oidc::{Invalid, is_token};
 use crate::service::Shared;
 
 /// The caller's id: of its key, or the name in its certificate.
@@ -19,6 +21,7 @@ pub(crate) fn identify(
     peer: &Peer,
     headers: &HeaderMap,
     model: &str,
+    dialect: &Dialect,
 ) -> Result<String, Answer> {
     let Some(presented) = presented(headers) else {
         if let Some(name) = &peer.certificate
@@ -30,14 +33,24 @@ pub(crate) fn identify(
         if live.config.anonymous && !carries_credentials(headers) {
             return Ok("anonymous".to_owned());
         }
-        let text = "an API key is needed, as `Authorization: Bearer <key>` or `X-API-Key: <key>`";
-        return Err(unauthorised(shared, text));
+        let text = "an API key is missing: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`";
+        return Err(unauthorised(shared, dialect, text));
     };
+    if let Some(oidc) = live.config.oidc.as_ref().filter(|_| is_token(presented)) {
+        return shared.provider.verify(oidc, presented, model, shared.ports.clock.now()).map_err(|why| {
+            if why == Invalid::Unavailable {
+                return turn_away(shared, dialect, 503, &why.to_string(), "provider-unavailable");
+            }
+            unauthorised(shared, dialect, &why.to_string())
+        });
+    }
     match shared.keys.lookup(&*shared.ports.keys, presented, model, shared.ports.clock.now()) {
         KeyLookup::Valid { id, .. } => Ok(id),
-        KeyLookup::Invalid => Err(unauthorised(shared, "this API key is not in force for this model")),
+        KeyLookup::Invalid => {
+            Err(unauthorised(shared, dialect, "this API key is not in force for this model"))
+        }
         KeyLookup::Unavailable => {
-            Err(refuse(shared, 503, "API keys cannot be checked now", "keys-unavailable"))
+            Err(turn_away(shared, dialect, 503, "API keys cannot be checked now", "keys-unavailable"))
         }
     }
 }
@@ -47,8 +60,8 @@ fn carries_credentials(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
 }
 
-fn unauthorised(shared: &Shared, text: &str) -> Answer {
-    let mut answer = refuse(shared, 401, text, "key");
+fn unauthorised(shared: &Shared, dialect: &Dialect, text: &str) -> Answer {
+    let mut answer = turn_away(shared, dialect, 401, text, "key");
     answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     answer
 }

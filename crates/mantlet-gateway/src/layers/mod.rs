@@ -1,5 +1,6 @@
 //! What happens to one exchange, layer by layer. The list of layers of each kind of traffic is one function:
-//! [`tensors::flow`] for inference on tensors.
+//! `flow` in [`tensors`],
+//! [`text`] and [`pass`].
 //!
 //! ```text
 //! identity -> limits -> shape -> detectors -> decision -> upstream -> detectors on the reply -> record -> metrics
@@ -8,13 +9,16 @@
 //! A layer either hands on or ends the exchange; every [`Ending`] is carried out in one place,
 //! [`crate::exchange::Open::end`], which also records and counts.
 
+pub(crate) mod analyze;
 pub(crate) mod identity;
 pub(crate) mod pass;
 pub(crate) mod shape;
 pub(crate) mod tensors;
+pub(crate) mod text;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use mantlet_guard::Inspection;
 use mantlet_vocab::{Action, Decision};
 
 use crate::exchange::Open;
@@ -31,6 +35,8 @@ pub(crate) enum Ending {
     },
     /// The guard throttles or refuses.
     Stopped(Decision, String),
+    /// The caller must authenticate again, and send this challenge back.
+    Again(Decision, String, Option<String>),
     /// The answer waits for a person.
     Diverted(Decision, String),
     /// The upstream or its reply failed.
@@ -79,12 +85,12 @@ pub(crate) fn version<'a>(
 }
 
 /// Layer: what is done with what the guard decided about a request. `true` means the answer will wait for a person.
-pub(crate) fn decision(decision: &Decision, reason: &str) -> Result<bool, Ending> {
+pub(crate) fn decision(inspection: &Inspection) -> Result<bool, Ending> {
+    let Inspection { decision, reason, challenge, .. } = inspection;
     match decision.action {
         Action::Allow | Action::Flag | Action::Redact | Action::Coarsen { .. } => Ok(false),
         Action::Divert => Ok(true),
-        Action::Throttle { .. } | Action::StepUp | Action::Refuse => {
-            Err(Ending::Stopped(decision.clone(), reason.to_owned()))
-        }
+        Action::StepUp => Err(Ending::Again(decision.clone(), reason.clone(), challenge.clone())),
+        Action::Throttle { .. } | Action::Refuse => Err(Ending::Stopped(decision.clone(), reason.clone())),
     }
 }

@@ -13,7 +13,7 @@ use crate::coding::{Coding, Undecodable};
 use crate::live::Live;
 
 /// The header of the binary form.
-const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+pub(crate) const HEAD_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 /// The length of the JSON head, when the message is in the binary form. Two values or anything but digits would be
 /// read differently by others.

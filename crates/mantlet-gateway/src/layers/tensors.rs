@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use mantlet_guard::{Caller, Inspection};
+use mantlet_guard::{Caller, Inspection, coarsened};
 use mantlet_vocab::{Action, Mode};
-use mantlet_wire::Defect;
+use mantlet_wire::{Defect, InferReply};
 
-use super::shape::{head_length, receive_text};
+use super::shape::{HEAD_LENGTH, head_length, receive_text};
 use super::{Ending, Replied, decision, version};
 use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
@@ -48,9 +49,9 @@ async fn flow(
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
     let body = receive_text(&parts.headers, body, &open.live()).await?;
     let (mut inspection, looked) = detect(open, caller, named, head, &body.text)?;
-    let diverted = decision(&inspection.decision, &inspection.reason)?;
-    let replied = upstream(open, target, &parts.headers, body.raw, &inspection, diverted).await?;
-    detect_reply(open, caller, &mut inspection, &replied, looked)?;
+    let diverted = decision(&inspection)?;
+    let mut replied = upstream(open, target, &parts.headers, body.raw, &inspection, diverted).await?;
+    detect_reply(open, caller, &mut inspection, &mut replied, looked)?;
     if inspection.decision.action == Action::Divert {
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
     }
@@ -141,7 +142,7 @@ fn detect_reply(
     open: &mut Open,
     caller: Caller<'_>,
     inspection: &mut Inspection,
-    replied: &Replied,
+    replied: &mut Replied,
     looked: Duration,
 ) -> Result<(), Ending> {
     let began = Instant::now();
@@ -152,15 +153,14 @@ fn detect_reply(
     let text = Coding::of(&replied.headers)
         .and_then(|coding| coding.decode(&replied.body, live.config.max_reply))
         .map_err(Unread::Coding);
-    let read: Result<mantlet_vocab::Reply, Unread> = text.and_then(|text| {
+    let read: Result<InferReply, Unread> = text.and_then(|text| {
         head_length(&replied.headers)
             .map_err(|()| Defect::HeadLength { head: 0, body: text.len() })
             .and_then(|head| mantlet_wire::read_reply(head, &text, &limits))
-            .map(|read| read.reply)
             .map_err(Unread::Defect)
     });
-    let reply = match read {
-        Ok(reply) => reply,
+    let mut read = match read {
+        Ok(read) => read,
         Err(unread) => {
             open.decision(inspection.decision.clone());
             match unread {
@@ -178,8 +178,27 @@ fn detect_reply(
             return Err(Ending::Passed(Box::new(passed)));
         }
     };
-    guard.observe_reply(caller, inspection, &reply, open.at());
+    guard.observe_reply(caller, inspection, &read.reply, open.at());
+    if let Action::Coarsen { to } = inspection.decision.action {
+        read.reply = coarsened(&read.reply, to);
+        replied.write(&read);
+    }
     open.looked(looked + began.elapsed());
-    open.reply(reply);
+    open.reply(read.reply);
     Ok(())
+}
+
+impl Replied {
+    /// Puts another reply in the place of the one that came, in the form it came in.
+    fn write(&mut self, reply: &InferReply) {
+        let written = mantlet_wire::write_reply(reply);
+        let headers = &mut self.headers;
+        headers.remove(CONTENT_ENCODING);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(written.content_type()));
+        match written.head {
+            Some(length) => drop(headers.insert(HEAD_LENGTH, HeaderValue::from(length))),
+            None => drop(headers.remove(HEAD_LENGTH)),
+        }
+        self.body = Bytes::from(written.body);
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn check(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
     loop {
         let live = shared.live.load_full();
         let period = Duration::from_millis(live.config.health_interval_ms.max(10));
-        for target in live.routes.values().flat_map(|route| &route.targets) {
+        for target in live.routes.values().chain(&live.prefixed).flat_map(|route| &route.targets) {
             let Some(path) = &target.upstream.health else { continue };
             let call = Call { path: Path::Below(path.clone()), ..Call::get("") };
             let Some(request) = target.request(&call) else { continue };

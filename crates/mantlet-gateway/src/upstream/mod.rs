@@ -65,6 +65,15 @@ impl Clients {
     }
 }
 
+impl Clients {
+    /// A document at an address.
+    pub(crate) async fn get(&self, address: &str) -> Result<(StatusCode, Incoming), String> {
+        let request = Request::get(address).body(Full::default()).map_err(|error| error.to_string())?;
+        let reply = self.plain.request(request).await.map_err(|error| cause(&error))?;
+        Ok((reply.status(), reply.into_body()))
+    }
+}
+
 /// Why an upstream gave no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod failures;
 mod faults;
 mod flow;
 mod peer;
+mod reload;
+mod text;
+mod tokens;
 mod transport;
 mod upstreams;
 mod world;

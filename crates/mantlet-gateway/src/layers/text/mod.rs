@@ -1,0 +1,278 @@
+//! Text of language models and agents: the list of layers, and each of them but the stream's ([`stream`]).
+
+mod stream;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use mantlet_guard::{Caller, Guard, Inspection};
+use mantlet_vocab::{Action, Kind, Mode, Piece};
+use mantlet_wire::Defect;
+use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request, rewrite};
+
+use super::shape::{Received, receive_text};
+use super::{Ending, Replied, decision, pass, version};
+use crate::answer::Answer;
+use crate::coding::Coding;
+use crate::exchange::Open;
+use crate::headers::onward;
+use crate::live::Target;
+use crate::upstream::{Call, Fault, Path, begin};
+
+/// Where the query of the path stands among the texts of a request: no edit can reach it.
+const QUERY: &str = "~query";
+
+/// How an answer of the upstream goes on.
+enum Answered {
+    /// It is here, was looked at, and goes out.
+    Whole(Box<Replied>),
+    /// It is being written, and is looked at as it comes.
+    Streamed(Box<Streamed>),
+}
+
+/// An answer that is being written.
+struct Streamed {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Incoming,
+    inspection: Inspection,
+}
+
+/// One call of a known caller. `path` is what stands behind the route's prefix, with its query.
+pub(crate) async fn answer(
+    mut open: Open,
+    key: &str,
+    surface: Surface,
+    path: String,
+    request: Request<Incoming>,
+) -> Answer {
+    // Lists of models carry no text of callers or models.
+    if surface == Surface::Models || !open.route().route.inspect {
+        return pass::answer(open, key, None, Path::Below(path), request).await;
+    }
+    match flow(&mut open, key, surface, path, request).await {
+        Ok(Answered::Whole(replied)) => open.end(Ending::Passed(replied)),
+        Ok(Answered::Streamed(streamed)) => stream::answer(open, surface, *streamed),
+        Err(ending) => open.end(ending),
+    }
+}
+
+/// The layers.
+async fn flow(
+    open: &mut Open,
+    key: &str,
+    surface: Surface,
+    path: String,
+    request: Request<Incoming>,
+) -> Result<Answered, Ending> {
+    let route = open.route();
+    let caller = Caller { key };
+    let target = version(open, &route, key, None)?;
+    limits(open, caller)?;
+    let (parts, body) = request.into_parts();
+    let received = receive_text(&parts.headers, body, &open.live()).await?;
+    let (inspection, streams) = detect(open, caller, surface, &path, &received.text)?;
+    if decision(&inspection)? {
+        // Nobody is given the model's answer until a person has looked, so the model is not asked.
+        return Err(Ending::Diverted(inspection.decision, inspection.reason));
+    }
+    let (headers, body) = redact(&inspection, onward(&parts.headers, streams), received)?;
+    let asked = Call { method: parts.method, path: Path::Below(path), headers, body };
+    upstream(open, surface, target, asked, inspection).await
+}
+
+/// Layer: blocks, throttles and rates, before anything of the body is read.
+fn limits(open: &Open, caller: Caller<'_>) -> Result<(), Ending> {
+    match open.route().route.guard.admit(caller, open.at()) {
+        Some(stopped) => Err(Ending::Stopped(stopped.decision, stopped.reason)),
+        None => Ok(()),
+    }
+}
+
+/// Layer: the request is read strictly, and every text of it looked at, that of the path's query too. Says whether the
+/// answer may come as a stream.
+fn detect(
+    open: &mut Open,
+    caller: Caller<'_>,
+    surface: Surface,
+    path: &str,
+    body: &[u8],
+) -> Result<(Inspection, bool), Ending> {
+    let began = std::time::Instant::now();
+    let (live, route) = (open.live(), open.route());
+    let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };
+    if surface == Surface::OpenAiFiles && !body.is_empty() {
+        return Err(Ending::refused(403, "files are not passed on: what is in them could not be looked at"));
+    }
+    let mut read = read_text_request(surface, body, &limits).map_err(|defect| {
+        open.defect(&defect);
+        let status = if matches!(defect, Defect::TooLarge { .. }) { 413 } else { 400 };
+        Ending::refused(status, defect.to_string())
+    })?;
+    open.rpc(read.rpc_id.clone());
+    if let Some((_, query)) = path.split_once('?') {
+        read.pieces.push(Piece { kind: Kind::Unknown, pointer: QUERY.to_owned(), text: query.to_owned() });
+    }
+    let mut inspection = route.route.guard.examine_text(caller, &read, open.at());
+    if surface == Surface::Mcp && inspection.decision.action.passes() {
+        act(&route.route.guard, &read.pieces, &mut inspection);
+    }
+    let streams = read.stream || surface == Surface::Mcp;
+    open.pieces(read.pieces);
+    open.looked(began.elapsed());
+    Ok((inspection, streams))
+}
+
+/// What an agent sends is what a model decided to do, so it is looked at as a reply is: which tool is called, and with
+/// what.
+fn act(guard: &Guard, pieces: &[Piece], inspection: &mut Inspection) {
+    let calls = pieces.iter().filter(|piece| piece.kind == Kind::ToolCall).cloned().collect();
+    let edits = guard.examine_text_reply(inspection, &TextReply { pieces: calls, ..TextReply::default() });
+    for edit in edits {
+        if !inspection.edits.iter().any(|other| other.pointer == edit.pointer) {
+            inspection.edits.push(edit);
+        }
+    }
+}
+
+/// Layer: what the guard takes out of the request. Without an edit the caller's bytes go on as they came.
+fn redact(
+    inspection: &Inspection,
+    mut headers: HeaderMap,
+    received: Received,
+) -> Result<(HeaderMap, Bytes), Ending> {
+    if inspection.edits.is_empty() {
+        return Ok((headers, received.raw));
+    }
+    let edited = rewrite(&received.text, &inspection.edits).map_err(|_| {
+        // What cannot be taken out cannot go on.
+        Ending::Stopped(refused(inspection), "the request holds what may not go on".to_owned())
+    })?;
+    headers.remove(CONTENT_ENCODING);
+    Ok((headers, Bytes::from(edited)))
+}
+
+fn refused(inspection: &Inspection) -> mantlet_vocab::Decision {
+    mantlet_vocab::Decision {
+        action: Action::Refuse,
+        proposed: Action::Refuse,
+        ..inspection.decision.clone()
+    }
+}
+
+/// Layer: the model is asked, and its answer looked at when it is whole.
+async fn upstream(
+    open: &mut Open,
+    surface: Surface,
+    target: &Target,
+    asked: Call,
+    mut inspection: Inspection,
+) -> Result<Answered, Ending> {
+    let (shared, live, route) = (open.shared(), open.live(), open.route());
+    let bodiless = asked.method == Method::HEAD;
+    let timeout = Duration::from_millis(live.config.upstream_timeout_ms);
+    let deadline = tokio::time::Instant::now() + timeout;
+    let failed = |open: &mut Open, inspection: &Inspection, fault: Fault| {
+        shared.metrics.upstream_faults.inc();
+        open.decision(inspection.decision.clone());
+        Ending::failed(fault.status(), fault.text())
+    };
+    let begun = tokio::time::timeout_at(deadline, begin(&shared, &live, &route, target, asked)).await;
+    let reply = match begun.unwrap_or(Err(Fault::Late)) {
+        Ok(reply) => reply,
+        Err(fault) => return Err(failed(open, &inspection, fault)),
+    };
+    open.version(&reply.by.upstream.version);
+    let (status, headers, body) = (reply.status, reply.headers, reply.body);
+    let plain = Coding::of(&headers) == Ok(Coding::Identity);
+    if status.is_success() && plain && !bodiless && is_events(&headers) {
+        return Ok(Answered::Streamed(Box::new(Streamed { status, headers, body, inspection })));
+    }
+    let collected =
+        tokio::time::timeout_at(deadline, Limited::new(body, live.config.max_reply).collect()).await;
+    let body = match collected {
+        Err(_) => return Err(failed(open, &inspection, Fault::Late)),
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            return Err(failed(open, &inspection, Fault::TooLarge));
+        }
+        Ok(Err(_)) => return Err(failed(open, &inspection, Fault::Broken)),
+    };
+    let replied = Replied { status, headers, body };
+    let replied = detect_reply(open, surface, &mut inspection, replied)?;
+    Ok(Answered::Whole(Box::new(replied)))
+}
+
+fn is_events(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+    })
+}
+
+/// Layer: a whole reply is read strictly and looked at; what may not leave is taken out. An error of the upstream is a
+/// text like any other.
+fn detect_reply(
+    open: &mut Open,
+    surface: Surface,
+    inspection: &mut Inspection,
+    mut replied: Replied,
+) -> Result<Replied, Ending> {
+    if replied.body.is_empty() {
+        open.decision(inspection.decision.clone());
+        return Ok(replied);
+    }
+    let began = std::time::Instant::now();
+    let (live, route) = (open.live(), open.route());
+    let guard = &route.route.guard;
+    let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
+    let text =
+        Coding::of(&replied.headers).and_then(|coding| coding.decode(&replied.body, live.config.max_reply));
+    let read = match &text {
+        Ok(text) => read_text_reply(surface, text, &limits).map_err(Some),
+        Err(_) => Err(None),
+    };
+    let (reply, text) = match (read, text) {
+        (Ok(reply), Ok(text)) => (reply, text),
+        (read, text) => {
+            open.decision(inspection.decision.clone());
+            match (read, text) {
+                (_, Err(fault)) => open.undecodable(fault),
+                (Err(Some(defect)), _) => open.defect(&defect),
+                _ => {}
+            }
+            // What cannot be read cannot have been looked at; only a guard that enforces holds it back.
+            if guard.config().mode == Mode::Enforce {
+                let status = if replied.status.is_success() { 502 } else { replied.status.as_u16() };
+                return Err(Ending::failed(status, "the model's reply could not be read"));
+            }
+            return Ok(replied);
+        }
+    };
+    let edits = guard.examine_text_reply(inspection, &reply);
+    open.looked(began.elapsed());
+    if let Some(usage) = reply.usage {
+        open.usage(usage);
+    }
+    open.said(reply.pieces);
+    if !inspection.decision.action.passes() {
+        let (decision, reason) = (inspection.decision.clone(), inspection.reason.clone());
+        return Err(match decision.action {
+            Action::Divert => Ending::Diverted(decision, reason),
+            _ => Ending::Stopped(decision, reason),
+        });
+    }
+    if !edits.is_empty() {
+        let Ok(edited) = rewrite(&text, &edits) else {
+            let reason = "the answer holds what may not leave".to_owned();
+            return Err(Ending::Stopped(refused(inspection), reason));
+        };
+        replied.headers.remove(CONTENT_ENCODING);
+        replied.body = Bytes::from(edited);
+    }
+    open.decision(inspection.decision.clone());
+    Ok(replied)
+}
