@@ -5,6 +5,7 @@
 
 mod strict;
 pub mod template;
+pub mod text;
 pub mod transport;
 
 use std::collections::BTreeMap;
@@ -195,10 +196,22 @@ pub struct Gateway {
     pub rules: BTreeMap<String, Mode>,
     /// Requests that already happened may be recorded with their features: true keeps them for analysis.
     pub record_features: bool,
+    /// What the upstream speaks: `tensors` (the Open Inference Protocol) or `text` (the calls of OpenAI, Anthropic and
+    /// MCP).
+    #[serde(skip_serializing_if = "transport::Speaks::is_default")]
+    pub speaks: transport::Speaks,
+    /// What stands before `/v1/...` in the path of calls about text; empty for nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// What text rules look for besides what they know.
+    #[serde(skip_serializing_if = "text::Text::is_default")]
+    pub text: text::Text,
     /// Whether requests and replies are read and looked at; without it identity, limits, controls and the record
     /// remain.
+    #[serde(skip_serializing_if = "transport::is_yes")]
     pub inspect: bool,
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
+    #[serde(skip_serializing_if = "transport::is_no")]
     pub anonymous: bool,
     /// TLS for clients; without it the connection is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -207,6 +220,9 @@ pub struct Gateway {
     /// ask; an empty list means every model.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, Vec<String>>,
+    /// The OpenID Connect provider whose tokens stand for a caller, beside keys and certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<transport::Oidc>,
     /// How the upstream is called.
     #[serde(skip_serializing_if = "transport::Calls::is_default")]
     pub calls: transport::Calls,
@@ -225,10 +241,14 @@ impl Default for Gateway {
             on_failure: None,
             rules: BTreeMap::new(),
             record_features: true,
+            speaks: transport::Speaks::Tensors,
+            prefix: String::new(),
+            text: text::Text::default(),
             inspect: true,
             anonymous: false,
             tls: None,
             certificates: BTreeMap::new(),
+            oidc: None,
             calls: transport::Calls::default(),
         }
     }

@@ -71,3 +71,49 @@ impl Calls {
         *self == Self::default()
     }
 }
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaks {
+    /// The Open Inference Protocol.
+    Tensors,
+    /// Text of language models and agents.
+    Text,
+}
+
+impl Speaks {
+    /// Whether nothing was said.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::Tensors)
+    }
+}
+
+/// Whether a switch that is on by itself is.
+#[must_use]
+pub const fn is_yes(switch: &bool) -> bool {
+    *switch
+}
+
+/// Whether a switch that is off by itself is.
+#[must_use]
+pub const fn is_no(switch: &bool) -> bool {
+    !*switch
+}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// The provider's address, exactly as its tokens name it.
+    pub issuer: String,
+    /// What the tokens' `aud` must name.
+    pub audience: String,
+    /// The claim whose value is the caller's id; `sub` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// The claim that lists the models a caller may ask; every model when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<String>,
+}

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mantlet_gateway::{GatewayConfig, Route, Secret, Tls, Upstream, UpstreamTls};
+use mantlet_gateway::{GatewayConfig, Kind, Oidc, Route, Secret, Tls, Upstream, UpstreamTls};
 use mantlet_guard::Guard;
 
 use crate::config::Loaded;
+use crate::config::transport::Speaks;
 
 /// The gateway's configuration.
 ///
@@ -34,6 +35,13 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
             key: path(&calls.key),
         },
         certificates: gateway.certificates.clone(),
+        oidc: gateway.oidc.as_ref().map(|oidc| Oidc {
+            issuer: oidc.issuer.clone(),
+            audience: oidc.audience.clone(),
+            caller: oidc.caller.clone().unwrap_or_else(|| "sub".to_owned()),
+            models: oidc.models.clone(),
+            leeway_s: 30,
+        }),
         anonymous: gateway.anonymous,
         breaker_failures: calls.failures,
         breaker_open_ms: calls.rest_ms,
@@ -44,7 +52,12 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
 /// The route to the system's model.
 pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Route {
     let config = &loaded.config;
-    Route { inspect: config.gateway.inspect, ..Route::new(config.model.name.clone(), upstreams, guard) }
+    let kind = match config.gateway.speaks {
+        Speaks::Tensors => Kind::Tensors,
+        Speaks::Text => Kind::Text { prefix: config.gateway.prefix.clone() },
+    };
+    let inspect = config.gateway.inspect;
+    Route { kind, inspect, ..Route::new(config.model.name.clone(), upstreams, guard) }
 }
 
 /// How the user's own upstream is called.

@@ -322,7 +322,8 @@ async fn guard(
         }
     }
     let impact = config.system.impact;
-    let rules = mantlet_detectors::configurable().into_iter().filter_map(|about| {
+    let of_text = mantlet_detectors::text::text_abouts();
+    let rules = mantlet_detectors::configurable().into_iter().chain(of_text).filter_map(|about| {
         let mode = config.gateway.rules.get(about.name).copied();
         if mode.is_none() && config.gateway.on_failure.is_none() {
             return None;
@@ -351,6 +352,7 @@ async fn guard(
             burst: config.gateway.burst,
         }),
         rules,
+        text: config.gateway.text.rules(),
         ..GuardConfig::default()
     };
     Ok(Guard::new(guard_config, profile, pinned, controls)?)
