@@ -42,6 +42,17 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         python.arg("--data").arg(&shared).arg("--work").arg(project.target.join("acceptance"));
         run::shown(&mut python)
     });
+    let clients = project.target.join("acceptance-clients-venv");
+    steps.step("python environment with clients of language models", || {
+        python(project, &clients, "scripts/acceptance/clients.txt")
+    });
+    steps.step("acceptance of clients of language models", || {
+        let mut python = Command::new(clients.join("bin").join("python"));
+        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/clients.py"]);
+        python.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+        python.arg("--work").arg(project.target.join("acceptance"));
+        run::shown(&mut python)
+    });
     let store = project.target.join("acceptance-s3-venv");
     steps.step("python environment with an S3 server", || {
         python(project, &store, "scripts/acceptance/s3.txt")
