@@ -3,6 +3,8 @@
 //! Verified here on ring rather than by a JWT library: the one that is well kept needs either another TLS provider's
 //! cryptography or an RSA implementation with an open advisory. Only asymmetric algorithms are known, and a key is used
 //! with its own algorithms alone, so neither `none` nor a public key taken for a secret can pass (RFC 8725).
+//!
+//! Long because what must not pass stands in the cases beside the code that stops it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -2,6 +2,8 @@
 //!
 //! One document describes one system. An unknown key is an error that names the file, the line and the
 //! nearest known key; nothing is silently ignored.
+//!
+//! Long because one document is one type, each key with its words.
 
 mod strict;
 pub mod template;
