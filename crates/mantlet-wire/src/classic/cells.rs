@@ -1,5 +1,7 @@
 //! Columns put together from cells: numbers, texts and truth values, scalars or arrays of one shape a row.
 
+use std::collections::BTreeMap;
+
 use mantlet_vocab::{Kind, NamedValue, Piece, Tensor, Value};
 
 use crate::json::Reader;
@@ -138,6 +140,7 @@ pub(super) struct Cells<'l> {
     pointer: String,
     left: usize,
     pub(super) columns: Vec<Column>,
+    places: BTreeMap<String, usize>,
     /// Names of columns and features, one text.
     names: String,
 }
@@ -150,6 +153,7 @@ impl<'l> Cells<'l> {
             pointer: String::new(),
             left: limits.values,
             columns: Vec::new(),
+            places: BTreeMap::new(),
             names: String::new(),
         }
     }
@@ -183,8 +187,8 @@ impl<'l> Cells<'l> {
 
     /// The place of the column of this name; the names are texts too.
     pub(super) fn column(&mut self, name: &str) -> Result<usize, Defect> {
-        if let Some(at) = self.columns.iter().position(|column| column.name == name) {
-            return Ok(at);
+        if let Some(at) = self.places.get(name) {
+            return Ok(*at);
         }
         if self.columns.len() >= self.limits.tensors {
             return Err(Defect::TooMany { what: "columns", limit: self.limits.tensors });
@@ -193,8 +197,10 @@ impl<'l> Cells<'l> {
             self.names.push('\n');
         }
         self.names.push_str(name);
+        let at = self.columns.len();
+        self.places.insert(name.to_owned(), at);
         self.columns.push(Column::new(name));
-        Ok(self.columns.len() - 1)
+        Ok(at)
     }
 
     fn spend(&mut self) -> Result<(), Defect> {

@@ -25,13 +25,18 @@ pub struct Edit {
 pub fn rewrite(body: &[u8], edits: &[Edit]) -> Result<Vec<u8>, Defect> {
     let nowhere = |edit: &Edit| Defect::NotEditable { pointer: edit.pointer.chars().take(200).collect() };
     let limits = Limits { depth: 128, keys: usize::MAX, ..Limits::default() };
-    let mut places: Vec<Option<(Range<usize>, bool)>> = vec![None; edits.len()];
-    let mut seek = Seek { edits, places: &mut places, pointer: String::new() };
+    // In the order of their pointers, so that a place is found without asking each.
+    let mut wanted: Vec<Wanted<'_>> = edits.iter().map(|edit| Wanted { edit, place: None }).collect();
+    wanted.sort_by(|a, b| a.edit.pointer.cmp(&b.edit.pointer));
+    if let Some(pair) = wanted.windows(2).find(|pair| pair[0].edit.pointer == pair[1].edit.pointer) {
+        return Err(nowhere(pair[0].edit));
+    }
+    let mut seek = Seek { wanted: &mut wanted, pointer: String::new() };
     let mut reader = Reader::new(body, &limits)?;
     seek.value(&mut reader)?;
     reader.finish()?;
     let mut order = Vec::with_capacity(edits.len());
-    for (edit, place) in edits.iter().zip(places) {
+    for Wanted { edit, place } in wanted {
         let (span, whole) = place.ok_or_else(|| nowhere(edit))?;
         order.push((span, whole, edit));
     }
@@ -59,21 +64,29 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-struct Seek<'a> {
-    edits: &'a [Edit],
-    places: &'a mut [Option<(Range<usize>, bool)>],
+/// An edit, and where its value stands and whether that can only be left out.
+struct Wanted<'a> {
+    edit: &'a Edit,
+    place: Option<(Range<usize>, bool)>,
+}
+
+struct Seek<'w, 'a> {
+    wanted: &'w mut [Wanted<'a>],
     pointer: String,
 }
 
-impl Seek<'_> {
+impl Seek<'_, '_> {
     fn value(&mut self, reader: &mut Reader<'_>) -> Result<(), Defect> {
         let first = reader.peek();
         let start = reader.at;
-        // Only ways that an edit goes on are followed; the rest is only checked.
-        let deeper = self
-            .edits
-            .iter()
-            .any(|edit| edit.pointer.strip_prefix(&self.pointer).is_some_and(|rest| rest.starts_with('/')));
+        // Only ways that an edit goes on are followed; the rest is only checked. Pointers below this one are those
+        // that start with it and a slash, and stand together in their order.
+        let length = self.pointer.len();
+        self.pointer.push('/');
+        let from = self.wanted.partition_point(|wanted| wanted.edit.pointer < self.pointer);
+        let deeper =
+            self.wanted.get(from).is_some_and(|wanted| wanted.edit.pointer.starts_with(&self.pointer));
+        self.pointer.truncate(length);
         match first {
             Some(b'{') if deeper => reader.object(|reader, key| {
                 let length = self.pointer.len();
@@ -97,10 +110,9 @@ impl Seek<'_> {
             }
             _ => drop(reader.any()?),
         }
-        for (edit, place) in self.edits.iter().zip(self.places.iter_mut()) {
-            if edit.pointer == self.pointer {
-                *place = Some((start..reader.at, matches!(first, Some(b'{' | b'['))));
-            }
+        let here = self.wanted.binary_search_by(|wanted| wanted.edit.pointer.as_str().cmp(&self.pointer));
+        if let Ok(at) = here {
+            self.wanted[at].place = Some((start..reader.at, matches!(first, Some(b'{' | b'['))));
         }
         Ok(())
     }

@@ -264,6 +264,42 @@ fn a_redacted_stream_stays_well_formed() {
 }
 
 #[test]
+fn what_was_changed_can_be_changed_back() {
+    for (surface, stream) in STREAMS {
+        for frame in read(surface, &[stream.as_bytes()]).unwrap() {
+            let changeable = |fragment: &&mantlet_vocab::Fragment| {
+                frame.with_texts(&[(fragment.channel, "x".into())]).is_ok()
+            };
+            let channels: Vec<_> = frame.fragments.iter().filter(changeable).collect();
+            let to = |text: &dyn Fn(&str) -> String| -> Vec<(u32, String)> {
+                channels.iter().map(|fragment| (fragment.channel, text(&fragment.text))).collect()
+            };
+            let longer = frame.with_texts(&to(&|text| format!("<{text}{text}>"))).unwrap();
+            let shorter = longer.with_texts(&to(&|_| String::new())).unwrap();
+            let back = shorter.with_texts(&to(&|text| text.to_owned())).unwrap();
+            let texts = |frame: &Frame| frame.fragments.iter().map(|f| f.text.clone()).collect::<Vec<_>>();
+            assert_eq!(texts(&back), texts(&frame));
+            // Escapes may be written another way; what they say is the same.
+            let mut reader = StreamReader::new(surface, Limits::default());
+            let again = reader.feed(&[&back.raw[..], b"\n"].concat()).unwrap();
+            for fragment in &channels {
+                let said = again[0].fragments.iter().any(|other| other.text.trim() == fragment.text.trim());
+                assert!(said, "{fragment:?} in {:?}", String::from_utf8_lossy(&back.raw));
+            }
+        }
+    }
+}
+
+#[test]
+fn blank_lines_are_no_events() {
+    let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());
+    assert!(reader.feed(&[b'\n'; 10_000]).unwrap().is_empty());
+    let frames = reader.feed(b"data: [DONE]\n\n\n").unwrap();
+    assert_eq!((frames.len(), frames[0].raw.len()), (1, 10_014));
+    assert_eq!(reader.finish().unwrap().unwrap().raw, b"\n");
+}
+
+#[test]
 fn probabilities_leave_with_the_text_they_repeat() {
     let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"key\"},\"logprobs\":{\"content\":[{\"token\":\"k\",\"bytes\":[107],\"top_logprobs\":[{\"token\":\"z\"}]},{\"token\":\"ey\"}]}}]}\n\n";
     let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());

@@ -1,5 +1,6 @@
 //! One event of a stream: its bytes, the texts in it, and the same event with other texts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use mantlet_vocab::Fragment;
@@ -21,9 +22,11 @@ pub struct Frame {
     pub last: bool,
     /// Where each fragment stands in `raw`.
     pub(super) places: Vec<Place>,
-    /// Channels that are names of tools which are called.
+    /// Twins and the channels they repeat, in the order of the twins.
+    pub(super) twins: Vec<(u32, u32)>,
+    /// Channels that are names of tools which are called, in their order.
     pub(super) names: Vec<u32>,
-    /// Channels whose text in this event is a whole value.
+    /// Channels whose text in this event is a whole value, in their order.
     pub(super) whole: Vec<u32>,
 }
 
@@ -46,25 +49,22 @@ impl Frame {
     /// Whether the text of this channel is the name of a tool that is called.
     #[must_use]
     pub fn names_tool(&self, channel: u32) -> bool {
-        self.names.contains(&channel)
+        self.names.binary_search(&channel).is_ok()
     }
 
     /// Whether the text of this channel in this event is a whole value, as an id is, which later events repeat or
     /// replace but do not go on with.
     #[must_use]
     pub fn is_whole(&self, channel: u32) -> bool {
-        self.whole.contains(&channel)
+        self.whole.binary_search(&channel).is_ok()
     }
 
     /// The channel whose text the given channel repeats with the escapes of its JSON undone. Edit that channel; its
     /// twin follows.
     #[must_use]
     pub fn twin(&self, channel: u32) -> Option<u32> {
-        let at = self.fragments.iter().position(|fragment| fragment.channel == channel)?;
-        match self.places.get(at) {
-            Some(Place::Twin(of)) => Some(*of),
-            _ => None,
-        }
+        let at = self.twins.binary_search_by_key(&channel, |(twin, _)| *twin).ok()?;
+        self.twins.get(at).map(|(_, of)| *of)
     }
 
     /// The same event with other texts on these channels, everything else byte for byte. When an event has several
@@ -74,32 +74,30 @@ impl Frame {
     /// [`Defect::NotEditable`] for a channel that this event does not have or that holds keys of objects, and for a
     /// twin without the channel it repeats.
     pub fn with_texts(&self, texts: &[(u32, String)]) -> Result<Self, Defect> {
-        let asked = |channel: u32| texts.iter().find(|(of, _)| *of == channel).map(|(_, text)| text.as_str());
+        let asked: BTreeMap<u32, &str> =
+            texts.iter().map(|(channel, text)| (*channel, text.as_str())).collect();
         let refuse = |channel: u32| Defect::NotEditable { pointer: format!("channel {channel}") };
-        for (channel, _) in texts {
-            if !self.fragments.iter().any(|fragment| fragment.channel == *channel) {
-                return Err(refuse(*channel));
-            }
-        }
         let mut changes: Vec<(Range<usize>, String)> = Vec::new();
         let mut fragments = self.fragments.clone();
-        let mut done: Vec<u32> = Vec::new();
+        let mut done: BTreeSet<u32> = BTreeSet::new();
         for (fragment, place) in fragments.iter_mut().zip(&self.places) {
             let channel = fragment.channel;
-            let Some(text) = asked(channel) else { continue };
-            let text = if done.contains(&channel) { "" } else { text };
-            done.push(channel);
+            let Some(text) = asked.get(&channel).copied() else { continue };
+            let text = if done.insert(channel) { text } else { "" };
             match place {
                 Place::String(span) => changes.push((span.clone(), quoted(text))),
                 Place::Whole(span) => changes.push((span.clone(), "null".to_owned())),
                 Place::Line(span) => {
                     changes.push((span.clone(), text.trim_end_matches('\n').replace(['\n', '\r'], " ")));
                 }
-                Place::Twin(of) if asked(*of).is_some() => {}
+                Place::Twin(of) if asked.contains_key(of) => {}
                 Place::Twin(_) | Place::Keys => return Err(refuse(channel)),
             }
             let text = if matches!(place, Place::Whole(_)) { "" } else { text };
             text.clone_into(&mut fragment.text);
+        }
+        if let Some(channel) = asked.keys().find(|channel| !done.contains(channel)) {
+            return Err(refuse(*channel));
         }
         changes.sort_by_key(|(span, _)| span.start);
         changes.dedup_by(|later, earlier| later.0 == earlier.0);
@@ -112,13 +110,21 @@ impl Frame {
             at = span.end;
         }
         raw.extend_from_slice(self.raw.get(at..).ok_or(refuse(0))?);
-        let places = self.places.iter().map(|place| place.after(&changes)).collect();
+        // How far the start of each change has moved; shorter texts make it a negative number, in wrapping arithmetic.
+        let mut moves: Vec<(Range<usize>, usize, usize)> = Vec::with_capacity(changes.len());
+        let mut grown = 0_usize;
+        for (span, text) in &changes {
+            moves.push((span.clone(), text.len(), grown));
+            grown = grown.wrapping_add(text.len()).wrapping_sub(span.len());
+        }
+        let places = self.places.iter().map(|place| place.after(&moves)).collect();
         Ok(Self {
             raw,
             fragments,
             usage: self.usage,
             last: self.last,
             places,
+            twins: self.twins.clone(),
             names: self.names.clone(),
             whole: self.whole.clone(),
         })
@@ -126,19 +132,22 @@ impl Frame {
 }
 
 impl Place {
-    /// Where it stands once these changes are made.
-    fn after(&self, changes: &[(Range<usize>, String)]) -> Self {
+    /// Where it stands once these changes are made: what each covered, how long it is now, and how far its start moved.
+    fn after(&self, moves: &[(Range<usize>, usize, usize)]) -> Self {
         let moved = |span: &Range<usize>| {
-            let mut start = span.start;
-            let mut length = span.len();
-            for (changed, text) in changes.iter().filter(|(changed, _)| changed.start <= span.start) {
-                if changed == span {
-                    length = text.len();
-                } else {
-                    start = start + text.len() - changed.len();
+            let behind = moves.partition_point(|(changed, _, _)| changed.start <= span.start);
+            match behind.checked_sub(1).and_then(|at| moves.get(at)) {
+                None => span.clone(),
+                Some((changed, length, grown)) if changed == span => {
+                    let start = span.start.wrapping_add(*grown);
+                    start..start + length
+                }
+                Some((changed, length, grown)) => {
+                    let start =
+                        span.start.wrapping_add(*grown).wrapping_add(*length).wrapping_sub(changed.len());
+                    start..start + span.len()
                 }
             }
-            start..start + length
         };
         match self {
             Self::String(span) => Self::String(moved(span)),

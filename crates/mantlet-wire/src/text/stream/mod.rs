@@ -190,6 +190,10 @@ impl State {
             }
         }
         self.ended |= frame.last;
+        frame.twins.sort_unstable();
+        frame.twins.dedup();
+        frame.names.sort_unstable();
+        frame.whole.sort_unstable();
         Ok(frame)
     }
 
@@ -264,6 +268,7 @@ impl State {
         frame.fragments.push(Fragment { channel, kind, text });
         frame.places.push(place);
         if let Some((fragment, place)) = unescaped.filter(|(fragment, _)| !fragment.text.is_empty()) {
+            frame.twins.push((fragment.channel, channel));
             frame.fragments.push(fragment);
             frame.places.push(place);
         }

@@ -1,4 +1,5 @@
-//! Bytes of an event stream cut into events, however they arrive.
+//! Bytes of an event stream cut into events, however they arrive. Blank lines that end nothing belong to the event
+//! behind them, so that a stream of nothing else is no flood of events.
 
 use memchr::memchr2;
 
@@ -15,12 +16,14 @@ pub(super) struct Splitter {
     line: usize,
     /// No line ends before here.
     scanned: usize,
+    /// Whether the event has a line yet. Blank lines before its first belong to it.
+    begun: bool,
     limit: usize,
 }
 
 impl Splitter {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { buffer: Vec::new(), line: 0, scanned: 0, limit }
+        Self { buffer: Vec::new(), line: 0, scanned: 0, begun: false, limit }
     }
 
     /// Takes bytes and hands over each event they complete, its blank line included.
@@ -46,7 +49,7 @@ impl Splitter {
 
     /// The bytes no blank line ended.
     pub(super) fn rest(&mut self) -> Vec<u8> {
-        (self.line, self.scanned) = (0, 0);
+        (self.line, self.scanned, self.begun) = (0, 0, false);
         std::mem::take(&mut self.buffer)
     }
 
@@ -70,9 +73,11 @@ impl Splitter {
             let blank = at == self.line;
             self.line = end;
             self.scanned = end;
-            if blank {
+            if blank && self.begun {
+                self.begun = false;
                 return Some(end);
             }
+            self.begun |= !blank;
         }
     }
 }
