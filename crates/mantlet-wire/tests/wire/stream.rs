@@ -291,6 +291,16 @@ fn what_was_changed_can_be_changed_back() {
 }
 
 #[test]
+fn a_line_that_is_taken_out_ends_no_event() {
+    let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());
+    let event = "secret\nfoo: bar\n: more\ndata: [DONE]\n\n";
+    let frame = reader.feed(event.as_bytes()).unwrap().remove(0);
+    let channel = frame.fragments[0].channel;
+    let raw = frame.with_texts(&[(channel, "data: x".to_owned())]).unwrap().raw;
+    assert_eq!(String::from_utf8(raw).unwrap(), ": data: x\n: \n: \ndata: [DONE]\n\n");
+}
+
+#[test]
 fn blank_lines_are_no_events() {
     let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());
     assert!(reader.feed(&[b'\n'; 10_000]).unwrap().is_empty());

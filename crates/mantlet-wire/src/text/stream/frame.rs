@@ -88,7 +88,14 @@ impl Frame {
                 Place::String(span) => changes.push((span.clone(), quoted(text))),
                 Place::Whole(span) => changes.push((span.clone(), "null".to_owned())),
                 Place::Line(span) => {
-                    changes.push((span.clone(), text.trim_end_matches('\n').replace(['\n', '\r'], " ")));
+                    let line = text.trim_end_matches('\n').replace(['\n', '\r'], " ");
+                    // A line that is all text becomes a comment: empty it would end the event, and a field's name
+                    // could be another's.
+                    let all = span
+                        .start
+                        .checked_sub(1)
+                        .is_none_or(|before| matches!(self.raw.get(before), Some(b'\n' | b'\r')));
+                    changes.push((span.clone(), if all { format!(": {line}") } else { line }));
                 }
                 Place::Twin(of) if asked.contains_key(of) => {}
                 Place::Twin(_) | Place::Keys => return Err(refuse(channel)),
