@@ -21,7 +21,7 @@ mod walk;
 
 pub use edit::{Edit, rewrite};
 pub use read::{read_text_reply, read_text_request};
-pub use refuse::{refuse, refuse_call, refuse_stream};
+pub use refuse::{refuse, refuse_call, refuse_call_stream, refuse_stream};
 pub use stream::{Frame, StreamReader};
 pub use surface::{Surface, surface};
 
@@ -59,7 +59,7 @@ pub struct TextRequest {
     pub include_usage: bool,
     /// The most tokens the answer may have, when the body says so.
     pub max_tokens: Option<u64>,
-    /// How many answers are asked for (`n`); 1 when the body does not say.
+    /// How many answers are made (`n`, or `best_of` when it is more); 1 when the body does not say.
     pub choices: u32,
     /// Names of the tools offered to the model or, in MCP, called.
     pub tools: Vec<String>,

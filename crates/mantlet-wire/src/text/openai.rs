@@ -186,6 +186,7 @@ const COMPLETIONS_MEMBERS: &[(&str, Node)] = &[
     ("stream_options", Object(&STREAM_OPTIONS)),
     ("max_tokens", Node::MaxTokens),
     ("n", Node::Choices),
+    ("best_of", Node::Choices),
     ("logprobs", Node::AskLogprobs),
 ];
 

@@ -1,6 +1,6 @@
 //! Whole messages: a request, a reply.
 
-use mantlet_vocab::Piece;
+use mantlet_vocab::{Kind, Piece};
 
 use super::shape::Shape;
 use super::walk::{Facts, Found, Walk};
@@ -62,7 +62,8 @@ pub fn read_text_request(surface: Surface, body: &[u8], limits: &Limits) -> Resu
     })
 }
 
-/// Reads what a model answered in one message; an error answer is read by the same rules. Streams are read by
+/// Reads what a model answered in one message: JSON, or for [`Surface::OpenAiFiles`] a file of any kind, whose text is
+/// one piece when it is text; an error answer is read by the same rules. Streams are read by
 /// [`super::StreamReader`].
 ///
 /// # Errors
@@ -71,6 +72,7 @@ pub fn read_text_reply(surface: Surface, body: &[u8], limits: &Limits) -> Result
     let mut walk = Walk::new(limits, false);
     match reply_shape(surface) {
         Some(shape) => walk.message(body, shape)?,
+        None if surface == Surface::OpenAiFiles => return file(body, limits),
         // Listings and metadata: anything that is JSON.
         None => walk.node(body, super::shape::UNKNOWN, false)?,
     }
@@ -81,6 +83,24 @@ pub fn read_text_reply(surface: Surface, body: &[u8], limits: &Limits) -> Result
         finish: walk.facts.finish,
         tools: walk.facts.tools,
         opaque: walk.facts.opaque,
+    })
+}
+
+/// A file that a server kept, or what it says about files. A file may be JSON that two readers read differently, so
+/// what is no strict JSON is looked at as plain text.
+fn file(body: &[u8], limits: &Limits) -> Result<TextReply, Defect> {
+    if body.len() > limits.bytes {
+        return Err(Defect::TooLarge { found: body.len(), limit: limits.bytes });
+    }
+    if let Ok(pieces) = free_pieces(body, limits) {
+        return Ok(TextReply { pieces, ..TextReply::default() });
+    }
+    Ok(match std::str::from_utf8(body) {
+        Ok(text) => {
+            let piece = Piece { kind: Kind::Document, pointer: String::new(), text: text.to_owned() };
+            TextReply { pieces: vec![piece], ..TextReply::default() }
+        }
+        Err(_) => TextReply { opaque: 1, ..TextReply::default() },
     })
 }
 

@@ -36,7 +36,8 @@ pub fn refuse(surface: Surface, status: u16, reason: &str, id: &str) -> Refusal 
 }
 
 /// The bytes that end a stream already under way so that the dialect's own client raises an error instead of taking
-/// what came so far for the whole answer. They follow whole frames only.
+/// what came so far for the whole answer. They follow whole frames only. For [`Surface::Mcp`] use
+/// [`refuse_call_stream`], which names the call.
 #[must_use]
 pub fn refuse_stream(surface: Surface, reason: &str, id: &str) -> Vec<u8> {
     let text = named(reason, id);
@@ -57,7 +58,7 @@ pub fn refuse_stream(surface: Surface, reason: &str, id: &str) -> Vec<u8> {
             });
             format!("event: error\ndata: {error}\n\n")
         }
-        Surface::Mcp => format!("event: message\ndata: {}\n\n", rpc_error("null", &text)),
+        Surface::Mcp => return refuse_call_stream(None, reason, id),
         _ => format!("data: {}\n\ndata: [DONE]\n\n", json!({ "error": openai_error(403, &text) })),
     }
     .into_bytes()
@@ -73,6 +74,13 @@ pub fn refuse_call(rpc_id: Option<&str>, reason: &str, id: &str) -> Refusal {
     }
     let body = rpc_error(rpc_id.unwrap_or("null"), &named(reason, id)).to_string();
     Refusal { status: 200, headers, body }
+}
+
+/// The event that ends a JSON-RPC call on a stream of events: without the call's id its client would wait on.
+#[must_use]
+pub fn refuse_call_stream(rpc_id: Option<&str>, reason: &str, id: &str) -> Vec<u8> {
+    let error = rpc_error(rpc_id.unwrap_or("null"), &named(reason, id));
+    format!("event: message\ndata: {error}\n\n").into_bytes()
 }
 
 /// An error of JSON-RPC 2.0; the code is of the range left to servers.

@@ -507,7 +507,7 @@ impl<'l> Walk<'l> {
                 None => return Err(Defect::OutOfRange { offset, datatype: "a count of tokens" }),
             },
             Node::Choices => match small {
-                Some(value) => self.facts.choices = Some(value),
+                Some(value) => self.facts.choices = Some(self.facts.choices.unwrap_or(0).max(value)),
                 None => return Err(Defect::OutOfRange { offset, datatype: "a count of answers" }),
             },
             Node::AskLogprobs => self.facts.logprobs = true,

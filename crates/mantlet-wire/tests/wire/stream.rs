@@ -1,9 +1,11 @@
 //! Streams: what clients put together, however the bytes are cut.
+//!
+//! Long because whole streams of each dialect are written out.
 
 use std::collections::BTreeMap;
 
 use mantlet_vocab::Kind;
-use mantlet_wire::text::{Frame, StreamReader, Surface, refuse_stream};
+use mantlet_wire::text::{Frame, StreamReader, Surface, refuse_call_stream, refuse_stream};
 use mantlet_wire::{Defect, Limits};
 use proptest::prelude::*;
 
@@ -337,6 +339,22 @@ fn the_end_of_a_refused_stream_is_an_error_event() {
         assert!(frames[0].last, "{surface:?}");
         assert!(frames[0].fragments.iter().any(|fragment| fragment.text.contains("(exchange e1)")));
     }
+}
+
+#[test]
+fn an_agents_stream_is_read_and_its_call_refused() {
+    let stream = concat!(
+        "event: endpoint\ndata: /messages?session=1\n\n",
+        "event: message\ndata: {\"jsonrpc\":\"2.0\",\"id\":4,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"out\"}]}}\n\n",
+        "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n",
+    );
+    let frames = read(Surface::Mcp, &[stream.as_bytes()]).unwrap();
+    assert_eq!(said(&frames, &[Kind::ToolResult]), ["out"]);
+    assert!(said(&frames, &[Kind::Unknown]).concat().contains("/messages?session=1"));
+    let refused = String::from_utf8(refuse_call_stream(Some("4"), "no", "e1")).unwrap();
+    assert!(refused.starts_with("event: message\ndata: {"));
+    assert!(refused.contains("\"id\":4") && refused.ends_with("\n\n"));
+    assert!(read(Surface::Mcp, &[refused.as_bytes()]).is_ok());
 }
 
 proptest! {

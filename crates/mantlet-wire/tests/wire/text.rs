@@ -193,6 +193,17 @@ fn other_surfaces_are_read() {
     assert_eq!((said(&read.pieces)[1].as_str(), read.opaque), ("User /input/0 a", 2));
     let read = request(Surface::OpenAiCompletions, r#"{"model":"m","prompt":"a","logprobs":3}"#).unwrap();
     assert!(read.logprobs);
+    let read = request(Surface::OpenAiCompletions, r#"{"model":"m","best_of":5,"n":2}"#).unwrap();
+    assert_eq!(read.choices, 5);
+    // A file comes back as it was sent, JSON or not.
+    let file = "{\"a\":\"x\"}\n{\"a\":\"y\"}\n";
+    assert_eq!(
+        said(&reply(Surface::OpenAiFiles, file).pieces),
+        [format!("Document  {}", file.replace('\n', "|"))]
+    );
+    assert_eq!(said(&reply(Surface::OpenAiFiles, r#"{"id":"f"}"#).pieces)[0], "Unknown /id f");
+    let image = read_text_reply(Surface::OpenAiFiles, b"\x89PNG\xff", &Limits::default()).unwrap();
+    assert_eq!((image.pieces.len(), image.opaque), (0, 1));
     let read = request(Surface::OpenAiModerations, r#"{"input":[{"type":"text","text":"a"}]}"#).unwrap();
     assert_eq!(said(&read.pieces), ["User /input/0/text a"]);
 }
