@@ -11,6 +11,7 @@
 mod attacks;
 mod demo;
 mod faults;
+mod integrations;
 mod monitor;
 mod program;
 mod running;
