@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tower_service::Service;
 
 use crate::Limits;
 use crate::address::{is_private, shown};
+use crate::keyring::Keyring;
 
 const MAX_REDIRECTS: usize = 5;
 const AGENT: &str = concat!("mantlet/", env!("CARGO_PKG_VERSION"));
@@ -70,6 +72,8 @@ pub(crate) struct Ask {
     /// The address the user named, by which the others are judged.
     pub(crate) home: String,
     pub(crate) secret: Option<Secret>,
+    /// Credentials that end and are asked for again, in place of `secret`.
+    pub(crate) keyring: Option<Arc<Keyring>>,
     pub(crate) range: Option<(u64, u64)>,
     pub(crate) accept: Option<&'static str>,
 }
@@ -94,6 +98,9 @@ impl Http {
         let home: Uri = ask.home.parse().map_err(|_| "the address is malformed".to_owned())?;
         let mut at: Uri = ask.url.parse().map_err(|_| "the address is malformed".to_owned())?;
         let mut home_is_private = None;
+        let held = |ask: &Ask| ask.keyring.as_ref().and_then(|keyring| keyring.secret());
+        let mut secret = held(ask).or_else(|| ask.secret.clone());
+        let mut renewed = false;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = Request::new(Full::default());
             *request.uri_mut() = at.clone();
@@ -107,7 +114,7 @@ impl Http {
                 let range = format!("bytes={start}-{}", end.saturating_sub(1));
                 headers.insert(header::RANGE, HeaderValue::from_str(&range).map_err(|e| e.to_string())?);
             }
-            if let Some(secret) = ask.secret.as_ref().filter(|secret| secret.origin == origin(&at)) {
+            if let Some(secret) = secret.as_ref().filter(|secret| secret.origin == origin(&at)) {
                 headers.insert(header::AUTHORIZATION, secret.value.clone());
             }
             let trusted = at.host() == home.host() || {
@@ -117,6 +124,18 @@ impl Http {
                 home_is_private == Some(true)
             };
             let response = self.once(request, trusted).await?;
+            let asks = ask.keyring.as_ref().filter(|keyring| keyring.is_for(&at));
+            if response.status() == StatusCode::UNAUTHORIZED
+                && !renewed
+                && let Some(keyring) = asks
+            {
+                // Tokens end while large blobs are read: once more with a new one, from the beginning.
+                renewed = true;
+                let challenge = text(response.headers(), header::WWW_AUTHENTICATE).unwrap_or("").to_owned();
+                secret = Some(keyring.renew(self, secret.as_ref(), &challenge).await?);
+                at = ask.url.parse().map_err(|_| "the address is malformed".to_owned())?;
+                continue;
+            }
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 let (parts, body) = response.into_parts();
                 let (status, headers) = (parts.status, parts.headers);

@@ -1,13 +1,16 @@
 //! OCI registries: the manifest by tag or digest, then every blob by its digest.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{StatusCode, header};
+use http::StatusCode;
 use mantlet_vocab::Digest;
 use serde_json::Value;
 
-use crate::address::{Address, encoded, host_of, listable, local_host};
-use crate::http::{Ask, Http, Secret, text};
+use crate::address::{Address, listable, local_host};
+use crate::http::{Ask, Http};
+use crate::keyring::Keyring;
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -19,13 +22,13 @@ const MORE: &str = "its index names more manifests than are read";
 const MAX_DEPTH: usize = 3;
 
 /// A registry, and who asks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Registry {
-    url: String,
+    pub(crate) url: String,
     /// `user:password`, in the form of basic authentication.
-    basic: Option<String>,
+    pub(crate) basic: Option<String>,
     /// Why the credentials of the environment are not sent.
-    held_back: Option<String>,
+    pub(crate) held_back: Option<String>,
 }
 
 impl Registry {
@@ -94,7 +97,7 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
         return Ok(Listing::default());
     };
     let base = format!("{}/v2/{repository}", registry.url);
-    let mut session = Session { http, registry, repository, secret: None };
+    let keyring = Arc::new(Keyring::new(registry.clone(), repository));
     let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
     let shown = format!("oci://{host}/{repository}{sign}{reference}");
     let mut listing =
@@ -107,7 +110,7 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
             listing.gap(&shown, MORE, "name them by digest");
             break;
         }
-        let body = session.manifest(&format!("{base}/manifests/{reference}")).await?;
+        let body = manifest(http, &keyring, format!("{base}/manifests/{reference}")).await?;
         let found = Digest::of(&body);
         if reference.starts_with("sha256:") && found.to_string() != reference {
             return Err(format!(
@@ -157,7 +160,7 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
             let ask = Ask {
                 url: format!("{base}/blobs/{digest}"),
                 home: registry.url.clone(),
-                secret: session.secret.clone(),
+                keyring: Some(Arc::clone(&keyring)),
                 ..Ask::default()
             };
             let name = format!("{shown}/{path}");
@@ -168,122 +171,10 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
     Ok(listing)
 }
 
-struct Session<'a> {
-    http: &'a Http,
-    registry: &'a Registry,
-    repository: &'a str,
-    secret: Option<Secret>,
-}
-
-impl Session<'_> {
-    async fn manifest(&mut self, url: &str) -> Result<bytes::Bytes, String> {
-        for attempt in 0..2 {
-            let ask = Ask {
-                url: url.to_owned(),
-                home: self.registry.url.clone(),
-                secret: self.secret.clone(),
-                accept: Some(MANIFESTS),
-                ..Ask::default()
-            };
-            let (status, headers, body) = self.http.document(&ask).await?;
-            match status {
-                StatusCode::OK => return Ok(body),
-                StatusCode::UNAUTHORIZED if attempt == 0 => {
-                    let challenge = text(&headers, header::WWW_AUTHENTICATE).unwrap_or("").to_owned();
-                    self.secret = Some(self.answer(&challenge).await?);
-                }
-                other => return Err(web::said(other)),
-            }
-        }
-        Err("the registry asks again and again who we are".into())
-    }
-
-    /// Does what the registry asks for before it shows anything.
-    async fn answer(&self, challenge: &str) -> Result<Secret, String> {
-        let needed = self.registry.held_back.clone().unwrap_or_else(|| {
-            "it needs credentials: MANTLET_OCI_USERNAME and MANTLET_OCI_PASSWORD with MANTLET_OCI_REGISTRY, \
-             or `docker login`"
-                .to_owned()
-        });
-        let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            let basic = self.registry.basic.as_ref().ok_or(needed)?;
-            return Secret::new(&self.registry.url, &format!("Basic {basic}"));
-        }
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err("it asks for a kind of credentials that is not known".into());
-        }
-        let realm = parameter(parameters, "realm").ok_or("it does not say where to ask for a token")?;
-        let mut url = realm.to_owned();
-        let scope = format!("repository:{}:pull", self.repository);
-        let mut mark = if realm.contains('?') { '&' } else { '?' };
-        for (name, value) in [("service", parameter(parameters, "service")), ("scope", Some(scope.as_str()))]
-        {
-            if let Some(value) = value {
-                url.push_str(&format!("{mark}{name}={}", encoded(value, false)));
-                mark = '&';
-            }
-        }
-        // A registry may send us to another house for a token, but not with the user's password.
-        let related = related(&self.registry.url, realm);
-        let secret = match &self.registry.basic {
-            Some(basic) if related => Some(Secret::new(realm, &format!("Basic {basic}"))?),
-            _ => None,
-        };
-        let ask = Ask { url, home: self.registry.url.clone(), secret, ..Ask::default() };
-        let (status, _, body) = self.http.document(&ask).await?;
-        if status != StatusCode::OK {
-            return Err(format!("the registry gives no token (answer {}); {needed}", status.as_u16()));
-        }
-        let value: Value = serde_json::from_slice(&body).map_err(|_| "the token is no JSON".to_owned())?;
-        let token = ["token", "access_token"].iter().find_map(|name| value.get(name)?.as_str());
-        Secret::new(&self.registry.url, &format!("Bearer {}", token.ok_or("the registry gives no token")?))
-    }
-}
-
-fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.split(',').find_map(|part| {
-        let (key, value) = part.trim().split_once('=')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
-    })
-}
-
-/// Whether two addresses are of one house: the same host, or the same registered name by its last two parts.
-fn related(registry: &str, realm: &str) -> bool {
-    let host = |url: &str| {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        host_of(rest.split(['/', '?']).next().unwrap_or("")).to_ascii_lowercase()
-    };
-    let (one, other) = (host(registry), host(realm));
-    let name = |host: &str| {
-        let parts: Vec<&str> = host.rsplit('.').collect();
-        // Country codes with a second level (`co.uk`) are no name of a house.
-        (parts.len() >= 2 && parts[0].len() > 2 || parts.len() >= 2 && parts[1].len() > 3)
-            .then(|| format!("{}.{}", parts[1], parts[0]))
-    };
-    let number = one.parse::<std::net::IpAddr>().is_ok();
-    one == other || (!number && name(&one).is_some() && name(&one) == name(&other))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_stay_in_the_house() {
-        for (registry, realm, expected) in [
-            ("https://registry-1.docker.io", "https://auth.docker.io/token", true),
-            ("https://ghcr.io", "https://ghcr.io/token", true),
-            ("https://registry.gitlab.com", "https://gitlab.com/jwt/auth", true),
-            ("https://ghcr.io", "https://evil.example/token", false),
-            ("https://a.co.uk", "https://b.co.uk/token", false),
-            ("http://127.0.0.1:5000", "http://127.0.0.1:6000/token", true),
-            ("http://127.0.0.1:5000", "http://10.0.0.1/token", false),
-        ] {
-            assert_eq!(related(registry, realm), expected, "{registry} {realm}");
-        }
-        let challenge = r#"realm="https://a/token",service="s",scope="x""#;
-        assert_eq!(parameter(challenge, "realm"), Some("https://a/token"));
-        assert_eq!(parameter(challenge, "error"), None);
-    }
+async fn manifest(http: &Http, keyring: &Arc<Keyring>, url: String) -> Result<bytes::Bytes, String> {
+    let home = keyring.url().to_owned();
+    let keyring = Some(Arc::clone(keyring));
+    let (status, _, body) =
+        http.document(&Ask { url, home, keyring, accept: Some(MANIFESTS), ..Ask::default() }).await?;
+    if status == StatusCode::OK { Ok(body) } else { Err(web::said(status)) }
 }

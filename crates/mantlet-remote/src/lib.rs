@@ -10,6 +10,7 @@ mod bucket;
 mod http;
 mod hub;
 mod image;
+mod keyring;
 mod mlflow;
 mod web;
 

@@ -1,6 +1,6 @@
 //! A fake of an OCI registry: token, index, manifest, blobs.
 
-use mantlet_vocab::{Digest, Verdict};
+use mantlet_vocab::{ArtifactSummary, Coverage, Digest, Verdict};
 use serde_json::json;
 
 use super::server::{Reply, Seen, Server};
@@ -155,4 +155,54 @@ fn a_password_goes_to_the_registry_it_is_for_and_no_other() {
     let server = Server::start(move |_| Reply::new(200, open.manifest.clone()));
     let listing = list(&format!("oci://{}/team/model:v1", server.address), &NAMELESS).unwrap();
     assert!(listing.notes.iter().any(|note| note.contains("MANTLET_OCI_REGISTRY")), "{:?}", listing.notes);
+}
+
+/// A registry whose tokens are good for a few requests, and what it was asked.
+fn forgetful(layer: &[u8], uses: usize) -> Server {
+    use std::sync::Mutex;
+    let content = content(layer);
+    // How many tokens were given, and how often the last one was used.
+    let state = Mutex::new((0_usize, 0_usize));
+    Server::start(move |seen: &Seen| {
+        let host = seen.header("host").unwrap_or("").to_owned();
+        let mut state = state.lock().expect("nobody panicked");
+        if seen.path() == "/token" {
+            *state = (state.0 + 1, 0);
+            return Reply::json(&json!({ "token": format!("token-{}", state.0) }));
+        }
+        if seen.header("authorization") != Some(format!("Bearer token-{}", state.0).as_str())
+            || state.1 >= uses
+        {
+            return Reply::new(401, "")
+                .with("www-authenticate", format!("Bearer realm=\"http://{host}/token\""));
+        }
+        state.1 += 1;
+        match seen.path().strip_prefix("/v2/team/model/").unwrap_or("") {
+            "manifests/v1" => Reply::new(200, content.index.clone()),
+            path if path.starts_with("manifests/") => Reply::new(200, content.manifest.clone()),
+            path if path.ends_with(&Digest::of(&content.config).to_string()) => {
+                Reply::file(seen, &content.config, "\"c\"")
+            }
+            _ => Reply::file(seen, &content.layer, "\"l\""),
+        }
+    })
+}
+
+#[test]
+fn a_token_that_ends_during_a_scan_is_renewed_and_a_registry_that_takes_none_is_left() {
+    let asked = |server: &Server| server.requests().iter().filter(|seen| seen.path() == "/token").count();
+    let layer = super::weights(12 << 20);
+    let registry = forgetful(&layer, 2);
+    let seen = look(&format!("oci://{}/team/model:v1", registry.address), &[], false);
+    assert_eq!((seen.gaps.len(), seen.artifacts.len()), (0, 2), "{}", reasons(&seen));
+    let whole = |artifact: &ArtifactSummary| artifact.coverage == Coverage::Complete;
+    assert!(seen.artifacts.iter().all(whole), "{}", reasons(&seen));
+    // Manifests, a configuration, a dozen blocks that are digested: two requests a token.
+    assert!((3..=12).contains(&asked(&registry)), "{}", asked(&registry));
+
+    let hopeless = forgetful(&layer, 0);
+    let seen = look(&format!("oci://{}/team/model:v1", hopeless.address), &[], false);
+    assert_eq!(verdict(&seen), Verdict::NotFullyExamined);
+    assert!(reasons(&seen).contains("answers 401"), "{}", reasons(&seen));
+    assert_eq!(asked(&hopeless), 1);
 }
