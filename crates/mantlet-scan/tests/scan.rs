@@ -7,6 +7,8 @@ mod beside;
 mod hub;
 #[path = "parts/kept.rs"]
 mod kept;
+#[path = "parts/oddities.rs"]
+mod oddities;
 #[path = "parts/packed.rs"]
 mod packed;
 #[path = "parts/diff.rs"]

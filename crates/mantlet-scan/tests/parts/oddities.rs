@@ -1,0 +1,40 @@
+//! What no library writes and what harms nobody is told, and weighs less than what harms.
+
+use mantlet_scan::{Options, scan_source};
+use mantlet_testkit::forge;
+use mantlet_vocab::{MemorySource, Severity};
+
+/// The gravest finding on a pickle under this name, and what it is called.
+fn gravest(file: &str, assembly: &str) -> Option<(Severity, String)> {
+    let bytes = forge("pickle", assembly).expect("an assembly");
+    let examination = scan_source(file, &MemorySource::new(&bytes), &Options::default());
+    assert_eq!(examination.gaps, []);
+    examination.findings.into_iter().map(|finding| (finding.severity, finding.name)).max()
+}
+
+#[test]
+fn a_second_proto_a_dumped_array_and_a_harmless_name_put_together_weigh_less_than_their_hostile_twins() {
+    let call = "TEXT \"true\"\nTUPLE1\nREDUCE\nSTOP\n";
+    let note = |name: &str| Some((Severity::Note, name.to_owned()));
+    let malicious = |found: Option<(Severity, String)>| {
+        assert_eq!(found.as_ref().map(|(severity, _)| *severity), Some(Severity::Malicious), "{found:?}");
+    };
+    assert_eq!(gravest("a.pkl", "PROTO 2\nNONE\nPROTO 2\nSTOP\n"), note("pickle-malformed"));
+    malicious(gravest("a.pkl", &format!("PROTO 2\nGLOBAL os system\nPROTO 2\n{call}")));
+    assert_eq!(gravest("a.npy", "PROTO 2\nEMPTY_LIST\nSTOP\n"), note("file-extension-lies"));
+    malicious(gravest("a.npy", &format!("PROTO 2\nGLOBAL os system\n{call}")));
+    let put = |first: &str, second: &str, name: &str, rest: &str| {
+        let text = |text: &str| format!("SHORT_BINUNICODE \"{text}\"\n");
+        format!(
+            "PROTO 4\nGLOBAL operator concat\n{}{}TUPLE2\nREDUCE\n{}STACK_GLOBAL\n{rest}",
+            text(first),
+            text(second),
+            text(name)
+        )
+    };
+    let harmless = gravest("a.pkl", &put("collec", "tions", "OrderedDict", "EMPTY_TUPLE\nREDUCE\nSTOP\n"));
+    assert_eq!(harmless, Some((Severity::Suspicious, "pickle-hidden-name".to_owned())));
+    malicious(gravest("a.pkl", &put("o", "s", "system", call)));
+    // What is not known is not harmless.
+    malicious(gravest("a.pkl", &put("mod", "ule", "thing", "EMPTY_TUPLE\nREDUCE\nSTOP\n")));
+}
