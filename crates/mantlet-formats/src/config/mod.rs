@@ -1,6 +1,8 @@
 //! Configuration files, JSON or YAML: what they make a loader import, call, fetch or render.
 
 mod callee;
+#[cfg(test)]
+mod tests;
 
 use mantlet_vocab::Source;
 
@@ -102,7 +104,16 @@ struct Reader {
     levels: Vec<Level>,
     /// The key the next value belongs to.
     key: String,
+    /// It is the index of a pipeline of diffusers, wherever it says so.
+    pipeline: bool,
+    /// What is code if it is such an index: value, path, offset.
+    parts: Vec<Part>,
+    /// There were more of those.
+    unkept: bool,
 }
+
+/// A value that names code under a condition that may be read later: value, path, offset.
+type Part = (String, String, u64);
 
 #[derive(Default)]
 struct Level {
@@ -113,10 +124,21 @@ struct Level {
     target: Option<usize>,
     /// Short values of this mapping, for the target.
     values: Vec<String>,
+    /// The mapping has an `idx`, and what its `type` is: an entry of a list of modules has both, in any order.
+    numbered: bool,
+    kind: Option<Part>,
 }
 
 impl Reader {
     fn finish(mut self, walked: Walked) -> Config {
+        if self.pipeline {
+            if self.unkept {
+                self.config.limits.push("it names more parts of a pipeline than are listed".to_owned());
+            }
+            for (value, path, at) in std::mem::take(&mut self.parts) {
+                self.item_at(Act::LocalCode, &value, Effect::Imports, at, path);
+            }
+        }
         self.config.defect = walked.defect;
         self.config.limits.extend(walked.limits);
         if walked.expanded > MAX_EXPANSION {
@@ -130,8 +152,11 @@ impl Reader {
             Event::Key(key) => {
                 self.key.clear();
                 self.key.extend(key.chars().take(120));
-                if self.levels.len() == 1 && self.config.keys.len() < 64 {
-                    self.config.keys.push(self.key.clone());
+                if self.levels.len() == 1 {
+                    self.pipeline |= self.key == "_diffusers_version";
+                    if self.config.keys.len() < 64 {
+                        self.config.keys.push(self.key.clone());
+                    }
                 }
                 if jinja::has_tags(key) {
                     self.template(key, false);
@@ -150,6 +175,11 @@ impl Reader {
                 let Some(level) = self.levels.pop() else { return };
                 if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
                     item.arguments.extend(level.values);
+                }
+                if let Some((value, path, at)) = level.kind.filter(|_| level.numbered) {
+                    let effect = callee::effect(self.effects, &value);
+                    let act = if effect == Effect::Unknown { Act::LocalCode } else { Act::Calls };
+                    self.item_at(act, &value, effect, at, path);
                 }
                 self.advance();
             }
@@ -197,6 +227,11 @@ impl Reader {
     }
 
     fn item(&mut self, act: Act, value: &str, effect: Effect, at: u64) {
+        let path = self.path();
+        self.item_at(act, value, effect, at, path);
+    }
+
+    fn item_at(&mut self, act: Act, value: &str, effect: Effect, at: u64, path: String) {
         if self.config.items.len() >= MAX_ITEMS {
             let limit = "it names more callables than are listed".to_owned();
             if !self.config.limits.contains(&limit) {
@@ -205,7 +240,6 @@ impl Reader {
             return;
         }
         let value = value.chars().take(200).collect();
-        let path = self.path();
         self.config.items.push(Item { act, path, value, effect, arguments: Vec::new(), offset: at });
     }
 
@@ -309,77 +343,29 @@ impl Reader {
 
     /// `"unet": ["my_module", "MyClass"]` in a pipeline's index, `"type": "my_module.MyClass"` in a list of modules.
     fn pipeline_part(&mut self, text: &str, at: u64) {
-        let diffusers = self.config.keys.iter().any(|key| key == "_diffusers_version");
         let in_pair = self.levels.len() == 2 && self.levels.last().is_some_and(|level| level.list);
-        if diffusers && in_pair && self.levels.last().is_some_and(|level| level.index == 0) {
+        if in_pair && self.levels.last().is_some_and(|level| level.index == 0) {
             let known = text == "null" || callee::is_known_library(text);
             if !known && callee::is_dotted_or_plain(text) {
-                self.item(Act::LocalCode, text, Effect::Imports, at);
+                if self.parts.len() < MAX_ITEMS {
+                    let path = self.path();
+                    self.parts.push((text.to_owned(), path, at));
+                } else {
+                    self.unkept = true;
+                }
             }
         }
         // sentence-transformers' modules.json: a list of mappings with `idx`, `name`, `path`, `type`.
-        let module_list = self.levels.len() == 2
-            && self.levels.first().is_some_and(|level| level.list)
-            && self.key == "type"
-            && self
-                .levels
-                .last()
-                .is_some_and(|level| level.values.iter().any(|value| value.starts_with("idx=")));
-        if module_list && callee::is_dotted(text) && !callee::is_known_library(text) {
-            let effect = callee::effect(self.effects, text);
-            self.item(if effect == Effect::Unknown { Act::LocalCode } else { Act::Calls }, text, effect, at);
+        if self.levels.len() == 2 && self.levels.first().is_some_and(|level| level.list) {
+            let named = self.key == "type" && callee::is_dotted(text) && !callee::is_known_library(text);
+            let path = if named { self.path() } else { String::new() };
+            let numbered = self.key == "idx";
+            if let Some(level) = self.levels.last_mut().filter(|level| !level.list) {
+                level.numbered |= numbered;
+                if named {
+                    level.kind = Some((text.to_owned(), path, at));
+                }
+            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mantlet_vocab::MemorySource;
-
-    fn acts(text: &str) -> Vec<(Act, String)> {
-        let config = json(&MemorySource::new(text.as_bytes()), Effects::default());
-        config.items.into_iter().map(|item| (item.act, item.value)).collect()
-    }
-
-    #[test]
-    fn code_named_by_configurations_is_told_apart() {
-        assert_eq!(
-            acts(
-                r#"{"auto_map": {"AutoConfig": "configuration_x.XConfig", "AutoModel": "evil/repo--modeling.X"}}"#
-            ),
-            [
-                (Act::LocalCode, "configuration_x.XConfig".into()),
-                (Act::ForeignCode, "evil/repo--modeling.X".into())
-            ]
-        );
-        assert_eq!(
-            acts(r#"{"auto_map": {"AutoTokenizer": ["a--b.C", null]}}"#),
-            [(Act::ForeignCode, "a--b.C".into())]
-        );
-        assert_eq!(
-            acts(
-                r#"{"_class_name": "P", "_diffusers_version": "0.30", "unet": ["diffusers", "U"], "x": ["mine", "V"]}"#
-            ),
-            [(Act::LocalCode, "mine".into())]
-        );
-        assert_eq!(acts(r#"{"auto_map": {}, "architectures": ["X.Y"], "model_type": "llama"}"#), []);
-    }
-
-    #[test]
-    fn targets_are_called_with_what_stands_beside_them() {
-        let config = yaml(
-            "model:\n  loss:\n    _target_: os.system\n    command: 'id'\n  opt:\n    _target_: torch.optim.AdamW\n    lr: 0.1\n",
-            Effects::default(),
-        );
-        assert_eq!(config.items[0].effect, Effect::Executes);
-        assert_eq!(config.items[0].arguments, ["command=\"id\""]);
-        assert_eq!(config.items[0].path, "model.loss._target_");
-        assert!(config.items[1].effect != Effect::Executes);
-        let tagged =
-            yaml("a: !!python/object/apply:os.system ['id']\nb: !!python/tuple [1, 2]\n", Effects::default());
-        assert_eq!(tagged.items.len(), 1);
-        assert_eq!((tagged.items[0].act, tagged.items[0].effect), (Act::PythonTag, Effect::Executes));
-        assert_eq!(tagged.items[0].arguments, ["\"id\""]);
     }
 }

@@ -1,0 +1,61 @@
+//! Configurations that name code, in every order of their keys.
+
+use super::*;
+use mantlet_vocab::MemorySource;
+
+fn acts(text: &str) -> Vec<(Act, String)> {
+    let config = json(&MemorySource::new(text.as_bytes()), Effects::default());
+    config.items.into_iter().map(|item| (item.act, item.value)).collect()
+}
+
+#[test]
+fn code_named_by_configurations_is_told_apart() {
+    assert_eq!(
+        acts(
+            r#"{"auto_map": {"AutoConfig": "configuration_x.XConfig", "AutoModel": "evil/repo--modeling.X"}}"#
+        ),
+        [
+            (Act::LocalCode, "configuration_x.XConfig".into()),
+            (Act::ForeignCode, "evil/repo--modeling.X".into())
+        ]
+    );
+    assert_eq!(
+        acts(r#"{"auto_map": {"AutoTokenizer": ["a--b.C", null]}}"#),
+        [(Act::ForeignCode, "a--b.C".into())]
+    );
+    assert_eq!(
+        acts(
+            r#"{"_class_name": "P", "_diffusers_version": "0.30", "unet": ["diffusers", "U"], "x": ["mine", "V"]}"#
+        ),
+        [(Act::LocalCode, "mine".into())]
+    );
+    // Keys stand in any order, and after many others.
+    let late =
+        format!("{{\"x\": [\"mine\", \"V\"], {} \"_diffusers_version\": \"0.30\"}}", "\"y\": 1, ".repeat(70));
+    assert_eq!(acts(&late), [(Act::LocalCode, "mine".into())]);
+    assert_eq!(acts(r#"{"x": ["mine", "V"]}"#), []);
+    for entry in
+        [r#"{"idx": 0, "type": "mine.Pooling"}"#, r#"{"type": "mine.Pooling", "name": "0", "idx": 0}"#]
+    {
+        assert_eq!(acts(&format!("[{entry}]")), [(Act::LocalCode, "mine.Pooling".into())], "{entry}");
+    }
+    assert_eq!(acts(r#"[{"type": "mine.Pooling", "name": "0"}]"#), []);
+    assert_eq!(acts(r#"{"auto_map": {}, "architectures": ["X.Y"], "model_type": "llama"}"#), []);
+}
+
+#[test]
+fn targets_are_called_with_what_stands_beside_them() {
+    let config = yaml(
+        "model:\n  loss:\n    _target_: os.system\n    command: 'id'\n  opt:\n    _target_: torch.optim.AdamW\n    lr: 0.1\n",
+        Effects::default(),
+    );
+    assert_eq!(config.items[0].effect, Effect::Executes);
+    assert_eq!(config.items[0].arguments, ["command=\"id\""]);
+    assert_eq!(config.items[0].path, "model.loss._target_");
+    assert!(config.items[1].effect != Effect::Executes);
+    let tagged =
+        yaml("a: !!python/object/apply:os.system ['id']\nb: !!python/tuple [1, 2]\n", Effects::default());
+    assert_eq!(tagged.items.len(), 1);
+    assert_eq!((tagged.items[0].act, tagged.items[0].effect), (Act::PythonTag, Effect::Executes));
+    assert_eq!(tagged.items[0].arguments, ["\"id\""]);
+}
