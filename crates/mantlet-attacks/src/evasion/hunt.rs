@@ -153,7 +153,7 @@ impl Base {
 
     /// Whether there is work left on a row.
     pub(crate) fn is_open(&self, row: usize) -> bool {
-        !self.rows[row].broken && !(self.stop_at_hit && self.is_hit(row))
+        !(self.rows[row].broken || self.stop_at_hit && self.is_hit(row))
     }
 
     /// Whether a success within the radius is known.
@@ -521,7 +521,7 @@ impl<M: Method> Hunt<M> {
         let mut base = Base::new(seed, material);
         let method =
             M::prepare(config, &mut base).map_err(|reason| AttackError::Config { attack, reason })?;
-        if !(base.radius > 0.0) {
+        if base.radius.is_nan() || base.radius <= 0.0 {
             let reason = "the radius must be a positive number".to_owned();
             return Err(AttackError::Config { attack, reason });
         }

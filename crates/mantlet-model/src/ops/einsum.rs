@@ -141,12 +141,12 @@ impl Operator for Einsum {
         let lengths = self.lengths(&shapes)?;
         let data = values.iter().map(|value| singles(value)).collect::<Result<Vec<_>, _>>()?;
         let mut out = Vec::with_capacity(values.len());
-        for index in 0..values.len() {
+        for (index, shape) in shapes.iter().enumerate() {
             if !pass.wants(index) {
                 out.push(None);
                 continue;
             }
-            let mut own = run.zeros(shapes[index])?;
+            let mut own = run.zeros(shape)?;
             let mut parts: Vec<(&[char], &[f32])> = vec![(&self.result, gradient.data())];
             let others = self.operands.iter().zip(&data).enumerate().filter(|(other, _)| *other != index);
             parts.extend(others.map(|(_, (letters, data))| (&letters[..], &data[..])));

@@ -35,7 +35,7 @@ impl Grid {
             Some(value) => singles(value)?.to_vec(),
             None => vec![0.0; scale.len()],
         };
-        if zero.len() != scale.len() || scale.iter().any(|scale| !(*scale > 0.0)) {
+        if zero.len() != scale.len() || scale.iter().any(|scale| scale.is_nan() || *scale <= 0.0) {
             return Err("scales must be positive, one a zero point".into());
         }
         let inner = if scale.len() == 1 {
@@ -129,11 +129,11 @@ impl Operator for Quantise {
 
     fn backward(&self, _: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {
         let x = singles(pass.inputs.get(0)?)?;
-        let slots = gradient.data_mut().iter_mut().zip(&*x).enumerate();
+        let slots = gradient.data_mut().iter_mut().zip(&*x);
         match self {
             Self::To(along) => {
                 let (grid, (low, high)) = (Grid::new(pass.inputs, *along)?, range(pass.inputs));
-                for (index, (slot, value)) in slots {
+                for (index, (slot, value)) in slots.enumerate() {
                     let (scale, zero) = grid.at(index);
                     let inside = (low..=high).contains(&((value / scale).round_ties_even() + zero));
                     *slot = if inside { *slot / scale } else { 0.0 };
@@ -141,13 +141,13 @@ impl Operator for Quantise {
             }
             Self::From(along) => {
                 let grid = Grid::new(pass.inputs, *along)?;
-                for (index, (slot, _)) in slots {
+                for (index, (slot, _)) in slots.enumerate() {
                     *slot *= grid.at(index).0;
                 }
             }
             Self::Dynamic => {
                 let (scale, _) = dynamic(&x);
-                for (_, (slot, _)) in slots {
+                for (slot, _) in slots {
                     *slot = if scale > 0.0 { *slot / scale } else { 0.0 };
                 }
             }

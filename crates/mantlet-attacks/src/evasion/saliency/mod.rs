@@ -18,19 +18,13 @@ pub const ABOUT: About = About {
 };
 
 /// How many values may change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The most changed values that count as a success; a twentieth of the row when absent.
     pub radius: Option<f32>,
     /// The most values changed in the search; a quarter of the row when absent.
     pub most: Option<usize>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { radius: None, most: None }
-    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

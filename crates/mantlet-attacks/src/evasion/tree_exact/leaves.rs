@@ -58,7 +58,7 @@ impl Forest {
         let value = |votes: &[(usize, f32)]| -> f64 {
             votes.iter().map(|(output, vote)| weight(*output) * f64::from(*vote)).sum::<f64>() * scale
         };
-        let trees = ensemble.trees.iter().map(|tree| leaves(tree, &value)).collect::<Result<_, _>>()?;
+        let trees = ensemble.trees.iter().map(|tree| leaves(tree, value)).collect::<Result<_, _>>()?;
         Ok(Self { trees, base })
     }
 }
@@ -79,7 +79,7 @@ pub(super) fn sum(ensemble: &TreeEnsemble, row: &[f32]) -> f32 {
     }
 }
 
-fn leaves(tree: &Tree, value: &dyn Fn(&[(usize, f32)]) -> f64) -> Result<Vec<Leaf>, String> {
+fn leaves(tree: &Tree, value: impl Fn(&[(usize, f32)]) -> f64) -> Result<Vec<Leaf>, String> {
     let mut found = Vec::new();
     let mut todo: Vec<(usize, Vec<Span>)> = vec![(0, Vec::new())];
     while let Some((at, spans)) = todo.pop() {

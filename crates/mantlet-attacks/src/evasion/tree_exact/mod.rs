@@ -97,7 +97,7 @@ impl Method for Exact {
                 Goal::Class { class } => vec![class],
                 _ => (0..base.classes.max(2)).filter(|class| *class != label).collect(),
             };
-            let Some(trees) = base.trees.clone() else { return None };
+            let trees = base.trees.clone()?;
             let mut best: Option<(f32, Vec<f32>)> = None;
             let mut proved = f32::MAX;
             for rival in rivals {
