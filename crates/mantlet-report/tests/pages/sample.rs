@@ -64,6 +64,7 @@ pub(crate) fn examination() -> Examination {
             why: "there is no data set".into(),
             remedy: "name one with `data = \"train.csv\"`".into(),
         }],
+        ..Examination::default()
     }
 }
 

@@ -224,7 +224,7 @@ fn conclude(
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],
         findings,
-        gaps: Vec::new(),
+        ..Examination::default()
     };
     super::report(terminal, &examination, reporting)?;
     Ok(exit::verdict(examination.verdict(reporting.threshold)))
