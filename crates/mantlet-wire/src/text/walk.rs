@@ -21,6 +21,9 @@ use crate::{Defect, Limits};
 const POINTER: usize = 2048;
 const POINTERS: usize = 16 << 20;
 
+/// The most choices whose end is told; those of more are texts.
+const FINISHES: usize = 1024;
+
 /// A number with fewer digits is no text: card, account and telephone numbers have more.
 const DIGITS: usize = 9;
 
@@ -364,7 +367,10 @@ impl<'l> Walk<'l> {
             }
             Node::Finish => {
                 // Words of the dialect; whatever is longer is a text.
-                if text.len() <= 32 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+                if self.facts.finish.len() < FINISHES
+                    && text.len() <= 32
+                    && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+                {
                     self.facts.finish.push(text.into_owned());
                     return Ok(());
                 }

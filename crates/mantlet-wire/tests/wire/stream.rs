@@ -303,6 +303,13 @@ fn a_line_that_is_taken_out_ends_no_event() {
 }
 
 #[test]
+fn an_event_of_many_lines_is_refused() {
+    let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());
+    let lines = "a\n".repeat(70_000) + "\n";
+    assert_eq!(reader.feed(lines.as_bytes()).unwrap_err().name(), "wire-too-many");
+}
+
+#[test]
 fn blank_lines_are_no_events() {
     let mut reader = StreamReader::new(Surface::OpenAiChat, Limits::default());
     assert!(reader.feed(&[b'\n'; 10_000]).unwrap().is_empty());

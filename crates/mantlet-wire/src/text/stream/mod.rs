@@ -280,10 +280,20 @@ impl State {
         if text.is_empty() {
             return Ok(());
         }
+        self.room(frame)?;
         let channel = self.channel(":".to_owned(), [0; 2])?;
         frame.fragments.push(Fragment { channel, kind: Kind::Unknown, text: format!("{text}\n") });
         frame.places.push(Place::Line(at..at + text.len()));
         Ok(())
+    }
+
+    /// An event of many short lines would be many times its size in memory.
+    const fn room(&self, frame: &Frame) -> Result<(), Defect> {
+        if frame.fragments.len() < self.limits.pieces {
+            Ok(())
+        } else {
+            Err(Defect::TooMany { what: "texts in an event", limit: self.limits.pieces })
+        }
     }
 
     /// The number of a channel; new names count up.
