@@ -32,7 +32,7 @@ pub enum Command {
     /// The attacks of the battery.
     List,
     /// Run the battery, or one attack of it, and print every figure with n, seed and interval.
-    Run(RunOptions),
+    Run(Box<RunOptions>),
     /// Compare an earlier run with later ones: what is new, fixed, still there, or comes and goes.
     Compare(compare::CompareOptions),
     /// Replay attacks that once worked, against the guarded endpoint or the model file.
