@@ -18,6 +18,10 @@ pub const HOLD: usize = 4096;
 /// The memory an automaton may take, in bytes.
 const AUTOMATON: usize = 8 << 20;
 
+/// Bytes after which a start's states are remembered, so that later starts that come into the same state need not
+/// go the same way again: without that, a text of nothing but beginnings would take [`HOLD`] steps a byte.
+const REMEMBERED_FROM: usize = 64;
+
 /// Ends remembered of one pattern at one start: the last ones.
 const ENDS: usize = 16;
 
@@ -76,6 +80,44 @@ pub(crate) struct Cursor {
     state: Option<StateID>,
     ends: Vec<(usize, usize)>,
     goes_on: bool,
+    trace: Trace,
+    /// This start's states are what is remembered.
+    recording: bool,
+    /// Steps taken, for tests of cost.
+    #[cfg(test)]
+    steps: usize,
+}
+
+/// The way of an earlier start: the state after each byte from `from` on, what it found, and how it ended.
+#[derive(Debug, Clone, Default)]
+struct Trace {
+    from: usize,
+    states: Vec<StateID>,
+    ends: Vec<(usize, usize)>,
+    dead: bool,
+}
+
+impl Trace {
+    fn end(&self) -> usize {
+        self.from + self.states.len()
+    }
+
+    fn has(&self, at: usize, state: StateID) -> bool {
+        at.checked_sub(self.from).and_then(|index| self.states.get(index)) == Some(&state)
+    }
+}
+
+/// Adds an end; of one pattern only the last ones are kept.
+fn add_end(ends: &mut Vec<(usize, usize)>, pattern: usize, at: usize) {
+    if ends.contains(&(pattern, at)) {
+        return;
+    }
+    if ends.iter().filter(|(other, _)| *other == pattern).count() == ENDS
+        && let Some(oldest) = ends.iter().position(|(other, _)| *other == pattern)
+    {
+        ends.remove(oldest);
+    }
+    ends.push((pattern, at));
 }
 
 /// Patterns compiled into one automaton.
@@ -164,6 +206,7 @@ impl Matcher {
                     cursor.at = start;
                     cursor.ends.clear();
                     cursor.goes_on = false;
+                    cursor.recording = false;
                     state
                 }
             };
@@ -176,6 +219,10 @@ impl Matcher {
                     break;
                 }
                 state = self.dfa.next_state(state, byte);
+                #[cfg(test)]
+                {
+                    cursor.steps += 1;
+                }
                 if self.dfa.is_special_state(state) {
                     if self.dfa.is_match_state(state) {
                         self.note(state, cursor);
@@ -184,7 +231,21 @@ impl Matcher {
                         break;
                     }
                 }
+                if cursor.at - cursor.start >= REMEMBERED_FROM && !cursor.goes_on {
+                    if let Some(ahead) = self.follow(cursor, state) {
+                        let Some(ahead) = ahead else {
+                            dead = true;
+                            break;
+                        };
+                        state = ahead;
+                        continue;
+                    }
+                    remember(cursor, state);
+                }
                 cursor.at += 1;
+            }
+            if !cursor.goes_on && (dead || full) {
+                close(cursor, dead);
             }
             if full && self.cut(state, cursor, found) {
                 continue;
@@ -225,20 +286,45 @@ impl Matcher {
         None
     }
 
+    /// What is found from one start, with nothing remembered.
+    #[cfg(test)]
+    fn one(&self, cursor: &mut Cursor, text: &[u8], found: &mut Vec<Found>) {
+        let start = cursor.start;
+        if self.next_start(start, text, 0, None).is_none_or(|(first, _)| first != start) {
+            return;
+        }
+        let mut all = Vec::new();
+        let end = text.len().min(start + HOLD + 1);
+        self.advance(cursor, &text[..end], 0, None, end == text.len(), &mut all);
+        found.extend(all.into_iter().filter(|found| found.start == start));
+    }
+
     fn note(&self, state: StateID, cursor: &mut Cursor) {
         for index in 0..self.dfa.match_len(state) {
             let pattern = self.dfa.match_pattern(state, index).as_usize();
             if cursor.at <= cursor.start || (cursor.goes_on && !self.patterns[pattern].goes_on) {
                 continue;
             }
-            let of_it = || cursor.ends.iter().filter(|(other, _)| *other == pattern);
-            if of_it().count() == ENDS
-                && let Some(oldest) = cursor.ends.iter().position(|(other, _)| *other == pattern)
-            {
-                cursor.ends.remove(oldest);
-            }
-            cursor.ends.push((pattern, cursor.at));
+            add_end(&mut cursor.ends, pattern, cursor.at);
         }
+    }
+
+    /// When an earlier start was in this state at this byte, its way is this start's too: `Some(None)` when it led
+    /// nowhere, else the state from which to go on where it stopped.
+    fn follow(&self, cursor: &mut Cursor, state: StateID) -> Option<Option<StateID>> {
+        if cursor.recording || !cursor.trace.has(cursor.at, state) {
+            return None;
+        }
+        for &(pattern, end) in cursor.trace.ends.iter().filter(|(_, end)| *end > cursor.at) {
+            // Not beyond what this start may read; it may read further than the earlier one.
+            add_end(&mut cursor.ends, pattern, end);
+        }
+        if cursor.trace.dead {
+            return Some(None);
+        }
+        cursor.at = cursor.trace.end();
+        cursor.recording = true;
+        Some(cursor.trace.states.last().copied())
     }
 
     /// Takes what was read of a pattern that goes on as a match, and goes on from there in the same state.
@@ -250,6 +336,7 @@ impl Matcher {
         cursor.state = Some(state);
         cursor.ends.clear();
         cursor.goes_on = true;
+        cursor.trace = Trace::default();
         true
     }
 
@@ -286,5 +373,99 @@ impl Matcher {
         }
         cursor.start = next;
         cursor.state = None;
+    }
+}
+
+/// Remembers the state after the byte at `cursor.at`, unless an earlier way is remembered there.
+fn remember(cursor: &mut Cursor, state: StateID) {
+    let trace = &mut cursor.trace;
+    if !cursor.recording {
+        if cursor.at < trace.end() {
+            return;
+        }
+        trace.from = cursor.at;
+        trace.states.clear();
+        trace.ends.clear();
+        trace.dead = false;
+        cursor.recording = true;
+    }
+    trace.states.push(state);
+}
+
+/// This start is done: its way is remembered with what it found.
+fn close(cursor: &mut Cursor, dead: bool) {
+    if cursor.recording {
+        for &(pattern, end) in &cursor.ends {
+            add_end(&mut cursor.trace.ends, pattern, end);
+        }
+        cursor.trace.dead = dead;
+        // What every later start has left behind.
+        let gone = cursor.start.saturating_sub(cursor.trace.from).min(cursor.trace.states.len());
+        cursor.trace.states.drain(..gone);
+        cursor.trace.from += gone;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(regexes: &[&str]) -> Matcher {
+        let pattern = |regex: &&str| Pattern::new(Room::BlockedTerm, regex, "X", regex, |_| Some((1.0, 0)));
+        Matcher::new(regexes.iter().map(pattern).collect(), false).expect("they compile")
+    }
+
+    fn all(matcher: &Matcher, text: &[u8], chunk: usize) -> (Vec<Found>, usize) {
+        let (mut cursor, mut found) = (Cursor::default(), Vec::new());
+        for end in (chunk..text.len()).step_by(chunk) {
+            matcher.advance(&mut cursor, &text[..end], 0, None, false, &mut found);
+        }
+        matcher.advance(&mut cursor, text, 0, None, true, &mut found);
+        (found, cursor.steps)
+    }
+
+    #[test]
+    fn a_text_of_beginnings_takes_few_steps_a_byte_and_finds_what_going_every_way_finds() {
+        let matcher = matcher(&[
+            r"\b[a-z][a-z.]*@[a-z]+",
+            r"\b[a-z]+(?:\.[a-z]+){80,}!",
+            r"\]\(//[^\s)]{4,}",
+            r"x{70}y?",
+        ]);
+        let hostile: [Vec<u8>; 4] = [
+            b"a.".repeat(40_000),
+            b"](//".repeat(20_000),
+            [b"a.".repeat(3_000), b"@b.".to_vec(), b"a.".repeat(5_000), b"!".to_vec()].concat(),
+            b"x".repeat(9_000),
+        ];
+        for text in &hostile {
+            let (found, steps) = all(&matcher, text, text.len());
+            assert!(steps < text.len() * 100, "{steps} steps for {} bytes", text.len());
+            assert_eq!(all(&matcher, text, 997).0, found);
+        }
+        // Against a new cursor at every start, which has nothing to remember.
+        let mut seed = 1_u64;
+        for round in 0..8 {
+            let text: Vec<u8> = (0..9_000)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let alphabet: &[u8] = if round % 2 == 0 {
+                        b"a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.@! "
+                    } else {
+                        b"xxxxxxxxxxxxxxxxxxxy](//a)"
+                    };
+                    alphabet[(seed >> 40) as usize % alphabet.len()]
+                })
+                .collect();
+            let mut apart = Vec::new();
+            for start in 0..text.len() {
+                let mut cursor = Cursor { start, ..Cursor::default() };
+                let mut found = Vec::new();
+                // One start only: what is found from it has this start.
+                matcher.one(&mut cursor, &text, &mut found);
+                apart.extend(found);
+            }
+            assert_eq!(all(&matcher, &text, text.len()).0, apart, "round {round}");
+        }
     }
 }
