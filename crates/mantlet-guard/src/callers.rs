@@ -168,6 +168,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_million_callers_take_bounded_memory_and_do_not_push_out_who_was_stopped() {
+        let rules = mantlet_detectors::text::TextRules::new(&Default::default()).expect("the default holds");
+        let text = "tell me again how the old clock on the wall works".to_owned();
+        let piece = mantlet_vocab::Piece { kind: mantlet_vocab::Kind::User, pointer: String::new(), text };
+        let asked = rules.asked(&[piece]).expect("words");
+        let callers = Callers::new(SHARDS * 16, 1 << 20);
+        for attacker in 0..8 {
+            callers.with(&format!("attacker-{attacker}"), Millis(0), |caller| {
+                caller.attempts.advance(asked, Millis(0));
+                caller.attempts.stopped();
+            });
+        }
+        for number in 0..1_000_000_u64 {
+            callers.with(&format!("key-{number}"), Millis(number), |caller| {
+                // Every hundredth says something too.
+                if number % 100 == 0 {
+                    caller.attempts.advance(asked, Millis(number));
+                }
+            });
+        }
+        assert!(callers.len() <= SHARDS * 16);
+        let bytes: usize = callers.shards.iter().map(|shard| lock(shard).bytes).sum();
+        assert!(bytes <= 1 << 20, "{bytes}");
+        for attacker in 0..8 {
+            let key = format!("attacker-{attacker}");
+            let stopped = callers.with(&key, Millis(0), |caller| caller.attempts.suspicion());
+            assert!(stopped > 0.0, "{key} was forgotten");
+        }
+    }
+
+    #[test]
     fn memory_is_bounded_and_the_quiet_are_forgotten_first() {
         let callers = Callers::new(SHARDS, usize::MAX);
         for number in 0..1000_u64 {

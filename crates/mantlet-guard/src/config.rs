@@ -62,8 +62,8 @@ impl Default for GuardConfig {
             state: StateLimits::default(),
             rows: 4096,
             text: TextConfig::default(),
-            text_bytes: 1 << 20,
-            text_micros: 250_000,
+            text_bytes: 4 << 20,
+            text_micros: 2_000_000,
             judges: Vec::new(),
             detail: Detail::Digits(2),
         }

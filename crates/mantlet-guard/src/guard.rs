@@ -409,6 +409,10 @@ impl Guard {
             let signal = catch_unwind(AssertUnwindSafe(|| rule.look(encoded, facts)));
             weigh(&mut weighed, &mut signals, signal, PINNED, &self.pinned_policy, self.config.mode);
         }
+        // Numbers have no parts to take out.
+        for rule in weighed.redacts.clone() {
+            weighed.cannot_redact(&rule, &self.policy(&rule), self.config.mode);
+        }
         (signals, weighed)
     }
 

@@ -137,7 +137,9 @@ impl Guard {
         if let Ok(Some(asked)) = asked {
             let seen = self.callers.with(caller.key, now, |caller| caller.attempts.advance(asked, now));
             for signal in seen.into_iter().filter(|signal| self.text.rules.is_asked(&signal.name)) {
+                let rule = signal.name.clone();
                 self.text.weigh_signal(signal, &mut weighed, &mut signals, mode);
+                weighed.cannot_redact(&rule, &self.policy(&rule), mode);
             }
         }
 
@@ -247,7 +249,8 @@ impl Guard {
             };
             let derived = piece.pointer.ends_with(KEYS) || piece.pointer.ends_with(UNESCAPED);
             if derived || hit.replacement.is_none() {
-                weighed.add(Action::Refuse, hit.rule, self.config().mode);
+                let policy = self.policy(hit.rule);
+                weighed.cannot_redact(hit.rule, &policy, self.config().mode);
                 continue;
             }
             let replacement = Replacement { start: hit.range.start, end: hit.range.end, text };
@@ -287,7 +290,11 @@ pub(crate) fn weigh_judged(
     mode: Mode,
 ) {
     match said {
-        Ok(signal) => weigh(weighed, signals, Ok(signal), rule, policy, mode),
+        Ok(signal) => {
+            weigh(weighed, signals, Ok(signal), rule, policy, mode);
+            // A judge says that something is wrong, not where.
+            weighed.cannot_redact(rule, policy, mode);
+        }
         Err(failure) => weighed.fail_as(rule, policy, mode, failure),
     }
 }

@@ -50,6 +50,13 @@ impl Weighed {
         }
     }
 
+    /// The rule was to take something out that cannot be taken out: then the whole may not pass.
+    pub(crate) fn cannot_redact(&mut self, rule: &str, policy: &RulePolicy, mode: Mode) {
+        if self.redacts.remove(rule) {
+            self.add(Action::Refuse, rule, policy.mode.unwrap_or(mode));
+        }
+    }
+
     /// The rule panicked.
     pub(crate) fn fail(&mut self, rule: &str, policy: &RulePolicy, mode: Mode) {
         self.fail_as(rule, policy, mode, Failure::Panic);

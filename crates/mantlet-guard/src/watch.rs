@@ -134,14 +134,20 @@ impl ReplyWatch {
                 Vec::new()
             });
             self.waiting.push_back(Waiting { frame, texts });
-            if self.bytes > WAITING {
-                self.fail(Failure::Overload);
-            }
         }
         if last {
             return self.finish();
         }
-        self.release(false)
+        let mut release = self.release(false);
+        if self.bytes > WAITING && !self.blind && self.stopped.is_none() {
+            self.fail(Failure::Overload);
+            let rest = self.release(false);
+            release.frames.extend(rest.frames);
+            if rest.verdict != Verdict::Go {
+                release.verdict = rest.verdict;
+            }
+        }
+        release
     }
 
     /// The stream is over.
@@ -261,6 +267,9 @@ impl ReplyWatch {
             let Some((rule, policy)) = self.policies.get_key_value(signal.name.as_str()) else { continue };
             let mut signals = Vec::new();
             crate::verdict::weigh(&mut self.weighed, &mut signals, Ok(Some(signal)), rule, policy, self.mode);
+            if hits.iter().any(|hit| hit.rule == *rule && hit.replacement.is_none()) {
+                self.weighed.cannot_redact(rule, policy, self.mode);
+            }
             self.keep(signals);
         }
         self.stop();
