@@ -330,9 +330,7 @@ impl Graph {
                 if self.constants[input].is_some() {
                     continue;
                 }
-                // Gradients pass from output 0 alone, but for `Split`.
-                let edge =
-                    if output > 0 && node.kind != "Split" { Edge::Blocked } else { node.operator.edge(at) };
+                let edge = if node.operator.returns(output) { node.operator.edge(at) } else { Edge::Blocked };
                 match edge {
                     Edge::Smooth => todo.push(input),
                     Edge::Blocked if self.reads_float(input) => drop(blocked.insert(node.kind.clone())),

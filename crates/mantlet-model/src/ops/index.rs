@@ -158,6 +158,10 @@ impl Operator for Split {
         if index == 0 { Edge::Smooth } else { Edge::Blind }
     }
 
+    fn returns(&self, _: usize) -> bool {
+        true
+    }
+
     fn backward_all(&self, run: &mut Run, pass: &Pass<'_>, gradients: Gradients) -> Result<Gradients, Fail> {
         let shape = pass.inputs.get(0)?.shape();
         let at = axis(self.axis, shape.len())?;

@@ -128,6 +128,12 @@ pub(crate) trait Operator: Send + Sync {
     /// How gradients pass to input `index`.
     fn edge(&self, index: usize) -> Edge;
 
+    /// Whether gradients come back from output `index`; true beyond the first only for operators that implement
+    /// [`Operator::backward_all`].
+    fn returns(&self, index: usize) -> bool {
+        index == 0
+    }
+
     /// The gradient of each wanted input, given the gradient of output 0. Called only when an edge is
     /// [`Edge::Smooth`]; operators with several smooth outputs implement [`Operator::backward_all`].
     fn backward(&self, run: &mut Run, pass: &Pass<'_>, gradient: Tensor) -> Result<Gradients, Fail> {

@@ -50,9 +50,13 @@ struct Run1 {
     cells: Vec<Vec<f32>>,
 }
 
+/// Units of a cell at most.
+const HIDDEN: usize = 1 << 24;
+
 impl Recurrent {
     pub(super) fn new(cell: Cell, attrs: Attrs<'_>) -> Result<Self, Fail> {
-        let hidden = usize::try_from(attrs.int("hidden_size", 0)).ok().filter(|size| *size > 0);
+        let hidden =
+            usize::try_from(attrs.int("hidden_size", 0)).ok().filter(|size| (1..=HIDDEN).contains(size));
         let reverse = match attrs.text("direction").as_deref() {
             None | Some("forward") => vec![false],
             Some("reverse") => vec![true],
@@ -81,7 +85,7 @@ impl Recurrent {
         }
         Ok(Self {
             cell,
-            hidden: hidden.ok_or("hidden_size is missing")?,
+            hidden: hidden.ok_or("hidden_size is missing, or larger than any cell")?,
             reverse,
             after: attrs.flag("linear_before_reset"),
             rectifier,
@@ -296,6 +300,10 @@ impl Operator for Recurrent {
             4 => Edge::Blind,
             _ => Edge::Blocked,
         }
+    }
+
+    fn returns(&self, _: usize) -> bool {
+        true
     }
 
     fn backward_all(&self, run: &mut Run, pass: &Pass<'_>, gradients: Gradients) -> Result<Gradients, Fail> {

@@ -148,7 +148,7 @@ pub(crate) fn parse(line: &str) -> Sketch {
             (name.to_owned(), tensor(text, seed))
         })
         .collect();
-    let (_, x) = values.remove(0);
+    let x = values.iter().position(|(name, _)| name == "x").map(|at| values.remove(at).1).unwrap();
     let kind = if matches!(x, Value::I64(_)) { DataType::Int64 } else { DataType::Float };
     let graph = GraphProto {
         name: "g".to_owned(),
