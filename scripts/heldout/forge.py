@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Writes a held-out set of hostile model files, each with a benign twin.
+
+    python scripts/heldout/forge.py first OUT [--prove]
+
+The sets were written by someone who had not read the rules, the formats, the effect table or the
+other evasions of this tree, and were frozen before the scanner saw them; the figures of the first
+run are in docs/benchmarks/scan.md. Everything is generated: no hostile file is in the tree. The
+payload of a live sample leaves a file called `marker` beside it and does nothing else. `--prove`
+loads each sample that can be loaded here in a process of its own, hostile and twin, and drops the
+pairs whose payload does not run (or whose twin leaves the marker) from OUT.
+
+Needs numpy, scikit-learn, pandas, joblib, dill, cloudpickle, skops, onnx, h5py, py7zr, lz4,
+zstandard, pyyaml, jinja2, sympy, networkx, nltk, statsmodels, smart_open and fsspec.
+"""
+import argparse
+import concurrent.futures
+import importlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from pair import Set  # noqa: E402
+
+PARTS = {
+    "first": ["stdlib_calls", "library_calls", "machine_tricks", "containers", "arrays", "graphs", "weights", "configurations", "programs", "others"],
+}
+
+
+def alive(base: pathlib.Path, kind: str, file: str) -> tuple[bool, str]:
+    """Whether loading `file` leaves the marker, in a scratch copy of its folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        work = pathlib.Path(scratch) / "w"
+        shutil.copytree(base, work, symlinks=True)
+        try:
+            done = subprocess.run(
+                [sys.executable, str(HERE / "prove.py"), kind, file], cwd=work, capture_output=True, timeout=60, stdin=subprocess.DEVNULL
+            )
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        except subprocess.TimeoutExpired:
+            said = ["time-out"]
+        return any(work.glob("**/marker*")), " ".join(said)
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("set", choices=PARTS)
+    args.add_argument("out", type=pathlib.Path)
+    args.add_argument("--prove", action="store_true")
+    args.add_argument("--only")
+    args = args.parse_args()
+    out = Set()
+    for part in PARTS[args.set]:
+        if args.only and part != args.only:
+            continue
+        importlib.import_module(f"{args.set}.{part}").add(out)
+    out.write(args.out)
+    rows = []
+
+    def prove(pair):
+        if pair.prove is None or not args.prove:
+            return pair, None, ""
+        ok, said = alive(args.out / "hostile" / pair.family / pair.name, pair.prove, next(iter(pair.hostile)))
+        quiet, twin_said = alive(args.out / "twin" / pair.family / pair.name, pair.prove, next(iter(pair.twin)))
+        return pair, ok and not quiet, f"hostile: {said}; twin: marker={quiet} {twin_said}"
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for pair, ok, said in pool.map(prove, out.pairs):
+            if ok is False:
+                print("dead", pair.family, pair.name, said)
+                for side in ("hostile", "twin"):
+                    shutil.rmtree(args.out / side / pair.family / pair.name)
+                continue
+            rows.append({"family": pair.family, "name": pair.name, "prove": pair.prove if ok else None, "files": list(pair.hostile)})
+    (args.out / "index.json").write_text(json.dumps(rows, indent=1))
+    print(len(rows), "pairs,", sum(r["prove"] is not None for r in rows), "proved alive")
+
+
+main()
