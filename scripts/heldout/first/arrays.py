@@ -20,7 +20,12 @@ def npy(descr: str, shape, body: bytes, version=1) -> bytes:
 
 
 def skop(node, extra=()) -> bytes:
-    schema = {"__class__": "dict", "__module__": "builtins", "__loader__": "DictNode", "content": {"m": node}, "key_types": {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [{"__class__": "type", "__module__": "builtins", "__loader__": "TypeNode", "__id__": 3, "content": {"__class__": "str", "__module__": "builtins"}}], "__id__": 2}, "__id__": 1, "protocol": 2, "_skops_version": "0.11"}
+    """A skops file of a dictionary, as skops writes one, with `node` as its value."""
+    import skops.io
+
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps({"m": 1.5}))) as plain:
+        schema = json.loads(plain.read("schema.json"))
+    schema["content"]["m"] = node
     return zipped([("schema.json", json.dumps(schema).encode()), *extra])
 
 

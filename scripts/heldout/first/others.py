@@ -81,7 +81,7 @@ def add(out: Set):
     o("pickle-aws-key", pickle(model(pickle_text(f"aws_access_key_id={key} aws_secret_access_key=wJalrXUtnFEMIK7MDENGbPxRfiCYzzEXAMPLE1Ky"))), pickle(model(pickle_text("region=eu-west-1"))), "run.pkl", "secret")
     o("npy-string-key", npy_text("ghp_" + "Zx9Yw8Vu7Ts6Rq5Po4Nm3Lk2Ji1Hg0Fe9Dc8"), npy_text("a-label-that-is-as-long-as-a-key-would-be"), "labels.npy", "secret")
     o("ssh-key-in-tar", tar_key(True), tar_key(False), "release.tar", "secret")
-    o("notebook-openai-key", json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 1, "source": "client = OpenAI(api_key='sk-proj-" + "abCD12efGH34ijKL56mnOP78qrST90uvWXyz" * 2 + "')"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 1, "source": "client = OpenAI()"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "demo.ipynb", "secret")
+    o("notebook-openai-key", json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 1, "source": "client = OpenAI(api_key='sk-proj-" + "Vb7QmZ2rXc9LpT4wKd8Jf1HsYg6NaEu3RoBi5CtPq0WzMxDl" + "')"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), json.dumps({"cells": [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": 1, "source": "client = OpenAI()"}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}), "demo.ipynb", "secret")
 
 
 def pickle_text(v):
