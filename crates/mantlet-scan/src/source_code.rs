@@ -1,9 +1,10 @@
 //! Python source wherever it lies: scripts, modules, the cells of notebooks, hooks that run by themselves.
 
-use mantlet_formats::Facts;
 use mantlet_formats::python::{self, Role};
+use mantlet_formats::route::Format;
 use mantlet_formats::tree::{self, Event};
-use mantlet_vocab::{Place, Source};
+use mantlet_formats::{Facts, page};
+use mantlet_vocab::{MemorySource, Place, Source};
 
 use crate::engine::Engine;
 
@@ -15,8 +16,15 @@ const MAX_LINES: usize = 20_000;
 impl Engine {
     /// Judges Python source.
     pub(crate) fn python(&mut self, text: &str, role: Role, place: &Place) {
-        let script = python::analyse(text, role);
+        self.script(python::analyse(text, role), place);
+    }
+
+    fn script(&mut self, script: python::Script, place: &Place) {
         self.limits(place, &script.limits);
+        for (bytes, line) in &script.pickles {
+            let inside = place.member(format!("pickle in line {line}"));
+            self.pickle(&[Format::Pickle], &MemorySource::new(bytes), &inside, 1);
+        }
         self.judge(&Facts::Script(Box::new(script)), place);
     }
 
@@ -47,7 +55,9 @@ impl Engine {
             let why = format!("only the first {MAX_CODE} bytes of its code are examined");
             self.gap(place, why, "read the rest yourself");
         }
-        self.python(&cells.code, Role::Notebook, place);
+        let mut script = python::analyse(&cells.code, Role::Notebook);
+        script.pages = cells.pages;
+        self.script(script, place);
     }
 
     /// The lines of a `.pth` file that Python runs at every start.
@@ -70,7 +80,16 @@ struct Cells {
     pending: String,
     is_code: bool,
     cut: bool,
+    /// The innermost key at any depth.
+    inner: String,
+    /// What pages do that a page should not.
+    pages: Vec<String>,
 }
+
+/// Cells whose lines all belong to a shell.
+const SHELLS: [&str; 5] = ["%%bash", "%%sh", "%%script bash", "%%script sh", "%%system"];
+/// Text of one page that is looked at.
+const MAX_PAGE: usize = 1 << 20;
 
 impl Cells {
     fn event(&mut self, event: Event<'_>) {
@@ -85,18 +104,35 @@ impl Cells {
             }
             Event::Close => {
                 if self.depth == 3 && self.is_code {
-                    self.code.push_str(&self.pending);
-                    self.code.push('\n');
+                    let shell = SHELLS.iter().any(|cell| self.pending.trim_start().starts_with(cell));
+                    for line in self.pending.lines() {
+                        if shell && !line.trim().is_empty() && !line.starts_with(['%', '!']) {
+                            self.code.push('!');
+                        }
+                        self.code.push_str(line);
+                        self.code.push('\n');
+                    }
                     self.pending.clear();
                 }
                 self.depth = self.depth.saturating_sub(1);
             }
-            Event::Key(key) if self.depth == 3 => {
-                self.key.clear();
-                self.key.push_str(key);
+            Event::Key(key) => {
+                self.inner.clear();
+                self.inner.extend(key.chars().take(80));
+                if self.depth == 3 {
+                    self.key.clone_from(&self.inner);
+                }
             }
-            Event::Key(_) => {}
             Event::Scalar { text, .. } => {
+                let page =
+                    matches!(self.inner.as_str(), "application/javascript" | "text/html" | "image/svg+xml")
+                        || self.inner == "source" && !self.is_code;
+                if page
+                    && self.pages.len() < 16
+                    && let Some(what) = text.get(..text.len().min(MAX_PAGE)).and_then(page::sends)
+                {
+                    self.pages.push(what.to_owned());
+                }
                 if self.depth == 3 && self.key == "cell_type" {
                     self.is_code = text == "code";
                 }

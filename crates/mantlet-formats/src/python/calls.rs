@@ -21,6 +21,8 @@ pub enum Power {
     Redirects,
     /// Opens a file.
     Opens,
+    /// Writes where programs start by themselves, or where people are let in.
+    Plants,
     /// None of these.
     Computes,
 }
@@ -122,6 +124,13 @@ pub fn power(callee: &str) -> Power {
     if let Some((_, power)) = EXACT.iter().find(|(name, _)| *name == callee) {
         return *power;
     }
+    if callee.starts_with("ctypes.") {
+        return native(callee);
+    }
+    // An entry of the built-in names that is computed: nobody looks `len` up this way.
+    if matches!(callee, "builtins.__dict__[]" | "__builtins__.__dict__[]" | "__builtins__[]" | "__dict__[]") {
+        return Power::Evaluates;
+    }
     let (module, name) = callee.rsplit_once('.').unwrap_or(("", callee));
     match module {
         "os" if name.starts_with("exec") || name.starts_with("spawn") => Power::Runs,
@@ -141,6 +150,74 @@ pub fn power(callee: &str) -> Power {
         }
         _ => Power::Computes,
     }
+}
+
+/// Functions of libraries that are called through `ctypes`.
+fn native(callee: &str) -> Power {
+    let name = callee.strip_suffix("\"]").and_then(|callee| callee.rsplit_once("[\"")).map(|(_, name)| name);
+    let name = name.or_else(|| callee.rsplit_once('.').map(|(_, name)| name)).unwrap_or("");
+    match name {
+        "system" | "popen" | "execl" | "execlp" | "execv" | "execve" | "execvp" | "posix_spawn"
+        | "posix_spawnp" | "WinExec" | "ShellExecuteA" | "ShellExecuteW" | "CreateProcessA"
+        | "CreateProcessW" => Power::Runs,
+        "VirtualAlloc"
+        | "VirtualProtect"
+        | "CreateThread"
+        | "CreateRemoteThread"
+        | "RtlMoveMemory"
+        | "mprotect"
+        | "PyRun_SimpleString"
+        | "PyRun_SimpleStringFlags" => Power::Evaluates,
+        _ => Power::Computes,
+    }
+}
+
+/// Functions that call another one they are given, with arguments they are given.
+pub(super) fn calls_back(callee: &str) -> bool {
+    matches!(
+        callee.rsplit('.').next().unwrap_or(""),
+        "Thread"
+            | "Process"
+            | "Timer"
+            | "partial"
+            | "submit"
+            | "map"
+            | "starmap"
+            | "imap"
+            | "map_async"
+            | "apply"
+            | "apply_async"
+            | "filter"
+            | "reduce"
+            | "accumulate"
+            | "sorted"
+            | "register"
+            | "finalize"
+            | "call_soon"
+            | "call_later"
+            | "run_in_executor"
+            | "to_thread"
+            | "start_new_thread"
+            | "call_tracing"
+    )
+}
+
+/// Whether a method or function of this name writes the file it is given.
+pub(super) fn writes(callee: &str) -> bool {
+    matches!(
+        callee.rsplit('.').next().unwrap_or(""),
+        "write_text"
+            | "write_bytes"
+            | "copy"
+            | "copy2"
+            | "copyfile"
+            | "move"
+            | "rename"
+            | "replace"
+            | "symlink_to"
+            | "symlink"
+            | "urlretrieve"
+    )
 }
 
 /// Functions that give back what was hidden in their argument.

@@ -41,6 +41,11 @@ pub(super) struct Functions {
 }
 
 impl Functions {
+    /// The parameters of a function of the source.
+    pub(super) fn parameters_of(&self, name: &str) -> Vec<String> {
+        self.known.get(name).map(|function| function.parameters.clone()).unwrap_or_default()
+    }
+
     /// Whether code that is text may be read in a body that is read again.
     pub(super) fn affords(&mut self, length: usize) -> bool {
         if self.active.is_empty() {
@@ -274,6 +279,12 @@ fn merge(known: &mut [Argument], more: &[Argument]) {
 }
 
 impl Val {
+    /// Whether anything is known of it.
+    pub(super) fn says(&self) -> bool {
+        let named = self.path.as_deref().is_some_and(|path| !matches!(path, "None" | "True" | "False"));
+        named || self.text.is_some() || self.items.is_some() || !self.held.is_empty()
+    }
+
     /// Whether it says anything a function's body could pass on.
     fn tells(&self) -> bool {
         self.origin != Origin::default()

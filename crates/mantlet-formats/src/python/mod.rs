@@ -12,6 +12,7 @@ mod functions;
 mod lex;
 mod marshal;
 mod opcodes;
+mod plain;
 mod reader;
 
 pub use calls::{Power, power};
@@ -31,6 +32,8 @@ pub struct Origin {
     pub secret: bool,
     /// A network connection itself.
     pub socket: bool,
+    /// A place from which programs start by themselves, or that lets people in.
+    pub trusted_place: bool,
 }
 
 impl Origin {
@@ -42,6 +45,7 @@ impl Origin {
             file: self.file || other.file,
             secret: self.secret || other.secret,
             socket: self.socket || other.socket,
+            trusted_place: self.trusted_place || other.trusted_place,
         }
     }
 }
@@ -132,6 +136,10 @@ pub struct Script {
     pub calls: Vec<Call>,
     /// Command lines of a notebook, with their line.
     pub shell: Vec<(String, u32)>,
+    /// Pickles that are constants of the source, each with the line where it is loaded.
+    pub pickles: Vec<(Vec<u8>, u32)>,
+    /// What a page of a notebook does in the browser of whoever opens it.
+    pub pages: Vec<String>,
     /// Classes that replace a step of installation (`cmdclass`).
     pub install_hooks: bool,
     /// What was not followed.
@@ -148,8 +156,15 @@ const MAX_CALLS: usize = 1_000;
 pub fn role(name: &str) -> Role {
     let lower = name.to_ascii_lowercase();
     let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("");
-    let module =
-        ["modeling_", "configuration_", "tokenization_", "processing_", "image_processing_", "pipeline_"];
+    let module = [
+        "modeling",
+        "configuration",
+        "tokenization",
+        "processing",
+        "image_processing",
+        "feature_extraction",
+        "pipeline",
+    ];
     match file {
         "setup.py" | "setup.pyc" => Role::Install,
         "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
@@ -157,6 +172,8 @@ pub fn role(name: &str) -> Role {
             Role::Module
         }
         _ if file.ends_with(".pth") => Role::Startup,
+        // Compiled code is imported; only a package's main module is run.
+        _ if file.ends_with(".pyc") && file != "__main__.pyc" => Role::Module,
         _ if module.iter().any(|start| file.starts_with(start)) => Role::Module,
         _ => Role::Script,
     }
@@ -173,7 +190,19 @@ pub fn analyse(text: &str, role: Role) -> Script {
     if end < text.len() {
         script.limits.push(format!("only the first {end} bytes of the source are examined"));
     }
-    reader::read(&text[..end], &mut script, 0);
+    let plain = plain::plain(&text[..end], &mut script);
+    reader::read(&plain.text, &mut script, 0);
+    let mut seems = Script { role, ..Script::default() };
+    if let Some(text) = plain.seems {
+        reader::read(text, &mut seems, 0);
+    }
+    for call in &mut script.calls {
+        let elsewhere = |known: &Call| known.callee == call.callee && known.arguments == call.arguments;
+        call.hidden |=
+            plain.covered.contains(&call.line) || plain.seems.is_some() && !seems.calls.iter().any(elsewhere);
+        let last = call.callee.rsplit('.').next().unwrap_or("");
+        call.assembled |= !plain.spelled.is_empty() && plain.spelled.contains(&(call.line, last.to_owned()));
+    }
     script
 }
 
@@ -288,6 +317,42 @@ mod tests {
         let text = "m = __import__('o' + 's')\ngetattr(m, 'sys' + 'tem')('id')\n";
         assert!(analyse(text, Role::Script).calls[0].assembled);
         assert!(!analyse("import os\ngetattr(os, 'system')('id')\n", Role::Script).calls[0].assembled);
+    }
+
+    #[test]
+    fn calls_without_a_call_expression_are_calls() {
+        for text in [
+            "import os\n@os.system\n@lambda f: 'id'\ndef setup(): pass\n",
+            "import os, threading\nthreading.Thread(target=os.system, args=('id',)).start()\n",
+            "import os\nlist(map(os.system, ['id']))\n",
+            "import os, functools\nfunctools.partial(os.system, 'id')()\n",
+            "import os\nx = os if True else None\nx.system('id')\n",
+            "import os\no = None or os\no.system('id')\n",
+        ] {
+            let script = analyse(text, Role::Module);
+            let found = script.calls.iter().any(|call| {
+                call.callee == "os.system"
+                    && call.at_import
+                    && call.arguments.iter().any(|argument| argument.text.as_deref() == Some("id"))
+            });
+            assert!(found, "{text}: {:?}", script.calls);
+        }
+        let assembled = |text: &str| analyse(text, Role::Module).calls.iter().any(|call| call.assembled);
+        assert!(assembled("import os\nclass C:\n    __class_getitem__ = os.system\nC['id']\n"));
+        assert!(assembled("import builtins\nvars(builtins)[n]('1')\n"));
+        assert!(assembled("import os\nos.ｓｙｓｔｅｍ('id')\n"));
+        assert!(!assembled("class C:\n    __slots__ = ('a',)\n    __call__ = forward\n"));
+        let script = analyse("# coding: utf-7\n+AGUAeABlAGM('1')\n", Role::Script);
+        assert!(script.calls[0].hidden);
+        let power = |text: &str| analyse(text, Role::Script).calls.first().map(|call| call.power);
+        assert_eq!(power("import ctypes\nctypes.CDLL(None).system(b'id')\n"), Some(Power::Runs));
+        assert_eq!(power("import ctypes\nctypes.CDLL(None)['sys' 'tem'](b'id')\n"), Some(Power::Runs));
+        let plants = "import pathlib\n(pathlib.Path.home() / '.ssh' / 'authorized_keys').open('a')\n";
+        assert_eq!(power(plants), Some(Power::Plants));
+        assert_eq!(power(&plants.replace("'a'", "'r'")), None);
+        let pickles = |text: &str| analyse(text, Role::Script).pickles.len();
+        assert_eq!(pickles("import pickle\npickle.loads(b'\\x80\\x04N.')\n"), 1);
+        assert_eq!(pickles("import pickle\npickle.loads(data)\n"), 0);
     }
 
     #[test]

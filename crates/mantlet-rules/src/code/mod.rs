@@ -2,6 +2,7 @@
 
 mod hostile_command;
 mod import_effect;
+mod plants_file;
 mod runs_data;
 mod sends_secrets;
 mod unsafe_load;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &unsafe_load::CodeUnsafeLoad,
         &sends_secrets::CodeSendsSecrets,
         &import_effect::CodeImportEffect,
+        &plants_file::CodePlantsFile,
     ]
 }
 
@@ -28,7 +30,7 @@ fn text_of(call: &Call) -> String {
 }
 
 /// Why a command line is one that only an attack needs.
-fn hostile(command: &str) -> Option<&'static str> {
+pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     let text = command.to_ascii_lowercase();
     let has = |part: &str| text.contains(part);
     let shell = ["| sh", "|sh", "| bash", "|bash", "| python", "|python", "| sudo bash", "| zsh"];
@@ -46,7 +48,9 @@ fn hostile(command: &str) -> Option<&'static str> {
         return Some("joins a shell to the network");
     }
     let encoded = has("base64 -d") || has("base64 --decode") || has("xxd -r") || has("openssl enc -d");
-    if encoded && piped {
+    let evaluated =
+        has("eval \"$(") || has("eval $(") || has("eval `") || has("bash -c \"$(") || has("sh -c \"$(");
+    if encoded && (piped || evaluated) {
         return Some("runs a program it decodes");
     }
     if has("powershell") && (has("-enc") || has("downloadstring") || has("iex") || has("hidden")) {
@@ -55,7 +59,10 @@ fn hostile(command: &str) -> Option<&'static str> {
     let fetches = ["curl ", "wget ", "http://", "ftp://"].iter().any(|fetch| has(fetch));
     // Installers are fetched this way too, over an authenticated connection and by name.
     let plain = !has("https://") || has("base64");
-    if fetches && piped && plain {
+    if has("authorized_keys") && (has(">>") || has("tee -a")) {
+        return Some("lets somebody in");
+    }
+    if fetches && (piped || evaluated && has("curl ") || has("<(curl ")) && plain {
         return Some("fetches a program and runs it");
     }
     let made = has("chmod +x") || has("chmod 777") || has("chmod 755");

@@ -11,6 +11,8 @@ use crate::python::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin};
 
 /// Arguments of a call that are listed; the last stands for the origins of those after it.
 const MAX_ARGUMENTS: usize = 24;
+/// Pickles among the constants of one source.
+const MAX_PICKLES: usize = 16;
 
 impl Reader<'_, '_> {
     pub(super) fn call(&mut self, callee: Val, arguments: Vec<(Option<String>, Val)>, line: u32) -> Val {
@@ -70,14 +72,30 @@ impl Reader<'_, '_> {
             _ => {}
         }
         let origin = callee.origin.and(given).and(origin_of(&path));
+        let power = calls::power(&path);
+        if origin.trusted_place && self.plants(&path, power, &arguments) {
+            self.record(&path, Power::Plants, &arguments, line, false);
+        }
         if let Some(value) = text_method(&path, &callee, &first, &arguments, origin) {
             return value;
         }
-        let power = calls::power(&path);
+        if calls::calls_back(&path) {
+            self.called_back(&arguments, line);
+        }
+        if power == Power::Unpickles
+            && path.ends_with(".loads")
+            && let Some(text) = &first.text
+            && self.script.pickles.len() < MAX_PICKLES
+        {
+            // Bytes of a constant are kept as Latin-1.
+            let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+            self.script.pickles.push((bytes.unwrap_or_else(|| text.as_bytes().to_vec()), line));
+        }
         let interesting =
             !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;
         if interesting && !path.is_empty() {
-            self.record(&path, power, &arguments, line, callee.assembled);
+            let assembled = callee.assembled || path.ends_with("__dict__[]") || path == "__builtins__[]";
+            self.record(&path, power, &arguments, line, assembled);
         }
         if let Some(value) = self.followed(&path, &arguments) {
             return value;
@@ -101,6 +119,42 @@ impl Reader<'_, '_> {
         let text = text.or_else(|| first.text.filter(|_| path == "compile"));
         let path = if keeps || path.len() > 160 { None } else { Some(format!("{path}()")) };
         Val { assembled: decodes && text.is_some(), text, path, origin: result, ..Val::default() }
+    }
+
+    /// Whether a call writes what its path names.
+    fn plants(&self, path: &str, power: Power, arguments: &[(Option<String>, Val)]) -> bool {
+        let mode = |value: &Val| {
+            value.text.as_deref().is_some_and(|mode| {
+                mode.len() <= 3 && mode.starts_with(['w', 'a', 'x']) || matches!(mode, "r+" | "r+b" | "rb+")
+            })
+        };
+        let opens = power == Power::Opens || path.ends_with(".open");
+        calls::writes(path) || opens && arguments.iter().any(|(_, value)| mode(value))
+    }
+
+    /// A function that is handed over is called with what is handed over beside it.
+    fn called_back(&mut self, arguments: &[(Option<String>, Val)], line: u32) {
+        let given = arguments.iter().position(|(_, value)| {
+            let power = value.path.as_deref().map_or(Power::Computes, calls::power);
+            matches!(power, Power::Runs | Power::Evaluates)
+        });
+        let Some(at) = given else { return };
+        let (path, assembled) = (arguments[at].1.path.clone().unwrap_or_default(), arguments[at].1.assembled);
+        let rest: Vec<(Option<String>, Val)> = arguments
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != at)
+            .map(|(_, one)| one.clone())
+            .collect();
+        self.record(&path, calls::power(&path), &rest, line, assembled);
+        let code = rest.iter().find_map(|(_, value)| {
+            value.text.clone().or_else(|| value.items.as_ref().and_then(|items| items.first().cloned()))
+        });
+        if matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval")
+            && let Some(code) = code
+        {
+            self.evaluate(&code, false, true);
+        }
     }
 
     pub(super) fn evaluate(&mut self, code: &str, hidden: bool, runs: bool) {
@@ -184,6 +238,7 @@ impl Reader<'_, '_> {
             stars: self.stars.clone(),
             functions: Functions::default(),
             made: self.made,
+            decorators: Vec::new(),
         };
         while reader.at < reader.tokens.len() {
             let before = reader.at;

@@ -70,6 +70,34 @@ pub(super) fn origin_of(path: &str) -> Origin {
     }
 }
 
+/// Whether a path leads where programs start by themselves, or where people are let in.
+pub(super) fn is_trusted_place(text: &str) -> bool {
+    const PLACES: [&str; 20] = [
+        ".ssh/authorized_keys",
+        "/.bashrc",
+        "/.bash_profile",
+        "/.bash_login",
+        "/.profile",
+        "/.zshrc",
+        "/.zshenv",
+        "/etc/profile.d/",
+        "/etc/cron",
+        "/var/spool/cron",
+        "/etc/ld.so.preload",
+        "/etc/sudoers",
+        "/etc/rc.local",
+        "/etc/systemd/system/",
+        ".config/systemd/user/",
+        ".config/autostart/",
+        "Library/LaunchAgents/",
+        "Start Menu/Programs/Startup",
+        "Start Menu\\Programs\\Startup",
+        ".git/hooks/",
+    ];
+    PLACES.iter().any(|place| text.contains(place))
+        || matches!(text, ".bashrc" | ".bash_profile" | ".profile" | ".zshrc" | ".zshenv")
+}
+
 pub(super) fn is_secret_path(text: &str) -> bool {
     [".ssh/id_", ".aws/credentials", "/etc/shadow", ".config/gcloud", ".kube/config", "huggingface/token"]
         .iter()

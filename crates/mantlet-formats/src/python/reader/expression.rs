@@ -2,11 +2,21 @@
 
 use std::rc::Rc;
 
-use super::constant::{is_secret_path, origin_of, tells};
+use super::constant::{is_secret_path, is_trusted_place, origin_of, tells};
 use super::{Held, MAX_DEPTH, MAX_HELD, MAX_PATH, MAX_TEXT, Reader, Val};
 use crate::python::Origin;
 use crate::python::calls::{self, Power};
 use crate::python::lex::{Kind, Token};
+
+/// How two operands stand together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Join {
+    Plus,
+    Slash,
+    /// One or the other.
+    Choice,
+    Other,
+}
 
 impl Reader<'_, '_> {
     /// An expression up to a comma, a closing bracket, a colon, an assignment or the end of the line.
@@ -24,21 +34,25 @@ impl Reader<'_, '_> {
 
     pub(super) fn operands(&mut self) -> Val {
         let mut value: Option<Val> = None;
-        let mut plus = false;
+        let mut how = Join::Other;
         loop {
             match self.kind() {
                 None
                 | Some(Kind::Line(_) | Kind::Shell(_) | Kind::Op(',' | ')' | ']' | '}' | ':' | '=' | ';')) => {
                     break;
                 }
-                Some(Kind::Op('+')) => {
-                    plus = true;
+                Some(&Kind::Op(op @ ('+' | '/'))) => {
+                    how = if op == '+' { Join::Plus } else { Join::Slash };
+                    self.at += 1;
+                }
+                Some(Kind::Name("if" | "else" | "or")) if value.is_some() => {
+                    how = Join::Choice;
                     self.at += 1;
                 }
                 Some(Kind::Op(_) | Kind::Other)
                     if !matches!(self.kind(), Some(Kind::Op('(' | '[' | '{'))) =>
                 {
-                    plus = false;
+                    how = Join::Other;
                     self.at += 1;
                 }
                 Some(Kind::Name("as")) => break,
@@ -59,16 +73,16 @@ impl Reader<'_, '_> {
                     | "return" | "del" | "assert" | "raise" | "while" | "with" | "elif" | "print" | "from"
                     | "global" | "nonlocal" | "try" | "except" | "finally" | "pass",
                 )) if !matches!(self.tokens.get(self.at + 1).map(|t| &t.kind), Some(Kind::Op('.' | '='))) => {
-                    plus = false;
+                    how = Join::Other;
                     self.at += 1;
                 }
                 Some(_) => {
                     let operand = self.operand();
                     value = Some(match value {
                         None => operand,
-                        Some(left) => Self::joined(left, operand, plus),
+                        Some(left) => Self::joined(left, operand, how),
                     });
-                    plus = false;
+                    how = Join::Other;
                 }
             }
         }
@@ -82,15 +96,26 @@ impl Reader<'_, '_> {
         value
     }
 
-    pub(super) fn joined(left: Val, right: Val, plus: bool) -> Val {
-        let origin = left.origin.and(right.origin);
-        let text = match (left.text, right.text) {
-            (Some(left), Some(right)) if plus && left.len() + right.len() <= MAX_TEXT => {
+    fn joined(left: Val, right: Val, how: Join) -> Val {
+        let mut origin = left.origin.and(right.origin);
+        if how == Join::Choice {
+            // Which of them it is, is not decided: the first that says anything stands for both.
+            let chosen = if left.says() { left } else { right };
+            return Val { origin, ..chosen };
+        }
+        let text: Option<Rc<str>> = match (left.text, right.text, how) {
+            (Some(left), Some(right), Join::Plus) if left.len() + right.len() <= MAX_TEXT => {
                 Some([&*left, &*right].concat().into())
             }
+            // Paths are put together so.
+            (Some(left), Some(right), Join::Slash) if left.len() + right.len() < MAX_TEXT => {
+                Some([&*left, "/", &*right].concat().into())
+            }
+            (None, Some(right), Join::Slash) => Some(["/", &*right].concat().into()),
             _ => None,
         };
-        let assembled = text.is_some();
+        origin.trusted_place |= how == Join::Slash && text.as_deref().is_some_and(is_trusted_place);
+        let assembled = text.is_some() && how == Join::Plus;
         Val { text, origin, assembled, ..Val::default() }
     }
 
@@ -115,10 +140,10 @@ impl Reader<'_, '_> {
                     }
                     self.at += 1;
                 }
-                let secret = is_secret_path(&text);
+                let (secret, trusted_place) = (is_secret_path(&text), is_trusted_place(&text));
                 Val {
                     text: Some(text.into()),
-                    origin: Origin { secret, ..Origin::default() },
+                    origin: Origin { secret, trusted_place, ..Origin::default() },
                     ..Val::default()
                 }
             }
@@ -177,7 +202,11 @@ impl Reader<'_, '_> {
 
     /// Names in the braces of a formatted string give it their origins; calls in them are read.
     pub(super) fn formatted(&mut self, text: &str) -> Val {
-        let mut origin = Origin { secret: is_secret_path(text), ..Origin::default() };
+        let mut origin = Origin {
+            secret: is_secret_path(text),
+            trusted_place: is_trusted_place(text),
+            ..Origin::default()
+        };
         if text.split('{').nth(65).is_some() {
             self.limit("a formatted text has more parts than are read");
         }

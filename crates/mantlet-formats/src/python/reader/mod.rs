@@ -7,9 +7,10 @@ mod expression;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::calls::{self, Power};
 use super::functions::{self, Functions};
 use super::lex::{self, Kind, Token};
-use super::{MAX_CALLS, MAX_TOKENS, Origin, Script};
+use super::{MAX_CALLS, MAX_TOKENS, Origin, Role, Script};
 
 /// What an expression is known to be. Names hand it on without copying what it holds.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,7 @@ pub(super) struct Val {
 type Held = Rc<[(Rc<str>, Rc<str>)]>;
 
 const MAX_DEPTH: u32 = 40;
+const MAX_DECORATORS: usize = 16;
 /// Functions of one dictionary or list.
 const MAX_HELD: usize = 256;
 /// Bytes of one dotted name.
@@ -62,6 +64,7 @@ pub(super) fn read(text: &str, script: &mut Script, nested: u8) {
         stars: Vec::new(),
         functions: Functions::default(),
         made: 0,
+        decorators: Vec::new(),
     };
     while reader.at < reader.tokens.len() {
         let before = reader.at;
@@ -91,6 +94,8 @@ pub(super) struct Reader<'t, 's> {
     pub(super) functions: Functions,
     /// Bytes of texts and lists made so far.
     made: usize,
+    /// Decorators that wait for their function or class, with their line.
+    decorators: Vec<(Val, u32)>,
 }
 
 impl<'t> Reader<'t, '_> {
@@ -180,6 +185,15 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn line_start(&mut self, indent: usize) {
+        if matches!(self.kind(), Some(Kind::Op('@'))) {
+            let line = self.line();
+            self.at += 1;
+            let decorator = self.expression();
+            if self.decorators.len() < MAX_DECORATORS {
+                self.decorators.push((decorator, line));
+            }
+            return;
+        }
         let Some(&Kind::Name(first)) = self.kind() else { return };
         let after = self.tokens.get(self.at + 1).map(|token| &token.kind);
         match first {
@@ -206,6 +220,8 @@ impl<'t> Reader<'t, '_> {
                 }
                 // Decorators, defaults and bases run where they stand; the body later.
                 self.skip_header();
+                self.decorated();
+                self.serves(name, deferred);
                 self.scopes.push(Scope { indent, deferred });
                 return;
             }
@@ -220,6 +236,28 @@ impl<'t> Reader<'t, '_> {
             _ => {}
         }
         self.assignments();
+    }
+
+    /// A decorator is called with what stands under it.
+    fn decorated(&mut self) {
+        let mut under = Val::default();
+        for (decorator, line) in std::mem::take(&mut self.decorators).into_iter().rev() {
+            under = self.call(decorator, vec![(None, under)], line);
+        }
+    }
+
+    /// What a server's entry point is given comes from whoever asks it.
+    fn serves(&mut self, name: &str, function: bool) {
+        let entry = ["handle", "preprocess", "inference", "postprocess", "input_fn", "predict_fn", "execute"];
+        if !function || self.script.role != Role::Module || !entry.contains(&name) {
+            return;
+        }
+        for parameter in self.functions.parameters_of(name) {
+            if !matches!(parameter.as_str(), "self" | "cls" | "context" | "ctx") {
+                let origin = Origin { input: true, ..Origin::default() };
+                self.bind(parameter.clone(), Val { path: Some(parameter), origin, ..Val::default() });
+            }
+        }
     }
 
     fn base_is_install_step(&self) -> bool {
@@ -336,7 +374,16 @@ impl<'t> Reader<'t, '_> {
                 self.bind(name.to_owned(), value.clone());
             }
             if self.op('=') {
+                // `X.__getitem__ = f` makes every `X[...]` a call of `f`.
+                let target = value.path.as_deref().and_then(|path| path.rsplit('.').next());
+                targets.extend(target.filter(|name| is_operator(name)).map(str::to_owned));
                 continue;
+            }
+            let grave = value.path.as_deref().map_or(Power::Computes, calls::power);
+            if matches!(grave, Power::Runs | Power::Evaluates) && targets.iter().any(|name| is_operator(name))
+            {
+                let (path, line) = (value.path.clone().unwrap_or_default(), self.line());
+                self.record(&path, grave, &[], line, true);
             }
             for target in targets {
                 self.bind(target, value.clone());
@@ -344,4 +391,9 @@ impl<'t> Reader<'t, '_> {
             return;
         }
     }
+}
+
+/// Whether a name is one that Python calls for an operator or a subscript.
+fn is_operator(name: &str) -> bool {
+    name.len() > 4 && name.starts_with("__") && name.ends_with("__")
 }

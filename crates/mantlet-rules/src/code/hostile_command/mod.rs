@@ -34,15 +34,19 @@ impl Rule for CodeHostileCommand {
             if let Some(why) = super::hostile(&text) {
                 found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
             } else if call.hidden {
-                found.push(ABOUT.finding(at, format!("code hidden in a constant calls {}", call.shown())));
+                found.push(
+                    ABOUT.finding(
+                        at,
+                        format!("code that a reader does not see as code calls {}", call.shown()),
+                    ),
+                );
             }
         }
         for call in script.calls.iter().filter(|call| {
             call.assembled && matches!(call.power, Power::Runs | Power::Evaluates | Power::Unpickles)
         }) {
             let at = place.part(format!("line {}", call.line));
-            let message =
-                format!("the name in {} is put together from pieces, which hides the call", call.shown());
+            let message = format!("the way to {} is not written plainly, which hides the call", call.shown());
             found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
         }
         for (text, line) in &script.shell {

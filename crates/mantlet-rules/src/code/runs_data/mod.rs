@@ -1,7 +1,7 @@
 //! Code runs text that comes from elsewhere.
 
 use mantlet_formats::Facts;
-use mantlet_formats::python::Power;
+use mantlet_formats::python::{Power, Role};
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
 
 use crate::Rule;
@@ -38,6 +38,9 @@ impl Rule for CodeRunsData {
                 }
                 Power::Evaluates if origin.input => ("whoever calls it", Severity::Suspicious),
                 Power::Runs if origin.network => ("the network", Severity::Malicious),
+                Power::Runs if origin.input && script.role == Role::Module => {
+                    ("whoever calls it", Severity::Suspicious)
+                }
                 Power::Runs if origin.input => ("whoever calls it", Severity::Note),
                 _ => continue,
             };

@@ -35,6 +35,10 @@ impl Rule for CodeSendsSecrets {
                 found.push(ABOUT.finding(at, message));
             }
         }
+        for page in &script.pages {
+            let message = format!("a script in the notebook's page {page}");
+            found.push(ABOUT.finding(place.clone(), message).severity(Severity::Suspicious));
+        }
         for call in script.calls.iter().filter(|call| call.power == Power::Opens) {
             if call.origin().secret {
                 let at = place.part(format!("line {}", call.line));
