@@ -1,5 +1,6 @@
 //! Dotted names in configurations, judged by the same table as those in pickles.
 
+use super::{Act, Item};
 use crate::pickle::{Effect, Effects};
 
 /// What importing and calling a dotted name does.
@@ -23,6 +24,58 @@ pub(super) fn effect(effects: Effects, dotted: &str) -> Effect {
         grave @ (Effect::Executes | Effect::Imports | Effect::Resolves) => grave,
         _ => worst,
     }
+}
+
+/// A function that finds another one by its name does what that one does.
+pub(super) fn resolve(effects: Effects, item: &mut Item) {
+    let last = item.value.rsplit(['.', ':']).next().unwrap_or("");
+    let finds = matches!(
+        last,
+        "get_method"
+            | "get_static_method"
+            | "get_class"
+            | "get_object"
+            | "locate"
+            | "resolve_name"
+            | "import_string"
+            | "import_object"
+            | "get_obj_from_str"
+            | "instantiate_from_config"
+    );
+    if !finds {
+        return;
+    }
+    for argument in &item.arguments {
+        let name = argument.split_once('=').map_or(argument.as_str(), |(_, name)| name).trim_matches('"');
+        let found = effect(effects, name);
+        let graver = item.effect == Effect::Unknown || item.effect.is_allowed() || found > item.effect;
+        if found != Effect::Unknown && !found.is_allowed() && graver {
+            item.effect = found;
+        }
+    }
+}
+
+/// What building a class that is named part by part does, when it is worth a word.
+pub(super) fn constructed(effects: Effects, name: &str) -> (Option<Act>, Effect) {
+    const RUNS: [&str; 10] = [
+        "PythonREPL",
+        "PythonREPLTool",
+        "PythonAstREPLTool",
+        "BashProcess",
+        "ShellTool",
+        "TerminalTool",
+        "PALChain",
+        "JiraAPIWrapper",
+        "LLMBashChain",
+        "CPALChain",
+    ];
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if RUNS.contains(&last) {
+        return (Some(Act::Calls), Effect::Executes);
+    }
+    let found = effect(effects, name);
+    let grave = !found.is_allowed() && found != Effect::Unknown;
+    (grave.then_some(Act::Calls), found)
 }
 
 /// Whether a value is a dotted Python name.

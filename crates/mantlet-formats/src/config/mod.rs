@@ -55,6 +55,17 @@ pub struct Rendered {
     pub template: Template,
 }
 
+/// A text with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Keys from the root, dotted.
+    pub path: String,
+    /// The value, cut.
+    pub text: String,
+    /// Where, in bytes (characters in YAML).
+    pub offset: u64,
+}
+
 /// The facts of a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
@@ -64,6 +75,10 @@ pub struct Config {
     pub templates: Vec<Rendered>,
     /// Names of other artifacts it builds on: key and value.
     pub origins: Vec<(String, String)>,
+    /// Commands that pipe, redirect or compute what they run.
+    pub commands: Vec<Said>,
+    /// Files of the model that lie outside its folder.
+    pub paths: Vec<Said>,
     /// The top-level keys, as far as there are few.
     pub keys: Vec<String>,
     /// How often aliases multiply what is written.
@@ -76,6 +91,10 @@ pub struct Config {
 
 const MAX_ITEMS: usize = 256;
 const MAX_TEMPLATES: usize = 64;
+/// Commands, and paths, of one file.
+const MAX_SAID: usize = 64;
+/// Parts of the name of one class.
+const MAX_PARTS: usize = 12;
 /// Nodes an alias may stand for before it counts as an attack.
 const MAX_EXPANSION: u64 = 10_000_000;
 
@@ -127,6 +146,10 @@ struct Level {
     /// The mapping has an `idx`, and what its `type` is: an entry of a list of modules has both, in any order.
     numbered: bool,
     kind: Option<Part>,
+    /// The texts of a list that names a class part by part.
+    parts: Vec<String>,
+    /// The mapping says that its `id` is built.
+    builds: bool,
 }
 
 impl Reader {
@@ -172,9 +195,19 @@ impl Reader {
                 self.levels.push(Level { list, key, target, ..Level::default() });
             }
             Event::Close => {
+                let effects = self.effects;
                 let Some(level) = self.levels.pop() else { return };
                 if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
                     item.arguments.extend(level.values);
+                    callee::resolve(effects, item);
+                }
+                if !level.parts.is_empty() && self.levels.last().is_some_and(|outer| outer.builds) {
+                    let name = level.parts.join(".");
+                    let (act, effect) = callee::constructed(effects, &name);
+                    if let Some(act) = act {
+                        self.key.push_str("id");
+                        self.item(act, &name, effect, at);
+                    }
                 }
                 if let Some((value, path, at)) = level.kind.filter(|_| level.numbered) {
                     let effect = callee::effect(self.effects, &value);
@@ -293,6 +326,14 @@ impl Reader {
             level.values.push(if level.list { shown } else { format!("{}={shown}", self.key) });
         }
         let near = self.near().to_owned();
+        if let Some(level) = self.levels.last_mut() {
+            level.builds |= !level.list && self.key == "type" && text == "constructor";
+            if level.list && level.key == "id" && string && level.parts.len() < MAX_PARTS {
+                level.parts.push(text.chars().take(80).collect());
+            }
+        }
+        self.command(text, at);
+        self.outside(&near, text, at);
         match near.as_str() {
             "_target_" | "_class_path_" | "class_path" | "_factory_" | "_component_" | "__target__"
                 if callee::is_dotted(text) =>
@@ -326,6 +367,71 @@ impl Reader {
             self.remote(text, at);
         }
         self.pipeline_part(text, at);
+    }
+
+    /// A command that does more than start a program.
+    fn command(&mut self, text: &str, at: u64) {
+        const KEYS: [&str; 20] = [
+            "cmd",
+            "command",
+            "commands",
+            "run",
+            "args",
+            "script",
+            "scripts",
+            "entrypoint",
+            "entry_point",
+            "hook",
+            "hooks",
+            "exec",
+            "shell",
+            "setup",
+            "setup_script",
+            "build",
+            "install",
+            "postinstall",
+            "pre_install",
+            "onstart",
+        ];
+        let plain =
+            !text.contains(['|', '$', '`', '>', '<']) && !text.contains("nc ") && !text.contains("&&");
+        if plain || text.len() < 8 || self.config.commands.len() >= MAX_SAID {
+            return;
+        }
+        let named = |key: &str| KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
+        if named(self.near()) || self.levels.iter().rev().take(3).any(|level| named(&level.key)) {
+            let (path, text) = (self.path(), text.chars().take(4_000).collect());
+            self.config.commands.push(Said { path, text, offset: at });
+        }
+    }
+
+    /// A file that the loader opens and that is not below the configuration.
+    fn outside(&mut self, near: &str, text: &str, at: u64) {
+        let top = |key: &str| self.config.keys.iter().any(|known| known == key);
+        let below = |key: &str| self.levels.iter().any(|level| level.key == key);
+        let shard = below("weight_map") || below("weightsManifest") && near == "paths";
+        let mlflow = top("flavors")
+            && matches!(
+                near,
+                "model_path"
+                    | "pickled_model"
+                    | "serialized_model"
+                    | "model_data"
+                    | "data"
+                    | "code"
+                    | "model_code_path"
+            );
+        let kit = top("manifestVersion") && near == "path";
+        if !(shard || mlflow || kit) || self.config.paths.len() >= MAX_SAID {
+            return;
+        }
+        let away = text.starts_with(['/', '\\', '~'])
+            || text.split(['/', '\\']).any(|part| part == "..")
+            || text.contains("://");
+        if away {
+            let (path, text) = (self.path(), text.chars().filter(|c| !c.is_control()).take(200).collect());
+            self.config.paths.push(Said { path, text, offset: at });
+        }
     }
 
     /// `repo--module.Class` comes from another repository, `module.Class` from this one.

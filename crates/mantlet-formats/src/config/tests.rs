@@ -59,3 +59,29 @@ fn targets_are_called_with_what_stands_beside_them() {
     assert_eq!((tagged.items[0].act, tagged.items[0].effect), (Act::PythonTag, Effect::Executes));
     assert_eq!(tagged.items[0].arguments, ["\"id\""]);
 }
+
+#[test]
+fn classes_named_in_parts_and_functions_that_find_others_are_judged() {
+    let built =
+        |id: &str| acts(&format!(r#"{{"lc": 1, "type": "constructor", "id": {id}, "kwargs": {{}}}}"#));
+    assert_eq!(
+        built(r#"["langchain_experimental", "utilities", "PythonREPL"]"#),
+        [(Act::Calls, "langchain_experimental.utilities.PythonREPL".into())]
+    );
+    assert_eq!(built(r#"["langchain_core", "prompts", "PromptTemplate"]"#), []);
+    assert_eq!(acts(r#"{"type": "secret", "id": ["OPENAI_API_KEY"]}"#), []);
+    let found = yaml("t:\n  _target_: hydra.utils.get_method\n  path: os.system\n", Effects::default());
+    assert_eq!(found.items[0].effect, Effect::Executes);
+    let found = yaml("t:\n  _target_: hydra.utils.get_method\n  path: torch.relu\n", Effects::default());
+    assert!(found.items[0].effect != Effect::Executes);
+}
+
+#[test]
+fn commands_and_paths_are_told_by_their_keys() {
+    let config = yaml("stages:\n  a:\n    cmd: cat x | sh\n    note: cat x | sh\n", Effects::default());
+    assert_eq!(config.commands.len(), 1);
+    assert_eq!(config.commands[0].path, "stages.a.cmd");
+    let paths = |text: &str| json(&MemorySource::new(text.as_bytes()), Effects::default()).paths.len();
+    assert_eq!(paths(r#"{"weight_map": {"a": "../x.bin", "b": "x.bin"}}"#), 1);
+    assert_eq!(paths(r#"{"path": "../x.bin", "data": "/x"}"#), 0);
+}

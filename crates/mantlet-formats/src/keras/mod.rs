@@ -234,8 +234,15 @@ impl Walk<'_> {
                 }
                 Some(Value::String(name)) if key == "function" => {
                     let encoded = config.get("function_type").and_then(Value::as_str) == Some("lambda");
+                    let module = config.get("module").and_then(Value::as_str).unwrap_or_default();
+                    let effect = pickle::effect_of(self.effects, module, name);
                     if encoded {
                         self.code(name, path);
+                    } else if !effect.is_allowed() && effect != Effect::Unknown {
+                        // Older versions import the function from the module beside it.
+                        let (module, name) =
+                            (module.chars().take(100).collect(), name.chars().take(100).collect());
+                        self.found(Danger::Foreign { module, name, effect, function: true }, path);
                     } else {
                         self.found(Danger::NamedCode(name.chars().take(100).collect()), path);
                     }

@@ -6,9 +6,11 @@
 mod graph;
 mod kinds;
 mod operators;
+mod readable;
 
 pub use graph::graph;
 pub use operators::{Reach, is_known, reach};
+pub use readable::readable;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -3,6 +3,7 @@
 mod calls;
 mod entity;
 mod expansion;
+mod hostile_command;
 mod remote_code;
 
 use crate::Rule;
@@ -14,5 +15,6 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &calls::ConfigCalls,
         &expansion::ConfigExpansion,
         &entity::ConfigEntity,
+        &hostile_command::ConfigHostileCommand,
     ]
 }

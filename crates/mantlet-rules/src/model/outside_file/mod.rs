@@ -27,6 +27,12 @@ impl Rule for ModelOutsideFile {
     }
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        if let Facts::Config(config) = facts {
+            for named in config.paths.iter().take(32) {
+                let message = format!("`{}` is `{}`, which lies elsewhere", named.path, named.text);
+                found.push(ABOUT.finding(place.at(Span::at(named.offset)), message));
+            }
+        }
         let Facts::Structure(model) = facts else { return };
         for named in model.paths.iter().filter(|named| escapes(&named.name)).take(32) {
             let message = format!("{}: the {} is `{}`", model.format, named.role, named.name);

@@ -28,6 +28,14 @@ impl Rule for TemplateReachesCode {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Template(template) = facts else { return };
+        for load in template.loads.iter().take(16) {
+            let path = load.what.split('"').nth(1).unwrap_or("");
+            if path.starts_with(['/', '\\', '~']) || path.split(['/', '\\']).any(|part| part == "..") {
+                let message = format!("`{}` reads a file of the machine", load.what);
+                let finding = ABOUT.finding(place.at(Span::at(load.offset as u64)), message);
+                found.push(finding.severity(Severity::Suspicious).confidence(Confidence::Medium));
+            }
+        }
         for access in template.accesses.iter().take(16) {
             let message = match access.reach {
                 Reach::Code => {

@@ -1,0 +1,90 @@
+//! Small files that say what is run: Ollama's Modelfile, Triton's `config.pbtxt`, TensorFlow's `checkpoint`, Caffe's
+//! `.prototxt`.
+//!
+//! Of Caffe the layers that are Python are of interest, of the others places only: a path above the folder, or one on another machine. A model by its name, and an
+//! absolute path of the machine the file was written on, are ordinary in these files.
+
+use crate::structure::{Power, Structure};
+
+/// The facts of such a file; `None` for other text. `file` is its name in lower case.
+#[must_use]
+pub fn analyse(file: &str, text: &str) -> Option<Structure> {
+    let mut facts;
+    if file == "modelfile" || file.ends_with(".modelfile") {
+        facts = Structure::of("Ollama");
+        for (at, line) in lines(text) {
+            let (word, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+            let role = match word.to_ascii_uppercase().as_str() {
+                "FROM" => "model",
+                "ADAPTER" => "adapter",
+                _ => continue,
+            };
+            elsewhere(&mut facts, role, value.trim(), at);
+        }
+    } else if file == "config.pbtxt" {
+        facts = Structure::of("Triton");
+        for (at, _) in text.match_indices("EXECUTION_ENV_PATH").take(16) {
+            let after = text.get(at..).and_then(|rest| rest.split_once("string_value")).map(|(_, rest)| rest);
+            let value = after.and_then(|rest| rest.split(['"', '\'']).nth(1)).unwrap_or("");
+            elsewhere(&mut facts, "environment", value, at);
+        }
+    } else if file == "checkpoint" && text.starts_with("model_checkpoint_path:") {
+        facts = Structure::of("TensorFlow checkpoint");
+        for (at, line) in lines(text) {
+            let value = line.split_once(':').map_or("", |(_, value)| value.trim().trim_matches('"'));
+            elsewhere(&mut facts, "checkpoint", value, at);
+        }
+    } else if file.ends_with(".prototxt") {
+        facts = Structure::of("Caffe");
+        for (at, _) in text.match_indices("python_param").take(64) {
+            let block = text.get(at..).and_then(|rest| rest.split('}').next()).unwrap_or("");
+            let value = |key: &str| {
+                block.split_once(key).and_then(|(_, rest)| rest.split(['"', '\'']).nth(1)).unwrap_or("?")
+            };
+            facts.names(
+                Power::Python,
+                "layer",
+                &format!("{}.{}", value("module"), value("layer:")),
+                at as u64,
+            );
+        }
+    } else {
+        return None;
+    }
+    Some(facts)
+}
+
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_inclusive('\n').take(20_000).scan(0, |at, line| {
+        let start = *at;
+        *at += line.len();
+        Some((start, line.trim()))
+    })
+}
+
+fn elsewhere(facts: &mut Structure, role: &'static str, path: &str, at: usize) {
+    let remote =
+        path.contains("://") && !path.starts_with("hf.co") && !path.starts_with("https://huggingface.co/");
+    if remote || path.split(['/', '\\']).any(|part| part == "..") {
+        facts.reads(role, path, at as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_above_the_folder_or_on_other_machines_are_told() {
+        let paths = |file: &str, text: &str| analyse(file, text).map(|facts| facts.paths.len());
+        assert_eq!(paths("modelfile", "FROM llama3:8b\nADAPTER ../x.gguf\n"), Some(1));
+        assert_eq!(paths("modelfile", "FROM ./m.gguf\nSYSTEM see http://x\n"), Some(0));
+        let triton = "parameters { key: \"EXECUTION_ENV_PATH\" value { string_value: \"s3://b/e.tar.gz\" } }";
+        assert_eq!(paths("config.pbtxt", triton), Some(1));
+        assert_eq!(paths("checkpoint", "model_checkpoint_path: \"/home/me/m-1\"\n"), Some(0));
+        assert_eq!(paths("checkpoint", "other"), None);
+        let caffe = "layer {\n type: \"Python\"\n python_param { module: \"os\" layer: \"system\" }\n}";
+        let facts = analyse("deploy.prototxt", caffe).unwrap();
+        assert_eq!(facts.code[0].1.name, "os.system");
+    }
+}

@@ -1,0 +1,41 @@
+//! A configuration holds a command that only an attack needs.
+
+use mantlet_formats::Facts;
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity, Span};
+
+use crate::Rule;
+
+const ABOUT: About = About {
+    name: "config-hostile-command",
+    title: "a configuration holds a command that only an attack needs",
+    severity: Severity::Malicious,
+    impact: Impact::High,
+    confidence: Confidence::High,
+    atlas: &["AML.T0011.001", "AML.T0050"],
+    owasp: &["ML06:2023", "LLM04:2026"],
+    explain: include_str!("explain.md"),
+    cases: include_str!("cases.md"),
+};
+
+/// A configuration holds a command that only an attack needs.
+pub(crate) struct ConfigHostileCommand;
+
+impl Rule for ConfigHostileCommand {
+    fn about(&self) -> &'static About {
+        &ABOUT
+    }
+
+    fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
+        let Facts::Config(config) = facts else { return };
+        for command in &config.commands {
+            if let Some(why) = crate::code::hostile(&command.text) {
+                let message = format!("`{}` runs `{}`, which {why}", command.path, shown(&command.text));
+                found.push(ABOUT.finding(place.at(Span::at(command.offset)), message));
+            }
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
