@@ -6,6 +6,7 @@ use aho_corasick::packed::{Config, Searcher};
 use mantlet_vocab::Source;
 
 use crate::pass::{Step, pass};
+use crate::pickle::{Embedded, embedded};
 use crate::programs::{self, Program};
 use crate::secrets::{self, Secret};
 
@@ -18,6 +19,10 @@ pub struct Swept {
     pub programs: Vec<Program>,
     /// Addresses of services that attackers like.
     pub indicators: Vec<Secret>,
+    /// Harmful pickles, where they are looked for.
+    pub pickles: Vec<Embedded>,
+    /// Whether pickles are looked for. Tensors are numbers: what looks like one among them is none.
+    for_pickles: bool,
 }
 
 /// Addresses, and what they are.
@@ -39,6 +44,7 @@ const ADDRESSES: [(&[u8], &str); 14] = [
 ];
 
 const MAX_FOUND: usize = 100;
+const MAX_PICKLES: usize = 16;
 
 fn searcher() -> Option<&'static Searcher> {
     static SEARCHER: OnceLock<Option<Searcher>> = OnceLock::new();
@@ -62,8 +68,21 @@ pub fn sweep(source: &dyn Source, limit: u64) -> Swept {
 }
 
 impl Swept {
+    /// A sweep that looks for harmful pickles too.
+    #[must_use]
+    pub fn for_pickles() -> Self {
+        Self { for_pickles: true, ..Self::default() }
+    }
+
     /// Looks at one step of a pass.
     pub fn see(&mut self, step: Step<'_>) {
+        if self.for_pickles && self.pickles.len() < MAX_PICKLES {
+            let (bytes, new) = step.around();
+            let base = step.offset() - new.start as u64;
+            for (at, one) in embedded::among(bytes, new, MAX_PICKLES - self.pickles.len()) {
+                self.pickles.push(Embedded { offset: base + at as u64, ..one });
+            }
+        }
         let known = programs::MAGICS.len();
         let Some(searcher) = searcher() else { return };
         let (bytes, new) = step.around();

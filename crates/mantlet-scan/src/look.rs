@@ -5,7 +5,7 @@ use mantlet_formats::pass::pass;
 use mantlet_formats::route::Format;
 use mantlet_formats::sweep::Swept;
 use mantlet_formats::{Facts, weights};
-use mantlet_vocab::{Digest, Place, Source};
+use mantlet_vocab::{Digest, MemorySource, Place, Source, read_window};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::{Engine, SMALL};
@@ -36,7 +36,7 @@ impl Engine {
             .flatten()
             .map(|listing| Survey::new(listing.tensors));
         let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
-        let mut found = Swept::default();
+        let mut found = if holds_pickles(formats) { Swept::for_pickles() } else { Swept::default() };
         let mut hasher = Sha256::new();
         let read = pass(source, limit, |step| {
             if digests {
@@ -63,6 +63,22 @@ impl Engine {
             self.judge(&Facts::Damage(what), place);
         }
         Some(digest)
+    }
+
+    /// Credentials among texts of two or four bytes a letter, as arrays and other systems keep them.
+    pub(crate) fn wide_text(&mut self, source: &dyn Source, place: &Place) {
+        let bytes = read_window(source, 0, SMALL as usize).unwrap_or_default();
+        // Zeros between the letters, and nothing else.
+        let zeros = bytes.iter().filter(|&&byte| byte == 0).count();
+        if zeros * 3 < bytes.len() {
+            return;
+        }
+        let narrow: Vec<u8> = bytes.into_iter().filter(|&byte| byte != 0).collect();
+        let mut swept = mantlet_formats::sweep::sweep(&MemorySource::new(&narrow), SMALL);
+        swept.secrets.iter_mut().for_each(|secret| secret.offset = 0);
+        if !swept.secrets.is_empty() {
+            self.judge(&Facts::Secrets(swept.secrets), &place.part("wide text".to_owned()));
+        }
     }
 
     /// Looks at a stored member of an archive that no loader interprets, or compares its checksum only.
@@ -151,11 +167,34 @@ impl Engine {
         if !swept.indicators.is_empty() {
             self.judge(&Facts::Indicators(swept.indicators), place);
         }
+        if !swept.pickles.is_empty() {
+            self.judge(&Facts::EmbeddedPickles(swept.pickles), place);
+        }
         let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
         if !swept.programs.is_empty() && !formats.iter().any(program) {
             self.judge(&Facts::Programs(swept.programs), place);
         }
     }
+}
+
+/// Whether a pickle among the bytes is worth a word: not in a pickle, whose own bytes are followed to decoders,
+/// not in a container, whose members are looked at one by one, and not among tensors.
+fn holds_pickles(formats: &[Format]) -> bool {
+    let other = |format: &Format| {
+        matches!(
+            format,
+            Format::Pickle
+                | Format::Npy
+                | Format::Safetensors
+                | Format::Gguf
+                | Format::Ggml
+                | Format::Zip
+                | Format::Tar
+                | Format::SevenZip
+                | Format::Script
+        )
+    };
+    !formats.iter().any(other)
 }
 
 /// The digest that the name of a blob of an image layout promises.

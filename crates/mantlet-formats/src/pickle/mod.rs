@@ -6,6 +6,7 @@
 mod call;
 mod compute;
 pub(crate) mod effect;
+pub(crate) mod embedded;
 mod facts;
 mod machine;
 mod memo;
@@ -21,6 +22,7 @@ mod value;
 mod weights_only;
 
 pub use effect::Effect;
+pub use embedded::Embedded;
 pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Storage};
 pub(crate) use show::clean;
 pub use table::{Effects, EffectsError};

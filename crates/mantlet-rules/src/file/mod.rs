@@ -1,5 +1,6 @@
 //! Rules over what a file is.
 
+mod embedded_pickle;
 mod embedded_program;
 mod executable;
 mod extension_lies;
@@ -14,6 +15,7 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &extension_lies::FileExtensionLies,
         &executable::FileExecutable,
         &embedded_program::FileEmbeddedProgram,
+        &embedded_pickle::FileEmbeddedPickle,
         &unclaimed::FileUnclaimed,
         &network_indicator::FileNetworkIndicator,
     ]
