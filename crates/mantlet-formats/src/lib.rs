@@ -4,16 +4,19 @@
 //! is broken is a defect among the facts.
 
 pub mod advice;
+pub mod ar;
 pub mod boosted;
 mod bounds;
 pub mod card;
 pub mod config;
 mod decompress;
+pub mod deployment;
 mod flat;
 pub mod gguf;
 pub mod graph;
 pub mod hdf5;
 pub mod inflate;
+pub mod java;
 pub mod jinja;
 pub mod keras;
 mod keys;
@@ -25,6 +28,7 @@ pub mod models;
 pub mod msgpack;
 pub mod npy;
 pub mod onnx;
+pub mod page;
 pub mod pass;
 pub mod pickle;
 pub mod programs;
@@ -41,6 +45,7 @@ pub mod skops;
 pub mod store;
 pub mod structure;
 pub mod sweep;
+pub mod tabular;
 pub mod tar;
 pub mod tensorflow;
 pub mod tflite;
@@ -52,6 +57,7 @@ pub mod weights;
 mod window;
 pub mod xml;
 pub mod zip;
+pub mod zstd;
 
 pub use bounds::Bounds;
 
@@ -72,6 +78,8 @@ pub enum Facts {
     Indicators(Vec<secrets::Secret>),
     /// Programs inside a file of another kind.
     Programs(Vec<programs::Program>),
+    /// Harmful pickles inside a file of another kind.
+    EmbeddedPickles(Vec<pickle::Embedded>),
     /// Bytes that no format claims.
     Unclaimed(unclaimed::Unclaimed),
     /// A configuration file.

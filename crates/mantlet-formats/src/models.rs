@@ -8,7 +8,7 @@ use crate::route::Format;
 use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, paddle, torch7};
 use crate::store::{self, ocdbt};
 use crate::structure::Structure;
-use crate::{Bounds, msgpack, ubjson};
+use crate::{Bounds, java, msgpack, tabular, ubjson};
 
 /// Whether the first bytes are those of a format.
 type Announces = fn(&[u8]) -> bool;
@@ -59,6 +59,8 @@ pub fn analyse(format: Format, source: &dyn Source, bounds: &Bounds) -> Option<S
         Format::Torch7 => torch7::analyse(source),
         Format::TensorRt | Format::Rknn => opaque::analyse(source, format),
         Format::MessagePack => msgpack::analyse(source),
+        Format::Parquet | Format::Arrow => tabular::analyse(source, format),
+        Format::Java => java::analyse(source),
         _ => return None,
     })
 }

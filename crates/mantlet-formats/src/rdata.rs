@@ -29,11 +29,15 @@ pub struct RData {
 pub fn is_rdata(head: &[u8]) -> bool {
     let head = head.strip_prefix(b"RDX2\n").or_else(|| head.strip_prefix(b"RDX3\n")).unwrap_or(head);
     let xdr = head.starts_with(b"X\n\0\0\0") && matches!(head.get(5), Some(2 | 3));
-    xdr || head.starts_with(b"A\n2\n") || head.starts_with(b"A\n3\n") || head.starts_with(b"RDA3\nA\n")
+    xdr || head.starts_with(b"A\n2\n")
+        || head.starts_with(b"A\n3\n")
+        || head.starts_with(b"RDA2\nA\n")
+        || head.starts_with(b"RDA3\nA\n")
 }
 
 const MAX_NESTED: u32 = 150;
 const MAX_LIST: usize = 256;
+const MAX_LINE: usize = 1 << 20;
 
 /// The facts of serialised R objects. Never fails.
 #[must_use]
@@ -46,6 +50,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> RData {
         environment: 0,
         max_header: bounds.max_header,
         kept: 0,
+        ascii: false,
     };
     if let Err(why) = reader.document() {
         let at = reader.window.offset();
@@ -71,6 +76,8 @@ struct Reader<'a> {
     environment: u32,
     max_header: usize,
     kept: usize,
+    /// R's text form: a number or text a line.
+    ascii: bool,
 }
 
 type Step<T> = Result<T, &'static str>;
@@ -83,7 +90,23 @@ enum Seen {
 }
 
 impl Reader<'_> {
+    /// The next line of R's text form.
+    fn line(&mut self) -> Step<String> {
+        let mut line = Vec::new();
+        loop {
+            match self.window.byte().ok_or("it ends early")? {
+                b'\n' => return Ok(String::from_utf8_lossy(&line).trim().to_owned()),
+                byte if line.len() < MAX_LINE => line.push(byte),
+                _ => return Err("~a line of its text form is too long"),
+            }
+        }
+    }
+
     fn int(&mut self) -> Step<i32> {
+        if self.ascii {
+            let line = self.line()?;
+            return if line == "NA" { Ok(i32::MIN) } else { line.parse().map_err(|_| "a number is none") };
+        }
         self.window.array().map(i32::from_be_bytes).ok_or("it ends early")
     }
 
@@ -99,6 +122,14 @@ impl Reader<'_> {
     }
 
     fn skip(&mut self, count: u64, width: u64) -> Step<()> {
+        if self.ascii {
+            // Numbers, each on a line of its own; complex ones on two; raw bytes too, and texts in one piece.
+            let lines = if width == 16 { count.saturating_mul(2) } else { count };
+            for _ in 0..lines {
+                self.line()?;
+            }
+            return Ok(());
+        }
         let bytes = count.checked_mul(width).ok_or("a length overflows")?;
         if self.window.skip(bytes) { Ok(()) } else { Err("it ends early") }
     }
@@ -110,14 +141,16 @@ impl Reader<'_> {
         } else {
             self.window.seek(0);
         }
-        if self.window.array() != Some(*b"X\n") {
-            return Err("~objects in R's text form are not read");
+        match self.window.array() {
+            Some([b'X', b'\n']) => {}
+            Some([b'A', b'\n']) => self.ascii = true,
+            _ => return Err("~objects in this form of R's are not read"),
         }
         let version = self.int()?;
         self.skip(2, 4)?;
         if version == 3 {
             let len = self.length()?;
-            self.skip(len, 1)?;
+            self.skip(if self.ascii { 1 } else { len }, 1)?;
         } else if version != 2 {
             return Err("~this version of the format is not known");
         }
@@ -185,7 +218,7 @@ impl Reader<'_> {
             5 => self.promise(attributes, tag, at),
             7 | 8 => {
                 let len = self.length()?;
-                self.skip(len, 1)?;
+                self.skip(if self.ascii { 1 } else { len }, 1)?;
                 Ok(Seen::Other)
             }
             9 => {
@@ -248,6 +281,9 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, len: usize) -> Step<Seen> {
+        if self.ascii {
+            return self.line().map(Seen::Text);
+        }
         let keep = len.min(256);
         let mut text = Vec::with_capacity(keep);
         for _ in 0..keep {
@@ -271,6 +307,7 @@ impl Reader<'_> {
         let mut flags = first;
         let call = first & 0xff == 6;
         let mut position = 0_u32;
+        let mut mark = self.window.offset();
         loop {
             match flags & 0xff {
                 2 | 6 | 17 => {
@@ -289,13 +326,13 @@ impl Reader<'_> {
                         self.facts.called.push((name, at));
                     }
                     position = position.saturating_add(1);
+                    mark = self.window.offset();
                     flags = self.int()?.cast_unsigned();
                 }
                 254 => return Ok(Seen::Other),
                 _ => {
                     // The end is an object of its own.
-                    let back = self.window.offset().saturating_sub(4);
-                    self.window.seek(back);
+                    self.window.seek(mark);
                     return self.object().map(|_| Seen::Other);
                 }
             }

@@ -3,7 +3,7 @@
 use mantlet_vocab::{Source, read_window};
 
 use crate::python::bytecode;
-use crate::{Bounds, media, models, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
+use crate::{Bounds, java, media, models, npy, onnx, pickle, rdata, safetensors, tar, tensorflow, zip};
 
 macro_rules! formats {
     ($($(#[$doc:meta])* $variant:ident $name:literal),+ $(,)?) => {
@@ -30,7 +30,7 @@ formats! {
     Ocdbt "ocdbt", CoreMl "core ml", CoreMlWeights "core ml weights", ExecuTorch "executorch",
     ExecuTorchData "executorch data", Paddle "paddle", PaddleParameters "paddle parameters", MxNet "mxnet parameters",
     TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7",
-    Bytecode "python bytecode",
+    Bytecode "python bytecode", Ar "ar", Java "java objects", JoblibZ "joblib zfile",
 }
 
 impl Format {
@@ -43,8 +43,6 @@ impl Format {
                 | Self::Elf
                 | Self::Pe
                 | Self::MachO
-                | Self::Parquet
-                | Self::Arrow
                 | Self::Pdf
                 | Self::Sqlite
                 | Self::Script
@@ -128,7 +126,9 @@ fn is_pickle_name(extension: &str) -> bool {
     )
 }
 
-const MAGIC: [(&[u8], Format); 21] = [
+const MAGIC: [(&[u8], Format); 23] = [
+    (crate::ar::MAGIC, Format::Ar),
+    (b"ZF0x", Format::JoblibZ),
     (b"\x89HDF\r\n\x1a\n", Format::Hdf5),
     (b"GGUF", Format::Gguf),
     (b"tjgg", Format::Ggml),
@@ -188,6 +188,9 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     }
     if found.is_empty() && media::is_sentencepiece(source) {
         found.push(Format::Vocabulary);
+    }
+    if java::is_java(&head) {
+        found.push(Format::Java);
     }
     if bytecode::is_bytecode(&head) {
         found.push(Format::Bytecode);

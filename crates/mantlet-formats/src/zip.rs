@@ -91,6 +91,8 @@ pub struct Zip {
     pub entries: Vec<Entry>,
     /// Faults with the offset they were seen at.
     pub faults: Vec<(ZipFault, u64)>,
+    /// Symbolic links: name, where each leads, and offset. Whoever unpacks the members fills them in.
+    pub links: Vec<(String, String, u64)>,
     /// What was not followed, in words.
     pub limits: Vec<String>,
 }

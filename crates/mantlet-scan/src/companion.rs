@@ -46,6 +46,45 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     external(path, file)
 }
 
+/// Configurations that name modules to import.
+const IMPORTERS: [&str; 10] = [
+    "config.json",
+    "model_index.json",
+    "modules.json",
+    "tokenizer_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "image_processor_config.json",
+    "adapter_config.json",
+    "generation_config.json",
+    "MLmodel",
+];
+/// How much of a configuration is searched for a module's name.
+const MAX_CONFIG: usize = 1 << 20;
+
+/// Whether a configuration in the folder, or in the one above, makes a loader import this module.
+pub(crate) fn imported(name: &str) -> bool {
+    let path = Path::new(name);
+    let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()) else { return false };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if folder.file_name().is_some_and(|folder| folder == "custom_generate") {
+        return true;
+    }
+    let above = folder.parent().filter(|_| !folder.as_os_str().is_empty());
+    let folders = [Some(folder), above];
+    folders.into_iter().flatten().any(|folder| {
+        IMPORTERS.iter().any(|importer| {
+            let Ok(source) = FileSource::open(&folder.join(importer)) else { return false };
+            let text = read_window(&source, 0, MAX_CONFIG).unwrap_or_default();
+            let says = |what: &str| memchr::memmem::find(&text, what.as_bytes()).is_some();
+            says(&format!("\"{stem}."))
+                || says(&format!("--{stem}."))
+                || *importer == "model_index.json" && says(&format!("\"{stem}\""))
+                || *importer == "MLmodel" && says(&format!("loader_module: {stem}\n"))
+        })
+    })
+}
+
 /// Follows the links on the way to the external data of an ONNX model, and compares its length.
 pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
     let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());

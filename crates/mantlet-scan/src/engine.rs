@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     pub(crate) user_rules: Option<Arc<dyn UserRules>>,
     /// The next member is a library that its package's record lists with this digest.
     pub(crate) declared: bool,
+    /// The members that are open belong to an archive whose code a server imports.
+    pub(crate) served: bool,
     /// Whether files beside the artifact were asked about, so that its own bytes do not decide alone.
     pub(crate) neighbours: bool,
 }
@@ -59,6 +61,7 @@ impl Engine {
             stores: Vec::new(),
             user_rules: options.user_rules.clone(),
             declared: false,
+            served: false,
             neighbours: false,
         }
     }
@@ -180,8 +183,11 @@ impl Engine {
             | Format::Lz4
             | Format::Zstd => self.compressed(format, source, name, place, depth),
             Format::SevenZip => self.seven_zip(source, place, depth),
+            Format::Ar => self.ar(source, place, depth),
+            Format::JoblibZ => self.zfile(source, name, place, depth),
             Format::Npy => {
                 let facts = npy::analyse(source, &self.bounds);
+                self.wide_text(source, place);
                 let (objects, data) = (facts.objects, facts.data);
                 self.judge(&Facts::Npy(facts), place);
                 if objects {

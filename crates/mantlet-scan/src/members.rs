@@ -1,8 +1,8 @@
 //! Members of archives, each under the reading its container gives it.
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
-use mantlet_formats::{Facts, tar, zip};
-use mantlet_vocab::{Place, Source, SubSource};
+use mantlet_formats::{Facts, ar, tar, zip};
+use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::{Engine, SMALL};
 use crate::structures;
@@ -10,18 +10,23 @@ use crate::wheel::Wheel;
 
 /// How much of a storage is read in any mode.
 const BEGINNING: u64 = 4 << 10;
+/// Symbolic links of one archive, and bytes of where each leads.
+const MAX_LINKS: usize = 10_000;
+const MAX_TARGET: usize = 4 << 10;
 
 impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
-        let facts = zip::analyse(source, &self.bounds);
+        let mut facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
         let mut archive = self.open_archive(&facts);
+        let served = std::mem::replace(&mut self.served, archive.is_served());
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
         // Only what pip would install may vouch for its own libraries.
         if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
             archive.wheel = Wheel::read(source, &facts, &self.bounds);
         }
         let root = facts.torch_root().map(|root| format!("{root}data/"));
+        let mut links = Vec::new();
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {
                 continue;
@@ -32,6 +37,13 @@ impl Engine {
                 continue;
             };
             let packed = SubSource::new(source, data, entry.packed);
+            if entry.symlink && links.len() < MAX_LINKS {
+                let stored = entry.method == 0;
+                let inflated = (!stored).then(|| Inflated::open(&packed, Wrapper::Raw, &self.bounds, SMALL));
+                let target: &dyn Source = inflated.as_ref().map_or(&packed, |inflated| inflated);
+                let target = read_window(target, 0, MAX_TARGET).unwrap_or_default();
+                links.push((entry.name.clone(), String::from_utf8_lossy(&target).into_owned(), entry.header));
+            }
             // Tensors are not interpreted by any loader; what looks like a pickle in them is numbers.
             // torch calls its storages by numbers.
             let tensor = root
@@ -102,8 +114,22 @@ impl Engine {
             }
         }
         self.stores = outer;
+        self.served = served;
         self.close_archive(archive, &facts, place);
+        facts.links = links;
         self.judge(&Facts::Zip(facts), place);
+    }
+
+    /// The members of an `ar` archive.
+    pub(crate) fn ar(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        let (members, defect) = ar::members(source, self.bounds.max_members);
+        if let Some(defect) = defect {
+            self.gap(place, defect, "unpack it and scan the folder");
+        }
+        for member in members {
+            let inner = SubSource::new(source, member.data, member.size);
+            self.examine(&inner, &member.name, &place.member(shown(&member.name)), depth + 1);
+        }
     }
 
     pub(crate) fn tar(&mut self, source: &dyn Source, place: &Place, depth: u8) {

@@ -2,8 +2,8 @@
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, sevenz};
-use mantlet_vocab::{Place, Source, SubSource};
+use mantlet_formats::{Facts, sevenz, zstd};
+use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::Engine;
 use crate::members::shown;
@@ -44,8 +44,27 @@ impl Engine {
             None => name.to_owned(),
         };
         self.inflated(&inflated, &inner, &place.member(format.name()), depth);
+        if format == Format::Zstd {
+            self.skipped_frames(source, place, depth);
+        }
         if let Some(end) = inflated.consumed.filter(|&end| inflated.damage.is_none() && end < source.len()) {
             self.unclaimed(source, end, source.len(), place, depth);
+        }
+    }
+
+    /// What joblib compressed before 0.10: a length in hexadecimal digits, then zlib.
+    pub(crate) fn zfile(&mut self, source: &dyn Source, name: &str, place: &Place, depth: u8) {
+        let head = read_window(source, 0, 24).unwrap_or_default();
+        // Python 2 wrote one digit more.
+        let start = if head.get(21) == Some(&b' ') { 22 } else { 21 };
+        let inner = SubSource::new(source, start, u64::MAX);
+        self.compressed(Format::Zlib, &inner, name, place, depth);
+    }
+
+    /// The frames of Zstandard that hold no compressed data, which decoders skip.
+    fn skipped_frames(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        for (start, end) in zstd::skipped(source) {
+            self.unclaimed(source, start, end, place, depth);
         }
     }
 

@@ -1,9 +1,13 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
+use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, advice, card, config, jinja, models, python, requirements, xml};
+use mantlet_formats::{
+    Facts, advice, card, config, deployment, jinja, models, python, requirements, tensorflow, xml,
+};
 use mantlet_vocab::{Place, Source, read_window};
 
+use crate::companion;
 use crate::engine::Engine;
 
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
@@ -39,11 +43,16 @@ impl Engine {
         if file.ends_with(".pth") {
             self.startup(&text, place);
         } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
-            self.python(&text, python::role(name), place);
+            let role = self.role(name, depth);
+            self.python(&text, role, place);
             return;
         } else if commands(&file, &text) {
             self.commands(&text, place);
+        } else if other_language(&file) {
+            // What a program in another language hands to a shell stands in one of its lines.
+            self.commands(&text, place);
         } else if format == Format::Script {
+            self.commands(&text, place);
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
         }
         if xml::is_xml(&text) {
@@ -75,7 +84,16 @@ impl Engine {
             self.limits(place, &facts.limits);
             self.judge(&Facts::Requirements(facts), place);
         }
-        let yaml_name = file.ends_with(".yaml") || file.ends_with(".yml") || file.ends_with("mlmodel");
+        if let Some(facts) = tensorflow::readable(&text).filter(|_| file.ends_with("txt")) {
+            self.judge(&Facts::TensorFlow(facts), place);
+        }
+        if let Some(facts) = deployment::analyse(&file, &text) {
+            self.structure(facts, source, place, depth);
+        }
+        let yaml_name = file.ends_with(".yaml")
+            || file.ends_with(".yml")
+            || file.ends_with("mlmodel")
+            || matches!(file.as_str(), "mlproject" | "kitfile" | "dvc.lock");
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {
             self.config(config::yaml(&text, self.bounds.effects), yaml_name, place);
@@ -85,6 +103,18 @@ impl Engine {
             let expected = [".jinja", ".jinja2", ".j2"].iter().any(|end| file.ends_with(end));
             self.template(template, expected, place);
         }
+    }
+
+    /// What a Python source is for: a module when it is named like one, or when what lies beside it imports it.
+    fn role(&mut self, name: &str, depth: u8) -> Role {
+        let role = python::role(name);
+        if role != Role::Script {
+            return role;
+        }
+        let file = name.rsplit(['/', '\\', '!']).next().unwrap_or("");
+        let asked = depth == 0 && file.ends_with(".py");
+        self.neighbours |= asked;
+        if self.served || asked && companion::imported(name) { Role::Module } else { role }
     }
 
     fn config(&mut self, facts: config::Config, expected: bool, place: &Place) {
@@ -107,6 +137,11 @@ impl Engine {
         }
         self.judge(&Facts::Template(Box::new(template)), place);
     }
+}
+
+/// Programs of other languages that lie beside models and start by themselves.
+fn other_language(file: &str) -> bool {
+    [".r", ".rprofile", ".jl", ".lua"].iter().any(|end| file.ends_with(end))
 }
 
 /// Whether every line of a text is a shell's: a script, or the recipe of a container image.

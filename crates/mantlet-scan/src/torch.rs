@@ -27,6 +27,11 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
+    /// Whether it is what TorchServe unpacks, whose modules it imports.
+    pub(crate) fn is_served(&self) -> bool {
+        self.layout == Some(Layout::Serve)
+    }
+
     /// Whether a member is read by this module and by nothing else.
     pub(crate) fn owns(&self, name: &str) -> bool {
         (self.layout == Some(Layout::Script) && torch::is_script(&self.root, name))

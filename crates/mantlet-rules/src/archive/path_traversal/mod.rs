@@ -36,6 +36,13 @@ impl Rule for ArchivePathTraversal {
                 for entry in zip.entries.iter().filter(|entry| super::escapes(&entry.name)).take(32) {
                     accuse(&entry.name, entry.header, "leaves the folder it is unpacked into".into());
                 }
+                for (name, target, offset) in &zip.links {
+                    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    if target.starts_with('/') || super::escapes(&format!("{folder}/{target}")) {
+                        let target: String = target.chars().filter(|c| !c.is_control()).take(200).collect();
+                        accuse(name, *offset, format!("is a link to `{target}`"));
+                    }
+                }
             }
             Facts::Tar(tar) => {
                 // Names of links that lead outside: what is written below them lands there.
@@ -43,6 +50,9 @@ impl Rule for ArchivePathTraversal {
                 for entry in &tar.entries {
                     if super::escapes(&entry.name) {
                         accuse(&entry.name, entry.data, "leaves the folder it is unpacked into".into());
+                    }
+                    if matches!(entry.kind, TarKind::Other(b'3' | b'4')) && !tar.layer {
+                        accuse(&entry.name, entry.data, "is a device of the machine, not a file".into());
                     }
                     let through = outside.iter().find(|link| {
                         entry.name.strip_prefix(**link).is_some_and(|rest| rest.starts_with('/'))
