@@ -23,7 +23,7 @@ const fn pattern(kind: &'static str, prefix: &'static [u8], tail: usize, also: &
     Pattern { kind, prefix, tail, also }
 }
 
-pub(crate) const PATTERNS: [Pattern; 15] = [
+pub(crate) const PATTERNS: [Pattern; 25] = [
     pattern("AWS access key", b"AKIA", 16, b""),
     pattern("AWS access key", b"ASIA", 16, b""),
     pattern("GitHub token", b"ghp_", 36, b""),
@@ -39,6 +39,16 @@ pub(crate) const PATTERNS: [Pattern; 15] = [
     pattern("Google API key", b"AIza", 35, b"_-"),
     pattern("npm token", b"npm_", 36, b""),
     pattern("private key", b"-----BEGIN ", 0, b""),
+    pattern("PyPI token", b"pypi-AgEIcHlwaS5vcmc", 50, b"_-"),
+    pattern("Stripe key", b"sk_live_", 24, b""),
+    pattern("Stripe key", b"rk_live_", 24, b""),
+    pattern("Azure storage key", b"AccountKey=", 80, b"+/"),
+    pattern("DigitalOcean token", b"dop_v1_", 60, b""),
+    pattern("Vault token", b"hvs.", 80, b"_-"),
+    pattern("GitHub token", b"ghu_", 36, b""),
+    pattern("GitHub token", b"ghr_", 36, b""),
+    pattern("Slack token", b"xapp-", 30, b"-"),
+    pattern("Databricks token", b"dapi", 32, b""),
 ];
 
 /// Credentials among the first `limit` bytes.

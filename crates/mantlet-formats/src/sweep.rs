@@ -23,6 +23,8 @@ pub struct Swept {
     pub pickles: Vec<Embedded>,
     /// Whether pickles are looked for. Tensors are numbers: what looks like one among them is none.
     for_pickles: bool,
+    /// Bytes of candidates that may still be read.
+    budget: u64,
 }
 
 /// Addresses, and what they are.
@@ -71,7 +73,13 @@ impl Swept {
     /// A sweep that looks for harmful pickles too.
     #[must_use]
     pub fn for_pickles() -> Self {
-        Self { for_pickles: true, ..Self::default() }
+        Self { for_pickles: true, budget: embedded::BUDGET, ..Self::default() }
+    }
+
+    /// Whether there were more beginnings of pickles than were followed.
+    #[must_use]
+    pub fn cut(&self) -> bool {
+        self.for_pickles && self.budget == 0
     }
 
     /// Looks at one step of a pass.
@@ -79,7 +87,7 @@ impl Swept {
         if self.for_pickles && self.pickles.len() < MAX_PICKLES {
             let (bytes, new) = step.around();
             let base = step.offset() - new.start as u64;
-            for (at, one) in embedded::among(bytes, new, MAX_PICKLES - self.pickles.len()) {
+            for (at, one) in embedded::among(bytes, new, MAX_PICKLES - self.pickles.len(), &mut self.budget) {
                 self.pickles.push(Embedded { offset: base + at as u64, ..one });
             }
         }

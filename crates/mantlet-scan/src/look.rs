@@ -161,11 +161,16 @@ impl Engine {
     }
 
     fn found(&mut self, swept: Swept, formats: &[Format], place: &Place) {
+        let cut = swept.cut();
         if !swept.secrets.is_empty() {
             self.judge(&Facts::Secrets(swept.secrets), place);
         }
         if !swept.indicators.is_empty() {
             self.judge(&Facts::Indicators(swept.indicators), place);
+        }
+        if cut {
+            let why = "more in it looks like the beginning of a pickle than is followed".to_owned();
+            self.gap(place, why, "treat the file as unexamined");
         }
         if !swept.pickles.is_empty() {
             self.judge(&Facts::EmbeddedPickles(swept.pickles), place);

@@ -41,6 +41,8 @@ impl Engine {
         let inner = match inner {
             Some(inner) => inner,
             None if lower.ends_with(".tgz") => name[..name.len() - 4].to_owned() + ".tar",
+            // The digest in the name of a blob is that of its packed bytes.
+            None if name.contains("blobs/sha256/") => "layer".to_owned(),
             None => name.to_owned(),
         };
         self.inflated(&inflated, &inner, &place.member(format.name()), depth);

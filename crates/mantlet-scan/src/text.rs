@@ -24,8 +24,17 @@ impl Engine {
                 return;
             }
         }
-        if format == Format::Json {
-            let facts = config::json(source, self.bounds.effects);
+        let json = (format == Format::Json).then(|| config::json(source, self.bounds.effects));
+        // What begins with a bracket and is not called JSON may be of another kind: sections of TOML, units, logs.
+        let named = file.contains(".json") || file.ends_with(".ipynb");
+        let (json, other) = match json {
+            Some(facts) if facts.defect.is_some() && !named => (None, Some(facts)),
+            facts => (facts, None),
+        };
+        if let Some(facts) = other {
+            self.config(facts, false, place);
+        }
+        if let Some(facts) = json {
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
             self.config(facts, true, place);
             if notebook {
@@ -40,6 +49,9 @@ impl Engine {
         }
         let bytes = read_window(source, 0, self.bounds.max_header).unwrap_or_default();
         let text = decoded(&bytes);
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            self.wide_text(source, place);
+        }
         if file.ends_with(".pth") {
             self.startup(&text, place);
         } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
@@ -78,6 +90,10 @@ impl Engine {
             && let Some(card) = card::analyse(&text)
         {
             self.judge(&Facts::Card(card), place);
+        }
+        if file == "pipfile" {
+            let facts = requirements::analyse(&requirements::pipfile(&text), requirements::Kind::Pip);
+            self.judge(&Facts::Requirements(facts), place);
         }
         if let Some(kind) = requirements::recognise(&file, &text) {
             let facts = requirements::analyse(&text, kind);
@@ -154,6 +170,9 @@ fn commands(file: &str, text: &str) -> bool {
         || file.starts_with("containerfile")
         || file.ends_with(".dockerfile")
         || file.ends_with(".sh")
+        // Recipes whose lines a shell or a supervisor runs.
+        || matches!(file, "makefile" | "gnumakefile" | "justfile" | "procfile" | "crontab" | "jenkinsfile" | "tox.ini")
+        || [".mk", ".service", ".timer", ".desktop", ".cron"].iter().any(|end| file.ends_with(end))
 }
 
 /// Whether the first line names Python as its interpreter.

@@ -36,7 +36,6 @@ def samples():
     yield "bytes-of-map", call(glob("builtins", "bytes"), call(glob("builtins", "map"), SYSTEM, [SHELL]))
     yield "filter-in-frozenset", call(glob("builtins", "frozenset"), call(glob("builtins", "filter"), EXEC, [CODE]))
     yield "mock-side-effect", call(call(glob("unittest.mock", "Mock"), None, SYSTEM), SHELL)
-    yield "codec-search", seq(call(glob("codecs", "register"), EXEC), call(glob("codecs", "lookup"), EXPR))
     yield "copy-dispatch", seq(call(glob("copyreg", "pickle"), glob("pathlib", "PurePosixPath"), SYSTEM), call(glob("copy", "copy"), call(glob("pathlib", "PurePosixPath"), SHELL)))
     yield "module-getattr", seq(build(glob("string", "_re"), {"__getattr__": SYSTEM}), glob("re", SHELL))
     yield "meta-path", seq(call(dot("sys", "meta_path", "append"), build(NAMESPACE, {"find_spec": EXEC})), glob(EXPR, "x"))

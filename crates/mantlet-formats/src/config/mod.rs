@@ -398,7 +398,10 @@ impl Reader {
         if plain || text.len() < 8 || self.config.commands.len() >= MAX_SAID {
             return;
         }
-        let named = |key: &str| KEYS.iter().any(|known| key.eq_ignore_ascii_case(known));
+        let named = |key: &str| {
+            let key = key.to_ascii_lowercase();
+            KEYS.contains(&key.as_str()) || key.ends_with("command") || key.ends_with("script")
+        };
         if named(self.near()) || self.levels.iter().rev().take(3).any(|level| named(&level.key)) {
             let (path, text) = (self.path(), text.chars().take(4_000).collect());
             self.config.commands.push(Said { path, text, offset: at });

@@ -131,8 +131,14 @@ pub fn power(callee: &str) -> Power {
     if matches!(callee, "builtins.__dict__[]" | "__builtins__.__dict__[]" | "__builtins__[]" | "__dict__[]") {
         return Power::Evaluates;
     }
+    if interprets(callee) {
+        return Power::Evaluates;
+    }
     let (module, name) = callee.rsplit_once('.').unwrap_or(("", callee));
     match module {
+        "get_ipython()" if matches!(name, "run_cell_magic" | "run_line_magic" | "magic" | "getoutput") => {
+            Power::Runs
+        }
         "os" if name.starts_with("exec") || name.starts_with("spawn") => Power::Runs,
         "requests" | "requests.Session()" | "httpx" | "requests.session()" | "aiohttp.ClientSession()"
             if matches!(
@@ -149,6 +155,22 @@ pub fn power(callee: &str) -> Power {
             Power::Network
         }
         _ => Power::Computes,
+    }
+}
+
+/// Methods and functions that run the source they are given, under other names than `exec`.
+pub(super) fn interprets(callee: &str) -> bool {
+    let Some((module, name)) = callee.rsplit_once('.') else { return false };
+    match module {
+        "code.InteractiveConsole()" | "code.InteractiveInterpreter()" => {
+            matches!(name, "push" | "runsource" | "runcode")
+        }
+        "timeit" => matches!(name, "timeit" | "repeat"),
+        "cProfile" | "profile" | "pdb" => matches!(name, "run" | "runctx" | "runeval"),
+        "trace.Trace()" | "bdb.Bdb()" | "pdb.Pdb()" | "cProfile.Profile()" => {
+            matches!(name, "run" | "runctx" | "runeval")
+        }
+        _ => false,
     }
 }
 

@@ -202,7 +202,7 @@ impl<'t> Reader<'t, '_> {
         }
         if deferred {
             // Below everything: the body runs when its caller does.
-            self.scopes.push(Scope { indent: 0, deferred: true });
+            self.scopes.push(Scope { indent: 0, deferred: true, makes_classes: false });
         }
         let value = match function.expression {
             true => self.expression(),
@@ -233,7 +233,7 @@ impl<'t> Reader<'t, '_> {
     fn statement_of(&mut self, indent: usize, deferred: bool) {
         self.statement();
         if deferred && !self.scopes.iter().any(|scope| scope.deferred) {
-            self.scopes.insert(0, Scope { indent, deferred: true });
+            self.scopes.insert(0, Scope { indent, deferred: true, makes_classes: false });
         }
     }
 

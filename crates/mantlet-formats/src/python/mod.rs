@@ -328,6 +328,11 @@ mod tests {
             "import os, functools\nfunctools.partial(os.system, 'id')()\n",
             "import os\nx = os if True else None\nx.system('id')\n",
             "import os\no = None or os\no.system('id')\n",
+            "import os, operator\noperator.attrgetter('system')(os)('id')\n",
+            "import os\ngetattr(os, ''.join(reversed('metsys')))('id')\n",
+            "import code\ncode.InteractiveConsole().push(\"import os; os.system('id')\")\n",
+            "import os\nclass A:\n    def __init_subclass__(cls):\n        os.system('id')\n",
+            "import os\nclass M(type):\n    def __getattr__(cls, name):\n        os.system('id')\n",
         ] {
             let script = analyse(text, Role::Module);
             let found = script.calls.iter().any(|call| {
@@ -337,6 +342,11 @@ mod tests {
             });
             assert!(found, "{text}: {:?}", script.calls);
         }
+        let script = analyse("exec(bytes(b ^ 7 for b in b'abc'))\n", Role::Module);
+        assert!(script.calls[0].origin().decoded);
+        let script =
+            analyse("import os\nclass A:\n    def __call__(self):\n        os.system('id')\n", Role::Module);
+        assert!(!script.calls[0].at_import);
         let assembled = |text: &str| analyse(text, Role::Module).calls.iter().any(|call| call.assembled);
         assert!(assembled("import os\nclass C:\n    __class_getitem__ = os.system\nC['id']\n"));
         assert!(assembled("import builtins\nvars(builtins)[n]('1')\n"));

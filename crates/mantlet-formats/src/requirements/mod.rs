@@ -92,6 +92,27 @@ pub fn recognise(file: &str, text: &str) -> Option<Kind> {
     (yaml && lists && environment).then_some(Kind::Environment)
 }
 
+/// The sources of a `Pipfile` as the options of pip that mean the same.
+#[must_use]
+pub fn pipfile(text: &str) -> String {
+    let value = |line: &str, key: &str| {
+        let rest = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?;
+        Some(rest.trim().trim_matches(['"', '\'']).to_owned())
+    };
+    let (mut out, mut host, mut source) = (String::new(), String::new(), false);
+    for line in text.lines().take(20_000) {
+        if line.trim_start().starts_with('[') {
+            source = line.trim().starts_with("[[source]]");
+        } else if let Some(url) = value(line, "url").filter(|_| source) {
+            host = url.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or("").to_owned();
+            out.push_str(&format!("--index-url {url}\n"));
+        } else if value(line, "verify_ssl").is_some_and(|verify| source && verify == "false") {
+            out.push_str(&format!("--trusted-host {host}\n"));
+        }
+    }
+    out
+}
+
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -53,6 +53,9 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if encoded && (piped || evaluated) {
         return Some("runs a program it decodes");
     }
+    if has("downloadstring") && (has("iex") || has("invoke-expression")) {
+        return Some("fetches a program and runs it");
+    }
     if has("powershell") && (has("-enc") || has("downloadstring") || has("iex") || has("hidden")) {
         return Some("runs hidden PowerShell");
     }

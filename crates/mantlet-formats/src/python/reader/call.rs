@@ -11,6 +11,8 @@ use crate::python::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin};
 
 /// Arguments of a call that are listed; the last stands for the origins of those after it.
 const MAX_ARGUMENTS: usize = 24;
+/// The path of a function that takes an attribute, before its name.
+const TAKES: &str = "operator.attrgetter<>";
 /// Pickles among the constants of one source.
 const MAX_PICKLES: usize = 16;
 
@@ -22,9 +24,35 @@ impl Reader<'_, '_> {
         };
         let given = arguments.iter().fold(Origin::default(), |sum, (_, value)| sum.and(value.origin));
         let first = positional(0).cloned().unwrap_or_default();
+        // What `attrgetter` and `methodcaller` made takes the attribute of what it is called with.
+        if let Some(name) = path.strip_prefix(TAKES)
+            && let Some(base) = &first.path
+        {
+            let path = Some(format!("{base}.{name}"));
+            return Val { path, assembled: callee.assembled, ..Val::default() };
+        }
         // Names from text.
         match path.as_str() {
-            "getattr" | "builtins.getattr" | "operator.attrgetter" => {
+            "operator.attrgetter" | "operator.methodcaller" => {
+                if let Some(name) = &first.text {
+                    let path = Some(format!("{TAKES}{name}"));
+                    return Val { path, assembled: first.assembled, ..Val::default() };
+                }
+            }
+            "reversed" => {
+                if let Some(text) = &first.text {
+                    let back: Rc<str> = text.chars().rev().collect::<String>().into();
+                    let items: Vec<Rc<str>> = back.chars().map(|c| Rc::from(c.to_string())).collect();
+                    return Val {
+                        items: Some(items.into()),
+                        text: Some(back),
+                        origin: given,
+                        assembled: true,
+                        ..Val::default()
+                    };
+                }
+            }
+            "getattr" | "builtins.getattr" => {
                 if let (Some(base), Some(name)) =
                     (&first.path, positional(1).and_then(|name| name.text.clone()))
                 {
@@ -103,7 +131,8 @@ impl Reader<'_, '_> {
         let decodes = calls::decodes(&path);
         let text = if decodes { first.text.as_deref().and_then(|text| decoded(&path, text)) } else { None };
         let text = text.map(Rc::<str>::from);
-        if matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval" | "compile")
+        if (matches!(path.as_str(), "exec" | "eval" | "builtins.exec" | "builtins.eval" | "compile")
+            || calls::interprets(&path))
             && let Some(code) = &first.text
         {
             self.evaluate(code, first.origin.decoded, power != Power::Computes);

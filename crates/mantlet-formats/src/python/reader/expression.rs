@@ -35,11 +35,17 @@ impl Reader<'_, '_> {
     pub(super) fn operands(&mut self) -> Val {
         let mut value: Option<Val> = None;
         let mut how = Join::Other;
+        let mut scrambled = false;
         loop {
             match self.kind() {
                 None
                 | Some(Kind::Line(_) | Kind::Shell(_) | Kind::Op(',' | ')' | ']' | '}' | ':' | '=' | ';')) => {
                     break;
+                }
+                Some(Kind::Op('^')) => {
+                    scrambled = true;
+                    how = Join::Other;
+                    self.at += 1;
                 }
                 Some(&Kind::Op(op @ ('+' | '/'))) => {
                     how = if op == '+' { Join::Plus } else { Join::Slash };
@@ -87,6 +93,8 @@ impl Reader<'_, '_> {
             }
         }
         let mut value = value.unwrap_or_default();
+        // Constants taken apart bit by bit are hidden as well as encoded ones.
+        value.origin.decoded |= scrambled;
         // What only this value has was made for it.
         let made =
             value.text.as_ref().filter(|text| Rc::strong_count(text) == 1).map_or(0, |text| text.len());

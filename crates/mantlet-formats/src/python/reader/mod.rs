@@ -77,6 +77,8 @@ pub(super) struct Scope {
     pub(super) indent: usize,
     /// Its body does not run at import.
     pub(super) deferred: bool,
+    /// It is a class whose objects are classes.
+    pub(super) makes_classes: bool,
 }
 
 pub(super) struct Reader<'t, 's> {
@@ -207,22 +209,32 @@ impl<'t> Reader<'t, '_> {
             }
             "async" => self.at += 1,
             "def" | "class" => {
-                let deferred = first == "def";
+                let function = first == "def";
                 self.at += 1;
                 let name = self.name().unwrap_or("");
+                // Python itself calls these while a class is made, or when a module or a class is asked.
+                let by_itself = is_operator(name)
+                    && (self.scopes.last().is_some_and(|scope| scope.makes_classes)
+                        || matches!(
+                            name,
+                            "__init_subclass__" | "__set_name__" | "__class_getitem__" | "__prepare__"
+                        )
+                        || name == "__getattr__" && indent == 0);
+                let deferred = function && !by_itself;
                 // A function of the module's own hides what it is called like.
                 self.bind(name.to_owned(), Val { path: Some(functions::own(name)), ..Val::default() });
-                if deferred {
+                if function {
                     self.define(name, indent);
                 }
-                if !deferred && matches!(self.kind(), Some(Kind::Op('('))) && self.base_is_install_step() {
+                let makes_classes = !function && self.base_is_type();
+                if !function && matches!(self.kind(), Some(Kind::Op('('))) && self.base_is_install_step() {
                     self.script.install_hooks = true;
                 }
                 // Decorators, defaults and bases run where they stand; the body later.
                 self.skip_header();
                 self.decorated();
-                self.serves(name, deferred);
-                self.scopes.push(Scope { indent, deferred });
+                self.serves(name, function);
+                self.scopes.push(Scope { indent, deferred, makes_classes });
                 return;
             }
             "return" => return,
@@ -230,7 +242,7 @@ impl<'t> Reader<'t, '_> {
                 let main =
                     self.tokens[self.at..].iter().take(4).any(|token| token.kind == Kind::Name("__name__"));
                 if main {
-                    self.scopes.push(Scope { indent, deferred: true });
+                    self.scopes.push(Scope { indent, deferred: true, makes_classes: false });
                 }
             }
             _ => {}
@@ -267,6 +279,19 @@ impl<'t> Reader<'t, '_> {
                 Kind::Name("install" | "develop" | "egg_info" | "build_py" | "sdist" | "bdist_egg")
             )
         })
+    }
+
+    /// Whether `type` is among the bases that follow.
+    fn base_is_type(&self) -> bool {
+        let rest = self.tokens.get(self.at..).unwrap_or(&[]);
+        matches!(
+            rest,
+            [
+                Token { kind: Kind::Op('('), .. },
+                Token { kind: Kind::Name("type" | "EnumMeta" | "ABCMeta"), .. },
+                ..
+            ]
+        )
     }
 
     fn skip_header(&mut self) {
