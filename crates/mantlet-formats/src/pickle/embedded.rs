@@ -66,8 +66,8 @@ pub(crate) fn among(
     found
 }
 
-fn finders() -> &'static [Finder<'static>; 11] {
-    static FINDERS: OnceLock<[Finder<'static>; 11]> = OnceLock::new();
+fn finders() -> &'static [Finder<'static>; 13] {
+    static FINDERS: OnceLock<[Finder<'static>; 13]> = OnceLock::new();
     FINDERS.get_or_init(|| {
         [
             Finder::new(b"\x80\x02"),
@@ -77,8 +77,10 @@ fn finders() -> &'static [Finder<'static>; 11] {
             // PROTO and any version, in base64.
             Finder::new(b"gA"),
             // The same in hexadecimal digits.
-            Finder::new(b"80049"),
-            Finder::new(b"80059"),
+            Finder::new(b"8004"),
+            Finder::new(b"8005"),
+            Finder::new(b"8002"),
+            Finder::new(b"8003"),
             // Protocols 0 and 1 have no beginning of their own: an import in text.
             Finder::new(b"cposix\n"),
             Finder::new(b"cos\n"),
@@ -191,7 +193,7 @@ mod tests {
         assert_eq!(found.iter().map(|(at, one)| (*at, one.encoded)).collect::<Vec<_>>(), [(0, true)]);
         // The new bytes end inside the beginning of one.
         assert_eq!(among(&bytes, 0..7, 16, &mut { BUDGET }).len(), 1);
-        assert_eq!(among(&bytes, 7..20, 16, &mut { BUDGET }).len(), 0);
+        assert_eq!(among(&bytes, 12..20, 16, &mut { BUDGET }).len(), 0);
     }
 
     #[test]

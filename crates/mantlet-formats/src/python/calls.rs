@@ -158,6 +158,20 @@ pub fn power(callee: &str) -> Power {
     }
 }
 
+/// Functions that run the source in a file they are given, whatever it is called.
+pub(super) fn loads_source(callee: &str) -> bool {
+    matches!(
+        callee,
+        "runpy.run_path"
+            | "importlib.machinery.SourceFileLoader"
+            | "importlib.machinery.SourcelessFileLoader"
+            | "importlib.util.spec_from_file_location"
+            | "imp.load_source"
+            | "imp.load_compiled"
+            | "execfile"
+    )
+}
+
 /// Methods and functions that run the source they are given, under other names than `exec`.
 pub(super) fn interprets(callee: &str) -> bool {
     let Some((module, name)) = callee.rsplit_once('.') else { return false };

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::calls::{self, Power};
-use super::lex::Kind;
+use super::lex::{Kind, Token};
 use super::reader::{Reader, Scope, Val};
 use super::{Argument, Call, Origin};
 
@@ -41,6 +41,16 @@ pub(super) struct Functions {
 }
 
 impl Functions {
+    /// The description with which a function of the source begins.
+    pub(super) fn doc(&self, name: &str, tokens: &[Token<'_>]) -> Option<String> {
+        let function = self.known.get(name)?;
+        let body = tokens.get(function.from..function.to)?;
+        body.iter().take(3).find_map(|token| match &token.kind {
+            Kind::Str(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
     /// The parameters of a function of the source.
     pub(super) fn parameters_of(&self, name: &str) -> Vec<String> {
         self.known.get(name).map(|function| function.parameters.clone()).unwrap_or_default()

@@ -1,5 +1,8 @@
 //! Python text to tokens: names, strings, operators, logical lines and their indentation.
 
+/// The operator `:=`, which gives a name to a value within an expression.
+pub(super) const NAMES: char = '\u{2254}';
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind<'t> {
     Name(&'t str),
@@ -152,7 +155,11 @@ impl<'t> Lexer<'t> {
                 | "%="
         );
         self.at += if double { 2 } else { first.len_utf8() };
-        self.push(if double { Kind::Other } else { Kind::Op(first) });
+        self.push(match two {
+            ":=" => Kind::Op(NAMES),
+            _ if double => Kind::Other,
+            _ => Kind::Op(first),
+        });
     }
 
     /// A string whose quotes begin at `quote`, its prefix at `start`.

@@ -34,6 +34,8 @@ pub struct Origin {
     pub socket: bool,
     /// A place from which programs start by themselves, or that lets people in.
     pub trusted_place: bool,
+    /// From a file whose name is that of data.
+    pub data_file: bool,
 }
 
 impl Origin {
@@ -46,6 +48,7 @@ impl Origin {
             secret: self.secret || other.secret,
             socket: self.socket || other.socket,
             trusted_place: self.trusted_place || other.trusted_place,
+            data_file: self.data_file || other.data_file,
         }
     }
 }
@@ -328,6 +331,11 @@ mod tests {
             "import os, functools\nfunctools.partial(os.system, 'id')()\n",
             "import os\nx = os if True else None\nx.system('id')\n",
             "import os\no = None or os\no.system('id')\n",
+            "(o := __import__('os')).system('id')\n",
+            "f = lambda c=__import__('os'): c.system('id')\nf()\n",
+            "def f(c=__import__('os')):\n    c.system('id')\nf()\n",
+            "import os\n{'a': os.system}.get('a')('id')\n",
+            "def f():\n    \"\"\"__import__('os').system('id')\"\"\"\nexec(f.__doc__)\n",
             "import os, operator\noperator.attrgetter('system')(os)('id')\n",
             "import os\ngetattr(os, ''.join(reversed('metsys')))('id')\n",
             "import code\ncode.InteractiveConsole().push(\"import os; os.system('id')\")\n",
@@ -342,6 +350,16 @@ mod tests {
             });
             assert!(found, "{text}: {:?}", script.calls);
         }
+        let runs =
+            analyse("import subprocess\nclass P(subprocess.Popen):\n    pass\nP(['id'])\n", Role::Module);
+        assert_eq!(runs.calls[0].callee, "subprocess.Popen");
+        let from_data =
+            |text: &str| analyse(text, Role::Module).calls.iter().any(|call| call.origin().data_file);
+        assert!(from_data("exec(open('weights.txt').read())\n"));
+        assert!(from_data("import runpy\nrunpy.run_path('notes.txt')\n"));
+        assert!(from_data("import importlib.machinery as k\nk.SourceFileLoader('d', 'data.bin')\n"));
+        assert!(!from_data("exec(open('version.py').read())\n"));
+        assert!(!from_data("import importlib.util as u\nu.spec_from_file_location('d', path)\n"));
         let script = analyse("exec(bytes(b ^ 7 for b in b'abc'))\n", Role::Module);
         assert!(script.calls[0].origin().decoded);
         let script =

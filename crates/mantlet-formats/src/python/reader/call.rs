@@ -16,6 +16,15 @@ const TAKES: &str = "operator.attrgetter<>";
 /// Pickles among the constants of one source.
 const MAX_PICKLES: usize = 16;
 
+/// Whether a constant is the name of a file that is no program's.
+fn data_file(value: &Val) -> bool {
+    value.text.as_deref().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, ending)| {
+        (1..=12).contains(&ending.len())
+            && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && !matches!(ending, "py" | "pyc" | "pyw" | "so" | "pyd" | "pyx" | "pth" | "cfg" | "toml")
+    })
+}
+
 impl Reader<'_, '_> {
     pub(super) fn call(&mut self, callee: Val, arguments: Vec<(Option<String>, Val)>, line: u32) -> Val {
         let path = callee.path.clone().unwrap_or_default();
@@ -30,6 +39,13 @@ impl Reader<'_, '_> {
         {
             let path = Some(format!("{base}.{name}"));
             return Val { path, assembled: callee.assembled, ..Val::default() };
+        }
+        // A function out of a table, by its key.
+        if matches!(path.rsplit('.').next(), Some("get" | "pop" | "setdefault" | "__getitem__"))
+            && let Some(key) = &first.text
+            && let Some((_, found)) = callee.held.iter().find(|(name, _)| name == key)
+        {
+            return Val { path: Some(found.to_string()), origin: callee.origin, ..Val::default() };
         }
         // Names from text.
         match path.as_str() {
@@ -107,6 +123,16 @@ impl Reader<'_, '_> {
         if let Some(value) = text_method(&path, &callee, &first, &arguments, origin) {
             return value;
         }
+        let reads_data = power == Power::Opens && data_file(&first);
+        if calls::loads_source(&path)
+            && let Some(at) = arguments.iter().position(|(_, value)| data_file(value))
+        {
+            let mut arguments = arguments.clone();
+            if let Some((_, value)) = arguments.get_mut(at) {
+                value.origin.data_file = true;
+            }
+            self.record(&path, Power::Evaluates, &arguments, line, false);
+        }
         if calls::calls_back(&path) {
             self.called_back(&arguments, line);
         }
@@ -141,6 +167,7 @@ impl Reader<'_, '_> {
             network: origin.network || power == Power::Network,
             decoded: origin.decoded || decodes,
             file: origin.file || power == Power::Opens,
+            data_file: origin.data_file || reads_data,
             socket: origin.socket || path.starts_with("socket."),
             ..origin
         };

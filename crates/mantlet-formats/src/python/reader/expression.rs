@@ -6,7 +6,7 @@ use super::constant::{is_secret_path, is_trusted_place, origin_of, tells};
 use super::{Held, MAX_DEPTH, MAX_HELD, MAX_PATH, MAX_TEXT, Reader, Val};
 use crate::python::Origin;
 use crate::python::calls::{self, Power};
-use crate::python::lex::{Kind, Token};
+use crate::python::lex::{Kind, NAMES, Token};
 
 /// How two operands stand together.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,18 @@ impl Reader<'_, '_> {
                 | Some(Kind::Line(_) | Kind::Shell(_) | Kind::Op(',' | ')' | ']' | '}' | ':' | '=' | ';')) => {
                     break;
                 }
+                Some(&Kind::Op(NAMES)) => {
+                    let before =
+                        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map(|token| &token.kind);
+                    let name = match before {
+                        Some(&Kind::Name(name)) => name.to_owned(),
+                        _ => String::new(),
+                    };
+                    self.at += 1;
+                    let named = self.expression();
+                    self.bind(name, named.clone());
+                    value = Some(named);
+                }
                 Some(Kind::Op('^')) => {
                     scrambled = true;
                     how = Join::Other;
@@ -66,7 +78,19 @@ impl Reader<'_, '_> {
                     self.at += 1;
                     let start = self.at;
                     while !self.at_end() && !self.op(':') {
-                        self.at += 1;
+                        let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
+                        let named = match (self.kind(), next) {
+                            (Some(&Kind::Name(name)), Some(Kind::Op('='))) => Some(name.to_owned()),
+                            _ => None,
+                        };
+                        match named {
+                            Some(name) => {
+                                self.at += 2;
+                                let default = self.expression();
+                                self.default(&name, default);
+                            }
+                            None => self.at += 1,
+                        }
                     }
                     let from = self.at;
                     self.expression();
@@ -318,6 +342,14 @@ impl Reader<'_, '_> {
         };
         if path.len() > 200 {
             return Val { origin: value.origin, ..Val::default() };
+        }
+        if name == "__doc__"
+            && let Some(text) =
+                path.strip_suffix("<own>").and_then(|own| self.functions.doc(own, &self.tokens))
+        {
+            // Text that stands as a description and is used as something else.
+            let origin = Origin { decoded: true, ..value.origin };
+            return Val { text: Some(text.into()), origin, assembled: true, ..Val::default() };
         }
         // One variable of the environment is not all of it.
         let one = path == "os.environ" && !matches!(name, "copy" | "items" | "values");

@@ -231,7 +231,7 @@ impl<'t> Reader<'t, '_> {
                     self.script.install_hooks = true;
                 }
                 // Decorators, defaults and bases run where they stand; the body later.
-                self.skip_header();
+                self.skip_header(name, function);
                 self.decorated();
                 self.serves(name, function);
                 self.scopes.push(Scope { indent, deferred, makes_classes });
@@ -294,10 +294,36 @@ impl<'t> Reader<'t, '_> {
         )
     }
 
-    fn skip_header(&mut self) {
-        // Calls in defaults are seen: expressions in the parentheses are read.
-        if self.op('(') {
-            self.arguments();
+    /// Calls in defaults and bases are seen: expressions in the parentheses are read.
+    fn skip_header(&mut self, name: &str, function: bool) {
+        if !self.op('(') {
+            return;
+        }
+        for (keyword, value) in self.arguments() {
+            match keyword {
+                Some(keyword) if function => self.default(&keyword, value),
+                // A class that is made of `subprocess.Popen` starts what it is called with.
+                None if !function => {
+                    let power = value.path.as_deref().map_or(Power::Computes, calls::power);
+                    if matches!(power, Power::Runs | Power::Evaluates) {
+                        self.bind(name.to_owned(), value);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What a parameter is when nothing is given for it, as far as it is a module or function that matters.
+    fn default(&mut self, name: &str, value: Val) {
+        const MODULES: [&str; 8] =
+            ["os", "posix", "subprocess", "pty", "builtins", "__builtins__", "pickle", "importlib"];
+        let matters = value
+            .path
+            .as_deref()
+            .is_some_and(|path| MODULES.contains(&path) || calls::power(path) != Power::Computes);
+        if matters {
+            self.bind(name.to_owned(), value);
         }
     }
 

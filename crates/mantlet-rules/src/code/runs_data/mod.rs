@@ -33,6 +33,12 @@ impl Rule for CodeRunsData {
             let (from, severity) = match call.power {
                 Power::Evaluates if origin.network => ("the network", Severity::Malicious),
                 Power::Evaluates if origin.decoded => ("an encoded form", Severity::Malicious),
+                Power::Evaluates
+                    if origin.data_file
+                        && matches!(script.role, Role::Module | Role::Install | Role::Startup) =>
+                {
+                    ("a file that is not named like a program", Severity::Suspicious)
+                }
                 Power::Evaluates if origin.input && origin.file => {
                     ("a file the caller names", Severity::Note)
                 }
