@@ -91,7 +91,10 @@ pub struct Config {
 
 const MAX_ITEMS: usize = 256;
 const MAX_TEMPLATES: usize = 64;
-/// Commands, and paths, of one file.
+/// Commands of one file, and bytes of one of them.
+const MAX_COMMANDS: usize = 1_000;
+const MAX_COMMAND: usize = 16_000;
+/// Paths that lead outside; more of them say nothing new.
 const MAX_SAID: usize = 64;
 /// Parts of the name of one class.
 const MAX_PARTS: usize = 12;
@@ -395,7 +398,7 @@ impl Reader {
         ];
         let plain =
             !text.contains(['|', '$', '`', '>', '<']) && !text.contains("nc ") && !text.contains("&&");
-        if plain || text.len() < 8 || self.config.commands.len() >= MAX_SAID {
+        if plain || text.len() < 8 {
             return;
         }
         let named = |key: &str| {
@@ -403,8 +406,16 @@ impl Reader {
             KEYS.contains(&key.as_str()) || key.ends_with("command") || key.ends_with("script")
         };
         if named(self.near()) || self.levels.iter().rev().take(3).any(|level| named(&level.key)) {
-            let (path, text) = (self.path(), text.chars().take(4_000).collect());
-            self.config.commands.push(Said { path, text, offset: at });
+            if self.config.commands.len() >= MAX_COMMANDS || text.len() > MAX_COMMAND {
+                let limit = "it holds more or longer commands than are examined".to_owned();
+                if !self.config.limits.contains(&limit) {
+                    self.config.limits.push(limit);
+                }
+            }
+            if self.config.commands.len() < MAX_COMMANDS {
+                let (path, text) = (self.path(), text.chars().take(MAX_COMMAND).collect());
+                self.config.commands.push(Said { path, text, offset: at });
+            }
         }
     }
 

@@ -139,11 +139,14 @@ impl Reader<'_, '_> {
         if power == Power::Unpickles
             && path.ends_with(".loads")
             && let Some(text) = &first.text
-            && self.script.pickles.len() < MAX_PICKLES
         {
             // Bytes of a constant are kept as Latin-1.
             let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
-            self.script.pickles.push((bytes.unwrap_or_else(|| text.as_bytes().to_vec()), line));
+            if self.script.pickles.len() < MAX_PICKLES {
+                self.script.pickles.push((bytes.unwrap_or_else(|| text.as_bytes().to_vec()), line));
+            } else {
+                self.limit("the source loads more constant pickles than are examined");
+            }
         }
         let interesting =
             !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;

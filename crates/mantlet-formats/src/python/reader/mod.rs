@@ -193,6 +193,8 @@ impl<'t> Reader<'t, '_> {
             let decorator = self.expression();
             if self.decorators.len() < MAX_DECORATORS {
                 self.decorators.push((decorator, line));
+            } else {
+                self.limit("a function has more decorators than are followed");
             }
             return;
         }
