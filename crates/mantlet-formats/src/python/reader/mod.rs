@@ -1,4 +1,6 @@
 //! Reads statements top to bottom: imports, assignments, scopes, and every call in every expression.
+//!
+//! Long because every kind of statement is told apart in one place.
 
 mod call;
 mod constant;
