@@ -4,6 +4,7 @@
 //! itself and the root's `.git`, `.gitattributes`, `.github` and `.gitignore`. A symbolic link or special file
 //! is an error, signed or not, so that nothing outside the folder is ever read.
 
+mod stamp;
 mod walk;
 
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +19,7 @@ use mantlet_vocab::Digest;
 use sha2::{Digest as _, Sha256};
 
 use crate::{ModelVersion, Verified, Verifier};
+pub use stamp::Stamp;
 use walk::{base_name, digests, io, kind, relative, walk};
 
 /// Left out at the root of a folder, as the reference does.
@@ -116,6 +118,13 @@ impl Verifier for TrustedKeys {
         let unsigned = || DiskError::Unsigned { path: version.path.clone() };
         let signature = version.signature.as_ref().ok_or_else(unsigned)?;
         verify_path(&version.path, signature, &self.0)
+    }
+
+    fn stamp(&self, version: &ModelVersion) -> Result<Option<Stamp>, DiskError> {
+        match &version.signature {
+            Some(signature) => Stamp::of(&version.path, signature),
+            None => Ok(None),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use mantlet_vocab::{Digest, Impact};
 
+use crate::rollout::PlanError;
 use crate::{DiskError, State, VersionId};
 
 /// Why the registry did not do it.
@@ -69,6 +70,20 @@ pub enum RegistryError<E: std::error::Error + 'static> {
         "version {0} is held by an incident; decide there first: `mantlet incident list`, then undo the hold"
     )]
     Held(VersionId),
+    /// A rollout needs a version that serves and is not the candidate itself.
+    #[error(
+        "system `{0}` needs another version that serves before one can be rolled out step by step; promote one first"
+    )]
+    NothingServes(String),
+    /// There is a rollout already.
+    #[error("version {0} is being rolled out; end that first: `mantlet registry rollout abort`")]
+    Running(VersionId),
+    /// There is none.
+    #[error("no rollout of `{0}` runs; `mantlet registry rollout start` begins one")]
+    NoRollout(String),
+    /// The plan cannot be followed.
+    #[error("the plan of the rollout cannot be followed")]
+    Plan(#[from] PlanError),
     /// Someone else changed it in between.
     #[error("the registry changed meanwhile; look again and repeat")]
     Changed,

@@ -1,11 +1,15 @@
 //! The way of a version: add, admit or refuse, approve, promote, mark known-good, roll back, retire.
 
+mod rollout;
+
 use mantlet_vocab::{Impact, Millis};
 
 use crate::{
     Approval, Change, ModelVersion, RegistryError, RegistryStore, State, System, Transition, Update,
     Verified, Verifier, VersionId,
 };
+
+pub use rollout::{Ahead, Returned};
 
 /// A switch that was recorded: the caller now moves the traffic.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +168,12 @@ impl<S: RegistryStore, V: Verifier> Registry<S, V> {
         reason: &str,
         at: Millis,
     ) -> Result<Switched, S> {
+        let (system, target) = self.fit_to_serve(id, actor).await?;
+        self.switch(system, target, State::Retired, By { actor, at, reason }).await
+    }
+
+    /// A version that may be put before users by this person, and its system.
+    async fn fit_to_serve(&self, id: &VersionId, actor: &str) -> Result<(System, ModelVersion), S> {
         let system = self.system(&id.system).await?;
         let target = self.version(&id.system, &id.version).await?;
         if !matches!(target.state, State::Admitted | State::KnownGood) {
@@ -180,7 +190,7 @@ impl<S: RegistryStore, V: Verifier> Registry<S, V> {
                 actor: actor.to_owned(),
             });
         }
-        self.switch(system, target, State::Retired, By { actor, at, reason }).await
+        Ok((system, target))
     }
 
     /// Marks a version that serves, or is admitted, as the one to fall back to.

@@ -9,9 +9,10 @@ mod error;
 mod flow;
 mod port;
 mod record;
+pub mod rollout;
 
-pub use disk::{DiskError, TrustedKeys};
+pub use disk::{DiskError, Stamp, TrustedKeys};
 pub use error::RegistryError;
-pub use flow::{Registry, Switched};
+pub use flow::{Ahead, Registry, Returned, Switched};
 pub use port::{Change, RegistryStore, Update, Verified, Verifier};
 pub use record::{Approval, ModelVersion, State, System, Transition, VersionId};

@@ -4,6 +4,8 @@ use std::future::Future;
 
 use mantlet_vocab::Digest;
 
+use crate::disk::Stamp;
+use crate::rollout::Rollout;
 use crate::{ModelVersion, System, Transition};
 
 /// Keeps the registry's records. Each method is one transaction.
@@ -30,6 +32,16 @@ pub trait RegistryStore: Send + Sync {
     /// Writes the history lines into the audit log, then versions, pointers and history in one transaction.
     /// Answers `false`, without effect, when what was read is no longer what is kept (two people at once).
     fn commit(&self, change: Change<'_>) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    /// The newest rollout of a system, running or over.
+    fn rollout(&self, system: &str) -> impl Future<Output = Result<Option<Rollout>, Self::Error>> + Send;
+    /// Keeps a rollout; its lines that are not kept yet go into the audit log first. `before` is the revision that
+    /// was read (`None`: no rollout of that id is kept, and none of the system runs). Answers `false`, without
+    /// effect, when something else is kept.
+    fn save_rollout(
+        &self,
+        before: Option<u64>,
+        rollout: &Rollout,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
     /// The history of a system, oldest first.
     fn history(&self, system: &str) -> impl Future<Output = Result<Vec<Transition>, Self::Error>> + Send;
 }
@@ -74,4 +86,13 @@ pub trait Verifier: Send + Sync {
     /// # Errors
     /// Says in plain words why it is not what was signed.
     fn verify(&self, version: &ModelVersion) -> Result<Verified, crate::DiskError>;
+
+    /// What tells later, without reading every byte again, that a version's files are still those of now; `None`
+    /// where nothing does.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    fn stamp(&self, _version: &ModelVersion) -> Result<Option<Stamp>, crate::DiskError> {
+        Ok(None)
+    }
 }

@@ -1,6 +1,11 @@
 //! Models on disk signed and verified, and the way of a version with every gate closed once.
+//!
+//! Long because the store in memory and the signed folders are what every test here begins with.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod rollout;
+mod sequential;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -11,6 +16,7 @@ use std::sync::Mutex;
 use mantlet_registry::disk::{
     EVIDENCE_NAME, sign_evidence, sign_path, verify_evidence, verify_path, verify_path_without, write_whole,
 };
+use mantlet_registry::rollout::Rollout;
 use mantlet_registry::{
     Change, DiskError, ModelVersion, Registry, RegistryError, RegistryStore, State, System, Transition,
     TrustedKeys, VersionId,
@@ -51,7 +57,7 @@ fn sample_tree(folder: &Path) -> PathBuf {
 
 macro_rules! sample {
     ($name:literal) => {
-        include_str!(concat!("../../mantlet-seal/tests/oms/", $name))
+        include_str!(concat!("../../../mantlet-seal/tests/oms/", $name))
     };
 }
 
@@ -192,6 +198,7 @@ struct Kept {
     versions: BTreeMap<VersionId, ModelVersion>,
     history: Vec<Transition>,
     held: BTreeSet<VersionId>,
+    rollouts: BTreeMap<String, Rollout>,
 }
 
 impl RegistryStore for Memory {
@@ -232,6 +239,21 @@ impl RegistryStore for Memory {
         kept.history.extend_from_slice(change.history);
         Ok(true)
     }
+    async fn rollout(&self, system: &str) -> Result<Option<Rollout>, Infallible> {
+        Ok(self.0.lock().unwrap().rollouts.get(system).cloned())
+    }
+    async fn save_rollout(&self, before: Option<u64>, rollout: &Rollout) -> Result<bool, Infallible> {
+        let mut kept = self.0.lock().unwrap();
+        let free = match (kept.rollouts.get(&rollout.system), before) {
+            (Some(kept), Some(before)) => kept.id == rollout.id && kept.revision == before,
+            (Some(kept), None) => !kept.runs(),
+            (None, before) => before.is_none(),
+        };
+        if free {
+            kept.rollouts.insert(rollout.system.clone(), rollout.clone());
+        }
+        Ok(free)
+    }
     async fn history(&self, system: &str) -> Result<Vec<Transition>, Infallible> {
         let kept = self.0.lock().unwrap();
         Ok(kept.history.iter().filter(|line| line.system == system).cloned().collect())
@@ -242,6 +264,26 @@ type Desk = Registry<Memory, TrustedKeys>;
 
 fn id(version: &str) -> VersionId {
     VersionId { system: "cheques".into(), version: version.into() }
+}
+
+/// A signed candidate.
+fn signed(folder: &Path, version: &str) -> ModelVersion {
+    let path = folder.join(version);
+    write(&path.join("model.onnx"), version.as_bytes());
+    let (manifest, signature) = sign_path(&path, None, &key()).unwrap();
+    ModelVersion {
+        system: "cheques".into(),
+        version: version.into(),
+        digest: manifest.root(),
+        path,
+        signature: Some(signature),
+        state: State::Serving,
+        added_by: "ada".into(),
+        added: Millis(1),
+        approvals: vec![],
+        reasons: vec![],
+        evidence: None,
+    }
 }
 
 /// A registry with one system of this impact and two signed candidates of different bytes.
@@ -259,22 +301,7 @@ async fn desk(folder: &Path, impact: Impact) -> Desk {
     };
     registry.put_system(&system).await.unwrap();
     for version in ["v1", "v2"] {
-        let path = folder.join(version);
-        write(&path.join("model.onnx"), version.as_bytes());
-        let (manifest, signature) = sign_path(&path, None, &key()).unwrap();
-        let model = ModelVersion {
-            system: "cheques".into(),
-            version: version.into(),
-            digest: manifest.root(),
-            path,
-            signature: Some(signature),
-            state: State::Serving,
-            added_by: "ada".into(),
-            added: Millis(1),
-            approvals: vec![],
-            reasons: vec![],
-            evidence: None,
-        };
+        let model = signed(folder, version);
         let added = registry.add(model).await.unwrap();
         assert_eq!(added.state, State::Candidate, "whatever the caller claims");
     }
