@@ -34,6 +34,7 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
                 "version": u.version, "weight": u.weight,
             })).collect::<Vec<_>>(),
             "chosen_version": guard.controls().version(),
+            "rollout": guard.controls().split(),
             "controls": guard.controls().snapshot().keys.len(),
             "pinned_rules": guard.pinned().len(),
             "callers": guard.callers(),

@@ -116,6 +116,11 @@ impl Open {
         self.exchange.as_ref().map_or(Millis(0), |exchange| exchange.at)
     }
 
+    /// The exchange as far as it has come.
+    pub(crate) const fn so_far(&self) -> Option<&Exchange> {
+        self.exchange.as_ref()
+    }
+
     pub(crate) fn version(&mut self, version: &str) {
         self.edit(|exchange| version.clone_into(&mut exchange.version));
     }

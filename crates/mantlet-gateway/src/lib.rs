@@ -21,6 +21,7 @@ mod metrics;
 mod oidc;
 mod ports;
 mod service;
+mod shadow;
 mod tls;
 mod upstream;
 

@@ -1,12 +1,12 @@
 //! A configuration in force: checked once, then only read.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::Uri;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
+use mantlet_vocab::Digest;
 use rustls::ServerConfig;
 
 use crate::upstream::breaker::{Breaker, Breakers};
@@ -115,11 +115,19 @@ impl LiveRoute {
         self.targets.iter().find(|target| target.upstream.version == *version)
     }
 
-    /// The version that answers a caller: the one chosen by a person or playbook; else the one the path names, when
-    /// it takes traffic; else by weight, the same for the same caller.
+    /// The version that answers a caller: the one being rolled out, for the callers it has; the one chosen by a person
+    /// or playbook; else the one the path names, when it takes traffic; else by weight, the same for the same caller.
     pub(crate) fn target(&self, caller: &str, named: Option<&str>) -> Result<&Target, NoVersion> {
         let find = |version: &str| self.targets.iter().find(|target| target.upstream.version == version);
-        if let Some(chosen) = self.route.guard.controls().version() {
+        let controls = self.route.guard.controls();
+        // A version that has no endpoint here yet is not tried; its callers get the one that serves.
+        if let Some(canary) = controls.canary(caller)
+            && named.is_none_or(|named| named == canary)
+            && let Some(target) = find(&canary)
+        {
+            return Ok(target);
+        }
+        if let Some(chosen) = controls.version() {
             if named.is_some_and(|named| named != chosen) {
                 return Err(NoVersion::NotServed);
             }
@@ -128,9 +136,10 @@ impl LiveRoute {
         if let Some(named) = named {
             return find(named).filter(|target| target.upstream.weight > 0).ok_or(NoVersion::NotServed);
         }
-        let mut hasher = DefaultHasher::new();
-        caller.hash(&mut hasher);
-        let mut place = hasher.finish() % self.total.max(1);
+        // The digest is even and the same on every replica and in every build.
+        let digest = Digest::of(caller.as_bytes());
+        let place = digest.0.iter().take(8).fold(0_u64, |place, byte| place << 8 | u64::from(*byte));
+        let mut place = place % self.total.max(1);
         for target in &self.targets {
             match place.checked_sub(u64::from(target.upstream.weight)) {
                 Some(rest) => place = rest,
@@ -138,6 +147,19 @@ impl LiveRoute {
             }
         }
         Err(NoVersion::NotConfigured)
+    }
+}
+
+impl LiveRoute {
+    /// Where copies of requests go, while a version is tried in the shadow.
+    pub(crate) fn shadow(&self) -> Option<&Target> {
+        let version = self.route.guard.controls().shadow()?;
+        self.targets.iter().find(|target| target.upstream.version == version)
+    }
+
+    /// Where a version answers.
+    pub(crate) fn of_version(&self, version: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.upstream.version == version)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Prometheus metrics. Labels are names of the configuration, never callers or contents.
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -37,17 +37,32 @@ pub(crate) struct Refusal {
     pub(crate) why: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub(crate) struct Limited {
+    pub(crate) standing: &'static str,
+    pub(crate) taken: bool,
+}
+
+impl EncodeLabelSet for Limited {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        [("standing", self.standing), ("taken", if self.taken { "yes" } else { "no" })].encode(encoder)
+    }
+}
+
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) exchanges: Family<Answered, Counter>,
     pub(crate) signals: Family<Noticed, Counter>,
     pub(crate) overloads: Family<Port, Counter>,
     pub(crate) refusals: Family<Refusal, Counter>,
+    pub(crate) limits: Family<Limited, Counter>,
     pub(crate) upstream_faults: Counter,
     pub(crate) tokens: Family<Tokens, Counter>,
     pub(crate) retries: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) breaks: Counter,
+    pub(crate) shadowed: Counter,
+    pub(crate) shadows_left_out: Counter,
     pub(crate) reloads: Counter,
     pub(crate) generation: Gauge,
     pub(crate) connections: Gauge,
@@ -68,11 +83,14 @@ impl Metrics {
             signals: Family::default(),
             overloads: Family::default(),
             refusals: Family::default(),
+            limits: Family::default(),
             upstream_faults: Counter::default(),
             tokens: Family::default(),
             retries: Counter::default(),
             fallbacks: Counter::default(),
             breaks: Counter::default(),
+            shadowed: Counter::default(),
+            shadows_left_out: Counter::default(),
             reloads: Counter::default(),
             generation: Gauge::default(),
             connections: Gauge::default(),
@@ -88,6 +106,11 @@ impl Metrics {
             "Records, events or reviews for which there was no room",
             metrics.overloads.clone(),
         );
+        registry.register(
+            "limits",
+            "Requests asked of limits, by where the answer came from: the shared counts, this replica's share, or neither",
+            metrics.limits.clone(),
+        );
         registry.register("refusals", "Requests that did not become an exchange", metrics.refusals.clone());
         registry.register(
             "upstream_faults",
@@ -101,6 +124,16 @@ impl Metrics {
             "upstream_breaks",
             "Times an upstream was left alone after failing repeatedly",
             metrics.breaks.clone(),
+        );
+        registry.register(
+            "shadowed",
+            "Requests copied to a version tried in the shadow",
+            metrics.shadowed.clone(),
+        );
+        registry.register(
+            "shadows_left_out",
+            "Requests not copied because too many copies were under way",
+            metrics.shadows_left_out.clone(),
         );
         registry.register("reloads", "Configurations taken while running", metrics.reloads.clone());
         registry.register("generation", "Configuration generation in force", metrics.generation.clone());

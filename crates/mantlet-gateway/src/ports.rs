@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mantlet_guard::shared::SharedLimits;
 use mantlet_guard::{Events, Recorder};
 use mantlet_vocab::{Exchange, Millis};
 
@@ -76,4 +77,6 @@ pub struct Ports {
     pub events: Arc<dyn Events>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The counts of limits, shared with other replicas when there are any.
+    pub limits: Arc<dyn SharedLimits>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mantlet_vocab::Millis;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::ids::Ids;
@@ -17,8 +17,11 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::oidc::{self, ProviderKeys};
 use crate::upstream::breaker::Breakers;
-use crate::upstream::{Clients, health};
-use crate::{GatewayConfig, GatewayError, Ports, Route};
+use crate::upstream::{Call, Clients, ask, health};
+use crate::{GatewayConfig, GatewayError, Kind, Ports, Route};
+
+/// Copies under way to a version that is tried in the shadow at most; beyond that requests are not copied.
+const SHADOWS: usize = 64;
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -31,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) provider: ProviderKeys,
     pub(crate) ids: Ids,
     pub(crate) started: Millis,
+    /// Room for copies under way to a version that is tried in the shadow.
+    pub(crate) shadows: Arc<Semaphore>,
     generation: AtomicU64,
 }
 
@@ -77,6 +82,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             started: ports.clock.now(),
+            shadows: Arc::new(Semaphore::new(SHADOWS)),
             ports,
             keys: Remembered::default(),
             ids: Ids::default(),
@@ -155,6 +161,19 @@ impl Gateway {
         }
         tracing::info!(generation, "configuration taken");
         Ok(generation)
+    }
+
+    /// Whether a version of a model has an endpoint here, and that endpoint says it is ready.
+    pub async fn is_ready(&self, model: &str, version: &str) -> bool {
+        let live = self.shared.live.load_full();
+        let Some(route) = live.routes.get(model) else { return false };
+        let Some(target) = route.of_version(version) else { return false };
+        if route.route.kind != Kind::Tensors {
+            // Servers of text have no common question for it: what is known of them has to do.
+            return !target.breaker.is_open();
+        }
+        let reply = ask(&self.shared, &live, route, target, Call::get("/ready")).await;
+        reply.is_ok_and(|reply| reply.by.upstream.version == version && reply.status.is_success())
     }
 
     /// Asks the key store again for every key from now on, as after one was revoked.

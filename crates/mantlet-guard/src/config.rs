@@ -7,6 +7,8 @@ use mantlet_detectors::text::TextConfig;
 use mantlet_vocab::{Detail, Impact, Mode, OnFailure};
 use serde::{Deserialize, Serialize};
 
+use crate::shared::LimitRule;
+
 /// How one guarded route is run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +23,11 @@ pub struct GuardConfig {
     pub mode: Mode,
     /// Requests per key; `None` for no limit.
     pub limit: Option<RateLimit>,
+    /// Limits on requests, rows, tokens, bytes, cost and concurrency, kept together with other replicas when there are
+    /// any.
+    pub limits: Vec<LimitRule>,
+    /// What happens to a request when `limits` cannot be counted now.
+    pub limits_on_failure: OnFailure,
     /// What each rule's signals lead to; a rule that is not named has [`RulePolicy::for_rule`].
     pub rules: BTreeMap<String, RulePolicy>,
     /// New rows a key may ask about in one window before the extraction budget is spent; `None` for the
@@ -55,6 +62,8 @@ impl Default for GuardConfig {
             impact: Impact::Medium,
             mode: Mode::Enforce,
             limit: Some(RateLimit { per_minute: 600.0, burst: 120 }),
+            limits: Vec::new(),
+            limits_on_failure: OnFailure::Refuse,
             rules: BTreeMap::new(),
             extraction_budget: None,
             callers: 2048,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use arc_swap::ArcSwap;
-use mantlet_vocab::Millis;
+use mantlet_vocab::{Digest, Millis};
 use serde::{Deserialize, Serialize};
 
 /// What is done to everything a key sends.
@@ -58,6 +58,33 @@ impl<T> ActiveControl<T> {
     }
 }
 
+/// A version that answers a share of the callers, or gets copies of what they ask, while another one serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The rollout's id: callers are placed by it, the same on every replica and after every restart.
+    pub rollout: String,
+    /// The version that serves everybody else. While a person or playbook has chosen another, the split rests.
+    pub stable: String,
+    /// The version that is tried.
+    pub candidate: String,
+    /// Its share of the callers, in hundredths of a percent.
+    pub share: u32,
+    /// Whether it gets copies of allowed requests, its answers being compared and given to nobody.
+    pub shadow: bool,
+}
+
+impl Split {
+    /// Whether this caller's requests go to the candidate. A caller that does at one share does so at every larger
+    /// one.
+    #[must_use]
+    pub fn takes(&self, caller: &str) -> bool {
+        // SHA-256 keyed by the rollout: even, and not to be steered by whoever picks caller ids without knowing it.
+        let digest = Digest::of(format!("{}\0{caller}", self.rollout).as_bytes());
+        let place = digest.0.iter().take(8).fold(0_u64, |place, byte| place << 8 | u64::from(*byte));
+        (u128::from(place) * 10_000) >> 64 < u128::from(self.share)
+    }
+}
+
 /// Everything switched on, as one value: shown on consoles, stored, restored after a restart.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ControlsSnapshot {
@@ -67,6 +94,17 @@ pub struct ControlsSnapshot {
     pub path: Option<ActiveControl<()>>,
     /// The model version that answers, when one was chosen over the configuration's.
     pub version: Option<String>,
+    /// A version being tried beside the one that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+}
+
+impl ControlsSnapshot {
+    /// The split, unless another version than its stable one was chosen meanwhile.
+    fn active_split(&self) -> Option<&Split> {
+        let chosen = self.version.as_ref();
+        self.split.as_ref().filter(|split| chosen.is_none_or(|chosen| *chosen == split.stable))
+    }
 }
 
 /// The switches of one guarded system.
@@ -115,6 +153,15 @@ impl Controls {
         });
     }
 
+    /// Replaces the controls on keys, as a record that replicas share has them; says whether they differed.
+    pub fn replace_keys(&self, keys: BTreeMap<String, Vec<ActiveControl<KeyControl>>>) -> bool {
+        self.change(|current| {
+            let differed = current.keys != keys;
+            current.keys = keys;
+            differed
+        })
+    }
+
     /// Lifts the control of that kind (`throttle`, `block`, `divert`) from a key; says whether there was one.
     pub fn lift_key(&self, key: &str, kind: &str) -> bool {
         self.change(|current| {
@@ -152,6 +199,47 @@ impl Controls {
         self.change(|current| std::mem::replace(&mut current.version, version))
     }
 
+    /// The version being tried beside the one that serves.
+    #[must_use]
+    pub fn split(&self) -> Option<Split> {
+        self.current.load().split.clone()
+    }
+
+    /// Tries a version beside the one that serves from the next request on, or ends that; gives what was before.
+    /// Verify the candidate's digest and signature before calling.
+    pub fn set_split(&self, split: Option<Split>) -> Option<Split> {
+        self.change(|current| std::mem::replace(&mut current.split, split))
+    }
+
+    /// Lets one version answer everybody from the next request on, and ends what is tried beside it, both at once.
+    pub fn serve_only(&self, version: &str) {
+        self.change(|current| {
+            current.version = Some(version.to_owned());
+            current.split = None;
+        });
+    }
+
+    /// Whether a version is being tried beside the one that serves.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        self.current.load().split.is_some()
+    }
+
+    /// The version being tried, when this caller's requests go to it.
+    #[must_use]
+    pub fn canary(&self, caller: &str) -> Option<String> {
+        let current = self.current.load();
+        let split = current.active_split().filter(|split| !split.shadow && split.takes(caller))?;
+        Some(split.candidate.clone())
+    }
+
+    /// The version that gets copies of requests, when there is one.
+    #[must_use]
+    pub fn shadow(&self) -> Option<String> {
+        let current = self.current.load();
+        current.active_split().filter(|split| split.shadow).map(|split| split.candidate.clone())
+    }
+
     /// Reads the controls in place.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&ControlsSnapshot) -> R) -> R {
         read(&self.current.load())
@@ -183,6 +271,46 @@ mod tests {
         assert_eq!(controls.snapshot().keys["k"].len(), 1, "expired ones go at the next change");
         assert!(controls.lift_key("k", "divert") && !controls.lift_key("k", "divert"));
         assert!(!controls.snapshot().keys.contains_key("k"));
+    }
+
+    fn split(rollout: &str, share: u32) -> Split {
+        let (stable, candidate) = ("1".into(), "2".into());
+        Split { rollout: rollout.into(), stable, candidate, share, shadow: false }
+    }
+
+    #[test]
+    fn a_share_is_a_share_of_the_callers_and_callers_stay() {
+        for (rollout, share) in
+            [("a", 100), ("b", 500), ("c", 1_000), ("d", 2_500), ("e", 5_000), ("f", 9_000)]
+        {
+            let split = split(rollout, share);
+            let taken = (0..10_000).filter(|n| split.takes(&format!("caller-{n}"))).count();
+            let off = (taken as f64 / 10_000.0 - f64::from(share) / 10_000.0).abs();
+            assert!(off <= 0.01, "{rollout}: {taken} of 10000 at {share}");
+            let larger = Split { share: share + 500, ..split.clone() };
+            for n in 0..1_000 {
+                let caller = format!("caller-{n}");
+                assert!(!split.takes(&caller) || larger.takes(&caller));
+            }
+        }
+        assert!((0..1_000).all(|n| !split("a", 0).takes(&n.to_string())));
+        assert!((0..1_000).all(|n| split("a", 10_000).takes(&n.to_string())));
+    }
+
+    #[test]
+    fn a_split_rests_while_another_version_was_chosen_and_ends_with_one_switch() {
+        let controls = Controls::new();
+        controls.set_split(Some(split("r", 10_000)));
+        assert_eq!(controls.canary("k").as_deref(), Some("2"));
+        controls.set_version(Some("1".into()));
+        assert_eq!(controls.canary("k").as_deref(), Some("2"));
+        controls.set_version(Some("0".into()));
+        assert_eq!((controls.canary("k"), controls.shadow()), (None, None));
+        controls.set_split(Some(Split { shadow: true, ..split("r", 0) }));
+        controls.set_version(None);
+        assert_eq!((controls.canary("k"), controls.shadow().as_deref()), (None, Some("2")));
+        controls.serve_only("1");
+        assert_eq!((controls.version().as_deref(), controls.split()), (Some("1"), None));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use mantlet_vocab::{Reply, Value};
 
 /// The class of each of `rows` rows, by the first of: a tensor with a score a class, an integer or text label, a
 /// single score of a two-class model. `None` when the reply has none of these; classes then stay unknown.
-pub(crate) fn labels(reply: &Reply, classes: &[String], rows: usize) -> Option<Vec<usize>> {
+#[must_use]
+pub fn labels(reply: &Reply, classes: &[String], rows: usize) -> Option<Vec<usize>> {
     if rows == 0 {
         return None;
     }

@@ -15,6 +15,15 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// When there is no room.
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded>;
+
+    /// Takes what a version that is tried in the shadow answered to a copy of a request; nobody was given it. It is
+    /// no exchange of a caller's and belongs in no record of those.
+    ///
+    /// # Errors
+    /// When there is no room.
+    fn shadowed(&self, _exchange: Exchange) -> Result<(), Overloaded> {
+        Ok(())
+    }
 }
 
 /// Takes alerts as they happen. Must not block; a full buffer is [`Overloaded`].

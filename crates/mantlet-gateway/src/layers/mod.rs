@@ -11,6 +11,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod identity;
+pub(crate) mod limits;
 pub(crate) mod pass;
 pub(crate) mod shape;
 pub(crate) mod tensors;

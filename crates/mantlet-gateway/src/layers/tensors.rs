@@ -10,6 +10,7 @@ use mantlet_guard::{Caller, Inspection, coarsened};
 use mantlet_vocab::{Action, Mode};
 use mantlet_wire::{Defect, InferReply};
 
+use super::limits as together;
 use super::shape::{HEAD_LENGTH, head_length, receive_text};
 use super::{Ending, Replied, decision, version};
 use crate::answer::Answer;
@@ -17,6 +18,7 @@ use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
 use crate::headers::onward;
 use crate::live::Target;
+use crate::shadow;
 use crate::upstream::{Call, Path, Reply, ask};
 
 /// One inference of a known caller, from its request to its end.
@@ -48,8 +50,13 @@ async fn flow(
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
     let body = receive_text(&parts.headers, body, &open.live()).await?;
+    let _place = together::arrived(open, key, body.raw.len()).await?;
     let (mut inspection, looked) = detect(open, caller, named, head, &body.text)?;
+    let _rows = together::read(open, key).await?;
     let diverted = decision(&inspection)?;
+    if !diverted {
+        shadow::send(open, &parts.headers, &body.raw);
+    }
     let mut replied = upstream(open, target, &parts.headers, body.raw, &inspection, diverted).await?;
     detect_reply(open, caller, &mut inspection, &mut replied, looked)?;
     if inspection.decision.action == Action::Divert {

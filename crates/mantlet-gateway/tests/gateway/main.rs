@@ -7,6 +7,7 @@ mod faults;
 mod flow;
 mod peer;
 mod reload;
+mod rollout;
 mod text;
 mod tokens;
 mod transport;

@@ -15,6 +15,7 @@ use mantlet_detectors::{Learning, Profile};
 use mantlet_gateway::{
     Clock, Gateway, GatewayConfig, KeyLookup, Keys, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
 };
+use mantlet_guard::shared::InMemory;
 use mantlet_guard::{Controls, Events, Guard, GuardConfig, GuardEvent, Overloaded, Recorder};
 use mantlet_model::{Dtype, Heads, Model, ModelError, Port, Signature};
 use mantlet_serve::{ServeConfig, Served, Server};
@@ -96,6 +97,7 @@ pub(crate) struct Memory {
     pub(crate) exchanges: Mutex<Vec<Exchange>>,
     pub(crate) events: Mutex<Vec<GuardEvent>>,
     pub(crate) filed: Mutex<HashMap<String, Exchange>>,
+    pub(crate) shadowed: Mutex<Vec<Exchange>>,
     pub(crate) full: AtomicBool,
     pub(crate) keys_down: AtomicBool,
 }
@@ -113,6 +115,10 @@ impl Recorder for Memory {
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
         self.room()?;
         self.exchanges.lock().unwrap().push(exchange);
+        Ok(())
+    }
+    fn shadowed(&self, exchange: Exchange) -> Result<(), Overloaded> {
+        self.shadowed.lock().unwrap().push(exchange);
         Ok(())
     }
 }
@@ -167,6 +173,7 @@ pub(crate) fn ports(memory: &Arc<Memory>) -> Ports {
         recorder: memory.clone(),
         events: memory.clone(),
         clock: Arc::new(Now),
+        limits: Arc::new(InMemory::default()),
     }
 }
 
