@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use mantlet_columns::ColumnsError;
 use mantlet_seal::log::LogError;
 
+use crate::database::Kind;
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,7 +51,7 @@ pub enum StoreError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// What the database says.
         reason: String,
     },
     /// The database was written by a later version.
@@ -62,12 +64,23 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// The database server's address is none.
+    #[error("`database` is no address such as postgres://user@host/name: {0}")]
+    Address(String),
+    /// The database server cannot be reached.
+    #[error("the database {path} cannot be reached ({reason}); is it running, and may this machine connect?")]
+    Unreachable {
+        /// Server and database.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Another database fault.
     #[error("the state database could not {verb}: {reason}")]
     Database {
         /// What was tried.
         verb: &'static str,
-        /// What SQLite says.
+        /// What the database says.
         reason: String,
     },
     /// A kept record does not read back.
@@ -150,6 +163,15 @@ pub enum AuditError {
         /// Why.
         reason: String,
     },
+    /// The replicas' log is signed with another key.
+    #[error(
+        "the log that the replicas share is signed with another key than {path}; copy `log.key` and `log.pub` \
+         from a replica that has them into this folder"
+    )]
+    OtherKey {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An entry is not what was recorded.
     #[error("audit entry {index} was changed, moved or removed")]
     Entry {
@@ -224,26 +246,40 @@ pub(crate) fn io(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> S
 }
 
 /// A database fault by what can be done about it.
-pub(crate) fn sql(verb: &'static str, path: &Path) -> impl FnOnce(sqlx::Error) -> StoreError {
+pub(crate) fn sql(verb: &'static str, path: &Path, kind: Kind) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |fault| {
         let path = path.to_owned();
-        let code = match &fault {
-            sqlx::Error::Database(inner) => inner.code().and_then(|code| code.parse::<i64>().ok()),
-            _ => None,
+        let (code, reason) = match &fault {
+            sqlx::Error::Database(inner) => (inner.code().unwrap_or_default(), inner.message().to_owned()),
+            other => (std::borrow::Cow::default(), other.to_string()),
         };
-        let reason = match &fault {
-            sqlx::Error::Database(inner) => inner.message().to_owned(),
-            other => other.to_string(),
-        };
+        match fault {
+            sqlx::Error::PoolTimedOut if kind == Kind::Postgres => {
+                return StoreError::Unreachable { path, reason: "no answer in time".to_owned() };
+            }
+            sqlx::Error::PoolTimedOut => return StoreError::Locked { path },
+            sqlx::Error::PoolClosed => return StoreError::Closed,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) => return StoreError::Unreachable { path, reason },
+            _ => {}
+        }
+        if kind == Kind::Postgres {
+            // https://www.postgresql.org/docs/15/errcodes-appendix.html
+            return match &*code {
+                "55P03" | "40001" | "40P01" => StoreError::Locked { path },
+                "25006" => StoreError::ReadOnly { path },
+                "53100" => StoreError::Full { path },
+                "XX001" | "XX002" => StoreError::Damaged { path, reason },
+                "57P01" | "57P02" | "57P03" | "08006" => StoreError::Unreachable { path, reason },
+                _ => StoreError::Database { verb, reason },
+            };
+        }
         // Primary result codes of SQLite: https://www.sqlite.org/rescode.html
-        match code.map(|code| code & 0xff) {
+        match code.parse::<i64>().ok().map(|code| code & 0xff) {
             Some(5 | 6) => StoreError::Locked { path },
             Some(8) => StoreError::ReadOnly { path },
             Some(11 | 26) => StoreError::Damaged { path, reason },
             Some(13) => StoreError::Full { path },
             Some(14) => StoreError::ReadOnly { path },
-            _ if matches!(fault, sqlx::Error::PoolTimedOut) => StoreError::Locked { path },
-            _ if matches!(fault, sqlx::Error::PoolClosed) => StoreError::Closed,
             _ => StoreError::Database { verb, reason },
         }
     }

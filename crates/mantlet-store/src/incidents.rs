@@ -1,4 +1,4 @@
-//! Incidents: the answering engine's port over SQLite.
+//! Incidents: the answering engine's port over the database.
 
 use mantlet_respond::{Incident, IncidentFilter, IncidentStore, IncidentStoreError};
 use serde_json::json;
@@ -13,7 +13,7 @@ impl Store {
     async fn save_incident(&self, incident: &Incident) -> Result<bool, StoreError> {
         let database = &self.inner.database;
         let mut writing = database.begin().await?;
-        let row = sqlx::query("SELECT doc FROM incidents WHERE id = ?").bind(&incident.id);
+        let row = sqlx::query("SELECT doc FROM incidents WHERE id = $1").bind(&incident.id);
         let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read incidents"))?;
         let kept: Option<Incident> = row.map(|row| read("incidents", &row)).transpose()?;
         let stands_at = kept.as_ref().map_or(0, |kept| kept.revision);
@@ -39,7 +39,7 @@ impl Store {
             self.note(actor, action, &incident.id, detail).await?;
         }
         sqlx::query(
-            "INSERT INTO incidents (id, revision, system, state, opened, doc) VALUES (?, ?, ?, ?, ?, ?) \
+            "INSERT INTO incidents (id, revision, system, state, opened, doc) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, system = excluded.system, \
              state = excluded.state, doc = excluded.doc",
         )
@@ -62,7 +62,7 @@ impl Store {
     /// When the database fails.
     pub async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM incidents WHERE id = ?").bind(id);
+        let row = sqlx::query("SELECT doc FROM incidents WHERE id = $1").bind(id);
         let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read incidents"))?;
         row.map(|row| read("incidents", &row)).transpose()
     }
@@ -75,12 +75,11 @@ impl Store {
         let database = &self.inner.database;
         let states: Vec<&str> = filter.states.iter().map(|state| state.word()).collect();
         let rows = sqlx::query(
-            "SELECT doc FROM incidents WHERE (?1 IS NULL OR system = ?1) \
-             AND (?2 = '[]' OR state IN (SELECT value FROM json_each(?2))) \
-             ORDER BY opened DESC, id DESC LIMIT ?3",
+            "SELECT doc FROM incidents WHERE ($1 IS NULL OR system = $1) \
+             AND ($2 = '' OR $2 LIKE '%,' || state || ',%') ORDER BY opened DESC, id DESC LIMIT $3",
         )
         .bind(filter.system.as_deref())
-        .bind(doc("incidents", &states)?)
+        .bind(if states.is_empty() { String::new() } else { format!(",{},", states.join(",")) })
         .bind(count(filter.limit.unwrap_or(LIST_MOST)))
         .fetch_all(database.pool())
         .await

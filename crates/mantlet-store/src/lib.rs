@@ -8,6 +8,10 @@
 //! <folder>/service.lock      held by the one process that serves from here
 //! ```
 //!
+//! With [`Options::database`] several replicas share one PostgreSQL: state stands there instead of `state.db`, and the
+//! audit log too, of which each folder holds a copy with the same key. History, the journal and what is not yet in
+//! the database stay in each replica's own folder.
+//!
 //! What survives what is said where it is kept: [`AuditLog`] and [`ExchangeRecorder`]. State is durable when a
 //! method returns. Changes of state that matter are written to the audit log before they take effect; when
 //! the process dies in between, the log holds an intention that was not carried out, never the reverse.
@@ -55,6 +59,8 @@ pub struct Options {
     pub reviews_most: usize,
     /// How long to wait for another process that is writing.
     pub patience: Duration,
+    /// The database that replicas share, `postgres://user:password@host/name`; `None` keeps state in the folder.
+    pub database: Option<String>,
 }
 
 impl Default for Options {
@@ -65,6 +71,7 @@ impl Default for Options {
             history: HistoryOptions::default(),
             reviews_most: 10_000,
             patience: Duration::from_secs(5),
+            database: None,
         }
     }
 }
@@ -103,12 +110,18 @@ impl Store {
     pub async fn open(folder: &Path, clock: Arc<dyn Clock>, options: Options) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let service = if options.serve { Some(hold(&folder.join("service.lock"), folder)?) } else { None };
-        let database = Database::open(&folder.join("state.db"), options.patience).await?;
+        let database = match &options.database {
+            Some(url) => Database::connect(url, options.patience).await?,
+            None => Database::open(&folder.join("state.db"), options.patience).await?,
+        };
+        let shared = database.is_shared().then_some(&database);
+        let path = folder.join("audit");
         let audit =
-            AuditLog::open_patiently(&folder.join("audit"), &options.origin, clock.clone(), options.patience)
-                .await?;
-        let anchor = database.anchor().await?;
-        audit.check_anchor(anchor).await?;
+            AuditLog::open_shared(&path, &options.origin, clock.clone(), options.patience, shared).await?;
+        if shared.is_none() {
+            // A log that replicas share stands in that database itself, and is compared with each one's copy.
+            audit.check_anchor(database.anchor().await?).await?;
+        }
         let history = if options.serve {
             Some(History::open(&folder.join("exchanges"), &options.history).await?)
         } else {
@@ -126,6 +139,12 @@ impl Store {
             _service: service,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether replicas share the state.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.inner.database.is_shared()
     }
 
     /// The folder.
@@ -176,6 +195,9 @@ impl Store {
     }
 
     async fn keep_anchor(&self) -> Result<(), StoreError> {
+        if self.inner.database.is_shared() {
+            return Ok(());
+        }
         let (size, root) = self.inner.audit.head().await?;
         self.inner.database.keep_anchor(size, root).await
     }

@@ -37,7 +37,7 @@ impl Store {
     async fn write_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         let database = &self.inner.database;
         sqlx::query(
-            "INSERT INTO api_keys (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
+            "INSERT INTO api_keys (id, doc) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc",
         )
         .bind(&key.id)
         .bind(doc("api_keys", key)?)
@@ -92,7 +92,7 @@ impl Store {
         self.note(actor, "user-kept", &user.name, detail).await?;
         let mut writing = database.begin().await?;
         sqlx::query(
-            "INSERT INTO users (name, doc) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc",
+            "INSERT INTO users (name, doc) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET doc = excluded.doc",
         )
         .bind(&user.name)
         .bind(doc("users", user)?)
@@ -100,7 +100,7 @@ impl Store {
         .await
         .map_err(database.fault("write users"))?;
         // A session carries the role it began with, so any change of the person ends the sessions.
-        sqlx::query("DELETE FROM sessions WHERE user = ?")
+        sqlx::query("DELETE FROM sessions WHERE \"user\" = $1")
             .bind(&user.name)
             .execute(&mut *writing)
             .await
@@ -114,7 +114,7 @@ impl Store {
     /// When the database fails.
     pub async fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM users WHERE name = ?").bind(name);
+        let row = sqlx::query("SELECT doc FROM users WHERE name = $1").bind(name);
         let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read users"))?;
         row.map(|row| read("users", &row)).transpose()
     }
@@ -146,12 +146,12 @@ impl Store {
     pub async fn keep_session(&self, session: &Session) -> Result<(), StoreError> {
         let database = &self.inner.database;
         self.note(&session.user, "signed-in", &session.user, json!({ "role": session.role })).await?;
-        sqlx::query("DELETE FROM sessions WHERE expires <= ?")
+        sqlx::query("DELETE FROM sessions WHERE expires <= $1")
             .bind(instant(self.now()))
             .execute(database.pool())
             .await
             .map_err(database.fault("write sessions"))?;
-        sqlx::query("INSERT INTO sessions (hash, user, expires, doc) VALUES (?, ?, ?, ?)")
+        sqlx::query("INSERT INTO sessions (hash, \"user\", expires, doc) VALUES ($1, $2, $3, $4)")
             .bind(session.hash.hex())
             .bind(&session.user)
             .bind(instant(session.expires))
@@ -168,7 +168,7 @@ impl Store {
     /// When the database fails.
     pub async fn end_sessions_of(&self, user: &str) -> Result<(), StoreError> {
         let database = &self.inner.database;
-        sqlx::query("DELETE FROM sessions WHERE user = ?")
+        sqlx::query("DELETE FROM sessions WHERE \"user\" = $1")
             .bind(user)
             .execute(database.pool())
             .await
@@ -182,7 +182,7 @@ impl Store {
     /// When the database fails.
     pub async fn session_of(&self, hash: &Digest) -> Result<Option<Session>, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM sessions WHERE hash = ?").bind(hash.hex());
+        let row = sqlx::query("SELECT doc FROM sessions WHERE hash = $1").bind(hash.hex());
         let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read sessions"))?;
         let session: Option<Session> = row.map(|row| read("sessions", &row)).transpose()?;
         Ok(session.filter(|session| session.runs(self.now())))
@@ -202,7 +202,7 @@ impl Store {
     /// When the database fails.
     pub async fn end_session(&self, hash: &Digest) -> Result<(), StoreError> {
         let database = &self.inner.database;
-        sqlx::query("DELETE FROM sessions WHERE hash = ?")
+        sqlx::query("DELETE FROM sessions WHERE hash = $1")
             .bind(hash.hex())
             .execute(database.pool())
             .await

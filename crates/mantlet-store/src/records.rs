@@ -29,6 +29,8 @@ pub enum RecordKind {
     Generation,
     /// A profile of training data.
     Profile,
+    /// A version going before users step by step; kept by the registry's port, its lines audited one by one.
+    Rollout,
 }
 
 impl RecordKind {
@@ -45,6 +47,7 @@ impl RecordKind {
             Self::Delivery => "delivery",
             Self::Generation => "generation",
             Self::Profile => "profile",
+            Self::Rollout => "rollout",
         }
     }
 
@@ -83,7 +86,7 @@ impl Store {
             self.note(actor, &format!("{}-kept", kind.word()), &record.id, detail).await?;
         }
         sqlx::query(
-            "INSERT INTO records (kind, id, system, at, state, doc) VALUES (?, ?, ?, ?, ?, ?) \
+            "INSERT INTO records (kind, id, system, at, state, doc) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (kind, id) DO UPDATE SET system = excluded.system, at = excluded.at, \
              state = excluded.state, doc = excluded.doc",
         )
@@ -105,7 +108,8 @@ impl Store {
     /// When the database fails.
     pub async fn record(&self, kind: RecordKind, id: &str) -> Result<Option<Record>, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM records WHERE kind = ? AND id = ?").bind(kind.word()).bind(id);
+        let row =
+            sqlx::query("SELECT doc FROM records WHERE kind = $1 AND id = $2").bind(kind.word()).bind(id);
         let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read records"))?;
         row.map(|row| read("records", &row)).transpose()
     }
@@ -122,8 +126,8 @@ impl Store {
     ) -> Result<Vec<Record>, StoreError> {
         let database = &self.inner.database;
         let rows = sqlx::query(
-            "SELECT doc FROM records WHERE kind = ?1 AND (?2 IS NULL OR system = ?2) \
-             ORDER BY at DESC, id LIMIT ?3",
+            "SELECT doc FROM records WHERE kind = $1 AND ($2 IS NULL OR system = $2) \
+             ORDER BY at DESC, id LIMIT $3",
         )
         .bind(kind.word())
         .bind(system)
@@ -144,7 +148,7 @@ impl Store {
         }
         self.note(actor, &format!("{}-removed", kind.word()), id, Value::Null).await?;
         let database = &self.inner.database;
-        let done = sqlx::query("DELETE FROM records WHERE kind = ? AND id = ?").bind(kind.word()).bind(id);
+        let done = sqlx::query("DELETE FROM records WHERE kind = $1 AND id = $2").bind(kind.word()).bind(id);
         let done = done.execute(database.pool()).await.map_err(database.fault("write records"))?;
         Ok(done.rows_affected() > 0)
     }

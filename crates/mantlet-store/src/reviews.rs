@@ -115,8 +115,8 @@ impl Store {
     pub async fn reviews(&self, filter: &ReviewFilter) -> Result<Vec<Review>, StoreError> {
         let database = &self.inner.database;
         let rows = sqlx::query(
-            "SELECT doc FROM reviews WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR system = ?2) \
-             ORDER BY at DESC, ticket LIMIT ?3 OFFSET ?4",
+            "SELECT doc FROM reviews WHERE ($1 IS NULL OR state = $1) AND ($2 IS NULL OR system = $2) \
+             ORDER BY at DESC, ticket LIMIT $3 OFFSET $4",
         )
         .bind(filter.state.map(ReviewState::word))
         .bind(filter.system.as_deref())
@@ -134,7 +134,7 @@ impl Store {
     /// When the database fails.
     pub async fn review(&self, ticket: &str) -> Result<Option<Review>, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = ?").bind(ticket);
+        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = $1").bind(ticket);
         let row = row.fetch_optional(database.pool()).await.map_err(database.fault("read reviews"))?;
         row.map(|row| read("reviews", &row)).transpose()
     }
@@ -145,7 +145,7 @@ impl Store {
     /// When the database fails.
     pub async fn count_reviews(&self, state: ReviewState) -> Result<u64, StoreError> {
         let database = &self.inner.database;
-        let row = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM reviews WHERE state = ?");
+        let row = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM reviews WHERE state = $1");
         let found = row.bind(state.word()).fetch_one(database.pool()).await;
         Ok(u64::try_from(found.map_err(database.fault("read reviews"))?).unwrap_or(0))
     }
@@ -163,7 +163,7 @@ impl Store {
     ) -> Result<Review, StoreError> {
         let database = &self.inner.database;
         let mut writing = database.begin().await?;
-        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = ?").bind(ticket);
+        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = $1").bind(ticket);
         let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read reviews"))?;
         let kept: Option<Review> = row.map(|row| read("reviews", &row)).transpose()?;
         let missing = || StoreError::Missing { what: "review", name: ticket.to_owned() };
@@ -197,7 +197,7 @@ impl Store {
             "decision": review.decision,
         });
         self.note(actor, &format!("review-{}", review.state.word()), ticket, detail).await?;
-        sqlx::query("UPDATE reviews SET state = ?, doc = ? WHERE ticket = ?")
+        sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3")
             .bind(review.state.word())
             .bind(doc("reviews", &review)?)
             .bind(ticket)

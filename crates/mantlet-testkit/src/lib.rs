@@ -8,6 +8,7 @@ mod binary;
 mod cases;
 mod containers;
 mod models;
+pub mod servers;
 mod tensorflow;
 
 pub use assembly::assemble;

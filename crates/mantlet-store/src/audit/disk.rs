@@ -1,5 +1,7 @@
 //! Appending to the log's files under the lock.
 
+mod shared;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use super::read::read_checkpoint;
 use super::{Recovery, read_key};
 use crate::StoreError;
 use crate::error::{AuditError, io};
+pub(super) use shared::{Shared, lacks_key};
 
 /// Bytes of an entry at most, below the format's 65,535.
 pub(super) const ENTRY_BYTES: usize = 60_000;
@@ -30,6 +33,8 @@ pub(super) struct Disk {
     /// The checkpoint `edge` belongs to; when the file says otherwise, another process wrote.
     note: String,
     edge: Edge,
+    /// The log that replicas share, of which this folder is a copy.
+    shared: Option<Shared>,
 }
 
 impl Disk {
@@ -47,7 +52,7 @@ impl Disk {
         let (checkpoint, note) = read_checkpoint(folder, &verifier)?;
         let edge = Edge::load(folder, &checkpoint)?;
         let (unacknowledged, removed_files) = clean(folder, checkpoint.size)?;
-        let disk = Self { folder: folder.to_owned(), key, verifier, patience, note, edge };
+        let disk = Self { folder: folder.to_owned(), key, verifier, patience, note, edge, shared: None };
         Ok((disk, Recovery { created, unacknowledged, removed_files }))
     }
 
@@ -58,6 +63,9 @@ impl Disk {
     /// Appends entries, flushed and signed over when this returns; gives the index of the first. On a fault
     /// nothing was appended, and the next call begins from what is on disk.
     pub(super) fn append(&mut self, entries: &[Vec<u8>]) -> Result<u64, StoreError> {
+        if let Some(shared) = self.shared.clone() {
+            return self.append_shared(&shared, entries);
+        }
         let _lock = lock(&self.folder, self.patience)?;
         let (checkpoint, note) = read_checkpoint(&self.folder, &self.verifier)?;
         if note != self.note {

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::database::Database;
 use crate::error::AuditError;
 use crate::{Clock, StoreError};
 use disk::{Disk, ENTRY_BYTES};
@@ -87,6 +88,13 @@ pub struct Recovery {
 
 type Ack = oneshot::Sender<Result<u64, StoreError>>;
 
+/// What the writer is asked for.
+enum Job {
+    Append(Vec<u8>, Ack),
+    /// Bring the folder up to what the replicas agree on.
+    Refresh(oneshot::Sender<Result<(), StoreError>>),
+}
+
 /// The log. Clones share one writer.
 #[derive(Clone)]
 pub struct AuditLog {
@@ -95,10 +103,11 @@ pub struct AuditLog {
     recovery: Recovery,
     clock: Arc<dyn Clock>,
     writer: Arc<Mutex<Option<Writer>>>,
+    shared: bool,
 }
 
 struct Writer {
-    sender: mpsc::Sender<(Vec<u8>, Ack)>,
+    sender: mpsc::Sender<Job>,
     thread: std::thread::JoinHandle<()>,
 }
 
@@ -127,10 +136,36 @@ impl AuditLog {
         clock: Arc<dyn Clock>,
         patience: Duration,
     ) -> Result<Self, StoreError> {
+        Self::open_shared(folder, origin, clock, patience, None).await
+    }
+
+    /// As [`Self::open_patiently`]; in a database that replicas share, the folder becomes a copy of their log.
+    pub(crate) async fn open_shared(
+        folder: &Path,
+        origin: &str,
+        clock: Arc<dyn Clock>,
+        patience: Duration,
+        database: Option<&Database>,
+    ) -> Result<Self, StoreError> {
         let (path, origin) = (folder.to_owned(), origin.to_owned());
+        if let Some(database) = database
+            && disk::lacks_key(folder, database).await?
+        {
+            return Err(AuditError::OtherKey { path }.into());
+        }
         let entropy = crate::entropy()?;
-        let opened = blocking(move || Disk::open(&path, &origin, &entropy, patience)).await?;
-        let (mut disk, recovery) = opened;
+        let shared = database.map(|database| disk::Shared {
+            database: database.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        });
+        let opened = blocking(move || {
+            let (mut disk, recovery) = Disk::open(&path, &origin, &entropy, patience)?;
+            if let Some(shared) = shared {
+                disk.join(shared)?;
+            }
+            Ok((disk, recovery))
+        });
+        let (mut disk, recovery) = opened.await?;
         if recovery.removed_files > 0 {
             tracing::warn!(
                 entries = recovery.unacknowledged,
@@ -139,20 +174,37 @@ impl AuditLog {
             );
         }
         let verifier = disk.verifier().clone();
-        let (sender, mut receiver) = mpsc::channel::<(Vec<u8>, Ack)>(WAITING);
+        let (sender, mut receiver) = mpsc::channel::<Job>(WAITING);
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
             while let Some(first) = receiver.blocking_recv() {
-                let mut group = vec![first];
-                while group.len() < WAITING {
-                    let Ok(next) = receiver.try_recv() else { break };
-                    group.push(next);
+                let (mut entries, mut acks, mut readers) = (Vec::new(), Vec::new(), Vec::new());
+                let mut next = Some(first);
+                while let Some(job) = next {
+                    match job {
+                        Job::Append(entry, ack) => {
+                            entries.push(entry);
+                            acks.push(ack);
+                        }
+                        Job::Refresh(ack) => readers.push(ack),
+                    }
+                    next = if entries.len() < WAITING { receiver.try_recv().ok() } else { None };
                 }
-                let (entries, acks): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-                match disk.append(&entries) {
-                    Ok(first) => acks.into_iter().zip(first..).for_each(|(ack, index)| {
-                        let _ = ack.send(Ok(index));
-                    }),
-                    Err(fault) => refuse(acks, &fault),
+                if !entries.is_empty() {
+                    match disk.append(&entries) {
+                        Ok(first) => acks.into_iter().zip(first..).for_each(|(ack, index)| {
+                            let _ = ack.send(Ok(index));
+                        }),
+                        Err(fault) => refuse(acks, &fault),
+                    }
+                }
+                if !readers.is_empty() {
+                    let refreshed = disk.refresh();
+                    for reader in readers {
+                        let _ = reader.send(match &refreshed {
+                            Ok(()) => Ok(()),
+                            Err(fault) => Err(fault.again()),
+                        });
+                    }
                 }
             }
         });
@@ -163,6 +215,7 @@ impl AuditLog {
             recovery,
             clock,
             writer: Arc::new(Mutex::new(Some(Writer { sender, thread }))),
+            shared: database.is_some(),
         })
     }
 
@@ -176,7 +229,19 @@ impl AuditLog {
         let bytes = encode(entry, self.clock.now())?;
         let (ack, answer) = oneshot::channel();
         let sender = self.writer().as_ref().map(|writer| writer.sender.clone()).ok_or(StoreError::Closed)?;
-        sender.send((bytes, ack)).await.map_err(|_| StoreError::Closed)?;
+        sender.send(Job::Append(bytes, ack)).await.map_err(|_| StoreError::Closed)?;
+        drop(sender);
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Fetches what other replicas appended, where they share a log.
+    async fn refresh(&self) -> Result<(), StoreError> {
+        if !self.shared {
+            return Ok(());
+        }
+        let (ack, answer) = oneshot::channel();
+        let sender = self.writer().as_ref().map(|writer| writer.sender.clone()).ok_or(StoreError::Closed)?;
+        sender.send(Job::Refresh(ack)).await.map_err(|_| StoreError::Closed)?;
         drop(sender);
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -198,6 +263,7 @@ impl AuditLog {
     /// # Errors
     /// When it cannot be read or does not verify.
     pub async fn checkpoint(&self) -> Result<(Checkpoint, String), StoreError> {
+        self.refresh().await?;
         let (folder, verifier) = (self.folder.clone(), self.verifier.clone());
         blocking(move || read::read_checkpoint(&folder, &verifier)).await
     }
@@ -225,6 +291,7 @@ impl AuditLog {
     /// # Errors
     /// When they cannot be read.
     pub async fn entries(&self, first: u64, most: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.refresh().await?;
         let (folder, verifier) = (self.folder.clone(), self.verifier.clone());
         blocking(move || read::read_entries(&folder, &verifier, first, most)).await
     }
@@ -250,6 +317,7 @@ impl AuditLog {
     /// # Errors
     /// Names the first bad entry, or what else is wrong.
     pub async fn verify(&self, since: Option<Checkpoint>) -> Result<AuditReport, StoreError> {
+        self.refresh().await?;
         let (folder, verifier) = (self.folder.clone(), self.verifier.clone());
         blocking(move || verify_audit(&folder, Some(&verifier), since.as_ref())).await
     }

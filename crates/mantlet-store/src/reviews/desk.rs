@@ -71,7 +71,7 @@ impl ReviewDesk {
             file.set_len(0).map_err(io("write", &path))?;
             *held(&inner.journal) = Some(Journal { file, path, unsaved: 0 });
             let rows =
-                sqlx::query("SELECT doc FROM reviews ORDER BY (state = 'pending') DESC, at DESC LIMIT ?")
+                sqlx::query("SELECT doc FROM reviews ORDER BY (state = 'pending') DESC, at DESC LIMIT $1")
                     .bind(count(options.reviews_most))
                     .fetch_all(database.pool())
                     .await
@@ -221,7 +221,7 @@ fn saved(desk: &Inner) {
 
 async fn insert(database: &Database, review: &Review) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO reviews (ticket, system, state, at, doc) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO reviews (ticket, system, state, at, doc) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     )
     .bind(&review.ticket)
     .bind(&review.system)
@@ -235,7 +235,7 @@ async fn insert(database: &Database, review: &Review) -> Result<(), StoreError> 
 }
 
 async fn update(database: &Database, review: &Review) -> Result<(), StoreError> {
-    sqlx::query("UPDATE reviews SET state = ?, doc = ? WHERE ticket = ? AND state = 'pending'")
+    sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3 AND state = 'pending'")
         .bind(review.state.word())
         .bind(doc("reviews", review)?)
         .bind(&review.ticket)
@@ -258,9 +258,12 @@ async fn look(desk: &Inner, database: &Database) -> Result<(), StoreError> {
         let pending = known.values().filter(|review| review.state == ReviewState::Pending);
         (pending.clone().map(|review| review.ticket.clone()).collect(), pending.map(|review| review.at).min())
     };
+    if database.is_shared() {
+        learn_others(desk, database).await?;
+    }
     let Some(oldest) = oldest else { return Ok(()) };
     let rows =
-        sqlx::query("SELECT doc FROM reviews WHERE state != 'pending' AND at >= ?").bind(instant(oldest));
+        sqlx::query("SELECT doc FROM reviews WHERE state != 'pending' AND at >= $1").bind(instant(oldest));
     let rows = rows.fetch_all(database.pool()).await.map_err(database.fault("read reviews"))?;
     let settled: Vec<Review> = read_all("reviews", &rows)?;
     for review in settled {
@@ -277,6 +280,24 @@ async fn look(desk: &Inner, database: &Database) -> Result<(), StoreError> {
         review.state = ReviewState::Expired;
         update(database, &review).await?;
         held(&desk.known).insert(review.ticket.clone(), review);
+    }
+    Ok(())
+}
+
+/// Tickets that other replicas gave out are answered here too. They are looked for by the time they were filed, and
+/// some way back, since clocks of machines differ.
+async fn learn_others(desk: &Inner, database: &Database) -> Result<(), StoreError> {
+    let since = desk.clock.now().0.saturating_sub(60_000);
+    let rows = sqlx::query("SELECT doc FROM reviews WHERE at >= $1 ORDER BY at DESC LIMIT $2")
+        .bind(instant(Millis(since)))
+        .bind(count(desk.most))
+        .fetch_all(database.pool())
+        .await
+        .map_err(database.fault("read reviews"))?;
+    let reviews: Vec<Review> = read_all("reviews", &rows)?;
+    let mut known = held(&desk.known);
+    for review in reviews {
+        known.entry(review.ticket.clone()).or_insert(review);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod faults;
 mod history;
+mod replicas;
 mod reviews;
 mod state;
 
