@@ -1,0 +1,10 @@
+//! What several replicas of one installation share beyond its database.
+//!
+//! [`RedisLimits`] keeps the counts of limits in Redis or Valkey, exactly while it can be reached and conservatively
+//! while it cannot. [`Bus`] tells replicas through NATS JetStream what changed, and workers what gateways saw.
+
+mod bus;
+mod limits;
+
+pub use bus::{Bus, BusStatus, Topic};
+pub use limits::{RedisLimits, RedisOptions, RedisStatus, ReplicasError};

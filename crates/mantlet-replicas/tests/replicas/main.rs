@@ -1,0 +1,7 @@
+//! Replicas against real servers, started here, killed here, and cut off by a proxy.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bus;
+mod limits;
+mod servers;
