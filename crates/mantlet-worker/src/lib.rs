@@ -1,7 +1,8 @@
 //! Work that runs models: the battery before admission, the probe of a suspected branch, the targets that
-//! campaigns attack; and the loop that answers alerts.
+//! campaigns attack; the loop that answers alerts; the analysis that takes versions on and back.
 
 pub mod answer;
 pub mod battery;
 pub mod probe;
+pub mod rollout;
 pub mod targets;
