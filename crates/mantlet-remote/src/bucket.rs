@@ -27,8 +27,8 @@ use crate::{Environment, Listing, Object, Reachable, RemoteError};
 /// An object of a bucket, or the bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) path: Path,
 }
 
 impl Place {

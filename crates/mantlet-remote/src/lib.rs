@@ -11,6 +11,7 @@ mod http;
 mod hub;
 mod image;
 mod keyring;
+mod mirror;
 mod mlflow;
 mod web;
 
@@ -23,6 +24,7 @@ use tokio::runtime::{Handle, Runtime};
 use crate::address::{Address, shown};
 pub use crate::blocks::RemoteSource;
 use crate::http::{Ask, Http};
+pub use crate::mirror::{Mirror, Passed};
 
 /// Why an address cannot be examined at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
