@@ -99,8 +99,9 @@ pub fn run(terminal: Terminal, command: KeyCommand) -> anyhow::Result<ExitCode> 
                 store.close().await?;
             }
             KeyCommand::Revoke { id, folder } => {
-                let (_, store) = open_store(&folder).await?;
+                let (loaded, store) = open_store(&folder).await?;
                 store.revoke_key(&id, &runtime::actor()).await?;
+                crate::deploy::announce(&loaded).await;
                 terminal.say(&format!("key {id} is revoked; a running gateway refuses it within seconds"));
                 store.close().await?;
             }

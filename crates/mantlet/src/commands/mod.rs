@@ -18,6 +18,7 @@ pub mod protect;
 pub mod registry;
 mod remote;
 pub mod review;
+mod rollout;
 pub mod scan;
 pub mod seal;
 pub mod up;
@@ -53,8 +54,8 @@ pub fn report(terminal: Terminal, examination: &Examination, reporting: &Reporti
 /// When there is no valid configuration or the store cannot be opened.
 pub async fn open_store(folder: &Path) -> anyhow::Result<(Loaded, Store)> {
     let loaded = crate::config::load(folder)?;
-    let store =
-        Store::open(&loaded.storage(), Arc::new(SystemClock), mantlet_store::Options::default()).await?;
+    let options = crate::deploy::store_options(&loaded, false)?;
+    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), options).await?;
     Ok((loaded, store))
 }
 

@@ -45,8 +45,12 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     runtime::block_on(async {
         runtime::stop_on_interrupt(stop.clone());
-        let store =
-            Store::open(&loaded.storage(), Arc::new(SystemClock), mantlet_store::Options::default()).await?;
+        let store = Store::open(
+            &loaded.storage(),
+            Arc::new(SystemClock),
+            crate::deploy::store_options(&loaded, false)?,
+        )
+        .await?;
         let mut watch = Steps { terminal, bar: terminal.bar(8, "protect"), stop };
         let protected = protect::protect(&loaded, &store, &plan, &runtime::actor(), &mut watch).await;
         watch.bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! `mantlet registry list|history|admit|approve|promote|rollback`.
+//! `mantlet registry list|history|admit|approve|promote|rollback|rollout|divert`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +46,11 @@ pub enum Command {
         #[command(flatten)]
         person: Person,
     },
+    /// Put a version before users step by step, and take it back when it does worse.
+    #[command(subcommand)]
+    Rollout(super::rollout::Command),
+    /// The kill switch: every decision goes to a person, until `--off`.
+    Divert(super::rollout::Divert),
 }
 
 /// A version and who decides about it.
@@ -130,17 +135,21 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                 if first {
                     registry.mark_known_good(&id, &user, store.now()).await?;
                 }
+                crate::deploy::announce(&loaded).await;
                 terminal.say(&format!(
                     "{} serves now; a running gateway switches within seconds",
                     switched.to.id()
                 ));
                 store.close().await?;
             }
+            Command::Rollout(command) => return super::rollout::run(terminal, command).await,
+            Command::Divert(divert) => return super::rollout::divert(terminal, divert).await,
             Command::Rollback { folder, note, person } => {
                 let (loaded, store, user) = begin(&folder, &person, Act::RollBack).await?;
                 let switched = registry(&store, &loaded)?
                     .roll_back(&loaded.config.system.name, &user, &note, store.now())
                     .await?;
+                crate::deploy::announce(&loaded).await;
                 terminal.say(&format!(
                     "{} serves again; a running gateway switches within seconds",
                     switched.to.id()
@@ -152,16 +161,20 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn begin(folder: &Path, person: &Person, act: Act) -> anyhow::Result<(Loaded, Store, String)> {
+pub(super) async fn begin(
+    folder: &Path,
+    person: &Person,
+    act: Act,
+) -> anyhow::Result<(Loaded, Store, String)> {
     let (loaded, store) = open_store(folder).await?;
     let user = person.prove(&store, act).await?;
     Ok((loaded, store, user.name))
 }
 
-fn registry(store: &Store, loaded: &Loaded) -> anyhow::Result<Registry<Store, TrustedKeys>> {
+pub(super) fn registry(store: &Store, loaded: &Loaded) -> anyhow::Result<Registry<Store, TrustedKeys>> {
     Ok(Registry::new(store.clone(), admit::trusted_keys(&loaded.storage())?))
 }
 
-fn id(loaded: &Loaded, version: &str) -> VersionId {
+pub(super) fn id(loaded: &Loaded, version: &str) -> VersionId {
     VersionId { system: loaded.config.system.name.clone(), version: version.to_owned() }
 }

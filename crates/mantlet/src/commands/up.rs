@@ -37,6 +37,8 @@ pub enum WhichRole {
     Gateway,
     /// The console.
     Console,
+    /// The analysis of what gateways saw: alerts are answered and rollouts judged.
+    Worker,
 }
 
 /// How start-up is printed.
@@ -59,9 +61,11 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     runtime::logs(options.format == Print::Json);
     let loaded = config::load(&options.folder)?;
     runtime::block_on(async {
+        let does = |role| options.role == WhichRole::All || options.role == role;
         let roles = Roles {
-            gateway: options.role != WhichRole::Console,
-            console: options.role != WhichRole::Gateway,
+            gateway: does(WhichRole::Gateway),
+            console: does(WhichRole::Console),
+            worker: does(WhichRole::Worker),
         };
         let mut ending = runtime::Ending::listen()?;
         let mut running = deploy::start(&loaded, roles).await?;
@@ -105,10 +109,14 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
             terminal.note("Ctrl-C stops. Credentials above are shown once.");
         }
         let mut seen = modified(&loaded.file);
+        let mut pushed = None;
         loop {
             tokio::select! {
                 () = ending.asked() => break,
                 () = tokio::time::sleep(WATCH) => {}
+            }
+            if running.store.is_shared() {
+                take_pushed(&mut running, &loaded, &mut pushed).await;
             }
             let now = modified(&loaded.file);
             if now == seen {
@@ -131,6 +139,38 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         running.stop().await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Takes over a configuration that was pushed to all replicas, once.
+async fn take_pushed(
+    running: &mut deploy::Running,
+    loaded: &config::Loaded,
+    taken: &mut Option<mantlet_vocab::Millis>,
+) {
+    let system = &loaded.config.system.name;
+    let (at, text) = match deploy::pushed_config(&running.store, system).await {
+        Ok(Some(pushed)) if Some(pushed.0) != *taken => pushed,
+        Ok(_) => return,
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "pushed configurations cannot be read; the old one serves on"
+            );
+            return;
+        }
+    };
+    *taken = Some(at);
+    let result = match loaded.pushed(&text) {
+        Ok(fresh) => running.reload(&fresh).await,
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(generation) => tracing::info!(generation, "the pushed configuration is taken over"),
+        Err(error) => tracing::error!(
+            error = format!("{error:#}"),
+            "the pushed configuration is refused; the old one serves on"
+        ),
+    }
 }
 
 fn modified(path: &std::path::Path) -> Option<SystemTime> {

@@ -5,6 +5,8 @@
 //!
 //! Long because one document is one type, each key with its words.
 
+mod rollout;
+mod shared;
 mod strict;
 pub mod template;
 pub mod text;
@@ -17,6 +19,8 @@ use mantlet_vocab::{Impact, Mode, OnFailure, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use rollout::Rollout;
+pub use shared::{Limit, ON_FAILURE, Shared, bus};
 pub use strict::ConfigError;
 
 /// The name of the file a folder is described by.
@@ -45,6 +49,9 @@ pub struct Config {
     /// The inline guard.
     #[serde(default)]
     pub gateway: Gateway,
+    /// How a version goes before users step by step.
+    #[serde(default)]
+    pub rollout: Rollout,
     /// The web console.
     #[serde(default)]
     pub console: Console,
@@ -54,6 +61,9 @@ pub struct Config {
     /// Where state is kept.
     #[serde(default)]
     pub storage: Storage,
+    /// What replicas of this installation share.
+    #[serde(default)]
+    pub shared: Shared,
 }
 
 /// The system: its name, what it decides and how much that can hurt.
@@ -177,6 +187,9 @@ pub struct Gateway {
     pub listen: String,
     /// The endpoint to protect, or `built-in` to serve the model file here.
     pub upstream: String,
+    /// Endpoints by version, when they differ from `upstream`: a version that is rolled out needs one of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
     /// How far automation may go: observe, advise or enforce.
     #[schemars(with = "ModeWord")]
     pub mode: Mode,
@@ -184,6 +197,13 @@ pub struct Gateway {
     pub requests_per_minute: u32,
     /// Requests a key may make at once before the rate counts.
     pub burst: u32,
+    /// Limits on what callers ask for, kept together by all replicas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
+    /// What happens to a request while `limits` cannot be counted; refuse when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub limits_on_failure: Option<OnFailure>,
     /// Largest request body, in bytes.
     pub max_body: usize,
     /// How long the upstream may take, in milliseconds.
@@ -235,9 +255,12 @@ impl Default for Gateway {
         Self {
             listen: "127.0.0.1:8480".into(),
             upstream: "built-in".into(),
+            versions: BTreeMap::new(),
             mode: Mode::Observe,
             requests_per_minute: 6_000,
             burst: 200,
+            limits: Vec::new(),
+            limits_on_failure: None,
             max_body: 8 << 20,
             timeout_ms: 30_000,
             on_failure: None,
@@ -397,6 +420,23 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
         _ => PathBuf::from("."),
     };
     Ok(Loaded { config, root, file })
+}
+
+impl Loaded {
+    /// This configuration with what a pushed document says; addresses, storage and shared services stay this
+    /// machine's own.
+    ///
+    /// # Errors
+    /// When the document is not valid.
+    pub fn pushed(&self, text: &str) -> Result<Self, ConfigError> {
+        let mut config = strict::parse(&self.file, text)?;
+        config.storage.clone_from(&self.config.storage);
+        config.shared.clone_from(&self.config.shared);
+        config.gateway.listen.clone_from(&self.config.gateway.listen);
+        config.console.clone_from(&self.config.console);
+        config.model.path.clone_from(&self.config.model.path);
+        Ok(Self { config, ..self.clone() })
+    }
 }
 
 /// The JSON Schema (2020-12) of the document.

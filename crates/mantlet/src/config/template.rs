@@ -31,9 +31,11 @@ const COMMENTS: &[(&str, &str)] = &[
     ("gateway", "The inline guard."),
     ("gateway.upstream", "The endpoint to protect, or `built-in` to serve the model file here."),
     ("gateway.mode", "observe records what would be done, advise proposes it, enforce does it."),
+    ("rollout", "How a version goes before users step by step: `mantlet registry rollout start VERSION`."),
     ("console", "The web console."),
     ("notify", "Who is told: `webhook = \"https://...\"`, and a table [notify.smtp] for mail."),
     ("storage", "Database, history, audit log and keys."),
+    ("shared", "What replicas share: `database = \"postgres://...\"`, `redis = \"redis://...\"`."),
 ];
 
 /// The first controls that fit an impact class, proposed at the end of `init`.

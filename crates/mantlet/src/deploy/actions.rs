@@ -73,7 +73,7 @@ impl Actions for Hands {
                 .roll_back(system, actor, why, self.store.now())
                 .await
                 .map_err(|error| PortError::Refused(error.to_string()))?;
-            self.deck.serve_what_is_on_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))
+            self.deck.follow_the_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))
         })
     }
 }

@@ -2,12 +2,14 @@
 
 mod actions;
 mod connect;
+mod history;
 mod identity;
 mod notify;
+mod parts;
+mod record;
 mod switches;
 mod traffic;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,21 +17,27 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mantlet_access::KeyRing;
 use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
-use mantlet_detectors::{PinnedRule, Profile};
-use mantlet_gateway::{Gateway, Ports, Route, Upstream};
-use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy};
-use mantlet_registry::{ModelVersion, RegistryStore as _, State};
+use mantlet_detectors::PinnedRule;
+use mantlet_gateway::{Gateway, Ports, Route};
+use mantlet_guard::shared::{InMemory, SharedLimits};
+use mantlet_guard::{Controls, Guard, GuardConfig};
+use mantlet_registry::Registry;
+use mantlet_replicas::{Bus, RedisLimits};
 use mantlet_respond::Switchboard;
-use mantlet_serve::{ServeConfig, Served, Server};
-use mantlet_store::{RecordKind, Store, SystemClock};
-use mantlet_vocab::{Impact, OnFailure};
+use mantlet_serve::Server;
+use mantlet_store::{Store, SystemClock};
 use mantlet_worker::answer::{self, AnswerHandle};
+use mantlet_worker::rollout::{self, Analyst, RolloutHandle};
 
-use crate::config::Loaded;
-use crate::protect::{admit, subject};
+use crate::config::{self, Loaded};
+use crate::protect::admit;
 
+use history::History;
 pub use identity::KeyCache;
-pub use switches::Deck;
+use parts::{guard, servable, upstreams};
+pub use record::{announce, pushed_config, put_config, put_path};
+pub use switches::{Deck, Lever};
+use traffic::Analysis;
 
 /// How often keys and versions changed by another process are looked for.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -41,6 +49,8 @@ pub struct Roles {
     pub gateway: bool,
     /// The console.
     pub console: bool,
+    /// The analysis of what gateways saw: alerts are answered and rollouts judged here.
+    pub worker: bool,
 }
 
 /// A running installation.
@@ -53,12 +63,15 @@ pub struct Running {
     pub gateway: Option<Arc<Gateway>>,
     /// The answering loop.
     pub answer: AnswerHandle,
+    /// The analysis of rollouts, where it runs.
+    pub rollout: Option<RolloutHandle>,
     /// The console, when it runs.
     pub console: Option<Console>,
     /// Remarks: what is not in force, and how to get there.
     pub gaps: Vec<String>,
     server: Option<Server>,
     refresh: tokio::task::JoinHandle<()>,
+    history: History,
     route: Route,
     deck: Arc<Deck>,
     keys: Arc<KeyCache>,
@@ -69,8 +82,7 @@ pub struct Running {
 /// # Errors
 /// When an address is taken, the store is held by another process, or a version is not what was signed.
 pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
-    let options = mantlet_store::Options { serve: true, ..mantlet_store::Options::default() };
-    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), options).await?;
+    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), store_options(loaded, true)?).await?;
     let config = &loaded.config;
     let mut gaps = Vec::new();
     let versions = servable(loaded, &store, &mut gaps).await?;
@@ -79,8 +91,9 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let guard = Arc::new(guard(loaded, &store, &versions, controls, &mut gaps).await?);
     gaps.extend(guard.gaps());
     let keys = Arc::new(KeyCache::new(store.key_ring().await?));
-    let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone()));
-    deck.serve_what_is_on_record().await?;
+    let bus = config::bus(&config.shared, &loaded.root).await?;
+    let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone(), bus.clone()));
+    deck.follow_the_record().await?;
     let answer = answer::start(
         notify::answer_config(loaded)?,
         Switchboard::new(deck.clone()),
@@ -89,12 +102,36 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         answer::SystemClock,
     )
     .await?;
+    let rollout = if roles.worker {
+        let analyst = Analyst::new(
+            Registry::new(store.clone(), admit::trusted_keys(&loaded.storage())?),
+            Lever(deck.clone()),
+            &config.system.name,
+        );
+        Some(rollout::start(analyst, answer::SystemClock))
+    } else {
+        None
+    };
+    let analysis = match (&bus, &rollout) {
+        (Some(bus), None) => Analysis::There { bus: bus.clone(), controls: guard.controls().clone() },
+        _ => Analysis::Here { answer: answer.sink(), rollout: rollout.as_ref().map(RolloutHandle::sink) },
+    };
+    match (&bus, &rollout) {
+        (Some(bus), Some(rollout)) => traffic::take_from(bus, answer.sink(), rollout.sink()),
+        (None, None) if roles.gateway => gaps.push(
+            "no worker hears of what this gateway sees: alerts are answered here, and rollouts hold; name \
+             `shared.nats` and run `mantlet up --role worker`"
+                .to_owned(),
+        ),
+        _ => {}
+    }
     let ports = Ports {
         keys: keys.clone(),
         reviews: Arc::new(traffic::Desk::new(store.clone(), Duration::from_secs(24 * 3600))),
-        recorder: Arc::new(traffic::Tee::new(&store, answer.sink())?),
-        events: Arc::new(answer.sink()),
+        recorder: Arc::new(traffic::Tee::new(&store, analysis.clone())?),
+        events: Arc::new(analysis),
         clock: Arc::new(traffic::Now),
+        limits: limits(loaded)?,
     };
     let route = connect::route(loaded, upstreams, guard.clone());
     let gateway = if roles.gateway {
@@ -123,8 +160,24 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         None
     };
     let seen = gateway.as_ref().map(Arc::downgrade).unwrap_or_default();
-    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone(), seen));
-    Ok(Running { store, guard, gateway, answer, console, gaps, server, refresh, route, deck, keys })
+    deck.gateway_is(seen.clone());
+    let history = History::start(loaded, roles.console || roles.worker)?;
+    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone(), seen, bus));
+    Ok(Running {
+        store,
+        guard,
+        gateway,
+        answer,
+        rollout,
+        console,
+        gaps,
+        server,
+        refresh,
+        history,
+        route,
+        deck,
+        keys,
+    })
 }
 
 impl Running {
@@ -204,158 +257,35 @@ impl Running {
         if let Some(console) = self.console {
             console.shutdown().await;
         }
+        if let Some(rollout) = self.rollout {
+            rollout.stop().await;
+        }
         self.answer.stop().await;
         if let Some(server) = self.server {
             server.shutdown().await;
         }
-        self.store.close().await?;
+        let closed = self.store.close().await;
+        self.history.stop().await;
+        closed?;
         Ok(())
     }
 }
 
-/// Versions that may serve: those on record as serving, known-good or admitted.
-async fn servable(
-    loaded: &Loaded,
-    store: &Store,
-    gaps: &mut Vec<String>,
-) -> anyhow::Result<Vec<ModelVersion>> {
-    let config = &loaded.config;
-    let versions = store.versions(&config.system.name).await?;
-    let may =
-        |version: &ModelVersion| matches!(version.state, State::Serving | State::KnownGood | State::Admitted);
-    let versions: Vec<ModelVersion> = versions.into_iter().filter(may).collect();
-    let serving = versions.iter().any(|version| version.state == State::Serving);
-    let root = loaded.root.display();
-    if config.gateway.upstream == "built-in" {
-        anyhow::ensure!(
-            serving,
-            "no version of {} serves: run `mantlet protect {root}`, then `mantlet registry promote {} {root} --user NAME`{}",
-            config.system.name,
-            config.model.version,
-            if config.system.impact >= Impact::High {
-                " after another person's `mantlet registry approve`"
-            } else {
-                ""
-            }
-        );
-    } else if !serving {
-        gaps.push(format!(
-            "no version of {} was admitted and promoted: what answers at {} was not examined",
-            config.system.name, config.gateway.upstream
-        ));
-    }
-    Ok(versions)
+/// How the store of an installation is opened.
+///
+/// # Errors
+/// When the file with the database's address cannot be read.
+pub fn store_options(loaded: &Loaded, serve: bool) -> anyhow::Result<mantlet_store::Options> {
+    let database = loaded.config.shared.database_url(&loaded.root)?;
+    Ok(mantlet_store::Options { serve, database, ..mantlet_store::Options::default() })
 }
 
-/// The built-in server over every servable version, or the address of the user's own.
-async fn upstreams(
-    loaded: &Loaded,
-    versions: &[ModelVersion],
-) -> anyhow::Result<(Option<Server>, Vec<Upstream>)> {
-    let config = &loaded.config;
-    if config.gateway.upstream != "built-in" {
-        let version = versions.iter().find(|version| version.state == State::Serving);
-        let upstream = Upstream {
-            version: version.map_or_else(|| config.model.version.clone(), |version| version.version.clone()),
-            url: config.gateway.upstream.clone(),
-            weight: 1,
-            ..connect::upstream(loaded)?
-        };
-        return Ok((None, vec![upstream]));
-    }
-    let mut served = Vec::new();
-    for version in versions {
-        let model = subject::run_as_data(&version.path)
-            .with_context(|| format!("version {} cannot be served", version.version))?;
-        served.push(Served { version: version.version.clone(), model });
-    }
-    let serving = versions.iter().find(|version| version.state == State::Serving);
-    let settings = ServeConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        name: config.model.name.clone(),
-        default_version: serving.map(|version| version.version.clone()),
-        max_body: config.gateway.max_body,
-    };
-    let server = Server::start(settings, served).await?;
-    let url = format!("http://{}", server.address());
-    let each = versions.iter().map(|version| Upstream {
-        version: version.version.clone(),
-        url: url.clone(),
-        upstream_version: Some(version.version.clone()),
-        weight: u32::from(version.state == State::Serving),
-        ..Upstream::default()
-    });
-    let upstreams = each.collect();
-    Ok((Some(server), upstreams))
-}
-
-async fn guard(
-    loaded: &Loaded,
-    store: &Store,
-    versions: &[ModelVersion],
-    controls: Arc<Controls>,
-    gaps: &mut Vec<String>,
-) -> anyhow::Result<Guard> {
-    let config = &loaded.config;
-    let serving = versions.iter().find(|version| version.state == State::Serving);
-    let name = serving.map_or(config.model.version.as_str(), |version| version.version.as_str());
-    let path = admit::version_folder(&loaded.storage(), name).join("profile.json");
-    let profile = match std::fs::read(&path) {
-        Ok(bytes) => {
-            let profile: Profile = serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is no profile: run `mantlet protect` again", path.display()))?;
-            Some(Arc::new(profile))
-        }
-        Err(_) => {
-            gaps.push(
-                "there is no profile of the training data: only identity, limits and controls are in force; name \
-                 `data.train` and run `mantlet protect`"
-                    .to_owned(),
-            );
-            None
-        }
-    };
-    let mut pinned = Vec::new();
-    for record in store.records(RecordKind::GuardRule, Some(&config.system.name), 1_000).await? {
-        if record.state == "active" {
-            pinned.push(serde_json::from_value::<PinnedRule>(record.doc)?);
-        }
-    }
-    let impact = config.system.impact;
-    let of_text = mantlet_detectors::text::text_abouts();
-    let rules = mantlet_detectors::configurable().into_iter().chain(of_text).filter_map(|about| {
-        let mode = config.gateway.rules.get(about.name).copied();
-        if mode.is_none() && config.gateway.on_failure.is_none() {
-            return None;
-        }
-        let mut rule = RulePolicy::for_rule(about.name, impact);
-        rule.mode = mode;
-        rule.on_failure = config.gateway.on_failure.unwrap_or(rule.on_failure);
-        Some((about.name.to_owned(), rule))
-    });
-    let mut rules: BTreeMap<String, RulePolicy> = rules.collect();
-    for (name, mode) in &config.gateway.rules {
-        // A name no detector has is for the guard to refuse by name.
-        rules.entry(name.clone()).or_insert(RulePolicy {
-            mode: Some(*mode),
-            on_failure: OnFailure::PassAndFlag,
-            ..RulePolicy::for_rule(name, impact)
-        });
-    }
-    let guard_config = GuardConfig {
-        system: config.system.name.clone(),
-        route: config.model.name.clone(),
-        impact,
-        mode: config.gateway.mode,
-        limit: Some(RateLimit {
-            per_minute: f64::from(config.gateway.requests_per_minute),
-            burst: config.gateway.burst,
-        }),
-        rules,
-        text: config.gateway.text.rules(),
-        ..GuardConfig::default()
-    };
-    Ok(Guard::new(guard_config, profile, pinned, controls)?)
+/// The counts of limits: in Redis when there is one, else in this process.
+fn limits(loaded: &Loaded) -> anyhow::Result<Arc<dyn SharedLimits>> {
+    Ok(match loaded.config.shared.redis_options(&loaded.root)? {
+        Some(options) => Arc::new(RedisLimits::start(options)?),
+        None => Arc::new(InMemory::default()),
+    })
 }
 
 /// New keys count at once, and one that was revoked is not believed a moment longer.
@@ -367,16 +297,36 @@ fn take_keys(ring: KeyRing, keys: &KeyCache, gateway: Option<&Gateway>) {
     }
 }
 
-async fn refresh(store: Store, keys: Arc<KeyCache>, deck: Arc<Deck>, gateway: Weak<Gateway>) {
+async fn refresh(
+    store: Store,
+    keys: Arc<KeyCache>,
+    deck: Arc<Deck>,
+    gateway: Weak<Gateway>,
+    bus: Option<Bus>,
+) {
     let mut tick = tokio::time::interval(REFRESH);
+    let mut changes = bus.as_ref().map(Bus::changes);
     loop {
-        tick.tick().await;
+        // Another replica said that something changed, or it is time to look anyway.
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tick.tick() => {}
+            heard = changed => if !heard {
+                changes = None;
+                continue;
+            },
+        }
         match store.key_ring().await {
             Ok(ring) => take_keys(ring, &keys, gateway.upgrade().as_deref()),
             Err(error) => tracing::warn!(%error, "keys could not be read again; the old ones count on"),
         }
-        if let Err(error) = deck.serve_what_is_on_record().await {
-            tracing::error!(error = format!("{error:#}"), "the version on record does not serve");
+        if let Err(error) = deck.follow_the_record().await {
+            tracing::error!(error = format!("{error:#}"), "what is on record is not in force");
         }
     }
 }

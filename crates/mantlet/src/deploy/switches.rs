@@ -1,46 +1,105 @@
 //! The switches of this deployment, as the playbook sees them: keys, decision paths, versions, guard rules.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use mantlet_detectors::PinnedRule;
-use mantlet_guard::{Guard, KeyControl};
+use mantlet_gateway::Gateway;
+use mantlet_guard::{Guard, KeyControl, Split};
+use mantlet_registry::rollout::{Phase, Rollout};
 use mantlet_registry::{Registry, RegistryStore as _, State};
+use mantlet_replicas::{Bus, Topic};
 use mantlet_respond::{ActuatorError, KeyStanding, Switches};
 use mantlet_store::{Record, RecordKind, Store};
 use mantlet_vocab::Millis;
+use mantlet_worker::rollout::Traffic;
 
+use super::record::{KILL, put_path};
 use crate::config::Loaded;
 use crate::protect::admit;
 
 /// The controls of one guarded system.
 pub struct Deck {
-    system: String,
+    pub(super) system: String,
     storage: PathBuf,
-    store: Store,
-    guard: ArcSwap<Guard>,
+    pub(super) store: Store,
+    pub(super) guard: ArcSwap<Guard>,
     /// The version the playbook chose, while it stands; it wins over the registry's.
-    chosen: tokio::sync::Mutex<Option<String>>,
+    pub(super) chosen: tokio::sync::Mutex<Option<String>>,
+    /// The gateway whose endpoints are asked whether they are ready.
+    gateway: ArcSwap<Weak<Gateway>>,
+    /// A rollout that was ended here although its record may not say so yet.
+    ended: Mutex<Option<String>>,
+    /// The model's name in the request path.
+    model: String,
+    /// Where other replicas hear of changes.
+    bus: Option<Bus>,
 }
 
-const REASON: &str = "held by an incident";
+pub(super) const REASON: &str = "held by an incident";
 
 impl Deck {
     /// The deck of a system.
-    pub fn new(loaded: &Loaded, store: Store, guard: Arc<Guard>) -> Self {
+    pub fn new(loaded: &Loaded, store: Store, guard: Arc<Guard>, bus: Option<Bus>) -> Self {
         Self {
             system: loaded.config.system.name.clone(),
             storage: loaded.storage(),
             store,
             guard: ArcSwap::new(guard),
             chosen: tokio::sync::Mutex::default(),
+            gateway: ArcSwap::from_pointee(Weak::new()),
+            ended: Mutex::default(),
+            model: loaded.config.model.name.clone(),
+            bus,
         }
     }
 
     /// Switches act on this guard from now on, as after a change of configuration. Controls are shared by both.
     pub fn guard_is(&self, guard: Arc<Guard>) {
         self.guard.store(guard);
+    }
+
+    /// Endpoints are asked through this gateway from now on.
+    pub fn gateway_is(&self, gateway: Weak<Gateway>) {
+        self.gateway.store(gateway.into());
+    }
+
+    /// Brings the guard to what is on record of the system: the version that serves, the rollout that runs, and
+    /// whether its decisions go to people.
+    ///
+    /// # Errors
+    /// When the store fails or a version is not what was signed; what was in force before stays.
+    pub async fn follow_the_record(&self) -> anyhow::Result<()> {
+        self.follow_path().await?;
+        self.follow_replicas().await?;
+        self.serve_what_is_on_record().await?;
+        self.follow_rollout(self.store.rollout(&self.system).await?.as_ref());
+        Ok(())
+    }
+
+    /// Says to other replicas that the record changed; without NATS they see it at their next look.
+    pub fn tell(&self) {
+        if let Some(bus) = &self.bus {
+            // A lost word costs seconds, and the bus counts it.
+            let _ = bus.tell(Topic::Changed, Vec::new());
+        }
+    }
+
+    fn follow_rollout(&self, rollout: Option<&Rollout>) {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let running = rollout.filter(|rollout| rollout.runs() && Some(&rollout.id) != ended.as_ref());
+        let split = running.map(|rollout| Split {
+            rollout: rollout.id.clone(),
+            stable: rollout.stable.clone(),
+            candidate: rollout.candidate.clone(),
+            share: rollout.share(),
+            shadow: rollout.phase == Phase::Shadow,
+        });
+        let guard = self.guard.load();
+        if guard.controls().split() != split {
+            guard.controls().set_split(split);
+        }
     }
 
     /// Brings the guard to the version the registry says serves, unless an incident chose another. The version
@@ -82,8 +141,57 @@ impl Deck {
     }
 }
 
+/// The deck as the analysis of rollouts moves it.
+#[derive(Clone)]
+pub struct Lever(pub Arc<Deck>);
+
+impl Traffic for Lever {
+    fn follow(&self, rollout: Option<&Rollout>) {
+        self.0.tell();
+        self.0.follow_rollout(rollout);
+    }
+
+    fn serve_only(&self, version: &str) {
+        self.0.tell();
+        let guard = self.0.guard.load();
+        let split = guard.controls().split();
+        if let Some(split) = split {
+            *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(split.rollout);
+        }
+        guard.controls().serve_only(version);
+    }
+
+    fn divert(&self, reason: &str) {
+        self.0.guard.load().controls().divert_path(self.0.store.now(), None, format!("{KILL}{reason}"));
+        // Other gateways of the system follow the record, and so does this one after a restart.
+        let (deck, reason) = (self.0.clone(), reason.to_owned());
+        tokio::spawn(async move {
+            let kept = put_path(&deck.store, &deck.system, true, &reason, mantlet_respond::SELF).await;
+            if let Err(error) = kept {
+                tracing::error!(error = format!("{error:#}"), "the kill switch is on here and not on record");
+            }
+            deck.tell();
+        });
+    }
+
+    async fn is_ready(&self, version: &str) -> bool {
+        // A worker without a gateway has nobody to ask; gateways ask for themselves.
+        let gateway = self.0.gateway.load().upgrade();
+        match gateway {
+            Some(gateway) => gateway.is_ready(&self.0.model, version).await,
+            None => true,
+        }
+    }
+}
+
 impl Switches for Deck {
     async fn set_key(&self, key: &str, standing: KeyStanding) -> Result<(), ActuatorError> {
+        if self.store.is_shared() {
+            // On record first: every replica follows it, this one included.
+            let kept = self.record_key(key, &standing).await;
+            kept.map_err(|error| ActuatorError::Unreachable(format!("{error:#}")))?;
+            self.tell();
+        }
         let guard = self.guard.load();
         let controls = guard.controls();
         let now = self.store.now();
@@ -109,6 +217,11 @@ impl Switches for Deck {
         until: Option<Millis>,
     ) -> Result<(), ActuatorError> {
         self.known(system)?;
+        if self.store.is_shared() {
+            let kept = put_path(&self.store, system, on, REASON, mantlet_respond::SELF).await;
+            kept.map_err(|error| ActuatorError::Unreachable(format!("{error:#}")))?;
+            self.tell();
+        }
         if on {
             self.guard.load().controls().divert_path(self.store.now(), until, REASON);
         } else {
@@ -130,6 +243,12 @@ impl Switches for Deck {
         };
         let mut chosen = self.chosen.lock().await;
         self.verify(&target).await.map_err(|error| ActuatorError::Refused(format!("{error:#}")))?;
+        if self.store.is_shared() {
+            let kept =
+                self.record_version((record.serving.as_ref() != Some(&target)).then_some(&target)).await;
+            kept.map_err(|error| ActuatorError::Unreachable(format!("{error:#}")))?;
+            self.tell();
+        }
         self.guard.load().controls().set_version(Some(target.clone()));
         *chosen = (record.serving.as_ref() != Some(&target)).then_some(target);
         Ok(())

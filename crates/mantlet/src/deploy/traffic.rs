@@ -1,13 +1,16 @@
 //! What leaves the gateway: records, alerts, diverted decisions, audit entries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mantlet_gateway::{Clock, Reviewed, Reviews, Ticket};
-use mantlet_guard::{Overloaded, Recorder};
+use mantlet_guard::{Controls, Events, GuardEvent, Overloaded, Recorder};
+use mantlet_replicas::{Bus, Topic};
 use mantlet_respond::Seen;
 use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, Store};
-use mantlet_vocab::{Exchange, Millis};
+use mantlet_vocab::{Exchange, Millis, Request};
 use mantlet_worker::answer::{EventSink, Journal, SystemClock};
+use mantlet_worker::rollout::RolloutSink;
 
 /// The machine's clock.
 pub struct Now;
@@ -22,10 +25,90 @@ fn answer_clock() -> Millis {
     mantlet_worker::answer::Clock::now(&SystemClock)
 }
 
-/// Records exchanges, and lets the answering loop count the quiet ones.
+/// Who analyses what gateways see: this process, or a worker beyond NATS.
+#[derive(Clone)]
+pub enum Analysis {
+    /// This process.
+    Here {
+        /// The answering loop.
+        answer: EventSink,
+        /// The analysis of rollouts.
+        rollout: Option<RolloutSink>,
+    },
+    /// A worker elsewhere.
+    There {
+        /// Where it hears of it.
+        bus: Bus,
+        /// Whose controls say whether a rollout runs.
+        controls: Arc<Controls>,
+    },
+}
+
+impl Analysis {
+    fn quiet(&self, exchange: &Exchange) {
+        if let Self::Here { answer, .. } = self {
+            // A lost count costs exactness of a figure, nothing else.
+            let _ = answer.seen(Seen::of(exchange));
+        }
+    }
+
+    fn observe(&self, exchange: &Exchange) -> Result<(), Overloaded> {
+        match self {
+            Self::Here { rollout: None, .. } => Ok(()),
+            Self::Here { rollout: Some(rollout), .. } => rollout.see(exchange),
+            Self::There { controls, .. } if !controls.is_trying() => Ok(()),
+            Self::There { bus, .. } => {
+                // What was asked stays here: the worker needs who, when, and what came of it.
+                let request = Request { model: exchange.request.model.clone(), ..Request::default() };
+                let slim = Exchange { request, ..exchange.clone() };
+                bus.tell(Topic::Observed, serde_json::to_vec(&slim).map_err(|_| Overloaded)?)
+            }
+        }
+    }
+}
+
+impl Events for Analysis {
+    fn emit(&self, event: GuardEvent) -> Result<(), Overloaded> {
+        match self {
+            Self::Here { answer, .. } => answer.emit(event),
+            Self::There { bus, .. } => {
+                bus.tell(Topic::Events, serde_json::to_vec(&event).map_err(|_| Overloaded)?)
+            }
+        }
+    }
+}
+
+/// Takes what gateways beyond NATS saw, as the installation's worker.
+pub fn take_from(bus: &Bus, answer: EventSink, rollout: RolloutSink) {
+    let mut events = bus.work(Topic::Events, 1_024);
+    let mut observed = bus.work(Topic::Observed, 1_024);
+    tokio::spawn(async move {
+        while let Some(bytes) = events.recv().await {
+            match serde_json::from_slice::<GuardEvent>(&bytes) {
+                Ok(event) => {
+                    if answer.emit(event).is_err() {
+                        tracing::error!(
+                            "an event of another replica was not taken: the answering loop is behind"
+                        );
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "an event of another replica cannot be read"),
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Some(bytes) = observed.recv().await {
+            if let Ok(exchange) = serde_json::from_slice::<Exchange>(&bytes) {
+                let _ = rollout.see(&exchange);
+            }
+        }
+    });
+}
+
+/// Records exchanges, and lets the analysis see them.
 pub struct Tee {
     history: ExchangeRecorder,
-    answer: EventSink,
+    analysis: Analysis,
 }
 
 impl Tee {
@@ -33,19 +116,24 @@ impl Tee {
     ///
     /// # Errors
     /// When the store was opened as a tool.
-    pub fn new(store: &Store, answer: EventSink) -> anyhow::Result<Self> {
+    pub fn new(store: &Store, analysis: Analysis) -> anyhow::Result<Self> {
         let history = store.recorder().ok_or_else(|| anyhow::anyhow!("the store was not opened to serve"))?;
-        Ok(Self { history, answer })
+        Ok(Self { history, analysis })
     }
 }
 
 impl Recorder for Tee {
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
         if exchange.decision.signals.is_empty() && exchange.decision.action.passes() {
-            // A lost count costs exactness of a figure, nothing else.
-            let _ = self.answer.seen(Seen::of(&exchange));
+            self.analysis.quiet(&exchange);
         }
+        // Fewer samples can only hold a rollout; they are counted where they are left out.
+        let _ = self.analysis.observe(&exchange);
         self.history.record(exchange)
+    }
+
+    fn shadowed(&self, exchange: Exchange) -> Result<(), Overloaded> {
+        self.analysis.observe(&exchange)
     }
 }
 

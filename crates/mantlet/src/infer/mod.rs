@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use mantlet_vocab::Impact;
 
 use crate::config::{
-    Config, Console, Data, Dependencies, Gateway, Loaded, Model, Notify, Policy, Probes, Storage, System,
+    Config, Console, Data, Dependencies, Gateway, Loaded, Model, Notify, Policy, Probes, Rollout, Shared,
+    Storage, System,
 };
 use crate::protect::subject;
 
@@ -71,9 +72,11 @@ pub fn infer(folder: &Path, found: &look::Found, answers: &Answers) -> anyhow::R
         probes: Probes::default(),
         policy: Policy::default(),
         gateway: Gateway { upstream: answers.endpoint.clone(), ..Gateway::default() },
+        rollout: Rollout::default(),
         console: Console::default(),
         notify: Notify { webhook: answers.notify.clone(), ..Notify::default() },
         storage: Storage::default(),
+        shared: Shared::default(),
     };
     if found.locks.is_empty() {
         notes.push("no lock file was found: dependencies are not checked until one is named".to_owned());

@@ -14,5 +14,6 @@ mod faults;
 mod integrations;
 mod monitor;
 mod program;
+mod replicas;
 mod running;
 mod scan;

@@ -119,7 +119,12 @@ pub struct Up {
 
 impl Up {
     pub fn start(folder: &Path) -> Self {
-        let mut child = mantlet(["up", folder.to_str().unwrap(), "--format", "json"])
+        Self::start_role(folder, "all")
+    }
+
+    /// `mantlet up --role ROLE`.
+    pub fn start_role(folder: &Path, role: &str) -> Self {
+        let mut child = mantlet(["up", folder.to_str().unwrap(), "--format", "json", "--role", role])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -4,10 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Folder, Up, expect, run};
 
-const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
+pub const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
 
 fn served() -> Folder {
     let folder = Folder::with_model();
+    promote(&folder);
+    folder
+}
+
+/// Admits and promotes the model of a folder.
+pub fn promote(folder: &Folder) {
     let protected = run(["protect", folder.text(), "--format", "json"]);
     assert!(matches!(protected.code, 0..=2), "{}", protected.err);
     let added = expect(0, ["users", "add", "ada", folder.text(), "--role", "admin"]).out;
@@ -39,7 +45,6 @@ fn served() -> Folder {
         act("admit");
     }
     act("promote");
-    folder
 }
 
 fn entries(folder: &Folder) -> u64 {

@@ -159,7 +159,7 @@ impl Demo {
         let (sink, sink_address) = sink::Sink::start().await?;
         let mut loaded = example.v1.clone();
         loaded.config.notify.webhook = Some(format!("http://{sink_address}/incidents"));
-        let running = deploy::start(&loaded, Roles { gateway: true, console: true }).await?;
+        let running = deploy::start(&loaded, Roles { gateway: true, console: true, worker: true }).await?;
         let password = self.credentials(&running.store).await?;
         self.addresses(&running, &password);
 

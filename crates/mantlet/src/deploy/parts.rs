@@ -1,0 +1,172 @@
+//! What an installation is put together from: versions that may serve, where they answer, the guard before them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use mantlet_detectors::{PinnedRule, Profile};
+use mantlet_gateway::Upstream;
+use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy};
+use mantlet_registry::{ModelVersion, RegistryStore as _, State};
+use mantlet_serve::{ServeConfig, Served, Server};
+use mantlet_store::{RecordKind, Store};
+use mantlet_vocab::{Impact, OnFailure};
+
+use super::connect;
+use crate::config::{Loaded, ON_FAILURE};
+use crate::protect::{admit, subject};
+
+/// Versions that may serve: those on record as serving, known-good or admitted.
+pub(super) async fn servable(
+    loaded: &Loaded,
+    store: &Store,
+    gaps: &mut Vec<String>,
+) -> anyhow::Result<Vec<ModelVersion>> {
+    let config = &loaded.config;
+    let versions = store.versions(&config.system.name).await?;
+    let may =
+        |version: &ModelVersion| matches!(version.state, State::Serving | State::KnownGood | State::Admitted);
+    let versions: Vec<ModelVersion> = versions.into_iter().filter(may).collect();
+    let serving = versions.iter().any(|version| version.state == State::Serving);
+    let root = loaded.root.display();
+    if config.gateway.upstream == "built-in" {
+        anyhow::ensure!(
+            serving,
+            "no version of {} serves: run `mantlet protect {root}`, then `mantlet registry promote {} {root} --user NAME`{}",
+            config.system.name,
+            config.model.version,
+            if config.system.impact >= Impact::High {
+                " after another person's `mantlet registry approve`"
+            } else {
+                ""
+            }
+        );
+    } else if !serving {
+        gaps.push(format!(
+            "no version of {} was admitted and promoted: what answers at {} was not examined",
+            config.system.name, config.gateway.upstream
+        ));
+    }
+    Ok(versions)
+}
+
+/// The built-in server over every servable version, or the address of the user's own.
+pub(super) async fn upstreams(
+    loaded: &Loaded,
+    versions: &[ModelVersion],
+) -> anyhow::Result<(Option<Server>, Vec<Upstream>)> {
+    let config = &loaded.config;
+    if config.gateway.upstream != "built-in" {
+        let version = versions.iter().find(|version| version.state == State::Serving);
+        let serving = version.map_or_else(|| config.model.version.clone(), |version| version.version.clone());
+        let own = &config.gateway.versions;
+        let like = connect::upstream(loaded)?;
+        let upstream = |version: &str, url: &str, weight| Upstream {
+            version: version.to_owned(),
+            url: url.to_owned(),
+            weight,
+            ..like.clone()
+        };
+        let url = own.get(&serving).unwrap_or(&config.gateway.upstream);
+        let mut upstreams = vec![upstream(&serving, url, 1)];
+        let others = own.iter().filter(|(version, _)| **version != serving);
+        upstreams.extend(others.map(|(version, url)| upstream(version, url, 0)));
+        return Ok((None, upstreams));
+    }
+    let mut served = Vec::new();
+    for version in versions {
+        let model = subject::run_as_data(&version.path)
+            .with_context(|| format!("version {} cannot be served", version.version))?;
+        served.push(Served { version: version.version.clone(), model });
+    }
+    let serving = versions.iter().find(|version| version.state == State::Serving);
+    let settings = ServeConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        name: config.model.name.clone(),
+        default_version: serving.map(|version| version.version.clone()),
+        max_body: config.gateway.max_body,
+    };
+    let server = Server::start(settings, served).await?;
+    let url = format!("http://{}", server.address());
+    let each = versions.iter().map(|version| Upstream {
+        version: version.version.clone(),
+        url: url.clone(),
+        upstream_version: Some(version.version.clone()),
+        weight: u32::from(version.state == State::Serving),
+        ..Upstream::default()
+    });
+    let upstreams = each.collect();
+    Ok((Some(server), upstreams))
+}
+
+pub(super) async fn guard(
+    loaded: &Loaded,
+    store: &Store,
+    versions: &[ModelVersion],
+    controls: Arc<Controls>,
+    gaps: &mut Vec<String>,
+) -> anyhow::Result<Guard> {
+    let config = &loaded.config;
+    let serving = versions.iter().find(|version| version.state == State::Serving);
+    let name = serving.map_or(config.model.version.as_str(), |version| version.version.as_str());
+    let path = admit::version_folder(&loaded.storage(), name).join("profile.json");
+    let profile = match std::fs::read(&path) {
+        Ok(bytes) => {
+            let profile: Profile = serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} is no profile: run `mantlet protect` again", path.display()))?;
+            Some(Arc::new(profile))
+        }
+        Err(_) => {
+            gaps.push(
+                "there is no profile of the training data: only identity, limits and controls are in force; name \
+                 `data.train` and run `mantlet protect`"
+                    .to_owned(),
+            );
+            None
+        }
+    };
+    let mut pinned = Vec::new();
+    for record in store.records(RecordKind::GuardRule, Some(&config.system.name), 1_000).await? {
+        if record.state == "active" {
+            pinned.push(serde_json::from_value::<PinnedRule>(record.doc)?);
+        }
+    }
+    let impact = config.system.impact;
+    let of_text = mantlet_detectors::text::text_abouts();
+    let rules = mantlet_detectors::configurable().into_iter().chain(of_text).filter_map(|about| {
+        let mode = config.gateway.rules.get(about.name).copied();
+        if mode.is_none() && config.gateway.on_failure.is_none() {
+            return None;
+        }
+        let mut rule = RulePolicy::for_rule(about.name, impact);
+        rule.mode = mode;
+        rule.on_failure = config.gateway.on_failure.unwrap_or(rule.on_failure);
+        Some((about.name.to_owned(), rule))
+    });
+    let mut rules: BTreeMap<String, RulePolicy> = rules.collect();
+    for (name, mode) in &config.gateway.rules {
+        // A name no detector has is for the guard to refuse by name.
+        rules.entry(name.clone()).or_insert(RulePolicy {
+            mode: Some(*mode),
+            on_failure: OnFailure::PassAndFlag,
+            ..RulePolicy::for_rule(name, impact)
+        });
+    }
+    let guard_config = GuardConfig {
+        system: config.system.name.clone(),
+        route: config.model.name.clone(),
+        impact,
+        mode: config.gateway.mode,
+        limit: Some(RateLimit {
+            per_minute: f64::from(config.gateway.requests_per_minute),
+            burst: config.gateway.burst,
+        }),
+        limits: config.gateway.limits.iter().map(|limit| (*limit).into()).collect(),
+        limits_on_failure: config.gateway.limits_on_failure.unwrap_or(ON_FAILURE),
+        rules,
+        text: config.gateway.text.rules(),
+        ..GuardConfig::default()
+    };
+    Ok(Guard::new(guard_config, profile, pinned, controls)?)
+}
