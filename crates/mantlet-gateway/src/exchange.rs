@@ -1,4 +1,6 @@
 //! An exchange while it is open, and its record when it closes, however it closes.
+//!
+//! Long because every way an exchange ends is told in one place.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
