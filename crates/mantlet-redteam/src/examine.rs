@@ -48,8 +48,9 @@ pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Vec<Doubt
         doubts.push(doubt(
             "rounded-scores",
             format!(
-                "scores are rounded to {places} decimal places: attacks that watch scores see steps instead of \
-                 slopes, and their misses say less than attacks that see decisions only"
+                "scores come in steps of {}, rounded or counted: attacks that watch scores see steps instead of \
+                 slopes, and their misses say less than those of attacks that see decisions only",
+                10_f32.powi(-i32::try_from(places).unwrap_or(3))
             ),
         ));
     }
