@@ -112,11 +112,14 @@ impl Direct {
         self.spread(images, stride, count, block.as_chunks_mut().0);
         self.sweep(block, result.as_chunks_mut().0, bias);
         let positions = self.shape.y.output * self.shape.x.output;
-        let result: &[Lanes] = result.as_chunks().0;
-        for lane in 0..count {
-            let image = &mut out[lane * out_stride..lane * out_stride + self.results * positions];
-            for (slot, lanes) in image.iter_mut().zip(result) {
-                *slot = lanes[lane];
+        let result: &[Lanes] = &result.as_chunks().0[..self.results * positions];
+        // A few positions at a time for all images: each stretch of the result is read while it is in the cache.
+        for (stretch, from) in result.chunks(LANES).enumerate() {
+            for lane in 0..count {
+                let to = lane * out_stride + stretch * LANES;
+                for (slot, lanes) in out[to..to + from.len()].iter_mut().zip(from) {
+                    *slot = lanes[lane];
+                }
             }
         }
     }
