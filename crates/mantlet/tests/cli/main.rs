@@ -14,6 +14,5 @@ mod faults;
 mod integrations;
 mod monitor;
 mod program;
-mod replicas;
 mod running;
 mod scan;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Folder, Up, expect, run};
 
-pub const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
+const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
 
 fn served() -> Folder {
     let folder = Folder::with_model();
@@ -13,7 +13,7 @@ fn served() -> Folder {
 }
 
 /// Admits and promotes the model of a folder.
-pub fn promote(folder: &Folder) {
+fn promote(folder: &Folder) {
     let protected = run(["protect", folder.text(), "--format", "json"]);
     assert!(matches!(protected.code, 0..=2), "{}", protected.err);
     let added = expect(0, ["users", "add", "ada", folder.text(), "--role", "admin"]).out;
