@@ -191,8 +191,6 @@ fn whole_files(folder: &Path) -> Result<BTreeSet<String>, String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use std::sync::Arc;
 
     use super::*;
