@@ -39,7 +39,7 @@ PROXY = """
 """
 # The model: nginx answering with a fixed reply of the right shape, after reading the body.
 MODEL = """
-  server {{ listen 127.0.0.1:{port}; default_type application/json; location / {{ return 200 '{reply}'; }} }}
+  server {{ listen 127.0.0.1:{port}; default_type application/json; location / {{ return 200 '{reply}'; }} location /v1/ {{ return 200 '{chat}'; }} }}
 """
 
 
@@ -131,9 +131,19 @@ local bodies, at = {}, 0
 for line in io.lines("%s") do bodies[#bodies + 1] = line end
 request = function()
   at = at %% #bodies + 1
-  return wrk.format("POST", "/v2/models/model/infer", {["Content-Type"] = "application/json", ["Authorization"] = "Bearer %s"}, bodies[at])
+  return wrk.format("POST", "%s", {["Content-Type"] = "application/json", ["Authorization"] = "Bearer %s"}, bodies[at])
 end
 """
+CHAT_REPLY = json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "The shop opens at nine and closes at six, except on Sundays."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 14, "total_tokens": 54}}, separators=(",", ":"))
+# The gateway alone, without a store: nothing looked at and no keys; keys and limits; all rules on tensors; on chat.
+ALONE = ("pass", "identity", "rules", "chat")
+
+
+def chat_bodies(work):
+    """About 350 bytes of chat each, none of them with anything a rule looks for."""
+    topics = ["opening hours", "a broken lamp", "two blue chairs", "a late parcel", "the garden table", "a voucher", "the summer sale", "a missing screw"]
+    bodies = [json.dumps({"model": "m", "messages": [{"role": "system", "content": "You answer questions about a furniture shop, briefly and kindly."}, {"role": "user", "content": f"Hello, I have a question about {topic}, number {number} on my list: what should I do next, and whom can I ask in the shop?"}], "temperature": 0.2}, separators=(",", ":")) for number, topic in enumerate(topics * 50)]
+    (work / "chat.txt").write_text("\n".join(bodies) + "\n")
 
 
 def start_mantlet(mantlet, folder, upstream, log):
@@ -192,6 +202,7 @@ def main():
     for name in ("mantlet", "work", "page"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--alone", action="store_true", help="only the gateway without a store, and its peers")
     options = parser.parse_args()
     work = pathlib.Path(options.work).resolve()
     shutil.rmtree(work, ignore_errors=True)
@@ -201,7 +212,7 @@ def main():
     bare = pathlib.Path(mantlet).parent / "examples" / "bare_proxy"
     folder = work / "system"
     reply = model(folder, work)
-    ports = {name: free_port() for name in ("model", "nginx", "bare")}
+    ports = {name: free_port() for name in ("model", "nginx", "bare", *ALONE)}
     log = open(work / "servers.log", "w")
     processes = []
 
@@ -210,51 +221,61 @@ def main():
         return processes[-1]
 
     try:
-        for name, extra in (("model", MODEL.format(port=ports["model"], reply=reply)), ("nginx", PROXY.format(port=ports["nginx"], upstream=ports["model"]))):
+        for name, extra in (("model", MODEL.format(port=ports["model"], reply=reply, chat=CHAT_REPLY)), ("nginx", PROXY.format(port=ports["nginx"], upstream=ports["model"]))):
             (work / f"{name}.conf").write_text(NGINX.format(work=work, name=name, extra=extra))
         start([nginx, "-p", work, "-c", work / "model.conf"])
         proxies = {"nginx": start([nginx, "-p", work, "-c", work / "nginx.conf"])}
         proxies["bare"] = start([bare, f"127.0.0.1:{ports['bare']}", f"127.0.0.1:{ports['model']}"])
+        for mode in ALONE:
+            proxies[mode] = start([bare.parent / "guarded_proxy", mode, f"127.0.0.1:{ports[mode]}", f"127.0.0.1:{ports['model']}"])
         for port in ports.values():
             wait_for(port)
-        proxies["mantlet"], ports["mantlet"], key = start_mantlet(mantlet, folder, ports["model"], log)
-        processes.append(proxies["mantlet"])
-        script = work / "requests.lua"
-        script.write_text(LUA % (work / "bodies.txt", key))
+        key = "key"
+        if not options.alone:
+            proxies["mantlet"], ports["mantlet"], key = start_mantlet(mantlet, folder, ports["model"], log)
+            processes.append(proxies["mantlet"])
+        chat_bodies(work)
+        scripts = {}
+        for name in [*proxies, "nginx, chat"]:
+            chat = "chat" in name
+            path, bodies = ("/v1/chat/completions", "chat.txt") if chat else ("/v2/models/model/infer", "bodies.txt")
+            scripts[name] = work / f"{name.replace(', ', '-')}.lua"
+            text = LUA % (work / bodies, path, key if name == "mantlet" else "key")
+            # Without a key where none is needed: a wrong one would be refused.
+            scripts[name].write_text(text.replace(', ["Authorization"] = "Bearer key"', "") if name == "pass" else text)
+        # nginx on the chat's bodies is what the chat cell is compared with.
+        ports["nginx, chat"], proxies["nginx, chat"] = ports["nginx"], proxies["nginx"]
         pids = {name: family(process.pid) for name, process in proxies.items()}
-        at_rest = resident_kib(pids["mantlet"]) / 1024
+        ours = [name for name in proxies if name in ALONE or name == "mantlet"]
+        at_rest = {name: resident_kib(pids[name]) / 1024 for name in ours}
         rounds, seconds = (3, 1) if options.quick else (9, 2)
-        rows, void = [], False
+        rows, void, total = [], False, dict.fromkeys(proxies, 0)
         for connections in (1, 8, 64):
             cpu = {name: [] for name in proxies}
             latency = {name: [] for name in proxies}
-            total = 0
             for turn in range(rounds):
                 order = list(proxies)
-                order = order[turn % 3 :] + order[: turn % 3]
+                order = order[turn % len(order) :] + order[: turn % len(order)]
                 for name in order:
-                    requests, each, middle = round_of(wrk, ports[name], script, connections, seconds, pids[name])
+                    requests, each, middle = round_of(wrk, ports[name], scripts[name], connections, seconds, pids[name])
                     cpu[name].append(each)
                     latency[name].append(middle)
-                    total += requests if name == "mantlet" else 0
-            for name in ("bare", "mantlet"):
-                ratios = sorted(a / b for a, b in zip(cpu[name], cpu["nginx"], strict=True))
+                    total[name] += requests
+            for name in ("bare", *ours):
+                base = "nginx, chat" if name == "chat" else "nginx"
+                ratios = sorted(a / b for a, b in zip(cpu[name], cpu[base], strict=True))
                 quarters = statistics.quantiles(ratios, n=4)
-                rows.append([connections, name, f"{statistics.median(cpu[name]):.1f}", f"{statistics.median(cpu['nginx']):.1f}", f"**{statistics.median(ratios):.2f}** [{quarters[0]:.2f}, {quarters[2]:.2f}]", f"{statistics.median(latency[name]) / statistics.median(latency['nginx']):.2f}"])
+                shown = f"gateway alone, {name}" if name in ALONE else name
+                rows.append([connections, shown, f"{statistics.median(cpu[name]):.1f}", f"{statistics.median(cpu[base]):.1f}", f"**{statistics.median(ratios):.2f}** [{quarters[0]:.2f}, {quarters[2]:.2f}]", f"{statistics.median(latency[name]) / statistics.median(latency[base]):.2f}"])
                 if name == "bare" and connections > 1 and not 0.8 <= statistics.median(ratios) <= 1.3:
                     void = True
                 print(rows[-1], flush=True)
-        after = resident_kib(pids["mantlet"]) / 1024
-        status = urllib.request.Request(f"http://127.0.0.1:{ports['mantlet']}/status", headers={"Authorization": f"Bearer {key}"})
-        try:
-            said = json.loads(urllib.request.urlopen(status, timeout=5).read())["routes"][0]
-            guard = f"mode {said['mode']}, {len(said.get('not_done', []))} guard gaps"
-        except Exception as error:  # noqa: BLE001 - only a remark depends on it
-            guard = f"status not read ({error})"
-        contended = "contended: only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
+        memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} over {total[name]} requests" for name in ours)
+        contended = f"contended (load {os.getloadavg()[0]:.0f}): only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
         calibration = "VOID: the bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
-        note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers as JSON, no errors. mantlet: API key, limits, all detectors on request and reply, recording ({guard}). "
-                f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. mantlet's memory: {at_rest:.1f} MiB at rest, {after:.1f} MiB after the run.")
+        whole = "" if options.alone else " mantlet: API key, limits, all detectors on request and reply, recording."
+        note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers or of chat as JSON, no errors. The gateway alone records nothing: pass looks at nothing and needs no key, identity adds keys and limits, rules and chat read and judge request and reply with every rule.{whole} "
+                f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. Memory at rest and after the run, MiB: {memory}.")
         append(options.page, "Gateway", ["connections", "proxy", "CPU us per request", "nginx CPU us per request", "CPU over nginx, median [quartiles]", "p50 over nginx"], rows, note)
     finally:
         for process in reversed(processes):

@@ -26,9 +26,10 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
     });
     if name == "gateway" {
-        let calibration =
-            ["build", "--release", "-p", "mantlet-gateway", "--example", "bare_proxy", "--locked"];
-        steps.step("calibration proxy", || run::shown(run::cargo(project).args(calibration)));
+        let proxies = ["build", "--release", "-p", "mantlet-gateway", "--examples", "--locked"];
+        steps.step("calibration proxy and the gateway alone", || {
+            run::shown(run::cargo(project).args(proxies))
+        });
     }
     steps.step(name, || {
         let mut script = Command::new(environment.join("bin").join("python"));

@@ -8,6 +8,7 @@ mod flow;
 mod peer;
 mod reload;
 mod rollout;
+mod service;
 mod text;
 mod tokens;
 mod transport;

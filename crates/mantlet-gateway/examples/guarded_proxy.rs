@@ -1,0 +1,98 @@
+//! The gateway alone, without a store behind it: what its layers cost by themselves.
+//!
+//! `guarded_proxy pass|identity|rules|chat LISTEN UPSTREAM`, addresses as `address:port`; the key is `key`. Nothing is
+//! recorded. `rules` has a profile of 784 columns learned from drawn rows, as `cargo xtask bench gateway` draws them.
+
+use std::sync::Arc;
+
+use mantlet_detectors::{Learning, Profile};
+use mantlet_gateway::{
+    Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
+};
+use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded};
+use mantlet_vocab::{Exchange, Millis, Mode, NamedValue, Tensor, Value};
+
+struct One;
+
+impl Keys for One {
+    fn lookup(&self, presented: &str, _: &str, _: Millis) -> KeyLookup {
+        if presented == "key" {
+            KeyLookup::Valid { id: "one".into(), until: None }
+        } else {
+            KeyLookup::Invalid
+        }
+    }
+}
+
+impl Reviews for One {
+    fn file(&self, _: &Exchange) -> Result<Ticket, Overloaded> {
+        Err(Overloaded)
+    }
+    fn poll(&self, _: &str, _: &str) -> Reviewed {
+        Reviewed::Unknown
+    }
+}
+
+impl Clock for One {
+    fn now(&self) -> Millis {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Millis(u64::try_from(since.as_millis()).unwrap_or(0))
+    }
+}
+
+fn profile() -> Result<Profile, Box<dyn std::error::Error>> {
+    const ROWS: usize = 1500;
+    let mut seed = 3_u64;
+    let mut unit = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 40) as f32 / 16_777_216.0
+    };
+    let data = (0..ROWS * 784).map(|_| unit()).collect();
+    let inputs = [NamedValue { name: "X".into(), value: Value::F32(Tensor::new([ROWS, 784], data)?) }];
+    let classes: Vec<String> = (0..10).map(|class| class.to_string()).collect();
+    let learning = Learning {
+        inputs: &inputs,
+        labels: None,
+        classes: &classes,
+        scores: None,
+        outlier_rate: 0.001,
+        seed: 1,
+    };
+    Ok(Profile::learn(&learning)?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().unwrap_or_default();
+    let (mode, listen, upstream) = (next(), next(), next());
+    let chat = mode == "chat";
+    let config = GuardConfig {
+        limit: Some(mantlet_guard::RateLimit { per_minute: 4e9, burst: 1_000_000_000 }),
+        mode: if chat { Mode::Enforce } else { Mode::Observe },
+        ..GuardConfig::default()
+    };
+    let profile = if mode == "rules" { Some(Arc::new(profile()?)) } else { None };
+    let guard = Guard::new(config, profile, vec![], Arc::new(Controls::new()))?;
+    let version =
+        Upstream { version: "1".into(), url: format!("http://{upstream}"), weight: 1, ..Upstream::default() };
+    let mut route = Route::new("model".into(), vec![version], Arc::new(guard));
+    route.inspect = matches!(mode.as_str(), "rules" | "chat");
+    if chat {
+        route.kind = Kind::Text { prefix: String::new() };
+    }
+    let config =
+        GatewayConfig { listen: listen.parse()?, anonymous: mode == "pass", ..GatewayConfig::default() };
+    let one = Arc::new(One);
+    let ports = Ports {
+        keys: one.clone(),
+        reviews: one.clone(),
+        recorder: Arc::new(Nowhere),
+        events: Arc::new(Nowhere),
+        clock: one,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(async {
+        let _gateway = Gateway::start(config, vec![route], ports).await?;
+        std::future::pending::<Result<(), Box<dyn std::error::Error>>>().await
+    })
+}
