@@ -9,6 +9,7 @@ use mantlet_detectors::{Learning, Profile};
 use mantlet_gateway::{
     Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
 };
+use mantlet_guard::shared::InMemory;
 use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded};
 use mantlet_vocab::{Exchange, Millis, Mode, NamedValue, Tensor, Value};
 
@@ -89,6 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         recorder: Arc::new(Nowhere),
         events: Arc::new(Nowhere),
         clock: one,
+        limits: Arc::new(InMemory::default()),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
