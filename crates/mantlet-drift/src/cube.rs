@@ -50,7 +50,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Cuts by every column of words, and by every column of numbers with few values; compares every column of
+    /// Cuts by every column of up to 255 words, and by every column of numbers with few values; compares every column of
     /// numbers with many.
     #[must_use]
     pub fn new(profile: &Profile) -> Self {
@@ -64,6 +64,8 @@ impl Layout {
                 Buckets::Numbers { .. } if !few => {
                     measures.push(Measure { column: at, ranks: ranks(counts) });
                 }
+                // Segments of words that share a bucket would have no name.
+                Buckets::Words { known, .. } if !known.is_empty() => left_out.push(at),
                 Buckets::Numbers { .. } | Buckets::Words { .. } => {
                     let dimension = dimension(at, column, counts);
                     let sizes: Vec<usize> =
