@@ -15,7 +15,7 @@ mod trace;
 
 use self::trace::{Trace, add_end};
 
-/// The longest match, in bytes of the text as it is matched. A pattern that [goes on](Pattern::goes_on) is cut into
+/// The longest match, in bytes of the text as it is matched. A pattern that goes on is cut into
 /// matches of this length; nothing else is longer.
 pub const HOLD: usize = 4096;
 

@@ -1,6 +1,6 @@
 //! The text of language-model traffic: what a caller asked and what a model answered, as pieces.
 //!
-//! A dialect is a table ([`shape::Shape`]) that says what the members of its messages mean; one walk over the JSON
+//! A dialect is a table (`shape::Shape`) that says what the members of its messages mean; one walk over the JSON
 //! turns a message into pieces by that table. What a table does not name is forwarded, so it becomes a piece of
 //! [`mantlet_vocab::Kind::Unknown`]: every string of a message ends in a piece, except words that are constants of
 //! the dialect at their place (`"role": "user"`). Reading is as strict as everywhere in this crate (no key twice,
