@@ -115,11 +115,17 @@ impl Help<'_> {
         let Some(mut help) = self.of(&command)? else {
             return Ok(Some(format!("no command is called `{first}`")));
         };
-        if let Some(second) = words.get(1).filter(|word| is_word(word) && help.contains("Commands:")) {
-            command.push(second.clone());
+        for word in words.iter().skip(1) {
+            if !help.contains("Commands:") || !is_word(&word) {
+                break;
+            }
+            command.push(word.clone());
             match self.of(&command)? {
                 Some(deeper) => help = deeper,
-                None => return Ok(Some(format!("`{first}` has no command `{second}`"))),
+                None => {
+                    let above = command[..command.len() - 1].join(" ");
+                    return Ok(Some(format!("`{above}` has no command `{word}`")));
+                }
             }
         }
         for flag in words.iter().filter(|word| word.starts_with("--") && word.len() > 2) {
