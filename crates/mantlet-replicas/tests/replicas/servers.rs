@@ -29,6 +29,8 @@ impl Line {
                 let state = watched.clone();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    // What is small and alone would wait for an acknowledgement otherwise.
+                    let _ = (client.set_nodelay(true), server.set_nodelay(true));
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
                     let there = pass(from_client, to_server, state.clone(), [CUT, CUT]);
