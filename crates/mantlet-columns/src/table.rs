@@ -376,6 +376,10 @@ fn arrow_cells(column: &ArrayRef) -> Option<Cells> {
         DataType::Dictionary(..) => {
             let dictionary = column.as_any_dictionary_opt()?;
             let values = arrow_cells(dictionary.values())?;
+            // A dictionary without a value: every row is missing.
+            if values.is_empty() {
+                return Some(Cells::Texts(vec![None; column.len()]));
+            }
             let keys = dictionary.normalized_keys();
             let present = |row: usize| (!column.is_null(row)).then(|| keys.get(row).copied()).flatten();
             Cells::Texts((0..column.len()).map(|row| present(row).and_then(|key| values.text(key))).collect())

@@ -230,3 +230,20 @@ fn kinds_are_told_from_the_head() {
     assert_eq!(profiled.value.columns.len(), 4);
     assert_eq!(profiled.gaps, ["column `id` has a word of its own in most rows and is not judged"]);
 }
+
+#[test]
+fn a_column_without_any_value_is_missing_throughout() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let words: ArrayRef = Arc::new((0..500).map(|_| None::<&str>).collect::<StringArray>());
+    let numbers: ArrayRef = Arc::new((0..500).map(|_| None::<f64>).collect::<Float64Array>());
+    let batch =
+        RecordBatch::try_from_iter_with_nullable([("word", words, true), ("number", numbers, true)]).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let profiled = profile(&open(&path), &[]).unwrap().value;
+    for counts in &profiled.counts.columns {
+        assert_eq!((counts[0], counts.iter().sum::<u64>()), (500, 500));
+    }
+}

@@ -218,17 +218,17 @@ fn words(array: &ArrayRef) -> Option<Lane> {
                 DataType::Utf8View => values.as_string_view().iter().map(word).collect(),
                 _ => numbers(values)?.into_iter().map(|value| value.to_string()).collect::<Vec<_>>(),
             };
+            // A dictionary without a word: every row is missing.
+            if words.is_empty() {
+                return Some(Lane::Words { keys: vec![NO_WORD; array.len()], words });
+            }
             let nulls = array.logical_nulls();
             let keys = dictionary.normalized_keys();
             let key = |(row, key): (usize, usize)| {
                 let missing = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
                 if missing { NO_WORD } else { u32::try_from(key).unwrap_or(NO_WORD) }
             };
-            let keys = if words.is_empty() {
-                vec![NO_WORD; array.len()]
-            } else {
-                keys.into_iter().enumerate().map(key).collect()
-            };
+            let keys = keys.into_iter().enumerate().map(key).collect();
             return Some(Lane::Words { keys, words });
         }
         _ => return None,
