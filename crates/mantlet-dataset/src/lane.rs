@@ -7,7 +7,7 @@ use mantlet_drift::Buckets;
 /// The values of one column in one batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Lane {
-    /// Numbers; NaN is a missing one.
+    /// Numbers, or times in seconds since 1970 in UTC; NaN is a missing one.
     Numbers(Vec<f64>),
     /// Words by their place in a list; a place beyond the list is a missing one.
     Words {

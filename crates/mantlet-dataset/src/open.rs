@@ -15,9 +15,9 @@ pub enum Kind {
     Numbers,
     /// Words.
     Words,
-    /// Dates and times, which only ever grow.
+    /// Dates and times, read as seconds since 1970 in UTC; they only ever grow, so no profile judges them.
     Times,
-    /// Lists, records, bytes: not read.
+    /// Lists, records, bytes, times of a day: not read.
     Other,
 }
 
@@ -29,7 +29,7 @@ impl Kind {
             Self::Numbers => "numbers",
             Self::Words => "words",
             Self::Times => "times",
-            Self::Other => "lists, records or bytes",
+            Self::Other => "lists, records, bytes or times of a day",
         }
     }
 }

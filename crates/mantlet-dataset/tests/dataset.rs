@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
-use mantlet_dataset::{Dataset, DatasetError, Kind, count, profile};
+use arrow_array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use mantlet_dataset::{Dataset, DatasetError, Kind, Lane, count, profile};
 use mantlet_drift::{Buckets, Profile, mix};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -245,5 +245,51 @@ fn a_column_without_any_value_is_missing_throughout() {
     let profiled = profile(&open(&path), &[]).unwrap().value;
     for counts in &profiled.counts.columns {
         assert_eq!((counts[0], counts.iter().sum::<u64>()), (500, 500));
+    }
+}
+
+#[test]
+fn times_are_seconds_in_every_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let words = ["2026-11-03", "2026-11-03T10:00:00Z", "2026-11-03 10:00:00", "2026-11-03T10:00:00.5+02:00"];
+    // 2026-11-03 is 20,760 days after 1970-01-01.
+    let day = 20_760.0 * 86_400.0;
+    let expected = [day, day + 36_000.0, day + 36_000.0, day + 28_800.5];
+    let csv = write("t.csv", &format!("when\n{}\n", words.join("\n")));
+    let lines: Vec<String> = words.iter().map(|word| format!("{{\"when\":\"{word}\"}}\n")).collect();
+    let json = write("t.jsonl", &lines.concat());
+    let parquet = folder.path().join("t.parquet");
+    let micros = expected.iter().map(|seconds| (seconds * 1e6) as i64);
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(micros));
+    let batch = RecordBatch::try_from_iter([("when", times)]).unwrap();
+    let mut writer = ArrowWriter::try_new(fs::File::create(&parquet).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    for path in [csv, json, parquet] {
+        let dataset = open(&path);
+        assert_eq!(
+            dataset.columns().first().map(|column| column.kind),
+            Some(Kind::Times),
+            "{}",
+            path.display()
+        );
+        let mut found = Vec::new();
+        let unreadable = dataset
+            .stream(dataset.columns(), |_, lanes| {
+                found.extend(lanes);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(
+            (found, unreadable),
+            (vec![Lane::Numbers(expected.to_vec())], vec![0]),
+            "{}",
+            path.display()
+        );
     }
 }

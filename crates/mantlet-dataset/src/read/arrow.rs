@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::reader::FileReader;
@@ -50,11 +51,7 @@ fn kind(of: &DataType) -> Kind {
             Kind::Numbers | Kind::Words => Kind::Words,
             other => other,
         },
-        DataType::Timestamp(..)
-        | DataType::Date32
-        | DataType::Date64
-        | DataType::Time32(_)
-        | DataType::Time64(_) => Kind::Times,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Kind::Times,
         _ => Kind::Other,
     }
 }
@@ -165,7 +162,8 @@ fn lane(array: &ArrayRef, wanted: Kind) -> Option<Lane> {
     match wanted {
         Kind::Numbers => numbers(array).map(Lane::Numbers),
         Kind::Words => words(array),
-        Kind::Times | Kind::Other => None,
+        Kind::Times => times(array).map(Lane::Numbers),
+        Kind::Other => None,
     }
 }
 
@@ -175,6 +173,28 @@ fn primitive<T: ArrowPrimitiveType>(array: &ArrayRef, number: impl Fn(T::Native)
         return array.values().iter().map(|&value| number(value)).collect();
     }
     array.iter().map(|value| value.map_or(f64::NAN, &number)).collect()
+}
+
+/// Seconds since 1970 in UTC.
+#[expect(clippy::cast_precision_loss, reason = "what is lost of a time is below a microsecond")]
+fn times(array: &ArrayRef) -> Option<Vec<f64>> {
+    use arrow_schema::TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    const DAY: f64 = 86_400.0;
+    Some(match array.data_type() {
+        DataType::Timestamp(Second, _) => primitive::<TimestampSecondType>(array, |value| value as f64),
+        DataType::Timestamp(Millisecond, _) => {
+            primitive::<TimestampMillisecondType>(array, |value| value as f64 / 1e3)
+        }
+        DataType::Timestamp(Microsecond, _) => {
+            primitive::<TimestampMicrosecondType>(array, |value| value as f64 / 1e6)
+        }
+        DataType::Timestamp(Nanosecond, _) => {
+            primitive::<TimestampNanosecondType>(array, |value| value as f64 / 1e9)
+        }
+        DataType::Date32 => primitive::<Date32Type>(array, |value| f64::from(value) * DAY),
+        DataType::Date64 => primitive::<Date64Type>(array, |value| value as f64 / 1e3),
+        _ => return None,
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "above 2^53 only, where buckets are wider than the loss")]

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Take, is_missing, number};
+use super::{Take, is_missing, number, time};
 use crate::lane::Words;
 use crate::{BATCH, Column, DatasetError, Kind, Lane, ROW_MOST};
 
@@ -103,7 +103,7 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
             if !is_missing(cell) {
                 *present += 1;
                 *numbers += usize::from(number(cell).is_some());
-                *times += usize::from(is_time(cell));
+                *times += usize::from(time(cell).is_some());
             }
         }
     }
@@ -120,19 +120,9 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
     Ok(rows.names.into_iter().zip(&seen).map(|(name, seen)| Column { name, kind: kind(seen) }).collect())
 }
 
-/// `2026-11-03`, with or without a time behind it (ISO 8601).
-fn is_time(cell: &str) -> bool {
-    let bytes = cell.as_bytes();
-    bytes.len() >= 10
-        && bytes.iter().take(10).enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
-        && bytes.get(10).is_none_or(|byte| matches!(byte, b'T' | b' '))
-}
-
 enum Held {
-    Numbers(Vec<f64>),
+    /// And how a cell is read as one: a number, or a time.
+    Numbers(Vec<f64>, fn(&str) -> Option<f64>),
     Words(Words),
 }
 
@@ -144,7 +134,8 @@ pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Res
         wanted
             .iter()
             .map(|column| match column.kind {
-                Kind::Numbers => Held::Numbers(Vec::with_capacity(BATCH)),
+                Kind::Numbers => Held::Numbers(Vec::with_capacity(BATCH), number),
+                Kind::Times => Held::Numbers(Vec::with_capacity(BATCH), time),
                 _ => Held::Words(Words::default()),
             })
             .collect()
@@ -157,7 +148,7 @@ pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Res
         let more = rows.next(path, &mut record)?;
         if held == BATCH || (!more && held > 0) {
             let full = std::mem::replace(&mut lanes, fresh()).into_iter().map(|lane| match lane {
-                Held::Numbers(values) => Lane::Numbers(values),
+                Held::Numbers(values, _) => Lane::Numbers(values),
                 Held::Words(words) => words.finish(),
             });
             take(full.collect(), &unreadable)?;
@@ -172,8 +163,8 @@ pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Res
             let cell = place.and_then(|place| record.get(place)).map_or("", str::trim);
             let cell = (!is_missing(cell)).then_some(cell);
             match lane {
-                Held::Numbers(values) => {
-                    let value = cell.and_then(number);
+                Held::Numbers(values, read) => {
+                    let value = cell.and_then(*read);
                     *unreadable += u64::from(cell.is_some() && value.is_none());
                     values.push(value.unwrap_or(f64::NAN));
                 }

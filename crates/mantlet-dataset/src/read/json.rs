@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::Take;
+use super::{Take, time};
 use crate::lane::Words;
 use crate::{BATCH, Column, DatasetError, Kind, Lane, ROW_MOST};
 
@@ -59,19 +59,20 @@ impl<'a> Lines<'a> {
 
 pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
     let mut lines = Lines::open(path)?;
-    let mut columns: Vec<(String, [u64; 3])> = Vec::new();
+    let mut columns: Vec<(String, [u64; 4])> = Vec::new();
     while lines.number < HEAD {
         let Some(row) = lines.next()? else { break };
         for (name, value) in row {
             let at = columns.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
-                columns.push((name, [0; 3]));
+                columns.push((name, [0; 4]));
                 columns.len() - 1
             });
             match value {
                 Value::Null => {}
                 Value::Number(_) | Value::Bool(_) => columns[at].1[0] += 1,
+                Value::String(word) if time(&word).is_some() => columns[at].1[2] += 1,
                 Value::String(_) => columns[at].1[1] += 1,
-                Value::Array(_) | Value::Object(_) => columns[at].1[2] += 1,
+                Value::Array(_) | Value::Object(_) => columns[at].1[3] += 1,
             }
         }
     }
@@ -80,11 +81,14 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
     }
     // Objects have no order of keys to rely on.
     columns.sort();
-    let kind = |[numbers, words, other]: [u64; 3]| {
+    let kind = |[numbers, words, times, other]: [u64; 4]| {
+        let mostly = |part: u64| part > 0 && part * 100 >= (numbers + words + times) * 95;
         if other > 0 {
             Kind::Other
-        } else if numbers > 0 && numbers * 100 >= (numbers + words) * 95 {
+        } else if mostly(numbers) {
             Kind::Numbers
+        } else if mostly(times) {
+            Kind::Times
         } else {
             Kind::Words
         }
@@ -115,9 +119,11 @@ pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Res
 
 fn lane(rows: &[Map<String, Value>], column: &Column, unreadable: &mut u64) -> Lane {
     let cells = rows.iter().map(|row| row.get(&column.name).unwrap_or(&Value::Null));
-    if column.kind == Kind::Numbers {
+    if matches!(column.kind, Kind::Numbers | Kind::Times) {
         let number = |cell: &Value| {
             let value = match cell {
+                Value::String(word) if column.kind == Kind::Times => time(word),
+                _ if column.kind == Kind::Times => None,
                 Value::Number(value) => value.as_f64(),
                 Value::Bool(value) => Some(f64::from(u8::from(*value))),
                 _ => None,

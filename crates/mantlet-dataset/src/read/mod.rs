@@ -93,3 +93,24 @@ fn number(cell: &str) -> Option<f64> {
         _ => cell.parse().ok().filter(|value: &f64| !value.is_nan()),
     }
 }
+
+/// A cell as seconds since 1970 in UTC: an ISO 8601 date, or a date and a time with or without an offset (without one,
+/// UTC). Other spellings are no times.
+fn time(cell: &str) -> Option<f64> {
+    let bytes = cell.as_bytes();
+    let dated = bytes.len() >= 10
+        && bytes.iter().take(10).enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !dated {
+        return None;
+    }
+    let zoned = bytes.iter().skip(10).any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'));
+    let stamp = if zoned {
+        cell.parse::<jiff::Timestamp>().ok()?
+    } else {
+        cell.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()
+    };
+    Some(stamp.as_duration().as_secs_f64())
+}
