@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{Secret, hex};
 
-/// What a key may be used for. Written `infer:*`, `infer:<route>`, `metrics` or `manage`.
+/// What a key may be used for. Written `infer:*`, `infer:<route>`, `metrics`, `manage` or `step-up`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Ask any model behind the gateway.
@@ -19,6 +19,8 @@ pub enum Scope {
     Metrics,
     /// Call the management API.
     Manage,
+    /// Prove, beside another key of the same user, that it is really them; good for nothing else.
+    StepUp,
 }
 
 impl Scope {
@@ -36,6 +38,7 @@ impl std::fmt::Display for Scope {
             Self::Infer(route) => write!(f, "infer:{route}"),
             Self::Metrics => f.write_str("metrics"),
             Self::Manage => f.write_str("manage"),
+            Self::StepUp => f.write_str("step-up"),
         }
     }
 }
@@ -47,6 +50,7 @@ impl std::str::FromStr for Scope {
             "infer:*" => Ok(Self::InferAny),
             "metrics" => Ok(Self::Metrics),
             "manage" => Ok(Self::Manage),
+            "step-up" => Ok(Self::StepUp),
             other => match other.strip_prefix("infer:") {
                 Some(route) if !route.is_empty() => Ok(Self::Infer(route.to_owned())),
                 _ => Err(KeyError::UnknownScope { scope: other.chars().take(60).collect() }),
@@ -101,7 +105,7 @@ pub enum KeyError {
         wanted: Scope,
     },
     /// A scope in a configuration or record is not one of ours.
-    #[error("scope `{scope}` is none of infer:*, infer:<route>, metrics, manage")]
+    #[error("scope `{scope}` is none of infer:*, infer:<route>, metrics, manage, step-up")]
     UnknownScope {
         /// The text.
         scope: String,
@@ -125,6 +129,12 @@ pub struct ApiKey {
     pub expires: Option<Millis>,
     /// When it was withdrawn.
     pub revoked: Option<Millis>,
+    /// The user it belongs to, whose limits it counts towards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The tenant it belongs to, whose limits it counts towards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 /// A fresh key: the secret to show once and the record to keep.
@@ -154,9 +164,17 @@ impl ApiKey {
             created: now,
             expires,
             revoked: None,
+            user: None,
+            tenant: None,
             id: id.clone(),
         };
         NewKey { secret: Secret::new(format!("mk_{id}_{secret}")), record }
+    }
+
+    /// Whether the key counts at `now`, whatever for; the secret was checked before.
+    #[must_use]
+    pub fn in_force(&self, now: Millis) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|expires| expires > now)
     }
 
     /// Whether the key may be used at `now` for `wanted`; the secret was checked before.

@@ -19,10 +19,12 @@ use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
 use crate::body::{Body, Passing};
 use crate::coding::Undecodable;
 use crate::dialect::Dialect;
+use crate::layers::limits::{Held, Reserved};
 use crate::layers::{Ending, Replied};
 use crate::live::{Live, LiveRoute};
-use crate::metrics::{Answered, Noticed, Port, Tokens};
+use crate::metrics::{Answered, Cost, Noticed, Port, Tokens};
 use crate::service::Shared;
+use crate::who::{Belongs, Proof, Who};
 
 /// One line of the log about an exchange.
 macro_rules! logged {
@@ -59,6 +61,11 @@ pub(crate) struct Open {
     row: u64,
     dialect: Dialect,
     exchange: Option<Exchange>,
+    belongs: Belongs,
+    held: Vec<Held>,
+    reserved: Option<Reserved>,
+    /// Tokens that were used, as the upstream counted them or by estimate.
+    used: Option<Usage>,
 }
 
 impl Open {
@@ -66,7 +73,7 @@ impl Open {
         shared: &Arc<Shared>,
         live: &Arc<Live>,
         route: &Arc<LiveRoute>,
-        key: &str,
+        who: &Who,
         dialect: Dialect,
     ) -> Self {
         let config = route.route.guard.config();
@@ -75,7 +82,7 @@ impl Open {
             at: shared.ports.clock.now(),
             system: config.system.clone(),
             route: config.route.clone(),
-            caller: key.to_owned(),
+            caller: who.id.clone(),
             version: String::new(),
             generation: live.generation,
             request: Request { model: route.route.model.clone(), ..Request::default() },
@@ -92,6 +99,13 @@ impl Open {
             row: 0,
             dialect,
             exchange: Some(exchange),
+            belongs: match &who.proof {
+                Proof::Token(belongs, _) => belongs.clone(),
+                Proof::Key | Proof::Certificate | Proof::Nothing => Belongs::default(),
+            },
+            held: Vec::new(),
+            reserved: None,
+            used: None,
         }
     }
 
@@ -170,8 +184,37 @@ impl Open {
         }
     }
 
+    /// Whose limits it counts towards.
+    pub(crate) fn holder(&self) -> (String, Belongs) {
+        let caller = self.exchange.as_ref().map(|exchange| exchange.caller.clone());
+        (caller.unwrap_or_default(), self.belongs.clone())
+    }
+
+    /// Places that are given back when the exchange is over.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held.push(held);
+    }
+
+    /// Tokens and cost that are put right when the exchange is over.
+    pub(crate) fn reserve(&mut self, reserved: Reserved) {
+        self.reserved = Some(reserved);
+    }
+
+    /// Tokens of a reply that its upstream did not count, by estimate.
+    pub(crate) fn estimated(&mut self, output: u64) {
+        if self.used.is_none() {
+            self.used = self.reserved.as_ref().map(|reserved| reserved.estimated(output));
+        }
+    }
+
+    /// Whether anybody wants to know how many tokens a reply has.
+    pub(crate) const fn counts(&self) -> bool {
+        self.reserved.is_some()
+    }
+
     /// Tokens the upstream counted.
-    pub(crate) fn usage(&self, usage: Usage) {
+    pub(crate) fn usage(&mut self, usage: Usage) {
+        self.used = Some(usage);
         let route = &self.route.route.guard.config().route;
         for (direction, count) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
             let tokens = Tokens { route: route.clone(), direction };
@@ -350,6 +393,14 @@ impl Open {
         let (shared, took) = (&self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
         exchange.status = status;
         exchange.took_ms = took;
+        if let Some(reserved) = self.reserved.take() {
+            let holder = (exchange.caller.clone(), std::mem::take(&mut self.belongs));
+            let cost = reserved.settle(shared, &self.route, &holder, self.used);
+            if cost > 0 {
+                let cost_of = Cost { route: exchange.route.clone() };
+                shared.metrics.cost.get_or_create(&cost_of).inc_by(cost);
+            }
+        }
         let action = exchange.decision.action.word();
         let answered =
             Answered { route: exchange.route.clone(), version: exchange.version.clone(), action, status };

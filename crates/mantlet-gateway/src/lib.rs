@@ -24,9 +24,11 @@ mod service;
 mod shadow;
 mod tls;
 mod upstream;
+mod who;
 
 pub use config::{GatewayConfig, GatewayError, Kind, Route, Secret, Upstream};
 pub use oidc::Oidc;
 pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};
 pub use service::Gateway;
 pub use tls::{Tls, UpstreamTls};
+pub use who::Belongs;

@@ -28,6 +28,11 @@ pub(crate) struct Tokens {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Cost {
+    pub(crate) route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Port {
     pub(crate) port: &'static str,
 }
@@ -58,6 +63,7 @@ pub(crate) struct Metrics {
     pub(crate) limits: Family<Limited, Counter>,
     pub(crate) upstream_faults: Counter,
     pub(crate) tokens: Family<Tokens, Counter>,
+    pub(crate) cost: Family<Cost, Counter>,
     pub(crate) retries: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) breaks: Counter,
@@ -86,6 +92,7 @@ impl Metrics {
             limits: Family::default(),
             upstream_faults: Counter::default(),
             tokens: Family::default(),
+            cost: Family::default(),
             retries: Counter::default(),
             fallbacks: Counter::default(),
             breaks: Counter::default(),
@@ -118,6 +125,11 @@ impl Metrics {
             metrics.upstream_faults.clone(),
         );
         registry.register("tokens", "Tokens that upstreams counted", metrics.tokens.clone());
+        registry.register(
+            "cost_millionths",
+            "What exchanges cost where cost is limited, in millionths of the configured currency",
+            metrics.cost.clone(),
+        );
         registry.register("upstream_retries", "Upstream calls made a second time", metrics.retries.clone());
         registry.register("upstream_fallbacks", "Calls that went to a fallback", metrics.fallbacks.clone());
         registry.register(

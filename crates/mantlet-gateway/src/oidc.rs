@@ -20,6 +20,7 @@ use serde_json::Value as Json;
 use tokio::sync::Notify;
 
 use crate::service::Shared;
+use crate::who::{Belongs, Proof, Who};
 
 /// Bytes of a provider's document that are read.
 const DOCUMENT: usize = 1 << 20;
@@ -47,6 +48,12 @@ pub struct Oidc {
     /// is not configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<String>,
+    /// The claim that names the user whose limits count, when it is not the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The claim that names the tenant whose limits count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// How far clocks may differ, in seconds.
     #[serde(default = "leeway")]
     pub leeway_s: u64,
@@ -120,20 +127,16 @@ impl ProviderKeys {
     }
 
     /// The caller a token stands for.
-    pub(crate) fn verify(
-        &self,
-        oidc: &Oidc,
-        token: &str,
-        model: &str,
-        now: Millis,
-    ) -> Result<String, Invalid> {
+    pub(crate) fn verify(&self, oidc: &Oidc, token: &str, model: &str, now: Millis) -> Result<Who, Invalid> {
         let keys = self.keys.load();
         if keys.is_empty() {
             self.wanted.notify_one();
             return Err(Invalid::Unavailable);
         }
         let verified = verify(&keys, oidc, token, model, now);
-        if verified == Err(Invalid::Key) && now.since(Millis(self.read.load(Ordering::Relaxed))) > SOON {
+        if matches!(verified, Err(Invalid::Key))
+            && now.since(Millis(self.read.load(Ordering::Relaxed))) > SOON
+        {
             // Providers change keys; made-up key ids do not make this gateway hammer them.
             self.wanted.notify_one();
         }
@@ -146,7 +149,7 @@ pub(crate) fn is_token(presented: &str) -> bool {
     presented.starts_with("eyJ") && presented.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
-fn verify(keys: &[Key], oidc: &Oidc, token: &str, model: &str, now: Millis) -> Result<String, Invalid> {
+fn verify(keys: &[Key], oidc: &Oidc, token: &str, model: &str, now: Millis) -> Result<Who, Invalid> {
     let (signed, signature) = token.rsplit_once('.').ok_or(Invalid::Form)?;
     let (head, payload) = signed.split_once('.').ok_or(Invalid::Form)?;
     let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| Invalid::Form);
@@ -178,7 +181,7 @@ fn verify(keys: &[Key], oidc: &Oidc, token: &str, model: &str, now: Millis) -> R
     check_claims(&claims, oidc, model, now)
 }
 
-fn check_claims(claims: &Json, oidc: &Oidc, model: &str, now: Millis) -> Result<String, Invalid> {
+fn check_claims(claims: &Json, oidc: &Oidc, model: &str, now: Millis) -> Result<Who, Invalid> {
     let audience = match claims.get("aud") {
         Some(Json::String(one)) => *one == oidc.audience,
         Some(Json::Array(all)) => all.iter().any(|one| one.as_str() == Some(&oidc.audience)),
@@ -203,7 +206,24 @@ fn check_claims(claims: &Json, oidc: &Oidc, model: &str, now: Millis) -> Result<
         Some(Some(Json::String(all))) => all.split(' ').any(|one| one == model),
         Some(_) => false,
     };
-    if may || model.is_empty() { Ok(caller.to_owned()) } else { Err(Invalid::Caller) }
+    if !may && !model.is_empty() {
+        return Err(Invalid::Caller);
+    }
+    // A name that is configured and missing, or no name, would let its bearer count towards nobody.
+    let named = |claim: &Option<String>| match claim {
+        None => Ok(None),
+        Some(claim) => {
+            let name = claims.get(claim).and_then(Json::as_str).filter(|name| sane(name));
+            name.map(|name| Some(name.into())).ok_or(Invalid::Caller)
+        }
+    };
+    let belongs =
+        Belongs { user: named(&oidc.user)?.or_else(|| Some(caller.into())), tenant: named(&oidc.tenant)? };
+    // OpenID Connect Core 1.0, section 2: when the person was seen; without it, when the token was made.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let instant = |seconds: f64| Millis((seconds * 1000.0).clamp(0.0, 1e15) as u64);
+    let authenticated = number("auth_time").or_else(|| number("iat")).map(instant);
+    Ok(Who { id: caller.to_owned(), proof: Proof::Token(belongs, authenticated) })
 }
 
 /// A caller's id goes into logs and records.
@@ -338,6 +358,8 @@ mod tests {
             audience: "scoring".into(),
             caller: sub(),
             models: Some("models".into()),
+            user: None,
+            tenant: None,
             leeway_s: 30,
         }
     }
@@ -371,7 +393,7 @@ mod tests {
         let signer = Signer::new();
         let good = json!({ "alg": "EdDSA", "kid": "a" });
         let check = |token: &str, model: &str, at: u64| {
-            verify(&signer.keys, &oidc(), token, model, Millis(at * 1000))
+            verify(&signer.keys, &oidc(), token, model, Millis(at * 1000)).map(|who| who.id)
         };
         let token = signer.token(&good, &claims());
         assert!(is_token(&token));
@@ -394,9 +416,35 @@ mod tests {
     }
 
     #[test]
+    fn a_token_names_user_tenant_and_when_its_bearer_was_seen() {
+        let signer = Signer::new();
+        let good = json!({ "alg": "EdDSA", "kid": "a" });
+        let told = |oidc: &Oidc, claims: &Json| {
+            verify(&signer.keys, oidc, &signer.token(&good, claims), "sums", Millis(900_000))
+                .map(|who| who.proof)
+        };
+        let mut claims = claims();
+        let belongs = |user: &str, tenant: Option<&str>| Belongs {
+            user: Some(user.into()),
+            tenant: tenant.map(Into::into),
+        };
+        assert_eq!(told(&oidc(), &claims), Ok(Proof::Token(belongs("ann", None), None)));
+        claims["iat"] = json!(800);
+        assert_eq!(told(&oidc(), &claims), Ok(Proof::Token(belongs("ann", None), Some(Millis(800_000)))));
+        claims["auth_time"] = json!(700.5);
+        claims["org"] = json!("acme");
+        let with = Oidc { user: Some("mail".into()), tenant: Some("org".into()), ..oidc() };
+        assert_eq!(told(&with, &claims), Err(Invalid::Caller), "nobody's limits would count");
+        claims["mail"] = json!("ann@acme");
+        let expected = Proof::Token(belongs("ann@acme", Some("acme")), Some(Millis(700_500)));
+        assert_eq!(told(&with, &claims), Ok(expected));
+    }
+
+    #[test]
     fn no_other_algorithm_key_or_signature_passes() {
         let signer = Signer::new();
-        let check = |token: &str| verify(&signer.keys, &oidc(), token, "sums", Millis(900_000));
+        let check =
+            |token: &str| verify(&signer.keys, &oidc(), token, "sums", Millis(900_000)).map(|who| who.id);
         for (head, fault) in [
             (json!({ "alg": "none", "kid": "a" }), Invalid::Algorithm),
             (json!({ "alg": "HS256", "kid": "a" }), Invalid::Algorithm),
@@ -430,7 +478,8 @@ mod tests {
         let signed = format!("{}.{}", part(&json!({ "alg": "ES256" })), part(&claims()));
         let signature = pair.sign(&random, signed.as_bytes()).unwrap();
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
-        assert_eq!(verify(&keys, &oidc(), &token, "sums", Millis(900_000)), Ok("ann".into()));
+        let who = verify(&keys, &oidc(), &token, "sums", Millis(900_000));
+        assert_eq!(who.map(|who| who.id), Ok("ann".into()));
         for odd in [
             json!({ "kty": "oct", "k": "c2VjcmV0" }),
             json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }),

@@ -6,6 +6,8 @@ use mantlet_guard::shared::SharedLimits;
 use mantlet_guard::{Events, Recorder};
 use mantlet_vocab::{Exchange, Millis};
 
+use crate::who::Belongs;
+
 /// Tells the time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
@@ -33,6 +35,11 @@ pub enum KeyLookup {
 pub trait Keys: Send + Sync {
     /// Looks up what a client presented for a model.
     fn lookup(&self, presented: &str, model: &str, now: Millis) -> KeyLookup;
+
+    /// To whom the key of this id belongs; to nobody beside itself unless an implementation knows.
+    fn belongs(&self, _id: &str) -> Belongs {
+        Belongs::default()
+    }
 }
 
 /// A diverted decision's ticket.

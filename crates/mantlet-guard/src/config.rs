@@ -7,7 +7,7 @@ use mantlet_detectors::text::TextConfig;
 use mantlet_vocab::{Detail, Impact, Mode, OnFailure};
 use serde::{Deserialize, Serialize};
 
-use crate::shared::LimitRule;
+use crate::shared::{LimitRule, Prices};
 
 /// How one guarded route is run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,11 @@ pub struct GuardConfig {
     /// Limits on requests, rows, tokens, bytes, cost and concurrency, kept together with other replicas when there are
     /// any.
     pub limits: Vec<LimitRule>,
+    /// What exchanges cost, by the model's name; `default` is every other's. Limits on cost count by it.
+    pub prices: Prices,
+    /// Tokens a reply is taken to have before it is there, when the request sets no bound. What it had is counted
+    /// afterwards.
+    pub reply_tokens: u64,
     /// What happens to a request when `limits` cannot be counted now.
     pub limits_on_failure: OnFailure,
     /// What each rule's signals lead to; a rule that is not named has [`RulePolicy::for_rule`].
@@ -63,6 +68,8 @@ impl Default for GuardConfig {
             mode: Mode::Enforce,
             limit: Some(RateLimit { per_minute: 600.0, burst: 120 }),
             limits: Vec::new(),
+            prices: Prices::new(),
+            reply_tokens: 512,
             limits_on_failure: OnFailure::Refuse,
             rules: BTreeMap::new(),
             extraction_budget: None,

@@ -19,9 +19,25 @@ impl Store {
         expires: Option<Millis>,
         actor: &str,
     ) -> Result<(Secret, ApiKey), StoreError> {
+        self.make_owned_key(label, scopes, expires, (None, None), actor).await
+    }
+
+    /// Makes an API key that belongs to a user and a tenant, as far as they are named.
+    ///
+    /// # Errors
+    /// When the log or the database fails.
+    pub async fn make_owned_key(
+        &self,
+        label: &str,
+        scopes: Vec<Scope>,
+        expires: Option<Millis>,
+        (user, tenant): (Option<String>, Option<String>),
+        actor: &str,
+    ) -> Result<(Secret, ApiKey), StoreError> {
         let new = ApiKey::generate(&entropy()?, label, scopes, self.now(), expires);
-        self.put_key(&new.record, actor).await?;
-        Ok((new.secret, new.record))
+        let record = ApiKey { user, tenant, ..new.record };
+        self.put_key(&record, actor).await?;
+        Ok((new.secret, record))
     }
 
     /// Adds or replaces a key's record.
@@ -29,7 +45,12 @@ impl Store {
     /// # Errors
     /// When the log or the database fails.
     pub async fn put_key(&self, key: &ApiKey, actor: &str) -> Result<(), StoreError> {
-        let detail = json!({ "label": key.label, "scopes": key.scopes, "expires": key.expires });
+        let mut detail = json!({ "label": key.label, "scopes": key.scopes, "expires": key.expires });
+        for (name, value) in [("user", &key.user), ("tenant", &key.tenant)] {
+            if let Some(value) = value {
+                detail[name] = json!(value);
+            }
+        }
         self.note(actor, "key-kept", &key.id, detail).await?;
         self.write_key(key).await
     }

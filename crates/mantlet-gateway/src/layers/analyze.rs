@@ -11,6 +11,7 @@ use mantlet_wire::service::{
 use mantlet_wire::text::{TextReply, TextRequest};
 
 use super::Ending;
+use super::limits as together;
 use super::shape::receive_text;
 use crate::answer::Answer;
 use crate::exchange::Open;
@@ -57,6 +58,7 @@ async fn flow(
     }
     let (parts, body) = request.into_parts();
     let received = receive_text(&parts.headers, body, &live).await?;
+    together::arrived(open, received.raw.len()).await?;
     let began = std::time::Instant::now();
     let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };
     let examine = read_service(service, &received.text, &limits).map_err(|defect| {
@@ -64,6 +66,10 @@ async fn flow(
         let status = if matches!(defect, Defect::TooLarge { .. }) { 413 } else { 400 };
         Ending::refused(status, defect.to_string())
     })?;
+    // Texts are counted as a model would count them; there is no reply to come.
+    let expected = together::Expected { model: examine.model.clone(), most: Some(0), choices: 1 };
+    together::tokens(open, &examine.pieces, &expected).await?;
+    open.estimated(0);
     let (pieces, tools) = (examine.pieces.clone(), examine.tools.clone());
     let (inspection, edits) = if examine.reply {
         let mut inspection = guard.examine_text(caller, &TextRequest::default(), open.at());

@@ -12,8 +12,9 @@ use crate::listen::Peer;
 use crate::live::Live;
 use crate::oidc::{Invalid, is_token};
 use crate::service::Shared;
+use crate::who::{Proof, Who};
 
-/// The caller's id: of its key, or the name in its certificate.
+/// The caller: by its key, its provider's token, or the name in its certificate.
 #[expect(clippy::result_large_err, reason = "an answer is built once and moved out at once")]
 pub(crate) fn identify(
     shared: &Shared,
@@ -22,16 +23,16 @@ pub(crate) fn identify(
     headers: &HeaderMap,
     model: &str,
     dialect: &Dialect,
-) -> Result<String, Answer> {
+) -> Result<Who, Answer> {
     let Some(presented) = presented(headers) else {
         if let Some(name) = &peer.certificate
             && let Some(models) = live.config.certificates.get(&**name)
             && (model.is_empty() || models.is_empty() || models.iter().any(|other| other == model))
         {
-            return Ok(name.to_string());
+            return Ok(Who { id: name.to_string(), proof: Proof::Certificate });
         }
         if live.config.anonymous && !carries_credentials(headers) {
-            return Ok("anonymous".to_owned());
+            return Ok(Who { id: "anonymous".to_owned(), proof: Proof::Nothing });
         }
         let text = "an API key is missing: send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`";
         return Err(unauthorised(shared, dialect, text));
@@ -45,7 +46,7 @@ pub(crate) fn identify(
         });
     }
     match shared.keys.lookup(&*shared.ports.keys, presented, model, shared.ports.clock.now()) {
-        KeyLookup::Valid { id, .. } => Ok(id),
+        KeyLookup::Valid { id, .. } => Ok(Who { id, proof: Proof::Key }),
         KeyLookup::Invalid => {
             Err(unauthorised(shared, dialect, "this API key is not in force for this model"))
         }

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use mantlet_guard::Caller;
 use mantlet_vocab::Decision;
 
+use super::limits as together;
 use super::shape::receive;
 use super::{Ending, version};
 use crate::answer::Answer;
@@ -56,6 +57,7 @@ async fn flow(
     } else {
         receive(&parts.headers, body, &live).await?
     };
+    together::arrived(open, body.len()).await?;
     let call = Call { method: parts.method, path, headers: onward(&parts.headers, false), body };
     let timeout = Duration::from_millis(live.config.upstream_timeout_ms);
     let reply = tokio::time::timeout(timeout, begin(&shared, &live, &route, target, call)).await;

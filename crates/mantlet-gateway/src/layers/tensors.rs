@@ -50,9 +50,9 @@ async fn flow(
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
     let body = receive_text(&parts.headers, body, &open.live()).await?;
-    let _place = together::arrived(open, key, body.raw.len()).await?;
+    together::arrived(open, body.raw.len()).await?;
     let (mut inspection, looked) = detect(open, caller, named, head, &body.text)?;
-    let _rows = together::read(open, key).await?;
+    together::read(open).await?;
     let diverted = decision(&inspection)?;
     if !diverted {
         shadow::send(open, &parts.headers, &body.raw);

@@ -5,6 +5,7 @@
 mod failures;
 mod faults;
 mod flow;
+mod limits;
 mod peer;
 mod reload;
 mod rollout;

@@ -45,7 +45,7 @@ async fn gateway(upstream: SocketAddr, config: GuardConfig) -> (Gateway, Arc<Mem
     (gateway.await.unwrap(), memory)
 }
 
-fn ask(text: &str, stream: bool) -> String {
+pub(crate) fn ask(text: &str, stream: bool) -> String {
     serde_json::json!({ "model": "m", "stream": stream, "messages": [{ "role": "user", "content": text }] })
         .to_string()
 }
@@ -67,7 +67,7 @@ fn delta(text: &str) -> String {
     format!("data: {event}\n\n")
 }
 
-fn events(texts: &[&str]) -> Vec<u8> {
+pub(crate) fn events(texts: &[&str]) -> Vec<u8> {
     let mut all: String = texts.iter().map(|text| delta(text)).collect();
     all.push_str("data: [DONE]\n\n");
     all.into_bytes()
@@ -86,14 +86,14 @@ fn spoken(stream: &[u8]) -> String {
 
 /// An upstream that streams: each request is answered with the parts that are sent to it, until the channel closes.
 /// Tells when its caller hangs up.
-struct Streaming {
-    address: SocketAddr,
+pub(crate) struct Streaming {
+    pub(crate) address: SocketAddr,
     parts: Arc<Mutex<Option<mpsc::Receiver<Vec<u8>>>>>,
     gone: mpsc::Receiver<()>,
 }
 
 impl Streaming {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let parts: Arc<Mutex<Option<mpsc::Receiver<Vec<u8>>>>> = Arc::default();
@@ -142,7 +142,7 @@ impl Streaming {
     }
 
     /// What the next request is answered with.
-    fn answer(&self) -> mpsc::Sender<Vec<u8>> {
+    pub(crate) fn answer(&self) -> mpsc::Sender<Vec<u8>> {
         let (sender, receiver) = mpsc::channel(1024);
         *self.parts.lock().unwrap() = Some(receiver);
         sender

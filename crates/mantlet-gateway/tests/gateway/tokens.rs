@@ -56,6 +56,8 @@ async fn a_providers_tokens_are_an_identity_beside_keys() {
         audience: "scoring".into(),
         caller: "sub".into(),
         models: None,
+        user: None,
+        tenant: None,
         leeway_s: 30,
     };
     let config = GatewayConfig { oidc: Some(oidc), ..GatewayConfig::default() };

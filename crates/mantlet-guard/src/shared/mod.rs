@@ -5,6 +5,7 @@
 //! do while the shared counts cannot be reached is arithmetic and stands here too ([`Share`]).
 
 mod memory;
+mod price;
 mod rules;
 mod share;
 
@@ -12,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use memory::InMemory;
+pub use price::{Price, Prices, price, tokens_of, tokens_of_pieces};
 pub use rules::{Holder, LimitRule, Per, Size, What, asks};
 pub use share::{Share, Standing};
 
@@ -68,7 +70,7 @@ pub trait SharedLimits: Send + Sync {
     fn take<'a>(&'a self, asks: &'a [Ask]) -> Answer<'a>;
 
     /// Takes what turned out to be used only afterwards (tokens of a reply, cost), even below nothing: the next
-    /// request waits for it. Does not wait.
+    /// request waits for it. An amount below nothing gives back what was reserved and not used. Does not wait.
     fn charge(&self, asks: &[Ask]);
 
     /// Gives back the places of concurrency limits in `asks`. Does not wait.

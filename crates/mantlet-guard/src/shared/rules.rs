@@ -79,19 +79,27 @@ pub struct Size {
     pub cost: u64,
 }
 
+impl Size {
+    /// How much of it one kind of limit counts.
+    #[must_use]
+    pub const fn of(&self, what: What) -> u64 {
+        match what {
+            What::Requests | What::Concurrency => self.requests as u64,
+            What::Rows => self.rows,
+            What::Tokens => self.tokens,
+            What::Bytes => self.bytes,
+            What::Cost => self.cost,
+        }
+    }
+}
+
 /// What the limits ask of a request. A limit per user or tenant of which nothing is known counts by the key, so
 /// that leaving the name out gains nothing.
 #[must_use]
 pub fn asks(rules: &[LimitRule], holder: Holder<'_>, size: Size) -> Vec<Ask> {
     let ask = |rule: &LimitRule| {
         #[expect(clippy::cast_precision_loss, reason = "sizes of requests, far below 2^52")]
-        let amount = match rule.what {
-            What::Requests | What::Concurrency => f64::from(size.requests),
-            What::Rows => size.rows as f64,
-            What::Tokens => size.tokens as f64,
-            What::Bytes => size.bytes as f64,
-            What::Cost => size.cost as f64,
-        };
+        let amount = size.of(rule.what) as f64;
         if amount == 0.0 {
             return None;
         }

@@ -130,7 +130,8 @@ if denied == 0 then
     local key = KEYS[i + 2]
     local kind, rate, burst, amount = ask(i)
     if kind == 'rate' then
-      local level = levels[i] - amount
+      -- What is given back (an amount below 0) fills no bucket beyond its rim.
+      local level = math.min(burst, levels[i] - amount)
       redis.call('HSET', key, 'level', string.format('%.6f', level), 'effective', string.format('%.6f', effective))
       -- Kept until it is surely full, however many places are reserved meanwhile.
       local fills = rate > 0 and (burst - level) / rate * replicas + lease or 86400000

@@ -246,3 +246,46 @@ async fn a_request_never_waits_long_for_a_redis_that_does_not_answer() {
     assert!(longest < Duration::from_millis(200), "{longest:?}");
     assert!(RedisLimits::start(RedisOptions::new("http://x", "p", 1)).is_err());
 }
+
+/// Tokens: a reservation is too much or too little, and put right afterwards. Whoever asks next, anywhere, waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_reserved_is_put_right_for_every_replica() {
+    let three = Three::start().await;
+    let allowance = Allowance::Rate { per_minute: 60_000.0, burst: 1_000.0 };
+    let tokens = |amount| [Ask { bucket: "route/tokens/user/ann".into(), allowance, amount }];
+    let [a, b, c] = [0, 1, 2].map(|at| three.replicas[at].limits.clone());
+    // The counts are as old as the server's first answer: wait until the bucket is full.
+    let begun = Instant::now();
+    while a.take(&tokens(1_000.0)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let emptied = Instant::now();
+    // 700 of the 1,000 were not used; then 5,700 more are.
+    a.charge(&tokens(-700.0));
+    let begun = Instant::now();
+    while b.take(&tokens(600.0)).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(
+        emptied.elapsed() < Duration::from_millis(590),
+        "given back, not only filled again: {:?}",
+        emptied.elapsed()
+    );
+    b.charge(&tokens(5_700.0));
+    let owed = Instant::now();
+    // At 1,000 a second it takes five seconds until one is there again, wherever it is asked for.
+    loop {
+        if c.take(&tokens(1.0)).await.is_ok() {
+            // It may have been asked before the correction arrived: that one is counted too.
+            if owed.elapsed() > Duration::from_secs(1) {
+                break;
+            }
+        }
+        assert!(owed.elapsed() < Duration::from_secs(40));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let waited = owed.elapsed();
+    assert!(waited > Duration::from_millis(4_500), "{waited:?}");
+}

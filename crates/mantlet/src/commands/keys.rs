@@ -21,12 +21,19 @@ pub enum KeyCommand {
         /// The folder with mantlet.toml.
         #[arg(default_value = ".")]
         folder: PathBuf,
-        /// What it may do: `infer:*`, `infer:MODEL`, `metrics` or `manage`.
+        /// What it may do: `infer:*`, `infer:MODEL`, `metrics`, `manage`, or `step-up` to answer challenges to the
+        /// same user's other keys.
         #[arg(long, default_value = "infer:*")]
         scope: Vec<Scope>,
         /// Days until it expires; never when absent.
         #[arg(long)]
         days: Option<u64>,
+        /// The user it belongs to, whose limits it counts towards.
+        #[arg(long)]
+        user: Option<String>,
+        /// The tenant it belongs to, whose limits it counts towards.
+        #[arg(long)]
+        tenant: Option<String>,
     },
     /// Every key, without its secret.
     List {
@@ -81,10 +88,11 @@ pub enum UserCommand {
 pub fn run(terminal: Terminal, command: KeyCommand) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         match command {
-            KeyCommand::Add { label, folder, scope, days } => {
+            KeyCommand::Add { label, folder, scope, days, user, tenant } => {
                 let (_, store) = open_store(&folder).await?;
                 let expires = days.map(|days| store.now().plus(days.saturating_mul(86_400_000)));
-                let (secret, key) = store.make_key(&label, scope, expires, &runtime::actor()).await?;
+                let (secret, key) =
+                    store.make_owned_key(&label, scope, expires, (user, tenant), &runtime::actor()).await?;
                 terminal.note(&format!("key {} for {label}; it is shown once:", key.id));
                 terminal.say(secret.expose());
                 store.close().await?;

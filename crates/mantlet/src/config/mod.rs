@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rollout::Rollout;
-pub use shared::{Limit, ON_FAILURE, Shared, bus};
+pub use shared::{Limit, ON_FAILURE, Price, Shared, bus};
 pub use strict::ConfigError;
 
 /// The name of the file a folder is described by.
@@ -200,6 +200,12 @@ pub struct Gateway {
     /// Limits on what callers ask for, kept together by all replicas.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// What exchanges cost, by the model's name; `default` is every other's. Limits on cost count by it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
+    /// Tokens a reply is taken to have before it is there, when the request sets no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_tokens: Option<u64>,
     /// What happens to a request while `limits` cannot be counted; refuse when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
@@ -260,6 +266,8 @@ impl Default for Gateway {
             requests_per_minute: 6_000,
             burst: 200,
             limits: Vec::new(),
+            prices: BTreeMap::new(),
+            reply_tokens: None,
             limits_on_failure: None,
             max_body: 8 << 20,
             timeout_ms: 30_000,

@@ -130,7 +130,7 @@ pub struct Limit {
     /// Whose count it is: key, user, tenant or route.
     #[schemars(with = "PerWord")]
     pub per: Per,
-    /// Units a minute; for concurrency the number at the same time.
+    /// Units a minute; for concurrency the number at the same time. Cost in millionths of your currency.
     pub most: f64,
     /// Units at once; a minute's worth when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,6 +140,26 @@ pub struct Limit {
 impl From<Limit> for LimitRule {
     fn from(Limit { what, per, most, burst }: Limit) -> Self {
         Self { what, per, most, burst }
+    }
+}
+
+/// What one model's exchanges cost, in your currency.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Price {
+    /// A million tokens of requests.
+    pub input: f64,
+    /// A million tokens of replies.
+    pub output: f64,
+    /// A request.
+    pub request: f64,
+    /// A row of classic inference.
+    pub row: f64,
+}
+
+impl From<Price> for mantlet_guard::shared::Price {
+    fn from(Price { input, output, request, row }: Price) -> Self {
+        Self { input, output, request, row }
     }
 }
 

@@ -116,4 +116,10 @@ pub struct Oidc {
     /// The claim that lists the models a caller may ask; every model when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<String>,
+    /// The claim that names the user whose limits count; the caller when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The claim that names the tenant whose limits count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }

@@ -40,6 +40,8 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
             audience: oidc.audience.clone(),
             caller: oidc.caller.clone().unwrap_or_else(|| "sub".to_owned()),
             models: oidc.models.clone(),
+            user: oidc.user.clone(),
+            tenant: oidc.tenant.clone(),
             leeway_s: 30,
         }),
         anonymous: gateway.anonymous,

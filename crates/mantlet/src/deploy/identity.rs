@@ -2,7 +2,7 @@
 
 use arc_swap::ArcSwap;
 use mantlet_access::{KeyError, KeyRing, Scope};
-use mantlet_gateway::{KeyLookup, Keys};
+use mantlet_gateway::{Belongs, KeyLookup, Keys};
 use mantlet_vocab::Millis;
 
 /// The keys in force, as last read.
@@ -30,5 +30,13 @@ impl Keys for KeyCache {
             Ok(key) => KeyLookup::Valid { id: key.id.clone(), until: key.expires },
             Err(KeyError::Unknown | KeyError::Malformed | _) => KeyLookup::Invalid,
         }
+    }
+
+    fn belongs(&self, id: &str) -> Belongs {
+        let ring = self.0.load();
+        let named = |name: &Option<String>| name.as_deref().map(Into::into);
+        ring.find(id)
+            .map(|key| Belongs { user: named(&key.user), tenant: named(&key.tenant) })
+            .unwrap_or_default()
     }
 }

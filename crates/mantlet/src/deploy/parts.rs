@@ -163,6 +163,8 @@ pub(super) async fn guard(
             burst: config.gateway.burst,
         }),
         limits: config.gateway.limits.iter().map(|limit| (*limit).into()).collect(),
+        prices: config.gateway.prices.iter().map(|(model, price)| (model.clone(), (*price).into())).collect(),
+        reply_tokens: config.gateway.reply_tokens.unwrap_or(GuardConfig::default().reply_tokens),
         limits_on_failure: config.gateway.limits_on_failure.unwrap_or(ON_FAILURE),
         rules,
         text: config.gateway.text.rules(),

@@ -9,11 +9,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use mantlet_guard::shared::tokens_of_pieces;
 use mantlet_guard::{Caller, Guard, Inspection};
 use mantlet_vocab::{Action, Kind, Mode, Piece};
 use mantlet_wire::Defect;
 use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request, rewrite};
 
+use super::limits::{self as together, Expected};
 use super::shape::{Received, receive_text};
 use super::{Ending, Replied, decision, pass, version};
 use crate::answer::Answer;
@@ -32,6 +34,17 @@ enum Answered {
     Whole(Box<Replied>),
     /// It is being written, and is looked at as it comes.
     Streamed(Box<Streamed>),
+}
+
+/// What reading a request and looking at it gave.
+struct Detected {
+    inspection: Inspection,
+    /// Whether the answer may come as a stream.
+    streams: bool,
+    /// What it lets expect of the reply.
+    expected: Expected,
+    /// Its texts.
+    pieces: Vec<Piece>,
 }
 
 /// An answer that is being written.
@@ -75,7 +88,12 @@ async fn flow(
     limits(open, caller)?;
     let (parts, body) = request.into_parts();
     let received = receive_text(&parts.headers, body, &open.live()).await?;
-    let (inspection, streams) = detect(open, caller, surface, &path, &received.text)?;
+    together::arrived(open, received.raw.len()).await?;
+    let Detected { inspection, streams, expected, pieces } =
+        detect(open, caller, surface, &path, &received.text)?;
+    let reserved = together::tokens(open, &pieces, &expected).await;
+    open.pieces(pieces);
+    reserved?;
     if decision(&inspection)? {
         // Nobody is given the model's answer until a person has looked, so the model is not asked.
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
@@ -93,15 +111,14 @@ fn limits(open: &Open, caller: Caller<'_>) -> Result<(), Ending> {
     }
 }
 
-/// Layer: the request is read strictly, and every text of it looked at, that of the path's query too. Says whether the
-/// answer may come as a stream.
+/// Layer: the request is read strictly, and every text of it looked at, that of the path's query too.
 fn detect(
     open: &mut Open,
     caller: Caller<'_>,
     surface: Surface,
     path: &str,
     body: &[u8],
-) -> Result<(Inspection, bool), Ending> {
+) -> Result<Detected, Ending> {
     let began = std::time::Instant::now();
     let (live, route) = (open.live(), open.route());
     let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };
@@ -122,9 +139,9 @@ fn detect(
         act(&route.route.guard, &read.pieces, &mut inspection);
     }
     let streams = read.stream || surface == Surface::Mcp;
-    open.pieces(read.pieces);
     open.looked(began.elapsed());
-    Ok((inspection, streams))
+    let expected = Expected { model: read.model, most: read.max_tokens, choices: read.choices };
+    Ok(Detected { inspection, streams, expected, pieces: read.pieces })
 }
 
 /// What an agent sends is what a model decided to do, so it is looked at as a reply is: which tool is called, and with
@@ -207,6 +224,15 @@ async fn upstream(
     Ok(Answered::Whole(Box::new(replied)))
 }
 
+/// Tokens of a reply: as the upstream counted them, else by estimate. An error's text is no answer of the model.
+fn count(open: &mut Open, status: StatusCode, reply: &TextReply) {
+    match reply.usage {
+        Some(usage) => open.usage(usage),
+        None if status.is_success() && open.counts() => open.estimated(tokens_of_pieces(&reply.pieces)),
+        None => {}
+    }
+}
+
 fn is_events(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
@@ -244,6 +270,7 @@ fn detect_reply(
                 (Err(Some(defect)), _) => open.defect(&defect),
                 _ => {}
             }
+            open.estimated(replied.body.len() as u64 / 4);
             // What cannot be read cannot have been looked at; only a guard that enforces holds it back.
             if guard.config().mode == Mode::Enforce {
                 let status = if replied.status.is_success() { 502 } else { replied.status.as_u16() };
@@ -254,9 +281,7 @@ fn detect_reply(
     };
     let edits = guard.examine_text_reply(inspection, &reply);
     open.looked(began.elapsed());
-    if let Some(usage) = reply.usage {
-        open.usage(usage);
-    }
+    count(open, replied.status, &reply);
     open.said(reply.pieces);
     if !inspection.decision.action.passes() {
         let (decision, reason) = (inspection.decision.clone(), inspection.reason.clone());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use mantlet_guard::shared::tokens_of;
 use mantlet_guard::{Inspection, ReplyWatch, Verdict};
 use mantlet_vocab::Mode;
 use mantlet_wire::text::{Frame, StreamReader, Surface, Usage, refuse_stream};
@@ -47,6 +48,8 @@ pub(super) fn answer(open: Open, surface: Surface, streamed: Streamed) -> Answer
         blind: false,
         exact: true,
         usage: None,
+        counts: open.counts(),
+        tokens: 0,
         open,
         surface,
         sender,
@@ -65,6 +68,9 @@ struct Pump {
     /// Nothing was changed so far.
     exact: bool,
     usage: Option<Usage>,
+    /// Whether tokens are counted here, and how many came: by estimate, for streams whose upstream counts none.
+    counts: bool,
+    tokens: u64,
     open: Open,
     surface: Surface,
     sender: mpsc::Sender<Result<Bytes, Broken>>,
@@ -126,6 +132,9 @@ impl Pump {
         let mut stopped = None;
         for frame in frames {
             self.usage = frame.usage.or(self.usage);
+            if self.counts {
+                self.tokens += frame.fragments.iter().map(|part| tokens_of(&part.text)).sum::<u64>();
+            }
             let release = self.watch.feed(frame);
             self.exact &= release.verdict != Verdict::Redacted;
             self.put(release.frames, &mut out);
@@ -187,11 +196,12 @@ impl Pump {
 
     /// Ends the stream as the dialect ends one, and the exchange with what was released.
     async fn close(self, status: u16, end: End, inspection: &mut Inspection) {
-        let Self { watch, usage, mut open, surface, sender, .. } = self;
+        let Self { watch, usage, tokens, mut open, surface, sender, .. } = self;
         watch.conclude(inspection);
         open.decided(inspection.decision.clone());
-        if let Some(usage) = usage {
-            open.usage(usage);
+        match usage {
+            Some(usage) => open.usage(usage),
+            None => open.estimated(tokens),
         }
         let id = open.id();
         match end {
