@@ -20,6 +20,7 @@ use crate::body::{Body, Passing};
 use crate::coding::Undecodable;
 use crate::dialect::Dialect;
 use crate::layers::limits::{Held, Reserved};
+use crate::layers::step_up::PATH;
 use crate::layers::{Ending, Replied};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Cost, Noticed, Port, Tokens};
@@ -297,7 +298,7 @@ impl Open {
     /// Asks the caller to authenticate again (RFC 9470), with the challenge to be sent back, and closes.
     fn again(mut self, decision: Decision, reason: &str, challenge: Option<String>) -> Answer {
         self.decision(decision);
-        let mut answer = self.fault(401, reason);
+        let mut answer = self.fault(401, &format!("{reason}; answer the challenge at {PATH}"));
         let words = HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"");
         answer.headers_mut().insert(WWW_AUTHENTICATE, words);
         if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {

@@ -16,7 +16,7 @@ use crate::body::Body;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::{analyze, pass, tensors, text};
+use crate::layers::{analyze, pass, step_up, tensors, text};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
@@ -47,6 +47,9 @@ pub(crate) async fn handle(
         return refuse(shared, 403, "connections are not upgraded to WebSocket here", "upgrade");
     }
     let live = shared.live.load_full();
+    if path == step_up::PATH {
+        return step_up::answer(shared, &live, peer, request).await;
+    }
     if let Some(ticket) = path.strip_prefix("/mantlet/v1/reviews/") {
         return review(shared, &live, peer, ticket, &request);
     }

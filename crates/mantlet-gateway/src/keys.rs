@@ -14,24 +14,26 @@ const TTL: u64 = 5_000;
 /// Answers remembered at once.
 const ENTRIES: usize = 4_096;
 
+/// A header's value; `Some(None)` when it cannot be read or there are two: which one counts is anyone's guess, so none
+/// does.
+pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.to_str().ok()),
+        (None, _) => None,
+        (Some(_), Some(_)) => Some(None),
+    }
+}
+
 /// What the client presented: `Authorization: Bearer ...` or `X-API-Key`; both at once must be the same.
 pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
-    let single = |name: &str| {
-        let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => Some(value.to_str().ok()),
-            (None, _) => None,
-            // Two values: which one counts is anyone's guess, so none does.
-            (Some(_), Some(_)) => Some(None),
-        }
-    };
-    let bearer = single(AUTHORIZATION.as_str()).map(|value| {
+    let bearer = single(headers, AUTHORIZATION.as_str()).map(|value| {
         value.and_then(|value| {
             let (scheme, key) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
         })
     });
-    let key = match (bearer, single("x-api-key")) {
+    let key = match (bearer, single(headers, "x-api-key")) {
         (Some(a), None) | (None, Some(a)) => a,
         (Some(a), Some(b)) if a == b => a,
         _ => None,

@@ -28,6 +28,11 @@ pub(crate) struct Tokens {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Stepped {
+    pub(crate) how: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Cost {
     pub(crate) route: String,
 }
@@ -64,6 +69,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_faults: Counter,
     pub(crate) tokens: Family<Tokens, Counter>,
     pub(crate) cost: Family<Cost, Counter>,
+    pub(crate) step_ups: Family<Stepped, Counter>,
     pub(crate) retries: Counter,
     pub(crate) fallbacks: Counter,
     pub(crate) breaks: Counter,
@@ -93,6 +99,7 @@ impl Metrics {
             upstream_faults: Counter::default(),
             tokens: Family::default(),
             cost: Family::default(),
+            step_ups: Family::default(),
             retries: Counter::default(),
             fallbacks: Counter::default(),
             breaks: Counter::default(),
@@ -129,6 +136,11 @@ impl Metrics {
             "cost_millionths",
             "What exchanges cost where cost is limited, in millionths of the configured currency",
             metrics.cost.clone(),
+        );
+        registry.register(
+            "step_ups",
+            "Answers to challenges, by what became of them",
+            metrics.step_ups.clone(),
         );
         registry.register("upstream_retries", "Upstream calls made a second time", metrics.retries.clone());
         registry.register("upstream_fallbacks", "Calls that went to a fallback", metrics.fallbacks.clone());

@@ -40,6 +40,12 @@ pub trait Keys: Send + Sync {
     fn belongs(&self, _id: &str) -> Belongs {
         Belongs::default()
     }
+
+    /// Whether what a client presents beside the key of this id is a second key of the same user that is for
+    /// answering challenges. Nobody's is unless an implementation knows.
+    fn seconds(&self, _id: &str, _presented: &str, _now: Millis) -> bool {
+        false
+    }
 }
 
 /// A diverted decision's ticket.

@@ -265,6 +265,7 @@ impl Guard {
             }
             _ => self.remember(caller, &inspection, rows, now),
         }
+        self.ask_again(caller, &mut inspection, now);
         inspection
     }
 

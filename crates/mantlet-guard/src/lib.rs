@@ -32,7 +32,7 @@ pub use labels::labels;
 pub use limits::TokenBucket;
 pub use ports::{Events, GuardEvent, Nowhere, Overloaded, Recorder};
 pub use replay::Replayed;
-pub use step_up::{StepUp, StepUpError};
+pub use step_up::{Answered, StepUp, StepUpError};
 pub use text::Meter;
 pub use vault::Vault;
 pub use watch::{Release, ReplyWatch, Verdict};

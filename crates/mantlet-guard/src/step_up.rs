@@ -1,15 +1,18 @@
-//! A challenge that a caller answers by proving again who it is.
+//! A challenge that a caller answers by proving again who it is, and the pass it gets for that.
 //!
-//! The challenge names the caller, when it was made and until when it holds, under an HMAC (RFC 2104) of a key that
-//! replicas share. Sending it back proves nothing by itself: whoever checks identities says when the caller last
-//! authenticated, and only an authentication after the challenge was made counts. What is granted ends with the
-//! authentication's own validity, so an old challenge cannot be used to prolong it.
+//! The challenge names the caller, the route, when it was made and until when it holds, under an HMAC (RFC 2104) of a
+//! key that replicas share. Sending it back proves nothing by itself: whoever checks identities says when the caller
+//! last authenticated, and only an authentication after the challenge was made counts. What is granted ends with the
+//! authentication's own validity, so an old challenge cannot be used to prolong it. That a challenge is answered once
+//! is for whoever keeps counts: [`Answered::id`] names it.
+//!
+//! The pass lets the caller through on every replica, for its route and until it ends.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use mantlet_vocab::Millis;
 use sha2::Sha256;
 
-/// Makes and checks challenges.
+/// Makes and checks challenges and passes.
 #[derive(Clone)]
 pub struct StepUp {
     key: [u8; 32],
@@ -25,11 +28,11 @@ impl std::fmt::Debug for StepUp {
     }
 }
 
-/// Why a challenge does not count.
+/// Why a challenge or a pass does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepUpError {
-    /// It was not made here, or was changed.
+    /// It was not made here, for another caller or route, or was changed.
     #[error("the challenge is not one of ours; ask again to get one")]
     Forged,
     /// It was answered too late.
@@ -40,7 +43,34 @@ pub enum StepUpError {
     NotRenewed,
 }
 
-const VERSION: &str = "su1";
+/// A challenge that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Names the challenge, to be answered once.
+    pub id: String,
+    /// Until when it could be answered; nobody has to remember it longer.
+    pub within: Millis,
+    /// Until when the caller is let through.
+    pub until: Millis,
+    /// What the caller shows to be let through.
+    pub pass: String,
+}
+
+/// Which of the two texts is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Challenge,
+    Pass,
+}
+
+impl What {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Challenge => "su2",
+            Self::Pass => "sp2",
+        }
+    }
+}
 
 impl StepUp {
     /// Challenges under a key of 32 random bytes that every replica has. Times in milliseconds.
@@ -49,34 +79,65 @@ impl StepUp {
         Self { key, answer_within, valid }
     }
 
-    /// A challenge for a caller: `su1.<made>.<until>.<HMAC-SHA-256 in base16>`.
+    /// A challenge for a caller of a route: `su2.<made>.<until>.<HMAC-SHA-256 in base16>`.
     #[must_use]
-    pub fn challenge(&self, caller: &str, now: Millis) -> String {
-        let until = now.0.saturating_add(self.answer_within);
-        let tag: String = self
-            .mac(caller, now.0, until)
-            .finalize()
-            .into_bytes()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
-        format!("{VERSION}.{}.{until}.{tag}", now.0)
+    pub fn challenge(&self, caller: &str, route: &str, now: Millis) -> String {
+        self.write(What::Challenge, caller, route, now.0, now.0.saturating_add(self.answer_within))
     }
 
-    /// Checks a challenge that came back from a caller who last authenticated at `authenticated`. Until when the
-    /// caller is let through.
+    /// Checks a challenge that came back from a caller who last authenticated at `authenticated`.
     ///
     /// # Errors
-    /// When it is forged, somebody else's, too old, or not answered by a new authentication.
+    /// When it is forged, somebody else's, another route's, too old, or not answered by a new authentication.
     pub fn accept(
         &self,
         challenge: &str,
         caller: &str,
+        route: &str,
         authenticated: Millis,
         now: Millis,
-    ) -> Result<Millis, StepUpError> {
-        let mut parts = challenge.split('.');
-        let (Some(VERSION), Some(made), Some(until), Some(tag), None) =
+    ) -> Result<Answered, StepUpError> {
+        let (made, until, id) = self.read(What::Challenge, challenge, caller, route)?;
+        if now.0 > until {
+            return Err(StepUpError::Expired);
+        }
+        // An authentication in the future is no authentication.
+        if authenticated.0 <= made || authenticated > now {
+            return Err(StepUpError::NotRenewed);
+        }
+        let through = authenticated.0.saturating_add(self.valid);
+        Ok(Answered {
+            id,
+            within: Millis(until),
+            until: Millis(through),
+            pass: self.write(What::Pass, caller, route, authenticated.0, through),
+        })
+    }
+
+    /// Until when a pass lets its caller through.
+    ///
+    /// # Errors
+    /// When it is forged, somebody else's, another route's or over.
+    pub fn pass(&self, pass: &str, caller: &str, route: &str, now: Millis) -> Result<Millis, StepUpError> {
+        let (_, until, _) = self.read(What::Pass, pass, caller, route)?;
+        if now.0 >= until { Err(StepUpError::Expired) } else { Ok(Millis(until)) }
+    }
+
+    fn write(&self, what: What, caller: &str, route: &str, made: u64, until: u64) -> String {
+        let tag = self.mac(what, caller, route, made, until).finalize().into_bytes();
+        let tag: String = tag.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{}.{made}.{until}.{tag}", what.prefix())
+    }
+
+    fn read(
+        &self,
+        what: What,
+        text: &str,
+        caller: &str,
+        route: &str,
+    ) -> Result<(u64, u64, String), StepUpError> {
+        let mut parts = text.split('.');
+        let (Some(prefix), Some(made), Some(until), Some(tag), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(StepUpError::Forged);
@@ -85,38 +146,37 @@ impl StepUp {
         let (Some(made), Some(until)) = (number(made), number(until)) else {
             return Err(StepUpError::Forged);
         };
-        let tag = from_hex(tag).ok_or(StepUpError::Forged)?;
-        if self.mac(caller, made, until).verify_slice(&tag).is_err() {
+        let bytes = from_hex(tag).filter(|_| prefix == what.prefix()).ok_or(StepUpError::Forged)?;
+        if self.mac(what, caller, route, made, until).verify_slice(&bytes).is_err() {
             return Err(StepUpError::Forged);
         }
-        if now.0 > until {
-            return Err(StepUpError::Expired);
-        }
-        // An authentication in the future is no authentication.
-        if authenticated.0 <= made || authenticated > now {
-            return Err(StepUpError::NotRenewed);
-        }
-        Ok(Millis(authenticated.0.saturating_add(self.valid)))
+        Ok((made, until, tag.to_owned()))
     }
 
-    fn mac(&self, caller: &str, made: u64, until: u64) -> Hmac<Sha256> {
+    fn mac(&self, what: What, caller: &str, route: &str, made: u64, until: u64) -> Hmac<Sha256> {
         // A key shorter than a block is padded with noughts (RFC 2104, section 2).
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.key);
         let mut mac = Hmac::<Sha256>::new(&block.into());
-        mac.update(b"mantlet step-up 1\0");
+        mac.update(b"mantlet step-up 2\0");
+        mac.update(what.prefix().as_bytes());
         mac.update(&made.to_be_bytes());
         mac.update(&until.to_be_bytes());
+        // The length keeps what belongs to the caller from being taken for the route.
+        mac.update(&(caller.len() as u64).to_be_bytes());
         mac.update(caller.as_bytes());
+        mac.update(route.as_bytes());
         mac
     }
 }
 
+/// Base16 in lower case only: one challenge has one writing, so that answering it once means once.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    if text.len() != 64 {
+    let lower = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+    if text.len() != 64 || !text.as_bytes().iter().all(lower) {
         return None;
     }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
     text.as_bytes().chunks(2).map(|pair| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()).collect()
 }
 
@@ -127,24 +187,50 @@ mod tests {
     #[test]
     fn only_a_new_authentication_of_the_same_caller_in_time_counts() {
         let step = StepUp::new([7; 32], 60_000, 600_000);
-        let challenge = step.challenge("ann", Millis(1_000));
-        let accept =
-            |caller, authenticated, now| step.accept(&challenge, caller, Millis(authenticated), Millis(now));
+        let challenge = step.challenge("ann", "r", Millis(1_000));
+        let accept = |caller, authenticated, now| {
+            step.accept(&challenge, caller, "r", Millis(authenticated), Millis(now)).map(|done| done.until)
+        };
         assert_eq!(accept("ann", 2_000, 3_000), Ok(Millis(602_000)));
         assert_eq!(accept("ann", 2_000, 61_000), Ok(Millis(602_000)), "a replay does not prolong it");
         assert_eq!(accept("ann", 2_000, 61_001), Err(StepUpError::Expired));
         assert_eq!(accept("ann", 900, 3_000), Err(StepUpError::NotRenewed), "the old one does not do");
         assert_eq!(accept("ann", 9_000, 3_000), Err(StepUpError::NotRenewed), "nor one of the future");
         assert_eq!(accept("eve", 2_000, 3_000), Err(StepUpError::Forged));
+        let elsewhere = step.accept(&challenge, "ann", "other", Millis(2_000), Millis(3_000));
+        assert_eq!(elsewhere, Err(StepUpError::Forged));
+        assert_eq!(
+            step.accept(&step.challenge("an", "nr", Millis(1_000)), "ann", "r", Millis(2_000), Millis(3_000)),
+            Err(StepUpError::Forged)
+        );
         let other = StepUp::new([8; 32], 60_000, 600_000);
-        assert_eq!(other.accept(&challenge, "ann", Millis(2_000), Millis(3_000)), Err(StepUpError::Forged));
-        // Any character changed.
+        let forged = other.accept(&challenge, "ann", "r", Millis(2_000), Millis(3_000));
+        assert_eq!(forged, Err(StepUpError::Forged));
+        // Any character changed, and another writing of the same.
         for at in 0..challenge.len() {
             let mut changed = challenge.clone().into_bytes();
             changed[at] = if changed[at] == b'1' { b'2' } else { b'1' };
             let changed = String::from_utf8_lossy(&changed).into_owned();
-            assert!(step.accept(&changed, "ann", Millis(2_000), Millis(3_000)).is_err(), "{changed}");
+            assert!(step.accept(&changed, "ann", "r", Millis(2_000), Millis(3_000)).is_err(), "{changed}");
         }
+        let (head, tag) = challenge.rsplit_once('.').unwrap();
+        let loud = format!("{head}.{}", tag.to_uppercase());
+        assert!(loud == challenge || step.accept(&loud, "ann", "r", Millis(2_000), Millis(3_000)).is_err());
         assert!(!format!("{step:?}").contains('7'));
+    }
+
+    #[test]
+    fn a_pass_lets_its_caller_through_on_its_route_until_it_ends() {
+        let step = StepUp::new([7; 32], 60_000, 600_000);
+        let challenge = step.challenge("ann", "r", Millis(1_000));
+        let done = step.accept(&challenge, "ann", "r", Millis(2_000), Millis(3_000)).unwrap();
+        let pass = |pass: &str, caller, route, now| step.pass(pass, caller, route, Millis(now));
+        assert_eq!(pass(&done.pass, "ann", "r", 601_999), Ok(Millis(602_000)));
+        assert_eq!(pass(&done.pass, "ann", "r", 602_000), Err(StepUpError::Expired));
+        assert_eq!(pass(&done.pass, "eve", "r", 3_000), Err(StepUpError::Forged));
+        assert_eq!(pass(&done.pass, "ann", "other", 3_000), Err(StepUpError::Forged));
+        assert_eq!(pass(&challenge, "ann", "r", 3_000), Err(StepUpError::Forged), "a challenge is no pass");
+        let longer = done.pass.replacen("602000", "902000", 1);
+        assert_eq!(pass(&longer, "ann", "r", 3_000), Err(StepUpError::Forged));
     }
 }

@@ -15,7 +15,7 @@ use mantlet_wire::text::{Edit, KEYS, TextReply, TextRequest, UNESCAPED};
 
 use crate::vault::{Replacement, Replacer, Vault, gone};
 use crate::verdict::{Weighed, sort, weigh};
-use crate::{Caller, Failure, Guard, Inspection, RulePolicy, StepUp, StepUpError, WindowJudge};
+use crate::{Answered, Caller, Failure, Guard, Inspection, RulePolicy, StepUp, StepUpError, WindowJudge};
 
 /// Microseconds since some moment.
 pub type Meter = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -105,20 +105,35 @@ impl Guard {
         &self.text.rules
     }
 
-    /// A challenge came back from a caller who authenticated at `authenticated`; until when it counts.
+    /// A challenge came back from a caller who authenticated at `authenticated`. Whoever asks sees to it that it is
+    /// answered once, then lets the caller through with [`Guard::stepped_up`].
     ///
     /// # Errors
     /// When the challenge does not count, or none are made here.
-    pub fn step_up(
+    pub fn answered(
         &self,
         caller: Caller<'_>,
         challenge: &str,
         authenticated: Millis,
         now: Millis,
-    ) -> Result<Millis, StepUpError> {
+    ) -> Result<Answered, StepUpError> {
         let step_up = self.text.step_up.as_ref().ok_or(StepUpError::Forged)?;
-        let until = step_up.accept(challenge, caller.key, authenticated, now)?;
+        step_up.accept(challenge, caller.key, &self.config().route, authenticated, now)
+    }
+
+    /// The caller has proved again who it is.
+    pub fn stepped_up(&self, caller: Caller<'_>, until: Millis, now: Millis) {
         self.callers.with(caller.key, now, |caller| caller.stepped_up = caller.stepped_up.max(until));
+    }
+
+    /// A caller shows a pass, which another replica may have given it; one that does not count changes nothing.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn shown(&self, caller: Caller<'_>, pass: &str, now: Millis) -> Result<Millis, StepUpError> {
+        let step_up = self.text.step_up.as_ref().ok_or(StepUpError::Forged)?;
+        let until = step_up.pass(pass, caller.key, &self.config().route, now)?;
+        self.stepped_up(caller, until, now);
         Ok(until)
     }
 
@@ -264,7 +279,7 @@ impl Guard {
     }
 
     /// Gives a caller that must step up its challenge, or lets one pass that has.
-    fn ask_again(&self, caller: Caller<'_>, inspection: &mut Inspection, now: Millis) {
+    pub(crate) fn ask_again(&self, caller: Caller<'_>, inspection: &mut Inspection, now: Millis) {
         if inspection.decision.action != Action::StepUp {
             return;
         }
@@ -274,7 +289,9 @@ impl Guard {
             return;
         }
         match &self.text.step_up {
-            Some(step_up) => inspection.challenge = Some(step_up.challenge(caller.key, now)),
+            Some(step_up) => {
+                inspection.challenge = Some(step_up.challenge(caller.key, &self.config().route, now));
+            }
             None => inspection.decision.action = Action::Refuse,
         }
     }

@@ -153,6 +153,14 @@ impl Store {
         &self.inner.folder
     }
 
+    /// A secret for one purpose that every replica of this installation has: derived from the audit log's key.
+    ///
+    /// # Errors
+    /// When the key cannot be read.
+    pub fn derived_key(&self, purpose: &str) -> Result<[u8; 32], StoreError> {
+        Ok(audit::read_key(&self.inner.folder.join("audit").join("log.key"))?.derive(purpose))
+    }
+
     /// The present instant, by the clock it was opened with.
     #[must_use]
     pub fn now(&self) -> mantlet_vocab::Millis {

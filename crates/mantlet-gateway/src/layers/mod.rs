@@ -14,6 +14,7 @@ pub(crate) mod identity;
 pub(crate) mod limits;
 pub(crate) mod pass;
 pub(crate) mod shape;
+pub(crate) mod step_up;
 pub(crate) mod tensors;
 pub(crate) mod text;
 

@@ -12,7 +12,7 @@ use mantlet_wire::{Defect, InferReply};
 
 use super::limits as together;
 use super::shape::{HEAD_LENGTH, head_length, receive_text};
-use super::{Ending, Replied, decision, version};
+use super::{Ending, Replied, decision, step_up, version};
 use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
@@ -47,6 +47,7 @@ async fn flow(
     let target = version(open, &route, key, named)?;
     limits(open, caller)?;
     let (parts, body) = request.into_parts();
+    step_up::shown(open, caller, &parts.headers);
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
     let body = receive_text(&parts.headers, body, &open.live()).await?;

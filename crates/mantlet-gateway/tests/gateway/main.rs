@@ -10,6 +10,7 @@ mod peer;
 mod reload;
 mod rollout;
 mod service;
+mod step_up;
 mod text;
 mod tokens;
 mod transport;

@@ -13,22 +13,26 @@ use serde_json::json;
 use crate::peer::{Peer, REPLY, ok};
 use crate::world::{Caller, Memory, Now, body, guard, guard_config, ports, route};
 
-struct Key(Ed25519KeyPair, &'static str);
+pub(crate) struct Key(Ed25519KeyPair, &'static str);
 
 impl Key {
-    fn new(seed: u8, id: &'static str) -> Self {
+    pub(crate) fn new(seed: u8, id: &'static str) -> Self {
         Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap(), id)
     }
 
-    fn public(&self) -> serde_json::Value {
+    pub(crate) fn public(&self) -> serde_json::Value {
         json!({ "kty": "OKP", "crv": "Ed25519", "kid": self.1, "x": URL_SAFE_NO_PAD.encode(self.0.public_key()) })
     }
 
     fn token(&self, issuer: &str, caller: &str) -> String {
-        let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let claims =
-            json!({ "iss": issuer, "aud": "scoring", "sub": caller, "exp": Now.now().0 / 1000 + 60 });
-        let signed = format!("{}.{}", part(json!({ "alg": "EdDSA", "kid": self.1 })), part(claims));
+        self.claims(
+            &json!({ "iss": issuer, "aud": "scoring", "sub": caller, "exp": Now.now().0 / 1000 + 60 }),
+        )
+    }
+
+    pub(crate) fn claims(&self, claims: &serde_json::Value) -> String {
+        let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&json!({ "alg": "EdDSA", "kid": self.1 })), part(claims));
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes())))
     }
 }

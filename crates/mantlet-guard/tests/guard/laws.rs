@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mantlet_detectors::{Detector, Learning, Observation, Profile};
-use mantlet_guard::{Caller, Controls, Guard, GuardConfig, GuardError, KeyControl, RateLimit, RulePolicy};
+use mantlet_guard::{
+    Caller, Controls, Guard, GuardConfig, GuardError, KeyControl, RateLimit, RulePolicy, StepUp,
+};
 use mantlet_vocab::{
     About, Action, Confidence, Impact, Millis, Mode, NamedValue, OnFailure, Reply, Request, Severity, Signal,
     Tensor, Value,
@@ -68,7 +70,9 @@ impl Detector for Told {
 fn told(score: Option<f64>, policy: RulePolicy, mode: Mode) -> Guard {
     let config = GuardConfig { mode, rules: BTreeMap::from([("told-rule".to_owned(), policy)]), ..config() };
     let detectors: Vec<Box<dyn Detector>> = vec![Box::new(Told(score))];
-    Guard::with_detectors(config, Some(profile()), vec![], Arc::new(Controls::new()), detectors).unwrap()
+    Guard::with_detectors(config, Some(profile()), vec![], Arc::new(Controls::new()), detectors)
+        .unwrap()
+        .with_step_up(StepUp::new([1; 32], 1_000, 1_000))
 }
 
 const POLICY: RulePolicy = RulePolicy {

@@ -439,7 +439,10 @@ fn a_caller_steps_up_once_and_is_let_through_for_a_while() {
     assert_eq!(inspection.decision.action, Action::StepUp);
     let challenge = inspection.challenge.unwrap();
     let back = |caller: &'static str, authenticated, now| {
-        guard.step_up(Caller { key: caller }, &challenge, Millis(authenticated), Millis(now))
+        let (caller, now) = (Caller { key: caller }, Millis(now));
+        let done = guard.answered(caller, &challenge, Millis(authenticated), now)?;
+        guard.stepped_up(caller, done.until, now);
+        Ok(done.until)
     };
     assert_eq!(back("ann", 500, 2_000), Err(StepUpError::NotRenewed));
     assert_eq!(back("eve", 1_500, 2_000), Err(StepUpError::Forged));
@@ -447,6 +450,14 @@ fn a_caller_steps_up_once_and_is_let_through_for_a_while() {
     assert_eq!(back("ann", 1_500, 2_000), Ok(Millis(601_500)));
     assert_eq!(ask("ann", 2_200).decision.action, Action::Flag);
     assert_eq!(ask("eve", 2_200).decision.action, Action::StepUp);
+    // Another replica has the same key and has not heard of it: the pass tells it.
+    let other = crate::text::guard(config()).with_step_up(StepUp::new([3; 32], 60_000, 600_000));
+    let there = |at| other.examine_text(Caller { key: "ann" }, &chat(text).1, Millis(at)).decision.action;
+    assert_eq!(there(2_300), Action::StepUp);
+    let pass = guard.answered(Caller { key: "ann" }, &challenge, Millis(1_500), Millis(2_000)).unwrap().pass;
+    assert!(other.shown(Caller { key: "eve" }, &pass, Millis(2_300)).is_err());
+    assert_eq!(other.shown(Caller { key: "ann" }, &pass, Millis(2_300)), Ok(Millis(601_500)));
+    assert_eq!(there(2_400), Action::Flag);
     assert_eq!(ask("ann", 601_500).decision.action, Action::StepUp, "it ends");
 }
 

@@ -50,6 +50,16 @@ impl LogKey {
         format!("PRIVATE+KEY+{}+{}+{}\n", self.name, hex(&self.verifier().id), encode(&self.seed))
     }
 
+    /// A key for another purpose, which tells nothing of this one: the SHA-256 of the purpose and the seed.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut text = b"mantlet derived key\0".to_vec();
+        text.extend_from_slice(&(purpose.len() as u64).to_be_bytes());
+        text.extend_from_slice(purpose.as_bytes());
+        text.extend_from_slice(&self.seed);
+        mantlet_vocab::Digest::of(&text).0
+    }
+
     /// Its public half.
     #[must_use]
     pub fn verifier(&self) -> LogVerifier {
@@ -205,6 +215,8 @@ mod tests {
         let note = checkpoint.sign(&key);
         assert_eq!(Checkpoint::verify(&note, &verifier), Ok(checkpoint.clone()));
         let other = LogKey::generate("mantlet.test/audit", &[8; 32]).unwrap();
+        assert_eq!(key.derive("a"), again.derive("a"));
+        assert!(key.derive("a") != key.derive("b") && key.derive("a") != other.derive("a"));
         assert!(matches!(Checkpoint::verify(&note, &other.verifier()), Err(LogError::Unsigned { .. })));
         let stray = Checkpoint { origin: "else".into(), ..checkpoint }.sign(&key);
         assert!(matches!(Checkpoint::verify(&stray, &verifier), Err(LogError::Origin { .. })));

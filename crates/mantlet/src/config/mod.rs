@@ -5,6 +5,7 @@
 //!
 //! Long because one document is one type, each key with its words.
 
+mod limits;
 mod rollout;
 mod shared;
 mod strict;
@@ -19,8 +20,9 @@ use mantlet_vocab::{Impact, Mode, OnFailure, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use limits::{Price, StepUp};
 pub use rollout::Rollout;
-pub use shared::{Limit, ON_FAILURE, Price, Shared, bus};
+pub use shared::{Limit, ON_FAILURE, Shared, bus};
 pub use strict::ConfigError;
 
 /// The name of the file a folder is described by.
@@ -222,6 +224,9 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, ModeWord>")]
     pub rules: BTreeMap<String, Mode>,
+    /// Callers that must prove again who they are before they are let through.
+    #[serde(skip_serializing_if = "StepUp::is_default")]
+    pub step_up: StepUp,
     /// Requests that already happened may be recorded with their features: true keeps them for analysis.
     pub record_features: bool,
     /// What the upstream speaks: `tensors` (the Open Inference Protocol) or `text` (the calls of OpenAI, Anthropic and
@@ -273,6 +278,7 @@ impl Default for Gateway {
             timeout_ms: 30_000,
             on_failure: None,
             rules: BTreeMap::new(),
+            step_up: StepUp::default(),
             record_features: true,
             speaks: transport::Speaks::Tensors,
             prefix: String::new(),

@@ -143,26 +143,6 @@ impl From<Limit> for LimitRule {
     }
 }
 
-/// What one model's exchanges cost, in your currency.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Price {
-    /// A million tokens of requests.
-    pub input: f64,
-    /// A million tokens of replies.
-    pub output: f64,
-    /// A request.
-    pub request: f64,
-    /// A row of classic inference.
-    pub row: f64,
-}
-
-impl From<Price> for mantlet_guard::shared::Price {
-    fn from(Price { input, output, request, row }: Price) -> Self {
-        Self { input, output, request, row }
-    }
-}
-
 /// What happens while limits cannot be counted: refuse unless configured.
 pub const ON_FAILURE: OnFailure = OnFailure::Refuse;
 

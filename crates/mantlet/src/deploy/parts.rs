@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use mantlet_detectors::{PinnedRule, Profile};
 use mantlet_gateway::Upstream;
-use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy};
+use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy, StepUp};
 use mantlet_registry::{ModelVersion, RegistryStore as _, State};
 use mantlet_serve::{ServeConfig, Served, Server};
 use mantlet_store::{RecordKind, Store};
@@ -153,6 +153,10 @@ pub(super) async fn guard(
             ..RulePolicy::for_rule(name, impact)
         });
     }
+    for (name, score) in &config.gateway.step_up.rules {
+        let rule = rules.entry(name.clone()).or_insert_with(|| RulePolicy::for_rule(name, impact));
+        rule.step_up = Some(*score);
+    }
     let guard_config = GuardConfig {
         system: config.system.name.clone(),
         route: config.model.name.clone(),
@@ -170,5 +174,12 @@ pub(super) async fn guard(
         text: config.gateway.text.rules(),
         ..GuardConfig::default()
     };
-    Ok(Guard::new(guard_config, profile, pinned, controls)?)
+    let guard = Guard::new(guard_config, profile, pinned, controls)?;
+    let step_up = &config.gateway.step_up;
+    if step_up.rules.is_empty() {
+        return Ok(guard);
+    }
+    let key = store.derived_key("step-up challenges")?;
+    let (within, valid) = (step_up.answer_seconds.max(1) * 1_000, step_up.valid_seconds * 1_000);
+    Ok(guard.with_step_up(StepUp::new(key, within, valid)))
 }

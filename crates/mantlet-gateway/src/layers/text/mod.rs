@@ -17,7 +17,7 @@ use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request,
 
 use super::limits::{self as together, Expected};
 use super::shape::{Received, receive_text};
-use super::{Ending, Replied, decision, pass, version};
+use super::{Ending, Replied, decision, pass, step_up, version};
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
@@ -87,6 +87,7 @@ async fn flow(
     let target = version(open, &route, key, None)?;
     limits(open, caller)?;
     let (parts, body) = request.into_parts();
+    step_up::shown(open, caller, &parts.headers);
     let received = receive_text(&parts.headers, body, &open.live()).await?;
     together::arrived(open, received.raw.len()).await?;
     let Detected { inspection, streams, expected, pieces } =
