@@ -9,8 +9,10 @@
 //! The pass lets the caller through on every replica, for its route and until it ends.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use mantlet_vocab::Millis;
+use mantlet_vocab::{Action, Millis};
 use sha2::Sha256;
+
+use crate::{Caller, Guard, Inspection};
 
 /// Makes and checks challenges and passes.
 #[derive(Clone)]
@@ -167,6 +169,65 @@ impl StepUp {
         mac.update(caller.as_bytes());
         mac.update(route.as_bytes());
         mac
+    }
+}
+
+impl Guard {
+    /// With challenges for callers that must prove again who they are. Without, stepping up refuses.
+    #[must_use]
+    pub fn with_step_up(mut self, step_up: StepUp) -> Self {
+        self.text.step_up = Some(step_up);
+        self
+    }
+
+    /// A challenge came back from a caller who authenticated at `authenticated`. Whoever asks sees to it that it is
+    /// answered once, then lets the caller through with [`Guard::stepped_up`].
+    ///
+    /// # Errors
+    /// When the challenge does not count, or none are made here.
+    pub fn answered(
+        &self,
+        caller: Caller<'_>,
+        challenge: &str,
+        authenticated: Millis,
+        now: Millis,
+    ) -> Result<Answered, StepUpError> {
+        let step_up = self.text.step_up.as_ref().ok_or(StepUpError::Forged)?;
+        step_up.accept(challenge, caller.key, &self.config().route, authenticated, now)
+    }
+
+    /// The caller has proved again who it is.
+    pub fn stepped_up(&self, caller: Caller<'_>, until: Millis, now: Millis) {
+        self.callers.with(caller.key, now, |caller| caller.stepped_up = caller.stepped_up.max(until));
+    }
+
+    /// A caller shows a pass, which another replica may have given it; one that does not count changes nothing.
+    ///
+    /// # Errors
+    /// Why it does not count.
+    pub fn shown(&self, caller: Caller<'_>, pass: &str, now: Millis) -> Result<Millis, StepUpError> {
+        let step_up = self.text.step_up.as_ref().ok_or(StepUpError::Forged)?;
+        let until = step_up.pass(pass, caller.key, &self.config().route, now)?;
+        self.stepped_up(caller, until, now);
+        Ok(until)
+    }
+
+    /// Gives a caller that must step up its challenge, or lets one pass that has.
+    pub(crate) fn ask_again(&self, caller: Caller<'_>, inspection: &mut Inspection, now: Millis) {
+        if inspection.decision.action != Action::StepUp {
+            return;
+        }
+        if self.callers.with(caller.key, now, |caller| caller.stepped_up) > now {
+            inspection.decision.action = Action::Flag;
+            inspection.reason.clear();
+            return;
+        }
+        match &self.text.step_up {
+            Some(step_up) => {
+                inspection.challenge = Some(step_up.challenge(caller.key, &self.config().route, now));
+            }
+            None => inspection.decision.action = Action::Refuse,
+        }
     }
 }
 
