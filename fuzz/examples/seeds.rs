@@ -84,6 +84,34 @@ const GRPC: [&[u8]; 3] = [
 ];
 const BUNDLE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"00"},"tlogEntries":[]},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA==","keyid":""}]}}"#;
 
+const ANSWERS: [&str; 12] = [
+    "hf://datasets/org/name@refs%2Fpr%2F1/a/b.pkl",
+    "s3://bucket/some/key",
+    "gs://bucket/some/key/",
+    "https://user:secret@host.example:8443/a?token=b#c",
+    "oci://registry.example:5000/a/b:v2@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    "mlflow://host:5000/models:/name@champion",
+    "mlflow:///runs:/0123456789abcdef/model",
+    "bytes 0-1023/4096",
+    "<https://hub.example/api/models?cursor=abc>; rel=\"next\", </first>; rel=\"first\"",
+    "Bearer realm=\"https://auth.example/token\",service=\"registry.example\",scope=\"repository:a:pull\"",
+    "https://h.example/a/b?x=1\n//other.example/c",
+    "https://[::ffff:169.254.169.254]:80/a\n../c?d#e",
+];
+const SETTINGS: [&str; 3] = [
+    "[[suppress]]\nrule = \"pickle-unsafe-global\"\npath = \"models/**\"\nreason = \"reviewed\"\nowner = \"ada\"\nuntil = \"2027-03-31\"\n",
+    "*.pkl\n**/models/{a,b}/[!c-f]?.pt\n",
+    "# version 9999.1.0\nos system execute\n",
+];
+/// The smallest of each kind that the cases lack: an `ar` member, a skippable Zstandard frame, a GIF, a Parquet
+/// footer.
+const BESIDE: [&[u8]; 4] = [
+    b"!<arch>\na/              0           0     0     644     3         `\nabc\n",
+    b"\x53\x2a\x4d\x18\x03\0\0\0abc\x28\xb5\x2f\xfd\x20\x03\x19\0\0abc",
+    b"GIF89a\x01\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0\x3b",
+    b"PAR1\x15\x02\x19\x1c\0\x04\0\0\0PAR1",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0_usize;
@@ -126,6 +154,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             if !matches!(target, "locks" | "table") {
                 seed(root, "scan", count, &[&[6], bytes.as_slice()].concat())?;
+                everywhere(root, &case.file, count, &bytes)?;
             }
             count += 1;
         }
@@ -147,9 +176,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (number, message) in GRPC.iter().enumerate() {
         seed(root, "grpc", number, message)?;
     }
+    for (number, text) in ANSWERS.iter().enumerate() {
+        seed(root, "answers", number, text.as_bytes())?;
+    }
+    for (number, text) in SETTINGS.iter().enumerate() {
+        seed(root, "settings", number, text.as_bytes())?;
+    }
+    seed(root, "settings", SETTINGS.len(), mantlet_formats::pickle::Effects::default().text().as_bytes())?;
+    for (number, bytes) in BESIDE.iter().enumerate() {
+        seed(root, "beside", 10_000 + number, bytes)?;
+    }
     seed(root, "bundle", 0, BUNDLE.as_bytes())?;
     seed(root, "bundle", 1, b"example\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")?;
     println!("{count} cases became seeds in fuzz/corpus");
+    Ok(())
+}
+
+/// An artifact for the targets that take any: with the bytes in front that they take for themselves.
+fn everywhere(root: &Path, file: &str, count: usize, bytes: &[u8]) -> std::io::Result<()> {
+    let name = file.get(..file.len().min(23)).unwrap_or("");
+    seed(root, "route", count, &[&[name.len() as u8], name.as_bytes(), bytes].concat())?;
+    seed(root, "difference", count, &[&[count as u8, 9], bytes].concat())?;
+    seed(root, "sweep", count, bytes)?;
+    seed(root, "beside", count, bytes)?;
+    if std::str::from_utf8(bytes).is_ok() {
+        for target in ["prose", "tree", "readable"] {
+            seed(root, target, count, bytes)?;
+        }
+        seed(root, "folder", count, &[&[count as u8, 255], bytes].concat())?;
+    } else {
+        seed(root, "weights", count, &[&[200], bytes].concat())?;
+        seed(root, "folder", count, &[&[count as u8, 0], bytes].concat())?;
+    }
     Ok(())
 }
 

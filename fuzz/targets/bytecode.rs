@@ -8,5 +8,6 @@ use mantlet_formats::python::{Role, bytecode};
 
 fuzz_target!(|data: &[u8]| {
     let source = support::source(data);
-    assert_eq!(bytecode::analyse(&source, Role::Module), bytecode::analyse(&source, Role::Module));
+    let role = [Role::Module, Role::Install, Role::Startup][data.len() % 3];
+    assert_eq!(bytecode::analyse(&source, role), bytecode::analyse(&source, role));
 });

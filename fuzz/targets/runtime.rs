@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(models::analyse(format, &source, &bounds), models::analyse(format, &source, &bounds));
     }
     let _ = (mxnet::symbol(&source), coreml::manifest(&source));
-    let _ = (openvino::analyse(&source), pmml::analyse(&source), ncnn::analyse(&source), paddle::json(&source));
+    let _ =
+        (openvino::analyse(&source), pmml::analyse(&source), ncnn::analyse(&source), paddle::json(&source));
     let _ = models::recognise(&source, data);
 });

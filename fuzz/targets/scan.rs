@@ -22,6 +22,18 @@ fuzz_target!(|data: &[u8]| {
         "README.md",
         "template.jinja",
         "MLmodel",
+        "setup.py",
+        "tiny-1.0-py3-none-any.whl",
+        "tiny-1.0.tar.gz",
+        "Dockerfile",
+        "serve.sh",
+        "start.pth",
+        "model.mar",
+        "model.nemo",
+        "model.keras",
+        "model.tflite",
+        "model.pbtxt",
+        "model.bin",
     ];
     let options = mantlet_scan::Options { bounds: support::bounds(), ..mantlet_scan::Options::default() };
     let _ =

@@ -1,4 +1,4 @@
-//! Coverage-guided fuzzing of the parsers, where a nightly toolchain and cargo-fuzz exist.
+//! Coverage-guided fuzzing of the parsers with the stable toolchain, or under AddressSanitizer with a nightly one.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn targets(project: &Project) -> Result<Vec<String>> {
     Ok(bins.iter().filter_map(|bin| bin.get("name")?.as_str()).map(str::to_owned).collect())
 }
 
-/// The step of `test`: the targets compile. Running them needs nightly; their property twins run on stable.
+/// The step of `test`: the targets compile. Running them takes long; their property twins run on stable.
 pub(crate) fn check(project: &Project) -> Result<Outcome> {
     let mut cargo = run::cargo(project);
     // Not `--locked`: this lock file follows the workspace's crates by itself.
@@ -33,39 +33,89 @@ pub(crate) fn check(project: &Project) -> Result<Outcome> {
         ])
         .arg(project.target.join("fuzz"));
     let outcome = run::shown(&mut cargo)?;
-    match missing() {
-        Some(what) => println!(
-            "fuzzing itself is ABSENT here: {what}; the property tests of each parser run in its place"
-        ),
-        None => println!("cargo xtask fuzz runs the {} targets", targets(project)?.len()),
-    }
+    println!("cargo xtask fuzz runs the {} targets", targets(project)?.len());
     Ok(outcome)
 }
 
-/// The task: each target, or one, for some seconds or, with `--runs`, that many mutations.
-pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
-    let mut seconds = 60_u32;
-    let mut runs = None::<u64>;
-    let mut only = None;
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        if argument == "--seconds" {
-            let value = arguments.next().context("--seconds needs a number")?;
-            seconds = value.parse().with_context(|| format!("`{value}` is no number of seconds"))?;
-        } else if argument == "--runs" {
-            let value = arguments.next().context("--runs needs a number")?;
-            runs = Some(value.parse().with_context(|| format!("`{value}` is no number of runs"))?);
-        } else {
-            only = Some(argument.clone());
+/// How the targets are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sanitizer {
+    /// With the stable toolchain: coverage for libFuzzer, debug assertions, overflow checks. The parsers have no
+    /// unsafe code, so that a fault of memory could only come from a crate below them.
+    None,
+    /// AddressSanitizer as well, by cargo-fuzz on a nightly toolchain.
+    Address,
+}
+
+/// What the task was asked for.
+#[derive(Debug)]
+struct Wish {
+    seconds: u32,
+    runs: Option<u64>,
+    longest: u32,
+    sanitizer: Sanitizer,
+    only: Vec<String>,
+}
+
+impl Wish {
+    fn read(arguments: &[String]) -> Result<Self> {
+        let mut wish =
+            Self { seconds: 60, runs: None, longest: 65_536, sanitizer: Sanitizer::None, only: Vec::new() };
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
+            let number = |value: &String| format!("`{value}` is no number");
+            match argument.as_str() {
+                "--seconds" => {
+                    let value = value()?;
+                    wish.seconds = value.parse().with_context(|| number(value))?;
+                }
+                "--runs" => {
+                    let value = value()?;
+                    wish.runs = Some(value.parse().with_context(|| number(value))?);
+                }
+                "--max-len" => {
+                    let value = value()?;
+                    wish.longest = value.parse().with_context(|| number(value))?;
+                }
+                "--sanitizer" => {
+                    wish.sanitizer = match value()?.as_str() {
+                        "none" => Sanitizer::None,
+                        "address" => Sanitizer::Address,
+                        other => bail!("`{other}` is no sanitizer that is known: none or address"),
+                    };
+                }
+                target => wish.only.push(target.to_owned()),
+            }
         }
+        Ok(wish)
     }
-    if let Some(what) = missing() {
+
+    /// What libFuzzer is told. Memory is bounded by the parsers; 1 GiB is far above what any of them may take.
+    fn bounds(&self) -> Vec<String> {
+        vec![
+            self.runs
+                .map_or_else(|| format!("-max_total_time={}", self.seconds), |runs| format!("-runs={runs}")),
+            format!("-max_len={}", self.longest),
+            "-rss_limit_mb=1024".into(),
+            "-timeout=20".into(),
+            "-print_final_stats=1".into(),
+        ]
+    }
+}
+
+/// The task: each target, or those named, for some seconds or, with `--runs`, that many mutations.
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
+    let wish = Wish::read(arguments)?;
+    if let Some(what) = missing().filter(|_| wish.sanitizer == Sanitizer::Address) {
         bail!("{what}");
     }
     let all = targets(project)?;
-    if let Some(only) = only.as_ref().filter(|only| !all.contains(only)) {
-        bail!("no target is called `{only}`; there are {}", all.join(", "));
+    if let Some(unknown) = wish.only.iter().find(|only| !all.contains(only)) {
+        bail!("no target is called `{unknown}`; there are {}", all.join(", "));
     }
+    let chosen: Vec<&String> =
+        if wish.only.is_empty() { all.iter().collect() } else { wish.only.iter().collect() };
     let mut steps = Steps::keep_going(true);
     steps.step("seeds", || {
         let mut seeds = run::cargo(project);
@@ -80,29 +130,66 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         ]);
         run::shown(seeds.arg(project.target.join("fuzz")))
     });
-    for target in all.iter().filter(|target| only.as_ref().is_none_or(|only| only == *target)) {
+    let built = project.target.join("fuzz-run");
+    if wish.sanitizer == Sanitizer::None {
+        steps.step("targets with coverage", || run::shown(&mut instrumented(project, &built, &chosen)?));
+    }
+    for target in chosen {
         steps.step(target, || {
-            let mut cargo = Command::new("cargo");
-            cargo
-                .current_dir(&project.root)
-                .args(["+nightly", "fuzz", "run", target, "--target-dir"])
-                .arg(project.target.join("fuzz-run"));
-            // Memory is bounded by the parsers; 1 GiB is far above what any of them may take.
-            cargo.args([
-                "--",
-                &runs.map_or_else(|| format!("-max_total_time={seconds}"), |runs| format!("-runs={runs}")),
-                "-rss_limit_mb=1024",
-                "-max_len=65536",
-                "-timeout=10",
-                "-print_final_stats=1",
-            ]);
-            run::shown(&mut cargo)
+            let mut command = match wish.sanitizer {
+                Sanitizer::Address => {
+                    let mut cargo = Command::new("cargo");
+                    cargo.args(["+nightly", "fuzz", "run", target, "--target-dir"]).arg(&built).arg("--");
+                    cargo
+                }
+                Sanitizer::None => {
+                    let (corpus, artifacts) =
+                        (project.root.join("fuzz/corpus").join(target), project.root.join("fuzz/artifacts"));
+                    std::fs::create_dir_all(&corpus).context("cannot make the folder of inputs")?;
+                    std::fs::create_dir_all(artifacts.join(target))
+                        .context("cannot make the folder of faults")?;
+                    let mut fuzzer = Command::new(built.join(host()?).join("release").join(target));
+                    fuzzer.arg(&corpus);
+                    fuzzer.arg(format!("-artifact_prefix={}/", artifacts.join(target).display()));
+                    fuzzer
+                }
+            };
+            run::shown(command.current_dir(&project.root).args(wish.bounds()))
         });
     }
     steps.finish()
 }
 
-/// What fuzzing lacks here.
+/// The build with LLVM's coverage for libFuzzer, which needs no nightly compiler. The target is named so that
+/// build scripts and macros are built without it.
+fn instrumented(project: &Project, folder: &std::path::Path, targets: &[&String]) -> Result<Command> {
+    const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+         -Cllvm-args=-sanitizer-coverage-trace-compares";
+    let mut cargo = run::cargo(project);
+    cargo
+        .args(["build", "--release", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target"])
+        .arg(host()?)
+        .arg("--target-dir")
+        .arg(folder)
+        .env("RUSTFLAGS", COVERAGE)
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
+        .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
+        .env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
+    for target in targets {
+        cargo.args(["--bin", target]);
+    }
+    Ok(cargo)
+}
+
+/// The machine that the compiler builds for by itself.
+fn host() -> Result<String> {
+    let text = run::captured(Command::new("rustc").arg("-vV"))?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("the compiler does not say for which machine it builds")
+}
+
+/// What AddressSanitizer lacks here.
 fn missing() -> Option<String> {
     if run::find("cargo-fuzz").is_none() {
         return Some("cargo-fuzz is not installed (`cargo install cargo-fuzz`)".into());

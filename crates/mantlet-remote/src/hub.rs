@@ -155,7 +155,7 @@ async fn json(http: &Http, endpoint: &Endpoint, url: &str) -> Result<(Option<Str
 }
 
 /// The target of `rel="next"`.
-fn following(link: &str) -> Option<&str> {
+pub(crate) fn following(link: &str) -> Option<&str> {
     link.split(',').find_map(|one| {
         let (target, relation) = one.split_once(';')?;
         relation.contains("rel=\"next\"").then(|| target.trim().trim_start_matches('<').trim_end_matches('>'))

@@ -80,7 +80,7 @@ impl Keyring {
              or `docker login`"
                 .to_owned()
         });
-        let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
+        let (scheme, realm, service) = read(challenge);
         if scheme.eq_ignore_ascii_case("basic") {
             let basic = self.registry.basic.as_ref().ok_or(needed)?;
             return Secret::new(&self.registry.url, &format!("Basic {basic}"));
@@ -88,12 +88,11 @@ impl Keyring {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err("it asks for a kind of credentials that is not known".into());
         }
-        let realm = parameter(parameters, "realm").ok_or("it does not say where to ask for a token")?;
+        let realm = realm.ok_or("it does not say where to ask for a token")?;
         let mut url = realm.to_owned();
         let scope = format!("repository:{}:pull", self.repository);
         let mut mark = if realm.contains('?') { '&' } else { '?' };
-        for (name, value) in [("service", parameter(parameters, "service")), ("scope", Some(scope.as_str()))]
-        {
+        for (name, value) in [("service", service), ("scope", Some(scope.as_str()))] {
             if let Some(value) = value {
                 url.push_str(&format!("{mark}{name}={}", encoded(value, false)));
                 mark = '&';
@@ -116,6 +115,12 @@ impl Keyring {
     }
 }
 
+/// Scheme, realm and service of a challenge (RFC 9110, 11.6.1).
+pub(crate) fn read(challenge: &str) -> (&str, Option<&str>, Option<&str>) {
+    let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
+    (scheme, parameter(parameters, "realm"), parameter(parameters, "service"))
+}
+
 fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.split(',').find_map(|part| {
         let (key, value) = part.trim().split_once('=')?;
@@ -124,7 +129,7 @@ fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Whether two addresses are of one house: the same host, or the same registered name by its last two parts.
-fn related(registry: &str, realm: &str) -> bool {
+pub(crate) fn related(registry: &str, realm: &str) -> bool {
     let host = |url: &str| {
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
         host_of(rest.split(['/', '?']).next().unwrap_or("")).to_ascii_lowercase()

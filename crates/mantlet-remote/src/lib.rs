@@ -176,6 +176,21 @@ pub fn is_remote(text: &str) -> bool {
         .any(|scheme| text.starts_with(scheme))
 }
 
+/// Reads a text as each of the things that servers and people write: for the fuzzer. Nothing is contacted.
+#[doc(hidden)]
+pub fn read_texts(text: &str) {
+    let _ = (is_remote(text), shown(text), Address::parse(text).map(|address| format!("{address:?}")));
+    let _ = (hub::following(text), keyring::read(text), web::range_of(text));
+    if let Some((base, target)) = text.split_once('\n')
+        && let Ok(base) = base.parse::<::http::Uri>()
+    {
+        let _ = (
+            http::joined(&base, target).map(|uri| http::origin(&uri)),
+            keyring::related(base.path(), target),
+        );
+    }
+}
+
 impl Remote {
     /// Nothing is contacted yet.
     ///

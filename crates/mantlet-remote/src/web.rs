@@ -76,14 +76,16 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), String> {
 /// Start, end (exclusive) and total of a `Content-Range`.
 fn content_range(headers: &HeaderMap) -> Result<(u64, u64, u64), String> {
     let value = text(headers, header::CONTENT_RANGE).ok_or("the server does not say which bytes it sends")?;
-    let read = || {
-        let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
-        let (start, last) = range.split_once('-')?;
-        let (start, last) = (start.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
-        let total = total.parse::<u64>().ok()?;
-        (start <= last && last < total).then_some((start, last + 1, total))
-    };
-    read().ok_or_else(|| "the server's `Content-Range` makes no sense".to_owned())
+    range_of(value).ok_or_else(|| "the server's `Content-Range` makes no sense".to_owned())
+}
+
+/// `bytes START-LAST/TOTAL` (RFC 9110, 14.4).
+pub(crate) fn range_of(value: &str) -> Option<(u64, u64, u64)> {
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (start, last) = range.split_once('-')?;
+    let (start, last) = (start.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+    let total = total.parse::<u64>().ok()?;
+    (start <= last && last < total).then_some((start, last + 1, total))
 }
 
 /// What tells one state of a file from another.

@@ -16,22 +16,26 @@ const MIN_VALUES: u64 = 4_096;
 /// Judges the weights of `model` against those of `base`. Formats whose weights cannot be listed are gaps.
 #[must_use]
 pub fn against(base: &Path, model: &Path, bounds: &Bounds) -> (Vec<Finding>, Vec<Gap>) {
-    let place = Place::artifact(model.display().to_string());
-    let gap = |what: &Path, why: String| Gap {
-        what: what.display().to_string(),
-        why,
-        remedy: "give both models as safetensors, GGUF, ONNX, NumPy, HDF5 or uncompressed torch files".into(),
-    };
-    let (old, new) = match (FileSource::open(base), FileSource::open(model)) {
-        (Ok(old), Ok(new)) => (old, new),
-        (Err(error), _) => return (vec![], vec![gap(base, format!("it cannot be read: {error}"))]),
-        (_, Err(error)) => return (vec![], vec![gap(model, format!("it cannot be read: {error}"))]),
-    };
+    let (base_name, name) = (base.display().to_string(), model.display().to_string());
+    match (FileSource::open(base), FileSource::open(model)) {
+        (Ok(old), Ok(new)) => against_source((&base_name, &old), (&name, &new), bounds),
+        (Err(error), _) => (vec![], vec![gap(&base_name, format!("it cannot be read: {error}"))]),
+        (_, Err(error)) => (vec![], vec![gap(&name, format!("it cannot be read: {error}"))]),
+    }
+}
+
+/// As [`against`], for bytes from anywhere, each under the name the user knows it by.
+#[must_use]
+pub fn against_source(
+    (base_name, base): (&str, &dyn Source),
+    (name, model): (&str, &dyn Source),
+    bounds: &Bounds,
+) -> (Vec<Finding>, Vec<Gap>) {
     let unlisted = "its weights cannot be listed to be compared".to_owned();
-    let Some(before) = weights::list(&old, bounds) else { return (vec![], vec![gap(base, unlisted)]) };
-    let Some(after) = weights::list(&new, bounds) else { return (vec![], vec![gap(model, unlisted)]) };
-    let mut gaps: Vec<Gap> = before.limits.into_iter().map(|limit| gap(base, limit)).collect();
-    gaps.extend(after.limits.into_iter().map(|limit| gap(model, limit)));
+    let Some(before) = weights::list(base, bounds) else { return (vec![], vec![gap(base_name, unlisted)]) };
+    let Some(after) = weights::list(model, bounds) else { return (vec![], vec![gap(name, unlisted)]) };
+    let mut gaps: Vec<Gap> = before.limits.into_iter().map(|limit| gap(base_name, limit)).collect();
+    gaps.extend(after.limits.into_iter().map(|limit| gap(name, limit)));
     let known: BTreeMap<&str, &TensorInfo> =
         before.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     let (mut found, mut compared) = (Vec::new(), 0_u64);
@@ -41,18 +45,24 @@ pub fn against(base: &Path, model: &Path, bounds: &Bounds) -> (Vec<Finding>, Vec
             continue;
         }
         compared += 1;
-        let oddities = deviation(tensor, other, &new, &old);
+        let oddities = deviation(tensor, other, model, base);
         found.extend(oddities.into_iter().map(|oddity| Deviation { tensor: tensor.name.clone(), oddity }));
     }
     if compared == 0 {
-        gaps.push(gap(model, "no tensor has the name, type and shape of one of the base model".into()));
+        gaps.push(gap(name, "no tensor has the name, type and shape of one of the base model".into()));
     }
     let mut findings = Vec::new();
     if !found.is_empty() {
-        mantlet_rules::check(&Facts::Deviations(found), &place, &mut findings);
+        mantlet_rules::check(&Facts::Deviations(found), &Place::artifact(name), &mut findings);
     }
     Finding::sort(&mut findings);
     (findings, gaps)
+}
+
+fn gap(what: &str, why: String) -> Gap {
+    let remedy =
+        "give both models as safetensors, GGUF, ONNX, NumPy, HDF5 or uncompressed torch files".into();
+    Gap { what: what.to_owned(), why, remedy }
 }
 
 fn deviation(tensor: &TensorInfo, other: &TensorInfo, new: &dyn Source, old: &dyn Source) -> Vec<Oddity> {

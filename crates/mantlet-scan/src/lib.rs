@@ -33,7 +33,7 @@ use std::sync::{Arc, mpsc};
 use mantlet_formats::Bounds;
 use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
 
-pub use base::against;
+pub use base::{against, against_source};
 pub use cache::{Cache, CacheError};
 use engine::Engine;
 use file::FileSource;

@@ -70,6 +70,15 @@ impl Effects {
     /// # Errors
     /// When a row is not understood, or the version is missing or older.
     pub fn read(text: &str) -> Result<Self, EffectsError> {
+        Self::check(text)?;
+        Ok(Self(Some(Box::leak(Box::new(Table::of(Box::leak(text.to_owned().into_boxed_str())))))))
+    }
+
+    /// Whether a text would be taken as a table; nothing of it is kept.
+    ///
+    /// # Errors
+    /// As [`Effects::read`].
+    pub fn check(text: &str) -> Result<(), EffectsError> {
         if text.len() > MAX_TEXT {
             return Err(EffectsError::TooLarge { len: text.len() });
         }
@@ -79,7 +88,7 @@ impl Effects {
         if version < shipped {
             return Err(EffectsError::Older { found: dotted(version), shipped: dotted(shipped) });
         }
-        Ok(Self(Some(Box::leak(Box::new(Table::of(Box::leak(text.to_owned().into_boxed_str())))))))
+        Ok(())
     }
 
     /// The table as text, comments included.

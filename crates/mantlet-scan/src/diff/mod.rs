@@ -7,7 +7,7 @@ mod structure;
 mod tensors;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
@@ -154,6 +154,17 @@ pub fn diff(old: &Path, new: &Path, options: &Options) -> Diff {
         }
     }
     compare.found(old, new);
+    compare.diff
+}
+
+/// Compares two files from anywhere under one name, as [`diff`] does.
+#[must_use]
+pub fn diff_sources(name: &str, old: &dyn Source, new: &dyn Source, options: &Options) -> Diff {
+    let names = (format!("old/{name}"), format!("new/{name}"));
+    let mut compare = Compare { options, diff: Diff { old: names.0, new: names.1, ..Diff::default() } };
+    compare.sources(name, old, new, 0);
+    let run = |source| crate::scan_source(name, source, options).findings;
+    compare.diff.found = news(run(old), run(new));
     compare.diff
 }
 
@@ -309,11 +320,15 @@ impl Compare<'_> {
     /// What a scan finds in the new version only.
     fn found(&mut self, old: &Path, new: &Path) {
         let run = |path: &Path| scan(&[path.to_path_buf()], self.options, &mut Silent);
-        let known: Vec<(String, String)> =
-            run(old).findings.into_iter().map(|finding| (finding.name, finding.message)).collect();
-        let findings = run(new).findings.into_iter();
-        self.diff.found = findings
-            .filter(|f| !known.iter().any(|(name, message)| *name == f.name && *message == f.message))
-            .collect();
+        self.diff.found = news(run(old).findings, run(new).findings);
     }
+}
+
+/// The findings that say what none before said.
+fn news(old: Vec<Finding>, new: Vec<Finding>) -> Vec<Finding> {
+    let known: HashSet<(String, String)> =
+        old.into_iter().map(|finding| (finding.name, finding.message)).collect();
+    new.into_iter()
+        .filter(|finding| !known.contains(&(finding.name.clone(), finding.message.clone())))
+        .collect()
 }

@@ -1,0 +1,23 @@
+//! Any text as what people write beside models: a card and its advice, a page, a recipe of a container, a value of
+//! metadata. The same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+use mantlet_formats::{advice, card, deployment, jinja, metadata, page, requirements};
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    assert_eq!(card::analyse(&text), card::analyse(&text));
+    assert_eq!(advice::analyse(&text), advice::analyse(&text));
+    if let Some(card) = card::analyse(&text) {
+        assert!(card.score() <= 100);
+    }
+    for file in ["modelfile", "config.pbtxt", "checkpoint", "net.prototxt", "other"] {
+        assert_eq!(deployment::analyse(file, &text), deployment::analyse(file, &text));
+    }
+    let _ = (page::sends(&text), jinja::has_tags(&text), requirements::pipfile(&text));
+    let (key, value) = text.split_once('\n').unwrap_or(("description", &text));
+    let _ = metadata::Text::new(key, value).does_something();
+});

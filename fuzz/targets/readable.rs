@@ -1,0 +1,15 @@
+//! Any text as a model that is text: a TensorFlow graph, boosted trees, ncnn, the metadata of stores. The same twice.
+#![no_main]
+
+mod support;
+
+use libfuzzer_sys::fuzz_target;
+use mantlet_formats::{models, tensorflow};
+
+fuzz_target!(|data: &[u8]| {
+    let (source, text) = (support::source(data), String::from_utf8_lossy(data));
+    assert_eq!(tensorflow::readable(&text), tensorflow::readable(&text));
+    for name in ["model.txt", ".zarray", "zarr.json", "model.param", "weights.json", "model.toml"] {
+        assert_eq!(models::text(&source, name), models::text(&source, name));
+    }
+});
