@@ -22,11 +22,12 @@ use tower_service::Service;
 use crate::Limits;
 use crate::address::{is_private, shown};
 use crate::keyring::Keyring;
+use crate::way::{Outward, Way};
 
 const MAX_REDIRECTS: usize = 5;
 const AGENT: &str = concat!("mantlet/", env!("CARGO_PKG_VERSION"));
 
-type Connector<R> = HttpsConnector<HttpConnector<R>>;
+type Connector<R> = HttpsConnector<Way<R>>;
 type Open = hyper_util::client::legacy::connect::dns::GaiResolver;
 
 /// A client for addresses that users name, and for those that servers name.
@@ -87,10 +88,19 @@ pub(crate) struct Answer {
 }
 
 impl Http {
-    pub(crate) fn new(limits: Limits) -> Self {
-        let client = |connector| Client::builder(TokioExecutor::new()).build(connector);
-        let foreign = Client::builder(TokioExecutor::new()).build(secured(connector(Public, limits.connect)));
-        Self { named: client(secured(connector(Open::new(), limits.connect))), foreign, limits }
+    /// # Errors
+    /// When the authorities of `outward` cannot be used.
+    pub(crate) fn new(limits: Limits, outward: &Outward) -> Result<Self, rustls::Error> {
+        let tls = outward.tls()?;
+        let open = || connector(Open::new(), limits.connect);
+        let named = secured(tls.clone(), Way::new(open(), open(), outward));
+        let foreign = secured(tls, Way::new(connector(Public, limits.connect), open(), outward));
+        let executor = TokioExecutor::new;
+        Ok(Self {
+            named: Client::builder(executor()).build(named),
+            foreign: Client::builder(executor()).build(foreign),
+            limits,
+        })
     }
 
     /// Sends a request and follows its redirects.
@@ -213,8 +223,8 @@ fn connector<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
     connector
 }
 
-fn secured<R>(connector: HttpConnector<R>) -> Connector<R> {
-    HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(connector)
+fn secured<R>(tls: rustls::ClientConfig, way: Way<R>) -> Connector<R> {
+    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(way)
 }
 
 /// Where a redirect leads, if it may be followed.
@@ -359,7 +369,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
         runtime.block_on(async {
-            let http = Http::new(Limits::default());
+            let http = Http::new(Limits::default(), &Outward::default()).unwrap();
             // By number, by a name that leads there, and by another way to write the number.
             for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "169.254.169.254"] {
                 let url = format!("http://{host}:{port}/x");

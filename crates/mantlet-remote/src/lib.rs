@@ -13,6 +13,7 @@ mod image;
 mod keyring;
 mod mirror;
 mod mlflow;
+mod way;
 mod web;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use crate::address::{Address, shown};
 pub use crate::blocks::RemoteSource;
 use crate::http::{Ask, Http};
 pub use crate::mirror::{Mirror, Passed};
+pub use crate::way::Outward;
 
 /// Why an address cannot be examined at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,14 +194,22 @@ pub fn read_texts(text: &str) {
 }
 
 impl Remote {
-    /// Nothing is contacted yet.
+    /// Straight to each server. Nothing is contacted yet.
     ///
     /// # Errors
     /// When the system gives no threads.
     pub fn new(limits: Limits) -> std::io::Result<Self> {
+        Self::through(limits, &Outward::default())
+    }
+
+    /// With the proxy and the authorities that the user names. Nothing is contacted yet.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub fn through(limits: Limits, outward: &Outward) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         // The client needs the runtime to be there when it is made.
-        let http = runtime.block_on(async { Http::new(limits) });
+        let http = runtime.block_on(async { Http::new(limits, outward) }).map_err(std::io::Error::other)?;
         Ok(Self { runtime: Some(runtime), http })
     }
 

@@ -17,7 +17,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use crate::address::Address;
 use crate::bucket::Place;
 use crate::http::{Http, chain};
-use crate::{Environment, Limits, RemoteError};
+use crate::{Environment, Limits, Outward, RemoteError};
 
 /// The ending of a file that is whole.
 const WHOLE: &str = ".parquet";
@@ -60,7 +60,12 @@ impl Mirror {
         if !matches!(parsed, Address::Bucket { .. }) {
             return Err(RemoteError::Address { uri: crate::address::shown(address), form });
         }
-        let place = Place::new(&Http::new(limits), &parsed, environment)?;
+        let unusable = |error: rustls::Error| RemoteError::Unreachable {
+            uri: crate::address::shown(address),
+            why: error.to_string(),
+        };
+        let http = Http::new(limits, &Outward::from_environment(environment)?).map_err(unusable)?;
+        let place = Place::new(&http, &parsed, environment)?;
         Ok(Self::at(place, folder, fetch, limits.objects))
     }
 

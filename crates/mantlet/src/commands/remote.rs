@@ -20,10 +20,12 @@ pub fn is_address(argument: &str) -> bool {
 pub fn scan(
     terminal: Terminal,
     addresses: &[String],
+    authorities: Option<&std::path::Path>,
     settings: &mantlet_scan::Options,
     progress: &mut dyn mantlet_scan::Progress,
 ) -> anyhow::Result<Examination> {
-    use mantlet_remote::{Limits, Listing, Remote, RemoteError};
+    use anyhow::Context as _;
+    use mantlet_remote::{Limits, Listing, Outward, Remote, RemoteError};
     use mantlet_vocab::Gap;
 
     if addresses.is_empty() {
@@ -34,8 +36,13 @@ pub fn scan(
         why: error.to_string(),
         remedy: "check the address and the credentials, or scan a copy".to_owned(),
     };
-    let remote = Remote::new(Limits::default())?;
     let environment = |name: &str| std::env::var(name).ok();
+    let mut outward = Outward::from_environment(&environment).map_err(|error| Usage(error.to_string()))?;
+    if let Some(file) = authorities {
+        let pem = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        outward = outward.trust(&pem).map_err(|why| Usage(format!("{}: {why}", file.display())))?;
+    }
+    let remote = Remote::through(Limits::default(), &outward)?;
     let mut examination = Examination::default();
     for address in addresses {
         let listing = match remote.list(address, &environment) {
@@ -78,6 +85,7 @@ pub fn scan(
 pub fn scan(
     _: Terminal,
     addresses: &[String],
+    _: Option<&std::path::Path>,
     _: &mantlet_scan::Options,
     _: &mut dyn mantlet_scan::Progress,
 ) -> anyhow::Result<Examination> {
