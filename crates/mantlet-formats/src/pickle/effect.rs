@@ -115,6 +115,9 @@ specials! {
     Factory "factory", Formula "formula", Quiet "quiet", NewIndex "newindex", Tensor "tensor", CreateArray "createarray", LoadType "loadtype", Repr "repr",
 }
 
+/// Dangerous modules that one name may lead through.
+const MAX_HOPS: usize = 64;
+
 impl Effects {
     /// Whether the table knows the module itself, so that naming it as an attribute means the module.
     pub(crate) fn knows_module(self, module: &str) -> bool {
@@ -131,40 +134,55 @@ impl Effects {
 
     /// What this global does when called.
     pub(crate) fn lookup(self, module: &str, name: &str) -> (Effect, Special) {
+        let (mut module, mut name) = (module, name);
+        for _ in 0..MAX_HOPS {
+            match self.step(module, name) {
+                Ok(found) => return found,
+                Err(further) => (module, name) = further,
+            }
+        }
+        // Nobody walks through so many dangerous modules to reach something harmless.
+        (Effect::Executes, Special::None)
+    }
+
+    /// One step of a lookup: what was found, or the dangerous module that the name leads to and the rest of the name.
+    /// The effort is that of reading the name a few times, however it is made.
+    fn step<'n>(self, module: &str, name: &'n str) -> Result<(Effect, Special), (&'n str, &'n str)> {
         if let Some(found) = self.lookup_plain(module, name) {
-            return found;
+            return Ok(found);
         }
         // A dotted name walks attributes: through an imported module it can reach anything that module imported.
-        let mut parts = name.split('.').collect::<Vec<_>>();
-        if parts.len() > 1 {
-            if parts.iter().any(|part| is_internal(part)) {
-                return (Effect::Executes, Special::None);
-            }
-            let full = format!("{module}.{}", parts[..parts.len() - 1].join("."));
-            let last = parts[parts.len() - 1];
-            if let Some(found) = self.lookup_plain(&full, last).filter(|found| is_grave(found.0)) {
-                return found;
-            }
-            for from in 0..parts.len() - 1 {
-                for to in (from + 1..parts.len()).rev() {
-                    let inner = parts[from..to].join(".");
-                    if self.knows_module(&inner) && self.is_dangerous_module(&inner) {
-                        return self.lookup(&inner, &parts[to..].join("."));
-                    }
+        let Some((path, last)) = name.rsplit_once('.') else {
+            let internal = is_internal(name) && !is_class(name);
+            return Ok((if internal { Effect::Executes } else { Effect::Unknown }, Special::None));
+        };
+        if name.split('.').any(is_internal) {
+            return Ok((Effect::Executes, Special::None));
+        }
+        let full = format!("{module}.{path}");
+        if let Some(found) = self.lookup_plain(&full, last).filter(|found| is_grave(found.0)) {
+            return Ok(found);
+        }
+        let table = self.table();
+        // Where each part begins; every part but the last may be the last of a module's name.
+        let starts: Vec<usize> =
+            std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1)).collect();
+        for (from, &start) in starts.iter().enumerate() {
+            for &next in starts.iter().skip(from + 1).take(table.parts).rev() {
+                let inner = &name[start..next - 1];
+                if inner.len() <= table.longest && self.knows_module(inner) && self.is_dangerous_module(inner)
+                {
+                    return Err((inner, &name[next..]));
                 }
             }
-            // A class nested in an allowed class is as allowed as its outer class.
-            if parts.iter().all(|part| is_class(part)) {
-                parts.truncate(1);
-                return self.lookup_plain(module, parts[0]).unwrap_or((Effect::Unknown, Special::None));
-            }
-            let outer = self.lookup_plain(module, parts[0]).map_or(Effect::Unknown, |(effect, _)| effect);
-            return (if outer.is_allowed() { Effect::Reference } else { outer }, Special::None);
         }
-        if is_internal(name) && !is_class(name) {
-            return (Effect::Executes, Special::None);
+        let first = name.split('.').next().unwrap_or(name);
+        // A class nested in an allowed class is as allowed as its outer class.
+        if name.split('.').all(is_class) {
+            return Ok(self.lookup_plain(module, first).unwrap_or((Effect::Unknown, Special::None)));
         }
-        (Effect::Unknown, Special::None)
+        let outer = self.lookup_plain(module, first).map_or(Effect::Unknown, |(effect, _)| effect);
+        Ok((if outer.is_allowed() { Effect::Reference } else { outer }, Special::None))
     }
 
     fn lookup_plain(self, module: &str, name: &str) -> Option<(Effect, Special)> {
@@ -179,6 +197,9 @@ impl Effects {
         }
         // A module hidden behind a known framework module (`torch.serialization` has the name `os`).
         let mut ancestor = module;
+        while ancestor.len() > table.longest {
+            ancestor = ancestor.rsplit_once('.')?.0;
+        }
         loop {
             if let Some(found) = table.below.get(ancestor).and_then(&pick) {
                 // No ordinary pickle names what lies among a library's tests; what does is there to be used.
@@ -316,5 +337,23 @@ mod tests {
         assert_eq!(effect("uuid", "_get_command_stdout"), Effect::Executes);
         assert_eq!(effect("numpy.core.multiarray", "_reconstruct"), Effect::Object);
         assert_eq!(effect("numpy._core.multiarray", "_reconstruct"), Effect::Object);
+        assert_eq!(effect("mypackage", "a.b.importlib.import_module"), Effect::Imports);
+        assert_eq!(effect("mypackage", "os.os.path.os.system"), Effect::Executes);
+        assert!(effect("collections", "OrderedDict.Inner").is_allowed());
+    }
+
+    #[test]
+    fn names_of_many_parts_cost_no_more_than_they_are_long() {
+        let table = Effects::default();
+        let begun = std::time::Instant::now();
+        for part in ["a", "A", "os", "sklearn", "importlib", "x.os"] {
+            let many = vec![part; 30_000].join(".");
+            let reached = table.lookup("x", &many).0;
+            assert_eq!(reached == Effect::Unknown, matches!(part, "a" | "A" | "sklearn"), "{part}");
+            let _ = table.lookup(&many, "x");
+            let _ = table.lookup(&many, &many);
+        }
+        // Milliseconds; when each part was tried with all that follow it, this took hours.
+        assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
     }
 }

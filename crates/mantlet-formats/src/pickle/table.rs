@@ -20,6 +20,9 @@ pub(super) type Row = (&'static str, Effect, Special);
 pub(super) struct Table {
     pub(super) exact: HashMap<&'static str, Vec<Row>>,
     pub(super) below: HashMap<&'static str, Vec<Row>>,
+    /// Bytes of the longest name of a module, and parts of the deepest.
+    pub(super) longest: usize,
+    pub(super) parts: usize,
     text: &'static str,
     version: [u32; 3],
     digest: OnceLock<Digest>,
@@ -152,6 +155,8 @@ impl Table {
                     Some(module) => (&mut table.below, module),
                     None => (&mut table.exact, module),
                 };
+                table.longest = table.longest.max(module.len());
+                table.parts = table.parts.max(module.split('.').count());
                 map.entry(module).or_default().extend(names.iter().map(|&name| (name, effect, special)));
             }
         });
