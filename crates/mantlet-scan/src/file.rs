@@ -1,4 +1,4 @@
-//! A file as a [`Source`]: small ones read whole, large ones read where they are asked for.
+//! A file or a pipe as a [`Source`]: what is small is read whole, what is large where it is asked for.
 
 use std::fs::File;
 use std::io;
@@ -27,6 +27,15 @@ enum Inner {
     File(std::sync::Mutex<File>),
 }
 
+impl Inner {
+    fn of(file: File) -> Self {
+        #[cfg(unix)]
+        return Self::File(file);
+        #[cfg(not(unix))]
+        return Self::File(std::sync::Mutex::new(file));
+    }
+}
+
 impl FileSource {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Self::metered(path, Arc::default())
@@ -48,11 +57,34 @@ impl FileSource {
                 return Ok(Self { inner: Inner::Memory(bytes), len, meter });
             }
         }
-        #[cfg(unix)]
-        let inner = Inner::File(file);
-        #[cfg(not(unix))]
-        let inner = Inner::File(std::sync::Mutex::new(file));
-        Ok(Self { inner, len, meter })
+        Ok(Self { inner: Inner::of(file), len, meter })
+    }
+
+    /// What comes from a pipe, at most `most` bytes: held in memory when it is small, else in a file that has no name
+    /// and ends with this. `None` when there is more.
+    pub(crate) fn spooled(
+        pipe: &mut dyn io::Read,
+        most: u64,
+        meter: Arc<AtomicU64>,
+    ) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(
+            &mut io::Read::take(&mut *pipe, (SMALL + 1).min(most.saturating_add(1))),
+            &mut bytes,
+        )?;
+        let mut len = bytes.len() as u64;
+        if len > most {
+            return Ok(None);
+        }
+        if len <= SMALL {
+            return Ok(Some(Self { inner: Inner::Memory(bytes), len, meter }));
+        }
+        let mut file = tempfile::tempfile()?;
+        io::Write::write_all(&mut file, &bytes)?;
+        drop(bytes);
+        let more = (most - len).saturating_add(1);
+        len += io::copy(&mut io::Read::take(pipe, more), &mut file)?;
+        Ok((len <= most).then_some(Self { inner: Inner::of(file), len, meter }))
     }
 
     /// Whether the bytes cannot change any more.

@@ -29,6 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use mantlet_formats::Bounds;
 use mantlet_vocab::{ArtifactSummary, Examination, Finding, Gap, Source};
@@ -60,6 +61,9 @@ pub struct Options {
     pub user_rules: Option<Arc<dyn UserRules>>,
     /// Results of earlier scans that still hold.
     pub cache: Option<Arc<Cache>>,
+    /// How long the examination of one artifact may take; what is not done by then is a gap. Without it only the other
+    /// bounds limit the work, and the result depends on nothing but the bytes.
+    pub max_time: Option<Duration>,
     /// Further bounds on the work; `max_depth` and `full_content` above win.
     pub bounds: Bounds,
 }
@@ -75,6 +79,7 @@ impl Default for Options {
             meter: Arc::default(),
             user_rules: None,
             cache: None,
+            max_time: None,
             bounds,
         }
     }
@@ -195,6 +200,26 @@ pub fn scan_source(name: &str, source: &dyn Source, options: &Options) -> Examin
             ..Examination::default()
         },
         Err(gap) => Examination { gaps: vec![gap], effects: options.effects(), ..Examination::default() },
+    }
+}
+
+/// Scans what comes from a pipe, such as standard input, under the name a loader would know it by. Formats are read
+/// from their ends and by offsets, so more than 1 MiB is kept on disk until the scan is over, in a file without a name.
+/// More than `most` bytes are a gap.
+pub fn scan_pipe(name: &str, pipe: &mut dyn std::io::Read, most: u64, options: &Options) -> Examination {
+    let gap = |why: String, remedy: &str| {
+        let gap = Gap { what: name.to_owned(), why, remedy: remedy.to_owned() };
+        Examination { gaps: vec![gap], effects: options.effects(), ..Examination::default() }
+    };
+    match FileSource::spooled(pipe, most, Arc::clone(&options.meter)) {
+        Ok(Some(source)) => scan_source(name, &source, options),
+        Ok(None) => {
+            gap(format!("more than {most} bytes come from the pipe"), "save it to a file and scan that")
+        }
+        Err(error) => gap(
+            format!("it cannot be read: {error}"),
+            "make room in the folder for temporary files, or save it to a file and scan that",
+        ),
     }
 }
 

@@ -22,13 +22,19 @@ use crate::terminal::{Terminal, deliver, write_whole};
 /// Results kept by `--cache`.
 const CACHE_BYTES: u64 = 256 << 20;
 
+/// Bytes of standard input that are taken.
+const MAX_PIPE: u64 = 256 << 30;
+
 /// What to scan, and how.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Model files, folders and archives; with the `remote` feature also hf://, s3://, gs://, https://, oci:// and
-    /// mlflow:// addresses.
+    /// Model files, folders and archives, `-` for standard input; with the `remote` feature also hf://, s3://, gs://,
+    /// https://, oci:// and mlflow:// addresses.
     #[arg(required_unless_present_any = ["diff", "list_rules", "list_effects"])]
     paths: Vec<PathBuf>,
+    /// What a loader would call the file that comes from standard input.
+    #[arg(long, value_name = "NAME", default_value = "stdin")]
+    stdin_name: String,
     /// Compare two versions instead: tensors, code, configuration and graph.
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["paths", "base"])]
     diff: Option<Vec<PathBuf>>,
@@ -57,6 +63,9 @@ pub struct Options {
     /// How deep archives within archives are opened.
     #[arg(long)]
     max_depth: Option<u8>,
+    /// Seconds that the examination of one file may take; what is not done by then counts as not examined.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+    max_time: u64,
     /// Read every byte: digests, hidden content in tensor data.
     #[arg(long)]
     full: bool,
@@ -78,6 +87,9 @@ pub struct Options {
     /// Keep results in this folder of your own, and do not examine again what has not changed.
     #[arg(long, value_name = "FOLDER", conflicts_with = "diff")]
     cache: Option<PathBuf>,
+    /// Authorities (PEM) that servers of addresses may be certified by, beside the public ones.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Also write a CycloneDX 1.7 bill of materials of what was scanned.
     #[arg(long, value_name = "FILE")]
     sbom: Option<PathBuf>,
@@ -102,6 +114,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     let mut settings = mantlet_scan::Options {
         selection: Selection::new(&options.include, &options.exclude).map_err(|error| usage(&error))?,
         full_content: options.full,
+        max_time: Some(Duration::from_secs(options.max_time)),
         ..mantlet_scan::Options::default()
     };
     if let (Some(table), Some(key)) = (&options.effects, &options.effects_key) {
@@ -133,14 +146,28 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     let mut progress = Bar::new(terminal, Arc::clone(&settings.meter));
     let text = |path: &PathBuf| path.to_str().filter(|text| remote::is_address(text)).map(str::to_owned);
     let addresses: Vec<String> = options.paths.iter().filter_map(text).collect();
-    let paths: Vec<PathBuf> = options.paths.iter().filter(|path| text(path).is_none()).cloned().collect();
+    let (pipes, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+        options.paths.iter().filter(|path| text(path).is_none()).cloned().partition(|path| is_pipe(path));
+    if pipes.len() > 1 || options.base.is_some() && !pipes.is_empty() {
+        return Err(Usage(
+            "standard input is read once and has no place in a comparison: name `-` once, \
+             and files with --base"
+                .to_owned(),
+        )
+        .into());
+    }
     if options.base.is_some() && !addresses.is_empty() {
         return Err(Usage("--base compares local files: scan a copy".to_owned()).into());
     }
     // Addresses first, so that one that is wrong is said before anything long begins.
-    let mut examination = remote::scan(terminal, &addresses, &settings, &mut progress)?;
+    let mut examination =
+        remote::scan(terminal, &addresses, options.ca.as_deref(), &settings, &mut progress)?;
     if !paths.is_empty() {
         examination.merge(mantlet_scan::scan(&paths, &settings, &mut progress));
+    }
+    if !pipes.is_empty() {
+        let mut pipe = std::io::stdin().lock();
+        examination.merge(mantlet_scan::scan_pipe(&options.stdin_name, &mut pipe, MAX_PIPE, &settings));
     }
     progress.bar.finish_and_clear();
     if let Some(base) = &options.base {
@@ -174,6 +201,11 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     }
     super::report(terminal, &examination, &options.reporting)?;
     Ok(exit::verdict(verdict(&examination, &options)))
+}
+
+/// Whether an argument stands for standard input. A file of that name is `./-`.
+fn is_pipe(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// Compares two versions: found when the new one has findings the old one has not, whatever else changed.

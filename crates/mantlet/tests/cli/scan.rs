@@ -250,3 +250,37 @@ fn a_signed_newer_table_of_effects_is_judged_by_and_any_other_refused() {
         assert!(fault.contains(why), "{fault}");
     }
 }
+
+#[test]
+fn standard_input_is_scanned_under_the_name_a_loader_would_know() {
+    use std::io::Write as _;
+    let pipe = |arguments: &[&str], bytes: &[u8]| {
+        let mut child = crate::program::mantlet(arguments)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The program may end before it has read all: what it says is looked at then.
+        let _ = child.stdin.take().unwrap().write_all(bytes);
+        crate::program::ran(&child.wait_with_output().unwrap())
+    };
+    let evil = pipe(&["scan", "-", "--format", "json"], EVIL);
+    assert_eq!(evil.code, 1, "{}", evil.err);
+    let report: Value = serde_json::from_str(&evil.out).unwrap();
+    assert_eq!(report["findings"][0]["place"]["artifact"], "stdin");
+    assert_eq!(pipe(&["scan", "-", "--stdin-name", "list.pkl"], b"\x80\x04]\x94.").code, 0);
+    // A name claims a format.
+    let lies = pipe(&["scan", "-", "--stdin-name", "w.safetensors"], EVIL);
+    assert!(lies.code == 1 && lies.out.contains("file-extension-lies"), "{}", lies.out);
+    // More than is held in memory: a benign pickle of 3 MiB, then the hostile one behind it.
+    let mut long = vec![0x80, 4, b'B'];
+    long.extend((3_u32 << 20).to_le_bytes());
+    long.resize(long.len() + (3 << 20), b' ');
+    long.push(b'.');
+    assert_eq!(pipe(&["scan", "-"], &long).code, 0);
+    long.extend(EVIL);
+    assert_eq!(pipe(&["scan", "-"], &long).code, 1);
+    assert_eq!(pipe(&["scan", "-"], b"").code, 0);
+    assert_eq!(pipe(&["scan", "-", "-"], EVIL).code, 3);
+}
