@@ -42,6 +42,7 @@ pub fn examine(
         size,
         digest,
         formats: vec![format.to_owned()],
+        said: Default::default(),
         coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
     };
     Examination { artifacts: vec![artifact], findings: check(summary, place), ..Examination::default() }

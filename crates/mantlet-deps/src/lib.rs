@@ -102,6 +102,7 @@ fn examine(file: &File<'_>, names: &BTreeSet<&str>, examination: &mut Examinatio
         size: file.text.len() as u64,
         digest: Some(Digest::of(file.text.as_bytes())),
         formats: vec![format.word().to_owned()],
+        said: Default::default(),
         coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
     });
 }

@@ -9,6 +9,8 @@ pub struct Card {
     pub license: Option<String>,
     /// The models it says it is made from.
     pub base: Vec<String>,
+    /// The data sets it names.
+    pub data: Vec<String>,
     /// What is there, of `ITEMS`.
     pub present: Vec<&'static str>,
     /// What is not.
@@ -64,6 +66,7 @@ pub fn analyse(text: &str) -> Option<Card> {
         Event::Scalar { text, .. } if depth <= 2 && !text.is_empty() => match key.as_str() {
             "license" => card.license = Some(text.chars().take(80).collect()),
             "base_model" if card.base.len() < 16 => card.base.push(text.chars().take(200).collect()),
+            "datasets" if card.data.len() < 16 => card.data.push(text.chars().take(200).collect()),
             _ => {}
         },
         _ => {}

@@ -28,6 +28,7 @@ pub mod models;
 pub mod msgpack;
 pub mod npy;
 pub mod onnx;
+pub mod origin;
 pub mod page;
 pub mod pass;
 pub mod pickle;

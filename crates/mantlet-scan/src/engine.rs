@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mantlet_formats::inflate::Inflated;
+use mantlet_formats::origin::Origin;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
 use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors, tar};
@@ -11,7 +12,7 @@ use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 
-use crate::watched::Watched;
+use crate::watched::{Deadline, Watched};
 use crate::{Options, UserRules, companion, structures};
 
 /// Findings of one artifact beyond which the rest is a gap.
@@ -41,6 +42,10 @@ pub(crate) struct Engine {
     pub(crate) declared: bool,
     /// The members that are open belong to an archive whose code a server imports.
     pub(crate) served: bool,
+    /// When it must be over.
+    deadline: Option<Arc<Deadline>>,
+    /// What the artifact says of its licence and origin.
+    pub(crate) said: Origin,
     /// Whether files beside the artifact were asked about, so that its own bytes do not decide alone.
     pub(crate) neighbours: bool,
 }
@@ -62,6 +67,8 @@ impl Engine {
             user_rules: options.user_rules.clone(),
             declared: false,
             served: false,
+            deadline: options.max_time.map(Deadline::new),
+            said: Origin::default(),
             neighbours: false,
         }
     }
@@ -70,9 +77,12 @@ impl Engine {
     pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>, bool) {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
-        let watched = Watched::new(source);
+        let watched = Watched::new(source, self.deadline.clone());
         self.examine(&watched, &name, &place, 0);
-        if let Some(failure) = watched.failure() {
+        if let Some(deadline) = self.deadline.clone().filter(|deadline| deadline.was_missed()) {
+            let why = format!("its examination takes longer than {} s", deadline.allowed.as_secs_f64());
+            self.gap(&place, why, "give it more time (`--max-time`), or treat it as unexamined");
+        } else if let Some(failure) = watched.failure() {
             self.gap(&place, failure.to_string(), UNREADABLE);
         }
         self.settle();
@@ -84,7 +94,9 @@ impl Engine {
             Coverage::Partial { gaps: self.gaps.into_iter().collect() }
         };
         let (path, formats, digest) = (self.name, self.formats, self.digest);
-        let summary = ArtifactSummary { path, size: source.len(), digest, formats, coverage };
+        let said = self.said.iter().map(|(kind, values)| (kind.to_owned(), values.iter().cloned().collect()));
+        let said = said.collect();
+        let summary = ArtifactSummary { path, size: source.len(), digest, formats, said, coverage };
         (summary, self.findings, self.neighbours)
     }
 
@@ -101,6 +113,10 @@ impl Engine {
     }
 
     pub(crate) fn judge(&mut self, facts: &Facts, place: &Place) {
+        // What was read when the time ended looks cut off, and is no evidence.
+        if self.deadline.as_ref().is_some_and(|deadline| deadline.was_missed()) {
+            return;
+        }
         if self.findings.len() < MAX_FINDINGS {
             mantlet_rules::check(facts, place, &mut self.findings);
         } else {
@@ -113,6 +129,9 @@ impl Engine {
         if depth > self.bounds.max_depth {
             let why = format!("it is nested deeper than {} containers", self.bounds.max_depth);
             self.gap(place, why, "unpack it and scan the inner file");
+            return;
+        }
+        if self.deadline.as_ref().is_some_and(|deadline| deadline.is_missed()) {
             return;
         }
         let mut route = recognise(source, name, &self.bounds);
@@ -206,6 +225,7 @@ impl Engine {
             Format::Onnx => {
                 let mut facts = onnx::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
+                self.said.producer(&facts.producer);
                 self.onnx_texts(&facts, source, place);
                 if depth == 0 && !facts.external.is_empty() {
                     self.neighbours = true;

@@ -106,6 +106,7 @@ impl Engine {
 
     /// Judges the texts that a file says about itself.
     pub(crate) fn metadata(&mut self, texts: Vec<Text>, place: &Place) {
+        self.said.texts(&texts);
         for (key, template) in texts.iter().filter_map(|text| Some((&text.key, text.template.clone()?))) {
             self.template(*template, key == "chat_template", &place.part(key.clone()));
         }

@@ -37,6 +37,7 @@ impl Engine {
         if let Some(facts) = json {
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
             self.config(facts, true, place);
+            self.said.json(source);
             if notebook {
                 self.notebook(source, place);
             }
@@ -89,6 +90,7 @@ impl Engine {
         if file == "readme.md"
             && let Some(card) = card::analyse(&text)
         {
+            self.said.card(&card);
             self.judge(&Facts::Card(card), place);
         }
         if file == "pipfile" {
@@ -99,6 +101,12 @@ impl Engine {
             let facts = requirements::analyse(&text, kind);
             self.limits(place, &facts.limits);
             self.judge(&Facts::Requirements(facts), place);
+        }
+        if matches!(file.as_str(), "metadata" | "pkg-info") {
+            self.said.package(&text);
+        }
+        if ["license", "licence", "copying"].iter().any(|start| file.starts_with(start)) {
+            self.said.license_text(&text);
         }
         if let Some(facts) = tensorflow::readable(&text).filter(|_| file.ends_with("txt")) {
             self.judge(&Facts::TensorFlow(facts), place);
@@ -112,6 +120,7 @@ impl Engine {
             || matches!(file.as_str(), "mlproject" | "kitfile" | "dvc.lock");
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {
+            self.said.yaml(&text);
             self.config(config::yaml(&text, self.bounds.effects), yaml_name, place);
         }
         if jinja::has_tags(&text) && !yaml {

@@ -1,5 +1,7 @@
 //! What was examined, what was not, and what came of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Finding, Severity};
@@ -74,6 +76,9 @@ pub struct ArtifactSummary {
     pub digest: Option<Digest>,
     /// Formats recognised by content, outermost first.
     pub formats: Vec<String>,
+    /// What it says of its licence and origin, by kind (`licence`, `base model`, `author`, ...): claims, not judged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub said: BTreeMap<String, Vec<String>>,
     /// How much was examined.
     #[serde(flatten)]
     pub coverage: Coverage,
@@ -132,6 +137,7 @@ mod tests {
             size: 0,
             digest: None,
             formats: vec![],
+            said: BTreeMap::new(),
             coverage: Coverage::Complete,
         });
         assert_eq!(examination.verdict(Severity::Suspicious), Verdict::Clean);

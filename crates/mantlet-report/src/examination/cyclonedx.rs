@@ -43,6 +43,9 @@ fn component(artifact: &ArtifactSummary, findings: &[Finding]) -> Value {
         ),
     ];
     properties.extend(artifact.formats.iter().map(|format| property("mantlet:format", format)));
+    for (kind, values) in &artifact.said {
+        properties.extend(values.iter().map(|value| property(&format!("mantlet:said:{kind}"), value)));
+    }
     for severity in [Severity::Malicious, Severity::Suspicious, Severity::Note] {
         let of = |finding: &&Finding| finding.place.artifact == artifact.path && finding.severity == severity;
         let count = findings.iter().filter(of).count();
@@ -56,6 +59,24 @@ fn component(artifact: &ArtifactSummary, findings: &[Finding]) -> Value {
         "name": name,
         "properties": properties,
     });
+    let said = |kind: &str| artifact.said.get(kind).into_iter().flatten();
+    let licenses: Vec<Value> = said("licence").map(|name| json!({ "license": { "name": name } })).collect();
+    if !licenses.is_empty() {
+        component["licenses"] = licenses.into();
+    }
+    let authors: Vec<Value> = said("author").map(|name| json!({ "name": name })).collect();
+    if !authors.is_empty() {
+        component["authors"] = authors.into();
+    }
+    // Where it comes from, as far as it is an address.
+    let addresses = ["base model", "data set", "source"].into_iter().flat_map(said);
+    let references: Vec<Value> = addresses
+        .filter(|url| url.starts_with("https://") || url.starts_with("http://"))
+        .map(|url| json!({ "type": "other", "url": url }))
+        .collect();
+    if !references.is_empty() {
+        component["externalReferences"] = references.into();
+    }
     if let Some(digest) = &artifact.digest {
         component["hashes"] = json!([{ "alg": "SHA-256", "content": digest.hex() }]);
     }
@@ -87,6 +108,7 @@ mod tests {
             size: 3,
             digest: Some(Digest::of(b"abc")),
             formats: vec![format.to_owned()],
+            said: Default::default(),
             coverage: Coverage::Complete,
         };
         let examination = Examination {

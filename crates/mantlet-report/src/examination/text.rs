@@ -41,6 +41,13 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
         field(&mut out, &ink, "help", &gap.remedy);
         out.push('\n');
     }
+    // Of many files this would be noise; the other forms have it for each.
+    if let [artifact] = examination.artifacts.as_slice() {
+        for (kind, values) in &artifact.said {
+            let _ =
+                writeln!(out, "{} {}: {}", ink.paint(BLUE, "it says"), kind, clean_line(&values.join(", ")));
+        }
+    }
     let verdict = examination.verdict(style.threshold);
     let colour = match verdict {
         Verdict::Clean => GREEN,

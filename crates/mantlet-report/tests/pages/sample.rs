@@ -42,6 +42,7 @@ pub(crate) fn examination() -> Examination {
                 size: 1_234_567,
                 digest: Some(Digest::of(b"weights")),
                 formats: vec!["zip".into(), "torch".into(), "pickle protocol 2".into()],
+                said: Default::default(),
                 coverage: Coverage::Complete,
             },
             ArtifactSummary {
@@ -49,6 +50,7 @@ pub(crate) fn examination() -> Examination {
                 size: 812,
                 digest: None,
                 formats: vec!["requirements".into()],
+                said: Default::default(),
                 coverage: Coverage::Partial {
                     gaps: vec![Gap {
                         what: "line 9".into(),

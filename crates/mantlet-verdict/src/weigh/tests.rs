@@ -12,6 +12,8 @@ fn complete() -> ArtifactSummary {
         size: 1,
         digest: None,
         formats: vec!["onnx".into()],
+        said: Default::default(),
+        said: Default::default(),
         coverage: Coverage::Complete,
     }
 }

@@ -246,6 +246,7 @@ fn verdict(results: &Results, impact: mantlet_vocab::Impact, mut policy: mantlet
             size: 0,
             digest: None,
             formats: Vec::new(),
+            said: Default::default(),
             coverage: Coverage::Complete,
         }],
         ..Examination::default()

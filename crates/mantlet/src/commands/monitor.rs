@@ -221,6 +221,7 @@ fn conclude(
             size,
             digest: None,
             formats: vec![said],
+            said: Default::default(),
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],
         findings,
