@@ -1,7 +1,7 @@
 //! Weights against those of the model they are said to be made from: traces that training does not leave.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mantlet_formats::weights::{self, Deviation, Dtype, Oddity, TensorInfo};
 use mantlet_formats::{Bounds, Facts};
@@ -9,54 +9,178 @@ use mantlet_vocab::{Finding, Gap, Place, Source, SubSource, read_exact_at};
 
 use crate::diff::compare;
 use crate::file::FileSource;
+use crate::{Selection, walk};
 
 /// Tensors with fewer values say nothing.
 const MIN_VALUES: u64 = 4_096;
+/// Tensors of a base that are known by name.
+const MAX_TENSORS: usize = 1 << 20;
+/// Gaps that are told.
+const MAX_GAPS: usize = 200;
+const NOTHING: &str = "no tensor has the name, type and shape of one of the base model";
 
-/// Judges the weights of `model` against those of `base`. Formats whose weights cannot be listed are gaps.
+/// Judges the weights of `model` against those of `base`: two files, or folders with the files of a model that is
+/// kept in several, whose tensors are told by name wherever they lie. Formats whose weights cannot be listed are gaps.
 #[must_use]
 pub fn against(base: &Path, model: &Path, bounds: &Bounds) -> (Vec<Finding>, Vec<Gap>) {
-    let (base_name, name) = (base.display().to_string(), model.display().to_string());
-    match (FileSource::open(base), FileSource::open(model)) {
-        (Ok(old), Ok(new)) => against_source((&base_name, &old), (&name, &new), bounds),
-        (Err(error), _) => (vec![], vec![gap(&base_name, format!("it cannot be read: {error}"))]),
-        (_, Err(error)) => (vec![], vec![gap(&name, format!("it cannot be read: {error}"))]),
+    let mut work = Work::default();
+    if !base.is_dir() && !model.is_dir() {
+        let (base_name, name) = (base.display().to_string(), model.display().to_string());
+        match (FileSource::open(base), FileSource::open(model)) {
+            (Ok(old), Ok(new)) => work.pair((&base_name, &old), (&name, &new), bounds),
+            (Err(error), _) => work.unreadable(&base_name, &error),
+            (_, Err(error)) => work.unreadable(&name, &error),
+        }
+        return work.done();
     }
+    let (bases, models) = (work.files(base), work.files(model));
+    // Tensors of the base by name, each with the file it is in.
+    let mut known: BTreeMap<String, (usize, TensorInfo)> = BTreeMap::new();
+    for (index, path) in bases.iter().enumerate() {
+        let Some((_, listing)) = work.listed(path, bounds) else { continue };
+        for tensor in listing.tensors {
+            if known.len() < MAX_TENSORS {
+                known.entry(tensor.name.clone()).or_insert((index, tensor));
+            } else {
+                work.gap(&path.display().to_string(), format!("only {MAX_TENSORS} tensors are compared"));
+                break;
+            }
+        }
+    }
+    let (mut compared, mut open) = (0_u64, None::<(usize, FileSource)>);
+    for path in &models {
+        let name = path.display().to_string();
+        let Some((source, listing)) = work.listed(path, bounds) else { continue };
+        let mut found = Vec::new();
+        for tensor in &listing.tensors {
+            let Some((index, other)) = known.get(&tensor.name).filter(|(_, other)| alike(other, tensor))
+            else {
+                continue;
+            };
+            if open.as_ref().is_none_or(|(held, _)| held != index) {
+                match FileSource::open(&bases[*index]) {
+                    Ok(source) => open = Some((*index, source)),
+                    Err(error) => {
+                        work.unreadable(&bases[*index].display().to_string(), &error);
+                        continue;
+                    }
+                }
+            }
+            if let Some((_, before)) = &open {
+                compared += 1;
+                let oddities = deviation(tensor, other, &source, before).into_iter();
+                found.extend(oddities.map(|oddity| Deviation { tensor: tensor.name.clone(), oddity }));
+            }
+        }
+        work.judge(&name, found);
+    }
+    if compared == 0 {
+        work.gap(&model.display().to_string(), NOTHING.into());
+    }
+    work.done()
 }
 
 /// As [`against`], for bytes from anywhere, each under the name the user knows it by.
 #[must_use]
 pub fn against_source(
-    (base_name, base): (&str, &dyn Source),
-    (name, model): (&str, &dyn Source),
+    base: (&str, &dyn Source),
+    model: (&str, &dyn Source),
     bounds: &Bounds,
 ) -> (Vec<Finding>, Vec<Gap>) {
-    let unlisted = "its weights cannot be listed to be compared".to_owned();
-    let Some(before) = weights::list(base, bounds) else { return (vec![], vec![gap(base_name, unlisted)]) };
-    let Some(after) = weights::list(model, bounds) else { return (vec![], vec![gap(name, unlisted)]) };
-    let mut gaps: Vec<Gap> = before.limits.into_iter().map(|limit| gap(base_name, limit)).collect();
-    gaps.extend(after.limits.into_iter().map(|limit| gap(name, limit)));
-    let known: BTreeMap<&str, &TensorInfo> =
-        before.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
-    let (mut found, mut compared) = (Vec::new(), 0_u64);
-    for tensor in &after.tensors {
-        let Some(other) = known.get(tensor.name.as_str()) else { continue };
-        if other.dtype != tensor.dtype || other.shape != tensor.shape || other.len != tensor.len {
-            continue;
+    let mut work = Work::default();
+    work.pair(base, model, bounds);
+    work.done()
+}
+
+/// Whether two tensors of one name can be compared value by value.
+fn alike(one: &TensorInfo, other: &TensorInfo) -> bool {
+    one.dtype == other.dtype && one.shape == other.shape && one.len == other.len
+}
+
+/// What comes out of a comparison.
+#[derive(Default)]
+struct Work {
+    findings: Vec<Finding>,
+    gaps: Vec<Gap>,
+}
+
+impl Work {
+    fn gap(&mut self, what: &str, why: String) {
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.push(gap(what, why));
         }
-        compared += 1;
-        let oddities = deviation(tensor, other, model, base);
-        found.extend(oddities.into_iter().map(|oddity| Deviation { tensor: tensor.name.clone(), oddity }));
     }
-    if compared == 0 {
-        gaps.push(gap(name, "no tensor has the name, type and shape of one of the base model".into()));
+
+    fn unreadable(&mut self, what: &str, error: &std::io::Error) {
+        self.gap(what, format!("it cannot be read: {error}"));
     }
-    let mut findings = Vec::new();
-    if !found.is_empty() {
-        mantlet_rules::check(&Facts::Deviations(found), &Place::artifact(name), &mut findings);
+
+    /// The files of a version.
+    fn files(&mut self, root: &Path) -> Vec<PathBuf> {
+        let walk::Found { files, gaps, .. } = walk::files(&[root.to_path_buf()], &Selection::default());
+        self.gaps.extend(gaps);
+        files
     }
-    Finding::sort(&mut findings);
-    (findings, gaps)
+
+    /// The tensors of a file of a folder; `None` when it holds none, as configurations do.
+    fn listed(&mut self, path: &Path, bounds: &Bounds) -> Option<(FileSource, weights::Listing)> {
+        let name = path.display().to_string();
+        match FileSource::open(path) {
+            Ok(source) => {
+                let mut listing = weights::list(&source, bounds)?;
+                for limit in std::mem::take(&mut listing.limits) {
+                    self.gap(&name, limit);
+                }
+                Some((source, listing))
+            }
+            Err(error) => {
+                self.unreadable(&name, &error);
+                None
+            }
+        }
+    }
+
+    fn pair(
+        &mut self,
+        (base_name, base): (&str, &dyn Source),
+        (name, model): (&str, &dyn Source),
+        bounds: &Bounds,
+    ) {
+        let unlisted = || "its weights cannot be listed to be compared".to_owned();
+        let Some(before) = weights::list(base, bounds) else { return self.gap(base_name, unlisted()) };
+        let Some(after) = weights::list(model, bounds) else { return self.gap(name, unlisted()) };
+        for (what, limits) in [(base_name, before.limits), (name, after.limits)] {
+            for limit in limits {
+                self.gap(what, limit);
+            }
+        }
+        let known: BTreeMap<&str, &TensorInfo> =
+            before.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+        let (mut found, mut compared) = (Vec::new(), 0_u64);
+        for tensor in &after.tensors {
+            let Some(other) = known.get(tensor.name.as_str()).filter(|other| alike(other, tensor)) else {
+                continue;
+            };
+            compared += 1;
+            let oddities = deviation(tensor, other, model, base).into_iter();
+            found.extend(oddities.map(|oddity| Deviation { tensor: tensor.name.clone(), oddity }));
+        }
+        if compared == 0 {
+            self.gap(name, NOTHING.into());
+        }
+        self.judge(name, found);
+    }
+
+    fn judge(&mut self, name: &str, found: Vec<Deviation>) {
+        if !found.is_empty() {
+            mantlet_rules::check(&Facts::Deviations(found), &Place::artifact(name), &mut self.findings);
+        }
+    }
+
+    fn done(mut self) -> (Vec<Finding>, Vec<Gap>) {
+        Finding::sort(&mut self.findings);
+        (self.findings, self.gaps)
+    }
 }
 
 fn gap(what: &str, why: String) -> Gap {

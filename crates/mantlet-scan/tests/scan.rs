@@ -11,6 +11,8 @@ mod kept;
 mod oddities;
 #[path = "parts/packed.rs"]
 mod packed;
+#[path = "parts/pipe.rs"]
+mod pipe;
 #[path = "parts/diff.rs"]
 mod versions;
 #[path = "parts/wheels.rs"]
@@ -64,6 +66,34 @@ fn weights_of_torch_are_compared_with_those_of_their_base() {
     assert_eq!(against("same"), Vec::<String>::new());
 }
 
+#[test]
+fn a_model_in_several_files_is_compared_with_its_base_tensor_by_tensor() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let shard = |name: &str, change: &str| {
+        let bytes = forged("deviation", &format!("{change}\n"));
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("it can be made");
+        std::fs::write(path, bytes).expect("it can be written");
+    };
+    shard("base/model-00001-of-00001.safetensors", "same");
+    shard("tuned/one.safetensors", "bits 4");
+    shard("same/other-name.safetensors", "same");
+    std::fs::write(folder.path().join("tuned/config.json"), "{}").expect("it can be written");
+    let against = |model: &str| {
+        let bounds = mantlet_formats::Bounds::default();
+        mantlet_scan::against(&folder.path().join("base"), &folder.path().join(model), &bounds)
+    };
+    let (found, gaps) = against("tuned");
+    assert_eq!(gaps, []);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].place.artifact.ends_with("one.safetensors"), "{}", found[0].place);
+    assert_eq!(against("same"), (vec![], vec![]));
+    // A file against a folder works as well, and a folder without weights is no comparison.
+    assert_eq!(against("tuned/one.safetensors").0.len(), 1);
+    std::fs::create_dir(folder.path().join("empty")).expect("it can be made");
+    assert_eq!(against("empty").1.len(), 1);
+}
+
 fn forged(kind: &str, text: &str) -> Vec<u8> {
     forge(kind, text).expect("the text of a test forges")
 }
@@ -104,8 +134,15 @@ fn every_prefix_of_every_case_ends_in_a_verdict() {
             let bytes = forged(&case.forge, &case.text);
             let step = (bytes.len() / 150).max(1);
             for end in (0..bytes.len()).step_by(step) {
+                let begun = std::time::Instant::now();
                 let examination = scan_bytes(&case.file, &bytes[..end]);
-                let _ = examination.verdict(Severity::Suspicious).exit_code();
+                let code = examination.verdict(Severity::Suspicious).exit_code();
+                assert!(code <= 2, "{}: {} of {}", case.title, end, bytes.len());
+                // Milliseconds, but for a machine that does other things.
+                let taken = begun.elapsed();
+                assert!(taken.as_secs() < 20, "{}: {end} bytes take {taken:?}", case.title);
+                // One artifact, or the reason why there is none.
+                assert_eq!(examination.artifacts.len() + examination.gaps.len(), 1, "{}", case.title);
             }
         }
     }
