@@ -27,9 +27,9 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Whether it is what TorchServe unpacks, whose modules it imports.
+    /// Whether its modules are imported by what opens it: TorchServe, and the importer of `torch.package`.
     pub(crate) fn is_served(&self) -> bool {
-        self.layout == Some(Layout::Serve)
+        matches!(self.layout, Some(Layout::Serve | Layout::Package))
     }
 
     /// Whether a member is read by this module and by nothing else.

@@ -38,3 +38,22 @@ fn a_second_proto_a_dumped_array_and_a_harmless_name_put_together_weigh_less_tha
     // What is not known is not harmless.
     malicious(gravest("a.pkl", &put("mod", "ule", "thing", "EMPTY_TUPLE\nREDUCE\nSTOP\n")));
 }
+
+#[test]
+fn modules_of_a_torch_package_are_judged_as_what_its_importer_runs() {
+    let package = |code: &str| {
+        let text = format!(
+            "member p/.data/version text\n  6\nmember p/.data/extern_modules text\n  os\n\
+             member p/mine.py text\n  {code}\n"
+        );
+        let bytes = forge("zip", &text).expect("an archive");
+        let examination = scan_source("model.pt", &MemorySource::new(&bytes), &Options::default());
+        let gravest = examination.findings.iter().map(|finding| finding.severity).max();
+        (gravest, examination.findings.into_iter().any(|finding| finding.name == "code-import-effect"))
+    };
+    assert_eq!(package("import os\n  os.system('id')"), (Some(Severity::Suspicious), true));
+    assert_eq!(
+        package("import os\n  def size(path):\n      return os.path.getsize(path)"),
+        (Some(Severity::Note), false)
+    );
+}
