@@ -10,6 +10,6 @@ fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     let roles = [Role::Script, Role::Module, Role::Install, Role::Startup, Role::Notebook];
     // By the length, so that any program is an input as it stands.
-    let role = roles[data.len() % roles.len()];
-    assert_eq!(analyse(&text, role), analyse(&text, role));
+    let role = support::one_of(data, roles);
+    support::same(data, || analyse(&text, role));
 });

@@ -20,3 +20,33 @@ pub fn bounds() -> Bounds {
         ..Bounds::default()
     }
 }
+
+/// What `look` gives; for one input in eight it must give the same twice.
+#[allow(dead_code)]
+pub fn same<T: PartialEq + std::fmt::Debug>(data: &[u8], look: impl Fn() -> T) -> T {
+    let first = look();
+    if again(data) {
+        assert_eq!(first, look());
+    }
+    first
+}
+
+/// As [`same`], for facts that are compared as they are shown.
+#[allow(dead_code)]
+pub fn shown<T: std::fmt::Debug>(data: &[u8], look: impl Fn() -> T) -> T {
+    let first = look();
+    if again(data) {
+        assert_eq!(format!("{first:?}"), format!("{:?}", look()));
+    }
+    first
+}
+
+fn again(data: &[u8]) -> bool {
+    data.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte)) % 8 == 0
+}
+
+/// One of several, chosen by the input, which stays what it is.
+#[allow(dead_code)]
+pub fn one_of<T: Copy, const N: usize>(data: &[u8], choices: [T; N]) -> T {
+    choices[data.len() % N]
+}

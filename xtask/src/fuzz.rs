@@ -54,13 +54,20 @@ struct Wish {
     runs: Option<u64>,
     longest: u32,
     sanitizer: Sanitizer,
+    compares: bool,
     only: Vec<String>,
 }
 
 impl Wish {
     fn read(arguments: &[String]) -> Result<Self> {
-        let mut wish =
-            Self { seconds: 60, runs: None, longest: 65_536, sanitizer: Sanitizer::None, only: Vec::new() };
+        let mut wish = Self {
+            seconds: 60,
+            runs: None,
+            longest: 65_536,
+            sanitizer: Sanitizer::None,
+            compares: false,
+            only: Vec::new(),
+        };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().with_context(|| format!("{argument} needs a value"));
@@ -85,6 +92,7 @@ impl Wish {
                         other => bail!("`{other}` is no sanitizer that is known: none or address"),
                     };
                 }
+                "--compares" => wish.compares = true,
                 target => wish.only.push(target.to_owned()),
             }
         }
@@ -132,7 +140,9 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     });
     let built = project.target.join("fuzz-run");
     if wish.sanitizer == Sanitizer::None {
-        steps.step("targets with coverage", || run::shown(&mut instrumented(project, &built, &chosen)?));
+        steps.step("targets with coverage", || {
+            run::shown(&mut instrumented(project, &built, &chosen, wish.compares)?)
+        });
     }
     for target in chosen {
         steps.step(target, || {
@@ -162,17 +172,23 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
 
 /// The build with LLVM's coverage for libFuzzer, which needs no nightly compiler. The target is named so that
 /// build scripts and macros are built without it.
-fn instrumented(project: &Project, folder: &std::path::Path, targets: &[&String]) -> Result<Command> {
+fn instrumented(
+    project: &Project,
+    folder: &std::path::Path,
+    targets: &[&String],
+    compares: bool,
+) -> Result<Command> {
     const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-         -Cllvm-args=-sanitizer-coverage-trace-compares";
+         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table";
+    // Values that are compared guide the fuzzer to magic numbers, and cost it half of its speed. The seeds know these.
+    const COMPARES: &str = " -Cllvm-args=-sanitizer-coverage-trace-compares";
     let mut cargo = run::cargo(project);
     cargo
         .args(["build", "--release", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target"])
         .arg(host()?)
         .arg("--target-dir")
         .arg(folder)
-        .env("RUSTFLAGS", COVERAGE)
+        .env("RUSTFLAGS", COVERAGE.to_owned() + if compares { COMPARES } else { "" })
         .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
         .env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true")
         .env("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true");
