@@ -254,22 +254,11 @@ impl CallerState {
     /// beside its shortest leg. Legs within the radius do not count: an input made a little lighter or darker again
     /// and again moves along a line too, and is a local search if it is anything.
     fn on_line(&self, distances: &[f32], capacity: usize, radius: f64) -> bool {
-        const FLAT: f64 = OFF_LINE * OFF_LINE;
-        for (i, &a) in distances.iter().enumerate() {
-            let a = f64::from(a);
-            for (j, &b) in distances.iter().enumerate().take(i) {
-                let (b, c) = (f64::from(b), f64::from(self.between[i * capacity + j]));
-                let sum = a + b - c;
-                // Sixteen times the squared area.
-                let area = 4.0 * a * b - sum * sum;
-                let (short, long) = (a.min(b).min(c), a.max(b).max(c));
-                // (2 area / long)^2 < FLAT * short^2, with every length squared.
-                if short > radius && area < 4.0 * FLAT * short * long && long <= LEGS * LEGS * short {
-                    return true;
-                }
-            }
-        }
-        false
+        distances.iter().enumerate().any(|(i, &a)| {
+            let between = self.between.get(i * capacity..i * capacity + i).unwrap_or(&[]);
+            may_be_flat(a, &distances[..i], between)
+                && distances.iter().zip(between).any(|(&b, &c)| is_flat(a, b, c, radius))
+        })
     }
 
     fn remember(&mut self, row: &[f32], distances: &[f32], capacity: usize) {
@@ -289,5 +278,68 @@ impl CallerState {
             self.between[slot * capacity + place] = distance;
         }
         self.between[place * capacity + place] = 0.0;
+    }
+}
+
+const FLAT: f64 = OFF_LINE * OFF_LINE;
+
+/// Whether the triangle with these squared legs is flat.
+fn is_flat(a: f32, b: f32, c: f32, radius: f64) -> bool {
+    let (a, b, c) = (f64::from(a), f64::from(b), f64::from(c));
+    let sum = a + b - c;
+    // Sixteen times the squared area.
+    let area = 4.0 * a * b - sum * sum;
+    let (short, long) = (a.min(b).min(c), a.max(b).max(c));
+    // (2 area / long)^2 < FLAT * short^2, with every length squared.
+    short > radius && area < 4.0 * FLAT * short * long && long <= LEGS * LEGS * short
+}
+
+/// Whether any of the triangles with the leg `a` may be flat: the same in `f32`, four at a time, without a branch. What
+/// rounding in `f32` can change is at most a few times its step, relative to the longest leg squared; a hundred times
+/// that is granted.
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what is no number counts as flat")]
+fn may_be_flat(a: f32, b: &[f32], c: &[f32]) -> bool {
+    const GRANTED: f32 = 1e-5;
+    #[expect(clippy::cast_possible_truncation, reason = "a bound that rounding cannot matter to")]
+    const FOUR_FLAT: f32 = 4.0 * FLAT as f32;
+    let less = |x: f32, y: f32| if x < y { x } else { y };
+    let more = |x: f32, y: f32| if x > y { x } else { y };
+    let mut any = 0_u32;
+    for (&b, &c) in b.iter().zip(c) {
+        let sum = a + b - c;
+        let area = 4.0 * a * b - sum * sum;
+        let (short, long) = (less(less(a, b), c), more(more(a, b), c));
+        any |= u32::from(!(area >= FOUR_FLAT * short * long + GRANTED * long * long));
+    }
+    any != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_flat_is_never_passed_over() {
+        let mut seed = 7_u64;
+        let mut unit = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 40) as f32 / 16_777_216.0
+        };
+        let (mut flat, mut passed) = (0, 0);
+        for _ in 0..200_000 {
+            // A point near the line through two others, in a plane, of any size.
+            let size = 10.0_f32.powf(unit() * 8.0 - 4.0);
+            let (along, off) = (unit() * 3.0 - 1.0, unit() * 0.06);
+            let a = size * (along * along + off * off);
+            let b = size * ((along - 1.0) * (along - 1.0) + off * off);
+            let may = may_be_flat(a, &[b], &[size]);
+            if is_flat(a, b, size, 0.0) {
+                flat += 1;
+                assert!(may, "{a} {b} {size}");
+            }
+            passed += u32::from(!may);
+        }
+        assert!(flat > 10_000 && passed > 10_000, "{flat} {passed}");
+        assert!(may_be_flat(f32::NAN, &[1.0], &[1.0]) && may_be_flat(f32::INFINITY, &[1.0], &[1.0]));
     }
 }

@@ -3,6 +3,8 @@
 //! Most numbers of a tensor are short. Digits that fit 64 bits and a small power of ten are put together in `f64`,
 //! whose own rounding is known, and only where that could change the result does the general algorithm run
 //! (Clinger, "How to read floating point numbers accurately", 1990, section 5).
+//!
+//! Long because the ways a number is read stand beside the tests that hold them to the same result.
 
 use crate::Defect;
 use crate::json::Reader;
@@ -95,6 +97,39 @@ fn up_to_eight(word: u64) -> (u64, usize) {
     (value >> 32, count)
 }
 
+/// Powers of ten that `f32` holds exactly.
+const TENS_F32: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
+
+/// Reads a number of one digit before the point and at most seven behind it, with the comma that follows; gives its
+/// value and where the comma ends. Digits below 2^24 and the power of ten are exact in `f32`, so the one rounding of
+/// the division is the right one.
+#[inline]
+fn short(bytes: &[u8], at: usize) -> Option<(f32, usize)> {
+    let negative = bytes.get(at) == Some(&b'-');
+    let at = at + usize::from(negative);
+    let window = bytes.get(at..)?.first_chunk::<10>()?;
+    let whole = u64::from(window[0].wrapping_sub(b'0'));
+    if whole > 9 {
+        return None;
+    }
+    let sign = |value: f32| if negative { -value } else { value };
+    #[expect(clippy::cast_precision_loss, reason = "below 2^24")]
+    if window[1] == b',' {
+        return Some((sign(whole as f32), at + 2));
+    }
+    if window[1] != b'.' {
+        return None;
+    }
+    let [_, _, tail @ ..] = window;
+    let (fraction, count) = up_to_eight(u64::from_le_bytes(*tail));
+    if count == 0 || tail.get(count) != Some(&b',') {
+        return None;
+    }
+    let digits = whole * POWERS[count] + fraction;
+    #[expect(clippy::cast_precision_loss, reason = "below 2^24")]
+    (digits < 1 << 24).then(|| (sign(digits as f32 / TENS_F32[count & 7]), at + 3 + count))
+}
+
 /// Reads the number at `start`; gives it and where it ends, or what stands there instead.
 #[inline]
 fn scan(text: &str, start: usize) -> Result<(Decimal<'_>, usize), &'static str> {
@@ -182,6 +217,33 @@ impl<'a> Reader<'a> {
             self.at = end + 1 + usize::from(bytes.get(end + 1) == Some(&b' '));
         }
         count
+    }
+
+    /// The same for `f32`, where most numbers are short: a digit, a point, and a few digits.
+    #[inline]
+    pub(crate) fn run_f32(
+        &mut self,
+        out: &mut Vec<f32>,
+        most: usize,
+        read: impl Fn(Decimal<'_>) -> Option<f32>,
+    ) -> usize {
+        let bytes = self.bytes();
+        let mut count = 0;
+        loop {
+            let mut at = self.at;
+            while count < most
+                && let Some((value, end)) = short(bytes, at)
+            {
+                out.push(value);
+                count += 1;
+                at = end + usize::from(bytes.get(end) == Some(&b' '));
+            }
+            self.at = at;
+            if self.run(out, (most - count).min(1), &read) == 0 {
+                return count;
+            }
+            count += 1;
+        }
     }
 
     /// The text of a number.
@@ -353,6 +415,29 @@ mod tests {
             let double = f64::from_bits(wide);
             if double.is_finite() {
                 check(&format!("{double:e}"));
+            }
+        }
+
+        #[test]
+        fn runs_of_numbers_are_read_as_one_by_one(
+            texts in proptest::collection::vec("-?(0|[1-9][0-9]{0,3}|[0-9])(\\.[0-9]{1,9})?(e1)?", 1..9),
+            gaps in proptest::collection::vec("|| |\t", 9),
+            most in 0_usize..10,
+        ) {
+            let mut joined = String::new();
+            for (text, gap) in texts.iter().zip(&gaps) {
+                joined += &format!("{text},{gap}");
+            }
+            let limits = Limits::default();
+            let (mut plain, mut fast) = (Vec::new(), Vec::new());
+            let mut one = Reader::new(joined.as_bytes(), &limits).unwrap();
+            let mut other = Reader::new(joined.as_bytes(), &limits).unwrap();
+            let read = |number: Decimal<'_>| Some(number.to_f32());
+            let counts = (one.run(&mut plain, most, read), other.run_f32(&mut fast, most, read));
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!((counts.0, one.at, bits(&plain)), (counts.1, other.at, bits(&fast)), "{}", joined);
+            for (value, text) in fast.iter().zip(&texts) {
+                prop_assert_eq!(value.to_bits(), text.parse::<f32>().unwrap().to_bits());
             }
         }
 

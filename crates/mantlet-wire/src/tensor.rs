@@ -19,7 +19,10 @@ pub(crate) fn read_json(
 ) -> Result<Value, Defect> {
     // Numbers go straight from text to the element type, so that nothing is rounded twice.
     macro_rules! numbers {
-        ($variant:ident, $convert:expr) => {{
+        ($variant:ident, $convert:expr) => {
+            numbers!($variant, $convert, run)
+        };
+        ($variant:ident, $convert:expr, $run:ident) => {{
             let word = datatype.name();
             let convert = $convert;
             let read = |reader: &mut Reader<'_>| {
@@ -28,7 +31,7 @@ pub(crate) fn read_json(
                 convert(number).ok_or(Defect::OutOfRange { offset, datatype: word })
             };
             Value::$variant(nested(reader, name, shape, budget, read, |reader, out, most| {
-                reader.run(out, most, &convert)
+                reader.$run(out, most, &convert)
             })?)
         }};
     }
@@ -58,7 +61,7 @@ pub(crate) fn read_json(
             Some(number.to_f32()).filter(|value| value.abs() <= 65504.0)
         }),
         Datatype::Fp32 | Datatype::Bf16 => {
-            numbers!(F32, |number: Decimal<'_>| Some(number.to_f32()).filter(|value| value.is_finite()))
+            numbers!(F32, finite, run_f32)
         }
         Datatype::Fp64 => {
             numbers!(F64, |number: Decimal<'_>| Some(number.to_f64()).filter(|value| value.is_finite()))
@@ -144,6 +147,10 @@ fn level<T>(
 /// Elements that are read one by one only.
 const fn no_run<T>(_: &mut Reader<'_>, _: &mut Vec<T>, _: usize) -> usize {
     0
+}
+
+fn finite(number: Decimal<'_>) -> Option<f32> {
+    Some(number.to_f32()).filter(|value| value.is_finite())
 }
 
 struct TooMany;

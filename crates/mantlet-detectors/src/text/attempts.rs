@@ -38,19 +38,25 @@ impl Asked {
     /// From a text and its plain reading.
     #[must_use]
     pub(crate) fn new(text: &str, reading: &str) -> Self {
-        let mut sums = [0_i32; 64];
-        let (mut before, mut count) = (0, 0);
+        // For each of 64 bits, how many pairs have it: one plane of bits for each digit of the counts.
+        let mut planes = [0_u64; 32];
+        let (mut before, mut count) = (0, 0_u32);
         for word in reading.split(' ').filter(|word| !word.is_empty()) {
             let hash = fnv(word.as_bytes(), 0);
             let pair = mix(hash ^ before);
             before = hash.rotate_left(17);
             count += 1;
-            for (bit, sum) in sums.iter_mut().enumerate() {
-                *sum += if pair >> bit & 1 == 1 { 1 } else { -1 };
+            let mut carry = pair;
+            for plane in &mut planes {
+                if carry == 0 {
+                    break;
+                }
+                (*plane, carry) = (*plane ^ carry, *plane & carry);
             }
         }
+        let pairs = |bit: usize| planes.iter().rev().fold(0_u64, |sum, plane| sum << 1 | (plane >> bit & 1));
         let sketch =
-            sums.iter().enumerate().fold(0, |sketch, (bit, sum)| sketch | u64::from(*sum > 0) << bit);
+            (0..64).fold(0, |sketch, bit| sketch | u64::from(pairs(bit) * 2 > u64::from(count)) << bit);
         let compact: Vec<u8> = reading.bytes().filter(|byte| *byte != b' ').collect();
         let (raw, words) = (fnv(text.as_bytes(), 1), fnv(&compact, 2));
         Self { raw, words, sketch, count, at: Millis(0), stopped: false }

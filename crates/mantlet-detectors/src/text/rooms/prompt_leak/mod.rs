@@ -1,7 +1,5 @@
 //! A reply gives away its instructions.
 
-use std::collections::HashMap;
-
 use mantlet_vocab::{About, Confidence, Impact, Severity};
 
 /// The room's card.
@@ -87,7 +85,8 @@ fn base64_text(bytes: &[u8]) -> String {
 /// Instructions to listen for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heard {
-    places: HashMap<u64, Vec<u32>>,
+    /// Hashes of words and where they stand, in order.
+    places: Vec<(u64, u32)>,
     words: usize,
 }
 
@@ -95,24 +94,30 @@ impl Heard {
     /// The words of these texts, in order.
     pub(crate) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut heard = Self::default();
-        for text in texts {
+        'texts: for text in texts {
             let mut word = Word::default();
             for &byte in text.as_bytes().iter().chain(b" ") {
                 if let Some(hash) = word.push(byte) {
                     if heard.words == MOST {
-                        return heard;
+                        break 'texts;
                     }
-                    let places = heard.places.entry(hash).or_default();
-                    if places.len() < PLACES {
-                        places.push(u32::try_from(heard.words).unwrap_or(u32::MAX));
-                    }
+                    heard.places.push((hash, u32::try_from(heard.words).unwrap_or(u32::MAX)));
                     heard.words += 1;
                 }
             }
             // No run goes from one text into the next.
             heard.words += 1;
         }
+        heard.places.sort_unstable();
         heard
+    }
+
+    /// Where a word stands, the first few times.
+    fn places(&self, hash: u64) -> &[(u64, u32)] {
+        let from = self.places.partition_point(|(other, _)| *other < hash);
+        let all = self.places.get(from..).unwrap_or(&[]);
+        let count = all.iter().take(PLACES).take_while(|(other, _)| *other == hash).count();
+        &all[..count]
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -194,7 +199,7 @@ impl Echo {
     }
 
     fn word_ends(&mut self, heard: &Heard, hash: u64, hit: &mut impl FnMut(usize, usize)) {
-        let places = heard.places.get(&hash).map_or(&[][..], Vec::as_slice);
+        let places = heard.places(hash);
         if places.is_empty() && self.runs.is_empty() {
             return;
         }
@@ -202,7 +207,7 @@ impl Echo {
         let mut runs: Vec<Run> = Vec::with_capacity(places.len());
         let mut reported: Option<usize> = None;
         let mut before = self.runs.iter().peekable();
-        for &place in places {
+        for &(_, place) in places {
             // Both lists are in order of place.
             while before.next_if(|run| run.place + 1 < place).is_some() {}
             let follows = before.peek().filter(|run| run.place + 1 == place);
