@@ -23,5 +23,5 @@ pub use profile::{
     Column, Encoded, Honest, InputProfile, Learning, Plan, Profile, ProfileError, SKETCH, SchemaFault,
     Typical,
 };
-pub use rooms::{abouts, all, configurable, guard_rule_failed, request_malformed};
+pub use rooms::{abouts, all, configurable, dependency_lost, guard_rule_failed, request_malformed};
 pub use state::{CallerState, RowFacts, StateLimits};

@@ -1,7 +1,8 @@
 //! The gateway alone, without a store behind it: what its layers cost by themselves.
 //!
-//! `guarded_proxy pass|identity|rules|chat LISTEN UPSTREAM`, addresses as `address:port`; the key is `key`. Nothing is
-//! recorded. `rules` has a profile of 784 columns learned from drawn rows, as `cargo xtask bench gateway` draws them.
+//! `guarded_proxy pass|identity|rules|chat|canary LISTEN UPSTREAM`, addresses as `address:port`; a key begins with `key`
+//! and is its own caller. Nothing is recorded. `rules` has a profile of 784 columns learned from drawn rows, as
+//! `cargo xtask bench gateway` draws them; `canary` sends a tenth of the callers to a second version.
 
 use std::sync::Arc;
 
@@ -10,15 +11,19 @@ use mantlet_gateway::{
     Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
 };
 use mantlet_guard::shared::InMemory;
-use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded};
+use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded, Split};
 use mantlet_vocab::{Exchange, Millis, Mode, NamedValue, Tensor, Value};
+
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct One;
 
 impl Keys for One {
     fn lookup(&self, presented: &str, _: &str, _: Millis) -> KeyLookup {
-        if presented == "key" {
-            KeyLookup::Valid { id: "one".into(), until: None }
+        if presented.starts_with("key") {
+            KeyLookup::Valid { id: presented.into(), until: None }
         } else {
             KeyLookup::Invalid
         }
@@ -73,10 +78,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..GuardConfig::default()
     };
     let profile = if mode == "rules" { Some(Arc::new(profile()?)) } else { None };
-    let guard = Guard::new(config, profile, vec![], Arc::new(Controls::new()))?;
+    let controls = Controls::new();
+    if mode == "canary" {
+        let (stable, candidate) = ("1".into(), "2".into());
+        controls.set_split(Some(Split {
+            rollout: "bench".into(),
+            stable,
+            candidate,
+            share: 1_000,
+            shadow: false,
+        }));
+    }
+    let guard = Guard::new(config, profile, vec![], Arc::new(controls))?;
     let version =
         Upstream { version: "1".into(), url: format!("http://{upstream}"), weight: 1, ..Upstream::default() };
-    let mut route = Route::new("model".into(), vec![version], Arc::new(guard));
+    let second = Upstream { version: "2".into(), weight: 0, ..version.clone() };
+    let mut route = Route::new("model".into(), vec![version, second], Arc::new(guard));
     route.inspect = matches!(mode.as_str(), "rules" | "chat");
     if chat {
         route.kind = Kind::Text { prefix: String::new() };

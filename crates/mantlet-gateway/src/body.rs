@@ -4,8 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
+
+use crate::upstream::direct::Arriving;
 
 /// Why a body ends early. The connection is then closed without the end of the body, so that no client takes what
 /// came for the whole.
@@ -31,13 +33,13 @@ pub(crate) enum Body {
 
 /// A body on its way through, and what is to be done when it is over: told whether it came to its end.
 pub(crate) struct Passing {
-    body: Incoming,
+    body: Arriving,
     ended: bool,
     done: Option<Box<dyn FnOnce(bool) + Send>>,
 }
 
 impl Passing {
-    pub(crate) fn new(body: Incoming, done: Box<dyn FnOnce(bool) + Send>) -> Self {
+    pub(crate) fn new(body: Arriving, done: Box<dyn FnOnce(bool) + Send>) -> Self {
         Self { body, ended: false, done: Some(done) }
     }
 }

@@ -38,8 +38,6 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// Whether exchanges go to the record with their tensors, or with decisions and figures only.
     pub record_tensors: bool,
-    /// Whether an answer whose exchange could not be recorded is withheld; else it goes out and is counted.
-    pub refuse_unrecorded: bool,
     /// TLS of the listener for clients; without it the connection is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -85,7 +83,6 @@ impl Default for GatewayConfig {
             drain_ms: 10_000,
             max_connections: 4096,
             record_tensors: true,
-            refuse_unrecorded: false,
             tls: None,
             upstream_tls: UpstreamTls::default(),
             certificates: BTreeMap::new(),

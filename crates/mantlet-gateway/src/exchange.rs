@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
-use mantlet_detectors::request_malformed;
+use mantlet_detectors::{dependency_lost, request_malformed};
 use mantlet_guard::GuardEvent;
-use mantlet_vocab::{Action, Decision, Exchange, Millis, Piece, Reply, Request};
+use mantlet_vocab::{Action, Decision, Exchange, Millis, OnFailure, Piece, Reply, Request, Signal};
 use mantlet_wire::Defect;
 use mantlet_wire::text::Usage;
 use serde_json::json;
@@ -21,10 +20,11 @@ use crate::coding::Undecodable;
 use crate::dialect::Dialect;
 use crate::layers::limits::{Held, Reserved};
 use crate::layers::step_up::PATH;
-use crate::layers::{Ending, Replied};
+use crate::layers::{Ending, Loss, Replied};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Cost, Noticed, Port, Tokens};
 use crate::service::Shared;
+use crate::upstream::direct::Arriving;
 use crate::who::{Belongs, Proof, Who};
 
 /// One line of the log about an exchange.
@@ -47,8 +47,8 @@ macro_rules! logged {
 
 /// What the caller sends back once it has authenticated again.
 const CHALLENGE: HeaderName = HeaderName::from_static("x-mantlet-challenge");
-/// The signal of what could not be read.
-const MALFORMED: &str = "request-malformed";
+/// Signals that the gateway raises itself: of what could not be read, and of what was not there.
+const OWN: [&str; 2] = ["request-malformed", "dependency-lost"];
 /// The status in the record when nobody waited for the answer.
 const CLIENT_GONE: u16 = 499;
 
@@ -151,21 +151,29 @@ impl Open {
         self.edit(|exchange| exchange.reply = Some(reply));
     }
 
+    /// What the guard decided; what the gateway noticed itself on the way stays in it.
     pub(crate) fn decision(&mut self, decision: Decision) {
-        self.edit(|exchange| exchange.decision = decision);
-    }
-
-    /// The decision as it is when the reply is over; what was malformed on the way stays in it.
-    pub(crate) fn decided(&mut self, decision: Decision) {
         self.edit(|exchange| {
             let before = std::mem::replace(&mut exchange.decision, decision);
-            let malformed = before.signals.into_iter().filter(|signal| signal.name == MALFORMED);
-            for signal in malformed {
-                exchange.decision.signals.push(signal);
-                exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);
-                exchange.decision.proposed = exchange.decision.proposed.clone().max(Action::Flag);
-            }
+            let own = before.signals.into_iter().filter(|signal| OWN.contains(&signal.name.as_str()));
+            own.for_each(|signal| mark(exchange, signal, Action::Flag));
         });
+    }
+
+    /// Whether what is done can be written down now.
+    pub(crate) fn keeps(&self) -> bool {
+        self.shared.ports.recorder.keeps()
+    }
+
+    /// Something was not there: it stays on the exchange, with what the route wants then.
+    pub(crate) fn lost(&mut self, loss: &Loss) {
+        let signal = dependency_lost(loss.what, loss.how, loss.choice);
+        let action = match loss.choice {
+            OnFailure::Refuse => Action::Refuse,
+            OnFailure::Divert => Action::Divert,
+            OnFailure::PassAndFlag => Action::Flag,
+        };
+        self.edit(|exchange| mark(exchange, signal, action));
     }
 
     /// The texts of the request.
@@ -240,11 +248,7 @@ impl Open {
 
     fn malformed(&mut self, name: &str, what: String) {
         let signal = request_malformed(name, what);
-        self.edit(|exchange| {
-            exchange.decision.signals.push(signal);
-            exchange.decision.action = exchange.decision.action.clone().max(Action::Flag);
-            exchange.decision.proposed = exchange.decision.proposed.clone().max(Action::Flag);
-        });
+        self.edit(|exchange| mark(exchange, signal, Action::Flag));
     }
 
     /// Carries out how the exchange ends, records and counts it.
@@ -258,6 +262,16 @@ impl Open {
                 self.fault(status, &text)
             }
             Ending::Failed { status, text } => self.fault(status, &text),
+            Ending::Lost(loss) => {
+                self.lost(&loss);
+                match (loss.choice, &self.exchange) {
+                    (OnFailure::Divert, Some(exchange)) => {
+                        let decision = exchange.decision.clone();
+                        self.divert(decision, loss.how)
+                    }
+                    _ => self.fault(loss.status, loss.how),
+                }
+            }
             Ending::Stopped(decision, reason) => self.stopped(decision, &reason),
             Ending::Again(decision, reason, challenge) => self.again(decision, &reason, challenge),
             Ending::Diverted(decision, reason) => self.divert(decision, &reason),
@@ -351,7 +365,8 @@ impl Open {
     /// Passes an upstream's reply on, byte for byte, and closes.
     fn forward(mut self, Replied { status, headers, body }: Replied) -> Answer {
         let id = self.id();
-        if !self.close(status.as_u16()) && self.live.config.refuse_unrecorded {
+        let refuses = self.route.route.guard.config().record_on_failure != OnFailure::PassAndFlag;
+        if !self.close(status.as_u16()) && refuses {
             let refusal = self.dialect.refuse(503, "the exchange cannot be recorded now", &id);
             return signed(from_refusal(refusal), &id, self.live.generation);
         }
@@ -359,7 +374,7 @@ impl Open {
     }
 
     /// Passes an upstream's reply on as it arrives, and closes when it has.
-    pub(crate) fn passing(mut self, reply: Response<Incoming>, decision: Decision) -> Answer {
+    pub(crate) fn passing(mut self, reply: Response<Arriving>, decision: Decision) -> Answer {
         self.decision(decision);
         let (id, generation) = (self.id(), self.live.generation);
         let (parts, body) = reply.into_parts();
@@ -445,6 +460,16 @@ impl Open {
             self.overloaded("recorder");
         }
         recorded
+    }
+}
+
+/// Puts a signal of the gateway's own on an exchange, and the action that follows from it.
+fn mark(exchange: &mut Exchange, signal: Signal, action: Action) {
+    let decision = &mut exchange.decision;
+    decision.action = decision.action.clone().max(action.clone());
+    decision.proposed = decision.proposed.clone().max(action);
+    if !decision.signals.iter().any(|other| other.name == signal.name && other.facts == signal.facts) {
+        decision.signals.push(signal);
     }
 }
 

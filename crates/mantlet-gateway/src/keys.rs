@@ -1,6 +1,8 @@
 //! API keys as clients present them, and a short memory of what they were.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
 use http::HeaderMap;
@@ -13,6 +15,8 @@ use crate::{KeyLookup, Keys};
 const TTL: u64 = 5_000;
 /// Answers remembered at once.
 const ENTRIES: usize = 4_096;
+/// Milliseconds between two looks for answers that are no longer believed, once there is no room.
+const SWEEP: u64 = 250;
 
 /// A header's value; `Some(None)` when it cannot be read or there are two: which one counts is anyone's guess, so none
 /// does.
@@ -45,6 +49,8 @@ pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
 #[derive(Default)]
 pub(crate) struct Remembered {
     entries: Mutex<HashMap<[u8; 32], (KeyLookup, Millis)>>,
+    /// When room was last looked for.
+    swept: AtomicU64,
 }
 
 impl Remembered {
@@ -65,7 +71,9 @@ impl Remembered {
         if let KeyLookup::Valid { until, .. } = &answer {
             let until = until.map_or(now.plus(TTL), |until| until.min(now.plus(TTL)));
             let mut entries = lock();
-            if entries.len() >= ENTRIES {
+            // More callers than there is room for must not cost a look at all of them for each.
+            if entries.len() >= ENTRIES && now.since(Millis(self.swept.load(Relaxed))) >= SWEEP {
+                self.swept.store(now.0, Relaxed);
                 entries.retain(|_, (_, until)| now < *until);
             }
             if entries.len() < ENTRIES {

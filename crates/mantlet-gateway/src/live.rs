@@ -9,7 +9,9 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use mantlet_vocab::Digest;
 use rustls::ServerConfig;
 
-use crate::upstream::breaker::{Breaker, Breakers};
+use crate::upstream::Known;
+use crate::upstream::breaker::Breaker;
+use crate::upstream::direct::Lanes;
 use crate::{GatewayConfig, GatewayError, Kind, Route, Upstream};
 
 /// One generation of the configuration.
@@ -28,6 +30,8 @@ pub(crate) struct LiveRoute {
     pub(crate) route: Route,
     pub(crate) targets: Vec<Target>,
     total: u64,
+    /// The place of the only version that takes traffic by weight, when there is one.
+    only: Option<usize>,
 }
 
 /// A version and where it answers.
@@ -35,6 +39,14 @@ pub(crate) struct Target {
     pub(crate) upstream: Upstream,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) credentials: Vec<(HeaderName, HeaderValue)>,
+    /// Its connections, when it speaks HTTP/1.1 without TLS.
+    pub(crate) lanes: Option<Arc<Lanes>>,
+    /// What `Host` is there.
+    pub(crate) host: HeaderValue,
+    /// Its address without a path.
+    pub(crate) address: Uri,
+    /// Where inference is asked for.
+    infer: Uri,
     scheme: Scheme,
     authority: Authority,
     /// What stands before the path of a call, without a slash at its end.
@@ -55,7 +67,7 @@ impl Live {
         config: GatewayConfig,
         routes: Vec<Route>,
         generation: u64,
-        breakers: &Breakers,
+        known: &Known,
     ) -> Result<Self, GatewayError> {
         let mut live = HashMap::new();
         let mut prefixed = Vec::new();
@@ -63,7 +75,7 @@ impl Live {
             let targets = route
                 .upstreams
                 .iter()
-                .map(|u| Target::new(u, &route, breakers))
+                .map(|u| Target::new(u, &route, known))
                 .collect::<Result<Vec<_>, _>>()?;
             let total = route.upstreams.iter().map(|upstream| u64::from(upstream.weight)).sum();
             if total == 0 {
@@ -77,7 +89,9 @@ impl Live {
             }
             let model = route.model.clone();
             let text = matches!(route.kind, Kind::Text { .. });
-            let route = Arc::new(LiveRoute { route, targets, total });
+            let mut weighty = (0..targets.len()).filter(|place| targets[*place].upstream.weight > 0);
+            let only = weighty.next().filter(|_| weighty.next().is_none());
+            let route = Arc::new(LiveRoute { route, targets, total, only });
             if text {
                 prefixed.push(Arc::clone(&route));
             }
@@ -136,6 +150,9 @@ impl LiveRoute {
         if let Some(named) = named {
             return find(named).filter(|target| target.upstream.weight > 0).ok_or(NoVersion::NotServed);
         }
+        if let Some(only) = self.only.and_then(|place| self.targets.get(place)) {
+            return Ok(only);
+        }
         // The digest is even and the same on every replica and in every build.
         let digest = Digest::of(caller.as_bytes());
         let place = digest.0.iter().take(8).fold(0_u64, |place, byte| place << 8 | u64::from(*byte));
@@ -164,7 +181,7 @@ impl LiveRoute {
 }
 
 impl Target {
-    fn new(upstream: &Upstream, route: &Route, breakers: &Breakers) -> Result<Self, GatewayError> {
+    fn new(upstream: &Upstream, route: &Route, known: &Known) -> Result<Self, GatewayError> {
         let fault = || GatewayError::Url { url: upstream.url.clone() };
         let uri: Uri = upstream.url.parse().map_err(|_| fault())?;
         let parts = uri.into_parts();
@@ -183,36 +200,67 @@ impl Target {
         let credentials = credentials.collect::<Result<Vec<_>, GatewayError>>()?;
         match (parts.scheme, parts.authority) {
             (Some(scheme), Some(authority)) if scheme == Scheme::HTTP || scheme == Scheme::HTTPS => {
-                Ok(Self {
+                let lanes = (scheme == Scheme::HTTP && !upstream.h2).then(|| known.lanes.of(&upstream.url));
+                // Without a name of a user, and without the port that is meant anyway.
+                let host = match authority.port() {
+                    Some(port) if port.as_u16() != 80 => format!("{}:{port}", authority.host()),
+                    _ => authority.host().to_owned(),
+                };
+                let mut target = Self {
                     model: upstream.model.clone().unwrap_or_else(|| route.model.clone()),
                     upstream: upstream.clone(),
-                    breaker: breakers.of(&upstream.url),
+                    breaker: known.breakers.of(&upstream.url),
                     credentials,
+                    lanes,
+                    host: HeaderValue::try_from(host).map_err(|_| fault())?,
+                    address: Uri::default(),
+                    infer: Uri::default(),
                     base: base.to_owned(),
                     scheme,
                     authority,
-                })
+                };
+                target.address = target.absolute(PathAndQuery::from_static("/")).ok_or_else(fault)?;
+                if route.kind == Kind::Tensors {
+                    target.infer = target.made("/infer").ok_or_else(fault)?;
+                }
+                Ok(target)
             }
             _ => Err(fault()),
         }
     }
 
+    /// Closes connections that have waited for too long.
+    pub(crate) fn sweep(&self) {
+        if let Some(lanes) = &self.lanes {
+            lanes.sweep();
+        }
+    }
+
     /// The address of a call about the model; `verb` is empty or begins with a slash.
     pub(crate) fn uri(&self, verb: &str) -> Option<Uri> {
+        if verb == "/infer" { Some(self.infer.clone()) } else { self.made(verb) }
+    }
+
+    fn made(&self, verb: &str) -> Option<Uri> {
         let path = match &self.upstream.upstream_version {
             Some(version) => format!("/v2/models/{}/versions/{version}{verb}", self.model),
             None => format!("/v2/models/{}{verb}", self.model),
         };
-        self.server_uri(&path)
+        self.server_uri(path)
     }
 
     /// The address of a path below the base address.
     pub(crate) fn below(&self, path: &str) -> Option<Uri> {
-        self.server_uri(&format!("{}{path}", self.base))
+        self.server_uri(format!("{}{path}", self.base))
     }
 
-    fn server_uri(&self, path: &str) -> Option<Uri> {
+    /// Where a path is: as the first line of a request over its own connection says it, or in full.
+    fn server_uri(&self, path: String) -> Option<Uri> {
         let path = PathAndQuery::try_from(path).ok()?;
+        if self.lanes.is_some() { Some(Uri::from(path)) } else { self.absolute(path) }
+    }
+
+    fn absolute(&self, path: PathAndQuery) -> Option<Uri> {
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())

@@ -16,8 +16,7 @@ use crate::listen::{accept, listen};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::oidc::{self, ProviderKeys};
-use crate::upstream::breaker::Breakers;
-use crate::upstream::{Call, Clients, ask, health};
+use crate::upstream::{Call, Clients, Known, ask, health};
 use crate::{GatewayConfig, GatewayError, Kind, Ports, Route};
 
 /// Copies under way to a version that is tried in the shadow at most; beyond that requests are not copied.
@@ -30,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) keys: Remembered,
     pub(crate) metrics: Metrics,
     pub(crate) clients: Clients,
-    pub(crate) breakers: Breakers,
+    pub(crate) known: Known,
     pub(crate) provider: ProviderKeys,
     pub(crate) ids: Ids,
     pub(crate) started: Millis,
@@ -69,8 +68,8 @@ impl Gateway {
         routes: Vec<Route>,
         ports: Ports,
     ) -> Result<Self, GatewayError> {
-        let breakers = Breakers::default();
-        let live = Live::new(config.clone(), routes, 1, &breakers)?;
+        let known = Known::default();
+        let live = Live::new(config.clone(), routes, 1, &known)?;
         let clients = Clients::new(&config)?;
         let (listener, address) = listen(config.listen).await?;
         let admin_listener = match config.admin {
@@ -88,7 +87,7 @@ impl Gateway {
             ids: Ids::default(),
             metrics,
             clients,
-            breakers,
+            known,
             provider: ProviderKeys::default(),
             generation: AtomicU64::new(1),
         });
@@ -144,7 +143,7 @@ impl Gateway {
             }
         }
         let provider_changes = old.oidc != config.oidc;
-        let mut live = Live::new(config, routes, 0, &self.shared.breakers)?;
+        let mut live = Live::new(config, routes, 0, &self.shared.known)?;
         let generation = self.shared.generation.fetch_add(1, Ordering::SeqCst) + 1;
         live.generation = generation;
         let live = Arc::new(live);

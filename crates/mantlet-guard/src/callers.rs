@@ -128,7 +128,7 @@ impl Callers {
             shard.bytes += weight(key, &fresh);
             shard.callers.insert(key.to_owned(), fresh);
         }
-        let remembered = shard.callers.entry(key.to_owned()).or_default();
+        let remembered = shard.callers.get_mut(key).expect("it was put there above when it was missing");
         remembered.last = remembered.last.max(now);
         let before = weight(key, remembered);
         let done = work(remembered);

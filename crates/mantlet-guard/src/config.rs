@@ -33,6 +33,11 @@ pub struct GuardConfig {
     pub reply_tokens: u64,
     /// What happens to a request when `limits` cannot be counted now.
     pub limits_on_failure: OnFailure,
+    /// What happens to a request when the model's endpoint cannot be reached, breaks off or is too slow. There is no
+    /// answer to let through then: to pass and mark is to tell the caller of the failure as a plain proxy would.
+    pub upstream_on_failure: OnFailure,
+    /// What happens to a request when what is done cannot be recorded.
+    pub record_on_failure: OnFailure,
     /// What each rule's signals lead to; a rule that is not named has [`RulePolicy::for_rule`].
     pub rules: BTreeMap<String, RulePolicy>,
     /// New rows a key may ask about in one window before the extraction budget is spent; `None` for the
@@ -71,6 +76,8 @@ impl Default for GuardConfig {
             prices: Prices::new(),
             reply_tokens: 512,
             limits_on_failure: OnFailure::Refuse,
+            upstream_on_failure: OnFailure::Refuse,
+            record_on_failure: OnFailure::PassAndFlag,
             rules: BTreeMap::new(),
             extraction_budget: None,
             callers: 2048,

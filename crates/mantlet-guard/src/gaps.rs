@@ -10,6 +10,12 @@ impl Guard {
     pub fn gaps(&self) -> Vec<String> {
         let mut gaps = Vec::new();
         let Some(profile) = self.profile() else {
+            if self.is_lacking_profile() {
+                gaps.push(
+                    "the profile is missing: every rule that needs it fails, as `on_failure` says".into(),
+                );
+                return gaps;
+            }
             gaps.push(
                 "there is no profile: inputs and streams are not examined, only limits and switches work"
                     .into(),

@@ -17,7 +17,7 @@ use crate::controls::KeyControl;
 use crate::labels::labels;
 use crate::text::{TextGuard, TextState, failures};
 use crate::verdict::{Weighed, sort, weigh, words};
-use crate::{Controls, GuardConfig, RulePolicy, TokenBucket};
+use crate::{Controls, Failure, GuardConfig, RulePolicy, TokenBucket};
 
 /// The rule that pinned rules report under.
 pub(crate) const PINNED: &str = "pinned-attack";
@@ -65,6 +65,8 @@ pub struct Inspection {
 pub struct Guard {
     config: GuardConfig,
     profile: Option<Arc<Profile>>,
+    /// A profile was to be there and is not: rules that need it fail.
+    lacking: bool,
     plan: Plan,
     pub(crate) detectors: Vec<(RulePolicy, Box<dyn Detector>)>,
     pinned_policy: RulePolicy,
@@ -122,6 +124,7 @@ impl Guard {
             pinned: ArcSwap::from_pointee(pinned.into_iter().map(Arc::new).collect()),
             plan: profile.as_ref().map(|profile| profile.plan()).unwrap_or_default(),
             profile,
+            lacking: false,
             controls,
             config,
         })
@@ -194,6 +197,20 @@ impl Guard {
         }
     }
 
+    /// Without the profile that should be there, as when its file was lost: every rule that needs it fails, and its own
+    /// `on_failure` says what then happens.
+    #[must_use]
+    pub fn lacking_profile(mut self) -> Self {
+        self.lacking = self.profile.is_none();
+        self
+    }
+
+    /// Whether a profile should be there and is not.
+    #[must_use]
+    pub const fn is_lacking_profile(&self) -> bool {
+        self.lacking
+    }
+
     /// Goes on with the memory of the guard it replaces: what callers did, which answers were withheld from them,
     /// and how much of their limits is spent. Requests still in flight there are remembered here too.
     #[must_use]
@@ -226,7 +243,11 @@ impl Guard {
     pub fn examine(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {
         let diverted = self.diverted(caller, now);
         let Some(profile) = &self.profile else {
-            return self.conclude(Vec::new(), Weighed::default(), diverted, 0, None);
+            let mut weighed = Weighed::default();
+            for (policy, detector) in self.detectors.iter().filter(|_| self.lacking) {
+                weighed.fail_as(detector.about().name, policy, self.config.mode, Failure::Missing);
+            }
+            return self.conclude(Vec::new(), weighed, diverted, 0, None);
         };
         let rows = request.inputs.iter().filter_map(|input| input.value.shape().first()).max();
         if rows.is_some_and(|&rows| rows > self.config.rows) {

@@ -18,6 +18,8 @@ pub enum Failure {
     Timeout,
     /// It had no room.
     Overload,
+    /// A file it needs is not there.
+    Missing,
 }
 
 impl Failure {
@@ -29,6 +31,7 @@ impl Failure {
             Self::Panic => "panic",
             Self::Timeout => "timeout",
             Self::Overload => "overload",
+            Self::Missing => "missing",
         }
     }
 }

@@ -16,6 +16,12 @@ pub trait Recorder: Send + Sync {
     /// When there is no room.
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded>;
 
+    /// Whether what is recorded now will be kept: there is room, and the last that was written could be. Asked before a
+    /// model is, so that where the route wants no exchange without a record, none begins.
+    fn keeps(&self) -> bool {
+        true
+    }
+
     /// Takes what a version that is tried in the shadow answered to a copy of a request; nobody was given it. It is
     /// no exchange of a caller's and belongs in no record of those.
     ///

@@ -4,6 +4,7 @@ use mantlet_vocab::About;
 
 use crate::Detector;
 
+mod dependency_lost;
 mod guard_rule_failed;
 mod input_off_schema;
 mod input_outlier;
@@ -14,6 +15,7 @@ mod query_extraction;
 mod query_local_search;
 mod request_malformed;
 
+pub use dependency_lost::dependency_lost;
 pub use guard_rule_failed::guard_rule_failed;
 pub use request_malformed::request_malformed;
 
@@ -44,6 +46,6 @@ pub fn configurable() -> Vec<&'static About> {
 pub fn abouts() -> Vec<&'static About> {
     let mut abouts = configurable();
     abouts.extend(crate::text::text_abouts());
-    abouts.extend([&request_malformed::ABOUT, &guard_rule_failed::ABOUT]);
+    abouts.extend([&request_malformed::ABOUT, &guard_rule_failed::ABOUT, &dependency_lost::ABOUT]);
     abouts
 }

@@ -10,9 +10,9 @@ use mantlet_wire::service::{
 };
 use mantlet_wire::text::{TextReply, TextRequest};
 
-use super::Ending;
 use super::limits as together;
 use super::shape::receive_text;
+use super::{Ending, recordable};
 use crate::answer::Answer;
 use crate::exchange::Open;
 
@@ -56,6 +56,7 @@ async fn flow(
     if let Some(stopped) = guard.admit(caller, open.at()) {
         return Err(Ending::Stopped(stopped.decision, stopped.reason));
     }
+    recordable(open)?;
     let (parts, body) = request.into_parts();
     let received = receive_text(&parts.headers, body, &live).await?;
     together::arrived(open, received.raw.len()).await?;

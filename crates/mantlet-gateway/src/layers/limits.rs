@@ -12,7 +12,7 @@ use mantlet_guard::shared::{
 use mantlet_vocab::{Action, Decision, OnFailure, Piece, Request};
 use mantlet_wire::text::Usage;
 
-use super::Ending;
+use super::{Ending, Loss};
 use crate::exchange::Open;
 use crate::live::LiveRoute;
 use crate::metrics::Limited;
@@ -167,7 +167,7 @@ async fn take(open: &mut Open, size: Size) -> Result<(), Ending> {
 }
 
 /// Takes from every limit or from none; says whether something was taken.
-async fn ask(open: &Open, asked: &[Ask]) -> Result<bool, Ending> {
+async fn ask(open: &mut Open, asked: &[Ask]) -> Result<bool, Ending> {
     if asked.is_empty() {
         return Ok(false);
     }
@@ -190,12 +190,13 @@ async fn ask(open: &Open, asked: &[Ask]) -> Result<bool, Ending> {
         ..Decision::allow(config.mode)
     };
     if matches!(denied.standing, Standing::Waiting | Standing::Lost) {
-        let why = "limits cannot be counted now";
-        return match config.limits_on_failure {
-            OnFailure::PassAndFlag => Ok(false),
-            OnFailure::Divert => Err(Ending::Diverted(decided(Action::Divert), why.to_owned())),
-            OnFailure::Refuse => Err(Ending::refused(503, why)),
-        };
+        let choice = config.limits_on_failure;
+        let loss = Loss { what: "limits", how: "limits cannot be counted now", status: 503, choice };
+        if choice != OnFailure::PassAndFlag {
+            return Err(Ending::Lost(loss));
+        }
+        open.lost(&loss);
+        return Ok(false);
     }
     let what = denied.bucket.strip_prefix(&*config.route).and_then(|rest| rest.split('/').nth(1));
     let throttle = Action::Throttle { retry_after_ms: denied.retry_after_ms };

@@ -21,10 +21,11 @@ pub(crate) mod text;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use mantlet_guard::Inspection;
-use mantlet_vocab::{Action, Decision};
+use mantlet_vocab::{Action, Decision, OnFailure};
 
 use crate::exchange::Open;
 use crate::live::{LiveRoute, NoVersion, Target};
+use crate::upstream::Fault;
 
 /// How an exchange ends.
 pub(crate) enum Ending {
@@ -41,6 +42,8 @@ pub(crate) enum Ending {
     Again(Decision, String, Option<String>),
     /// The answer waits for a person.
     Diverted(Decision, String),
+    /// Something the exchange needs was not there, and the route's choice is carried out.
+    Lost(Loss),
     /// The upstream or its reply failed.
     Failed {
         /// The HTTP status.
@@ -50,6 +53,18 @@ pub(crate) enum Ending {
     },
     /// The upstream's reply goes out as it came.
     Passed(Box<Replied>),
+}
+
+/// What an exchange needed and did not have.
+pub(crate) struct Loss {
+    /// `upstream`, `record` or `limits`.
+    pub(crate) what: &'static str,
+    /// How it failed.
+    pub(crate) how: &'static str,
+    /// The HTTP status, unless a person decides.
+    pub(crate) status: u16,
+    /// What the route wants then.
+    pub(crate) choice: OnFailure,
 }
 
 /// What an upstream answered.
@@ -67,6 +82,26 @@ impl Ending {
     pub(crate) fn failed(status: u16, text: impl Into<String>) -> Self {
         Self::Failed { status, text: text.into() }
     }
+}
+
+/// The upstream gave no answer: the route's choice decides.
+pub(crate) fn unanswered(open: &Open, fault: Fault) -> Ending {
+    let choice = open.route().route.guard.config().upstream_on_failure;
+    Ending::Lost(Loss { what: "upstream", how: fault.text(), status: fault.status(), choice })
+}
+
+/// Layer: whether what is done can be written down. A route that wants no exchange without a record begins none.
+pub(crate) fn recordable(open: &mut Open) -> Result<(), Ending> {
+    if open.keeps() {
+        return Ok(());
+    }
+    let choice = open.route().route.guard.config().record_on_failure;
+    let loss = Loss { what: "record", how: "cannot be written now", status: 503, choice };
+    if choice == OnFailure::PassAndFlag {
+        open.lost(&loss);
+        return Ok(());
+    }
+    Err(Ending::Lost(loss))
 }
 
 /// Layer: the version that answers this caller.

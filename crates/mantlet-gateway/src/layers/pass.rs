@@ -9,10 +9,11 @@ use mantlet_vocab::Decision;
 
 use super::limits as together;
 use super::shape::receive;
-use super::{Ending, version};
+use super::{Ending, recordable, unanswered, version};
 use crate::answer::Answer;
 use crate::exchange::Open;
 use crate::headers::onward;
+use crate::upstream::direct::Arriving;
 use crate::upstream::{Call, Fault, Path, begin};
 
 /// One call of a known caller.
@@ -39,7 +40,7 @@ async fn flow(
     named: Option<&str>,
     path: Path,
     request: Request<Incoming>,
-) -> Result<Response<Incoming>, Ending> {
+) -> Result<Response<Arriving>, Ending> {
     let (shared, live, route) = (open.shared(), open.live(), open.route());
     let guard = &route.route.guard;
     let caller = Caller { key };
@@ -51,6 +52,7 @@ async fn flow(
     if let Some(diverted) = guard.diverts(caller, open.at()) {
         return Err(Ending::Diverted(diverted.decision, diverted.reason));
     }
+    recordable(open)?;
     let (parts, body) = request.into_parts();
     let body = if parts.method == Method::GET {
         bytes::Bytes::new()
@@ -63,7 +65,7 @@ async fn flow(
     let reply = tokio::time::timeout(timeout, begin(&shared, &live, &route, target, call)).await;
     let reply = reply.unwrap_or(Err(Fault::Late)).map_err(|fault| {
         shared.metrics.upstream_faults.inc();
-        Ending::failed(fault.status(), fault.text())
+        unanswered(open, fault)
     })?;
     open.version(&reply.by.upstream.version);
     let mut answer = Response::new(reply.body);

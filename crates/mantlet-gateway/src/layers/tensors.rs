@@ -12,7 +12,7 @@ use mantlet_wire::{Defect, InferReply};
 
 use super::limits as together;
 use super::shape::{HEAD_LENGTH, head_length, receive_text};
-use super::{Ending, Replied, decision, step_up, version};
+use super::{Ending, Replied, decision, recordable, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
@@ -46,6 +46,7 @@ async fn flow(
     let caller = Caller { key };
     let target = version(open, &route, key, named)?;
     limits(open, caller)?;
+    recordable(open)?;
     let (parts, body) = request.into_parts();
     step_up::shown(open, caller, &parts.headers);
     let head = head_length(&parts.headers)
@@ -123,7 +124,7 @@ async fn upstream(
         Err(_) if diverted => Err(withheld()),
         Err(fault) => {
             open.decision(inspection.decision.clone());
-            Err(Ending::failed(fault.status(), fault.text()))
+            Err(unanswered(open, fault))
         }
         Ok(reply) if reply.status != StatusCode::OK && diverted => Err(withheld()),
         Ok(Reply { by, status, headers, body }) if status != StatusCode::OK => {

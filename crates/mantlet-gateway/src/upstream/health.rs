@@ -19,12 +19,13 @@ pub(crate) async fn check(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
         let live = shared.live.load_full();
         let period = Duration::from_millis(live.config.health_interval_ms.max(10));
         for target in live.routes.values().chain(&live.prefixed).flat_map(|route| &route.targets) {
+            target.sweep();
+        }
+        for target in live.routes.values().chain(&live.prefixed).flat_map(|route| &route.targets) {
             let Some(path) = &target.upstream.health else { continue };
             let call = Call { path: Path::Below(path.clone()), ..Call::get("") };
-            let Some(request) = target.request(&call) else { continue };
-            let client = if target.upstream.h2 { &shared.clients.h2 } else { &shared.clients.plain };
             let asked = async {
-                let reply = client.request(request).await.ok()?;
+                let reply = target.ask(&shared.clients, &call).await.ok()?;
                 let good = reply.status().is_success();
                 Limited::new(reply.into_body(), ANSWER).collect().await.ok()?;
                 good.then_some(())

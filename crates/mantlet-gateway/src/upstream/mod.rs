@@ -4,13 +4,14 @@
 //! and `HEAD`). When the chosen version cannot be asked, the route's fallback is, if it names one.
 
 pub(crate) mod breaker;
+pub(crate) mod direct;
 pub(crate) mod health;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HeaderMap;
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{HOST, HeaderMap};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
@@ -21,11 +22,19 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::live::{Live, LiveRoute, Target};
 use crate::service::Shared;
 use crate::{GatewayConfig, GatewayError};
+use direct::Arriving;
 
 /// Connections kept ready for one upstream address.
 const IDLE: usize = 256;
 
 type Caller = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// What is known of upstreams by their addresses, and outlives reloads.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) breakers: breaker::Breakers,
+    pub(crate) lanes: direct::AllLanes,
+}
 
 /// The connections to upstreams.
 pub(crate) struct Clients {
@@ -33,6 +42,8 @@ pub(crate) struct Clients {
     plain: Caller,
     /// HTTP/2 from the first byte.
     h2: Caller,
+    /// What makes connections for [`direct`].
+    connector: HttpConnector,
 }
 
 impl Clients {
@@ -61,7 +72,11 @@ impl Clients {
                 .retry_canceled_requests(true);
             builder
         };
-        Ok(Self { plain: builder().build(wrapped()), h2: builder().http2_only(true).build(wrapped()) })
+        Ok(Self {
+            plain: builder().build(wrapped()),
+            h2: builder().http2_only(true).build(wrapped()),
+            connector: connector(),
+        })
     }
 }
 
@@ -72,6 +87,14 @@ impl Clients {
         let reply = self.plain.request(request).await.map_err(|error| cause(&error))?;
         Ok((reply.status(), reply.into_body()))
     }
+}
+
+/// An upstream gave no answer.
+pub(crate) struct Lost {
+    /// Nothing of the request was sent.
+    pub(crate) unseen: bool,
+    /// Why, for the log.
+    pub(crate) why: String,
 }
 
 /// Why an upstream gave no reply.
@@ -182,7 +205,7 @@ pub(crate) async fn begin<'a>(
     route: &'a LiveRoute,
     target: &'a Target,
     call: Call,
-) -> Result<Reply<'a, Incoming>, Fault> {
+) -> Result<Reply<'a, Arriving>, Fault> {
     let first = attempt(shared, live, target, &call).await;
     let Err(fault) = first else { return first };
     // An upstream that may have taken the call is not replaced by another.
@@ -206,15 +229,14 @@ async fn attempt<'a>(
     live: &Live,
     target: &'a Target,
     call: &Call,
-) -> Result<Reply<'a, Incoming>, Fault> {
+) -> Result<Reply<'a, Arriving>, Fault> {
     let policy = live.config.breaker();
     let mut again = true;
     loop {
         if !target.breaker.allows(shared.ports.clock.now(), policy) {
             return Err(Fault::Resting);
         }
-        let client = if target.upstream.h2 { &shared.clients.h2 } else { &shared.clients.plain };
-        match client.request(target.request(call).ok_or(Fault::Unreachable)?).await {
+        match target.ask(&shared.clients, call).await {
             Ok(reply) => {
                 if matches!(reply.status().as_u16(), 502..=504) {
                     failed(shared, live, target);
@@ -224,9 +246,8 @@ async fn attempt<'a>(
                 let (parts, body) = reply.into_parts();
                 return Ok(Reply { by: target, status: parts.status, headers: parts.headers, body });
             }
-            Err(error) => {
-                tracing::warn!(version = %target.upstream.version, error = %cause(&error), "upstream call failed");
-                let unseen = error.is_connect();
+            Err(Lost { unseen, why }) => {
+                tracing::warn!(version = %target.upstream.version, error = %why, "upstream call failed");
                 if unseen {
                     failed(shared, live, target);
                 }
@@ -251,6 +272,21 @@ fn failed(shared: &Shared, live: &Live, target: &Target) {
 }
 
 impl Target {
+    /// Asks once.
+    pub(crate) async fn ask(&self, clients: &Clients, call: &Call) -> Result<Response<Arriving>, Lost> {
+        let request = self
+            .request(call)
+            .ok_or_else(|| Lost { unseen: true, why: "the path cannot be part of an address".to_owned() })?;
+        if let Some(lanes) = &self.lanes {
+            return lanes.ask(&clients.connector, &self.address, request).await;
+        }
+        let client = if self.upstream.h2 { &clients.h2 } else { &clients.plain };
+        let asked = client.request(request).await;
+        asked
+            .map(|reply| reply.map(Arriving::Tasked))
+            .map_err(|error| Lost { unseen: error.is_connect(), why: cause(&error) })
+    }
+
     fn request(&self, call: &Call) -> Option<Request<Full<Bytes>>> {
         let uri: Uri = match &call.path {
             Path::Model(verb) => self.uri(verb)?,
@@ -260,6 +296,9 @@ impl Target {
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = call.headers.clone();
+        if self.lanes.is_some() {
+            request.headers_mut().insert(HOST, self.host.clone());
+        }
         for (name, value) in &self.credentials {
             request.headers_mut().insert(name.clone(), value.clone());
         }

@@ -2,13 +2,18 @@
 //! record and in the metrics.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use http::StatusCode;
 use mantlet_detectors::text::text_abouts;
 use mantlet_detectors::{Detector, Observation};
-use mantlet_gateway::{Gateway, GatewayConfig, Kind, Route, Upstream};
-use mantlet_guard::{Controls, Failure, Guard, RulePolicy, WindowJudge};
+use mantlet_gateway::{Gateway, GatewayConfig, Kind, Ports, Route, Upstream};
+use mantlet_guard::shared::{Answer, Ask, Denied, LimitRule, Per, SharedLimits, Standing, What};
+use mantlet_guard::{Controls, Failure, Guard, GuardConfig, RulePolicy, WindowJudge};
 use mantlet_vocab::{About, Action, Kind as Voice, OnFailure, Signal};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::peer::{Peer, REPLY, ok};
 use crate::world::{Caller, Memory, guard_config, ports, profile, route};
@@ -166,28 +171,218 @@ async fn rules_of_text_that_fail_in_each_way() {
 }
 
 #[tokio::test]
-async fn a_lost_state_store_a_full_disk_and_a_lost_upstream_let_nothing_through() {
+async fn keys_that_cannot_be_looked_up_are_nobodys() {
     let peer = Peer::start(Box::new(|_| ok(REPLY))).await;
-    let guard =
-        |config| Arc::new(Guard::new(config, Some(profile()), vec![], Arc::new(Controls::new())).unwrap());
     let memory = Arc::new(Memory::default());
-    let routes = || vec![route(peer.address, &guard(guard_config()))];
-    let gateway = Gateway::start(GatewayConfig::default(), routes(), ports(&memory)).await.unwrap();
-    let client = Caller::new();
-    // Keys that cannot be looked up are refused.
-    memory.keys_down.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(client.infer(gateway.address(), "ann", [0.0; 4]).await.0, StatusCode::SERVICE_UNAVAILABLE);
-    memory.keys_down.store(false, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(peer.count(), 0);
-    // A record that cannot be kept: counted, or refused where the configuration says so.
-    memory.full.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(client.infer(gateway.address(), "ann", [0.0; 4]).await.0, StatusCode::OK);
-    let strict = GatewayConfig { refuse_unrecorded: true, ..GatewayConfig::default() };
-    gateway.reload(strict, routes()).unwrap();
-    let got = client.infer(gateway.address(), "ann", [0.0; 4]).await;
-    assert_eq!(got.0, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(!String::from_utf8_lossy(&got.2).contains("0.75"), "the answer stays here");
-    let metrics = client.send(gateway.address(), "GET", "/metrics", &[], "").await;
-    let text = String::from_utf8(metrics.2.to_vec()).unwrap();
-    assert!(text.contains("mantlet_gateway_overloads_total{port=\"recorder\"} 2"), "{text}");
+    let routes = vec![route(peer.address, &guard_of(guard_config()))];
+    let gateway = Gateway::start(GatewayConfig::default(), routes, ports(&memory)).await.unwrap();
+    memory.keys_down.store(true, Relaxed);
+    let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+    assert_eq!((got.0, peer.count()), (StatusCode::SERVICE_UNAVAILABLE, 0));
+    assert!(metrics(&gateway).await.contains("refusals_total{why=\"keys-unavailable\"} 1"));
+}
+
+fn guard_of(config: GuardConfig) -> Arc<Guard> {
+    Arc::new(Guard::new(config, Some(profile()), vec![], Arc::new(Controls::new())).unwrap())
+}
+
+async fn metrics(gateway: &Gateway) -> String {
+    let got = Caller::new().send(gateway.address(), "GET", "/metrics", &[], "").await;
+    String::from_utf8(got.2.to_vec()).unwrap()
+}
+
+/// What is known of an exchange that something was missing for: the alert, the review, the metrics, and the record
+/// unless that is what was missing.
+async fn told_of_loss(gateway: &Gateway, memory: &Memory, choice: OnFailure, what: &str) {
+    let event = memory
+        .events
+        .lock()
+        .unwrap()
+        .last()
+        .cloned()
+        .unwrap_or_else(|| panic!("{what} {choice:?}: an alert"));
+    assert_eq!(event.decision.action, action(choice), "{what} {choice:?}");
+    let of_it = |signal: &&Signal| signal.name == "dependency-lost";
+    let signal = event.signals.iter().find(of_it).unwrap_or_else(|| panic!("{what} {choice:?}: a signal"));
+    assert_eq!(signal.facts["what"], what);
+    assert_eq!(
+        memory.filed.lock().unwrap().len(),
+        usize::from(choice == OnFailure::Divert),
+        "{what} {choice:?}"
+    );
+    if what != "record" {
+        let exchange = memory.last();
+        assert_eq!(exchange.decision.action, action(choice), "{what} {choice:?}");
+        assert!(exchange.decision.signals.iter().any(|signal| signal.name == "dependency-lost"));
+    }
+    let text = metrics(gateway).await;
+    let counted = format!("action=\"{}\"", action(choice).word());
+    assert!(
+        text.contains(&counted) && text.contains("signal=\"dependency-lost\""),
+        "{what} {choice:?}: {text}"
+    );
+}
+
+/// Shared counts that cannot be reached.
+struct Unreachable;
+
+impl SharedLimits for Unreachable {
+    fn take<'a>(&'a self, asks: &'a [Ask]) -> Answer<'a> {
+        let bucket = asks.first().map(|ask| ask.bucket.clone()).unwrap_or_default();
+        Box::pin(std::future::ready(Err(Denied { bucket, retry_after_ms: 1_000, standing: Standing::Lost })))
+    }
+    fn charge(&self, _: &[Ask]) {}
+    fn release(&self, _: &[Ask]) {}
+    fn standing(&self) -> Standing {
+        Standing::Lost
+    }
+}
+
+#[tokio::test]
+async fn a_state_store_that_is_lost() {
+    let peer = Peer::start(Box::new(|_| ok(REPLY))).await;
+    for choice in CHOICES {
+        let rule = LimitRule { what: What::Requests, per: Per::Key, most: 600.0, burst: None };
+        let config = GuardConfig { limits: vec![rule], limits_on_failure: choice, ..guard_config() };
+        let memory = Arc::new(Memory::default());
+        let ports = Ports { limits: Arc::new(Unreachable), ..ports(&memory) };
+        let routes = vec![route(peer.address, &guard_of(config))];
+        let gateway = Gateway::start(GatewayConfig::default(), routes, ports).await.unwrap();
+        let before = peer.count();
+        let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+        let (status, asked) = match choice {
+            OnFailure::Refuse => (StatusCode::SERVICE_UNAVAILABLE, 0),
+            OnFailure::Divert => (StatusCode::ACCEPTED, 0),
+            OnFailure::PassAndFlag => (StatusCode::OK, 1),
+        };
+        assert_eq!((got.0, peer.count() - before), (status, asked), "{choice:?}");
+        told_of_loss(&gateway, &memory, choice, "limits").await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full() {
+    let peer = Peer::start(Box::new(|_| ok(REPLY))).await;
+    for choice in CHOICES {
+        let config = GuardConfig { record_on_failure: choice, ..guard_config() };
+        let memory = Arc::new(Memory::default());
+        let routes = vec![route(peer.address, &guard_of(config))];
+        let gateway = Gateway::start(GatewayConfig::default(), routes, ports(&memory)).await.unwrap();
+        memory.unrecorded.store(true, Relaxed);
+        let before = peer.count();
+        let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+        let (status, asked) = match choice {
+            OnFailure::Refuse => (StatusCode::SERVICE_UNAVAILABLE, 0),
+            OnFailure::Divert => (StatusCode::ACCEPTED, 0),
+            OnFailure::PassAndFlag => (StatusCode::OK, 1),
+        };
+        assert_eq!((got.0, peer.count() - before), (status, asked), "{choice:?}");
+        told_of_loss(&gateway, &memory, choice, "record").await;
+        assert!(metrics(&gateway).await.contains("overloads_total{port=\"recorder\"} 1"), "{choice:?}");
+        // There is room again.
+        memory.unrecorded.store(false, Relaxed);
+        assert_eq!(Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await.0, StatusCode::OK);
+        assert_eq!(memory.last().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_profile_whose_file_is_missing() {
+    let peer = Peer::start(Box::new(|_| ok(REPLY))).await;
+    for choice in CHOICES {
+        let mut config = guard_config();
+        for about in mantlet_detectors::configurable() {
+            let policy = RulePolicy { on_failure: choice, ..RulePolicy::for_rule(about.name, config.impact) };
+            config.rules.insert(about.name.into(), policy);
+        }
+        let guard = Guard::new(config, None, vec![], Arc::new(Controls::new())).unwrap().lacking_profile();
+        assert!(guard.gaps()[0].contains("missing"));
+        let memory = Arc::new(Memory::default());
+        let routes = vec![route(peer.address, &Arc::new(guard))];
+        let gateway = Gateway::start(GatewayConfig::default(), routes, ports(&memory)).await.unwrap();
+        let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+        let status = match choice {
+            OnFailure::Refuse => StatusCode::FORBIDDEN,
+            OnFailure::Divert => StatusCode::ACCEPTED,
+            OnFailure::PassAndFlag => StatusCode::OK,
+        };
+        assert_eq!(got.0, status, "{choice:?}");
+        told(&gateway, &memory, choice, "missing").await;
+        let exchange = memory.last();
+        let failed = exchange.decision.signals.iter().filter(|signal| signal.name == "guard-rule-failed");
+        assert!(failed.clone().count() == mantlet_detectors::all().len());
+        assert!(failed.into_iter().all(|signal| signal.facts["how"] == "missing"));
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_slow_or_hangs_up() {
+    // One takes requests and is silent, the other hangs up once it has one, the third half way through its answer.
+    for (what, answer) in [
+        ("slow", None),
+        ("reset", Some("")),
+        ("cut", Some("HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Relaxed);
+                let _ = stream.read(&mut [0; 4096]).await;
+                match answer {
+                    Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
+                    None => held.push(stream),
+                }
+            }
+        });
+        for choice in CHOICES {
+            let config = GuardConfig { upstream_on_failure: choice, ..guard_config() };
+            let memory = Arc::new(Memory::default());
+            let routes = vec![route(address, &guard_of(config))];
+            let config = GatewayConfig { upstream_timeout_ms: 150, ..GatewayConfig::default() };
+            let gateway = Gateway::start(config, routes, ports(&memory)).await.unwrap();
+            let before = asked.load(Relaxed);
+            let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+            let failed = if what == "slow" { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+            let expected = if choice == OnFailure::Divert { StatusCode::ACCEPTED } else { failed };
+            assert_eq!(got.0, expected, "{what} {choice:?}");
+            assert_eq!(
+                asked.load(Relaxed) - before,
+                1,
+                "{what} {choice:?}: what may have been seen is not sent twice"
+            );
+            told_of_loss(&gateway, &memory, choice, "upstream").await;
+            assert!(metrics(&gateway).await.contains("upstream_faults_total 1"), "{what} {choice:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cases_of_a_lost_dependency_hold() {
+    let about =
+        mantlet_detectors::abouts().into_iter().find(|about| about.name == "dependency-lost").unwrap();
+    for case in about.cases.split("## ").skip(1) {
+        let given = case.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        let given: serde_json::Value = serde_json::from_str(given).unwrap();
+        let reply = given["status"]
+            .as_u64()
+            .map(|status| format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{REPLY}", REPLY.len()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let talk = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(reply.unwrap_or_default().as_bytes()).await;
+        });
+        let memory = Arc::new(Memory::default());
+        let routes = vec![route(address, &guard_of(guard_config()))];
+        let gateway = Gateway::start(GatewayConfig::default(), routes, ports(&memory)).await.unwrap();
+        Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+        talk.await.unwrap();
+        let seen = memory.last().decision.signals.iter().any(|signal| signal.name == "dependency-lost");
+        assert_eq!(seen, case.starts_with("hit"), "{case}");
+    }
 }

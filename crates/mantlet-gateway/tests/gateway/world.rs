@@ -100,6 +100,8 @@ pub(crate) struct Memory {
     pub(crate) shadowed: Mutex<Vec<Exchange>>,
     pub(crate) full: AtomicBool,
     pub(crate) keys_down: AtomicBool,
+    /// The record, and nothing else, cannot be written.
+    pub(crate) unrecorded: AtomicBool,
 }
 
 impl Memory {
@@ -114,8 +116,14 @@ impl Memory {
 impl Recorder for Memory {
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
         self.room()?;
+        if self.unrecorded.load(Ordering::Relaxed) {
+            return Err(Overloaded);
+        }
         self.exchanges.lock().unwrap().push(exchange);
         Ok(())
+    }
+    fn keeps(&self) -> bool {
+        !self.full.load(Ordering::Relaxed) && !self.unrecorded.load(Ordering::Relaxed)
     }
     fn shadowed(&self, exchange: Exchange) -> Result<(), Overloaded> {
         self.shadowed.lock().unwrap().push(exchange);

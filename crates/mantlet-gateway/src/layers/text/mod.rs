@@ -17,12 +17,13 @@ use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request,
 
 use super::limits::{self as together, Expected};
 use super::shape::{Received, receive_text};
-use super::{Ending, Replied, decision, pass, step_up, version};
+use super::{Ending, Replied, decision, pass, recordable, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
 use crate::headers::onward;
 use crate::live::Target;
+use crate::upstream::direct::Arriving;
 use crate::upstream::{Call, Fault, Path, begin};
 
 /// Where the query of the path stands among the texts of a request: no edit can reach it.
@@ -51,7 +52,7 @@ struct Detected {
 struct Streamed {
     status: StatusCode,
     headers: HeaderMap,
-    body: Incoming,
+    body: Arriving,
     inspection: Inspection,
 }
 
@@ -86,6 +87,7 @@ async fn flow(
     let caller = Caller { key };
     let target = version(open, &route, key, None)?;
     limits(open, caller)?;
+    recordable(open)?;
     let (parts, body) = request.into_parts();
     step_up::shown(open, caller, &parts.headers);
     let received = receive_text(&parts.headers, body, &open.live()).await?;
@@ -197,7 +199,7 @@ async fn upstream(
     let failed = |open: &mut Open, inspection: &Inspection, fault: Fault| {
         shared.metrics.upstream_faults.inc();
         open.decision(inspection.decision.clone());
-        Ending::failed(fault.status(), fault.text())
+        unanswered(open, fault)
     };
     let begun = tokio::time::timeout_at(deadline, begin(&shared, &live, &route, target, asked)).await;
     let reply = match begun.unwrap_or(Err(Fault::Late)) {

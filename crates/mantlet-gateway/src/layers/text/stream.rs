@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use mantlet_guard::shared::tokens_of;
 use mantlet_guard::{Inspection, ReplyWatch, Verdict};
-use mantlet_vocab::Mode;
+use mantlet_vocab::{Mode, OnFailure};
 use mantlet_wire::text::{Frame, StreamReader, Surface, Usage, refuse_stream};
 use tokio::sync::mpsc;
 
@@ -18,6 +17,8 @@ use super::Streamed;
 use crate::answer::Answer;
 use crate::body::{Body, Broken};
 use crate::exchange::Open;
+use crate::layers::Loss;
+use crate::upstream::direct::Arriving;
 
 /// How a stream ends.
 enum End {
@@ -77,7 +78,7 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run(mut self, status: u16, mut body: Incoming, mut inspection: Inspection) {
+    async fn run(mut self, status: u16, mut body: Arriving, mut inspection: Inspection) {
         let idle = Duration::from_millis(self.open.live().config.stream_idle_ms);
         let end = loop {
             let next = tokio::select! {
@@ -198,27 +199,32 @@ impl Pump {
     async fn close(self, status: u16, end: End, inspection: &mut Inspection) {
         let Self { watch, usage, tokens, mut open, surface, sender, .. } = self;
         watch.conclude(inspection);
-        open.decided(inspection.decision.clone());
+        open.decision(inspection.decision.clone());
         match usage {
             Some(usage) => open.usage(usage),
             None => open.estimated(tokens),
         }
         let id = open.id();
-        match end {
+        match &end {
             End::Gone => return,
             End::Finished => {}
             End::Stopped(reason) => {
-                let _ = sender.send(Ok(Bytes::from(refuse_stream(surface, &reason, &id)))).await;
+                let _ = sender.send(Ok(Bytes::from(refuse_stream(surface, reason, &id)))).await;
             }
-            End::Silent => {
+            End::Silent | End::Broken => {
                 open.shared().metrics.upstream_faults.inc();
-                let text = "the model's endpoint fell silent";
-                let _ = sender.send(Ok(Bytes::from(refuse_stream(surface, text, &id)))).await;
-            }
-            // As a client would see it without this gateway between.
-            End::Broken => {
-                open.shared().metrics.upstream_faults.inc();
-                let _ = sender.send(Err(Broken::Cut)).await;
+                let (silent, broken) =
+                    ("the model's endpoint fell silent", "the model's endpoint broke the answer off");
+                let how = if matches!(end, End::Silent) { silent } else { broken };
+                // Part of the answer is with the caller: what is left to choose is how the rest ends.
+                let choice = open.route().route.guard.config().upstream_on_failure;
+                open.lost(&Loss { what: "upstream", how, status, choice });
+                if matches!(end, End::Broken) && choice == OnFailure::PassAndFlag {
+                    // As a client would see it without this gateway between.
+                    let _ = sender.send(Err(Broken::Cut)).await;
+                } else {
+                    let _ = sender.send(Ok(Bytes::from(refuse_stream(surface, how, &id)))).await;
+                }
             }
         }
         open.close(status);
