@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField, Schema};
-use mantlet_vocab::{Digest, Exchange, Millis, Value};
+use mantlet_vocab::{Digest, Exchange, Millis, Mode, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::ColumnsError;
@@ -72,10 +72,18 @@ impl Row {
         let mut features = Vec::new();
         let mut cut = 0_usize;
         for input in &exchange.request.inputs {
-            let Some(values) = input.value.to_f32() else { continue };
-            let room = FEATURES_MOST - features.len();
-            features.extend(values.data().iter().take(room));
-            cut += values.data().len().saturating_sub(room);
+            let converted;
+            let values = match &input.value {
+                Value::F32(values) => values.data(),
+                other => {
+                    let Some(values) = other.to_f32() else { continue };
+                    converted = values;
+                    converted.data()
+                }
+            };
+            let room = (FEATURES_MOST - features.len()).min(values.len());
+            features.extend_from_slice(&values[..room]);
+            cut += values.len() - room;
         }
         let first = exchange.request.inputs.first().and_then(|input| input.value.shape().first().copied());
         let (label, scores) = prediction(exchange);
@@ -92,7 +100,12 @@ impl Row {
             generation: exchange.generation,
             action: decision.action.word().to_owned(),
             proposed: decision.proposed.word().to_owned(),
-            mode: format!("{:?}", decision.mode).to_lowercase(),
+            mode: match decision.mode {
+                Mode::Observe => "observe",
+                Mode::Advise => "advise",
+                Mode::Enforce => "enforce",
+            }
+            .to_owned(),
             status: exchange.status,
             took_ms: if exchange.took_ms.is_finite() { exchange.took_ms } else { 0.0 },
             request: request_digest(exchange).hex(),
@@ -103,35 +116,6 @@ impl Row {
             scores,
             signals: decision.signals.iter().map(|signal| signal.name.clone()).collect(),
             signal_scores,
-        }
-    }
-}
-
-impl Row {
-    /// The row without its features, to be kept apart from them.
-    #[must_use]
-    pub fn without_features(&self) -> Self {
-        Self {
-            id: self.id.clone(),
-            at: self.at,
-            system: self.system.clone(),
-            route: self.route.clone(),
-            caller: self.caller.clone(),
-            version: self.version.clone(),
-            generation: self.generation,
-            action: self.action.clone(),
-            proposed: self.proposed.clone(),
-            mode: self.mode.clone(),
-            status: self.status,
-            took_ms: self.took_ms,
-            request: self.request.clone(),
-            rows: self.rows,
-            features: Vec::new(),
-            features_cut: self.features_cut,
-            label: self.label.clone(),
-            scores: self.scores.clone(),
-            signals: self.signals.clone(),
-            signal_scores: self.signal_scores.clone(),
         }
     }
 }
@@ -149,10 +133,10 @@ fn request_digest(exchange: &Exchange) -> Digest {
             bytes.extend_from_slice(&(*axis as u64).to_le_bytes());
         }
         match &input.value {
-            Value::F32(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
-            Value::F64(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
-            Value::I64(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
-            Value::I32(t) => t.data().iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes())),
+            Value::F32(t) => put(&mut bytes, t.data(), |v| v.to_le_bytes()),
+            Value::F64(t) => put(&mut bytes, t.data(), |v| v.to_le_bytes()),
+            Value::I64(t) => put(&mut bytes, t.data(), |v| v.to_le_bytes()),
+            Value::I32(t) => put(&mut bytes, t.data(), |v| v.to_le_bytes()),
             Value::U8(t) => bytes.extend_from_slice(t.data()),
             Value::Bool(t) => t.data().iter().for_each(|v| bytes.push(u8::from(*v))),
             Value::Text(t) => t.data().iter().for_each(|v| text(&mut bytes, v)),
@@ -163,6 +147,14 @@ fn request_digest(exchange: &Exchange) -> Digest {
         text(&mut bytes, &piece.text);
     }
     Digest::of(&bytes)
+}
+
+/// Appends numbers as bytes, in one go.
+fn put<T: Copy, const N: usize>(bytes: &mut Vec<u8>, values: &[T], write: impl Fn(T) -> [u8; N]) {
+    let start = bytes.len();
+    bytes.resize(start + values.len() * N, 0);
+    let (places, _) = bytes[start..].as_chunks_mut::<N>();
+    places.iter_mut().zip(values).for_each(|(place, &value)| *place = write(value));
 }
 
 /// Label and scores of the first row. Scores are the first floating-point output with two axes and at least

@@ -13,6 +13,9 @@ use parquet::schema::types::ColumnPath;
 
 use crate::{ColumnsError, Row, batch, rows, schema};
 
+/// Rows that are turned into columns at once.
+const TOGETHER: usize = 256;
+
 /// Writes rows as one Parquet file (Snappy) into an open file and flushes it to disk. The caller names the
 /// file and renames it into place.
 ///
@@ -27,7 +30,10 @@ pub fn write_rows(file: File, path: &Path, rows: &[Row]) -> Result<(), ColumnsEr
         .set_column_statistics_enabled(features, EnabledStatistics::None)
         .build();
     let mut writer = ArrowWriter::try_new(&file, schema(), Some(properties)).map_err(unwritten(path))?;
-    writer.write(&batch(rows)?).map_err(unwritten(path))?;
+    // A few at a time: a copy of all rows in columns would be as large as the rows.
+    for some in rows.chunks(TOGETHER) {
+        writer.write(&batch(some)?).map_err(unwritten(path))?;
+    }
     writer.close().map_err(unwritten(path))?;
     file.sync_all().map_err(|source| ColumnsError::Io { verb: "flush", path: path.to_owned(), source })
 }

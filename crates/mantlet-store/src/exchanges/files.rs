@@ -106,15 +106,21 @@ const FRAME_MOST: usize = 16 << 20;
 
 /// Appends one row to a write-ahead: length, checksum, then the row as JSON without its features, a newline, and the
 /// features as they are in memory. Printing numbers as text would cost more than everything else about a row.
-pub(super) fn put_frame(out: &mut Vec<u8>, row: &Row) {
+pub(super) fn put_frame(out: &mut Vec<u8>, row: &mut Row) {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD]);
-    if serde_json::to_writer(&mut *out, &row.without_features()).is_err() {
+    let features = std::mem::take(&mut row.features);
+    let written = serde_json::to_writer(&mut *out, &*row);
+    row.features = features;
+    if written.is_err() {
         out.truncate(start);
         return;
     }
     out.push(b'\n');
-    row.features.iter().for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+    let numbers = out.len();
+    out.resize(numbers + row.features.len() * 4, 0);
+    let (places, _) = out[numbers..].as_chunks_mut::<4>();
+    places.iter_mut().zip(&row.features).for_each(|(place, value)| *place = value.to_le_bytes());
     let payload = out.len() - start - FRAME_HEAD;
     let Ok(length) = u32::try_from(payload) else {
         out.truncate(start);
@@ -211,7 +217,10 @@ mod tests {
         let mut ends = vec![0];
         for n in 0..3 {
             let features = vec![0.5, f32::NAN, -0.0, f32::MIN_POSITIVE];
-            put_frame(&mut bytes, &Row { id: format!("e{n}"), at: Millis(n), features, ..Row::default() });
+            put_frame(
+                &mut bytes,
+                &mut Row { id: format!("e{n}"), at: Millis(n), features, ..Row::default() },
+            );
             ends.push(bytes.len());
         }
         let folder = tempfile::tempdir().unwrap();
@@ -242,7 +251,7 @@ mod tests {
     fn a_damaged_row_is_counted_and_the_others_are_read() {
         let mut bytes = Vec::new();
         for n in 0..3 {
-            put_frame(&mut bytes, &Row { id: format!("e{n}"), features: vec![1.0; 9], ..Row::default() });
+            put_frame(&mut bytes, &mut Row { id: format!("e{n}"), features: vec![1.0; 9], ..Row::default() });
         }
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x40;

@@ -7,12 +7,13 @@
 //! rows, bytes or [`HistoryOptions::flush_ms`] say so: to a temporary name, flushed, then renamed; only then is
 //! its write-ahead removed. Segment and write-ahead share an id, so nothing is ever counted twice.
 
+mod disk;
 mod files;
 mod query;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use mantlet_columns::Row;
@@ -88,10 +89,27 @@ fn add(counter: &AtomicU64, count: usize) {
 pub(crate) struct Shared {
     folder: PathBuf,
     counters: Counters,
+    /// The last exchanges could not be taken or written.
+    troubled: AtomicBool,
     /// Rows that are in no segment yet.
-    pending: Mutex<Arc<Vec<Row>>>,
+    pending: Mutex<Pending>,
     recent: Mutex<std::collections::VecDeque<Arc<Exchange>>>,
     live: broadcast::Sender<Arc<Exchange>>,
+}
+
+/// Rows that are in no segment yet.
+#[derive(Default)]
+struct Pending {
+    /// Those being written into one.
+    writing: Arc<Vec<Row>>,
+    /// Those that came since.
+    rows: Vec<Row>,
+}
+
+impl Pending {
+    fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.writing.iter().chain(&self.rows)
+    }
 }
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,7 +134,14 @@ impl Recorder for ExchangeRecorder {
         let sent = self.sender.try_send(Message::Exchange(Box::new(exchange)));
         let counters = &self.shared.counters;
         add(if sent.is_ok() { &counters.recorded } else { &counters.dropped }, 1);
-        sent.map_err(|_| Overloaded)
+        sent.map_err(|_| {
+            self.shared.troubled.store(true, Ordering::Relaxed);
+            Overloaded
+        })
+    }
+
+    fn keeps(&self) -> bool {
+        !self.shared.troubled.load(Ordering::Relaxed)
     }
 }
 
@@ -180,6 +205,7 @@ impl History {
             let shared = Arc::new(Shared {
                 folder: folder.clone(),
                 counters: Counters::default(),
+                troubled: AtomicBool::new(false),
                 pending: Mutex::default(),
                 recent: Mutex::default(),
                 live: broadcast::Sender::new(options.recent.max(16)),
@@ -188,7 +214,7 @@ impl History {
             add(&shared.counters.recovered, recovered.rows);
             add(&shared.counters.torn, recovered.torn);
             let (sender, receiver) = mpsc::sync_channel(options.queue.max(1));
-            let writer = Writer::new(shared.clone(), options)?;
+            let writer = Writer::new(shared.clone(), options, sender.clone())?;
             let thread = std::thread::Builder::new().name("history".to_owned());
             let thread = thread.spawn(move || writer.run(&receiver));
             let thread = thread.map_err(crate::error::io("start the writer of", &folder))?;

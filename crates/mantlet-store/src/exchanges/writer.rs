@@ -3,13 +3,15 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use mantlet_columns::Row;
 use mantlet_vocab::Exchange;
 
-use super::files::{put_frame, wal_path, write_segment};
+use super::disk::Disk;
+use super::files::{put_frame, wal_path};
 use super::{HistoryOptions, Shared, add, held};
 use crate::StoreError;
 use crate::error::io;
@@ -18,7 +20,7 @@ use crate::error::io;
 const GROUP: usize = 1024;
 
 /// Bytes of values the exchanges kept for live views hold at most, about.
-const RECENT_BYTES: usize = 32 << 20;
+const RECENT_BYTES: usize = 4 << 20;
 
 /// How long the writer lets exchanges gather once one has come: waking for each costs more than writing it.
 const GATHER: Duration = Duration::from_millis(4);
@@ -29,6 +31,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) enum Message {
     Exchange(Box<Exchange>),
     Flush(SyncSender<Result<(), StoreError>>),
+    /// The segment handed over was written, or could not be.
+    Written(Result<(), StoreError>),
     Close,
 }
 
@@ -43,7 +47,15 @@ pub(super) struct Writer {
     begun: Option<Instant>,
     bytes: usize,
     recent_bytes: usize,
+    /// The id of the segment that is being written.
+    writing: Option<String>,
+    /// When writing it failed; it is tried again after a pause.
     failed: Option<Instant>,
+    /// When no new write-ahead could be begun.
+    stuck: Option<Instant>,
+    disk: Disk,
+    /// Who waits until everything is in a segment.
+    waiting: Vec<SyncSender<Result<(), StoreError>>>,
 }
 
 fn fresh(shared: &Shared) -> Result<(String, File), StoreError> {
@@ -54,8 +66,13 @@ fn fresh(shared: &Shared) -> Result<(String, File), StoreError> {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, options: HistoryOptions) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        options: HistoryOptions,
+        back: SyncSender<Message>,
+    ) -> Result<Self, StoreError> {
         let (id, wal) = fresh(&shared)?;
+        let disk = Disk::start(&shared.folder, back)?;
         Ok(Self {
             shared,
             options,
@@ -66,15 +83,18 @@ impl Writer {
             begun: None,
             bytes: 0,
             recent_bytes: 0,
+            writing: None,
             failed: None,
+            stuck: None,
+            disk,
+            waiting: Vec::new(),
         })
     }
 
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        let mut closing = false;
         loop {
             let mut group = Vec::new();
-            let mut flushes = Vec::new();
-            let mut closing = false;
             let mut next = match queue.recv_timeout(self.patience()) {
                 Ok(message) => {
                     if matches!(message, Message::Exchange(_)) {
@@ -85,11 +105,16 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Message::Close),
             };
+            let mut asked = false;
             while let Some(message) = next {
                 match message {
                     Message::Exchange(exchange) => group.push(*exchange),
-                    Message::Flush(ack) => flushes.push(ack),
-                    Message::Close => closing = true,
+                    Message::Flush(ack) => {
+                        self.waiting.push(ack);
+                        asked = true;
+                    }
+                    Message::Written(written) => self.written(written),
+                    Message::Close => (closing, asked) = (true, true),
                 }
                 if closing || group.len() >= GROUP {
                     break;
@@ -100,18 +125,15 @@ impl Writer {
                 self.take(group);
             }
             self.sync();
-            let due = self.is_due();
-            let flushed = if due || closing || !flushes.is_empty() { self.flush() } else { Ok(()) };
-            if let Err(fault) = &flushed {
-                tracing::error!(%fault, "a segment of exchanges could not be written; its rows are kept and tried again");
+            if (asked && self.failed.is_some()) || self.is_due_again() {
+                self.write_again();
+            } else if self.writing.is_none() && (self.is_due() || closing || !self.waiting.is_empty()) {
+                self.hand_over();
             }
-            for ack in flushes {
-                let _ = ack.send(match &flushed {
-                    Ok(()) => Ok(()),
-                    Err(fault) => Err(fault.again()),
-                });
+            if self.writing.is_none() {
+                self.waiting.drain(..).for_each(|ack| drop(ack.send(Ok(()))));
             }
-            if closing {
+            if closing && (self.writing.is_none() || self.failed.is_some()) {
                 return;
             }
         }
@@ -121,6 +143,8 @@ impl Writer {
     fn patience(&self) -> Duration {
         let flush = match self.failed {
             Some(failed) => Some(PAUSE.saturating_sub(failed.elapsed())),
+            // One segment at a time: its end is a message.
+            None if self.writing.is_some() => None,
             None => self
                 .begun
                 .map(|begun| Duration::from_millis(self.options.flush_ms).saturating_sub(begun.elapsed())),
@@ -134,31 +158,37 @@ impl Writer {
 
     fn is_due(&self) -> bool {
         let Some(begun) = self.begun else { return false };
-        if let Some(failed) = self.failed {
-            return failed.elapsed() >= PAUSE;
-        }
         begun.elapsed() >= Duration::from_millis(self.options.flush_ms)
             || self.bytes >= self.options.bytes
-            || held(&self.shared.pending).len() >= self.options.rows
+            || held(&self.shared.pending).rows.len() >= self.options.rows
+    }
+
+    fn is_due_again(&self) -> bool {
+        self.failed.is_some_and(|failed| failed.elapsed() >= PAUSE)
     }
 
     /// Rows into the write-ahead first, then into memory where readers see them.
     fn take(&mut self, group: Vec<Exchange>) {
-        let rows: Vec<Row> = group.iter().map(Row::of).collect();
+        let mut rows: Vec<Row> = group.iter().map(Row::of).collect();
         let mut lines = Vec::new();
-        for row in &rows {
+        for row in &mut rows {
             put_frame(&mut lines, row);
             self.bytes += 400 + 4 * (row.features.len() + row.scores.len());
         }
         match self.wal.write_all(&lines) {
-            Ok(()) => self.unsynced = true,
+            Ok(()) => {
+                self.unsynced = true;
+                self.shared.troubled.store(self.failed.is_some(), Ordering::Relaxed);
+            }
             Err(fault) => {
                 add(&self.shared.counters.unprotected, rows.len());
+                self.shared.troubled.store(true, Ordering::Relaxed);
                 tracing::error!(%fault, rows = rows.len(), "the write-ahead of exchanges could not be written");
             }
         }
         self.begun.get_or_insert_with(Instant::now);
-        Arc::make_mut(&mut held(&self.shared.pending)).extend(rows);
+        held(&self.shared.pending).rows.extend(rows);
+        self.give_up_the_oldest();
         let mut recent = held(&self.shared.recent);
         for exchange in group.into_iter().map(Arc::new) {
             self.recent_bytes += weight(&exchange);
@@ -171,56 +201,99 @@ impl Writer {
         }
     }
 
+    /// Flushes the write-ahead, unless that is still being done.
     fn sync(&mut self) {
         let due = self.synced.elapsed() >= Duration::from_millis(self.options.sync_ms);
-        if self.unsynced && due {
-            if let Err(fault) = self.wal.sync_data() {
-                tracing::error!(%fault, "the write-ahead of exchanges could not be flushed to disk");
+        if self.unsynced && due && self.disk.is_free() {
+            match self.wal.try_clone() {
+                Ok(wal) => self.disk.flush(wal),
+                Err(fault) => {
+                    tracing::error!(%fault, "the write-ahead of exchanges could not be flushed to disk")
+                }
             }
             self.unsynced = false;
             self.synced = Instant::now();
         }
     }
 
-    /// Writes the segment and begins the next. When that fails the rows stay, up to four segments' worth; then
-    /// the oldest are given up and counted.
-    fn flush(&mut self) -> Result<(), StoreError> {
-        // Only this thread adds and removes rows, so what is written here is what is removed below.
-        let rows = Arc::clone(&held(&self.shared.pending));
-        if rows.is_empty() {
-            return Ok(());
+    /// Hands the rows over to be written, and begins the next segment with a write-ahead of its own.
+    fn hand_over(&mut self) {
+        let rests = self.stuck.is_some_and(|stuck| stuck.elapsed() < PAUSE) && self.waiting.is_empty();
+        if rests || held(&self.shared.pending).rows.is_empty() {
+            return;
         }
-        let done = write_segment(&self.shared.folder, &self.id, &rows);
-        drop(rows);
-        if let Err(fault) = done {
-            add(&self.shared.counters.failures, 1);
-            self.failed = Some(Instant::now());
-            let mut pending = held(&self.shared.pending);
-            let pending = Arc::make_mut(&mut pending);
-            let over = pending.len().saturating_sub(self.options.rows.saturating_mul(4));
-            if over > 0 || self.bytes > self.options.bytes.saturating_mul(4) {
-                let over = over.max(pending.len() / 4);
-                pending.drain(..over);
-                self.bytes = self.bytes / 4 * 3;
-                add(&self.shared.counters.lost, over);
+        let (id, wal) = match fresh(&self.shared) {
+            Ok(fresh) => fresh,
+            // Nothing was handed over; the rows stay with the write-ahead they have.
+            Err(fault) => {
+                self.stuck = Some(Instant::now());
+                return self.complain(&fault);
             }
-            return Err(fault);
+        };
+        let rows = {
+            let mut pending = held(&self.shared.pending);
+            pending.writing = Arc::new(std::mem::take(&mut pending.rows));
+            Arc::clone(&pending.writing)
+        };
+        self.disk.flush(std::mem::replace(&mut self.wal, wal));
+        let id = std::mem::replace(&mut self.id, id);
+        (self.begun, self.bytes, self.unsynced) = (None, 0, false);
+        self.writing = Some(id.clone());
+        self.disk.write(id, rows);
+    }
+
+    /// The segment was written, or could not be; then its rows stay and are tried again.
+    fn written(&mut self, written: Result<(), StoreError>) {
+        match written {
+            Ok(()) => {
+                add(&self.shared.counters.segments, 1);
+                self.shared.troubled.store(false, Ordering::Relaxed);
+                held(&self.shared.pending).writing = Arc::default();
+                if let Some(id) = self.writing.take() {
+                    let _ = std::fs::remove_file(wal_path(&self.shared.folder, &id));
+                }
+                self.failed = None;
+            }
+            Err(fault) => {
+                self.failed = Some(Instant::now());
+                self.complain(&fault);
+            }
         }
-        add(&self.shared.counters.segments, 1);
-        *held(&self.shared.pending) = Arc::default();
-        let old = wal_path(&self.shared.folder, &self.id);
-        (self.begun, self.bytes, self.failed, self.unsynced) = (None, 0, None, false);
-        let (id, wal) = fresh(&self.shared)?;
-        (self.id, self.wal) = (id, wal);
-        let _ = std::fs::remove_file(old);
-        Ok(())
+    }
+
+    fn complain(&mut self, fault: &StoreError) {
+        add(&self.shared.counters.failures, 1);
+        self.shared.troubled.store(true, Ordering::Relaxed);
+        tracing::error!(%fault, "a segment of exchanges could not be written; its rows are kept and tried again");
+        self.waiting.drain(..).for_each(|ack| drop(ack.send(Err(fault.again()))));
+    }
+
+    fn write_again(&mut self) {
+        if let Some(id) = &self.writing
+            && self.failed.take().is_some()
+        {
+            self.disk.write(id.clone(), Arc::clone(&held(&self.shared.pending).writing));
+        }
+    }
+
+    /// While segments cannot be written, four segments' worth of rows are kept; then the oldest are given up in memory.
+    /// Those whose write-ahead is on disk come back when the store is opened again.
+    fn give_up_the_oldest(&mut self) {
+        let mut pending = held(&self.shared.pending);
+        let most = self.options.rows.saturating_mul(4);
+        if pending.rows.len() > most || self.bytes > self.options.bytes.saturating_mul(4) {
+            let over = pending.rows.len().saturating_sub(most).max(pending.rows.len() / 4);
+            pending.rows.drain(..over);
+            self.bytes = self.bytes / 4 * 3;
+            add(&self.shared.counters.lost, over);
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         // An empty write-ahead says nothing.
-        if held(&self.shared.pending).is_empty() {
+        if held(&self.shared.pending).rows.is_empty() {
             let _ = std::fs::remove_file(wal_path(&self.shared.folder, &self.id));
         }
     }
