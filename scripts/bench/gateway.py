@@ -17,12 +17,11 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 from measure import append
 
 FEATURES, BODIES = 784, 400
+QUIET = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
 NGINX = """
 daemon off; worker_processes 1; error_log {work}/{name}.log; pid {work}/{name}.pid;
 events {{ worker_connections 1024; }}
@@ -137,6 +136,13 @@ end
 CHAT_REPLY = json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "The shop opens at nine and closes at six, except on Sundays."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 14, "total_tokens": 54}}, separators=(",", ":"))
 # The gateway alone, without a store: nothing looked at and no keys; keys and limits; all rules on tensors; on chat.
 ALONE = ("pass", "identity", "rules", "chat")
+# The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record; on chat.
+WHOLE = {
+    "mantlet, recorded": lambda text: text.replace('upstream = "http', 'inspect = false\nupstream = "http'),
+    "mantlet, rules": lambda text: text.replace("record_features = true", "record_features = false"),
+    "mantlet, rules and features": lambda text: text,
+    "mantlet, chat": lambda text: text.replace('upstream = "http', 'speaks = "text"\nupstream = "http').replace('mode = "observe"', 'mode = "enforce"'),
+}
 
 
 def chat_bodies(work):
@@ -146,43 +152,62 @@ def chat_bodies(work):
     (work / "chat.txt").write_text("\n".join(bodies) + "\n")
 
 
-def start_mantlet(mantlet, folder, upstream, log):
-    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
-    done = subprocess.run([mantlet, "init", folder, "--decides", "nothing, a benchmark", "--endpoint", f"http://127.0.0.1:{upstream}", "--notify", "nobody", "--impact", "low"], **quiet)
+def step(mantlet, folder, what, version, user, password):
+    """One signed step of the registry."""
+    command = [mantlet, "registry", what, version, folder, "--user", user, "--note", "benchmark", "--password-stdin"]
+    done = subprocess.run([str(part) for part in command], input=password + "\n", capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"registry {what} failed: {done.stdout} {done.stderr}")
+
+
+def admit(mantlet, folder, version, user):
+    """Protects what the folder says, admits and promotes it as a person made for that; gives the password."""
+    done = subprocess.run([mantlet, "protect", folder, "--format", "json"], **QUIET)
+    if not done.stdout.startswith("{"):
+        sys.exit(f"protect failed: exit {done.returncode}: {done.stderr[-400:]}")
+    # A candidate the policy leaves to a person is admitted by one.
+    printed = subprocess.run([mantlet, "users", "add", user, folder, "--role", "admin"], **QUIET).stdout.split("\n")
+    password = next((line.strip() for line in printed if re.fullmatch(r"[a-z0-9-]{16,}", line.strip())), "")
+    for what in ["promote"] if json.loads(done.stdout)["passport"] else ["admit", "promote"]:
+        step(mantlet, folder, what, version, user, password)
+    return password
+
+
+def renamed(model):
+    """The same ONNX model with other bytes: a longer name of its producer (field 2 of the message, a string)."""
+    extra = b"mantlet benchmark"
+    return model + b"\x12" + bytes([len(extra)]) + extra
+
+
+def protected(mantlet, folder, upstream):
+    """A system made of the model in the folder, admitted and promoted."""
+    done = subprocess.run([mantlet, "init", folder, "--decides", "nothing, a benchmark", "--endpoint", f"http://127.0.0.1:{upstream}", "--notify", "nobody", "--impact", "low"], **QUIET)
     if done.returncode != 0:
         sys.exit(f"init failed: {done.stderr}")
     file = folder / "mantlet.toml"
     text = re.sub(r'listen = "127\.0\.0\.1:\d+"', 'listen = "127.0.0.1:0"', file.read_text())
     text = re.sub(r"requests_per_minute = \d+", "requests_per_minute = 4000000000", text)
-    text = re.sub(r"burst = \d+", "burst = 1000000000", text)
-    file.write_text(text)
-    done = subprocess.run([mantlet, "protect", folder, "--format", "json"], **quiet)
-    if not done.stdout.startswith("{"):
-        sys.exit(f"protect failed: exit {done.returncode}: {done.stderr[-400:]}")
-    # A candidate the policy leaves to a person is admitted by one.
-    password = subprocess.run([mantlet, "users", "add", "bench", folder, "--role", "admin"], **quiet).stdout.split("\n")
-    password = next((line.strip() for line in password if re.fullmatch(r"[a-z0-9-]{16,}", line.strip())), "")
-    steps = ["promote"] if json.loads(done.stdout)["passport"] else ["admit", "promote"]
-    for step in steps:
-        command = [mantlet, "registry", step, "v1", folder, "--user", "bench", "--note", "benchmark", "--password-stdin"]
-        done = subprocess.run(command, input=password + "\n", capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"registry {step} failed: {done.stdout} {done.stderr}")
+    file.write_text(re.sub(r"burst = \d+", "burst = 1000000000", text))
+    admit(mantlet, folder, "v1", "bench")
+
+
+def up(mantlet, folder, log):
+    """Starts the program over a protected folder; its process, port and key."""
     environment = {**os.environ, "TOKIO_WORKER_THREADS": "1"}
     process = subprocess.Popen([mantlet, "up", folder, "--role", "gateway", "--format", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     printed = json.loads(process.stdout.readline() or "{}")
     if not printed.get("gateway"):
         sys.exit(f"up did not start: {pathlib.Path(log.name).read_text()[-600:]}")
     address, key = printed["gateway"], printed["api_key"]
-    for _ in range(50):
-        try:
-            urllib.request.urlopen(urllib.request.Request(f"{address}/status", headers={"Authorization": f"Bearer {key}"}), timeout=5)
-            break
-        except urllib.error.HTTPError as error:
-            if error.code == 403:
-                break
-            time.sleep(0.2)
+    wait_for(int(address.rsplit(":", 1)[1]))
     return process, int(address.rsplit(":", 1)[1]), key
+
+
+def start_mantlet(mantlet, folder, upstream, log, edit=lambda text: text):
+    protected(mantlet, folder, upstream)
+    file = folder / "mantlet.toml"
+    file.write_text(edit(file.read_text()))
+    return up(mantlet, folder, log)
 
 
 def round_of(wrk, port, script, connections, seconds, pids):
@@ -203,8 +228,20 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--alone", action="store_true", help="only the gateway without a store, and its peers")
+    parser.add_argument("--rounds", type=int, default=9, help="fewer than 9 are too few to claim a figure")
+    parser.add_argument("--connections", default="1,8,64")
+    parser.add_argument("--only", default="", help="other measurements instead, by name: canary, memory, reloads, streams, rollback, kill, litellm")
+    parser.add_argument("--litellm", action="store_true", help="LiteLLM's proxy in the same rounds")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="load with faults on both sides, and what leaked or was lost")
+    parser.add_argument("--pause", type=float, default=0.01, help="seconds each caller of the soak waits between its calls")
     options = parser.parse_args()
     work = pathlib.Path(options.work).resolve()
+    others = [name for name in options.only.split(",") if name]
+    others += ["litellm"] * (options.litellm and "litellm" not in others) + ["soak"] * (options.soak is not None)
+    if others:
+        import operations
+
+        return operations.run(options, work, others)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     nginx, wrk = fetch_tools(work)
@@ -230,27 +267,32 @@ def main():
             proxies[mode] = start([bare.parent / "guarded_proxy", mode, f"127.0.0.1:{ports[mode]}", f"127.0.0.1:{ports['model']}"])
         for port in ports.values():
             wait_for(port)
-        key = "key"
+        keys = {}
         if not options.alone:
-            proxies["mantlet"], ports["mantlet"], key = start_mantlet(mantlet, folder, ports["model"], log)
-            processes.append(proxies["mantlet"])
+            protected(mantlet, folder, ports["model"])
+            for number, (name, edit) in enumerate(WHOLE.items()):
+                copy = work / f"system-{number}"
+                shutil.copytree(folder, copy)
+                (copy / "mantlet.toml").write_text(edit((copy / "mantlet.toml").read_text()))
+                proxies[name], ports[name], keys[name] = up(mantlet, copy, log)
+                processes.append(proxies[name])
         chat_bodies(work)
         scripts = {}
         for name in [*proxies, "nginx, chat"]:
             chat = "chat" in name
             path, bodies = ("/v1/chat/completions", "chat.txt") if chat else ("/v2/models/model/infer", "bodies.txt")
             scripts[name] = work / f"{name.replace(', ', '-')}.lua"
-            text = LUA % (work / bodies, path, key if name == "mantlet" else "key")
+            text = LUA % (work / bodies, path, keys.get(name, "key"))
             # Without a key where none is needed: a wrong one would be refused.
             scripts[name].write_text(text.replace(', ["Authorization"] = "Bearer key"', "") if name == "pass" else text)
         # nginx on the chat's bodies is what the chat cell is compared with.
         ports["nginx, chat"], proxies["nginx, chat"] = ports["nginx"], proxies["nginx"]
         pids = {name: family(process.pid) for name, process in proxies.items()}
-        ours = [name for name in proxies if name in ALONE or name == "mantlet"]
+        ours = [name for name in proxies if name in ALONE or name in WHOLE]
         at_rest = {name: resident_kib(pids[name]) / 1024 for name in ours}
-        rounds, seconds = (3, 1) if options.quick else (9, 2)
+        rounds, seconds = (3, 1) if options.quick else (options.rounds, 2)
         rows, void, total = [], False, dict.fromkeys(proxies, 0)
-        for connections in (1, 8, 64):
+        for connections in (8, 64) if options.quick else map(int, options.connections.split(",")):
             cpu = {name: [] for name in proxies}
             latency = {name: [] for name in proxies}
             for turn in range(rounds):
@@ -262,7 +304,7 @@ def main():
                     latency[name].append(middle)
                     total[name] += requests
             for name in ("bare", *ours):
-                base = "nginx, chat" if name == "chat" else "nginx"
+                base = "nginx, chat" if "chat" in name else "nginx"
                 ratios = sorted(a / b for a, b in zip(cpu[name], cpu[base], strict=True))
                 quarters = statistics.quantiles(ratios, n=4)
                 shown = f"gateway alone, {name}" if name in ALONE else name
@@ -273,7 +315,7 @@ def main():
         memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} over {total[name]} requests" for name in ours)
         contended = f"contended (load {os.getloadavg()[0]:.0f}): only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
         calibration = "VOID: the bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
-        whole = "" if options.alone else " mantlet: API key, limits, all detectors on request and reply, recording."
+        whole = "" if options.alone else " mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures; rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records."
         note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers or of chat as JSON, no errors. The gateway alone records nothing: pass looks at nothing and needs no key, identity adds keys and limits, rules and chat read and judge request and reply with every rule.{whole} "
                 f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. Memory at rest and after the run, MiB: {memory}.")
         append(options.page, "Gateway", ["connections", "proxy", "CPU us per request", "nginx CPU us per request", "CPU over nginx, median [quartiles]", "p50 over nginx"], rows, note)

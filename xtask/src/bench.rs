@@ -25,6 +25,10 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step("release build", || {
         run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
     });
+    if arguments.iter().any(|argument| argument == "--litellm") {
+        let peer = project.target.join("bench-litellm-venv");
+        steps.step("LiteLLM", || python(project, &peer, "scripts/bench/litellm.txt"));
+    }
     if name == "gateway" {
         let proxies = ["build", "--release", "-p", "mantlet-gateway", "--examples", "--locked"];
         steps.step("calibration proxy and the gateway alone", || {
@@ -37,7 +41,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         script.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
         script.arg("--work").arg(project.target.join(format!("bench-{name}")));
         script.arg("--page").arg(format!("docs/benchmarks/{name}.md"));
-        script.args(arguments.iter().filter(|argument| argument.starts_with('-')));
+        script.args(arguments.iter().filter(|argument| *argument != name));
         let outcome = run::shown(&mut script)?;
         Ok(match outcome {
             Outcome::Failed(why) => Outcome::Failed(format!("{why}; nothing was appended")),
