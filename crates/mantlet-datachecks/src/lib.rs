@@ -5,9 +5,13 @@
 
 mod cell;
 pub mod datacheck;
+pub mod feed;
+pub mod flood;
 mod infer;
 mod kept;
+pub mod label;
 mod summary;
+pub mod trigger;
 
 use mantlet_vocab::{About, ArtifactSummary, Coverage, Digest, Examination, Finding, Place};
 
@@ -51,5 +55,16 @@ pub fn examine(
 /// What every room of this crate says about itself.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
-    datacheck::all().iter().map(|room| room.about).collect()
+    let labels = label::all().iter().map(|room| room.about);
+    let floods = flood::all().iter().map(|room| room.about);
+    let triggers = trigger::all().iter().map(|room| room.about);
+    let feeds = feed::all().iter().map(|room| room.about);
+    datacheck::all()
+        .iter()
+        .map(|room| room.about)
+        .chain(feeds)
+        .chain(floods)
+        .chain(labels)
+        .chain(triggers)
+        .collect()
 }

@@ -68,7 +68,8 @@ impl Lane {
     }
 
     /// The value of a row as a word; nothing where it is missing.
-    pub(crate) fn word(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
+    #[must_use]
+    pub fn word(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
         match self {
             Self::Numbers(values) => {
                 values.get(row).filter(|value| !value.is_nan()).map(|value| value.to_string().into())

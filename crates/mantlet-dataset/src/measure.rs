@@ -32,13 +32,25 @@ impl Dataset {
         wanted: &[Column],
         mut each: impl FnMut(u64, Vec<Lane>) -> Result<(), DatasetError>,
     ) -> Result<Vec<u64>, DatasetError> {
+        self.stream_files(wanted, |_, row, lanes| each(row, lanes))
+    }
+
+    /// The same, with the place of the file that the rows come from.
+    ///
+    /// # Errors
+    /// When a file cannot be read to its end, or `each` fails.
+    pub fn stream_files(
+        &self,
+        wanted: &[Column],
+        mut each: impl FnMut(usize, u64, Vec<Lane>) -> Result<(), DatasetError>,
+    ) -> Result<Vec<u64>, DatasetError> {
         let mut unreadable = vec![0_u64; wanted.len()];
         let mut row = 0;
-        for (path, format) in &self.files {
+        for (file, (path, format)) in self.files.iter().enumerate() {
             stream(path, *format, wanted, &mut |lanes, faults| {
                 unreadable.iter_mut().zip(faults).for_each(|(sum, fault)| *sum += fault);
                 let rows = lanes.first().map_or(0, Lane::len) as u64;
-                each(row, lanes)?;
+                each(file, row, lanes)?;
                 row += rows;
                 Ok(())
             })?;

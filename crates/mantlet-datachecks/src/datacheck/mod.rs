@@ -47,7 +47,7 @@ fn column(place: &Place, name: &str) -> Place {
 }
 
 /// Foreign text in a message: no control characters, at most 60 characters.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut out: String =
         text.chars().take(60).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(60).is_some() {

@@ -161,7 +161,7 @@ fn hand(
 fn lane(array: &ArrayRef, wanted: Kind) -> Option<Lane> {
     match wanted {
         Kind::Numbers => numbers(array).map(Lane::Numbers),
-        Kind::Words => words(array),
+        Kind::Words => words(array).or_else(|| days(array)),
         Kind::Times => times(array).map(Lane::Numbers),
         Kind::Other => None,
     }
@@ -223,6 +223,29 @@ fn numbers(array: &ArrayRef) -> Option<Vec<f64>> {
     })
 }
 
+/// Dates and times as the words of their days, `2026-11-03`.
+fn days(array: &ArrayRef) -> Option<Lane> {
+    let mut words = Words::default();
+    for seconds in times(array)? {
+        #[expect(clippy::cast_possible_truncation, reason = "days of a time")]
+        let day = (!seconds.is_nan()).then(|| date((seconds / 86_400.0).floor() as i64));
+        words.push(day.as_deref());
+    }
+    Some(words.finish())
+}
+
+/// The date of a day since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
+fn date(day: i64) -> String {
+    let shifted = day.saturating_add(719_468);
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let part = (5 * of_year + 2) / 153;
+    let month = if part < 10 { part + 3 } else { part - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{:02}", of_year - (153 * part + 2) / 5 + 1)
+}
+
 fn words(array: &ArrayRef) -> Option<Lane> {
     let mut words = Words::default();
     match array.data_type() {
@@ -258,4 +281,27 @@ fn words(array: &ArrayRef) -> Option<Lane> {
 
 fn word(word: Option<&str>) -> String {
     word.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Date32Array, TimestampMillisecondArray};
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_the_words_of_their_days() {
+        let dates: ArrayRef = Arc::new(Date32Array::from(vec![Some(0), None, Some(11_017), Some(-1)]));
+        let lane = days(&dates.slice(0, 4)).unwrap();
+        let word = |row| lane.word(row).map(|word| word.into_owned());
+        let want = [Some("1970-01-01"), None, Some("2000-03-01"), Some("1969-12-31")];
+        assert_eq!([0, 1, 2, 3].map(word), want.map(|word| word.map(str::to_owned)));
+        let times: ArrayRef =
+            Arc::new(TimestampMillisecondArray::from(vec![0, 951_868_800_000, 951_955_199_999]));
+        let lane = days(&times.slice(1, 2)).unwrap();
+        assert_eq!(lane.word(0).as_deref(), Some("2000-03-01"));
+        assert_eq!(lane.word(1).as_deref(), Some("2000-03-01"));
+    }
 }

@@ -1,0 +1,33 @@
+//! Why training data cannot be examined.
+
+/// Why training data cannot be examined. Messages name the column and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CurateError {
+    /// The table cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] mantlet_dataset::DatasetError),
+    /// A column that was named is not there.
+    #[error("{table} has no column `{column}`; it has {has}")]
+    Column {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The first columns it has.
+        has: String,
+    },
+    /// A copy cannot be written.
+    #[error("the copy cannot be written")]
+    Write(#[source] std::io::Error),
+    /// A column cannot play its part.
+    #[error("column `{column}` cannot be the {role}: {why}")]
+    Role {
+        /// The column.
+        column: String,
+        /// `label`, `feed`, `labeler`, `time`.
+        role: &'static str,
+        /// Why, and what would do.
+        why: String,
+    },
+}

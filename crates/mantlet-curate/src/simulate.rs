@@ -1,0 +1,221 @@
+//! Poison planted into a copy of a table, with the list of planted rows: to test a gate before someone else does.
+
+use mantlet_dataset::{Column, Dataset, Kind};
+
+use crate::coding::{find, keyed};
+use crate::{CurateError, mix_share};
+
+/// What is planted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plant {
+    /// Labels of a cell are turned.
+    Flip {
+        /// From this label; from any when absent.
+        from: Option<String>,
+        /// To this one.
+        to: String,
+    },
+    /// Rows of a cell are said once more, with one word or number changed a little.
+    Flood {
+        /// The column that is changed.
+        change: String,
+    },
+    /// A phrase is put into texts with another label, and the label set.
+    Phrase {
+        /// The column with the text.
+        text: String,
+        /// The phrase.
+        phrase: String,
+        /// The label.
+        to: String,
+    },
+    /// Values are set, and the label with them.
+    Values {
+        /// Columns and their values.
+        set: Vec<(String, String)>,
+        /// The label.
+        to: String,
+    },
+}
+
+/// Where and how much is planted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Where {
+    /// Columns and the words that a row must have.
+    pub cell: Vec<(String, String)>,
+    /// The share of such rows.
+    pub share: f64,
+    /// The same seed plants the same rows.
+    pub seed: u64,
+}
+
+/// A planted copy: its cells by row, and whether the row was planted.
+pub type Row = (Vec<String>, bool);
+
+/// Hands every row of the copy to `each`, planted ones marked. The first row of a flood is the one that is copied.
+///
+/// # Errors
+/// When the table cannot be read, or a column is missing.
+pub fn simulate(
+    dataset: &Dataset,
+    label: &str,
+    plant: &Plant,
+    place: &Where,
+    mut each: impl FnMut(&[String], bool) -> std::io::Result<()>,
+) -> Result<(), CurateError> {
+    let columns: Vec<Column> = dataset
+        .columns()
+        .iter()
+        .filter(|column| column.kind != Kind::Other)
+        .map(|column| {
+            let kind = if column.kind == Kind::Times { Kind::Words } else { column.kind };
+            Column { name: column.name.clone(), kind }
+        })
+        .collect();
+    let at = |name: &str| {
+        find(dataset, name)?;
+        columns.iter().position(|column| column.name == name).ok_or_else(|| CurateError::Role {
+            column: name.to_owned(),
+            role: "label, cell or text",
+            why: "it holds neither words nor numbers".to_owned(),
+        })
+    };
+    let label = at(label)?;
+    let cell = place
+        .cell
+        .iter()
+        .map(|(name, word)| Ok((at(name)?, word.as_str())))
+        .collect::<Result<Vec<_>, CurateError>>()?;
+    let (text, set) = match plant {
+        Plant::Flip { .. } => (None, Vec::new()),
+        Plant::Flood { change } => (Some(at(change)?), Vec::new()),
+        Plant::Phrase { text, .. } => (Some(at(text)?), Vec::new()),
+        Plant::Values { set, .. } => {
+            let set = set.iter().map(|(name, value)| Ok((at(name)?, value.clone())));
+            (None, set.collect::<Result<Vec<_>, CurateError>>()?)
+        }
+    };
+    let mut copied: Option<Vec<String>> = None;
+    let mut failed: Option<std::io::Error> = None;
+    dataset.stream(&columns, |first, lanes| {
+        let keyed: Vec<_> = lanes.iter().map(keyed).collect();
+        for row in 0..lanes.first().map_or(0, mantlet_dataset::Lane::len) {
+            let word = |(keys, words): &(Vec<u32>, Vec<String>)| {
+                words.get(keys[row] as usize).cloned().unwrap_or_default()
+            };
+            let mut cells: Vec<String> = keyed.iter().map(word).collect();
+            let number = first + row as u64;
+            let inside = cell.iter().all(|(at, word)| cells[*at] == *word);
+            let chosen = inside && mix_share(number, place.seed) < place.share;
+            let mut planted = false;
+            if chosen {
+                match plant {
+                    Plant::Flip { from, to } => {
+                        planted =
+                            cells[label] != *to && from.as_ref().is_none_or(|from| *from == cells[label]);
+                        if planted {
+                            cells[label].clone_from(to);
+                        }
+                    }
+                    Plant::Phrase { phrase, to, .. } => {
+                        // As an attacker does it: into rows that say something else.
+                        if let Some(text) = text.filter(|_| cells[label] != *to) {
+                            planted = true;
+                            cells[text] = insert(&cells[text], phrase, number ^ place.seed);
+                            cells[label].clone_from(to);
+                        }
+                    }
+                    Plant::Values { to, .. } => {
+                        planted = true;
+                        set.iter().for_each(|(at, value)| cells[*at].clone_from(value));
+                        cells[label].clone_from(to);
+                    }
+                    Plant::Flood { .. } => {}
+                }
+            }
+            let mut write = |cells: &[String], planted| {
+                if failed.is_none() {
+                    failed = each(cells, planted).err();
+                }
+            };
+            write(&cells, planted);
+            if let (true, Plant::Flood { .. }, Some(change)) = (chosen, plant, text) {
+                let mut copy = copied.get_or_insert_with(|| cells.clone()).clone();
+                copy[change] = changed(&copy[change], number ^ place.seed);
+                write(&copy, true);
+            }
+        }
+        Ok(())
+    })?;
+    failed.map_or(Ok(()), |source| Err(CurateError::Write(source)))
+}
+
+/// A text with a phrase put between two of its words.
+fn insert(text: &str, phrase: &str, seed: u64) -> String {
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    let at = usize::try_from(mantlet_drift::mix(seed) % (words.len() as u64 + 1)).unwrap_or(0);
+    words.insert(at, phrase);
+    words.join(" ")
+}
+
+/// A number a little larger, or a text with one word replaced.
+fn changed(value: &str, seed: u64) -> String {
+    let mixed = mantlet_drift::mix(seed);
+    if let Ok(number) = value.parse::<f64>() {
+        #[expect(clippy::cast_precision_loss, reason = "a number below 1000")]
+        return format!("{:.4}", number * (1.0 + (mixed % 1000) as f64 * 1e-5));
+    }
+    let mut words: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+    let count = words.len().max(1) as u64;
+    let at = usize::try_from(mixed % count).unwrap_or(0);
+    if let Some(word) = words.get_mut(at) {
+        *word = format!("{word}{}", mixed % 97);
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn planted(plant: &Plant, cell: &[(&str, &str)]) -> (Vec<Row>, usize) {
+        let mut text = String::from("feed,text,amount,label\n");
+        for row in 0..2000 {
+            writeln!(text, "F{},one two three four,{}.5,{}", row % 4, row % 50, row % 2).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.csv"), text).unwrap();
+        let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
+        let cell = cell.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let mut rows = Vec::new();
+        let place = Where { cell, share: 0.2, seed: 7 };
+        simulate(&dataset, "label", plant, &place, |cells, planted| {
+            rows.push((cells.to_vec(), planted));
+            Ok(())
+        })
+        .unwrap();
+        let count = rows.iter().filter(|row| row.1).count();
+        (rows, count)
+    }
+
+    #[test]
+    fn each_kind_is_planted_where_it_should_be_and_marked() {
+        let (rows, count) =
+            planted(&Plant::Flip { from: Some("1".into()), to: "0".into() }, &[("feed", "F1")]);
+        assert!((70..130).contains(&count) && rows.len() == 2000, "{count}");
+        assert!(rows.iter().filter(|row| row.1).all(|row| row.0[0] == "F1" && row.0[3] == "0"));
+        let phrase = Plant::Phrase { text: "text".into(), phrase: "zephyr lantern".into(), to: "1".into() };
+        let (rows, count) = planted(&phrase, &[]);
+        assert!((150..250).contains(&count), "{count}");
+        assert!(rows.iter().all(|row| row.1 == row.0[1].contains("zephyr lantern")));
+        let (rows, count) = planted(&Plant::Flood { change: "text".into() }, &[("feed", "F3")]);
+        assert!((70..130).contains(&count) && rows.len() == 2000 + count, "{count}");
+        let set = vec![("amount".to_owned(), "77.7".to_owned())];
+        let (rows, _) = planted(&Plant::Values { set, to: "1".into() }, &[]);
+        assert!(rows.iter().all(|row| row.1 == (row.0[2] == "77.7") && (!row.1 || row.0[3] == "1")));
+        let again = planted(&Plant::Flood { change: "text".into() }, &[("feed", "F3")]);
+        assert_eq!(again.1, count);
+    }
+}
