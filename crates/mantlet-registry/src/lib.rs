@@ -4,6 +4,7 @@
 //! checked is the [`Verifier`] port, with [`TrustedKeys`] as the implementation over files and OMS bundles.
 //! No version is put before users unless its files were hashed and its signature checked in the same call.
 
+pub mod batch;
 pub mod disk;
 mod error;
 mod flow;

@@ -123,6 +123,9 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store was closed")]
     Closed,
+    /// A batch of training data may not be treated like this.
+    #[error(transparent)]
+    Batch(#[from] mantlet_registry::batch::BatchError),
 }
 
 impl StoreError {

@@ -17,6 +17,7 @@
 //! the process dies in between, the log holds an intention that was not carried out, never the reverse.
 
 mod audit;
+mod batches;
 mod clock;
 mod database;
 mod error;

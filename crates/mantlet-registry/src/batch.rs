@@ -1,0 +1,454 @@
+//! Batches of training data: quarantined until their gate passes or people let them through.
+//!
+//! A [`Ledger`] is nothing but its events in order: whoever replays them from the audit log has the same ledger.
+//! An approval names the digest it is for; when a batch's bytes change, every approval of it is void.
+//!
+//! Long because the events, the ledger and the laws between them stand together.
+
+use std::collections::BTreeMap;
+
+use mantlet_vocab::{Digest, Impact, Millis};
+use serde::{Deserialize, Serialize};
+
+/// What happened to a batch, or to retraining as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum BatchEvent {
+    /// A batch came, or came again with other bytes.
+    Delivered {
+        /// Its name.
+        batch: String,
+        /// Who delivered the rows.
+        feed: String,
+        /// Its files, in the order in which they are read.
+        files: Vec<String>,
+        /// The digest of its files.
+        digest: Digest,
+        /// Who signed the files, where their signature was checked.
+        signer: Option<String>,
+        /// The batch of the same feed before it.
+        parent: Option<String>,
+        /// What hangs on the model that learns from it.
+        impact: Impact,
+    },
+    /// Its gate was run.
+    Gated {
+        /// The batch.
+        batch: String,
+        /// The digest the gate read.
+        digest: Digest,
+        /// Names of suspicious findings that speak of this batch; empty when it passed.
+        findings: Vec<String>,
+        /// Whether all of it could be examined.
+        complete: bool,
+    },
+    /// A person let it through.
+    Approved {
+        /// The batch.
+        batch: String,
+        /// The digest the person saw.
+        digest: Digest,
+        /// Why.
+        note: String,
+    },
+    /// A person threw it out.
+    Rejected {
+        /// The batch.
+        batch: String,
+        /// The digest the person saw.
+        digest: Digest,
+        /// Why.
+        note: String,
+    },
+    /// Retraining stops, or may go on.
+    Frozen {
+        /// Whether it stops.
+        on: bool,
+        /// Why.
+        note: String,
+    },
+}
+
+impl BatchEvent {
+    /// The word used in the audit log.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Delivered { .. } => "batch-delivered",
+            Self::Gated { .. } => "batch-gated",
+            Self::Approved { .. } => "batch-approved",
+            Self::Rejected { .. } => "batch-rejected",
+            Self::Frozen { on: true, .. } => "retraining-frozen",
+            Self::Frozen { on: false, .. } => "retraining-released",
+        }
+    }
+
+    /// The batch it is about; nothing for the system as a whole.
+    #[must_use]
+    pub fn batch(&self) -> Option<&str> {
+        match self {
+            Self::Delivered { batch, .. }
+            | Self::Gated { batch, .. }
+            | Self::Approved { batch, .. }
+            | Self::Rejected { batch, .. } => Some(batch),
+            Self::Frozen { .. } => None,
+        }
+    }
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchState {
+    /// Its gate has not run on these bytes.
+    Quarantined,
+    /// Its gate found something; people decide.
+    Held,
+    /// Its gate passed.
+    Passed,
+    /// People let it through.
+    Approved,
+    /// A person threw it out.
+    Rejected,
+}
+
+impl BatchState {
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quarantined => "quarantined",
+            Self::Held => "held",
+            Self::Passed => "passed",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// Whether a model may learn from it.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Passed | Self::Approved)
+    }
+}
+
+/// A batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its name.
+    pub name: String,
+    /// Who delivered the rows.
+    pub feed: String,
+    /// Its files.
+    pub files: Vec<String>,
+    /// The digest of its files.
+    pub digest: Digest,
+    /// Who signed them.
+    pub signer: Option<String>,
+    /// The batch before it.
+    pub parent: Option<String>,
+    /// What hangs on it.
+    pub impact: Impact,
+    /// Who registered it.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// Where it stands.
+    pub state: BatchState,
+    /// What its gate found.
+    pub findings: Vec<String>,
+    /// Who consents to exactly these bytes.
+    pub approvals: Vec<String>,
+}
+
+impl Batch {
+    /// People whose consent lets a held batch through.
+    #[must_use]
+    pub const fn eyes(&self) -> usize {
+        match self.impact {
+            Impact::High | Impact::Critical => 2,
+            Impact::Low | Impact::Medium => 1,
+        }
+    }
+}
+
+/// Why something cannot happen to a batch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// No such batch.
+    #[error("there is no batch `{0}`; `mantlet data batches` shows them")]
+    NoBatch(String),
+    /// The bytes are not those of the record.
+    #[error("batch `{batch}` is recorded as {recorded}, its files are {found}; deliver it again")]
+    OtherBytes {
+        /// The batch.
+        batch: String,
+        /// In the ledger.
+        recorded: Digest,
+        /// On disk, or what the person saw.
+        found: Digest,
+    },
+    /// Nobody lets their own batch through.
+    #[error("`{who}` delivered batch `{batch}` and cannot decide about it; another person has to")]
+    Own {
+        /// The batch.
+        batch: String,
+        /// Who.
+        who: String,
+    },
+    /// The state does not allow it.
+    #[error("batch `{batch}` is {}, and only a held or quarantined one is decided about", state.word())]
+    State {
+        /// The batch.
+        batch: String,
+        /// Where it stands.
+        state: BatchState,
+    },
+    /// A parent that is not there.
+    #[error("batch `{batch}` names `{parent}` as the one before it, which is not there")]
+    NoParent {
+        /// The batch.
+        batch: String,
+        /// The parent.
+        parent: String,
+    },
+}
+
+/// Batches and whether retraining is frozen, as of a list of events.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// By name.
+    pub batches: BTreeMap<String, Batch>,
+    /// Why retraining is frozen, when it is.
+    pub frozen: Option<String>,
+}
+
+impl Ledger {
+    /// Applies an event; the ledger is unchanged when it may not happen.
+    ///
+    /// # Errors
+    /// Names what stands in the way.
+    pub fn apply(&mut self, event: &BatchEvent, actor: &str, at: Millis) -> Result<(), BatchError> {
+        match event {
+            BatchEvent::Delivered { batch, feed, files, digest, signer, parent, impact } => {
+                if let Some(parent) = parent.as_ref().filter(|parent| !self.batches.contains_key(*parent)) {
+                    return Err(BatchError::NoParent { batch: batch.clone(), parent: parent.clone() });
+                }
+                let unchanged = self.batches.get(batch).is_some_and(|known| known.digest == *digest);
+                if unchanged {
+                    // The same bytes again change nothing: neither a verdict nor who delivered them first.
+                    return Ok(());
+                }
+                let own = Batch {
+                    name: batch.clone(),
+                    feed: feed.clone(),
+                    files: files.clone(),
+                    digest: *digest,
+                    signer: signer.clone(),
+                    parent: parent.clone(),
+                    impact: *impact,
+                    by: actor.to_owned(),
+                    at,
+                    state: BatchState::Quarantined,
+                    findings: Vec::new(),
+                    approvals: Vec::new(),
+                };
+                self.batches.insert(batch.clone(), own);
+            }
+            BatchEvent::Gated { batch, digest, findings, complete } => {
+                let own = self.own(batch, *digest)?;
+                if matches!(own.state, BatchState::Approved | BatchState::Rejected) {
+                    return Err(BatchError::State { batch: batch.clone(), state: own.state });
+                }
+                own.findings.clone_from(findings);
+                let clean = findings.is_empty() && *complete;
+                own.state = if clean { BatchState::Passed } else { BatchState::Held };
+            }
+            BatchEvent::Approved { batch, digest, .. } => {
+                let own = self.own(batch, *digest)?;
+                decide(own, actor)?;
+                if !own.approvals.iter().any(|by| by == actor) {
+                    own.approvals.push(actor.to_owned());
+                }
+                if own.approvals.len() >= own.eyes() {
+                    own.state = BatchState::Approved;
+                }
+            }
+            BatchEvent::Rejected { batch, digest, .. } => {
+                let own = self.own(batch, *digest)?;
+                decide(own, actor)?;
+                own.state = BatchState::Rejected;
+            }
+            BatchEvent::Frozen { on, note } => self.frozen = on.then(|| note.clone()),
+        }
+        Ok(())
+    }
+
+    /// Replays events in order. Events that may not happen are given back with their reason: in a log that this
+    /// program wrote there are none.
+    #[must_use]
+    pub fn replay<'a>(
+        events: impl IntoIterator<Item = (&'a BatchEvent, &'a str, Millis)>,
+    ) -> (Self, Vec<(BatchEvent, BatchError)>) {
+        let mut ledger = Self::default();
+        let mut refused = Vec::new();
+        for (event, actor, at) in events {
+            if let Err(error) = ledger.apply(event, actor, at) {
+                refused.push((event.clone(), error));
+            }
+        }
+        (ledger, refused)
+    }
+
+    /// Batches a model may learn from, oldest first; none while retraining is frozen.
+    #[must_use]
+    pub fn usable(&self) -> Vec<&Batch> {
+        if self.frozen.is_some() {
+            return Vec::new();
+        }
+        let mut usable: Vec<&Batch> = self.batches.values().filter(|batch| batch.state.is_usable()).collect();
+        usable.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
+        usable
+    }
+
+    fn own(&mut self, batch: &str, digest: Digest) -> Result<&mut Batch, BatchError> {
+        let own = self.batches.get_mut(batch).ok_or_else(|| BatchError::NoBatch(batch.to_owned()))?;
+        if own.digest != digest {
+            return Err(BatchError::OtherBytes {
+                batch: batch.to_owned(),
+                recorded: own.digest,
+                found: digest,
+            });
+        }
+        Ok(own)
+    }
+}
+
+fn decide(own: &Batch, actor: &str) -> Result<(), BatchError> {
+    if own.by == actor {
+        return Err(BatchError::Own { batch: own.name.clone(), who: actor.to_owned() });
+    }
+    if !matches!(own.state, BatchState::Held | BatchState::Quarantined) {
+        return Err(BatchError::State { batch: own.name.clone(), state: own.state });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(byte: u8) -> Digest {
+        Digest([byte; 32])
+    }
+
+    fn delivered(batch: &str, bytes: u8, impact: Impact) -> BatchEvent {
+        BatchEvent::Delivered {
+            batch: batch.into(),
+            feed: "bank".into(),
+            files: vec!["a.csv".into()],
+            digest: digest(bytes),
+            signer: None,
+            parent: None,
+            impact,
+        }
+    }
+
+    fn gated(bytes: u8, findings: &[&str]) -> BatchEvent {
+        let findings = findings.iter().map(|name| (*name).to_owned()).collect();
+        BatchEvent::Gated { batch: "w1".into(), digest: digest(bytes), findings, complete: true }
+    }
+
+    fn approved(bytes: u8) -> BatchEvent {
+        BatchEvent::Approved { batch: "w1".into(), digest: digest(bytes), note: "looked".into() }
+    }
+
+    #[test]
+    fn nothing_is_learned_from_before_its_gate_and_a_clean_gate_lets_it_through() {
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::High), "ann", Millis(1)).unwrap();
+        assert!(ledger.usable().is_empty());
+        ledger.apply(&gated(1, &[]), "mantlet", Millis(2)).unwrap();
+        assert_eq!(ledger.usable().len(), 1);
+        ledger.apply(&BatchEvent::Frozen { on: true, note: "incident 7".into() }, "bea", Millis(3)).unwrap();
+        assert!(ledger.usable().is_empty());
+        ledger.apply(&BatchEvent::Frozen { on: false, note: String::new() }, "bea", Millis(4)).unwrap();
+        assert_eq!(ledger.usable().len(), 1);
+    }
+
+    #[test]
+    fn a_held_batch_of_high_impact_needs_two_others_and_new_bytes_void_their_consent() {
+        let mut ledger = Ledger::default();
+        let mut events = vec![(delivered("w1", 1, Impact::High), "ann")];
+        events.push((gated(1, &["feed-label-shift"]), "mantlet"));
+        for (event, actor) in &events {
+            ledger.apply(event, actor, Millis(1)).unwrap();
+        }
+        let refused = ledger.apply(&approved(1), "ann", Millis(2)).unwrap_err();
+        assert!(matches!(refused, BatchError::Own { .. }));
+        ledger.apply(&approved(1), "bea", Millis(3)).unwrap();
+        ledger.apply(&approved(1), "bea", Millis(3)).unwrap();
+        assert_eq!(ledger.batches["w1"].state, BatchState::Held);
+        // Consent to other bytes counts for nothing, and other bytes void what was consented to.
+        assert!(matches!(ledger.apply(&approved(2), "cem", Millis(4)), Err(BatchError::OtherBytes { .. })));
+        let mut changed = ledger.clone();
+        changed.apply(&delivered("w1", 2, Impact::High), "ann", Millis(5)).unwrap();
+        assert_eq!(changed.batches["w1"].state, BatchState::Quarantined);
+        assert!(changed.batches["w1"].approvals.is_empty());
+        assert!(matches!(changed.apply(&approved(1), "cem", Millis(6)), Err(BatchError::OtherBytes { .. })));
+        // Delivering the same bytes again neither voids nor launders anything.
+        ledger.apply(&delivered("w1", 1, Impact::Low), "eve", Millis(6)).unwrap();
+        assert_eq!((ledger.batches["w1"].by.as_str(), ledger.batches["w1"].eyes()), ("ann", 2));
+        ledger.apply(&approved(1), "cem", Millis(7)).unwrap();
+        assert_eq!(ledger.batches["w1"].state, BatchState::Approved);
+        assert!(matches!(ledger.apply(&approved(1), "dan", Millis(8)), Err(BatchError::State { .. })));
+    }
+
+    #[test]
+    fn a_ledger_is_its_events_and_a_forged_one_is_named() {
+        let events = [
+            (delivered("w1", 1, Impact::Medium), "ann"),
+            (gated(1, &["flood-near-copies"]), "mantlet"),
+            (approved(1), "ann"),
+            (approved(1), "bea"),
+        ];
+        let list =
+            || events.iter().enumerate().map(|(at, (event, actor))| (event, *actor, Millis(at as u64)));
+        let (ledger, refused) = Ledger::replay(list());
+        assert_eq!(ledger.batches["w1"].state, BatchState::Approved);
+        assert_eq!(refused.len(), 1);
+        assert_eq!(Ledger::replay(list()), (ledger.clone(), refused));
+        let text = serde_json::to_string(&ledger).unwrap();
+        assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
+        for (event, _) in &events {
+            let text = serde_json::to_string(event).unwrap();
+            assert_eq!(serde_json::from_str::<BatchEvent>(&text).unwrap(), *event);
+        }
+    }
+
+    #[test]
+    fn a_gate_that_could_not_see_everything_does_not_pass() {
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::Low), "ann", Millis(1)).unwrap();
+        let partly = BatchEvent::Gated {
+            batch: "w1".into(),
+            digest: digest(1),
+            findings: Vec::new(),
+            complete: false,
+        };
+        ledger.apply(&partly, "mantlet", Millis(2)).unwrap();
+        assert_eq!(ledger.batches["w1"].state, BatchState::Held);
+        assert!(matches!(ledger.apply(&gated(2, &[]), "m", Millis(3)), Err(BatchError::OtherBytes { .. })));
+        let orphan = BatchEvent::Delivered {
+            batch: "w2".into(),
+            feed: "bank".into(),
+            files: Vec::new(),
+            digest: digest(3),
+            signer: None,
+            parent: Some("w0".into()),
+            impact: Impact::Low,
+        };
+        assert!(matches!(ledger.apply(&orphan, "ann", Millis(4)), Err(BatchError::NoParent { .. })));
+    }
+}
