@@ -110,6 +110,18 @@ pub struct Data {
     /// The column that holds the label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The column that says who delivered a row, for the gate of new batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// The column that says who labelled a row, for the gate of new batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labeler: Option<String>,
+    /// The column with a text, in which the gate of new batches looks for floods and triggers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Columns that the gate of new batches does not learn from: row numbers, scores, what is only known later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
     /// The feature columns in the model's order; all but the label when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,

@@ -49,8 +49,25 @@ fn the_demo_touches_no_folder_that_is_not_its_own() {
     assert_eq!(refused.code, 4, "{}", refused.err);
     assert!(refused.err.contains("not a demo's folder") && refused.err.contains("--dir"), "{}", refused.err);
     assert_eq!(std::fs::read_dir(holder.path()).unwrap().count(), 1);
-    let unknown = run(["demo", "fraud", "--dir", holder.path().to_str().unwrap()]);
+    let unknown = run(["demo", "assistant", "--dir", holder.path().to_str().unwrap()]);
     assert_eq!(unknown.code, 3);
+}
+
+#[test]
+fn the_fraud_demo_names_the_bank_bounds_the_loss_and_says_the_same_again() {
+    let holder = tempfile::tempdir().unwrap();
+    let folder = holder.path().to_str().unwrap();
+    let first = expect(0, ["demo", "fraud", "--dir", folder]);
+    for words in
+        ["simulated", "held: feed=bank-4, kind=digital", "it names the feed", "that bounds what they cost"]
+    {
+        assert!(first.out.contains(words), "`{words}` is missing in: {}", first.out);
+    }
+    for file in ["report.html", "report.json", "review.csv", "decide-again.csv", "weeks/week-12.csv"] {
+        assert!(holder.path().join("fraud").join(file).metadata().unwrap().len() > 20, "{file}");
+    }
+    let second = expect(0, ["demo", "fraud", "--dir", folder]);
+    assert_eq!(first.out, second.out);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod data;
 mod demo;
 mod faults;
 mod integrations;

@@ -5,6 +5,7 @@
 
 mod battle;
 mod example;
+mod fraud;
 mod harden;
 mod sink;
 mod story;
@@ -58,7 +59,7 @@ pub struct Options {
 pub enum Scenario {
     /// A digit classifier that reads the amount of a cheque.
     Cheque,
-    /// Card fraud and a slow poison: not there yet.
+    /// Card fraud: one bank slowly calls fraud legitimate.
     Fraud,
     /// A language-model assistant: not there yet.
     Assistant,
@@ -69,11 +70,12 @@ pub enum Scenario {
 /// # Errors
 /// When the folder is not a demo's, or something cannot be written.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
-    if options.scenario != Scenario::Cheque {
-        let name = if options.scenario == Scenario::Fraud { "fraud" } else { "assistant" };
-        return Err(
-            crate::exit::Usage(format!("the scenario `{name}` does not exist yet; `cheque` does")).into()
-        );
+    if options.scenario == Scenario::Assistant {
+        let does = "the scenario `assistant` does not exist yet; `cheque` and `fraud` do";
+        return Err(crate::exit::Usage(does.to_owned()).into());
+    }
+    if options.scenario == Scenario::Fraud {
+        return fraud::run(terminal, &options.dir.join("fraud"), options.seed);
     }
     if !std::io::stderr().is_terminal() {
         terminal.note("no terminal: progress is printed as lines");

@@ -116,7 +116,7 @@ pub fn held(
 
 /// What this program does not do yet, said plainly.
 pub fn not_yet() -> String {
-    "\nNot there yet: scenarios fraud and assistant; language models; a thief with much natural data is seen by his \
+    "\nNot there yet: the scenario assistant; language models; a thief with much natural data is seen by his \
      budget only; drift and segments; rollout in steps; more than one machine."
         .to_owned()
 }

@@ -1,0 +1,150 @@
+//! `mantlet data`: training data before a model learns from it.
+
+mod batches;
+mod feeds;
+mod floods;
+mod labels;
+mod simulate;
+mod triggers;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+pub use feeds::list;
+use mantlet_dataset::Dataset;
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap};
+
+use crate::cli::Reporting;
+use crate::protect::take_in;
+use crate::terminal::Terminal;
+use crate::{config, exit};
+
+/// What to do with data.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a table for missing, repeated, conflicting, leaking and flipped rows.
+    Check {
+        /// A CSV or Parquet file, or a folder with mantlet.toml.
+        path: PathBuf,
+        /// The column that holds the label; the configuration's for a folder.
+        #[arg(long)]
+        label: Option<String>,
+        #[command(flatten)]
+        reporting: Reporting,
+    },
+    /// Find the feed, labeler or segment whose labels are turned slowly, batch after batch.
+    Feeds {
+        #[command(flatten)]
+        sources: feeds::Sources,
+        #[command(flatten)]
+        reporting: Reporting,
+    },
+    /// Find rows whose label a model that did not learn from them contradicts, and whose they are.
+    Labels(labels::Options),
+    /// Find floods of near copies, and the feed and time they come from.
+    Floods(floods::Options),
+    /// Find triggers: phrases, hidden letters or pairs of values that decide a label against everything else.
+    Triggers(triggers::Options),
+    /// List the rows most worth a person's look, likeliest first, as CSV with room for a decision.
+    Review {
+        #[command(flatten)]
+        sources: feeds::Sources,
+        /// Rows to list.
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        rows: usize,
+        /// Write the list here instead of to standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Register a batch; it is quarantined until its gate passes or people let it through.
+    Deliver(batches::Delivered),
+    /// Run the gate of a batch: it passes, or is held for people to decide.
+    Gate(batches::Gated),
+    /// Every batch and where it stands, as the audit log tells it; with --usable, the files to learn from.
+    Batches(batches::Listed),
+    /// Let a batch through, for exactly its present bytes; nobody lets their own through.
+    Approve(batches::Decided),
+    /// Throw a batch out.
+    Reject(batches::Decided),
+    /// Stop retraining: no batch is usable until --off.
+    Freeze(batches::Frozen),
+    /// Plant poison into a copy of a table, to test a gate.
+    Simulate(simulate::Options),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the folder has no valid configuration, a table cannot be read, or a report cannot be written.
+pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Check { path, label, reporting } => check(terminal, &path, label, &reporting),
+        Command::Feeds { sources, reporting } => feeds::feeds(terminal, &sources, &reporting),
+        Command::Labels(options) => labels::run(terminal, &options),
+        Command::Floods(options) => floods::run(terminal, &options),
+        Command::Triggers(options) => triggers::run(terminal, &options),
+        Command::Deliver(options) => batches::deliver(terminal, &options),
+        Command::Gate(options) => batches::gate(terminal, &options),
+        Command::Batches(options) => batches::list(terminal, &options),
+        Command::Approve(options) => batches::decide(terminal, &options, true),
+        Command::Reject(options) => batches::decide(terminal, &options, false),
+        Command::Freeze(options) => batches::freeze(terminal, &options),
+        Command::Simulate(options) => simulate::run(terminal, &options),
+        Command::Review { sources, rows, out } => feeds::review(terminal, &sources, rows, out.as_deref()),
+    }
+}
+
+fn check(
+    terminal: Terminal,
+    path: &std::path::Path,
+    label: Option<String>,
+    reporting: &Reporting,
+) -> anyhow::Result<ExitCode> {
+    let mut examination = Examination::default();
+    if path.is_dir() {
+        let loaded = config::load(path)?;
+        let Some(data) = &loaded.config.data else {
+            anyhow::bail!("{} names no data: add `data.train`", loaded.file.display());
+        };
+        let label = label.or_else(|| data.label.clone());
+        for table in std::iter::once(&data.train).chain(&data.test) {
+            examination.merge(take_in::table(&loaded.path(table), label.as_deref()));
+        }
+    } else {
+        examination = take_in::table(path, label.as_deref());
+    }
+    super::report(terminal, &examination, reporting)?;
+    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+}
+
+/// Reports what was found in a table, and what could not be looked at.
+fn conclude(
+    terminal: Terminal,
+    dataset: &Dataset,
+    said: String,
+    gaps: Vec<String>,
+    findings: Vec<Finding>,
+    reporting: &Reporting,
+) -> anyhow::Result<ExitCode> {
+    let gap = |why: String| Gap {
+        what: dataset.name(),
+        why,
+        remedy: "mend the feed, or leave the column out".to_owned(),
+    };
+    let gaps: Vec<Gap> = gaps.into_iter().map(gap).collect();
+    let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
+    let examination = Examination {
+        artifacts: vec![ArtifactSummary {
+            path: dataset.name(),
+            size,
+            digest: None,
+            formats: vec![said],
+            coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
+        }],
+        findings,
+        ..Examination::default()
+    };
+    super::report(terminal, &examination, reporting)?;
+    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+}
