@@ -9,13 +9,13 @@ use crate::project::Project;
 use crate::run::{self, Outcome, Steps};
 
 /// A benchmark: its name and what of the program it builds.
-const BENCHES: [&str; 3] = ["scan", "attack", "gateway"];
+const BENCHES: [&str; 4] = ["scan", "attack", "gateway", "data"];
 
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let name = arguments
         .iter()
         .find(|argument| !argument.starts_with('-'))
-        .context("which one? scan, attack or gateway")?;
+        .context("which one? scan, attack, gateway or data")?;
     if !BENCHES.contains(&name.as_str()) {
         bail!("no benchmark is called `{name}`; there are {}", BENCHES.join(", "));
     }

@@ -24,7 +24,7 @@ cargo xtask TASK
   supply                   licences, bans and sources of all dependencies, by deny.toml
   test [--keep-going]      everything the project can test with its own set-up
   acceptance               the released program on input this project did not make (needs ../shared and Python)
-  bench scan|attack|gateway [--quick]
+  bench scan|attack|gateway|data [--quick]
                            ours beside a peer in the same run; appends to docs/benchmarks/
   effects [--check] [FOLDER...]
                            the generated rows of the effect table, from the sources of pinned libraries or of
