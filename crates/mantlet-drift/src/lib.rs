@@ -8,6 +8,7 @@ mod compare;
 mod counts;
 mod cube;
 pub mod drift;
+pub mod performance;
 mod profile;
 pub mod segment;
 mod sketch;
@@ -44,6 +45,18 @@ pub enum DriftError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A reference without labels of both kinds.
+    #[error(
+        "the reference has {negative} negative and {positive} positive labels; both kinds and {least} together are needed"
+    )]
+    Unlabelled {
+        /// Negative ones.
+        negative: u64,
+        /// Positive ones.
+        positive: u64,
+        /// Needed.
+        least: u64,
+    },
     /// Counts and profile do not belong together.
     #[error("the counts are not of this profile")]
     Counts,
@@ -53,5 +66,6 @@ pub enum DriftError {
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
     let segments = segment::all().iter().map(|room| room.about);
-    drift::all().iter().map(|room| room.about).chain(segments).collect()
+    let performance = performance::all().iter().map(|room| room.about);
+    drift::all().iter().map(|room| room.about).chain(segments).chain(performance).collect()
 }
