@@ -78,6 +78,24 @@ pub enum DatasetError {
         /// Where.
         path: PathBuf,
     },
+    /// More labels than are held.
+    #[error(
+        "{path} holds more than the {most} labels that are joined at once; hand in those of the windows in question"
+    )]
+    ManyLabels {
+        /// Where.
+        path: PathBuf,
+        /// Allowed.
+        most: usize,
+    },
+    /// More windows than are told apart.
+    #[error("{path} falls into more than {most} windows; take longer ones")]
+    ManyWindows {
+        /// Where.
+        path: PathBuf,
+        /// Allowed.
+        most: usize,
+    },
     /// Counts and profile do not fit.
     #[error(transparent)]
     Drift(#[from] mantlet_drift::DriftError),

@@ -4,12 +4,14 @@
 //! files' names. Columns and their kinds are taken from the first file and pinned: a file that differs is an error
 //! that names the column. Memory is a batch of rows and the counts, whatever the table's length.
 
+mod decisions;
 mod error;
 mod lane;
 mod measure;
 mod open;
 mod read;
 
+pub use decisions::{Cut, Decided, LABELS_MOST, Labels, Span, Truth, WINDOWS_MOST, reference, windows};
 pub use error::DatasetError;
 pub use lane::Lane;
 pub use measure::{Judged, Measured, count, cube, profile};

@@ -185,7 +185,7 @@ fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetEr
 }
 
 /// The first file, to say where.
-fn first(dataset: &Dataset) -> std::path::PathBuf {
+pub(crate) fn first(dataset: &Dataset) -> std::path::PathBuf {
     dataset.files().next().unwrap_or(std::path::Path::new("")).to_owned()
 }
 

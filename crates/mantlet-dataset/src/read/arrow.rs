@@ -246,12 +246,28 @@ fn date(day: i64) -> String {
     format!("{year:04}-{month:02}-{:02}", of_year - (153 * part + 2) / 5 + 1)
 }
 
+fn spelled<T: ArrowPrimitiveType>(array: &ArrayRef, words: &mut Words)
+where
+    T::Native: std::fmt::Display,
+{
+    array.as_primitive::<T>().iter().for_each(|value| words.push(value.map(|v| v.to_string()).as_deref()));
+}
+
 fn words(array: &ArrayRef) -> Option<Lane> {
     let mut words = Words::default();
     match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().iter().for_each(|word| words.push(word)),
         DataType::LargeUtf8 => array.as_string::<i64>().iter().for_each(|word| words.push(word)),
         DataType::Utf8View => array.as_string_view().iter().for_each(|word| words.push(word)),
+        // Whole numbers keep all their digits; identifiers often have more than a float holds.
+        DataType::Int8 => spelled::<Int8Type>(array, &mut words),
+        DataType::Int16 => spelled::<Int16Type>(array, &mut words),
+        DataType::Int32 => spelled::<Int32Type>(array, &mut words),
+        DataType::Int64 => spelled::<Int64Type>(array, &mut words),
+        DataType::UInt8 => spelled::<UInt8Type>(array, &mut words),
+        DataType::UInt16 => spelled::<UInt16Type>(array, &mut words),
+        DataType::UInt32 => spelled::<UInt32Type>(array, &mut words),
+        DataType::UInt64 => spelled::<UInt64Type>(array, &mut words),
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary_opt()?;
             let values = dictionary.values();
@@ -274,7 +290,11 @@ fn words(array: &ArrayRef) -> Option<Lane> {
             let keys = keys.into_iter().enumerate().map(key).collect();
             return Some(Lane::Words { keys, words });
         }
-        _ => return None,
+        _ => {
+            for value in numbers(array)? {
+                words.push((!value.is_nan()).then(|| value.to_string()).as_deref());
+            }
+        }
     }
     Some(words.finish())
 }
