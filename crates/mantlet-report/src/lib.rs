@@ -8,12 +8,14 @@
 //! that a screen reader can speak, and tooltips that work without script.
 
 mod examination;
+mod junit;
 mod page;
 pub mod svg;
 mod system;
 mod words;
 
 pub use examination::{Format, JSON_VERSION, Style, cyclonedx, examination};
+pub use junit::{JunitCase, JunitOutcome, junit};
 pub use page::STYLE;
 pub use system::{
     Admission, Agreement, Answers, Basis, EvasionGrid, EvasionItem, EventKind, ExtractionCurve, Field,

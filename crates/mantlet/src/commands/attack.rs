@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
-use mantlet_store::RecordKind;
+use mantlet_store::{Clock as _, RecordKind, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
 use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, SmallLearner, WallClock};
@@ -15,6 +15,7 @@ use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, SmallLearner
 mod compare;
 mod constraints;
 mod costs;
+mod shown;
 mod target;
 
 use self::costs::Costs;
@@ -75,8 +76,12 @@ pub struct RunOptions {
     /// Rows attacked by each evasion probe.
     #[arg(long)]
     rows: Option<usize>,
-    /// Print the reports as JSON.
-    #[arg(long)]
+    /// Form of the report: words and figures, every figure as JSON, a page with pictures, or what build servers and
+    /// code hosts read.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    format: Form,
+    /// As `--format json`.
+    #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Write what is printed here.
     #[arg(long, value_name = "FILE")]
@@ -88,6 +93,23 @@ pub struct RunOptions {
     costs: Costs,
     #[command(flatten)]
     endpoint: Endpoint,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a terminal.
+    Text,
+    /// For machines and `mantlet attack compare`.
+    Json,
+    /// For pull requests and tickets.
+    Markdown,
+    /// For code hosts.
+    Sarif,
+    /// For build servers: an attack that worked is a failure, one that could not be judged an error.
+    Junit,
+    /// One page with pictures that needs no network.
+    Html,
 }
 
 /// Where to look for a trigger.
@@ -138,7 +160,8 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             constraints: None,
             seed: options.seed,
             rows: None,
-            json: options.json,
+            format: if options.json { Form::Json } else { Form::Text },
+            json: false,
             output: None,
             endpoint: Endpoint::default(),
             costs: Costs::default(),
@@ -187,7 +210,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
         let names = subject.features.clone();
         constraints::declare(file, &names, &mut subject.ground.constraints)?;
     }
-    let mut plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
+    let mut plan = protect::plan(&loaded.config, &again(options));
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
     plan.caps = options.costs.caps()?;
@@ -207,13 +230,45 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
             terminal.note(&format!("  {name}"));
             true
         })?;
-    let text = if options.json {
-        serde_json::to_string_pretty(&results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>())?
-    } else {
-        table(&results, &subject.features)
+    let verdict = verdict(&results, impact, policy);
+    let examined = |format| {
+        let examination = shown::examination(&loaded, &results, &subject);
+        mantlet_report::examination(&examination, format, mantlet_report::Style::default())
+    };
+    let text = match if options.json { Form::Json } else { options.format } {
+        Form::Text => table(&results, &subject.features),
+        Form::Json => serde_json::to_string_pretty(
+            &results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>(),
+        )?,
+        Form::Markdown => examined(mantlet_report::Format::Markdown),
+        Form::Sarif => examined(mantlet_report::Format::Sarif),
+        Form::Junit => shown::junit(&loaded, &results, &subject),
+        Form::Html => shown::page(&loaded, &results, &subject, verdict, &plan.command, SystemClock.now()),
     };
     deliver(terminal, &text, options.output.as_deref())?;
-    Ok(exit::verdict(verdict(&results, impact, policy)))
+    Ok(exit::verdict(verdict))
+}
+
+/// The command that asks the same questions again; each attack adds its own name and the seed.
+fn again(options: &RunOptions) -> String {
+    let mut words = vec![options.folder.display().to_string()];
+    words.extend(options.rows.iter().flat_map(|rows| ["--rows".to_owned(), rows.to_string()]));
+    words.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+    let constraints = options.constraints.iter();
+    words.extend(constraints.flat_map(|file| ["--constraints".to_owned(), file.display().to_string()]));
+    words.extend(options.costs.again());
+    words.extend(options.endpoint.again());
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("mantlet attack run {}", words.join(" "))
+}
+
+/// A word as a POSIX shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// The keys set on the command line; a value that is no JSON is a word.

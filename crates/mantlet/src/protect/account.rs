@@ -45,6 +45,16 @@ pub fn class_name(subject: Option<&Subject>, class: Option<usize>) -> String {
     }
 }
 
+/// What an attack showed, as one sentence.
+pub fn sentence(probe: &Probe, subject: Option<&Subject>) -> String {
+    Shown { version: "", probe, subject }.sentence()
+}
+
+/// The room of an attack.
+pub fn about(probe: &str) -> Option<&'static About> {
+    explain::rooms().into_iter().find(|about| about.name == probe)
+}
+
 struct Shown<'a> {
     version: &'a str,
     probe: &'a Probe,
@@ -54,10 +64,6 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn report(&self) -> &ProbeReport {
         &self.probe.report
-    }
-
-    fn about(&self) -> Option<&'static About> {
-        explain::rooms().into_iter().find(|about| about.name == self.report().probe)
     }
 
     fn basis(&self, of: &str) -> Basis {
@@ -100,8 +106,7 @@ impl Shown<'_> {
             sentence: self.sentence(),
             figures: figures.map(|figure| self.figure(figure)).collect(),
             gap: report.not_examined.clone(),
-            ids: self
-                .about()
+            ids: about(&report.probe)
                 .map(|about| about.atlas.iter().chain(about.owasp).map(|id| (*id).to_owned()).collect())
                 .unwrap_or_default(),
         }

@@ -120,3 +120,45 @@ fn a_target_that_cannot_be_understood_is_a_usage_error() {
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(ran.err.contains("telepathy"), "{}", ran.err);
 }
+
+#[test]
+fn a_run_is_told_in_the_form_of_whoever_reads_it() {
+    let folder = Folder::with_model();
+    let target = describe(&folder);
+    let told = |form: &str| {
+        let only = ["attack", "run", folder.text(), "--only", "evasion-fgsm", "--set", "epsilon=1"];
+        run(only.into_iter().chain(["--seed", "3", "--format", form]))
+    };
+    let (text, junit) = (told("text"), told("junit"));
+    assert!(!text.out.contains(" 0 hit"), "{}", text.out);
+    assert_eq!(junit.code, text.code, "{}", junit.err);
+    assert!(junit.out.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{}", junit.out);
+    assert!(junit.out.contains("classname=\"evasion\" name=\"evasion-fgsm\""), "{}", junit.out);
+    // The command beside a figure asks the same questions again.
+    let again = junit.out.lines().find_map(|line| line.strip_prefix("again: mantlet ")).unwrap();
+    let words: Vec<&str> = again.split_whitespace().chain(["--format", "json"]).collect();
+    let report = |words: &[&str]| {
+        let mut report: serde_json::Value = serde_json::from_str(&run(words.to_vec()).out).unwrap();
+        report[0]["millis"].take();
+        report
+    };
+    let first =
+        ["attack", "run", folder.text(), "--only", "evasion-fgsm", "--set", "epsilon=1", "--seed", "3"];
+    assert_eq!(report(&words), report(&[&first[..], &["--json"]].concat()));
+    let sarif: serde_json::Value = serde_json::from_str(&told("sarif").out).unwrap();
+    assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "evasion-fgsm");
+    let markdown = told("markdown").out;
+    assert!(markdown.contains("evasion-fgsm") && markdown.contains("AML."), "{markdown}");
+    let page = told("html").out;
+    assert!(page.contains("<html") && page.contains("rows changed class"), "{page}");
+    for outside in ["src=\"http", "@import", "url(http"] {
+        assert!(!page.contains(outside), "the page needs the network: {outside}");
+    }
+    // An attack that could not be judged is an error for a build server, not a pass.
+    let without =
+        ["attack", "run", folder.text(), "--only", "evasion-pgd", "--rows", "4", "--format", "junit"];
+    let unable = run(without.into_iter().chain(["--target", target.as_str()]));
+    assert!(unable.out.contains("errors=\"1\"") && unable.out.contains("not examined"), "{}", unable.out);
+    let both = run(["attack", "run", folder.text(), "--json", "--format", "html"]);
+    assert_eq!(both.code, 3, "{}", both.err);
+}

@@ -23,6 +23,21 @@ pub struct Costs {
 }
 
 impl Costs {
+    /// The options that set these caps again.
+    pub fn again(self) -> Vec<String> {
+        let set = |name: &str, value: Option<String>| value.map(|value| [format!("--{name}"), value]);
+        [
+            set("max-queries", self.max_queries.map(|value| value.to_string())),
+            set("max-minutes", self.max_minutes.map(|value| value.to_string())),
+            set("price", self.price.map(|value| value.to_string())),
+            set("max-cost", self.max_cost.map(|value| value.to_string())),
+        ]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect()
+    }
+
     /// The caps of a battery.
     ///
     /// # Errors

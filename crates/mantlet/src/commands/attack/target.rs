@@ -37,6 +37,21 @@ enum Described {
 }
 
 impl Endpoint {
+    /// The options that name this target again.
+    pub fn again(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(url) = &self.endpoint {
+            words.extend(["--endpoint".to_owned(), url.clone()]);
+            if self.key_env != "MANTLET_KEY" {
+                words.extend(["--key-env".to_owned(), self.key_env.clone()]);
+            }
+        }
+        if let Some(file) = &self.target {
+            words.extend(["--target".to_owned(), file.display().to_string()]);
+        }
+        words
+    }
+
     /// Opens the target.
     ///
     /// # Errors

@@ -1,0 +1,158 @@
+//! The battery's results for whoever reads them: build servers, code hosts, people with a browser.
+
+use mantlet_report::{JunitCase, JunitOutcome, NextStep, SystemReport, Tone, VerdictBlock};
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Millis, Place, Severity, Verdict};
+use mantlet_worker::battery::{ATTACKS, FURTHER, Probe, Results};
+
+use crate::config::Loaded;
+use crate::protect::account;
+use crate::protect::subject::Subject;
+
+/// The family of an attack, as `--family` names it.
+fn family(name: &str) -> &'static str {
+    let found = ATTACKS.iter().chain(FURTHER).find(|(known, _)| *known == name);
+    found.map_or("attack", |(_, family)| family.word())
+}
+
+/// Why an attack says nothing, when it says nothing.
+fn unknown(probe: &Probe) -> Option<(String, String)> {
+    let report = &probe.report;
+    if let Some(gap) = &report.not_examined {
+        return Some((format!("not examined: {}", gap.why), gap.remedy.clone()));
+    }
+    let counts = report.counts;
+    let undecided = counts.error + counts.undecided;
+    (undecided > 0 && counts.hit == 0).then(|| {
+        let message =
+            format!("{} errors and {} undecided of {} rows", counts.error, counts.undecided, report.n);
+        (message, "ask with a larger budget, or mend what the target answered with".to_owned())
+    })
+}
+
+/// Every figure, with n and interval, and how to get it again.
+fn detail(probe: &Probe) -> String {
+    let report = &probe.report;
+    let figures = report.figures.iter().map(|figure| {
+        let value = figure.value;
+        format!("{}: {:.4} [{:.4}, {:.4}] n={}\n", figure.name, value.value, value.low, value.high, figure.n)
+    });
+    let mut text: String = figures.collect();
+    text += &format!("{} queries, seed {}\nagain: {}\n", report.queries, report.seed, report.command);
+    text
+}
+
+/// One test case for each attack: it fails when the attack worked on any row, and is an error when nothing can be
+/// said.
+pub(super) fn junit(loaded: &Loaded, results: &Results, subject: &Subject) -> String {
+    let cases: Vec<JunitCase> = results
+        .probes
+        .iter()
+        .map(|probe| {
+            let report = &probe.report;
+            let outcome = match unknown(probe) {
+                Some((message, remedy)) => {
+                    JunitOutcome::Unknown(message, format!("{remedy}\n{}", detail(probe)))
+                }
+                None if report.counts.hit > 0 => {
+                    JunitOutcome::Failed(account::sentence(probe, Some(subject)), detail(probe))
+                }
+                None => JunitOutcome::Passed,
+            };
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+            let seconds = report.millis as f64 / 1000.0;
+            JunitCase {
+                family: family(&report.probe).to_owned(),
+                name: report.probe.clone(),
+                seconds,
+                outcome,
+            }
+        })
+        .collect();
+    let system = &loaded.config.system.name;
+    mantlet_report::junit(&format!("mantlet attack {system} {}", loaded.config.model.version), &cases)
+}
+
+/// The hits as findings about the model, for SARIF and Markdown.
+pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject) -> Examination {
+    let path = loaded.config.model.path.display().to_string();
+    let mut gaps: Vec<Gap> = Vec::new();
+    let mut findings = Vec::new();
+    for probe in &results.probes {
+        let report = &probe.report;
+        if let Some((why, remedy)) = unknown(probe) {
+            gaps.push(Gap { what: report.probe.clone(), why, remedy });
+        }
+        let Some(about) = account::about(&report.probe) else { continue };
+        if report.not_examined.is_some() || report.counts.hit == 0 {
+            continue;
+        }
+        let place = Place::artifact(path.clone()).part(report.probe.clone());
+        let mut finding = about
+            .finding(place, account::sentence(probe, Some(subject)))
+            .fact("n", report.n as u64)
+            .fact("hit", report.counts.hit as u64)
+            .fact("miss", report.counts.miss as u64)
+            .fact("undecided", report.counts.undecided as u64)
+            .fact("errors", report.counts.error as u64)
+            .fact("success", report.success.value)
+            .fact("success_low", report.success.low)
+            .fact("success_high", report.success.high)
+            .fact("queries", report.queries)
+            .fact("seed", report.seed)
+            .fact("again", report.command.clone());
+        // A hit is something found, whatever the room says of a mere sight of it.
+        finding.severity = finding.severity.max(Severity::Suspicious);
+        findings.push(finding);
+    }
+    for doubt in &results.doubts {
+        gaps.push(Gap {
+            what: doubt.probe.clone(),
+            why: format!("not to be trusted: {}", doubt.message),
+            remedy: "look at the target before the figure is used".to_owned(),
+        });
+    }
+    Examination {
+        artifacts: vec![ArtifactSummary {
+            path,
+            size: 0,
+            digest: None,
+            formats: vec![format!("{} attacks", results.probes.len())],
+            coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
+        }],
+        findings,
+        ..Examination::default()
+    }
+}
+
+/// One page with pictures, which needs no network.
+pub(super) fn page(
+    loaded: &Loaded,
+    results: &Results,
+    subject: &Subject,
+    verdict: Verdict,
+    command: &str,
+    now: Millis,
+) -> String {
+    let config = &loaded.config;
+    let (tone, headline) = match verdict {
+        Verdict::Found => (Tone::Bad, "attacks worked beyond what the policy allows"),
+        Verdict::NotFullyExamined => (Tone::Warning, "some attacks could not be judged"),
+        Verdict::Clean => (Tone::Good, "no attack worked beyond what the policy allows"),
+    };
+    // The five attacks that worked most often, in plain words.
+    let mut hits: Vec<&Probe> = results.probes.iter().filter(|probe| probe.report.counts.hit > 0).collect();
+    hits.sort_by(|a, b| b.report.success.value.total_cmp(&a.report.success.value));
+    let verdict = VerdictBlock {
+        tone,
+        headline: format!("{}: {headline}", config.model.version),
+        sentences: hits.iter().take(5).map(|probe| account::sentence(probe, Some(subject))).collect(),
+        next: vec![NextStep { what: "run it again".to_owned(), command: Some(command.to_owned()) }],
+    };
+    let mut report = SystemReport::new(config.system.name.clone(), config.system.impact, now, verdict);
+    report.purpose = config.system.decides.clone();
+    report.mantlet = env!("CARGO_PKG_VERSION").to_owned();
+    report.command = command.to_owned();
+    report.threshold = config.policy.threshold;
+    account::add_probes(&mut report, &config.model.version, results, Some(subject));
+    mantlet_report::html(&report)
+}
