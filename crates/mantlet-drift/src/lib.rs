@@ -7,6 +7,7 @@
 mod compare;
 mod counts;
 mod cube;
+pub mod decision;
 pub mod drift;
 pub mod performance;
 mod profile;
@@ -67,5 +68,11 @@ pub enum DriftError {
 pub fn abouts() -> Vec<&'static About> {
     let segments = segment::all().iter().map(|room| room.about);
     let performance = performance::all().iter().map(|room| room.about);
-    drift::all().iter().map(|room| room.about).chain(segments).chain(performance).collect()
+    drift::all()
+        .iter()
+        .map(|room| room.about)
+        .chain(segments)
+        .chain(performance)
+        .chain(decision::all().iter().map(|room| room.about))
+        .collect()
 }

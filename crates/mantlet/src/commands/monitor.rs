@@ -1,5 +1,8 @@
 //! `mantlet monitor`: the profile of a reference, and what changed since.
 
+mod labels;
+mod redecide;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -74,6 +77,20 @@ pub enum Command {
         #[command(flatten)]
         reporting: Reporting,
     },
+    /// Say how good the model still is, window by window: measured from labels as they come, estimated before, told
+    /// when it fell, and withheld where labels contradict the scores.
+    Labels(labels::Options),
+    /// Score decisions on record again with the known-good version: which would have been different, whose, how much
+    /// is at stake.
+    Redecide(redecide::Options),
+}
+
+/// A share given on the command line.
+fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
+    if value > 0.0 && value <= most {
+        return Ok(());
+    }
+    Err(Usage(format!("--{name} is above 0 and at most {most}, not {value}")))
 }
 
 /// Runs the command.
@@ -84,12 +101,6 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Baseline { tables, out, without } => baseline(terminal, &tables, &out, &without),
         Command::Drift { tables, baseline, alpha, least, reporting } => {
-            let within = |name: &str, value: f64, most: f64| {
-                if value > 0.0 && value <= most {
-                    return Ok(());
-                }
-                Err(Usage(format!("--{name} is above 0 and at most {most}, not {value}")))
-            };
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
@@ -100,6 +111,8 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             let settings = SegmentSettings { most, ..SegmentSettings::default() };
             segments(terminal, [&reference, &tables], judged.as_ref(), without, settings, &reporting)
         }
+        Command::Labels(options) => labels::run(terminal, &options),
+        Command::Redecide(options) => redecide::run(terminal, &options),
     }
 }
 
@@ -137,20 +150,7 @@ fn baseline(
 ) -> anyhow::Result<ExitCode> {
     let dataset = Dataset::open(tables)?;
     let Measured { value: profile, gaps } = mantlet_dataset::profile(&dataset, without)?;
-    let text = serde_json::to_vec(&profile)?;
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    // Written beside and moved: whoever reads the profile sees the old one or the new one.
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&text)?;
-        file.as_file().sync_all()?;
-        file.persist(out)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", out.display()))?;
+    keep(out, &serde_json::to_vec(&profile)?)?;
     terminal.say(&format!(
         "{}: {} rows, {} columns, {} pairs of columns in {}",
         dataset.name(),
@@ -165,16 +165,36 @@ fn baseline(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a profile that may come from anywhere.
-fn read(path: &Path) -> anyhow::Result<Profile> {
+/// Writes a file beside and moves it: whoever reads it sees the old one or the new one.
+fn keep(out: &Path, text: &[u8]) -> anyhow::Result<()> {
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text)?;
+        file.as_file().sync_all()?;
+        file.persist(out)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", out.display()))
+}
+
+/// The bytes of a file that may come from anywhere.
+fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    file.take(PROFILE_MOST + 1)
-        .read_to_end(&mut text)
-        .with_context(|| format!("cannot read {}", path.display()))?;
-    if text.len() as u64 > PROFILE_MOST {
-        return Err(Usage(format!("{} is larger than a profile can be", path.display())).into());
+    file.take(most + 1).read_to_end(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
+    if text.len() as u64 > most {
+        return Err(Usage(format!("{} has more than the {most} bytes that are read", path.display())).into());
     }
+    Ok(text)
+}
+
+/// Reads a profile that may come from anywhere.
+fn read(path: &Path) -> anyhow::Result<Profile> {
+    let text = bounded(path, PROFILE_MOST)?;
     let wrong = |why: String| {
         Usage(format!("{} is no profile: {why}; make it with `mantlet monitor baseline`", path.display()))
     };

@@ -31,6 +31,16 @@ fn the_demo_holds_and_leaves_a_report_and_a_whole_log() {
     // What worked once is kept: without a guard it still works, and says so.
     let replayed = expect(1, ["attack", "replay", "--folder", name]);
     assert!(replayed.out.contains("evasion"), "{}", replayed.out);
+    // Its decisions are on record; the known-good version, which made them, stands by them.
+    let again = expect(0, ["monitor", "redecide", name, "--format", "json"]);
+    assert!(again.out.contains("decided again by v1, 0 of them made by another version"), "{}", again.out);
+    let none = run(["monitor", "redecide", name, "--with", "v9"]);
+    assert!(none.code == 3 && none.err.contains("version v9 is not on record"), "{} {}", none.code, none.err);
+    let when = run(["monitor", "redecide", name, "--since", "tuesday"]);
+    assert!(when.code == 3 && when.err.contains("--since is a time such as"), "{} {}", when.code, when.err);
+    // The refused version was never signed, so it decides nothing.
+    let other = run(["monitor", "redecide", name, "--with", "v2"]);
+    assert!(other.code == 4 && other.err.contains("could not be verified"), "{} {}", other.code, other.err);
     // Again in the same folder starts over.
     let second = expect(0, demo(&folder));
     assert_eq!(steady(&first.out), steady(&second.out));

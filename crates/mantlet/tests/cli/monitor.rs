@@ -123,3 +123,100 @@ fn the_segment_that_broke_is_named_with_its_rows() {
     assert_eq!(findings[0]["place"]["part"], "segment channel=api, plan=p2");
     expect(3, ["monitor", "segments", &broken, "--reference", &reference, "--label", "truth"]);
 }
+
+/// Decisions of some weeks from Monday, 2026-10-05 on, 400 a week: score, and its label where it has come. From week
+/// `lowered` on three in ten positives are labelled negative.
+fn decisions(weeks: std::ops::Range<u64>, lowered: u64, labels: bool) -> (String, String) {
+    let (mut decisions, mut outcomes) =
+        (String::from(if labels { "id,when,score,fraud\n" } else { "id,when,score\n" }), String::new());
+    let mut random = 11 + weeks.start;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(random >> 33).unwrap()) / f64::from(1_u32 << 31)
+    };
+    for week in weeks {
+        for row in 0..400 {
+            let day = jiff::civil::date(2026, 10, 5)
+                + jiff::Span::new().days(i64::try_from(week * 7 + row % 7).unwrap());
+            let score = next();
+            let label = u8::from(next() < score && !(week >= lowered && next() < 0.3));
+            write!(decisions, "d-{week}-{row},{day},{score:.6}").unwrap();
+            decisions += &if labels { format!(",{label}\n") } else { "\n".into() };
+            writeln!(outcomes, "d-{week}-{row},{label}").unwrap();
+        }
+    }
+    (decisions, outcomes)
+}
+
+#[test]
+fn labels_that_come_late_restate_the_past_and_contradict_the_scores() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
+    write("reference.csv", &decisions(0..10, 99, true).0);
+    let (later, outcomes) = decisions(10..16, 13, false);
+    write("later.csv", &later);
+    let outcomes: Vec<&str> = outcomes.lines().collect();
+    // Two weeks first, then all, the newest first.
+    write("first.csv", &format!("id,fraud\n{}\n", outcomes[..800].join("\n")));
+    let all: Vec<&str> = outcomes.iter().rev().copied().collect();
+    write("all.csv", &format!("id,fraud\n{}\n", all.join("\n")));
+    let (reference, table, history) = (at("reference.csv"), at("later.csv"), at("history.json"));
+    let base =
+        ["monitor", "labels", &table, "--reference", &reference, "--score", "score", "--label", "fraud"];
+    let base: Vec<&str> = base.into_iter().chain(["--time", "when", "--history", &history]).collect();
+    // Before any label there is an estimate of each week.
+    let none = expect(0, base.iter().copied());
+    assert_eq!(none.out.matches("estimated").count(), 6, "{}", none.out);
+    assert!(none.out.contains("2026-W51"), "{}", none.out);
+    let first = at("first.csv");
+    let early = expect(0, base.iter().copied().chain(["--id", "id", "--labels", &first]));
+    assert!(early.out.contains("restated: 2026-W51, 0 labels then and 400 now"), "{}", early.out);
+    let told = at("all.csv");
+    let full = expect(1, base.iter().copied().chain(["--id", "id", "--labels", &told]));
+    assert!(full.out.contains("performance-contradicted"), "{}", full.out);
+    assert!(full.out.contains("unknown    labels of 2027-W01 contradict the estimate"), "{}", full.out);
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&history).unwrap()).unwrap();
+    let windows = kept["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 6);
+    assert!(windows.iter().all(|window| window["labelled"] == 400), "{kept}");
+    assert!(windows[2]["estimated"]["Ok"].is_array() && windows[3]["estimated"]["Err"].is_object(), "{kept}");
+    let json = |more: &[&str]| {
+        expect(1, base.iter().copied().chain(["--id", "id", "--labels", &told]).chain(more.iter().copied()))
+            .out
+    };
+    let report = json(&["--format", "json"]);
+    assert_eq!(report, json(&["--format", "json"]), "the same report, byte for byte");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let named: Vec<&str> =
+        report["findings"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert!(named.contains(&"performance-contradicted"), "{named:?}");
+    // Wrong use is told with its remedy.
+    let wrong = expect(3, base.iter().copied().chain(["--id", "id"]));
+    assert!(wrong.err.contains("--labels"), "{}", wrong.err);
+    write("history.json", "{}");
+    let damaged = expect(3, base.iter().copied());
+    assert!(damaged.err.contains("is no history"), "{}", damaged.err);
+    std::fs::remove_file(&history).unwrap();
+    let foreign = at("foreign.csv");
+    write("foreign.csv", "id,fraud\nnobody,1\n");
+    let apart = expect(2, base.iter().copied().chain(["--id", "id", "--labels", &foreign]));
+    assert!(apart.out.contains("none of the 1 labels belongs to a decision"), "{}", apart.out);
+    let unlabelled = expect(
+        4,
+        [
+            "monitor",
+            "labels",
+            &table,
+            "--reference",
+            &reference,
+            "--score",
+            "score",
+            "--label",
+            "fraud",
+            "--positive",
+            "yes",
+        ],
+    );
+    assert!(unlabelled.err.contains("0 positive labels"), "{}", unlabelled.err);
+}
