@@ -3,14 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use mantlet_drift::NumberSketch;
 use mantlet_drift::performance::{PARTS, Scale, Tally};
 use sha2::{Digest as _, Sha256};
 
 use crate::measure::first;
+use crate::window::{Cut, Key};
 use crate::{Column, Dataset, DatasetError, Kind, Lane, Measured};
 
 /// Windows at most: more are not read by anybody.
@@ -40,28 +38,6 @@ pub enum Truth<'a> {
     Late(&'a str, &'a Labels),
     /// Not there.
     None,
-}
-
-/// How decisions are cut into windows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cut {
-    /// So many rows each, in the table's order.
-    Rows(u64),
-    /// By the day, ISO week or month in UTC of the time in this column.
-    Time(String, Span),
-    /// By the value of this column: a batch, a year.
-    Value(String),
-}
-
-/// The length of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Span {
-    /// A day.
-    Day,
-    /// An ISO week, Monday to Sunday.
-    Week,
-    /// A month.
-    Month,
 }
 
 /// Labels that came, by identifier. A later row replaces an earlier one.
@@ -206,89 +182,6 @@ pub fn windows(
     }
     let value = windows.into_iter().map(|(key, tally)| (key.name(cut), tally)).collect();
     Ok(Measured { value, gaps })
-}
-
-/// Where a window stands among the others.
-#[derive(Debug, Clone, PartialEq)]
-enum Key {
-    Order(i64),
-    Number(f64),
-    Word(String),
-}
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let rank = |key: &Self| match key {
-            Self::Order(_) => 0,
-            Self::Number(_) => 1,
-            Self::Word(_) => 2,
-        };
-        match (self, other) {
-            (Self::Order(one), Self::Order(other)) => one.cmp(other),
-            (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
-            (Self::Word(one), Self::Word(other)) => one.cmp(other),
-            _ => rank(self).cmp(&rank(other)),
-        }
-    }
-}
-
-impl Key {
-    fn name(&self, cut: &Cut) -> String {
-        match (self, cut) {
-            (Self::Order(day), Cut::Time(_, span)) => span.name(*day),
-            (Self::Order(at), Cut::Rows(rows)) => {
-                let from = u64::try_from(*at).unwrap_or(0).saturating_mul(*rows);
-                format!("rows {} to {}", from + 1, from.saturating_add(*rows))
-            }
-            (Self::Order(at), Cut::Value(_)) => at.to_string(),
-            (Self::Number(number), _) => number.to_string(),
-            (Self::Word(word), _) => word.chars().filter(|c| !c.is_control()).take(60).collect(),
-        }
-    }
-}
-
-impl Span {
-    /// The first day of the window, in days since 1970.
-    fn start(self, seconds: f64) -> Option<i64> {
-        let day = date((seconds / 86_400.0).floor())?;
-        let start = match self {
-            Self::Day => day,
-            Self::Week => {
-                day.checked_sub(jiff::Span::new().days(day.weekday().to_monday_zero_offset())).ok()?
-            }
-            Self::Month => day.first_of_month(),
-        };
-        let since = start.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second();
-        Some(since.div_euclid(86_400))
-    }
-
-    /// `2026-11-03`, `2026-W45` or `2026-11`.
-    fn name(self, days: i64) -> String {
-        #[expect(clippy::cast_precision_loss, reason = "days of the calendar are few")]
-        let Some(day) = date(days as f64) else { return days.to_string() };
-        match self {
-            Self::Day => day.to_string(),
-            Self::Week => {
-                let week = day.iso_week_date();
-                format!("{}-W{:02}", week.year(), week.week())
-            }
-            Self::Month => format!("{:04}-{:02}", day.year(), day.month()),
-        }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a number out of range saturates, and is no date")]
-fn date(days: f64) -> Option<Date> {
-    let second = (days as i64).checked_mul(86_400)?;
-    Some(Timestamp::from_second(second).ok()?.to_zoned(TimeZone::UTC).date())
 }
 
 /// One decision.

@@ -10,12 +10,14 @@ mod lane;
 mod measure;
 mod open;
 mod read;
+mod window;
 
-pub use decisions::{Cut, Decided, LABELS_MOST, Labels, Span, Truth, WINDOWS_MOST, reference, windows};
+pub use decisions::{Decided, LABELS_MOST, Labels, Truth, WINDOWS_MOST, reference, windows};
 pub use error::DatasetError;
 pub use lane::Lane;
 pub use measure::{Judged, Measured, count, cube, profile};
 pub use open::{Column, Dataset, Kind};
+pub use window::{Cut, Span};
 
 /// Rows of a batch.
 pub(crate) const BATCH: usize = 8192;

@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::{
 
 use super::Take;
 use crate::lane::{NO_WORD, Words};
+use crate::window::date;
 use crate::{BATCH, Column, DatasetError, Kind, Lane};
 
 fn damaged(path: &Path, place: impl Into<String>, reason: &dyn std::fmt::Display) -> DatasetError {
@@ -227,23 +228,10 @@ fn numbers(array: &ArrayRef) -> Option<Vec<f64>> {
 fn days(array: &ArrayRef) -> Option<Lane> {
     let mut words = Words::default();
     for seconds in times(array)? {
-        #[expect(clippy::cast_possible_truncation, reason = "days of a time")]
-        let day = (!seconds.is_nan()).then(|| date((seconds / 86_400.0).floor() as i64));
-        words.push(day.as_deref());
+        let day = if seconds.is_nan() { None } else { date((seconds / 86_400.0).floor()) };
+        words.push(day.map(|day| day.to_string()).as_deref());
     }
     Some(words.finish())
-}
-
-/// The date of a day since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
-fn date(day: i64) -> String {
-    let shifted = day.saturating_add(719_468);
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let part = (5 * of_year + 2) / 153;
-    let month = if part < 10 { part + 3 } else { part - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{:02}", of_year - (153 * part + 2) / 5 + 1)
 }
 
 fn spelled<T: ArrowPrimitiveType>(array: &ArrayRef, words: &mut Words)

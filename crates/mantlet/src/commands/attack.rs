@@ -12,6 +12,7 @@ use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
 use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, SmallLearner, WallClock};
 
+mod again;
 mod compare;
 mod constraints;
 mod costs;
@@ -210,7 +211,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
         let names = subject.features.clone();
         constraints::declare(file, &names, &mut subject.ground.constraints)?;
     }
-    let mut plan = protect::plan(&loaded.config, &again(options));
+    let mut plan = protect::plan(&loaded.config, &again::command(options));
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
     plan.caps = options.costs.caps()?;
@@ -221,7 +222,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     if subject.classifier.model().trees().is_some() {
         plan.kin = Kin::Trees;
     }
-    plan.set = settings(&options.set)?;
+    plan.set = again::settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.open(&loaded, &subject)?;
@@ -247,44 +248,6 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     };
     deliver(terminal, &text, options.output.as_deref())?;
     Ok(exit::verdict(verdict))
-}
-
-/// The command that asks the same questions again; each attack adds its own name and the seed.
-fn again(options: &RunOptions) -> String {
-    let mut words = vec![options.folder.display().to_string()];
-    words.extend(options.rows.iter().flat_map(|rows| ["--rows".to_owned(), rows.to_string()]));
-    words.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
-    let constraints = options.constraints.iter();
-    words.extend(constraints.flat_map(|file| ["--constraints".to_owned(), file.display().to_string()]));
-    words.extend(options.costs.again());
-    words.extend(options.endpoint.again());
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    format!("mantlet attack run {}", words.join(" "))
-}
-
-/// A word as a POSIX shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// The keys set on the command line; a value that is no JSON is a word.
-fn settings(set: &[String]) -> Result<serde_json::Value, Usage> {
-    if set.is_empty() {
-        return Ok(serde_json::Value::Null);
-    }
-    let mut keys = serde_json::Map::new();
-    for one in set {
-        let Some((key, value)) = one.split_once('=') else {
-            return Err(Usage(format!("`--set {one}`: KEY=VALUE is expected, such as `epsilon=0.05`")));
-        };
-        let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
-        keys.insert(key.to_owned(), value);
-    }
-    Ok(keys.into())
 }
 
 /// Found when a hit is above the policy, not fully examined when something is undecided.
