@@ -116,6 +116,7 @@ pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject)
             path,
             size: 0,
             digest: None,
+            said: Default::default(),
             formats: vec![format!("{} attacks", results.probes.len())],
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],

@@ -311,6 +311,7 @@ fn conclude(
             path: place.artifact.clone(),
             size: 0,
             digest: None,
+            said: Default::default(),
             formats: vec![said],
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],
