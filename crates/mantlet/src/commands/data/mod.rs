@@ -139,6 +139,7 @@ fn conclude(
             path: dataset.name(),
             size,
             digest: None,
+            said: Default::default(),
             formats: vec![said],
             coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
         }],

@@ -293,6 +293,7 @@ pub(super) fn run(terminal: Terminal, folder: &Path, seed: u64) -> anyhow::Resul
             path: dataset.name(),
             size: files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum(),
             digest: None,
+            said: Default::default(),
             formats: vec![format!("{} simulated payments, {} weeks", studied.rows, week + 1)],
             coverage: Coverage::Complete,
         }],
