@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
 use mantlet_store::{Clock as _, RecordKind, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
@@ -20,6 +20,7 @@ mod shown;
 mod target;
 
 use self::costs::Costs;
+use self::shown::Form;
 use self::target::Endpoint;
 use super::open_store;
 use crate::config::{self, Loaded};
@@ -94,23 +95,6 @@ pub struct RunOptions {
     costs: Costs,
     #[command(flatten)]
     endpoint: Endpoint,
-}
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For a terminal.
-    Text,
-    /// For machines and `mantlet attack compare`.
-    Json,
-    /// For pull requests and tickets.
-    Markdown,
-    /// For code hosts.
-    Sarif,
-    /// For build servers: an attack that worked is a failure, one that could not be judged an error.
-    Junit,
-    /// One page with pictures that needs no network.
-    Html,
 }
 
 /// Where to look for a trigger.

@@ -1,5 +1,6 @@
 //! The battery's results for whoever reads them: build servers, code hosts, people with a browser.
 
+use clap::ValueEnum;
 use mantlet_report::{JunitCase, JunitOutcome, NextStep, SystemReport, Tone, VerdictBlock};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Millis, Place, Severity, Verdict};
 use mantlet_worker::battery::{ATTACKS, FURTHER, Probe, Results};
@@ -7,6 +8,23 @@ use mantlet_worker::battery::{ATTACKS, FURTHER, Probe, Results};
 use crate::config::Loaded;
 use crate::protect::account;
 use crate::protect::subject::Subject;
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For a terminal.
+    Text,
+    /// For machines and `mantlet attack compare`.
+    Json,
+    /// For pull requests and tickets.
+    Markdown,
+    /// For code hosts.
+    Sarif,
+    /// For build servers: an attack that worked is a failure, one that could not be judged an error.
+    Junit,
+    /// One page with pictures that needs no network.
+    Html,
+}
 
 /// The family of an attack, as `--family` names it.
 fn family(name: &str) -> &'static str {
