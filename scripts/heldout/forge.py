@@ -30,6 +30,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "fourth": ["programs", "pickles", "models"],
     "third": ["everything"],
     "second": ["pickles", "containers", "models", "texts"],
     "first": ["stdlib_calls", "library_calls", "machine_tricks", "containers", "arrays", "graphs", "weights", "configurations", "programs", "others"],
