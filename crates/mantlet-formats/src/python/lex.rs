@@ -12,8 +12,8 @@ pub(super) enum Kind<'t> {
     Format(&'t str),
     Number(&'t str),
     Op(char),
-    /// `==`, `->`, `:=` and the like: nothing that assigns.
-    Other,
+    /// `==`, `->`, `+=` and the like: operators of two characters.
+    Other(&'t str),
     /// A logical line begins with this indentation.
     Line(usize),
     /// A notebook's or shell's command line: the text after `!` or `%%bash`.
@@ -24,6 +24,8 @@ pub(super) enum Kind<'t> {
 pub(super) struct Token<'t> {
     pub(super) kind: Kind<'t>,
     pub(super) line: u32,
+    /// A string of bytes.
+    pub(super) bytes: bool,
 }
 
 /// The tokens, at most `max`; whether all are there.
@@ -49,7 +51,7 @@ struct Lexer<'t> {
 
 impl<'t> Lexer<'t> {
     fn push(&mut self, kind: Kind<'t>) {
-        self.tokens.push(Token { kind, line: self.line });
+        self.tokens.push(Token { kind, line: self.line, bytes: false });
     }
 
     /// One token; whether a logical line begins next.
@@ -157,7 +159,7 @@ impl<'t> Lexer<'t> {
         self.at += if double { 2 } else { first.len_utf8() };
         self.push(match two {
             ":=" => Kind::Op(NAMES),
-            _ if double => Kind::Other,
+            _ if double => Kind::Other(two),
             _ => Kind::Op(first),
         });
     }
@@ -196,6 +198,9 @@ impl<'t> Lexer<'t> {
             Kind::Str(unescaped(inner))
         };
         self.push(kind);
+        if let Some(token) = self.tokens.last_mut() {
+            token.bytes = prefix.contains('b');
+        }
         self.line += memchr::memchr_iter(b'\n', inner.as_bytes()).count() as u32;
         let mut next = (quote + end + open).min(text.len());
         if bytes.get(end) != Some(&bytes[0]) {

@@ -12,6 +12,7 @@ pub mod bytecode;
 mod calls;
 mod functions;
 mod lex;
+mod machine;
 mod marshal;
 mod opcodes;
 mod plain;
@@ -171,7 +172,7 @@ pub fn role(name: &str) -> Role {
         "pipeline",
     ];
     match file {
-        "setup.py" | "setup.pyc" => Role::Install,
+        "setup.py" | "setup.pyc" | "hatch_build.py" => Role::Install,
         "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
         "__init__.py" | "handler.py" | "model.py" | "__init__.pyc" | "handler.pyc" | "model.pyc" => {
             Role::Module
@@ -201,6 +202,7 @@ pub fn analyse(text: &str, role: Role) -> Script {
     if let Some(text) = plain.seems {
         reader::read(text, &mut seems, 0);
     }
+    machine::follow(&plain.text, &mut script);
     for call in &mut script.calls {
         let elsewhere = |known: &Call| known.callee == call.callee && known.arguments == call.arguments;
         call.hidden |=

@@ -68,6 +68,18 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if fetches && (piped || evaluated && has("curl ") || has("<(curl ")) && plain {
         return Some("fetches a program and runs it");
     }
+    let index = ["--index-url", "--extra-index-url", "--find-links", " -i ", " -f "];
+    let plainly = index.iter().any(|option| {
+        text.split(option).skip(1).any(|rest| {
+            let place = rest.trim_start_matches(['=', ' ', '"', '\'']);
+            place
+                .strip_prefix("http://")
+                .is_some_and(|host| !host.starts_with("localhost") && !host.starts_with("127."))
+        })
+    });
+    if plainly && has("pip") && has("install") {
+        return Some("installs packages over a connection that anybody on the way can change");
+    }
     let made = has("chmod +x") || has("chmod 777") || has("chmod 755");
     if fetches && made && (has("/tmp/") || has("./")) && plain {
         return Some("fetches a program and runs it");

@@ -55,7 +55,7 @@ pub(super) fn text_method(
 }
 
 /// What a dotted name stands for.
-pub(super) fn origin_of(path: &str) -> Origin {
+pub(in crate::python) fn origin_of(path: &str) -> Origin {
     let is = |prefix: &str| {
         path.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     };
@@ -71,7 +71,7 @@ pub(super) fn origin_of(path: &str) -> Origin {
 }
 
 /// Whether a path leads where programs start by themselves, or where people are let in.
-pub(super) fn is_trusted_place(text: &str) -> bool {
+pub(in crate::python) fn is_trusted_place(text: &str) -> bool {
     const PLACES: [&str; 20] = [
         ".ssh/authorized_keys",
         "/.bashrc",
@@ -98,14 +98,14 @@ pub(super) fn is_trusted_place(text: &str) -> bool {
         || matches!(text, ".bashrc" | ".bash_profile" | ".profile" | ".zshrc" | ".zshenv")
 }
 
-pub(super) fn is_secret_path(text: &str) -> bool {
+pub(in crate::python) fn is_secret_path(text: &str) -> bool {
     [".ssh/id_", ".aws/credentials", "/etc/shadow", ".config/gcloud", ".kube/config", "huggingface/token"]
         .iter()
         .any(|part| text.contains(part))
 }
 
 /// The text that a decoder gives for a constant.
-pub(super) fn decoded(callee: &str, text: &str) -> Option<String> {
+pub(in crate::python) fn decoded(callee: &str, text: &str) -> Option<String> {
     let last = callee.rsplit('.').next().unwrap_or("");
     let latin = |bytes: Vec<u8>| -> Option<String> {
         Some(match String::from_utf8(bytes) {
@@ -132,7 +132,7 @@ pub(super) fn decoded(callee: &str, text: &str) -> Option<String> {
     }
 }
 
-fn unhex(text: &str) -> Option<String> {
+pub(in crate::python) fn unhex(text: &str) -> Option<String> {
     let digits: Vec<u32> =
         text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect();
@@ -162,7 +162,7 @@ fn unbase64(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn rot13(text: &str) -> String {
+pub(in crate::python) fn rot13(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             'a'..='z' => ((c as u8 - b'a' + 13) % 26 + b'a') as char,

@@ -69,7 +69,7 @@ impl Reader<'_, '_> {
                     how = Join::Choice;
                     self.at += 1;
                 }
-                Some(Kind::Op(_) | Kind::Other)
+                Some(Kind::Op(_) | Kind::Other(_))
                     if !matches!(self.kind(), Some(Kind::Op('(' | '[' | '{'))) =>
                 {
                     how = Join::Other;

@@ -3,7 +3,7 @@
 //! Long because every kind of statement is told apart in one place.
 
 mod call;
-mod constant;
+pub(super) mod constant;
 mod expression;
 
 use std::collections::HashMap;
@@ -177,7 +177,25 @@ impl<'t> Reader<'t, '_> {
         let line = self.line();
         self.at += 1;
         let trimmed = text.trim_start_matches(['!', '%']);
-        let first = trimmed.split_whitespace().next().unwrap_or("");
+        let mut words = trimmed.split_whitespace();
+        let first = words.next().unwrap_or("");
+        let second = words.find(|word| !word.starts_with('-')).unwrap_or("");
+        let origin = Origin {
+            network: first == "run" && second.contains("://"),
+            trusted_place: matches!(first, "writefile" | "file") && constant::is_trusted_place(second),
+            ..Origin::default()
+        };
+        let power = match origin {
+            Origin { network: true, .. } => Some(Power::Evaluates),
+            Origin { trusted_place: true, .. } => Some(Power::Plants),
+            _ => None,
+        };
+        if let Some(power) = power {
+            let given = Val { text: Some(second.into()), origin, ..Val::default() };
+            self.record(&format!("%{first}"), power, &[(None, given)], line, false);
+        }
+        let known = self.filled(trimmed);
+        let trimmed = known.as_str();
         let cell = text.starts_with("%%") && matches!(first, "bash" | "sh" | "script" | "system");
         self.shell |= cell;
         let runs = text.starts_with('!') || cell || matches!(first, "sx" | "system" | "pip" | "conda");
@@ -186,6 +204,31 @@ impl<'t> Reader<'t, '_> {
         } else if runs {
             self.limit(&format!("only the first {MAX_CALLS} commands are listed"));
         }
+    }
+
+    /// A command with the texts of the names that stand in it as `{name}` or `$name`.
+    fn filled(&self, command: &str) -> String {
+        let mut out = String::new();
+        let mut rest = command;
+        while let Some(at) = rest.find(['{', '$']) {
+            out.push_str(&rest[..at]);
+            let inner = &rest[at + 1..];
+            let end = inner.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(inner.len());
+            let known = self.names.get(&inner[..end]).and_then(|value| value.text.as_deref());
+            let braced = rest[at..].starts_with('{');
+            match known.filter(|_| !braced || inner[end..].starts_with('}')) {
+                Some(text) if out.len() + text.len() < MAX_TEXT => {
+                    out.push_str(text);
+                    rest = &inner[end + usize::from(braced)..];
+                }
+                _ => {
+                    out.push_str(&rest[at..=at]);
+                    rest = inner;
+                }
+            }
+        }
+        out.push_str(rest);
+        out
     }
 
     fn line_start(&mut self, indent: usize) {
@@ -280,7 +323,17 @@ impl<'t> Reader<'t, '_> {
         self.tokens[self.at..].iter().take(8).any(|token| {
             matches!(
                 token.kind,
-                Kind::Name("install" | "develop" | "egg_info" | "build_py" | "sdist" | "bdist_egg")
+                Kind::Name(
+                    "install"
+                        | "develop"
+                        | "egg_info"
+                        | "build_py"
+                        | "sdist"
+                        | "bdist_egg"
+                        | "bdist_wheel"
+                        | "BuildHookInterface"
+                        | "MetadataHookInterface"
+                )
             )
         })
     }

@@ -28,12 +28,16 @@ impl Rule for CodeHostileCommand {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Script(script) = facts else { return };
-        for call in script.calls.iter().filter(|call| call.power == Power::Runs) {
+        for call in script.calls.iter().filter(|call| {
+            // What is compiled and loaded is given as text too.
+            call.power == Power::Runs
+                || call.power == Power::Evaluates && !matches!(call.callee.as_str(), "exec" | "eval")
+        }) {
             let text = command(call);
             let at = place.part(format!("line {}", call.line));
             if let Some(why) = super::hostile(&text) {
                 found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
-            } else if call.hidden {
+            } else if call.hidden && call.power == Power::Runs {
                 found.push(
                     ABOUT.finding(
                         at,
