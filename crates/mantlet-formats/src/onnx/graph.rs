@@ -291,6 +291,14 @@ impl Reader<'_> {
             let results = self.lay_out(start, end, &given, false, depth + 1);
             reads.extend(results);
         }
+        // A loop whose first condition is computed runs or does not, as a branch does.
+        let kind = match operator.as_str() {
+            "Loop" if reads.len() > 2 => {
+                reads.remove(0);
+                Kind::Branch
+            }
+            _ => kind,
+        };
         let node = self.graph.add(kind, &operator, &name, reads, at);
         if kind == Kind::Constant {
             self.small.insert(node, constant.unwrap_or_default());

@@ -259,6 +259,8 @@ impl<'a> Walk<'a> {
     fn nodes(&mut self, start: u64, end: u64, number: u64, function: &str) {
         let mut texts: HashMap<String, String> = HashMap::new();
         let mut found: Vec<(Node, Option<Reach>)> = Vec::new();
+        // Operators that are judged by the place they are given.
+        let mut placed: Vec<(Node, Reach)> = Vec::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             let Some((start, end)) = field.bytes().filter(|_| field.number == number) else { continue };
@@ -279,11 +281,36 @@ impl<'a> Walk<'a> {
                 if found.len() + self.facts.operators.len() < self.max {
                     found.push((node, reach));
                 }
+            } else if let Some(reach) =
+                operators::reach_by_place(&node.operator).filter(|_| placed.len() < self.max)
+            {
+                placed.push((node, reach));
             } else if let Some(text) = node.text.filter(|_| texts.len() < MAX_TEXTS) {
                 texts.insert(node.name, text);
             }
         }
         self.broken(&fields);
+        for (node, reach) in placed {
+            let given = node.inputs.iter().filter_map(|input| {
+                texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
+            });
+            let graph = node.operator == "DatasetFromGraph";
+            let leads =
+                given
+                    .filter(|text| {
+                        if graph { operators::carried(text).is_some() } else { operators::leads_away(text) }
+                    })
+                    .next()
+                    .cloned();
+            if let Some(text) = leads {
+                *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;
+                let (text, reach) = match graph.then(|| operators::carried(&text)).flatten() {
+                    Some((operator, reach)) => (operator.to_owned(), reach),
+                    None => (text, reach),
+                };
+                found.push((Node { file: Some(text), ..node }, Some(reach)));
+            }
+        }
         for (node, reach) in found {
             let given = node.inputs.iter().filter_map(|input| {
                 texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default()).cloned()

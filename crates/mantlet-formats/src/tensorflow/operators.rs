@@ -89,6 +89,63 @@ pub fn reach(operator: &str) -> Option<Reach> {
     })
 }
 
+/// What an operator reaches when it is given a place outside of the model; ordinary graphs hand it a place when they run.
+#[must_use]
+pub(super) fn reach_by_place(operator: &str) -> Option<Reach> {
+    Some(match operator {
+        "TextLineDataset"
+        | "TFRecordDataset"
+        | "TFRecordDatasetV2"
+        | "FixedLengthRecordDataset"
+        | "FixedLengthRecordDatasetV2"
+        | "RestoreV2"
+        | "Restore"
+        | "RestoreSlice"
+        | "InitializeTableFromTextFile"
+        | "InitializeTableFromTextFileV2"
+        | "DatasetFromGraph" => Reach::Reads,
+        "SaveV2" | "Save" | "SaveSlices" | "MergeV2Checkpoints" | "CreateSummaryFileWriter" => Reach::Writes,
+        "RemoteCall" | "CreateSummaryDbWriter" => Reach::Network,
+        _ => return None,
+    })
+}
+
+/// Whether a constant leads to other users' or the system's files, or to another machine.
+#[must_use]
+pub(super) fn leads_away(text: &str) -> bool {
+    const PLACES: [&str; 9] =
+        ["/etc/", "/root/", "/home/", "/proc/", "/var/", "/dev/", "/sys/", "/Users/", "~/"];
+    let device = text.starts_with("/job:") && !text.starts_with("/job:localhost");
+    let remote = text.contains("://") && !text.starts_with("ram://");
+    device
+        || remote
+        || PLACES.iter().any(|place| text.starts_with(place)) && !text.ends_with("vocab.txt")
+        || text.split(['/', '\\']).any(|part| part == "..")
+}
+
+/// An operator that reaches out of the model in a graph that is itself a constant.
+#[must_use]
+pub(super) fn carried(graph: &str) -> Option<(&'static str, Reach)> {
+    // Field 2 of a node: its operator, after its length.
+    const OPERATORS: [&str; 10] = [
+        "PyFunc",
+        "PyFuncStateless",
+        "EagerPyFunc",
+        "ReadFile",
+        "WriteFile",
+        "MatchingFiles",
+        "GeneratorDataset",
+        "DebugIdentityV3",
+        "WholeFileReaderV2",
+        "DataServiceDatasetV4",
+    ];
+    OPERATORS.iter().find_map(|operator| {
+        let length = char::from(u8::try_from(operator.len()).unwrap_or(0));
+        let field = format!("\u{12}{length}{operator}");
+        graph.contains(&field).then(|| Some((*operator, reach(operator)?))).flatten()
+    })
+}
+
 /// Whether TensorFlow or TensorFlow Text has the operator.
 #[must_use]
 pub fn is_known(operator: &str) -> bool {
