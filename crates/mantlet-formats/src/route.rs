@@ -94,7 +94,8 @@ fn claims(extension: &str) -> &'static [Format] {
             &[Text, Json]
         }
         "parquet" => &[Parquet],
-        "tflite" => &[Tflite],
+        // Label files travel in a zip behind the model (TensorFlow Lite metadata).
+        "tflite" => &[Tflite, Zip],
         "tar" => &[Tar],
         "gz" | "tgz" => &[Gzip],
         "bz2" => &[Bzip2],

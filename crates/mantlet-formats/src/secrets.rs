@@ -68,8 +68,11 @@ pub(crate) fn matches(pattern: &Pattern, chunk: &[u8], at: usize) -> bool {
         return body.take(64).count() >= 40;
     }
     let inside = |byte: u8| byte.is_ascii_alphanumeric() || pattern.also.contains(&byte);
-    if at.checked_sub(1).and_then(|before| chunk.get(before)).is_some_and(|byte| byte.is_ascii_alphanumeric())
-    {
+    // One byte before it may be the length that a binary format gives it.
+    let before = |back: usize| {
+        at.checked_sub(back).and_then(|before| chunk.get(before)).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    if before(1) && (before(2) || at == 1) {
         return false;
     }
     let tail: &[u8] = &rest[..rest.iter().take(200).take_while(|&&byte| inside(byte)).count()];

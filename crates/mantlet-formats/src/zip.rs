@@ -246,6 +246,9 @@ fn directory(source: &dyn Source, bounds: &Bounds, end: &End, zip: &mut Zip) {
             symlink: fixed[5] == 3 && (u32_at(&fixed, 38) >> 16) & 0o170_000 == 0o120_000,
         };
         zip64(&extra, &mut entry);
+        if let Some(other) = other_name(&extra).filter(|other| *other != entry.name) {
+            zip.fault(ZipFault::Name { listed: entry.name.clone(), local: other }, at);
+        }
         entry.header = entry.header.saturating_add(end.moved);
         if u16_at(&fixed, 8) & 1 == 1 {
             zip.fault(ZipFault::Encrypted(entry.name.clone()), at);
@@ -256,6 +259,19 @@ fn directory(source: &dyn Source, bounds: &Bounds, end: &End, zip: &mut Zip) {
 
 fn text(name: &[u8]) -> String {
     String::from_utf8_lossy(name.get(..MAX_NAME).unwrap_or(name)).into_owned()
+}
+
+/// The name that some readers take instead (APPNOTE 4.6.9), of which the checksum is not looked at.
+fn other_name(extra: &[u8]) -> Option<String> {
+    let mut at = 0;
+    while at + 4 <= extra.len() {
+        let (id, len) = (u16_at(extra, at), u16_at(extra, at + 2) as usize);
+        if id == 0x7075 {
+            return extra.get(at + 9..at + 4 + len).map(text);
+        }
+        at += 4 + len;
+    }
+    None
 }
 
 /// The 64-bit sizes of the extra field, for the sizes that are all ones.

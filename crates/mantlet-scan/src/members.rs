@@ -18,6 +18,10 @@ impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         let mut facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
+        // TensorFlow Lite keeps the files that belong to a model in a zip behind it.
+        if read_window(source, 4, 4).is_ok_and(|mark| mark == *b"TFL3") {
+            facts.faults.retain(|(fault, _)| !matches!(fault, zip::ZipFault::Prefix(_)));
+        }
         let mut archive = self.open_archive(&facts);
         let served = std::mem::replace(&mut self.served, archive.is_served());
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));

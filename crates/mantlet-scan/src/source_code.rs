@@ -35,6 +35,7 @@ impl Engine {
         let mut shell: Vec<(String, u32)> =
             lines.map(|(line, number)| (line.trim().chars().take(2_000).collect(), number)).collect();
         shell.retain(|(line, _)| !line.is_empty());
+        filled(&mut shell);
         if shell.len() > MAX_LINES {
             shell.truncate(MAX_LINES);
             self.gap(
@@ -67,6 +68,41 @@ impl Engine {
         if !runs.is_empty() {
             let code: Vec<String> = runs.iter().map(|line| line.replace(';', "\n")).collect();
             self.python(&code.join("\n"), Role::Startup, place);
+        }
+    }
+}
+
+/// Puts the constants that a script gives to its variables where they are used.
+fn filled(shell: &mut [(String, u32)]) {
+    let mut known: Vec<(String, String)> = Vec::new();
+    for (line, _) in shell.iter_mut() {
+        for part in line.split([';', '&']).take(64) {
+            let part = part.trim().trim_start_matches("export ");
+            let Some((name, value)) = part.split_once('=') else { continue };
+            let value = value.trim_matches(['"', '\'']);
+            let plain = !name.is_empty()
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !value.is_empty()
+                && value.len() <= 400
+                && !value.contains(['$', '`']);
+            if plain && known.len() < 256 {
+                known.retain(|(other, _)| other != name);
+                known.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        if !known.is_empty() && line.contains('$') {
+            let mut text = line.clone();
+            // Longer names first: `$ab` is not `$a` and a letter.
+            known.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+            for (name, value) in &known {
+                text = text.replace(&format!("${{{name}}}"), value).replace(&format!("${name}"), value);
+                if text.len() > 20_000 {
+                    break;
+                }
+            }
+            if text != *line && text.len() <= 20_000 {
+                *line = text;
+            }
         }
     }
 }

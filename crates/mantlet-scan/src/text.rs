@@ -59,7 +59,7 @@ impl Engine {
             let role = self.role(name, depth);
             self.python(&text, role, place);
             return;
-        } else if commands(&file, &text) {
+        } else if commands(&file, &text) || runs_by_itself(&lower) {
             self.commands(&text, place);
         } else if other_language(&file) {
             // What a program in another language hands to a shell stands in one of its lines.
@@ -67,6 +67,8 @@ impl Engine {
         } else if format == Format::Script {
             self.commands(&text, place);
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
+        } else if foreign_source(&file) {
+            self.commands(&text, place);
         }
         if xml::is_xml(&text) {
             let facts = xml::analyse(&text);
@@ -95,6 +97,10 @@ impl Engine {
         }
         if file == "pipfile" {
             let facts = requirements::analyse(&requirements::pipfile(&text), requirements::Kind::Pip);
+            self.judge(&Facts::Requirements(facts), place);
+        }
+        if matches!(file.as_str(), "pip.conf" | "pip.ini") {
+            let facts = requirements::analyse(&requirements::settings(&text), requirements::Kind::Pip);
             self.judge(&Facts::Requirements(facts), place);
         }
         if let Some(kind) = requirements::recognise(&file, &text) {
@@ -169,6 +175,33 @@ fn other_language(file: &str) -> bool {
     [".r", ".rprofile", ".jl", ".lua"].iter().any(|end| file.ends_with(end))
 }
 
+/// Sources of other languages, of which the commands they hand to a shell are looked at.
+fn foreign_source(file: &str) -> bool {
+    const ENDINGS: [&str; 21] = [
+        ".rs", ".pl", ".pm", ".go", ".java", ".kt", ".scala", ".cs", ".php", ".c", ".cc", ".cpp", ".cu",
+        ".h", ".swift", ".groovy", ".ts", ".mjs", ".cjs", ".js", ".rb",
+    ];
+    ENDINGS.iter().any(|end| file.ends_with(end))
+}
+
+/// Places in an image or a home whose files a shell or a service reads by itself.
+fn runs_by_itself(name: &str) -> bool {
+    const PLACES: [&str; 11] = [
+        ".git/config",
+        ".git/hooks/",
+        "etc/cron",
+        "var/spool/cron",
+        "etc/profile.d/",
+        "etc/init.d/",
+        "etc/rc.local",
+        "etc/update-motd.d/",
+        ".bashrc",
+        ".bash_profile",
+        ".zshrc",
+    ];
+    PLACES.iter().any(|place| name.contains(place))
+}
+
 /// Whether every line of a text is a shell's: a script, or the recipe of a container image.
 fn commands(file: &str, text: &str) -> bool {
     let first = text.lines().next().unwrap_or("");
@@ -180,7 +213,7 @@ fn commands(file: &str, text: &str) -> bool {
         || file.ends_with(".dockerfile")
         || file.ends_with(".sh")
         // Recipes whose lines a shell or a supervisor runs.
-        || matches!(file, "makefile" | "gnumakefile" | "justfile" | "procfile" | "crontab" | "jenkinsfile" | "tox.ini")
+        || matches!(file, ".envrc" | ".profile" | "makefile" | "gnumakefile" | "justfile" | "procfile" | "crontab" | "jenkinsfile" | "tox.ini")
         || [".mk", ".service", ".timer", ".desktop", ".cron"].iter().any(|end| file.ends_with(end))
 }
 

@@ -78,6 +78,8 @@ fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
             files.push(next);
         } else if kind.is_dir() {
             if next.file_name().is_some_and(|name| name == ".git") && !is_root {
+                // What a repository keeps is not the model's; what it makes git run is.
+                repository(&next, files);
                 continue;
             }
             match fs::read_dir(&next) {
@@ -103,6 +105,17 @@ fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
     if !named.is_empty() {
         files.retain(|file| !hub::is_told(file, &named));
     }
+}
+
+/// The parts of a repository that git acts on: its configuration and its hooks.
+fn repository(git: &Path, files: &mut Vec<PathBuf>) {
+    let mut named: Vec<PathBuf> = vec![git.join("config")];
+    let hooks = fs::read_dir(git.join("hooks")).into_iter().flatten().flatten().map(|entry| entry.path());
+    named.extend(hooks.filter(|path| path.extension().is_none_or(|ending| ending != "sample")).take(64));
+    named.sort();
+    files.extend(
+        named.into_iter().filter(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file())),
+    );
 }
 
 fn link(path: &Path, home: Option<&Path>, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {

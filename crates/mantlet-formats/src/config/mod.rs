@@ -438,7 +438,10 @@ impl Reader {
                     | "model_code_path"
             );
         let kit = top("manifestVersion") && near == "path";
-        if !(shard || mlflow || kit) || self.config.paths.len() >= MAX_SAID {
+        let runtime = below("runtime_env") && matches!(near, "working_dir" | "py_modules");
+        let prompt =
+            top("_type") && matches!(near, "template_path" | "prefix_path" | "suffix_path" | "example_path");
+        if !(shard || mlflow || kit || runtime || prompt) || self.config.paths.len() >= MAX_SAID {
             return;
         }
         let away = text.starts_with(['/', '\\', '~'])

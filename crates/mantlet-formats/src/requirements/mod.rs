@@ -113,6 +113,20 @@ pub fn pipfile(text: &str) -> String {
     out
 }
 
+/// The settings of pip's own configuration file as the options that mean the same.
+#[must_use]
+pub fn settings(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines().take(20_000) {
+        if let Some((key, value)) = line.split_once('=')
+            && matches!(key.trim(), "index-url" | "extra-index-url" | "find-links" | "trusted-host")
+        {
+            out.push_str(&format!("--{} {}\n", key.trim(), value.trim()));
+        }
+    }
+    out
+}
+
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
