@@ -30,6 +30,8 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "sixth": ["everything"],
+    "fifth": ["everything"],
     "fourth": ["programs", "pickles", "models"],
     "third": ["everything"],
     "second": ["pickles", "containers", "models", "texts"],
