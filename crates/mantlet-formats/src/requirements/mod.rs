@@ -1,5 +1,7 @@
 //! What a package or environment would install: requirement files of pip, environments of conda and MLflow,
 //! projects and built packages.
+//!
+//! Long because every form of list is told apart in one place.
 
 mod project;
 
