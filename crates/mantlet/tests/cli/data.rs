@@ -181,6 +181,19 @@ fn triggers_and_floods_planted_into_real_looking_texts_are_found() {
     assert_eq!(findings[0]["facts"]["feed"], "F3");
 }
 
+#[test]
+fn what_changed_between_two_versions_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("v1.csv"), week(1)).unwrap();
+    std::fs::write(at("v2.csv"), week(2)).unwrap();
+    std::fs::write(at("v3.csv"), week(3).replace(",k1,", ",k0,")).unwrap();
+    expect(0, ["data", "diff", &at("v2.csv"), "--before", &at("v1.csv")]);
+    expect(0, ["data", "diff", &at("v3.csv"), "--before", &at("v1.csv"), "--without", "kind"]);
+    let found = expect(1, ["data", "diff", &at("v3.csv"), "--before", &at("v1.csv"), "--format", "json"]);
+    assert!(report(&found).iter().any(|finding| finding["place"]["part"] == "column kind"), "{}", found.out);
+}
+
 /// Runs with a password on standard input.
 fn with_password(password: &str, arguments: &[&str]) -> Ran {
     let mut child = mantlet(arguments)

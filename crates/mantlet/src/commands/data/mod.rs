@@ -1,6 +1,7 @@
 //! `mantlet data`: training data before a model learns from it.
 
 mod batches;
+mod diff;
 mod feeds;
 mod floods;
 mod labels;
@@ -33,6 +34,8 @@ pub enum Command {
         #[command(flatten)]
         reporting: Reporting,
     },
+    /// What changed between two versions of a table: labels, values, missing ones, relations between columns.
+    Diff(diff::Options),
     /// Find the feed, labeler or segment whose labels are turned slowly, batch after batch.
     Feeds {
         #[command(flatten)]
@@ -81,6 +84,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check { path, label, reporting } => check(terminal, &path, label, &reporting),
         Command::Feeds { sources, reporting } => feeds::feeds(terminal, &sources, &reporting),
+        Command::Diff(options) => diff::run(terminal, &options),
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Floods(options) => floods::run(terminal, &options),
         Command::Triggers(options) => triggers::run(terminal, &options),

@@ -1,0 +1,56 @@
+//! `mantlet data diff`: what changed between two versions of a table.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use mantlet_dataset::{Dataset, Measured};
+use mantlet_drift::{Comparison, Settings};
+use mantlet_vocab::Place;
+
+use super::conclude;
+use crate::cli::Reporting;
+use crate::exit::Usage;
+use crate::terminal::Terminal;
+
+/// The two versions.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The later version: files (CSV, JSON Lines, Parquet, Arrow), or folders of them.
+    #[arg(required = true)]
+    tables: Vec<PathBuf>,
+    /// The earlier version: a file or a folder of files.
+    #[arg(long, value_name = "TABLE", required = true)]
+    before: Vec<PathBuf>,
+    /// A column to leave out: a row number, a time.
+    #[arg(long, value_name = "COLUMN")]
+    without: Vec<String>,
+    /// The chance of any false alarm in the whole comparison, between 0 and 0.5.
+    #[arg(long, value_name = "SHARE", default_value_t = Settings::default().alpha)]
+    alpha: f64,
+    #[command(flatten)]
+    reporting: Reporting,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a table cannot be read, or the versions do not have the same columns.
+pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
+    if !(options.alpha > 0.0 && options.alpha <= 0.5) {
+        return Err(Usage(format!("--alpha is above 0 and at most 0.5, not {}", options.alpha)).into());
+    }
+    let (before, after) = (Dataset::open(&options.before)?, Dataset::open(&options.tables)?);
+    let Measured { value: profile, gaps: _ } = mantlet_dataset::profile(&before, &options.without)?;
+    let counted = mantlet_dataset::count(&after, &profile)?;
+    let settings = Settings { alpha: options.alpha, ..Settings::default() };
+    let comparison = Comparison::new(&profile, &counted.value, settings)?;
+    let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(after.name()));
+    // What was left out on purpose is no gap.
+    let left_out =
+        |gap: &String| options.without.iter().any(|name| gap.contains(&format!("column `{name}` ")));
+    let gaps = counted.gaps.into_iter().filter(|gap| !left_out(gap)).collect();
+    let said =
+        format!("{} rows against {} of {}", comparison.current.rows, profile.counts.rows, before.name());
+    conclude(terminal, &after, said, gaps, findings, &options.reporting)
+}
