@@ -238,6 +238,12 @@ impl Guard {
         self.diverted(caller, now).map(|reason| self.plain(Action::Divert, reason))
     }
 
+    /// What is decided of an exchange whose request is not looked at.
+    #[must_use]
+    pub fn unseen(&self, caller: Caller<'_>, now: Millis) -> Inspection {
+        self.conclude(Vec::new(), Weighed::default(), self.diverted(caller, now), 0, None)
+    }
+
     /// Looks at the request of an admitted caller and decides, before the model is asked.
     #[must_use]
     pub fn examine(&self, caller: Caller<'_>, request: &Request, now: Millis) -> Inspection {

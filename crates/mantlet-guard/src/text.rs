@@ -152,6 +152,37 @@ impl Guard {
         if inspection.decision.action.passes() { edits } else { Vec::new() }
     }
 
+    /// Looks at texts that stand in or beside tensors, of a request or of its reply, and decides again.
+    ///
+    /// Nothing can be taken out of tensors. Data about people is what many models of tables are made for, so rules
+    /// that would take it out mark the exchange; what may not be anywhere (a credential) is refused.
+    pub fn examine_beside(&self, inspection: &mut Inspection, pieces: &[Piece], reply: bool) {
+        if pieces.is_empty() {
+            return;
+        }
+        let mode = self.config().mode;
+        let (mut weighed, mut signals) = (Weighed::default(), Vec::new());
+        let prompts = self.text.rules.prompts(&[]);
+        let hits = self.looked(pieces, &mut weighed, |piece| {
+            if reply { self.text.rules.reply(piece, &prompts) } else { self.text.rules.request(piece) }
+        });
+        self.text.weigh(&hits, &mut weighed, &mut signals, mode);
+        for hit in hits.iter().filter(|hit| !hit.is_reversible()) {
+            weighed.cannot_redact(hit.rule, &self.policy(hit.rule), mode);
+        }
+        self.judged(pieces, |_| true, &mut weighed, &mut signals);
+        for action in [&mut weighed.action, &mut weighed.proposed] {
+            if *action == Action::Redact {
+                *action = Action::Flag;
+            }
+        }
+        if signals.is_empty() && weighed.failed.is_empty() {
+            return;
+        }
+        let decided = self.conclude(signals, weighed, None, inspection.row, None);
+        absorb(inspection, decided.decision, decided.reason);
+    }
+
     /// Runs the text rules over each piece, within the budget.
     fn looked(
         &self,

@@ -103,7 +103,7 @@ fn write_json(value: &Value) -> serde_json::Value {
     }
 }
 
-fn write_binary(value: &Value, out: &mut Vec<u8>) {
+pub(crate) fn write_binary(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::F32(t) => t.data().iter().for_each(|v| out.extend(v.to_le_bytes())),
         Value::F64(t) => t.data().iter().for_each(|v| out.extend(v.to_le_bytes())),

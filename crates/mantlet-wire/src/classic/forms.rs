@@ -36,6 +36,10 @@ pub(super) fn read(dialect: Classic, reply: bool, body: &[u8], limits: &Limits) 
                 (Classic::TfServing, "signature_name") | (_, "meta" | "params" | "parameters") => {
                     cells.unknown(reader, key)
                 }
+                // One of these makes the scoring server hand the whole message to a model of language instead.
+                (Classic::Mlflow, "messages" | "prompt" | "input") if !reply => {
+                    Err(Defect::Unserved { name: "a message for a model of language" })
+                }
                 (Classic::TfServing, "context") if !reply => Err(Defect::Unserved { name: "context" }),
                 _ => cells.unknown(reader, key),
             };
@@ -123,7 +127,15 @@ fn split(reader: &mut Reader<'_>, cells: &mut Cells<'_>) -> Result<(), Defect> {
                     reader.any()?;
                 }
             },
-            "index" => drop(reader.any()?),
+            // Numbers of rows say nothing; names of rows are forwarded, so they are looked at.
+            "index" => {
+                reader.peek();
+                let (at, depth) = (reader.at, reader.depth());
+                if reader.any()?.contains('"') {
+                    reader.rewind(at, depth);
+                    return cells.unknown(reader, key);
+                }
+            }
             other => return cells.unknown(reader, other),
         }
         Ok(())

@@ -42,6 +42,12 @@ impl Mapping {
         Ok(Self { inputs: compile(inputs)?, outputs: compile(outputs)? })
     }
 
+    /// Where the outputs of a reply stand, as JSON pointers.
+    pub(super) fn places(&self, reply: &serde_json::Value) -> Vec<String> {
+        let each = self.outputs.iter().flat_map(|(_, path)| path.query_located(reply).all());
+        each.map(|node| node.location().to_json_pointer()).collect()
+    }
+
     pub(super) fn read(
         &self,
         reply: bool,

@@ -8,6 +8,7 @@
 mod cells;
 mod forms;
 mod mapped;
+mod scores;
 mod table;
 
 use mantlet_vocab::{Reply, Request};
@@ -17,6 +18,7 @@ use crate::text::named;
 use crate::{Defect, Limits, Refusal};
 
 pub use mapped::{Mapping, PathError};
+pub use scores::rewrite_scores;
 
 /// A dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,6 +7,7 @@ mod contents;
 mod frames;
 mod infer;
 mod proto;
+mod write;
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,8 @@ pub use frames::{GrpcFrame, GrpcFrames, grpc_frame};
 pub use infer::{
     GrpcStreamReply, read_grpc_about, read_grpc_reply, read_grpc_request, read_grpc_stream_reply,
 };
+
+pub use write::{rename_grpc, write_grpc_flag, write_grpc_reply, write_grpc_server, write_grpc_stream_reply};
 
 /// A call of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -87,6 +87,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// How many bytes were read.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
     pub(super) const fn is_empty(&self) -> bool {
         self.at >= self.bytes.len()
     }
@@ -154,6 +159,12 @@ pub(super) fn push_bytes(message: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     push_varint(message, u64::from(number) << 3 | 2);
     push_varint(message, bytes.len() as u64);
     message.extend_from_slice(bytes);
+}
+
+/// Adds a field that is a number to a message.
+pub(super) fn push_number(message: &mut Vec<u8>, number: u32, value: u64) {
+    push_varint(message, u64::from(number) << 3);
+    push_varint(message, value);
 }
 
 fn push_varint(message: &mut Vec<u8>, mut value: u64) {

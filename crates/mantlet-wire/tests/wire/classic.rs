@@ -3,6 +3,7 @@
 use mantlet_vocab::{NamedValue, Request, Tensor, Value};
 use mantlet_wire::classic::{
     Ask, Classic, Mapping, classic_call, read_classic_reply, read_classic_request, refuse_classic,
+    rewrite_scores,
 };
 use mantlet_wire::{Defect, Limits};
 use proptest::prelude::*;
@@ -276,5 +277,46 @@ proptest! {
             let _ = request(dialect, &format!("{{\"instances\":[{table}]}}"));
         }
         let _ = csv(&table);
+    }
+}
+
+#[test]
+fn scores_are_rewritten_where_they_stand_and_nothing_else() {
+    let found = |name: &str, path: &str| (name.to_owned(), path.to_owned());
+    let mapping = Mapping::new(&[], &[found("p", "$.answers[*].risk")]).unwrap();
+    let mut halves = |row: &[f64]| row.iter().map(|value| value / 2.0).collect();
+    for (dialect, body, expected) in [
+        (
+            Classic::TfServing,
+            r#"{"predictions":[[0.5,1],[1.0,3]]}"#,
+            r#"{"predictions":[[0.25,0.5],[0.5,1.5]]}"#,
+        ),
+        (
+            Classic::TfServing,
+            r#"{"outputs":{"a":[0.5],"b":[[1.0]]}}"#,
+            r#"{"outputs":{"a":[0.25],"b":[[0.5]]}}"#,
+        ),
+        (Classic::TfServing, r#"{"results":[[["a",0.5]]],"n":0.5}"#, r#"{"n":0.5,"results":[[["a",0.25]]]}"#),
+        // Whole numbers are labels.
+        (Classic::Kserve, r#"{"predictions":[3,[1,2],0.5]}"#, r#"{"predictions":[3,[1,2],0.25]}"#),
+        (Classic::Mlflow, "[0.5,[1.0]]", "[0.25,[0.5]]"),
+        (
+            Classic::Mlflow,
+            r#"{"predictions":[{"a":0.5,"b":"x"}]}"#,
+            r#"{"predictions":[{"a":0.25,"b":"x"}]}"#,
+        ),
+        (
+            Classic::Seldon,
+            r#"{"data":{"tensor":{"shape":[1,2],"values":[0.5,1]}}}"#,
+            r#"{"data":{"tensor":{"shape":[1,2],"values":[0.25,0.5]}}}"#,
+        ),
+        (Classic::Mapped, r#"{"answers":[{"risk":0.5,"x":0.5}]}"#, r#"{"answers":[{"risk":0.25,"x":0.5}]}"#),
+    ] {
+        let written = rewrite_scores(dialect, body.as_bytes(), Some(&mapping), &mut halves).unwrap();
+        let tree = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
+        assert_eq!(tree(&written), tree(expected.as_bytes()), "{body}");
+    }
+    for body in ["{}", "nonsense", "[0.5]"] {
+        assert!(rewrite_scores(Classic::TfServing, body.as_bytes(), None, &mut halves).is_err(), "{body}");
     }
 }

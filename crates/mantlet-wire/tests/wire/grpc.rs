@@ -3,7 +3,8 @@
 use mantlet_vocab::{Tensor, Value};
 use mantlet_wire::grpc::{
     GrpcCall, GrpcFrames, grpc_call, grpc_frame, read_grpc_about, read_grpc_reply, read_grpc_request,
-    read_grpc_stream_reply, refuse_grpc, refuse_grpc_stream,
+    read_grpc_stream_reply, refuse_grpc, refuse_grpc_stream, rename_grpc, write_grpc_reply,
+    write_grpc_stream_reply,
 };
 use mantlet_wire::{Defect, InferRequest, Limits};
 use proptest::prelude::*;
@@ -306,4 +307,27 @@ fn frames_are_bounded() {
     let mut frames = GrpcFrames::new(10);
     assert!(frames.feed(&[0, 0, 0, 0, 3, 1]).unwrap().is_empty());
     assert_eq!(frames.finish().unwrap_err(), Defect::Unfinished);
+}
+
+#[test]
+fn a_written_reply_is_read_back_and_a_renamed_request_keeps_the_rest() {
+    let message = InferReplyMessage {
+        model_name: "m".into(),
+        outputs: vec![tensor("p", "FP32", &[1, 2], None), tensor("label", "BYTES", &[1], None)],
+        raw: vec![raw(&[0.25, 0.75]), [&3_u32.to_le_bytes()[..], b"yes"].concat()],
+    };
+    let read = read_grpc_reply(&message.encode_to_vec(), &Limits::default()).unwrap();
+    assert_eq!(read_grpc_reply(&write_grpc_reply(&read), &Limits::default()).unwrap(), read);
+    let streamed = read_grpc_stream_reply(&write_grpc_stream_reply(&read), &Limits::default()).unwrap();
+    assert_eq!((streamed.error, streamed.reply), (None, Some(read)));
+
+    let mut asked = request(vec![tensor("x", "FP32", &[1, 2], None)], vec![raw(&[1.0, 2.0])]);
+    (asked.model_version, asked.later, asked.id) = ("1".into(), "kept".into(), "7".into());
+    for version in [None, Some("17")] {
+        let renamed = rename_grpc(&asked.encode_to_vec(), "theirs", version).unwrap();
+        let renamed = InferRequestMessage::decode(renamed.as_slice()).unwrap();
+        let (model_name, model_version) = ("theirs".to_owned(), version.unwrap_or_default().to_owned());
+        assert_eq!(renamed, InferRequestMessage { model_name, model_version, ..asked.clone() });
+    }
+    assert!(rename_grpc(b"what?", "m", None).is_err());
 }
