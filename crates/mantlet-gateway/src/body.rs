@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
@@ -29,6 +30,10 @@ pub(crate) enum Body {
     Passed(Passing),
     /// As it is written.
     Written(mpsc::Receiver<Result<Bytes, Broken>>),
+    /// All of it, and trailers.
+    Trailed(Option<Bytes>, Option<HeaderMap>),
+    /// As it is written, trailers too.
+    Framed(mpsc::Receiver<Result<Frame<Bytes>, Broken>>),
 }
 
 /// A body on its way through, and what is to be done when it is over: told whether it came to its end.
@@ -76,6 +81,11 @@ impl HttpBody for Body {
                 polled.map(|frame| frame.map(|frame| frame.map_err(Broken::from)))
             }
             Self::Written(pieces) => pieces.poll_recv(context).map(|piece| Some(piece?.map(Frame::data))),
+            Self::Trailed(bytes, trailers) => Poll::Ready(match bytes.take() {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => trailers.take().map(|trailers| Ok(Frame::trailers(trailers))),
+            }),
+            Self::Framed(frames) => frames.poll_recv(context),
         }
     }
 
@@ -83,7 +93,8 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Passed(passing) => passing.body.is_end_stream(),
-            Self::Written(_) => false,
+            Self::Trailed(bytes, trailers) => bytes.is_none() && trailers.is_none(),
+            Self::Written(_) | Self::Framed(_) => false,
         }
     }
 
@@ -91,7 +102,10 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Passed(passing) => passing.body.size_hint(),
-            Self::Written(_) => SizeHint::default(),
+            Self::Trailed(bytes, _) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Written(_) | Self::Framed(_) => SizeHint::default(),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Coding {
         Self::named(value).ok_or(Undecodable::Coding)
     }
 
-    fn named(value: &HeaderValue) -> Option<Self> {
+    pub(crate) fn named(value: &HeaderValue) -> Option<Self> {
         let name = value.to_str().ok()?.trim();
         let codings = [
             ("identity", Self::Identity),

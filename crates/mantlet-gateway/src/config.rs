@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mantlet_guard::Guard;
+use mantlet_wire::classic::Classic;
 use serde::{Deserialize, Serialize};
 
 use crate::oidc::Oidc;
@@ -124,8 +125,7 @@ impl Route {
 }
 
 /// What is asked of a route.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Kind {
     /// Inference on tensors, at `/v2/models/{model}`.
     #[default]
@@ -135,6 +135,38 @@ pub enum Kind {
         /// What stands before `/v1/...` in the path; empty for nothing.
         prefix: String,
     },
+    /// Classic inference over REST in another dialect than the Open Inference Protocol.
+    Classic(Classical),
+}
+
+/// A route of classic inference in a dialect of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Classical {
+    /// The dialect.
+    pub dialect: Classic,
+    /// What stands before the dialect's own path; empty for nothing.
+    pub prefix: String,
+    /// Where the values stand, for [`Classic::Mapped`].
+    pub json: Json,
+}
+
+impl Classical {
+    /// A route at the dialect's own paths.
+    #[must_use]
+    pub fn new(dialect: Classic) -> Self {
+        Self { dialect, prefix: String::new(), json: Json::default() }
+    }
+}
+
+/// A message of one's own shape: its path, and JSONPath queries (RFC 9535) that find the values in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Json {
+    /// The path that is asked, as `/score`.
+    pub path: String,
+    /// The model's inputs, by name.
+    pub inputs: Vec<(String, String)>,
+    /// Its outputs, by name.
+    pub outputs: Vec<(String, String)>,
 }
 
 /// A value of a header that is never shown.
@@ -155,6 +187,9 @@ pub struct Upstream {
     pub version: String,
     /// Base address, `http://host:port` or `https://host`; for text, with a path that the call's own path follows.
     pub url: String,
+    /// Where it answers gRPC, `http://host:port` or `https://host`; without one gRPC is not offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
     /// The model's name there, when it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -220,6 +255,14 @@ pub enum GatewayError {
     NoUpstream {
         /// The model.
         model: String,
+    },
+    /// A message of one's own shape is described by something that cannot be used.
+    #[error("model `{model}`: {why}")]
+    Json {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        why: String,
     },
     /// Two routes are for one model.
     #[error("two routes are for model `{model}`")]

@@ -221,6 +221,14 @@ impl Open {
         self.reserved.is_some()
     }
 
+    /// The id of the JSON-RPC call.
+    pub(crate) fn call(&self) -> Option<&str> {
+        match &self.dialect {
+            Dialect::Text { call, .. } => call.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Tokens the upstream counted.
     pub(crate) fn usage(&mut self, usage: Usage) {
         self.used = Some(usage);
@@ -283,7 +291,8 @@ impl Open {
     fn fault(mut self, status: u16, text: &str) -> Answer {
         let id = self.id();
         let refusal = self.dialect.refuse(status, text, &id);
-        self.close(refusal.status);
+        // gRPC has one status of HTTP; the record has what it means.
+        self.close(if self.dialect == Dialect::Grpc { status } else { refusal.status });
         let answer = from_refusal(refusal);
         signed(answer, &id, self.live.generation)
     }
@@ -332,8 +341,7 @@ impl Open {
             Some(Ok(ticket)) => {
                 let id = self.id();
                 let path = format!("/mantlet/v1/reviews/{}", ticket.0);
-                if self.dialect != Dialect::Tensors {
-                    // These dialects have no answer that means "later": a client would take it for the model's.
+                if !self.dialect.waits() {
                     let mut answer = self.fault(403, &format!("{reason}; a person decides, see {path}"));
                     if let Ok(at) = HeaderValue::from_str(&path) {
                         answer.headers_mut().insert(LOCATION, at);
@@ -371,6 +379,17 @@ impl Open {
             return signed(from_refusal(refusal), &id, self.live.generation);
         }
         signed(passed(status, &headers, Body::from(body)), &id, self.live.generation)
+    }
+
+    /// Passes a reply of gRPC on, whose end stands in trailers, and closes with the status of HTTP that it means.
+    pub(crate) fn trailed(mut self, headers: &HeaderMap, body: Body, status: u16) -> Answer {
+        let id = self.id();
+        let refuses = self.route.route.guard.config().record_on_failure != OnFailure::PassAndFlag;
+        if !self.close(status) && refuses {
+            let refusal = self.dialect.refuse(503, "the exchange cannot be recorded now", &id);
+            return signed(from_refusal(refusal), &id, self.live.generation);
+        }
+        signed(passed(StatusCode::OK, headers, body), &id, self.live.generation)
     }
 
     /// Passes an upstream's reply on as it arrives, and closes when it has.

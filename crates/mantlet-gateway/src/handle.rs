@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::UPGRADE;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
+use mantlet_wire::grpc::{GrpcCall, grpc_call};
 use mantlet_wire::service::service;
 use mantlet_wire::text::surface;
 use mantlet_wire::{Call as Asked, Verb};
@@ -16,7 +17,7 @@ use crate::body::Body;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::{analyze, pass, step_up, tensors, text};
+use crate::layers::{analyze, classic, grpc, pass, step_up, tensors, text};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
@@ -77,6 +78,23 @@ pub(crate) async fn handle(
             let open = Open::new(shared, &live, &route, &key, dialect);
             return text::answer(open, &key, surface, asked, request).await;
         }
+    }
+    let asked = grpc_call(path);
+    if asked != GrpcCall::Unknown {
+        return grpc::handle(shared, &live, peer, asked, request).await;
+    }
+    if let Some((route, asked)) = live.classic_route(request.method().as_str(), path) {
+        let route = Arc::clone(route);
+        if classic::is_alive(&asked) {
+            return classic::alive(shared, &live, &route, &asked).await;
+        }
+        let dialect = Dialect::Classic(asked.dialect);
+        let key = match identify(shared, &live, peer, request.headers(), &route.route.model, &dialect) {
+            Ok(key) => key,
+            Err(refusal) => return refusal,
+        };
+        let open = Open::new(shared, &live, &route, &key, dialect);
+        return classic::answer(open, &key, asked, request).await;
     }
     match mantlet_wire::call(request.method().as_str(), path) {
         // Whether this process lives is no secret and needs no key: orchestrators ask without one.

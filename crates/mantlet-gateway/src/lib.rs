@@ -26,7 +26,8 @@ mod tls;
 mod upstream;
 mod who;
 
-pub use config::{GatewayConfig, GatewayError, Kind, Route, Secret, Upstream};
+pub use config::{Classical, GatewayConfig, GatewayError, Json, Kind, Route, Secret, Upstream};
+pub use mantlet_wire::classic::Classic;
 pub use oidc::Oidc;
 pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};
 pub use service::Gateway;

@@ -7,6 +7,7 @@ use http::Uri;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use mantlet_vocab::Digest;
+use mantlet_wire::classic::{Classic, ClassicCall, Mapping, classic_call};
 use rustls::ServerConfig;
 
 use crate::upstream::Known;
@@ -18,7 +19,7 @@ use crate::{GatewayConfig, GatewayError, Kind, Route, Upstream};
 pub(crate) struct Live {
     pub(crate) config: GatewayConfig,
     pub(crate) routes: HashMap<String, Arc<LiveRoute>>,
-    /// Routes of text, those with the longest prefix first.
+    /// Routes of text and of classic dialects, those with the longest prefix first.
     pub(crate) prefixed: Vec<Arc<LiveRoute>>,
     pub(crate) generation: u64,
     pub(crate) limits: mantlet_wire::Limits,
@@ -29,6 +30,8 @@ pub(crate) struct Live {
 pub(crate) struct LiveRoute {
     pub(crate) route: Route,
     pub(crate) targets: Vec<Target>,
+    /// Where the values of a message of one's own shape stand.
+    pub(crate) mapping: Option<Mapping>,
     total: u64,
     /// The place of the only version that takes traffic by weight, when there is one.
     only: Option<usize>,
@@ -52,6 +55,15 @@ pub(crate) struct Target {
     /// What stands before the path of a call, without a slash at its end.
     base: String,
     model: String,
+    /// Where it answers gRPC.
+    pub(crate) grpc: Option<Grpc>,
+}
+
+/// Where a version answers gRPC.
+pub(crate) struct Grpc {
+    pub(crate) breaker: Arc<Breaker>,
+    scheme: Scheme,
+    authority: Authority,
 }
 
 /// Why a version cannot be had.
@@ -88,11 +100,12 @@ impl Live {
                 return Err(GatewayError::Fallback { model: route.model, version });
             }
             let model = route.model.clone();
-            let text = matches!(route.kind, Kind::Text { .. });
+            let own_paths = route.kind != Kind::Tensors;
+            let mapping = mapping(&route)?;
             let mut weighty = (0..targets.len()).filter(|place| targets[*place].upstream.weight > 0);
             let only = weighty.next().filter(|_| weighty.next().is_none());
-            let route = Arc::new(LiveRoute { route, targets, total, only });
-            if text {
+            let route = Arc::new(LiveRoute { route, targets, mapping, total, only });
+            if own_paths {
                 prefixed.push(Arc::clone(&route));
             }
             if live.insert(model.clone(), route).is_some() {
@@ -108,17 +121,65 @@ impl Live {
 
     /// The route of text whose prefix a path begins with, and the rest of the path.
     pub(crate) fn text_route<'a>(&self, path: &'a str) -> Option<(&Arc<LiveRoute>, &'a str)> {
-        self.prefixed.iter().find_map(|route| {
+        self.prefixed.iter().filter(|route| matches!(route.route.kind, Kind::Text { .. })).find_map(|route| {
             let rest = path.strip_prefix(route.prefix())?;
             rest.starts_with('/').then_some((route, rest))
         })
     }
+
+    /// Routes that answer gRPC.
+    pub(crate) fn grpc_routes(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {
+        self.routes.values().filter(|route| {
+            route.route.kind == Kind::Tensors && route.targets.iter().any(|target| target.grpc.is_some())
+        })
+    }
+
+    /// The route of a classic dialect that a call is of, and what it asks.
+    pub(crate) fn classic_route(&self, method: &str, path: &str) -> Option<(&Arc<LiveRoute>, Asked)> {
+        self.prefixed.iter().find_map(|route| {
+            let Kind::Classic(classic) = &route.route.kind else { return None };
+            let rest = path.strip_prefix(route.prefix())?;
+            let call = classic_call(classic.dialect, method, rest)?;
+            let own = call.model.as_ref().is_none_or(|model| *model == route.route.model);
+            let here = classic.dialect != Classic::Mapped || (rest == classic.json.path && method == "POST");
+            (own && here).then(|| (route, Asked { dialect: classic.dialect, call, path: rest.to_owned() }))
+        })
+    }
+}
+
+/// A call in a classic dialect.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) dialect: Classic,
+    pub(crate) call: ClassicCall,
+    /// The path behind the route's prefix.
+    pub(crate) path: String,
+}
+
+/// The queries of a message of one's own shape.
+fn mapping(route: &Route) -> Result<Option<Mapping>, GatewayError> {
+    let Kind::Classic(classic) = &route.kind else { return Ok(None) };
+    if classic.dialect != Classic::Mapped {
+        return Ok(None);
+    }
+    let fault = |why: String| GatewayError::Json { model: route.model.clone(), why };
+    let json = &classic.json;
+    if !json.path.starts_with('/') || classic_call(Classic::Mapped, "POST", &json.path).is_none() {
+        return Err(fault(format!("`{}` is no path of plain segments, as `/score`", json.path)));
+    }
+    if json.inputs.is_empty() {
+        return Err(fault(
+            "no query finds an input; say at least one, as `amount = \"$.amount\"`".to_owned(),
+        ));
+    }
+    Mapping::new(&json.inputs, &json.outputs).map(Some).map_err(|error| fault(error.to_string()))
 }
 
 impl LiveRoute {
     fn prefix(&self) -> &str {
         match &self.route.kind {
             Kind::Text { prefix } => prefix.trim_end_matches('/'),
+            Kind::Classic(classic) => classic.prefix.trim_end_matches('/'),
             Kind::Tensors => "",
         }
     }
@@ -180,7 +241,39 @@ impl LiveRoute {
     }
 }
 
+/// An address of gRPC, which has no path.
+fn grpc(url: &str, known: &Known) -> Result<Grpc, GatewayError> {
+    let fault = || GatewayError::Url { url: url.to_owned() };
+    let parts = url.parse::<Uri>().map_err(|_| fault())?.into_parts();
+    let bare = parts.path_and_query.as_ref().is_none_or(|path| path.as_str() == "/");
+    match (parts.scheme, parts.authority) {
+        (Some(scheme), Some(authority)) if bare && (scheme == Scheme::HTTP || scheme == Scheme::HTTPS) => {
+            Ok(Grpc { breaker: known.breakers.of(url), scheme, authority })
+        }
+        _ => Err(fault()),
+    }
+}
+
+impl Grpc {
+    /// The address of a method, `/inference.GRPCInferenceService/ModelInfer`.
+    pub(crate) fn uri(&self, method: &str) -> Option<Uri> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(method)
+            .build()
+            .ok()
+    }
+}
+
 impl Target {
+    /// The name and version of the model there, when they are not those a message of gRPC has already.
+    pub(crate) fn renames(&self, model: &str, version: Option<&str>) -> Option<(&str, Option<&str>)> {
+        // A version that only this gateway knows is left out.
+        let wanted = self.upstream.upstream_version.as_deref();
+        (self.model != model || wanted != version).then_some((self.model.as_str(), wanted))
+    }
+
     fn new(upstream: &Upstream, route: &Route, known: &Known) -> Result<Self, GatewayError> {
         let fault = || GatewayError::Url { url: upstream.url.clone() };
         let uri: Uri = upstream.url.parse().map_err(|_| fault())?;
@@ -190,6 +283,7 @@ impl Target {
         if base.contains('?') || (route.kind == Kind::Tensors && !base.is_empty()) {
             return Err(fault());
         }
+        let grpc = upstream.grpc.as_ref().map(|url| grpc(url, known)).transpose()?;
         let credentials = upstream.credentials.iter().map(|(name, value)| {
             let fault = |_| GatewayError::Credential { name: name.clone() };
             let parsed = HeaderName::try_from(name.as_str()).map_err(|_| fault(()))?;
@@ -216,6 +310,7 @@ impl Target {
                     address: Uri::default(),
                     infer: Uri::default(),
                     base: base.to_owned(),
+                    grpc,
                     scheme,
                     authority,
                 };
@@ -247,6 +342,24 @@ impl Target {
             None => format!("/v2/models/{}{verb}", self.model),
         };
         self.server_uri(path)
+    }
+
+    /// A path of a classic dialect as this version is asked for it: its own names for model and version stand in the
+    /// place of the route's.
+    pub(crate) fn classic(&self, asked: &Asked) -> String {
+        let named = self.upstream.model.is_some() || self.upstream.upstream_version.is_some();
+        let Some(rest) = asked.path.strip_prefix("/v1/models/").filter(|_| named) else {
+            return asked.path.clone();
+        };
+        let (rest, verb) = rest.split_once(':').map_or((rest, ""), |(rest, verb)| (rest, verb));
+        let metadata = if rest.ends_with("/metadata") { "/metadata" } else { "" };
+        let model = &self.model;
+        let version = match &self.upstream.upstream_version {
+            Some(version) if asked.dialect == Classic::TfServing => format!("/versions/{version}"),
+            _ => String::new(),
+        };
+        let verb = if verb.is_empty() { String::new() } else { format!(":{verb}") };
+        format!("/v1/models/{model}{version}{metadata}{verb}")
     }
 
     /// The address of a path below the base address.

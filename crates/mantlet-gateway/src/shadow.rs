@@ -6,17 +6,24 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use mantlet_vocab::Reply;
 
 use crate::coding::Coding;
 use crate::exchange::Open;
 use crate::headers::onward;
-use crate::layers::shape::head_length;
-use crate::live::Live;
+use crate::live::{Live, Target};
 use crate::metrics::Port;
 use crate::upstream::{Call, Path, ask};
 
-/// Sends a copy, when a version is tried in the shadow and there is room, and hands on what came of it.
-pub(crate) fn send(open: &Open, headers: &HeaderMap, body: &Bytes) {
+/// Sends a copy, when a version is tried in the shadow and there is room, and hands on what came of it. `path` is where
+/// that version is asked, `read` reads its decoded reply.
+pub(crate) fn send(
+    open: &Open,
+    headers: &HeaderMap,
+    body: &Bytes,
+    path: impl Fn(&Target) -> Path + Send + 'static,
+    read: impl Fn(&Live, &HeaderMap, &Bytes) -> Option<Reply> + Send + 'static,
+) {
     let (shared, live, route) = (open.shared(), open.live(), open.route());
     let Some(exchange) = open.so_far().filter(|_| route.shadow().is_some()) else { return };
     let Ok(room) = Arc::clone(&shared.shadows).try_acquire_owned() else {
@@ -28,7 +35,7 @@ pub(crate) fn send(open: &Open, headers: &HeaderMap, body: &Bytes) {
         let Some(target) = route.shadow() else { return };
         copy.version.clone_from(&target.upstream.version);
         let started = Instant::now();
-        let call = Call { method: Method::POST, path: Path::Model("/infer"), headers, body };
+        let call = Call { method: Method::POST, path: path(target), headers, body };
         let answer = ask(&shared, &live, &route, target, call).await;
         copy.took_ms = started.elapsed().as_secs_f64() * 1_000.0;
         match answer {
@@ -37,7 +44,9 @@ pub(crate) fn send(open: &Open, headers: &HeaderMap, body: &Bytes) {
             Ok(reply) => {
                 copy.status = reply.status.as_u16();
                 if reply.status == StatusCode::OK {
-                    copy.reply = read(&live, &reply.headers, &reply.body);
+                    let body = Coding::of(&reply.headers)
+                        .and_then(|coding| coding.decode(&reply.body, live.config.max_reply));
+                    copy.reply = body.ok().and_then(|body| read(&live, &reply.headers, &body));
                     // What the gateway would not have passed on is a failure of the version's.
                     copy.status = if copy.reply.is_some() { 200 } else { 502 };
                 }
@@ -50,11 +59,4 @@ pub(crate) fn send(open: &Open, headers: &HeaderMap, body: &Bytes) {
             shared.metrics.overloads.get_or_create(&Port { port: "shadow" }).inc();
         }
     });
-}
-
-fn read(live: &Live, headers: &HeaderMap, body: &Bytes) -> Option<mantlet_vocab::Reply> {
-    let body = Coding::of(headers).ok()?.decode(body, live.config.max_reply).ok()?;
-    let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
-    let head = head_length(headers).ok()?;
-    mantlet_wire::read_reply(head, &body, &limits).ok().map(|read| read.reply)
 }

@@ -1,6 +1,6 @@
 //! What happens to one exchange, layer by layer. The list of layers of each kind of traffic is one function:
-//! `flow` in [`tensors`],
-//! [`text`] and [`pass`].
+//! `flow` in [`tensors`], [`grpc`], [`classic`], [`text`] and
+//! [`pass`].
 //!
 //! ```text
 //! identity -> limits -> shape -> detectors -> decision -> upstream -> detectors on the reply -> record -> metrics
@@ -9,7 +9,11 @@
 //! A layer either hands on or ends the exchange; every [`Ending`] is carried out in one place,
 //! [`crate::exchange::Open::end`], which also records and counts.
 
+mod align;
 pub(crate) mod analyze;
+mod beside;
+pub(crate) mod classic;
+pub(crate) mod grpc;
 pub(crate) mod identity;
 pub(crate) mod limits;
 pub(crate) mod pass;

@@ -10,6 +10,7 @@ use mantlet_guard::{Caller, Inspection, coarsened};
 use mantlet_vocab::{Action, Mode};
 use mantlet_wire::{Defect, InferReply};
 
+use super::beside;
 use super::limits as together;
 use super::shape::{HEAD_LENGTH, head_length, receive_text};
 use super::{Ending, Replied, decision, recordable, step_up, unanswered, version};
@@ -17,7 +18,7 @@ use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
 use crate::headers::onward;
-use crate::live::Target;
+use crate::live::{Live, Target};
 use crate::shadow;
 use crate::upstream::{Call, Path, Reply, ask};
 
@@ -57,9 +58,14 @@ async fn flow(
     together::read(open).await?;
     let diverted = decision(&inspection)?;
     if !diverted {
-        shadow::send(open, &parts.headers, &body.raw);
+        let read = |live: &Live, headers: &HeaderMap, body: &Bytes| {
+            let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
+            mantlet_wire::read_reply(head_length(headers).ok()?, body, &limits).ok().map(|read| read.reply)
+        };
+        shadow::send(open, &parts.headers, &body.raw, |_| Path::Model("/infer"), read);
     }
-    let mut replied = upstream(open, target, &parts.headers, body.raw, &inspection, diverted).await?;
+    let infer = Path::Model("/infer");
+    let mut replied = upstream(open, target, infer, &parts.headers, body.raw, &inspection, diverted).await?;
     detect_reply(open, caller, &mut inspection, &mut replied, looked)?;
     if inspection.decision.action == Action::Divert {
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
@@ -69,7 +75,7 @@ async fn flow(
 }
 
 /// Layer: blocks, throttles and rates, before anything of the body is read.
-fn limits(open: &Open, caller: Caller<'_>) -> Result<(), Ending> {
+pub(super) fn limits(open: &Open, caller: Caller<'_>) -> Result<(), Ending> {
     match open.route().route.guard.admit(caller, open.at()) {
         Some(stopped) => Err(Ending::Stopped(stopped.decision, stopped.reason)),
         None => Ok(()),
@@ -96,7 +102,8 @@ fn detect(
             return Err(Ending::refused(status, defect.to_string()));
         }
     };
-    let inspection = route.route.guard.examine(caller, &read.request, open.at());
+    let mut inspection = route.route.guard.examine(caller, &read.request, open.at());
+    beside::look(&route.route.guard, &mut inspection, &read.request.inputs, &read.request.pieces, false);
     open.request(read.request, inspection.row);
     let looked = began.elapsed();
     if !inspection.decision.action.passes() && inspection.decision.action != Action::Divert {
@@ -107,9 +114,10 @@ fn detect(
 
 /// Layer: the model is asked. A diverted decision is made all the same: the person who reviews it sees what the model
 /// would have said.
-async fn upstream(
+pub(super) async fn upstream(
     open: &mut Open,
     target: &Target,
+    path: Path,
     headers: &HeaderMap,
     body: Bytes,
     inspection: &Inspection,
@@ -117,7 +125,7 @@ async fn upstream(
 ) -> Result<Box<Replied>, Ending> {
     let (shared, live, route) = (open.shared(), open.live(), open.route());
     let headers = onward(headers, false);
-    let call = Call { method: Method::POST, path: Path::Model("/infer"), headers, body };
+    let call = Call { method: Method::POST, path, headers, body };
     let reply = ask(&shared, &live, &route, target, call).await;
     let withheld = || Ending::Diverted(inspection.decision.clone(), inspection.reason.clone());
     match reply {
@@ -188,6 +196,7 @@ fn detect_reply(
         }
     };
     guard.observe_reply(caller, inspection, &read.reply, open.at());
+    beside::look(guard, inspection, &read.reply.outputs, &read.reply.pieces, true);
     if let Action::Coarsen { to } = inspection.decision.action {
         read.reply = coarsened(&read.reply, to);
         replied.write(&read);

@@ -5,6 +5,7 @@
 
 pub(crate) mod breaker;
 pub(crate) mod direct;
+pub(crate) mod grpc;
 pub(crate) mod health;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use crate::body::Body;
 use crate::live::{Live, LiveRoute, Target};
 use crate::service::Shared;
 use crate::{GatewayConfig, GatewayError};
@@ -44,6 +46,8 @@ pub(crate) struct Clients {
     h2: Caller,
     /// What makes connections for [`direct`].
     connector: HttpConnector,
+    /// HTTP/2 from the first byte, for bodies that are still being written.
+    grpc: Client<HttpsConnector<HttpConnector>, Body>,
 }
 
 impl Clients {
@@ -76,6 +80,7 @@ impl Clients {
             plain: builder().build(wrapped()),
             h2: builder().http2_only(true).build(wrapped()),
             connector: connector(),
+            grpc: builder().http2_only(true).build(wrapped()),
         })
     }
 }
@@ -262,7 +267,11 @@ async fn attempt<'a>(
 }
 
 fn failed(shared: &Shared, live: &Live, target: &Target) {
-    if target.breaker.failed(shared.ports.clock.now(), live.config.breaker()) {
+    failed_at(shared, live, target, &target.breaker);
+}
+
+fn failed_at(shared: &Shared, live: &Live, target: &Target, breaker: &breaker::Breaker) {
+    if breaker.failed(shared.ports.clock.now(), live.config.breaker()) {
         shared.metrics.breaks.inc();
         tracing::error!(
             version = %target.upstream.version, address = %target.upstream.url,

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod classic;
 mod failures;
 mod faults;
 mod flow;
+mod grpc;
+mod grpc_peer;
+mod grpc_stream;
 mod limits;
 mod peer;
 mod reload;

@@ -204,6 +204,12 @@ pub struct Gateway {
     /// Endpoints by version, when they differ from `upstream`: a version that is rolled out needs one of its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, String>,
+    /// Where the endpoint answers gRPC, when it does; for `tensors`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
+    /// The same by version, for versions whose endpoint is another.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grpc_versions: BTreeMap<String, String>,
     /// How far automation may go: observe, advise or enforce.
     #[schemars(with = "ModeWord")]
     pub mode: Mode,
@@ -241,13 +247,16 @@ pub struct Gateway {
     pub step_up: StepUp,
     /// Requests that already happened may be recorded with their features: true keeps them for analysis.
     pub record_features: bool,
-    /// What the upstream speaks: `tensors` (the Open Inference Protocol) or `text` (the calls of OpenAI, Anthropic and
-    /// MCP).
+    /// What the upstream speaks: `tensors` (the Open Inference Protocol), `text` (the calls of OpenAI, Anthropic and
+    /// MCP), `tf-serving`, `mlflow`, `seldon`, `kserve-v1`, or `json` of one's own shape.
     #[serde(skip_serializing_if = "transport::Speaks::is_default")]
     pub speaks: transport::Speaks,
-    /// What stands before `/v1/...` in the path of calls about text; empty for nothing.
+    /// What stands before the path of a call, but for `tensors`; empty for nothing.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+    /// Where the values stand in a message of one's own shape, for `speaks = "json"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json: Option<transport::Json>,
     /// What text rules look for besides what they know.
     #[serde(skip_serializing_if = "text::Text::is_default")]
     pub text: text::Text,
@@ -279,6 +288,8 @@ impl Default for Gateway {
             listen: "127.0.0.1:8480".into(),
             upstream: "built-in".into(),
             versions: BTreeMap::new(),
+            grpc: None,
+            grpc_versions: BTreeMap::new(),
             mode: Mode::Observe,
             requests_per_minute: 6_000,
             burst: 200,
@@ -294,6 +305,7 @@ impl Default for Gateway {
             record_features: true,
             speaks: transport::Speaks::Tensors,
             prefix: String::new(),
+            json: None,
             text: text::Text::default(),
             inspect: true,
             anonymous: false,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
+use super::transport::Speaks;
 use super::{Config, schema};
 
 /// Why a configuration cannot be used.
@@ -185,6 +186,19 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
             "gateway.upstream",
             format!("is `{upstream}`; it must be `built-in` or start with `http://` or `https://`"),
         );
+    }
+    let speaks = config.gateway.speaks;
+    if config.gateway.grpc.is_some() && (upstream == "built-in" || speaks != Speaks::Tensors) {
+        let problem = "belongs to `speaks = \"tensors\"` before an endpoint of your own";
+        return impossible("gateway.grpc", problem.into());
+    }
+    if upstream == "built-in" && !matches!(speaks, Speaks::Tensors) {
+        let problem = "must be an address: the built-in server speaks the Open Inference Protocol alone";
+        return impossible("gateway.upstream", problem.into());
+    }
+    if (speaks == Speaks::Json) != config.gateway.json.is_some() {
+        let problem = "says where the values of a message stand, and belongs to `speaks = \"json\"` alone";
+        return impossible("gateway.json", problem.into());
     }
     if config.gateway.requests_per_minute == 0 || config.gateway.burst == 0 {
         return impossible("gateway.requests_per_minute", "and `burst` must be at least 1".into());

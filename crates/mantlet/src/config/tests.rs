@@ -24,6 +24,25 @@ fn wrong_documents_name_line_and_remedy() {
         "[gateway]\nlisten_on = \"x\"\n",
         "mantlet.toml:8: unknown key `gateway.listen_on`; did you mean `listen`?",
     );
+    let far = "[gateway]\nupstream = \"http://127.0.0.1:8501\"\n";
+    for speaks in ["tensors", "text", "tf-serving", "mlflow", "seldon", "kserve-v1"] {
+        check(&format!("{far}speaks = \"{speaks}\"\n"), "ok");
+    }
+    let json = "[gateway.json]\npath = \"/score\"\ninputs = [{ name = \"x\", find = \"$.x\" }]\n";
+    check(&format!("{far}speaks = \"json\"\n{json}"), "ok");
+    let alone = "mantlet.toml: `gateway.json` says where the values of a message stand, and belongs to \
+                 `speaks = \"json\"` alone";
+    check(&format!("{far}grpc = \"http://127.0.0.1:8001\"\n"), "ok");
+    check(
+        &format!("{far}speaks = \"text\"\ngrpc = \"http://127.0.0.1:8001\"\n"),
+        "mantlet.toml: `gateway.grpc` belongs to `speaks = \"tensors\"` before an endpoint of your own",
+    );
+    check(&format!("{far}speaks = \"json\"\n"), alone);
+    check(&format!("{far}{json}"), alone);
+    check(
+        "[gateway]\nspeaks = \"mlflow\"\n",
+        "mantlet.toml: `gateway.upstream` must be an address: the built-in server speaks the Open Inference Protocol alone",
+    );
     check("[gateway]\nzzzz = 1\n", "mantlet.toml:8: unknown key `gateway.zzzz`");
     check(
         "[notify.smtp]\nserver = \"x:25\"\nfrom = \"a@b\"\nto = []\npasword_file = \"p\"\n",

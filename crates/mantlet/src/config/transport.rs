@@ -74,12 +74,46 @@ impl Calls {
 
 /// What an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Speaks {
     /// The Open Inference Protocol.
     Tensors,
     /// Text of language models and agents.
     Text,
+    /// TensorFlow Serving over REST.
+    TfServing,
+    /// MLflow's scoring server.
+    Mlflow,
+    /// Seldon's v1 protocol.
+    Seldon,
+    /// KServe's v1 protocol.
+    KserveV1,
+    /// JSON of one's own shape, described under `[gateway.json]`.
+    Json,
+}
+
+/// A message of one's own shape.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Json {
+    /// The path that is asked by POST, as `/score`.
+    pub path: String,
+    /// The model's inputs, in its order.
+    pub inputs: Vec<Find>,
+    /// Its outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Find>,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Its name in the model's signature.
+    pub name: String,
+    /// The JSONPath query (RFC 9535) that finds it, as `$.amount`. A query that finds one array makes its items the
+    /// rows.
+    pub find: String,
 }
 
 impl Speaks {

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mantlet_gateway::{GatewayConfig, Kind, Oidc, Route, Secret, Tls, Upstream, UpstreamTls};
+use mantlet_gateway::{
+    Classic, Classical, GatewayConfig, Json, Kind, Oidc, Route, Secret, Tls, Upstream, UpstreamTls,
+};
 use mantlet_guard::Guard;
 
 use crate::config::Loaded;
@@ -54,9 +56,23 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
 /// The route to the system's model.
 pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Route {
     let config = &loaded.config;
+    let prefix = config.gateway.prefix.clone();
+    let classic = |dialect| {
+        let json = config.gateway.json.as_ref().map(|json| Json {
+            path: json.path.clone(),
+            inputs: json.inputs.iter().map(|find| (find.name.clone(), find.find.clone())).collect(),
+            outputs: json.outputs.iter().map(|find| (find.name.clone(), find.find.clone())).collect(),
+        });
+        Kind::Classic(Classical { dialect, prefix: prefix.clone(), json: json.unwrap_or_default() })
+    };
     let kind = match config.gateway.speaks {
         Speaks::Tensors => Kind::Tensors,
-        Speaks::Text => Kind::Text { prefix: config.gateway.prefix.clone() },
+        Speaks::Text => Kind::Text { prefix: prefix.clone() },
+        Speaks::TfServing => classic(Classic::TfServing),
+        Speaks::Mlflow => classic(Classic::Mlflow),
+        Speaks::Seldon => classic(Classic::Seldon),
+        Speaks::KserveV1 => classic(Classic::Kserve),
+        Speaks::Json => classic(Classic::Mapped),
     };
     let inspect = config.gateway.inspect;
     Route { kind, inspect, ..Route::new(config.model.name.clone(), upstreams, guard) }

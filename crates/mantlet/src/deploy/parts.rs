@@ -65,6 +65,12 @@ pub(super) async fn upstreams(
         let upstream = |version: &str, url: &str, weight| Upstream {
             version: version.to_owned(),
             url: url.to_owned(),
+            grpc: config
+                .gateway
+                .grpc_versions
+                .get(version)
+                .or(if version == serving { config.gateway.grpc.as_ref() } else { None })
+                .cloned(),
             weight,
             ..like.clone()
         };
