@@ -7,7 +7,7 @@
 use mantlet_vocab::{Kind, Piece};
 use memchr::memmem;
 
-use crate::text::{TextRequest, push_token};
+use crate::text::{TextRequest, UNESCAPED, push_token, unescaped};
 use crate::{Defect, Limits};
 
 /// Parts of a form, and bytes of a part's head.
@@ -142,6 +142,9 @@ fn take(
         Ok(text) => {
             let kind = if part.file.is_some() { Kind::Document } else { Kind::Unknown };
             piece(kind, "", text)?;
+            if text.contains('\\') {
+                piece(kind, UNESCAPED, &lines(text, limits))?;
+            }
             if part.name == "model" && part.file.is_none() {
                 request.model = Some(text.to_owned());
             }
@@ -150,6 +153,18 @@ fn take(
         Err(error) => return Err(Defect::NotUtf8 { offset: error.valid_up_to() }),
     }
     Ok(())
+}
+
+/// The lines of a text that are JSON, with their escapes undone: `\u0041` is an A to whoever reads the file.
+fn lines(text: &str, limits: &Limits) -> String {
+    if let Some(whole) = unescaped(text, limits) {
+        return whole;
+    }
+    let mut out = String::new();
+    for line in text.lines().filter(|line| line.contains('\\')) {
+        out.push_str(&unescaped(line, limits).unwrap_or_default());
+    }
+    out
 }
 
 /// The boundary that a content type of a form says (RFC 2046, section 5.1.1).

@@ -5,6 +5,7 @@
 mod classic;
 mod failures;
 mod faults;
+mod files;
 mod flow;
 mod grpc;
 mod grpc_peer;

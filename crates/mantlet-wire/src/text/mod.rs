@@ -22,7 +22,7 @@ mod walk;
 pub use edit::{Edit, rewrite};
 pub use read::{read_text_reply, read_text_request};
 pub use refuse::{refuse, refuse_call, refuse_call_stream, refuse_stream};
-pub use stream::{Frame, StreamReader};
+pub use stream::{Frame, StreamReader, event_data, event_with};
 pub use surface::{Surface, surface};
 
 pub(crate) use inner::unescaped;

@@ -22,7 +22,7 @@ pub enum Surface {
     AnthropicMessages,
     /// `POST /v1/messages/count_tokens`
     AnthropicCountTokens,
-    /// JSON-RPC of the Model Context Protocol, at the path a route gives it.
+    /// JSON-RPC of the Model Context Protocol: `/mcp`, and `/sse` with `/messages/` of its older transport.
     Mcp,
 }
 
@@ -80,8 +80,8 @@ impl Surface {
 /// The text call that a method and a path (without query) make; `None` when it is none.
 ///
 /// Paths are compared as they are: percent-encoding, empty and dot segments make it `None`, so that no two servers
-/// can read one path differently. [`Surface::Mcp`] has no path of its own; it is `/mcp` here, and a route may give it
-/// another. Calls that fetch or change what a server keeps (`GET /v1/responses/{id}`, batches, assistants) are none:
+/// can read one path differently. [`Surface::Mcp`] is at `/mcp`, `/sse` and
+/// `/messages/`. Calls that fetch or change what a server keeps (`GET /v1/responses/{id}`, batches, assistants) are none:
 /// their texts would not be seen.
 #[must_use]
 pub fn surface(method: &str, path: &str) -> Option<Surface> {
@@ -103,6 +103,9 @@ pub fn surface(method: &str, path: &str) -> Option<Surface> {
             Surface::OpenAiFiles
         }
         _ if path == "/mcp" && (post || get || method == "DELETE") => Surface::Mcp,
+        // The older transport: one stream of answers, and a path for messages that the stream names.
+        _ if path == "/sse" && get => Surface::Mcp,
+        _ if matches!(path, "/messages" | "/messages/") && post => Surface::Mcp,
         _ => return None,
     })
 }
@@ -144,6 +147,10 @@ mod tests {
             ("GET", "/v1/files/file-1/content", Some(Surface::OpenAiFiles)),
             ("POST", "/mcp", Some(Surface::Mcp)),
             ("PUT", "/mcp", None),
+            ("GET", "/sse", Some(Surface::Mcp)),
+            ("POST", "/messages/", Some(Surface::Mcp)),
+            ("GET", "/messages/", None),
+            ("POST", "/sse", None),
             ("POST", "/v2/models/m/infer", None),
         ] {
             assert_eq!(surface(method, path), expected, "{method} {path}");

@@ -13,11 +13,12 @@ use mantlet_guard::shared::tokens_of_pieces;
 use mantlet_guard::{Caller, Guard, Inspection};
 use mantlet_vocab::{Action, Kind, Mode, Piece};
 use mantlet_wire::Defect;
+use mantlet_wire::form::read_form;
 use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request, rewrite};
 
 use super::limits::{self as together, Expected};
 use super::shape::{Received, receive_text};
-use super::{Ending, Replied, decision, pass, recordable, step_up, unanswered, version};
+use super::{Ending, Replied, beside, decision, pass, recordable, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
@@ -25,9 +26,6 @@ use crate::headers::onward;
 use crate::live::Target;
 use crate::upstream::direct::Arriving;
 use crate::upstream::{Call, Fault, Path, begin};
-
-/// Where the query of the path stands among the texts of a request: no edit can reach it.
-const QUERY: &str = "~query";
 
 /// How an answer of the upstream goes on.
 enum Answered {
@@ -91,9 +89,10 @@ async fn flow(
     let (parts, body) = request.into_parts();
     step_up::shown(open, caller, &parts.headers);
     let received = receive_text(&parts.headers, body, &open.live()).await?;
+    let asked = (path.as_str(), form_type(&parts.headers)?);
     together::arrived(open, received.raw.len()).await?;
     let Detected { inspection, streams, expected, pieces } =
-        detect(open, caller, surface, &path, &received.text)?;
+        detect(open, caller, surface, asked, &received.text)?;
     let reserved = together::tokens(open, &pieces, &expected).await;
     open.pieces(pieces);
     reserved?;
@@ -119,23 +118,31 @@ fn detect(
     open: &mut Open,
     caller: Caller<'_>,
     surface: Surface,
-    path: &str,
+    (path, kind): (&str, Option<&str>),
     body: &[u8],
 ) -> Result<Detected, Ending> {
     let began = std::time::Instant::now();
     let (live, route) = (open.live(), open.route());
     let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };
-    if surface == Surface::OpenAiFiles && !body.is_empty() {
-        return Err(Ending::refused(403, "files are not passed on: what is in them could not be looked at"));
-    }
-    let mut read = read_text_request(surface, body, &limits).map_err(|defect| {
+    let read = match kind {
+        // Files come as forms; everything else is JSON, whatever its type says.
+        Some(kind) if surface == Surface::OpenAiFiles && !body.is_empty() => read_form(kind, body, &limits),
+        None if surface == Surface::OpenAiFiles && !body.is_empty() => {
+            return Err(Ending::refused(415, "files are sent as a form of several parts"));
+        }
+        _ => read_text_request(surface, body, &limits),
+    };
+    let mut read = read.map_err(|defect| {
         open.defect(&defect);
         let status = if matches!(defect, Defect::TooLarge { .. }) { 413 } else { 400 };
         Ending::refused(status, defect.to_string())
     })?;
-    open.rpc(read.rpc_id.clone());
+    // A message of the older transport is answered on the other stream: its sender goes by the status alone.
+    if !path.starts_with("/messages") {
+        open.rpc(read.rpc_id.clone());
+    }
     if let Some((_, query)) = path.split_once('?') {
-        read.pieces.push(Piece { kind: Kind::Unknown, pointer: QUERY.to_owned(), text: query.to_owned() });
+        read.pieces.extend(beside::query(query));
     }
     let mut inspection = route.route.guard.examine_text(caller, &read, open.at());
     if surface == Surface::Mcp && inspection.decision.action.passes() {
@@ -145,6 +152,20 @@ fn detect(
     open.looked(began.elapsed());
     let expected = Expected { model: read.model, most: read.max_tokens, choices: read.choices };
     Ok(Detected { inspection, streams, expected, pieces: read.pieces })
+}
+
+/// The type of a body that is a form of several parts.
+fn form_type(headers: &HeaderMap) -> Result<Option<&str>, Ending> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Ending::refused(400, "the type of the body is said twice"));
+    }
+    let kind = first.and_then(|value| value.to_str().ok());
+    let is_form = |kind: &&str| {
+        kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("multipart/form-data")
+    };
+    Ok(kind.filter(is_form))
 }
 
 /// What an agent sends is what a model decided to do, so it is looked at as a reply is: which tool is called, and with
@@ -250,7 +271,9 @@ fn detect_reply(
     inspection: &mut Inspection,
     mut replied: Replied,
 ) -> Result<Replied, Ending> {
-    if replied.body.is_empty() {
+    // That a message was taken is said in a word.
+    let taken = surface == Surface::Mcp && replied.status == StatusCode::ACCEPTED && replied.body.len() <= 64;
+    if replied.body.is_empty() || (taken && replied.body.is_ascii()) {
         open.decision(inspection.decision.clone());
         return Ok(replied);
     }

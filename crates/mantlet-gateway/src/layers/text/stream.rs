@@ -9,8 +9,11 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use mantlet_guard::shared::tokens_of;
 use mantlet_guard::{Inspection, ReplyWatch, Verdict};
-use mantlet_vocab::{Mode, OnFailure};
-use mantlet_wire::text::{Frame, StreamReader, Surface, Usage, refuse_stream};
+use mantlet_vocab::{Mode, OnFailure, Piece};
+use mantlet_wire::text::{
+    Frame, StreamReader, Surface, TextReply, Usage, event_data, event_with, read_text_reply,
+    refuse_call_stream, refuse_stream, rewrite,
+};
 use tokio::sync::mpsc;
 
 use super::Streamed;
@@ -45,6 +48,8 @@ pub(super) fn answer(open: Open, surface: Surface, streamed: Streamed) -> Answer
             mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits }
         }),
         watch: open.route().route.guard.watch(&inspection),
+        asked: inspection.clone(),
+        worst: None,
         unreadable: Vec::new(),
         blind: false,
         exact: true,
@@ -59,9 +64,29 @@ pub(super) fn answer(open: Open, surface: Surface, streamed: Streamed) -> Answer
     answer
 }
 
+/// What becomes of a message of JSON-RPC.
+enum Message {
+    /// It passes as it came.
+    Passes(Frame),
+    /// This is sent in its place.
+    Instead(Vec<u8>),
+    /// The stream ends, for this reason.
+    Stops(String),
+}
+
+/// The id of a message of JSON-RPC, as JSON; a notification has none.
+fn rpc_id(data: &str) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_str(data).ok()?;
+    message.get("id").filter(|id| id.is_string() || id.is_number()).map(ToString::to_string)
+}
+
 struct Pump {
     reader: StreamReader,
     watch: ReplyWatch,
+    /// What the request left, for messages that are looked at as a whole.
+    asked: Inspection,
+    /// The message of JSON-RPC so far of which most was decided.
+    worst: Option<Inspection>,
     /// Bytes that came and were not released: what a guard that only observes passes on when it cannot read them.
     unreadable: Vec<u8>,
     /// Nothing more is read.
@@ -136,6 +161,17 @@ impl Pump {
             if self.counts {
                 self.tokens += frame.fragments.iter().map(|part| tokens_of(&part.text)).sum::<u64>();
             }
+            if self.surface == Surface::Mcp {
+                match self.message(frame) {
+                    Message::Passes(frame) => self.put(vec![frame], &mut out),
+                    Message::Instead(bytes) => out.extend(bytes),
+                    Message::Stops(reason) => {
+                        stopped = Some(End::Stopped(reason));
+                        break;
+                    }
+                }
+                continue;
+            }
             let release = self.watch.feed(frame);
             self.exact &= release.verdict != Verdict::Redacted;
             self.put(release.frames, &mut out);
@@ -149,6 +185,49 @@ impl Pump {
             self.send(Bytes::from(out)).await?;
         }
         stopped.map_or(Ok(()), Err)
+    }
+
+    /// One event of JSON-RPC, which is a whole message: nobody waits for the next to get it, and what it tells a model to
+    /// do is seen in all of it. One that may not pass is answered in its place by an error with its id.
+    fn message(&mut self, frame: Frame) -> Message {
+        let (live, route) = (self.open.live(), self.open.route());
+        let guard = &route.route.guard;
+        let data = event_data(&frame);
+        let limits = mantlet_wire::Limits { bytes: live.config.max_reply, ..live.limits };
+        // Names of events and comments are no message, but texts.
+        let read = read_text_reply(Surface::Mcp, data.as_bytes(), &limits).unwrap_or_default();
+        let beside = frame.fragments.iter().map(|fragment| Piece {
+            kind: fragment.kind,
+            pointer: String::new(),
+            text: fragment.text.clone(),
+        });
+        let all = TextReply { pieces: beside.collect(), ..TextReply::default() };
+        let mut inspection = self.asked.clone();
+        let whole = guard.examine_text_reply(&mut inspection, &all);
+        let edits = guard.examine_text_reply(&mut inspection, &read);
+        let edited = if edits.is_empty() && whole.is_empty() {
+            Some(None)
+        } else {
+            let edited = rewrite(data.as_bytes(), &edits).ok().filter(|_| !edits.is_empty());
+            edited.and_then(|data| String::from_utf8(data).ok()).map(Some)
+        };
+        let passes = inspection.decision.action.passes();
+        let reason = inspection.reason.clone();
+        self.exact &= matches!(edited, Some(None)) && passes;
+        if self.worst.as_ref().is_none_or(|worst| inspection.decision.action > worst.decision.action) {
+            self.worst = Some(inspection);
+        }
+        match edited {
+            Some(None) if passes => Message::Passes(frame),
+            Some(Some(data)) if passes => Message::Instead(event_with(&frame, &data)),
+            _ => {
+                let reason = if reason.is_empty() { "the answer holds what may not leave" } else { &reason };
+                match rpc_id(&data) {
+                    Some(id) => Message::Instead(refuse_call_stream(Some(&id), reason, &self.open.id())),
+                    None => Message::Stops(reason.to_owned()),
+                }
+            }
+        }
     }
 
     fn put(&mut self, frames: Vec<Frame>, out: &mut Vec<u8>) {
@@ -197,8 +276,11 @@ impl Pump {
 
     /// Ends the stream as the dialect ends one, and the exchange with what was released.
     async fn close(self, status: u16, end: End, inspection: &mut Inspection) {
-        let Self { watch, usage, tokens, mut open, surface, sender, .. } = self;
+        let Self { watch, usage, tokens, mut open, surface, sender, worst, .. } = self;
         watch.conclude(inspection);
+        if let Some(worst) = worst.filter(|worst| worst.decision.action > inspection.decision.action) {
+            inspection.decision = worst.decision;
+        }
         open.decision(inspection.decision.clone());
         match usage {
             Some(usage) => open.usage(usage),
@@ -209,7 +291,11 @@ impl Pump {
             End::Gone => return,
             End::Finished => {}
             End::Stopped(reason) => {
-                let _ = sender.send(Ok(Bytes::from(refuse_stream(surface, reason, &id)))).await;
+                let told = match open.call() {
+                    Some(call) => refuse_call_stream(Some(call), reason, &id),
+                    None => refuse_stream(surface, reason, &id),
+                };
+                let _ = sender.send(Ok(Bytes::from(told))).await;
             }
             End::Silent | End::Broken => {
                 open.shared().metrics.upstream_faults.inc();

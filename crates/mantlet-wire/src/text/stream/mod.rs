@@ -94,6 +94,38 @@ impl StreamReader {
     }
 }
 
+/// The data of an event, as its reader puts it together: the one message of an event of JSON-RPC.
+#[must_use]
+pub fn event_data(frame: &Frame) -> String {
+    let mut data = Data { first: None, joined: None };
+    for (at, line) in lines(std::str::from_utf8(&frame.raw).unwrap_or("")) {
+        if let ("data", value) = line.split_once(':').unwrap_or((line, "")) {
+            data.push(at, value.strip_prefix(' ').unwrap_or(value));
+        }
+    }
+    data.text().to_owned()
+}
+
+/// The event with other data, its name and id as they came; comments and fields no client reads are left out.
+#[must_use]
+pub fn event_with(frame: &Frame, data: &str) -> Vec<u8> {
+    let mut event = String::with_capacity(frame.raw.len() + data.len());
+    for (_, line) in lines(std::str::from_utf8(&frame.raw).unwrap_or("")) {
+        let field = line.split_once(':').map_or(line, |(field, _)| field);
+        if matches!(field, "event" | "id" | "retry") {
+            event.push_str(line);
+            event.push('\n');
+        }
+    }
+    for line in data.split(['\n', '\r']) {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+    event.push('\n');
+    event.into_bytes()
+}
+
 /// The data of an event: its JSON, and where each line of it stands in the event.
 struct Data<'a> {
     first: Option<(usize, &'a str)>,
