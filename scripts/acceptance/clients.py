@@ -1,177 +1,16 @@
-"""The clients people use, unmodified, through the gateway: openai and anthropic for Python.
-
-The model behind the gateway is a small server of this file that says so: it answers what a request asks it to, plain
-and streamed, in OpenAI's and Anthropic's dialects, and counts what reached it.
-"""
+"""The clients people use, unmodified, through the gateway: openai and anthropic for Python."""
 
 import argparse
 import http.server
 import json
 import pathlib
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 
 import anthropic
 import openai
-
-SECRET = "AKIA" + "Q3EGRZX5WT2NJ7PA"
-
-
-class Model(http.server.BaseHTTPRequestHandler):
-    """Answers with the last user text, word by word where a stream is asked for."""
-
-    protocol_version = "HTTP/1.1"
-    seen, failures, gone = [], 0, threading.Event()
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status, body, kind="application/json"):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def stream(self, events):
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        try:
-            for event in events:
-                data = event.encode()
-                # Cut in the middle, as networks do.
-                for part in (data[: len(data) // 2], data[len(data) // 2 :]):
-                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-                    self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
-        except OSError:
-            Model.gone.set()
-            self.close_connection = True
-
-    def do_GET(self):
-        self.answer(200, {"object": "list", "data": [{"id": "echo", "object": "model", "created": 1, "owned_by": "test"}]})
-
-    def do_POST(self):
-        raw = self.rfile.read(int(self.headers["content-length"]))
-        body = json.loads(raw)
-        Model.seen.append((self.path, dict(self.headers), raw))
-        if Model.failures > 0:
-            Model.failures -= 1
-            return self.answer(500, {"error": {"message": "try again", "type": "server_error"}})
-        path = self.path.split("?")[0]
-        if path == "/v1/messages":
-            return self.messages(body)
-        if path == "/v1/embeddings":
-            return self.answer(200, {"object": "list", "model": "echo", "data": [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}], "usage": {"prompt_tokens": 1, "total_tokens": 1}})
-        if path == "/v1/responses":
-            return self.answers(body)
-        self.chat(body)
-
-    def chat(self, body):
-        text, choices = body["messages"][-1]["content"], body.get("n", 1)
-        base = {"id": "chatcmpl-1", "created": 1, "model": "echo"}
-        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
-        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": json.dumps({"city": text})}}
-        if not body.get("stream"):
-            message = {"role": "assistant", "content": None, "tool_calls": [call]} if body.get("tools") else {"role": "assistant", "content": text}
-            finish = "tool_calls" if body.get("tools") else "stop"
-            return self.answer(200, {**base, "object": "chat.completion", "choices": [{"index": index, "message": message, "finish_reason": finish} for index in range(choices)], "usage": usage})
-        deltas = []
-        if body.get("tools"):
-            arguments = call["function"]["arguments"]
-            deltas.append({"role": "assistant", "tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}]})
-            deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": arguments[at : at + 4]}}]} for at in range(0, len(arguments), 4)]
-        else:
-            deltas += [{"content": text[at : at + 5]} for at in range(0, len(text), 5)]
-        chunk = lambda **more: "data: " + json.dumps({**base, "object": "chat.completion.chunk", **more}) + "\n\n"
-        events = [chunk(choices=[{"index": index, "delta": delta, "finish_reason": None}]) for delta in deltas for index in range(choices)]
-        events += [chunk(choices=[{"index": index, "delta": {}, "finish_reason": "stop"}]) for index in range(choices)]
-        if body.get("stream_options", {}).get("include_usage"):
-            events.append(chunk(choices=[], usage=usage))
-        endless = [chunk(choices=[{"index": 0, "delta": {"content": "more "}, "finish_reason": None}])] * 100_000 if text == "never end" else []
-        self.stream(endless + events + ["data: [DONE]\n\n"])
-
-    def answers(self, body):
-        text = body["input"] if isinstance(body["input"], str) else body["input"][-1]["content"]
-        part = {"type": "output_text", "text": text, "annotations": []}
-        item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
-        self.answer(200, {"id": "resp_1", "object": "response", "created_at": 1, "model": "echo", "status": "completed", "output": [item], "parallel_tool_calls": False, "tool_choice": "auto", "tools": [], "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}})
-
-    def messages(self, body):
-        text = body["messages"][-1]["content"]
-        blocks = [{"type": "text", "text": text}]
-        if body.get("thinking"):
-            blocks.insert(0, {"type": "thinking", "thinking": "let me see", "signature": "c2ln"})
-        if body.get("tools"):
-            blocks.append({"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": text}})
-        usage = {"input_tokens": 3, "output_tokens": 2}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "echo", "stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
-        if not body.get("stream"):
-            return self.answer(200, {**message, "content": blocks})
-        event = lambda kind, **more: f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}\n\n"
-        events = [event("message_start", message={**message, "content": [], "stop_reason": None}), event("ping")]
-        for index, block in enumerate(blocks):
-            key, delta = {"text": ("text", "text_delta"), "thinking": ("thinking", "thinking_delta"), "tool_use": ("input", "input_json_delta")}[block["type"]]
-            said = json.dumps(block["input"]) if key == "input" else block[key]
-            empty = {**block, key: {} if key == "input" else ""}
-            empty.pop("signature", None)
-            events.append(event("content_block_start", index=index, content_block=empty if block["type"] != "thinking" else {**empty, "signature": ""}))
-            name = "partial_json" if key == "input" else key
-            events += [event("content_block_delta", index=index, delta={"type": delta, name: said[at : at + 5]}) for at in range(0, len(said), 5)]
-            if block["type"] == "thinking":
-                events.append(event("content_block_delta", index=index, delta={"type": "signature_delta", "signature": "c2ln"}))
-            events.append(event("content_block_stop", index=index))
-        events += [event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 2}), event("message_stop")]
-        self.stream(events)
-
-
-def start_gateway(mantlet, work, upstream):
-    """`mantlet up` in front of the model, on a folder of its own."""
-    work.mkdir(parents=True)
-    (work / "model.txt").write_text("served elsewhere\n")
-    (work / "mantlet.toml").write_text(
-        f"""
-[system]
-name = "assistant"
-decides = "nothing, a test"
-impact = "high"
-[model]
-path = "model.txt"
-[gateway]
-listen = "127.0.0.1:0"
-upstream = "{upstream}"
-speaks = "text"
-mode = "enforce"
-[gateway.text]
-terms = ["project nightjar"]
-tools_denied = ["shell"]
-"""
-    )
-    process = subprocess.Popen([mantlet, "up", str(work), "--role", "gateway", "--format", "json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=(work / "log").open("w"), text=True)
-    printed = json.loads(process.stdout.readline() or "{}")
-    if not printed.get("gateway"):
-        sys.exit(f"up did not start: {(work / 'log').read_text()[-800:]}")
-    return process, printed["gateway"], printed["api_key"]
-
-
-def check(name, holds, detail=""):
-    print(f"{'ok  ' if holds else 'FAIL'} {name} {detail if not holds else ''}", flush=True)
-    if not holds:
-        sys.exit(1)
-
-
-def raises(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    return None
+from harness import check, raises, start_gateway, stop
+from model import SECRET, Model
 
 
 def openai_client(base, key):
@@ -192,6 +31,15 @@ def openai_client(base, key):
     parts = [chunk.choices[0].delta.tool_calls[0].function.arguments for chunk in ask("Paris", tools=tools, stream=True) if chunk.choices and chunk.choices[0].delta.tool_calls]
     check("openai: streamed tool call", json.loads("".join(parts)) == {"city": "Paris"})
     check("openai: responses", client.responses.create(model="echo", input="good day").output_text == "good day")
+    parts = [event.delta for event in client.responses.create(model="echo", input="a longer answer, word by word", stream=True) if event.type == "response.output_text.delta"]
+    check("openai: streamed responses", "".join(parts) == "a longer answer, word by word", str(parts))
+    check("openai: completions", client.completions.create(model="echo", prompt="good day").choices[0].text == "good day")
+    check("openai: moderations", client.moderations.create(model="echo", input="good day").results[0].flagged is False)
+    lines = b'{"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{"model":"echo","input":"good day"}}\n'
+    check("openai: files", client.files.create(file=("lines.jsonl", lines), purpose="batch").id == "file-1" and lines in Model.seen[-1][2])
+    before = len(Model.seen)
+    error = raises(openai.PermissionDeniedError, lambda: client.files.create(file=("lines.jsonl", lines.replace(b"good day", b"Project Nightjar")), purpose="batch"))
+    check("openai: a file that holds what may not pass is refused", error is not None and len(Model.seen) == before, str(error))
     check("openai: embeddings", client.embeddings.create(model="echo", input="good day", encoding_format="float").data[0].embedding == [0.1, 0.2])
     Model.failures = 1
     check("openai: retries", ask("once more").choices[0].message.content == "once more")
@@ -239,13 +87,13 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    process, base, key = start_gateway(str(pathlib.Path(options.mantlet).resolve()), work, f"http://127.0.0.1:{server.server_port}")
+    upstream = f'upstream = "http://127.0.0.1:{server.server_port}"\nspeaks = "text"\n'
+    process, base, key = start_gateway(str(pathlib.Path(options.mantlet).resolve()), work, upstream)
     try:
         openai_client(base, key)
         anthropic_client(base, key)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        stop(process)
         server.shutdown()
     print("the clients work unmodified")
 

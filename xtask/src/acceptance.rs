@@ -1,5 +1,6 @@
 //! The released program on input this project did not make: models, clients and verifiers from package registries.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -43,16 +44,18 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         run::shown(&mut python)
     });
     let clients = project.target.join("acceptance-clients-venv");
-    steps.step("python environment with clients of language models", || {
+    steps.step("python environment with clients", || {
         python(project, &clients, "scripts/acceptance/clients.txt")
     });
-    steps.step("acceptance of clients of language models", || {
-        let mut python = Command::new(clients.join("bin").join("python"));
-        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/clients.py"]);
-        python.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
-        python.arg("--work").arg(project.target.join("acceptance"));
-        run::shown(&mut python)
+    steps.step("acceptance of clients of language models", || through(project, &clients, "clients.py"));
+    steps.step("acceptance of clients of tensors, tables and tools", || {
+        through(project, &clients, "dialects.py")
     });
+    let litellm = project.target.join("acceptance-litellm-venv");
+    steps.step("python environment with LiteLLM", || {
+        python(project, &litellm, "scripts/acceptance/litellm.txt")
+    });
+    steps.step("acceptance of another gateway's guardrails", || through(project, &litellm, "gateways.py"));
     let store = project.target.join("acceptance-s3-venv");
     steps.step("python environment with an S3 server", || {
         python(project, &store, "scripts/acceptance/s3.txt")
@@ -69,8 +72,18 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     steps.finish()
 }
 
+/// A script of clients through the released program.
+fn through(project: &Project, environment: &Path, script: &str) -> Result<Outcome> {
+    let mut python = Command::new(environment.join("bin").join("python"));
+    python.current_dir(&project.root).args(["-B", "-u"]);
+    python.arg(Path::new("scripts").join("acceptance").join(script));
+    python.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+    python.arg("--work").arg(project.target.join("acceptance"));
+    run::shown(&mut python)
+}
+
 /// PyTorch, where it installs: some gigabytes, and not for every platform. Its two models are left out without it.
-fn torch(project: &Project, environment: &std::path::Path) -> Outcome {
+fn torch(project: &Project, environment: &Path) -> Outcome {
     let stamp = environment.join("torch.installed");
     if stamp.is_file() {
         println!("torch is installed");
@@ -101,7 +114,7 @@ fn torch(project: &Project, environment: &std::path::Path) -> Outcome {
 /// A virtual environment with exactly what a requirements file pins; made anew when the file changes.
 pub(crate) fn python(
     project: &Project,
-    environment: &std::path::Path,
+    environment: &Path,
     requirements: &str,
 ) -> Result<Outcome> {
     let wanted = std::fs::read_to_string(project.root.join(requirements))
