@@ -192,7 +192,7 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         let problem = "belongs to `speaks = \"tensors\"` before an endpoint of your own";
         return impossible("gateway.grpc", problem.into());
     }
-    if upstream == "built-in" && !matches!(speaks, Speaks::Tensors) {
+    if upstream == "built-in" && !matches!(speaks, Speaks::Tensors | Speaks::Text) {
         let problem = "must be an address: the built-in server speaks the Open Inference Protocol alone";
         return impossible("gateway.upstream", problem.into());
     }
