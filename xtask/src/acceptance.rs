@@ -112,11 +112,7 @@ fn torch(project: &Project, environment: &Path) -> Outcome {
 }
 
 /// A virtual environment with exactly what a requirements file pins; made anew when the file changes.
-pub(crate) fn python(
-    project: &Project,
-    environment: &Path,
-    requirements: &str,
-) -> Result<Outcome> {
+pub(crate) fn python(project: &Project, environment: &Path, requirements: &str) -> Result<Outcome> {
     let wanted = std::fs::read_to_string(project.root.join(requirements))
         .with_context(|| format!("cannot read {requirements}"))?;
     let stamp = environment.join("requirements.installed");
