@@ -163,3 +163,42 @@ fn input_gradients_agree_with_finite_differences() {
         assert!((numeric - gradient.data()[index]).abs() < 0.05, "{index}: {numeric}");
     }
 }
+
+#[test]
+fn proved_margins_hold_at_every_corner_and_are_exact_for_lines() {
+    let rows = digits().select(&(0..200).collect::<Vec<_>>());
+    let training = Training { epochs: 3, seed: 4, ..Training::default() };
+    let mlp = Architecture::Mlp { hidden: vec![16] };
+    for architecture in [Architecture::Linear, mlp, cnn()] {
+        let network = train(&architecture, &rows.x, &rows.y, 10, &training, &mut quiet).unwrap();
+        let model = load(&MemorySource::new(&network.to_onnx("digits")), Limits::default()).unwrap();
+        let classifier = Classifier::new(Arc::clone(&model)).unwrap();
+        let few = rows.x.select(&[0, 1, 2, 3]);
+        let labels = network.labels(&few);
+        for width in [0.0, 0.01, 0.05] {
+            let moved = |side: f32| {
+                Tensor::new(few.shape(), few.data().iter().map(|value| value + side * width).collect())
+                    .unwrap()
+            };
+            let margins = classifier.margins(&moved(-1.0), &moved(1.0), &labels).unwrap();
+            let mut least = vec![f32::INFINITY; 4];
+            // Corners of the box in a fixed order of signs.
+            for corner in 0..64_usize {
+                let sign = |at: usize| if (at * 31 + corner * 17 + at * corner) % 7 < 3 { 1.0 } else { -1.0 };
+                let data =
+                    few.data().iter().enumerate().map(|(at, value)| value + sign(at) * width).collect();
+                let scores = network.scores(&Tensor::new(few.shape(), data).unwrap());
+                for (row, &label) in labels.iter().enumerate() {
+                    let others = (0..10).filter(|other| *other != label).map(|other| scores.row(row)[other]);
+                    least[row] = least[row].min(scores.row(row)[label] - others.fold(f32::MIN, f32::max));
+                }
+            }
+            for (row, (proved, reached)) in margins.iter().zip(&least).enumerate() {
+                assert!(proved <= reached, "{architecture:?} {width} {row}: {proved} {reached}");
+                if width == 0.0 {
+                    assert!(reached - proved < 1e-2 * reached.abs().max(1.0), "{proved} {reached}");
+                }
+            }
+        }
+    }
+}

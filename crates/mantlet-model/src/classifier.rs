@@ -1,4 +1,6 @@
 //! A classifier view of a model: one row of numbers in, one score for each class out.
+//!
+//! Long because scores, gradients, activations and bounds look at one model in one way.
 
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub struct Classifier {
     names: Vec<String>,
     kind: OutputKind,
     fixed: Vec<NamedValue>,
+    /// Whether the scores are taken as they are, one or several, and are no classes.
+    scorer: bool,
 }
 
 fn refuse(reason: impl Into<String>) -> ModelError {
@@ -36,9 +40,37 @@ impl Classifier {
     /// # Errors
     /// When the model has no such shape, with the reason.
     pub fn new(model: Arc<dyn Model>) -> Result<Self, ModelError> {
-        let heads = model.heads().clone();
-        if heads.regression {
+        if model.heads().regression {
             return Err(refuse("it gives a number for each row (a regression), not classes"));
+        }
+        Self::of(model, false)
+    }
+
+    /// A view of a model that gives a score, a price or a rank: its floating-point output as it is, each column under
+    /// its number, nothing made of it.
+    ///
+    /// # Errors
+    /// When it has no such output.
+    pub fn scoring(model: Arc<dyn Model>) -> Result<Self, ModelError> {
+        if model.heads().scores.is_none() {
+            return Err(refuse("it has no floating-point output to take as a score"));
+        }
+        Self::of(model, true)
+    }
+
+    /// Whether this is a view of scores that are no classes.
+    #[must_use]
+    pub const fn is_scorer(&self) -> bool {
+        self.scorer
+    }
+
+    fn of(model: Arc<dyn Model>, scorer: bool) -> Result<Self, ModelError> {
+        let mut heads = model.heads().clone();
+        if scorer {
+            // What is behind a last sigmoid or softmax has other units than what the model gives.
+            (heads.logits, heads.label) = (None, None);
+            heads.kind = Some(OutputKind::Logits);
+            heads.classes = Vec::new();
         }
         if heads.scores.is_none() && heads.label.is_none() {
             return Err(refuse("it has neither a floating-point output nor a label output"));
@@ -47,7 +79,7 @@ impl Classifier {
         let texts = layout.texts.iter().map(|(name, _)| name.clone()).collect();
         let names = heads.classes.clone();
         let kind = heads.kind.unwrap_or(OutputKind::Logits);
-        let mut view = Self { model, heads, layout, texts, names, kind, fixed: Vec::new() };
+        let mut view = Self { model, heads, layout, texts, names, kind, fixed: Vec::new(), scorer };
         view.settle()?;
         Ok(view)
     }
@@ -93,6 +125,12 @@ impl Classifier {
             self.model.signature().outputs.iter().find(|port| Some(&port.name) == self.heads.scores.as_ref());
         let declared = port.and_then(|port| port.shape.get(1).copied().flatten());
         let columns = tried.map(|(_, raw)| raw.row_len()).or(declared);
+        if self.scorer {
+            let columns = columns.filter(|columns| *columns > 0);
+            let columns = columns.ok_or_else(|| refuse("the file does not tell how many scores it gives"))?;
+            self.names = (0..columns).map(|column| format!("score {column}")).collect();
+            return Ok(());
+        }
         if self.heads.kind.is_none()
             && let Some((_, raw)) = tried
         {
@@ -222,7 +260,7 @@ impl Classifier {
     /// As [`Model::infer`]; also when the model gives labels only.
     pub fn scores(&self, x: &Tensor) -> Result<Tensor, ModelError> {
         let raw = self.raw(x)?;
-        if raw.row_len() != 1 {
+        if raw.row_len() != 1 || self.scorer {
             return Ok(raw.reshape([x.rows(), self.classes()])?);
         }
         let probabilities = self.kind == OutputKind::Probabilities;
@@ -254,6 +292,38 @@ impl Classifier {
         }
         let columns = data.len() / x.rows().max(1);
         Ok(Tensor::new([x.rows(), columns], data)?)
+    }
+
+    /// What the last layer with weights reads, for each row: `[n, values]`.
+    ///
+    /// # Errors
+    /// As [`Model::infer`]; also when the graph has no such layer.
+    pub fn last_activations(&self, x: &Tensor) -> Result<Tensor, ModelError> {
+        let (name, _) = self
+            .model
+            .last_layer()
+            .ok_or_else(|| refuse("it has no last layer of weights to look in front of"))?;
+        self.value(x, &name)
+    }
+
+    /// As [`Model::margins`], for boxes from the rows `low` to the rows `high`.
+    ///
+    /// # Errors
+    /// As [`Model::margins`]; also when the rows do not fit each other.
+    pub fn margins(&self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Result<Vec<f32>, ModelError> {
+        if low.shape() != high.shape() || low.rows() != labels.len() {
+            return Err(refuse("low and high ends and labels are not one for each row"));
+        }
+        let mut margins = Vec::with_capacity(labels.len());
+        for (start, rows) in self.layout.batches(low.rows()) {
+            let [low, high] = [low, high].map(|end| self.layout.inputs(end, start, rows, &self.fixed));
+            let mut own = labels[start..start + rows].to_vec();
+            // A batch the file fixes is filled up with its last row.
+            own.resize(self.layout.batch.unwrap_or(rows), own.last().copied().unwrap_or(0));
+            let found = self.model.margins(&low?, &high?, &own)?;
+            margins.extend(found.into_iter().take(rows));
+        }
+        Ok(margins)
     }
 
     /// The class of each row: what the label output says, or the best score.

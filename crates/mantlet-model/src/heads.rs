@@ -1,6 +1,6 @@
 //! Finding where a graph gives its decision: the label, the scores, and the logits behind them.
 
-use mantlet_vocab::{TreeEnsemble, Value};
+use mantlet_vocab::{Tensor, TreeEnsemble, Value};
 
 use crate::graph::{Graph, Node};
 use crate::ops::Hint;
@@ -100,6 +100,38 @@ fn peel(graph: &Graph, from: usize, heads: &mut Heads) {
             _ => return,
         }
     }
+}
+
+/// What the last layer with weights reads, and its weights as one row a class: walked to from the scores through
+/// whatever has one input that varies.
+pub(crate) fn last_layer(graph: &Graph, heads: &Heads) -> Option<(usize, Tensor)> {
+    let mut slot = *graph.slots.get(heads.logits.as_ref().or(heads.scores.as_ref())?)?;
+    for _ in 0..graph.nodes.len() {
+        let (node, _) = maker(graph, slot)?;
+        let varying = |slot: &usize| graph.constants[*slot].is_none();
+        let weights = node.inputs.get(1).copied().flatten().and_then(|slot| graph.constants[slot].as_ref());
+        let weights = weights.and_then(Value::to_f32).filter(|weights| weights.shape().len() == 2);
+        if let (Some(weights), Some(before), "Gemm" | "MatMul") = (weights, source(node), node.kind.as_str())
+        {
+            if !varying(&before) {
+                return None;
+            }
+            return Some((before, if node.operator.flips_weights() { weights } else { turned(&weights)? }));
+        }
+        let mut inputs = node.inputs.iter().flatten().copied().filter(varying);
+        slot = match (inputs.next(), inputs.next()) {
+            (Some(only), None) => only,
+            _ => return None,
+        };
+    }
+    None
+}
+
+fn turned(weights: &Tensor) -> Option<Tensor> {
+    let [rows, columns] = *weights.shape() else { return None };
+    let data =
+        (0..columns).flat_map(|column| (0..rows).map(move |row| weights.data()[row * columns + column]));
+    Tensor::new([columns, rows], data.collect()).ok()
 }
 
 /// The slot of `p` when the node joins `1 - p` and `p`.

@@ -3,6 +3,7 @@
 //! memory and time; nothing in a model file can run code.
 
 mod attrs;
+mod bounds;
 mod census;
 mod classifier;
 mod decode;

@@ -171,6 +171,23 @@ pub trait Model: Send + Sync {
     /// Where it gives its decision.
     fn heads(&self) -> &Heads;
 
+    /// The name of what the last layer with weights reads, and those weights as one row a score; `None` where the
+    /// graph has no such layer.
+    fn last_layer(&self) -> Option<(String, Tensor)>;
+
+    /// For each row the least difference between the score of its label and any other's, over all inputs between `low`
+    /// and `high`; positive where no such input gets another class. Bounds hold up to the rounding of sums, which is
+    /// given away, and may be far from what is reached.
+    ///
+    /// # Errors
+    /// As [`Model::infer`]; also when an operator has no bounds here, by name.
+    fn margins(
+        &self,
+        low: &[NamedValue],
+        high: &[NamedValue],
+        labels: &[usize],
+    ) -> Result<Vec<f32>, ModelError>;
+
     /// Values in one row of an input whose shape the file leaves open, where an operator tells.
     fn row_hint(&self, input: &str) -> Option<usize>;
 }

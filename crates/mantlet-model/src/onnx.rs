@@ -247,6 +247,36 @@ impl Model for OnnxModel {
         &self.heads
     }
 
+    fn last_layer(&self) -> Option<(String, Tensor)> {
+        let (slot, weights) = heads::last_layer(&self.graph, &self.heads)?;
+        Some((self.graph.names[slot].clone(), weights))
+    }
+
+    fn margins(
+        &self,
+        low: &[NamedValue],
+        high: &[NamedValue],
+        labels: &[usize],
+    ) -> Result<Vec<f32>, ModelError> {
+        let none = || ModelError::NotClassifier { reason: "it has no last layer of weights".to_owned() };
+        let (before, weights) = heads::last_layer(&self.graph, &self.heads).ok_or_else(none)?;
+        let of = self.heads.logits.as_ref().or(self.heads.scores.as_ref()).ok_or_else(none)?;
+        let of = self.slot(of)?;
+        let feeds = [self.feeds(low)?, self.feeds(high)?];
+        let mut run = self.begin();
+        let result = crate::bounds::margins(
+            &self.graph,
+            &mut run,
+            feeds,
+            (before, &weights),
+            of,
+            labels,
+            &self.limits,
+        );
+        self.end(run);
+        result
+    }
+
     fn row_hint(&self, input: &str) -> Option<usize> {
         heads::row_hint(&self.graph, *self.graph.slots.get(input)?)
     }
