@@ -7,12 +7,14 @@ mod digits;
 mod layers;
 mod network;
 mod onnx;
+mod plant;
 
 pub use badnets::{Patch, plant_badnets};
 pub use boosted::{Boosted, Boosting, boost};
 pub use digits::{Table, digits};
 pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
 pub use onnx::OnnxOptions;
+pub use plant::{Aim, Mark, obeyed, plant};
 
 #[cfg(test)]
 mod tests;
