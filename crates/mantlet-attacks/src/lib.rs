@@ -9,8 +9,12 @@ pub mod backdoor;
 pub mod evasion;
 pub mod extraction;
 pub mod membership;
+pub mod privacy;
+pub mod robustness;
+pub mod text;
 
 mod constraints;
+mod inquiry;
 mod loss;
 mod material;
 mod outcome;
@@ -21,9 +25,12 @@ mod rows;
 mod stats;
 
 pub use constraints::{Constraint, Constraints, Relation, Term};
+pub use inquiry::{Inquired, Inquiry};
 pub use loss::{Loss, ScoreKind, softmax};
 pub use material::{Goal, Material};
-pub use outcome::{AtRisk, Detail, Distances, LowerBound, Norm, Outcome, RowOutcome, State, Stop, Trigger};
+pub use outcome::{
+    AtRisk, Detail, Distances, LowerBound, Measure, Norm, Outcome, RowOutcome, State, Stop, Trigger,
+};
 pub use picture::Warp;
 pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
@@ -84,16 +91,36 @@ rooms! {
     evasion::table_climb::<TableClimb>,
     evasion::table_search::<TableSearch>,
     evasion::tree_exact::<TreeExact>,
+    text::characters::<Characters>,
+    text::words::<Words>,
+    text::homoglyphs::<Homoglyphs>,
+    text::invisible::<Invisible>,
     extraction::query_copy::<QueryCopy>,
     extraction::active::<Active>,
     extraction::transfer::<Transfer>,
     extraction::linear::<Linear>,
+    extraction::tree_paths::<TreePaths>,
     membership::threshold::<Threshold>,
     membership::label_only::<LabelOnly>,
     membership::shadow::<Shadow>,
     membership::likelihood_ratio::<LikelihoodRatio>,
     membership::relative::<Relative>,
+    privacy::attribute::<Attribute>,
+    privacy::inversion::<Inversion>,
+    robustness::corruptions::<Corruptions>,
+    robustness::segments::<Segments>,
+    robustness::calibration::<Calibration>,
+    robustness::smoothing::<Smoothing>,
+    robustness::interval::<IntervalBound>,
     backdoor::trigger::<TriggerSearch>,
+    backdoor::blend::<BlendSearch>,
+    backdoor::all_to_all::<AllToAll>,
+    backdoor::column_pair::<ColumnPair>,
+    backdoor::degraded_class::<DegradedClass>,
+    backdoor::weight_outliers::<WeightOutliers>,
+    backdoor::activation_clusters::<ActivationClusters>,
+    backdoor::spectral_rows::<SpectralRows>,
+    text::trigger_word::<TriggerWord>,
     backdoor::poisoned_rows::<PoisonedRows>,
     backdoor::stubborn_rows::<StubbornRows>,
 }
@@ -152,5 +179,7 @@ fn saved(state: &impl serde::Serialize) -> serde_json::Value {
     serde_json::to_value(state).unwrap_or(serde_json::Value::Null)
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod testing;

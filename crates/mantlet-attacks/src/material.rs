@@ -17,12 +17,44 @@ pub enum Goal {
         /// The class.
         class: usize,
     },
-    /// For models that give a score, a price or a rank rather than a class: the first score moved by at least
-    /// this much, up or (when negative) down, from what the model gives the row.
+    /// For models that give a score, a price or a rank rather than a class: a score moved by at least this much, up
+    /// or (when negative) down, from what the model gives the row.
     Moved {
-        /// By how much.
+        /// By how much, in the score's own units.
         by: f32,
+        /// Which of the scores.
+        #[serde(default)]
+        column: usize,
     },
+    /// For models whose scores rank: the row moved by at least so many places among the rows of the pool.
+    Ranked {
+        /// Places to climb, or to fall when negative; the highest score is the first place.
+        places: i64,
+        /// Which of the scores.
+        #[serde(default)]
+        column: usize,
+    },
+}
+
+impl Goal {
+    /// The score that is to be moved, where the goal is about scores.
+    #[must_use]
+    pub const fn column(self) -> Option<usize> {
+        match self {
+            Self::Moved { column, .. } | Self::Ranked { column, .. } => Some(column),
+            Self::Leave | Self::Class { .. } => None,
+        }
+    }
+
+    /// Whether the score is to fall.
+    #[must_use]
+    pub fn falls(self) -> bool {
+        match self {
+            Self::Moved { by, .. } => by < 0.0,
+            Self::Ranked { places, .. } => places < 0,
+            Self::Leave | Self::Class { .. } => false,
+        }
+    }
 }
 
 /// The rows an attack starts from. What is absent is empty.
@@ -50,6 +82,9 @@ pub struct Material {
     /// The model's trees, when it is an ensemble of trees and its file is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trees: Option<TreeEnsemble>,
+    /// The weights of the model's last layer, one row a class, when its file is at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_weights: Option<Tensor>,
 }
 
 impl Material {
@@ -66,6 +101,7 @@ impl Material {
             constraints,
             goal: Goal::Leave,
             trees: None,
+            last_weights: None,
         }
     }
 
@@ -80,6 +116,13 @@ impl Material {
     #[must_use]
     pub fn trees(mut self, trees: Option<TreeEnsemble>) -> Self {
         self.trees = trees;
+        self
+    }
+
+    /// With the weights of the model's last layer.
+    #[must_use]
+    pub fn last_weights(mut self, weights: Option<Tensor>) -> Self {
+        self.last_weights = weights;
         self
     }
 

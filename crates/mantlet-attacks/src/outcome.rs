@@ -193,6 +193,17 @@ pub struct LowerBound {
     pub low: f64,
 }
 
+/// A figure with what it is and over how many rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// What it is, in plain words.
+    pub name: String,
+    /// The value with its interval.
+    pub value: Interval,
+    /// Over how many rows.
+    pub n: usize,
+}
+
 /// What particular attacks have beyond the state of rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -250,6 +261,13 @@ pub enum Detail {
         roc: Vec<RocPoint>,
         /// The score used.
         score: String,
+    },
+    /// Figures, each with its interval, most telling first.
+    Measured {
+        /// The figures.
+        figures: Vec<Measure>,
+        /// Remarks a reader needs.
+        notes: Vec<String>,
     },
     /// Rows that were singled out.
     Rows {

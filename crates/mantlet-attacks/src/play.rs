@@ -19,6 +19,18 @@ pub enum Ask {
         /// What is differentiated.
         loss: Loss,
     },
+    /// What the model's last layer reads of each row: for looking into a model file. Answered as scores.
+    Activations(Tensor),
+    /// What is proved of a model file: for each row the least difference between its label's score and any other's over
+    /// all inputs from `low` to `high`. Answered as scores of one column.
+    Margins {
+        /// The lower ends.
+        low: Tensor,
+        /// The upper ends.
+        high: Tensor,
+        /// One label a row.
+        labels: Vec<usize>,
+    },
     /// What a model of the attacker's own, trained on a lesson, makes of each row: its logits, and the gradient
     /// of a loss if one is given. The target is not asked, and no query is spent.
     Learned {
@@ -92,6 +104,8 @@ impl Ask {
         match self {
             Self::Labels(rows)
             | Self::Scores(rows)
+            | Self::Activations(rows)
+            | Self::Margins { low: rows, .. }
             | Self::Gradient { rows, .. }
             | Self::Learned { rows, .. } => rows,
         }
@@ -103,6 +117,8 @@ impl Ask {
         match self {
             Self::Labels(_) => "labels",
             Self::Scores(_) => "scores",
+            Self::Activations(_) => "activations",
+            Self::Margins { .. } => "margins",
             Self::Gradient { .. } => "gradient",
             Self::Learned { .. } => "learned",
         }

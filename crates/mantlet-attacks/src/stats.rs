@@ -95,6 +95,64 @@ pub fn at_least(hits: usize, n: usize, share: f64) -> f64 {
     if above < below { above } else { 1.0 - below }
 }
 
+/// The standard normal's quantile (Acklam's rational approximation, relative error below 1.2e-9).
+#[must_use]
+pub(crate) fn normal_quantile(share: f64) -> f64 {
+    const A: [f64; 6] = [
+        -3.969_683_028_665_376e1,
+        2.209_460_984_245_205e2,
+        -2.759_285_104_469_687e2,
+        1.383_577_518_672_69e2,
+        -3.066_479_806_614_716e1,
+        2.506_628_277_459_239,
+    ];
+    const B: [f64; 5] = [
+        -5.447_609_879_822_406e1,
+        1.615_858_368_580_409e2,
+        -1.556_989_798_598_866e2,
+        6.680_131_188_771_972e1,
+        -1.328_068_155_288_572e1,
+    ];
+    const C: [f64; 6] = [
+        -7.784_894_002_430_293e-3,
+        -3.223_964_580_411_365e-1,
+        -2.400_758_277_161_838,
+        -2.549_732_539_343_734,
+        4.374_664_141_464_968,
+        2.938_163_982_698_783,
+    ];
+    const D: [f64; 4] =
+        [7.784_695_709_041_462e-3, 3.224_671_290_700_398e-1, 2.445_134_137_142_996, 3.754_408_661_907_416];
+    let poly = |c: &[f64], x: f64| c.iter().fold(0.0, |sum, c| sum * x + c);
+    if share <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    if share >= 1.0 {
+        return f64::INFINITY;
+    }
+    let tail = |q: f64| poly(&C, q) / (poly(&D, q) * q + 1.0);
+    if share < 0.024_25 {
+        tail((-2.0 * share.ln()).sqrt())
+    } else if share > 1.0 - 0.024_25 {
+        -tail((-2.0 * (1.0 - share).ln()).sqrt())
+    } else {
+        let q = share - 0.5;
+        let square = q * q;
+        poly(&A, square) * q / (poly(&B, square) * square + 1.0)
+    }
+}
+
+/// The middle of sorted values; 0 when there is none.
+#[must_use]
+pub(crate) fn middle(sorted: &[f32]) -> f32 {
+    let half = sorted.len() / 2;
+    match sorted.get(half) {
+        None => 0.0,
+        Some(upper) if sorted.len() % 2 == 1 => *upper,
+        Some(upper) => f32::midpoint(sorted[half - 1], *upper),
+    }
+}
+
 /// Positives and negatives pooled, highest first, with tied scores together: (positives, negatives) a group.
 fn groups(positive: &[f32], negative: &[f32]) -> Vec<(usize, usize)> {
     let mut all: Vec<(f32, bool)> = positive.iter().map(|score| (*score, true)).collect();
@@ -184,6 +242,9 @@ mod tests {
         assert!((exact.low - 0.4439).abs() < 1e-3 && (exact.high - 0.9748).abs() < 1e-3, "{exact:?}");
         assert!((clopper_pearson(0, 100, 0.05).high - 0.0295).abs() < 1e-3);
         assert!((at_least(9, 10, 0.5) - 11.0 / 1024.0).abs() < 1e-9);
+        for (share, value) in [(0.5, 0.0), (0.975, Z), (0.001, -3.090_232_306), (0.999_9, 3.719_016_485)] {
+            assert!((normal_quantile(share) - value).abs() < 1e-6, "{share}: {}", normal_quantile(share));
+        }
         assert_eq!(roc_auc(&[2.0, 3.0], &[0.0, 1.0]), 1.0);
         assert_eq!(roc_auc(&[1.0, 1.0], &[1.0, 1.0]), 0.5);
         let (rate, threshold) = true_positive_at(&[5.0, 1.0], &[0.0, 2.0, 4.0], 0.34);

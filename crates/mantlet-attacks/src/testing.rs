@@ -1,4 +1,6 @@
 //! Small analytic models for the rooms' tests, and the reader of their `cases.md`.
+//!
+//! Long because all rooms share these models.
 
 use mantlet_vocab::{Node, Tensor, TreeEnsemble};
 
@@ -32,10 +34,21 @@ pub(crate) enum Model {
         #[serde(default)]
         backdoor: Option<Backdoor>,
     },
+    /// As [`Model::Blocks`], and when the values at some places sum to more than a threshold, each class's score
+    /// goes to the next class too, the more the higher the sum.
+    Turning { classes: usize, width: usize, places: Vec<usize>, above: f32, gain: f32 },
     /// Class 1 within the radius of the centre, else class 0.
     Ball { centre: Vec<f32>, radius: f32 },
     /// Remembers rows: each speaks for its label, the louder the nearer (see [`Memory`]).
     Memory { rows: Vec<Vec<f32>>, labels: Vec<usize>, classes: usize, width: f32 },
+    /// The words of a text (rows are code points) speak for class 1, or against it when negative.
+    Words {
+        weights: std::collections::BTreeMap<String, f32>,
+        bias: f32,
+        /// Characters nobody sees are taken out first.
+        #[serde(default)]
+        strips: bool,
+    },
     /// Trees with one output, the score of class 1, or one a class.
     Trees { trees: TreeEnsemble },
 }
@@ -115,6 +128,23 @@ impl Model {
                 };
                 linear.row(row)
             }
+            Self::Turning { classes, width, places, above, gain } => {
+                let blocks = Self::Blocks { classes: *classes, width: *width, backdoor: None };
+                let (own, own_slopes) = blocks.row(row);
+                let sum: f32 = places.iter().map(|place| row[*place]).sum();
+                let share = gain * (sum - above).max(0.0);
+                let before = |class: usize| (class + classes - 1) % classes;
+                let scores = (0..*classes).map(|class| own[class] + share * own[before(class)]).collect();
+                let slopes = (0..*classes).map(|class| {
+                    let pairs = own_slopes[class].iter().zip(&own_slopes[before(class)]);
+                    let mut slope: Vec<f32> = pairs.map(|(own, before)| own + share * before).collect();
+                    if sum > *above {
+                        places.iter().for_each(|place| slope[*place] += gain * own[before(class)]);
+                    }
+                    slope
+                });
+                (scores, slopes.collect())
+            }
             Self::Memory { rows, labels, classes, width } => {
                 let rows = rows.iter().map(Vec::as_slice).zip(labels.iter().copied()).collect();
                 Memory { rows, classes: *classes, width: *width }.row(row)
@@ -124,6 +154,14 @@ impl Model {
                 let square: f32 = change.iter().map(|value| value * value).sum();
                 let slope = change.iter().map(|value| -2.0 * value).collect();
                 (vec![0.0, radius * radius - square], vec![vec![0.0; row.len()], slope])
+            }
+            Self::Words { weights, bias, strips } => {
+                let text = crate::text::decode(row).unwrap_or_default().to_lowercase();
+                let seen = |letter: &char| !strips || letter.is_ascii();
+                let text: String = text.chars().filter(seen).collect();
+                let words = text.split(|letter: char| !letter.is_alphanumeric());
+                let sum = words.map(|word| weights.get(word).copied().unwrap_or(0.0)).sum::<f32>();
+                (vec![0.0, bias + sum], vec![vec![0.0; row.len()]; 2])
             }
             Self::Trees { trees } => {
                 let scores = Self::forest(trees, row);
@@ -168,6 +206,8 @@ impl Model {
         match ask {
             Ask::Labels(_) => Answer::Labels(scores.argmax_rows()),
             Ask::Scores(_) => Answer::Scores(scores),
+            Ask::Activations(rows) => Answer::Scores(rows.clone()),
+            Ask::Margins { low, high, labels } => Answer::Scores(self.margins(low, high, labels)),
             Ask::Learned { lesson, rows, loss } => learned(lesson, rows, loss.as_ref()),
             Ask::Gradient { rows, loss } => {
                 let logits: Vec<Vec<f32>> = (0..rows.rows()).map(|row| self.row(rows.row(row)).0).collect();
@@ -188,6 +228,23 @@ impl Model {
                 Answer::Gradient { scores: logits, loss, gradient }
             }
         }
+    }
+
+    /// What is proved: exact for lines, nothing for others.
+    fn margins(&self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Tensor {
+        let margin = |(row, label): (usize, &usize)| {
+            let Self::Linear { weights, bias, .. } = self else { return f32::MIN };
+            let least = |other: usize| -> f32 {
+                let terms =
+                    weights[*label].iter().zip(&weights[other]).zip(low.row(row).iter().zip(high.row(row)));
+                let sum: f32 = terms
+                    .map(|((own, other), (low, high))| ((own - other) * low).min((own - other) * high))
+                    .sum();
+                sum + bias[*label] - bias[other]
+            };
+            (0..weights.len()).filter(|other| other != label).map(least).fold(f32::INFINITY, f32::min)
+        };
+        Tensor::new([labels.len(), 1], labels.iter().enumerate().map(margin).collect()).unwrap()
     }
 
     /// Plays an attack to its end; returns the outcome and how many rows were asked.
@@ -237,6 +294,9 @@ pub(crate) struct Body {
     pub(crate) model: Model,
     #[serde(default)]
     pub(crate) rows: Vec<Vec<f32>>,
+    /// Texts in place of `rows`.
+    #[serde(default)]
+    pub(crate) texts: Vec<String>,
     /// Rows made in place of `rows`: so many a class, high in their class's block, low elsewhere.
     #[serde(default)]
     pub(crate) blocks: Option<Blocks>,
@@ -252,6 +312,8 @@ pub(crate) struct Body {
     pub(crate) classes: usize,
     #[serde(default)]
     pub(crate) constraints: Constraints,
+    #[serde(default)]
+    pub(crate) last_weights: Vec<Vec<f32>>,
     #[serde(default)]
     pub(crate) config: serde_json::Value,
     /// The state of each row (or class), in order; `left out` rows are not listed.
@@ -299,7 +361,10 @@ impl Body {
         let tensor = |rows: &[Vec<f32>]| {
             Tensor::new([rows.len(), rows.first().map_or(0, Vec::len)], rows.concat()).unwrap()
         };
+        let texts: Vec<Vec<f32>> =
+            self.texts.iter().map(|text| crate::text::encode(text, 120).unwrap()).collect();
         let made = self.blocks.as_ref().map(|blocks| blocks.rows(self.classes));
+        let made = made.or_else(|| (!texts.is_empty()).then_some(texts));
         let mut material =
             Material::new(tensor(made.as_ref().unwrap_or(&self.rows)), self.labels.clone(), self.classes);
         let made = self.pool_blocks.as_ref().map(|blocks| blocks.rows(self.classes));
@@ -307,8 +372,14 @@ impl Body {
         if !pool.is_empty() {
             material = material.pool(tensor(pool), self.pool_labels.clone());
         }
+        if !self.texts.is_empty() {
+            material.constraints = Constraints::default();
+        }
         if !self.constraints.is_empty() {
             material.constraints = self.constraints.clone();
+        }
+        if !self.last_weights.is_empty() {
+            material = material.last_weights(Some(tensor(&self.last_weights)));
         }
         if let Model::Trees { trees } = &self.model {
             material.trees = Some(trees.clone());

@@ -26,6 +26,18 @@ pub(crate) fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, Target
             fits(scores.rows())?;
             Ok(Answer::Scores(scores))
         }
+        Ask::Margins { low, high, labels } => {
+            let margins = target.margins(low, high, labels)?;
+            fits(margins.len())?;
+            let malformed =
+                |error: mantlet_vocab::ShapeError| TargetError::Malformed { reason: error.to_string() };
+            Ok(Answer::Scores(Tensor::new([count, 1], margins).map_err(malformed)?))
+        }
+        Ask::Activations(rows) => {
+            let values = target.activations(rows)?;
+            fits(values.rows())?;
+            Ok(Answer::Scores(values))
+        }
         Ask::Gradient { rows, loss } => {
             let answer = target.gradient(rows, loss)?;
             fits(answer.scores.rows())?;

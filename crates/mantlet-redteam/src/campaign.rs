@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mantlet_attacks::{Answer, Ask, AttackError, Lesson, Loss, Material, Step, Stop};
+use mantlet_attacks::{Answer, Ask, AttackError, Goal, Lesson, Loss, Material, Step, Stop};
 use mantlet_vocab::{Digest, Gap, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +92,7 @@ impl Campaign {
             self.material.labels,
             self.material.pool_labels,
             self.material.constraints,
+            self.material.goal,
             target
         ]);
         Digest::of(all.to_string().as_bytes())
@@ -174,6 +175,11 @@ impl Campaign {
         });
         let rows = &self.material.rows;
         report.take(outcome, |row| (row < rows.rows()).then(|| rows.row(row).to_vec()));
+        if self.material.goal != Goal::Leave
+            && let Ok(goal) = serde_json::to_value(self.material.goal)
+        {
+            report.facts.insert("goal".to_owned(), goal);
+        }
         let changes = report.outcome.as_ref().and_then(|outcome| {
             let evasion = matches!(outcome.detail, mantlet_attacks::Detail::Evasion { .. });
             evasion.then(|| crate::changes(outcome, rows, &self.material.constraints)).flatten()
@@ -270,6 +276,12 @@ impl Run<'_> {
             let piece = match ask {
                 Ask::Labels(_) => Ask::Labels(part),
                 Ask::Scores(_) => Ask::Scores(part),
+                Ask::Activations(_) => Ask::Activations(part),
+                Ask::Margins { high, labels, .. } => Ask::Margins {
+                    low: part,
+                    high: high.select(&indices),
+                    labels: labels.get(start..end).unwrap_or(&[]).to_vec(),
+                },
                 Ask::Gradient { loss, .. } => Ask::Gradient { rows: part, loss: loss.select(start..end) },
                 Ask::Learned { .. } => ask.clone(),
             };
@@ -347,10 +359,9 @@ impl Run<'_> {
                 rows,
                 count,
                 labels: if let Answer::Labels(labels) = answer { labels.clone() } else { Vec::new() },
-                scores: if let Answer::Scores(scores) = answer {
-                    bits::write(scores.data())
-                } else {
-                    String::new()
+                scores: match answer {
+                    Answer::Scores(scores) if matches!(ask, Ask::Scores(_)) => bits::write(scores.data()),
+                    _ => String::new(),
                 },
                 spent_ms,
             },
@@ -385,7 +396,10 @@ impl Run<'_> {
                 }
                 let answer = match ask {
                     Ask::Labels(_) => Ok(Answer::Labels(labels.clone())),
-                    Ask::Gradient { .. } | Ask::Learned { .. } => query(self.target, ask),
+                    Ask::Gradient { .. }
+                    | Ask::Activations(_)
+                    | Ask::Margins { .. }
+                    | Ask::Learned { .. } => query(self.target, ask),
                     Ask::Scores(rows) => {
                         let values =
                             bits::read(scores).ok_or_else(|| other("for scores that are no numbers"))?;

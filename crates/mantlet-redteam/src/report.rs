@@ -269,6 +269,15 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
                 );
             }
         }
+        Detail::Measured { figures, notes } => {
+            let figures = figures.iter().cloned();
+            report.figures.extend(figures.map(|measure| Figure {
+                name: measure.name,
+                value: measure.value,
+                n: measure.n,
+            }));
+            report.notes.extend(notes.iter().cloned());
+        }
         Detail::Rows { share, decision } => {
             report.figures.push(Figure { name: "rows singled out".to_owned(), value: *share, n: decided });
             let rows = outcome.rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row);
@@ -299,9 +308,11 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
                     flagged: trigger.flagged,
                 })
                 .collect();
+            let drawn = outcome.attack == "privacy-inversion";
             for trigger in triggers {
-                let name = format!("trigger size of class {}", trigger.class);
-                report.figures.push(plain(&name, f64::from(trigger.size), 1));
+                let what =
+                    if drawn { "likeness of what was drawn to class" } else { "trigger size of class" };
+                report.figures.push(plain(&format!("{what} {}", trigger.class), f64::from(trigger.size), 1));
             }
             report.notes.push(decision.clone());
         }

@@ -92,6 +92,30 @@ pub trait Target {
     /// [`TargetError::Unsupported`] when there are no gradients.
     fn gradient(&mut self, rows: &Tensor, loss: &Loss) -> Result<GradientAnswer, TargetError>;
 
+    /// What the last layer of the model reads of each row: `[n, values]`.
+    ///
+    /// # Errors
+    /// [`TargetError::Unsupported`] when the model cannot be looked into.
+    fn activations(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
+        let _ = rows;
+        Err(TargetError::Unsupported { reason: "its inside cannot be looked into".to_owned() })
+    }
+
+    /// For each row the least difference between its label's score and any other's that is proved over all inputs from
+    /// `low` to `high`.
+    ///
+    /// # Errors
+    /// [`TargetError::Unsupported`] when nothing can be proved of the target.
+    fn margins(&mut self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Result<Vec<f32>, TargetError> {
+        let _ = (low, high, labels);
+        Err(TargetError::Unsupported { reason: "its inside cannot be looked into".to_owned() })
+    }
+
+    /// The weights of the last layer, one row a class, when the target is a file that has one.
+    fn last_weights(&self) -> Option<Tensor> {
+        None
+    }
+
     /// The trees, when the target is the file of an ensemble of trees.
     fn trees(&self) -> Option<TreeEnsemble> {
         None

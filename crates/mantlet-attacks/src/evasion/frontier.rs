@@ -112,7 +112,7 @@ impl Walks {
         match base.goal {
             // The loss is made for the goal; one gradient is enough.
             Goal::Class { class } => return vec![class],
-            Goal::Moved { .. } => return vec![0],
+            Goal::Moved { .. } | Goal::Ranked { .. } => return vec![0],
             Goal::Leave => {}
         }
         let mut order: Vec<usize> =
@@ -140,7 +140,7 @@ impl Walks {
             return;
         }
         let offset = |value: f32| {
-            if let Goal::Moved { by } = base.goal { value - goal_level(base, row, by) } else { value }
+            if base.goal.column().is_some() { value - goal_level(base, row) } else { value }
         };
         let mut nearest: Option<(f32, Vec<f32>, Vec<f32>, f32)> = None;
         for place in places {
@@ -182,7 +182,8 @@ impl Walks {
 }
 
 /// The value of the moved score, with the sign of the loss, at which the goal is reached.
-fn goal_level(base: &Base, row: usize, by: f32) -> f32 {
+fn goal_level(base: &Base, row: usize) -> f32 {
+    let by = base.rows[row].by;
     let signed = if by < 0.0 { -base.rows[row].score } else { base.rows[row].score };
     signed + by.abs()
 }

@@ -25,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) label: usize,
     /// The first score the model gives it, when scores were asked.
     pub(crate) score: f32,
+    /// By how much that score is to move, with its sign, where the goal says so.
+    pub(crate) by: f32,
     /// The nearest success.
     pub(crate) best: Option<Best>,
     broken: bool,
@@ -38,6 +40,9 @@ pub(crate) struct Best {
     pub(crate) after: usize,
     pub(crate) distance: f32,
 }
+
+/// The most rows of the pool that are ranked among.
+const RANKED: usize = 2_000;
 
 /// What an attack works on and what it reached.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,6 +139,26 @@ impl Base {
             asked: Vec::new(),
             sent: Vec::new(),
         }
+    }
+
+    /// Rows of the pool that are ranked among; a bound on the first question.
+    fn ranked(&self) -> usize {
+        let among = self.pool.as_ref().filter(|_| matches!(self.goal, Goal::Ranked { .. }));
+        among.map_or(0, |pool| pool.rows().min(RANKED))
+    }
+
+    /// How many rows the first question has.
+    fn first_len(&self) -> usize {
+        self.originals.rows() + self.ranked()
+    }
+
+    /// The rows of the first question: the originals, and those to rank among.
+    fn first(&self) -> Tensor {
+        let mut data = self.originals.data().to_vec();
+        if let Some(pool) = &self.pool {
+            data.extend_from_slice(&pool.data()[..self.ranked() * self.len()]);
+        }
+        self.shape.batch(data)
     }
 
     /// Values in a row.
@@ -241,7 +266,7 @@ impl Base {
     /// Asks for the decision on the rows put: labels, or scores where the goal needs them.
     pub(crate) fn decide(&self) -> Option<Ask> {
         let rows = self.batch()?;
-        Some(if matches!(self.goal, Goal::Moved { .. }) { Ask::Scores(rows) } else { Ask::Labels(rows) })
+        Some(if self.goal.column().is_some() { Ask::Scores(rows) } else { Ask::Labels(rows) })
     }
 
     /// A turn without a question: the next one follows at once.
@@ -269,7 +294,9 @@ impl Base {
                 }
                 other => other,
             },
-            Goal::Moved { by } => Loss::Column { column: 0, falls: by < 0.0 },
+            Goal::Moved { column, .. } | Goal::Ranked { column, .. } => {
+                Loss::Column { column, falls: self.goal.falls() }
+            }
         };
         self.batch().map(|rows| Ask::Gradient { rows, loss })
     }
@@ -288,8 +315,9 @@ impl Base {
         let margin = match self.goal {
             Goal::Leave => best_other(own.label) - at(own.label),
             Goal::Class { class } => at(class) - best_other(class),
-            Goal::Moved { by } => {
-                (scores.first().copied().unwrap_or(own.score) - own.score) * by.signum() - by.abs()
+            Goal::Moved { column, .. } | Goal::Ranked { column, .. } => {
+                (scores.get(column).copied().unwrap_or(own.score) - own.score) * own.by.signum()
+                    - own.by.abs()
             }
         };
         // Kept finite, so that it can be written.
@@ -301,7 +329,7 @@ impl Base {
             (_, None) => false,
             (Goal::Leave, Some(class)) => class != self.rows[row].label,
             (Goal::Class { class: wanted }, Some(class)) => class == wanted,
-            (Goal::Moved { .. }, Some(_)) => self.margin(row, scores) >= 0.0,
+            (Goal::Moved { .. } | Goal::Ranked { .. }, Some(_)) => self.margin(row, scores) >= 0.0,
         }
     }
 
@@ -353,10 +381,39 @@ impl Base {
             .collect()
     }
 
-    /// Takes the labels or scores of the originals.
+    /// By how much a score has to move for the goal; `None` where a row cannot move so many places.
+    fn by(&self, score: f32, ranking: &[f32]) -> Option<f32> {
+        match self.goal {
+            Goal::Leave | Goal::Class { .. } => Some(0.0),
+            Goal::Moved { by, .. } => Some(by),
+            Goal::Ranked { places, .. } => {
+                let ahead = ranking.iter().filter(|other| **other > score).count();
+                let steps = usize::try_from(places.unsigned_abs()).unwrap_or(usize::MAX);
+                // The ranking is sorted, highest first: to climb, the score of the row that is `steps` ahead has to be
+                // passed; to fall, that of the row as far behind.
+                let passed = if places > 0 {
+                    *ranking.get(ahead.checked_sub(steps)?)?
+                } else {
+                    let level = ranking.iter().filter(|other| **other >= score).count();
+                    *ranking.get(level.checked_add(steps)?.checked_sub(1)?)?
+                };
+                let beyond = (passed - score).abs() * 1e-5 + passed.abs() * 1e-6 + 1e-9;
+                Some(if places > 0 { passed - score + beyond } else { passed - score - beyond })
+            }
+        }
+    }
+
+    /// Takes the labels or scores of the originals; behind them those of the pool where the goal is about places.
     fn label(&mut self, classes: &[Option<usize>], scores: Option<&Tensor>) {
-        for (index, class) in classes.iter().enumerate() {
-            let score = scores.and_then(|scores| scores.row(index).first().copied()).unwrap_or(0.0);
+        let column = self.goal.column().unwrap_or(0);
+        let score_of = |index: usize| scores.and_then(|scores| scores.row(index).get(column).copied());
+        let count = self.originals.rows();
+        let mut ranking: Vec<f32> =
+            (count..classes.len()).filter_map(score_of).filter(|score| score.is_finite()).collect();
+        ranking.sort_by(|a, b| b.total_cmp(a));
+        for (index, class) in classes.iter().take(count).enumerate() {
+            let score = score_of(index).unwrap_or(0.0);
+            let by = self.by(score, &ranking);
             match (class, self.truths.get(index), self.goal) {
                 (None, _, _) => self.unlabelled.push(index),
                 (Some(class), Some(truth), Goal::Leave | Goal::Class { .. }) if class != truth => {
@@ -365,9 +422,22 @@ impl Base {
                 // A row that is in the wanted class already cannot be driven there.
                 (Some(own), _, Goal::Class { class }) if *own == class => self.already.push(index),
                 (Some(class), _, goal) => {
-                    let label = if matches!(goal, Goal::Moved { .. }) { 0 } else { *class };
-                    let row = Row { index, label, score, best: None, broken: false, queries: 1 };
-                    self.rows.push(row);
+                    let label = if goal.column().is_some() { 0 } else { *class };
+                    match by {
+                        Some(by) => {
+                            self.rows.push(Row {
+                                index,
+                                label,
+                                score,
+                                by,
+                                best: None,
+                                broken: false,
+                                queries: 1,
+                            });
+                        }
+                        // There are not so many places ahead, or behind.
+                        None => self.already.push(index),
+                    }
                 }
             }
         }
@@ -519,6 +589,28 @@ impl<M: Method> Hunt<M> {
         let attack = M::ABOUT.name;
         crate::material::needs_rows(attack, &material)?;
         let mut base = Base::new(seed, material);
+        if let Some(column) = base.goal.column() {
+            let needs = |needs: &str| Err(AttackError::Material { attack, needs: needs.to_owned() });
+            if column >= base.classes.max(1) {
+                return needs("a score to move that the model gives");
+            }
+            // The scores a gradient comes with are those before the last softmax: other units than the goal's.
+            if M::GRADIENTS && base.classes > 1 {
+                return needs(
+                    "a model that gives one score, not one a class; attacks that see scores take those",
+                );
+            }
+            match base.goal {
+                Goal::Moved { by, .. } if !(by.is_finite() && by != 0.0) => {
+                    return needs("a score moved by something");
+                }
+                Goal::Ranked { places: 0, .. } => return needs("at least one place to move"),
+                Goal::Ranked { .. } if base.pool.is_none() => {
+                    return needs("rows to rank among, in the pool");
+                }
+                _ => {}
+            }
+        }
         let method =
             M::prepare(config, &mut base).map_err(|reason| AttackError::Config { attack, reason })?;
         if base.radius.is_nan() || base.radius <= 0.0 {
@@ -555,14 +647,13 @@ impl<M: Method> Attack for Hunt<M> {
         match (self.phase, answer) {
             (Phase::Fresh, _) => {
                 self.phase = Phase::Labelling;
-                let rows = self.base.originals.clone();
-                let scored = matches!(self.base.goal, Goal::Moved { .. });
+                let rows = self.base.first();
+                let scored = self.base.goal.column().is_some();
                 return Step::Ask(if scored { Ask::Scores(rows) } else { Ask::Labels(rows) });
             }
             (Phase::Over, _) => return Step::Done(self.outcome(None, State::Miss)),
             (Phase::Labelling, Some(Answer::Labels(labels)))
-                if labels.len() == self.base.originals.rows()
-                    && !matches!(self.base.goal, Goal::Moved { .. }) =>
+                if labels.len() == self.base.originals.rows() && self.base.goal.column().is_none() =>
             {
                 let classes: Vec<Option<usize>> = labels.into_iter().map(Some).collect();
                 self.base.label(&classes, None);
@@ -570,7 +661,8 @@ impl<M: Method> Attack for Hunt<M> {
                 self.method.begin(&mut self.base);
             }
             (Phase::Labelling, Some(Answer::Scores(scores)))
-                if scores.rows() == self.base.originals.rows() && scores.row_len() > 0 =>
+                if scores.rows() == self.base.first_len()
+                    && scores.row_len() > self.base.goal.column().unwrap_or(0) =>
             {
                 self.base.label(&classes_of(&scores), Some(&scores));
                 self.phase = Phase::Running;

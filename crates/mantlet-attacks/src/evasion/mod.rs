@@ -101,3 +101,6 @@ macro_rules! attack {
     };
 }
 pub(crate) use attack;
+
+#[cfg(test)]
+mod moving;

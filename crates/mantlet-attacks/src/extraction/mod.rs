@@ -4,3 +4,4 @@ pub mod active;
 pub mod linear;
 pub mod query_copy;
 pub mod transfer;
+pub mod tree_paths;

@@ -9,3 +9,5 @@ pub mod threshold;
 mod epsilon;
 mod measure;
 mod shadows;
+
+pub(crate) use threshold::log_odds;

@@ -19,7 +19,8 @@ impl Battery<'_> {
         let rows = self.ground.probe_rows(self.plan.rows);
         let material = Material::new(rows.x, rows.y, self.ground.classes)
             .pool(self.ground.train.x.clone(), self.ground.train.y.clone())
-            .trees(target.trees());
+            .trees(target.trees())
+            .goal(self.plan.goal);
         let mut config = self.limits(name, target.describe().scores);
         if let (Value::Object(config), Value::Object(set)) = (&mut config, &self.plan.set) {
             config.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));

@@ -27,6 +27,12 @@ pub struct SmallLearner {
     pub rows_seen: usize,
     /// Networks in a copy's committee.
     pub members: usize,
+    /// How often each picture is shown, turned and moved each time but the first.
+    pub copies: usize,
+    /// How far it is turned and moved (see [`Warp::random`]).
+    pub strength: f32,
+    /// Maps of the two convolutions of a copy, and the width of the layer behind them.
+    pub widths: [usize; 3],
     /// What shadows are made of.
     pub kin: Kin,
     kept: VecDeque<(Digest, Rc<dyn Imitation>)>,
@@ -34,7 +40,15 @@ pub struct SmallLearner {
 
 impl Default for SmallLearner {
     fn default() -> Self {
-        Self { rows_seen: 24_000, members: 1, kin: Kin::Network, kept: VecDeque::new() }
+        Self {
+            rows_seen: 24_000,
+            members: 1,
+            copies: 8,
+            strength: 0.6,
+            widths: [8, 16, 32],
+            kin: Kin::Network,
+            kept: VecDeque::new(),
+        }
     }
 }
 
@@ -59,7 +73,11 @@ impl SmallLearner {
         let scale = if picture { Scale::none() } else { Scale::of(&lesson.rows) };
         let rows = scale.apply(&lesson.rows);
         let architecture = match (picture, lesson.purpose) {
-            (true, _) => Architecture::Cnn { channels: vec![8, 16], dense: vec![32] },
+            (true, Purpose::Shadow) => Architecture::Cnn { channels: vec![8, 16], dense: vec![32] },
+            (true, _) => {
+                let [first, second, dense] = self.widths;
+                Architecture::Cnn { channels: vec![first, second], dense: vec![dense] }
+            }
             (false, Purpose::Shadow) => Architecture::Mlp { hidden: vec![64, 64] },
             (false, _) => Architecture::Mlp { hidden: vec![64, 32] },
         };
@@ -94,13 +112,13 @@ impl SmallLearner {
         let mut networks = Vec::new();
         for member in 0..self.members as u64 {
             let mut random = Random::new(lesson.seed ^ member.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let copies = if image.is_some() { 8 } else { 1 };
+            let copies = if image.is_some() { self.copies.max(1) } else { 1 };
             let mut data = rows.data().to_vec();
             let mut wanted = targets.data().to_vec();
             for _ in 1..copies {
                 for row in 0..rows.rows() {
                     let Some(image) = image else { break };
-                    data.extend(Warp::random(&mut random, 0.6).apply(rows.row(row), image));
+                    data.extend(Warp::random(&mut random, self.strength).apply(rows.row(row), image));
                     wanted.extend_from_slice(targets.row(row));
                 }
             }

@@ -6,13 +6,14 @@ mod doors;
 mod evasion;
 mod ground;
 mod learner;
+mod measured;
 mod summary;
 mod thefts;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mantlet_attacks::{Material, Norm};
+use mantlet_attacks::{Goal, Material, Norm};
 use mantlet_redteam::{
     Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
 };
@@ -66,6 +67,8 @@ pub struct Plan {
     pub command: String,
     /// Keys of an attack's configuration set by the caller, over those of the policy; for the further evasions.
     pub set: serde_json::Value,
+    /// What evasions want; other families ask about classes only.
+    pub goal: Goal,
 }
 
 impl Default for Plan {
@@ -81,6 +84,7 @@ impl Default for Plan {
             journal: None,
             command: String::new(),
             set: serde_json::Value::Null,
+            goal: Goal::Leave,
         }
     }
 }
@@ -164,12 +168,40 @@ pub const FURTHER: &[(&str, Family)] = &[
     ("extraction-active", Family::Extraction),
     ("extraction-transfer", Family::Extraction),
     ("extraction-linear", Family::Extraction),
+    ("extraction-tree-paths", Family::Extraction),
     ("membership-label-only", Family::Membership),
     ("membership-shadow", Family::Membership),
     ("membership-likelihood-ratio", Family::Membership),
     ("membership-relative", Family::Membership),
+    ("privacy-attribute", Family::Other),
+    ("privacy-inversion", Family::Other),
+    ("robustness-corruptions", Family::Other),
+    ("robustness-segments", Family::Other),
+    ("robustness-calibration", Family::Other),
+    ("robustness-smoothing", Family::Other),
+    ("robustness-interval", Family::Other),
+    ("backdoor-blend", Family::Backdoor),
+    ("backdoor-all-to-all", Family::Backdoor),
+    ("backdoor-column-pair", Family::Backdoor),
+    ("backdoor-degraded-class", Family::Backdoor),
+    ("backdoor-weight-outliers", Family::Backdoor),
+    ("backdoor-activation-clusters", Family::Backdoor),
+    ("backdoor-spectral-rows", Family::Backdoor),
     ("backdoor-poisoned-rows", Family::Backdoor),
     ("backdoor-stubborn-rows", Family::Backdoor),
+];
+
+/// The attacks that can move a score or a rank, by what they see: gradients, scores, and scores of tables.
+pub const MOVERS: &[&str] = &[
+    "evasion-bim",
+    "evasion-mi-fgsm",
+    "evasion-deep-fool",
+    "evasion-ddn",
+    "evasion-table-climb",
+    "evasion-square",
+    "evasion-simba",
+    "evasion-boundary",
+    "evasion-table-search",
 ];
 
 /// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`
@@ -202,8 +234,10 @@ pub fn run(
             break;
         }
         match family {
-            Family::Evasion if *name == "evasion-pgd" => battery.gradient(target, &mut results)?,
-            Family::DecisionEvasion if *name == "evasion-hop-skip-jump" => {
+            Family::Evasion if *name == "evasion-pgd" && plan.goal == Goal::Leave => {
+                battery.gradient(target, &mut results)?
+            }
+            Family::DecisionEvasion if *name == "evasion-hop-skip-jump" && plan.goal == Goal::Leave => {
                 battery.decisions(target, &mut results)?;
             }
             Family::Evasion | Family::DecisionEvasion => {
@@ -211,7 +245,8 @@ pub fn run(
             }
             Family::Extraction => battery.extraction(name, target, &mut results)?,
             Family::Membership => battery.membership(name, target, &mut results)?,
-            Family::Backdoor | Family::Other => battery.backdoor(name, target, &mut results)?,
+            Family::Backdoor => battery.backdoor(name, target, &mut results)?,
+            Family::Other => battery.measured(name, target, &mut results)?,
         }
     }
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();

@@ -30,6 +30,10 @@ impl Battery<'_> {
             "extraction-active" => {
                 (Material::new(seeds.x, seeds.y, classes), json!({ "queries": most.clamp(1, 250) }))
             }
+            "extraction-tree-paths" => {
+                let rows = self.ground.probe_rows(300);
+                (Material::new(rows.x, rows.y, classes), json!({}))
+            }
             "extraction-linear" => {
                 let rows = self.ground.probe_rows(self.plan.rows.max(2));
                 (Material::new(rows.x, rows.y, classes), json!({}))
@@ -40,7 +44,11 @@ impl Battery<'_> {
             }
         };
         let campaign = self.campaign(name, material).config(config);
-        let mut report = self.conduct(&campaign, target)?;
+        let mut report = match self.conduct(&campaign, target) {
+            // What does not fit this target or these rows is left out, and said.
+            Err(CampaignError::Attack(why)) => campaign.skipped(target, self.gap(name, &why.to_string())),
+            result => result?,
+        };
         let copies = matches!(name, "extraction-query-copy" | "extraction-active");
         if copies {
             self.curve(name, target, &mut report);

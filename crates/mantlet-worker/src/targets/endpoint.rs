@@ -34,6 +34,8 @@ pub struct EndpointConfig {
     /// Names of the classes in order, where labels are text or numbers of the user's own. Without them text labels
     /// are numbered as they are first seen, which a resumed campaign cannot repeat.
     pub class_names: Vec<String>,
+    /// Whether its output is a score, a price or a rank rather than classes: it is taken as it is.
+    pub scorer: bool,
     /// The most rows in one request.
     pub max_rows: usize,
     /// Milliseconds to wait for an answer.
@@ -54,6 +56,7 @@ impl EndpointConfig {
             score_output: None,
             row_shape: None,
             class_names: Vec::new(),
+            scorer: false,
             max_rows: 1,
             timeout_ms: 10_000,
         }
@@ -261,6 +264,7 @@ impl Target for EndpointTarget {
         let data = match columns {
             0 => return Err(malformed(format!("output `{output}` is empty"))),
             // One column: the share of the second class, or its log-odds once a value was seen that is no share.
+            1 if self.config.scorer => scores.into_data(),
             1 => {
                 self.log_odds |= scores.data().iter().any(|value| !(0.0..=1.0).contains(value));
                 let first = |value: f32| if self.log_odds { 0.0 } else { 1.0 - value };
@@ -268,7 +272,8 @@ impl Target for EndpointTarget {
             }
             _ => scores.into_data(),
         };
-        let scores = Tensor::new([rows.rows(), columns.max(2)], data)
+        let least = if self.config.scorer { 1 } else { 2 };
+        let scores = Tensor::new([rows.rows(), columns.max(least)], data)
             .map_err(|_| malformed(format!("output `{output}` has rows of different lengths")))?;
         self.kind = Some(ScoreKind::recognise(&scores));
         Ok(scores)

@@ -110,6 +110,30 @@ impl Target for ModelTarget {
         self.classifier.model().trees().cloned()
     }
 
+    fn last_weights(&self) -> Option<Tensor> {
+        self.classifier.model().last_layer().map(|(_, weights)| weights)
+    }
+
+    fn margins(&mut self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Result<Vec<f32>, TargetError> {
+        let parts = blocks(low, |part, range| {
+            let rows: Vec<usize> = range.clone().collect();
+            self.classifier.margins(part, &high.select(&rows), &labels[range])
+        });
+        parts
+            .map(|parts| parts.concat())
+            .map_err(|error| TargetError::Unsupported { reason: error.to_string() })
+    }
+
+    fn activations(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
+        if self.classifier.model().last_layer().is_none() {
+            let reason = "the model has no last layer of weights".to_owned();
+            return Err(TargetError::Unsupported { reason });
+        }
+        blocks(rows, |part, _| self.classifier.last_activations(part))
+            .and_then(stack)
+            .map_err(|error| failed(&error))
+    }
+
     fn describe(&self) -> TargetFacts {
         let score_kind = match self.classifier.kind() {
             OutputKind::Logits => Some(ScoreKind::Logits),

@@ -18,8 +18,8 @@ const LIMIT: u64 = 16 << 20;
 
 /// Which program, and what it is a model of.
 ///
-/// It is started once. A question is `{"id": 7, "ask": "scores", "rows": [[...], ...]}`, rows flat; `ask` is `labels`
-/// or `scores`. An answer is `{"id": 7, "labels": [...]}` or `{"id": 7, "scores": [[...], ...]}`, or
+/// It is started once. A question is `{"id": 7, "ask": "scores", "rows": [[...], ...]}`, rows flat, or with `text`
+/// `{"id": 7, "ask": "scores", "texts": ["...", ...]}`; `ask` is `labels` or `scores`. An answer is `{"id": 7, "labels": [...]}` or `{"id": 7, "scores": [[...], ...]}`, or
 /// `{"id": 7, "refused": "why", "retry_after_ms": 500}`, or `{"id": 7, "error": "why"}`. What the program writes to
 /// standard error is shown to nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct ProcessConfig {
     /// Whether it gives scores.
     #[serde(default)]
     pub scores: bool,
+    /// Whether its rows are texts; `shape` is then the most characters of one.
+    #[serde(default)]
+    pub text: bool,
     /// The most rows in one question.
     #[serde(default = "many")]
     pub max_rows: usize,
@@ -82,9 +85,9 @@ impl ProcessTarget {
     /// # Errors
     /// When it cannot be started, or the configuration names no classes or no shape.
     pub fn start(config: ProcessConfig) -> Result<Self, TargetError> {
-        if config.classes.len() < 2 || config.shape.iter().product::<usize>() == 0 {
+        if config.classes.is_empty() || config.shape.iter().product::<usize>() == 0 {
             return Err(unsupported(
-                "`classes` must name at least two classes and `shape` the axes of a row",
+                "`classes` must name the classes, or the one score, and `shape` the axes of a row",
             ));
         }
         let running = Some(Running::start(&config.command)?);
@@ -97,8 +100,14 @@ impl ProcessTarget {
             // It was killed for not answering; a fresh one gets a chance at the next question.
             self.running = Some(Running::start(&self.config.command)?);
         }
-        let rows: Vec<&[f32]> = (0..rows.rows()).map(|row| rows.row(row)).collect();
-        let question = json!({"id": self.next, "ask": word, "rows": rows});
+        let each = (0..rows.rows()).map(|row| rows.row(row));
+        let question = if self.config.text {
+            let texts: Option<Vec<String>> = each.map(mantlet_attacks::text::decode).collect();
+            let texts = texts.ok_or_else(|| unsupported("a row is no text"))?;
+            json!({"id": self.next, "ask": word, "texts": texts})
+        } else {
+            json!({"id": self.next, "ask": word, "rows": each.collect::<Vec<&[f32]>>()})
+        };
         let result = match &mut self.running {
             Some(running) => running.ask(&question, self.next, Duration::from_millis(self.config.timeout_ms)),
             None => Err(failed("the program is not running")),
@@ -254,6 +263,7 @@ mod tests {
             shape: vec![2],
             classes: vec!["no".to_owned(), "yes".to_owned()],
             scores: true,
+            text: false,
             max_rows: 4,
             timeout_ms: 5_000,
         })
@@ -290,6 +300,17 @@ mod tests {
             r#"read question; test "$question" = '{"ask":"labels","id":1,"rows":[[0.0,0.25],[0.5,1.0]]}' && echo '{"id": 1, "labels": [1, 1]}'"#,
         );
         assert_eq!(target.labels(&rows()).unwrap(), [1, 1]);
+    }
+
+    #[test]
+    fn texts_are_asked_as_texts() {
+        let script = r#"read question; test "$question" = '{"ask":"labels","id":1,"texts":["hé","b"]}' && echo '{"id": 1, "labels": [1, 0]}'"#;
+        let mut target = shell(script);
+        target.config.text = true;
+        let row = |text: &str| mantlet_attacks::text::encode(text, 2).unwrap();
+        let rows = Tensor::new([2, 2], [row("hé"), row("b")].concat()).unwrap();
+        assert_eq!(target.labels(&rows).unwrap(), [1, 0]);
+        assert!(matches!(target.labels(&Tensor::full([1, 2], 0.5)), Err(TargetError::Unsupported { .. })));
     }
 
     #[test]

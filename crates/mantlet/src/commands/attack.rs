@@ -1,4 +1,6 @@
 //! `mantlet attack list|run|replay` and `mantlet backdoor`.
+//!
+//! Long because the options of a run and what is printed of it belong together.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,20 +8,24 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use mantlet_attacks::Goal;
 use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
 use mantlet_store::{Clock as _, RecordKind, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, Results, SmallLearner, WallClock};
+use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Results, SmallLearner, WallClock};
 
 mod again;
 mod compare;
 mod constraints;
 mod costs;
+mod moves;
 mod shown;
 mod target;
+mod text;
 
 use self::costs::Costs;
+use self::moves::Moves;
 use self::shown::Form;
 use self::target::Endpoint;
 use super::open_store;
@@ -36,6 +42,8 @@ pub enum Command {
     List,
     /// Run the battery, or one attack of it, and print every figure with n, seed and interval.
     Run(Box<RunOptions>),
+    /// Attack a text classifier behind an endpoint or a program with the texts of a table.
+    Text(Box<text::TextOptions>),
     /// Compare an earlier run with later ones: what is new, fixed, still there, or comes and goes.
     Compare(compare::CompareOptions),
     /// Replay attacks that once worked, against the guarded endpoint or the model file.
@@ -72,6 +80,8 @@ pub struct RunOptions {
     /// name.
     #[arg(long, value_name = "FILE")]
     constraints: Option<PathBuf>,
+    #[command(flatten)]
+    moves: Moves,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -124,6 +134,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Run(options) => attack(terminal, &options),
+        Command::Text(options) => text::run(terminal, &options),
         Command::Compare(options) => compare::run(terminal, &options),
         Command::Replay { case, folder, endpoint } => replay(terminal, &folder, case.as_deref(), &endpoint),
     }
@@ -143,6 +154,7 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             all: false,
             set: Vec::new(),
             constraints: None,
+            moves: Moves::default(),
             seed: options.seed,
             rows: None,
             format: if options.json { Form::Json } else { Form::Text },
@@ -155,10 +167,12 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
     )
 }
 
-fn prepare(folder: &Path) -> anyhow::Result<(Loaded, subject::Subject)> {
+fn prepare(folder: &Path, goal: Goal) -> anyhow::Result<(Loaded, subject::Subject)> {
     let loaded = config::load(folder)?;
     let model = loaded.path(&loaded.config.model.path);
-    let subject = subject::load_model(&model)
+    let classes = goal.column().is_none();
+    let classifier = if classes { subject::load_model(&model) } else { subject::load_scorer(&model) };
+    let subject = classifier
         .and_then(|classifier| subject::subject(&loaded, classifier))
         .map_err(|gap| anyhow::anyhow!("{}; {}", gap.why, gap.remedy))?;
     Ok((loaded, subject))
@@ -182,6 +196,20 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
             return Err(unknown("family", word, ATTACKS.iter().map(|(_, family)| family.word()).collect()));
         }
     }
+    let moves = options.moves.goal() != Goal::Leave;
+    let evasion = |name: &String| {
+        known().any(|(known, family)| {
+            known == name && matches!(family, Family::Evasion | Family::DecisionEvasion)
+        })
+    };
+    if let Some(other) = only.iter().find(|name| moves && !evasion(name)) {
+        return Err(Usage(format!(
+            "`{other}` is about classes; --score-moves and --rank-moves go with evasions"
+        )));
+    }
+    if moves && only.is_empty() {
+        return Ok(MOVERS.iter().map(|name| (*name).to_owned()).collect());
+    }
     if options.all {
         only.extend(known().map(|(name, _)| (*name).to_owned()));
     }
@@ -190,7 +218,8 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
 
 fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
     let only = chosen(options)?;
-    let (loaded, mut subject) = prepare(&options.folder)?;
+    let goal = options.moves.goal();
+    let (loaded, mut subject) = prepare(&options.folder, goal)?;
     if let Some(file) = &options.constraints {
         let names = subject.features.clone();
         constraints::declare(file, &names, &mut subject.ground.constraints)?;
@@ -206,6 +235,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     if subject.classifier.model().trees().is_some() {
         plan.kin = Kin::Trees;
     }
+    plan.goal = goal;
     plan.set = again::settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
@@ -355,7 +385,7 @@ fn replay(
     wanted: Option<&str>,
     endpoint: &Endpoint,
 ) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder)?;
+    let (loaded, subject) = prepare(folder, Goal::Leave)?;
     let cases: Vec<Case> = runtime::block_on(async {
         let (_, store) = open_store(folder).await?;
         let records = store.records(RecordKind::Case, Some(&loaded.config.system.name), 10_000).await?;

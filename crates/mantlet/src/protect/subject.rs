@@ -33,6 +33,20 @@ pub struct Subject {
 
 /// Loads the model file as a classifier, or says why probes cannot run on it and how to get there.
 pub fn load_model(path: &Path) -> Result<Arc<Classifier>, Gap> {
+    load_view(path, Classifier::new)
+}
+
+/// As [`load_model`], as a model that gives a score, a price or a rank where it gives no classes.
+pub fn load_scorer(path: &Path) -> Result<Arc<Classifier>, Gap> {
+    load_view(path, |model| {
+        if model.heads().regression { Classifier::scoring(model) } else { Classifier::new(model) }
+    })
+}
+
+fn load_view(
+    path: &Path,
+    view: impl FnOnce(Arc<dyn Model>) -> Result<Classifier, mantlet_model::ModelError>,
+) -> Result<Arc<Classifier>, Gap> {
     let gap = |why: String, remedy: &str| Gap {
         what: "the probes (evasion, extraction, membership, backdoor)".to_owned(),
         why,
@@ -61,8 +75,11 @@ pub fn load_model(path: &Path) -> Result<Arc<Classifier>, Gap> {
     let model = run_as_data(path).map_err(|error| {
         gap(format!("{error:#}"), "export it with supported operators, or attack its endpoint instead")
     })?;
-    let classifier = Classifier::new(model).map_err(|error| {
-        gap(error.to_string(), "probes are for classifiers today: regression and ranking come later")
+    let classifier = view(model).map_err(|error| {
+        gap(
+            error.to_string(),
+            "models that give a score are attacked with `mantlet attack run --score-moves BY` or `--rank-moves PLACES`",
+        )
     })?;
     Ok(Arc::new(classifier))
 }
@@ -162,6 +179,9 @@ fn feature_names(data: &Data, table: &Table, label: &str) -> Vec<String> {
 
 /// The classes in the model's order: as configured, as the file says, or the labels in order.
 fn class_names(data: &Data, classifier: &Classifier, label: &Column) -> Vec<String> {
+    if classifier.is_scorer() {
+        return classifier.class_names().to_vec();
+    }
     if data.classes.len() == classifier.classes() {
         return data.classes.clone();
     }
@@ -211,6 +231,8 @@ impl Reading<'_> {
         let columns = self.columns(table)?;
         for row in 0..table.rows {
             let class = label.cells.text(row).and_then(|text| index.get(text.as_str()).copied());
+            // A score has no classes; every row is of the one kind there is.
+            let class = if self.classifier.is_scorer() { Some(0) } else { class };
             let whole = columns.iter().all(|column| column.cells.text(row).is_some());
             if let (Some(class), true) = (class, whole) {
                 kept.push(row);

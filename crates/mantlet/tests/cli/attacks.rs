@@ -162,3 +162,67 @@ fn a_run_is_told_in_the_form_of_whoever_reads_it() {
     let both = run(["attack", "run", folder.text(), "--json", "--format", "html"]);
     assert_eq!(both.code, 3, "{}", both.err);
 }
+
+/// A program in awk whose body sets `out` to the JSON of the answers in `$0`.
+fn program(folder: &Folder, name: &str, body: &str, rest: &str) -> String {
+    let script = folder.path.join(format!("{name}.sh"));
+    let text = format!(
+        "while IFS= read -r line; do\n  printf '%s\\n' \"$line\" | awk '{{\n    match($0, /\"id\":[0-9]+/); id = substr($0, \
+         RSTART + 5, RLENGTH - 5)\n{body}\n  }}'\ndone\n"
+    );
+    std::fs::write(&script, text).unwrap();
+    let target = folder.path.join(format!("{name}.toml"));
+    let described = format!("kind = \"process\"\ncommand = [\"sh\", \"{}\"]\n{rest}", script.display());
+    std::fs::write(&target, described).unwrap();
+    target.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn texts_of_a_table_are_attacked_through_a_program() {
+    let folder = Folder::with_model();
+    let body = r#"    print "{\"id\":" id ",\"labels\":[" ($0 ~ /winner/ ? 1 : 0) "]}""#;
+    let rest = "text = true\nshape = [60]\nclasses = [\"ham\", \"spam\"]\nmax-rows = 1\n";
+    let target = program(&folder, "filter", body, rest);
+    let table = folder.path.join("texts.csv");
+    std::fs::write(
+        &table,
+        "text,label\nyou are the winner today,spam\nsee you at noon,ham\nwinner of all,spam\n",
+    )
+    .unwrap();
+    let table = text(&table);
+    let only = ["--only", "evasion-text-homoglyphs"];
+    let mut arguments = vec!["attack", "text", &table, "--target", &target];
+    arguments.extend(only);
+    let output = expect(1, arguments.clone()).out;
+    // Both spam texts pass as ham; nothing a filter looks for is in the other.
+    assert!(output.contains("2 hit, 1 miss, 0 error, 0 undecided"), "{output}");
+    assert!(output.contains("  spam: you are the winner today\n  ham: you are the "), "{output}");
+    arguments.push("--label");
+    arguments.push("nothing");
+    assert!(expect(1, arguments).out.contains("2 hit, 1 miss"));
+    expect(3, ["attack", "text", &table, "--target", &target, "--only", "evasion-pgd"]);
+    expect(3, ["attack", "text", &table, "--target", &target, "--column", "words"]);
+}
+
+#[test]
+fn a_price_behind_a_program_is_moved_by_the_stated_amount() {
+    let folder = Folder::with_model();
+    let body = r#"    rows = $0; sub(/.*"rows":\[\[/, "", rows); sub(/\]\].*/, "", rows)
+    count = split(rows, parts, /\],\[/); out = ""
+    for (i = 1; i <= count; i++) { split(parts[i], v, ","); out = out (i > 1 ? "," : "") "[" 100 + 10 * v[1] - 4 * v[2] "]" }
+    print "{\"id\":" id ",\"scores\":[" out "]}""#;
+    let target =
+        program(&folder, "price", body, "scores = true\nshape = [2]\nclasses = [\"price\"]\nmax-rows = 64\n");
+    let only = ["attack", "run", folder.text(), "--target", &target, "--only", "evasion-square"];
+    let wanted = |by: &'static str| {
+        [&only[..], &["--score-moves", by, "--rows", "4", "--set", "epsilon=0.4"]].concat()
+    };
+    let moved = run(wanted("1")).out;
+    assert!(moved.contains(" hit, 0 miss, 0 error, 0 undecided"), "{moved}");
+    let moved = run(wanted("-1")).out;
+    assert!(moved.contains(" hit, 0 miss, 0 error, 0 undecided"), "{moved}");
+    let far = run(wanted("10000")).out;
+    assert!(far.contains("0 hit, 4 miss"), "{far}");
+    let classes = ["attack", "run", folder.text(), "--only", "backdoor-trigger", "--score-moves", "1"];
+    expect(3, classes);
+}

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::search::Search;
+use super::super::search::Search;
 use crate::Trigger;
+use crate::stats::middle as median;
 
 /// When a class is called backdoored.
 ///
@@ -33,7 +34,7 @@ impl Default for Rule {
 }
 
 /// The numbers of overwritten places that are tried; 0 is the soft mask itself.
-pub(super) fn tries(places: usize) -> Vec<usize> {
+pub(in crate::backdoor) fn tries(places: usize) -> Vec<usize> {
     let mut tries = vec![0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, places / 32, places / 16];
     tries.retain(|count| *count <= places);
     tries.sort_unstable();
@@ -134,13 +135,4 @@ fn places_needed(hard: &[(usize, f32)], places: usize) -> f32 {
         last = point;
     }
     area
-}
-
-fn median(sorted: &[f32]) -> f32 {
-    let middle = sorted.len() / 2;
-    match sorted.get(middle) {
-        None => 0.0,
-        Some(upper) if sorted.len() % 2 == 1 => *upper,
-        Some(upper) => f32::midpoint(sorted[middle - 1], *upper),
-    }
 }

@@ -12,10 +12,10 @@ use crate::{
 };
 
 mod decide;
-mod search;
 
+use super::search::Search;
 pub use decide::Rule;
-use search::Search;
+pub(super) use decide::tries;
 
 /// The room's card.
 pub const ABOUT: About = About {

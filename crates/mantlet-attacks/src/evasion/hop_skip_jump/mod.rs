@@ -83,6 +83,10 @@ impl HopSkipJump {
             return Err(wrong("radius must be a positive number"));
         }
         crate::material::needs_rows(ABOUT.name, &material)?;
+        if material.goal != crate::Goal::Leave {
+            let needs = "rows that are to leave their class; `evasion-boundary` takes other goals".to_owned();
+            return Err(AttackError::Material { attack: ABOUT.name, needs });
+        }
         if material.constraints.is_empty() && material.pool.is_none() {
             let needs = "start rows in the pool, or constraints to draw noise from".to_owned();
             return Err(AttackError::Material { attack: ABOUT.name, needs });

@@ -89,6 +89,10 @@ impl Pgd {
             return Err(wrong("step must be a positive number"));
         }
         crate::material::needs_rows(ABOUT.name, &material)?;
+        if material.goal != crate::Goal::Leave {
+            let needs = "rows that are to leave their class; `evasion-bim` takes other goals".to_owned();
+            return Err(AttackError::Material { attack: ABOUT.name, needs });
+        }
         Ok(Self {
             config,
             random: Random::new(seed),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
-use crate::{Ask, Goal, Norm};
+use crate::{Ask, Norm};
 
 mod propose;
 
@@ -114,11 +114,7 @@ impl Method for Cheapest {
                 base.put(row, proposal);
             }
         }
-        if self.config.scores || matches!(base.goal, Goal::Moved { .. }) {
-            base.score()
-        } else {
-            base.decide()
-        }
+        if self.config.scores || base.goal.column().is_some() { base.score() } else { base.decide() }
     }
 
     fn take(&mut self, base: &mut Base, reply: &Reply) {

@@ -12,7 +12,7 @@ pub(super) fn targets(base: &mut Base, row: usize, wanted: usize) -> Vec<Vec<f32
     let fits = |own: Option<&usize>| match base.goal {
         Goal::Class { class } => own.is_none_or(|own| *own == class),
         Goal::Leave => own.is_none_or(|own| *own != label),
-        Goal::Moved { .. } => true,
+        Goal::Moved { .. } | Goal::Ranked { .. } => true,
     };
     let Some(pool) = &base.pool else {
         return (0..4 * wanted).map(|_| base.start(row)).collect();
@@ -22,7 +22,7 @@ pub(super) fn targets(base: &mut Base, row: usize, wanted: usize) -> Vec<Vec<f32
         .map(|index| (base.constraints.distances(&original, pool.row(index)).of(base.norm), index))
         .collect();
     near.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let many = if matches!(base.goal, Goal::Moved { .. }) { 8 * wanted } else { 2 * wanted };
+    let many = if base.goal.column().is_some() { 8 * wanted } else { 2 * wanted };
     near.into_iter().take(many).map(|(_, index)| pool.row(index).to_vec()).collect()
 }
 

@@ -60,7 +60,7 @@ impl Method for Exact {
             return Err(format!("the trees read {} values, a row has {}", trees.features, base.len()));
         }
         Forest::new(trees, 0, 1, 0.0)?;
-        if matches!(base.goal, Goal::Moved { .. }) {
+        if base.goal.column().is_some() {
             return Err("a score to be moved is not supported: classes only".to_owned());
         }
         base.norm = Norm::Linf;

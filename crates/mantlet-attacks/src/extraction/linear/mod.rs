@@ -211,7 +211,9 @@ impl Attack for Linear {
                         *odds = f32::MAX;
                     }
                 });
-                self.probabilities = Some(kind.probabilities(&scores));
+                // What is no number cannot be written either, and teaches a copy nothing.
+                let soft = kind.probabilities(&scores);
+                self.probabilities = soft.data().iter().all(|share| share.is_finite()).then_some(soft);
                 self.over = true;
                 Step::Done(self.outcome(None))
             }

@@ -73,7 +73,8 @@ impl LikelihoodRatio {
             .target()
             .iter()
             .zip(&split)
-            .map(|(odds, split)| odds.map(|odds| ratio(split, odds) as f32))
+            // What differs by rounding alone is the same: ties between rows are no evidence.
+            .map(|(odds, split)| odds.map(|odds| ((ratio(split, odds) * 1e6).round() / 1e6) as f32))
             .collect()
     }
 

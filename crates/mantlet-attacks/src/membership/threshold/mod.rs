@@ -108,7 +108,7 @@ impl Threshold {
 }
 
 /// Log-odds of the true class, exact for logits; `None` when the scores are no numbers.
-pub(super) fn log_odds(row: &[f32], label: usize, kind: ScoreKind) -> Option<f32> {
+pub(crate) fn log_odds(row: &[f32], label: usize, kind: ScoreKind) -> Option<f32> {
     let own = *row.get(label)?;
     if row.iter().any(|value| !value.is_finite()) {
         return None;

@@ -16,8 +16,8 @@ use super::transport::Transport;
 /// How such an endpoint is asked.
 ///
 /// In `body`, the text `"$rows"` stands for a list of rows (each a list of numbers in the row's shape), `"$row"` for
-/// one row, `"$records"` for a list of objects with one key a column, `"$record"` for one such object. With `"$row"`
-/// or `"$record"` one row is asked at a time.
+/// one row, `"$texts"` and `"$text"` for texts (rows of code points, see `mantlet_attacks::text`), `"$records"` for a list of objects with one key a column, `"$record"` for one such object. With `"$row"`,
+/// `"$text"` or `"$record"` one row is asked at a time.
 ///
 /// In `scores` and `labels` a path is keys and indices between slashes; `*` stands for each item of a list:
 /// `/predictions/*/probabilities`. What is found for each row is: a list of scores in the order of `classes`; an
@@ -91,10 +91,11 @@ impl TemplateTarget {
             })?;
         let text = config.body.to_string();
         let has = |mark: &str| text.contains(&format!("\"{mark}\""));
-        let single = has("$row") || has("$record");
-        if !single && !has("$rows") && !has("$records") {
+        let single = has("$row") || has("$record") || has("$text");
+        if !single && !has("$rows") && !has("$records") && !has("$texts") {
             return Err(unsupported(
-                "`body` has no place for rows: put \"$rows\", \"$row\", \"$records\" or \"$record\"",
+                "`body` has no place for rows: put \"$rows\", \"$row\", \"$records\", \"$record\", \"$texts\" or \
+                 \"$text\"",
             ));
         }
         let width: usize = config.shape.iter().product();
@@ -104,9 +105,9 @@ impl TemplateTarget {
         if config.scores.is_none() && config.labels.is_none() {
             return Err(unsupported("name where the answer has `scores` or `labels`"));
         }
-        if config.classes.len() < 2 || width == 0 {
+        if config.classes.is_empty() || width == 0 {
             return Err(unsupported(
-                "`classes` must name at least two classes and `shape` the axes of a row",
+                "`classes` must name the classes, or the one score, and `shape` the axes of a row",
             ));
         }
         let mut headers = HeaderMap::new();
@@ -144,8 +145,11 @@ impl TemplateTarget {
                 self.config.columns.iter().cloned().zip(rows.row(index).iter().map(|value| json!(value)));
             Value::Object(named.collect::<Map<_, _>>())
         };
+        let text = |index: usize| json!(mantlet_attacks::text::decode(rows.row(index)).unwrap_or_default());
         match template {
             Value::String(mark) => match mark.as_str() {
+                "$texts" => (0..rows.rows()).map(text).collect(),
+                "$text" => text(0),
                 "$rows" => (0..rows.rows()).map(row).collect(),
                 "$row" => row(0),
                 "$records" => (0..rows.rows()).map(record).collect(),
@@ -192,6 +196,7 @@ impl TemplateTarget {
             value.as_f64().map(|value| value as f32).ok_or_else(|| malformed("a score is no number"))
         };
         let pairs: Vec<(usize, f32)> = match value {
+            Value::Number(_) if classes == 1 => return Ok(vec![number(value)?]),
             Value::Number(_) if classes == 2 => {
                 let second = number(value)?;
                 let share = (0.0..=1.0).contains(&second);

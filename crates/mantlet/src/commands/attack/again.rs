@@ -10,6 +10,7 @@ pub(super) fn command(options: &RunOptions) -> String {
     words.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
     let constraints = options.constraints.iter();
     words.extend(constraints.flat_map(|file| ["--constraints".to_owned(), file.display().to_string()]));
+    words.extend(options.moves.again());
     words.extend(options.costs.again());
     words.extend(options.endpoint.again());
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();

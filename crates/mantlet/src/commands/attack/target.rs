@@ -58,7 +58,7 @@ impl Endpoint {
     /// When it cannot be reached, started or understood.
     pub fn open(&self, loaded: &Loaded, subject: &Subject) -> anyhow::Result<Box<dyn Target>> {
         if let Some(file) = &self.target {
-            return described(file);
+            return Ok(described(file)?.0);
         }
         let Some(url) = &self.endpoint else {
             let name = loaded.config.model.path.display().to_string();
@@ -67,6 +67,7 @@ impl Endpoint {
         let mut config = EndpointConfig::new(url.clone(), loaded.config.model.name.clone());
         config.row_shape = Some(subject.classifier.input_shape().to_vec());
         config.class_names = subject.classes.clone();
+        config.scorer = subject.classifier.is_scorer();
         if let Ok(key) = std::env::var(&self.key_env) {
             config.key = Some(("x-api-key".to_owned(), key));
         }
@@ -74,7 +75,11 @@ impl Endpoint {
     }
 }
 
-fn described(file: &Path) -> anyhow::Result<Box<dyn Target>> {
+/// What a file describes, with the names of its classes.
+///
+/// # Errors
+/// When it cannot be read, understood, reached or started.
+pub(super) fn described(file: &Path) -> anyhow::Result<(Box<dyn Target>, Vec<String>)> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let described: Described =
         toml::from_str(&text).map_err(|error| Usage(format!("{}: {error}", file.display())))?;
@@ -84,8 +89,12 @@ fn described(file: &Path) -> anyhow::Result<Box<dyn Target>> {
                 std::env::var(name)
                     .map_err(|_| Usage(format!("the environment has no `{name}` to take the key from")))
             });
-            Box::new(TemplateTarget::new(config, key.transpose()?.as_deref())?)
+            let classes = config.classes.clone();
+            (Box::new(TemplateTarget::new(config, key.transpose()?.as_deref())?), classes)
         }
-        Described::Process(config) => Box::new(ProcessTarget::start(config)?),
+        Described::Process(config) => {
+            let classes = config.classes.clone();
+            (Box::new(ProcessTarget::start(config)?), classes)
+        }
     })
 }

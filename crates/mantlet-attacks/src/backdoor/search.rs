@@ -1,4 +1,5 @@
-//! One class's mask and pattern, descended together (Adam), with a price on the mask that follows success.
+//! A mask and a pattern, descended together (Adam), with a price on the mask that follows success. A mask of one
+//! place is the share of a blend over the whole row.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +22,20 @@ pub(super) struct Search {
     rate: f32,
     step: i32,
     price: f32,
+    /// Values a mask place covers, which its price is counted in.
+    weight: f32,
     /// Success, smoothed over steps.
     success: f32,
     /// The smallest mask that worked: its size, mask places and pattern.
     best: Option<(f32, Vec<f32>, Vec<f32>)>,
     /// Share of held-out rows each try sent to the class.
     pub(super) transfers: Vec<f32>,
+}
+
+/// A place of an image covers its channels, and counts once; the one place of a blend covers the whole row.
+#[expect(clippy::cast_precision_loss, reason = "a row's length")]
+fn weight(len: usize, places: usize) -> f32 {
+    if places == 1 { len as f32 } else { 1.0 }
 }
 
 fn sigmoid(value: f32) -> f32 {
@@ -59,6 +68,7 @@ impl Search {
             rate,
             step: 0,
             price: 0.02,
+            weight: weight(len, places),
             success: 0.0,
             best: None,
             transfers: Vec::new(),
@@ -136,6 +146,13 @@ impl Search {
         (0..self.len).map(|index| mask[index % self.places]).collect()
     }
 
+    /// Forgets what worked so far, because something else is wanted from now on.
+    pub(super) fn anew(&mut self) {
+        self.best = None;
+        self.success = 0.0;
+        self.price = 0.02;
+    }
+
     /// One step: `slopes` are the gradients of the cross-entropy with the class at the stamped rows.
     pub(super) fn learn(&mut self, originals: &[&[f32]], slopes: &[&[f32]], success: f32, wanted: f32) {
         let (mask, pattern) = (self.mask(), self.pattern());
@@ -163,7 +180,7 @@ impl Search {
             }
         }
         for (place, mask) in mask.iter().enumerate() {
-            gradient[place] = (gradient[place] + self.price) * mask * (1.0 - mask);
+            gradient[place] = (gradient[place] + self.price * self.weight) * mask * (1.0 - mask);
         }
         for (index, pattern) in pattern.iter().enumerate() {
             let width = self.upper[index] - self.lower[index];
