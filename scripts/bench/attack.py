@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import sys
 
+import backdoors
 import battery
 from measure import append, cpu_seconds, spread
 
@@ -93,7 +94,12 @@ def main():
     for name in ("mantlet", "work", "page"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--part", choices=["all", "backdoors"], default="all")
     options = parser.parse_args()
+    forge = pathlib.Path(options.mantlet).parent / "examples" / "backdoors"
+    backdoors.run(forge, options.page, backdoors.SEEDS[:1] if options.quick else backdoors.SEEDS)
+    if options.part == "backdoors":
+        return
     work = pathlib.Path(options.work)
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

@@ -35,6 +35,10 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
             run::shown(run::cargo(project).args(proxies))
         });
     }
+    if name == "attack" {
+        let forge = ["build", "--release", "-p", "mantlet-worker", "--example", "backdoors", "--locked"];
+        steps.step("models with planted backdoors", || run::shown(run::cargo(project).args(forge)));
+    }
     steps.step(name, || {
         let mut script = Command::new(environment.join("bin").join("python"));
         script.current_dir(&project.root).args(["-B", "-u", &format!("scripts/bench/{name}.py")]);
