@@ -95,7 +95,7 @@ fn texts(classes: usize) -> Material {
 }
 
 fn fitting(name: &str, columns: usize, classes: usize, whole: bool) -> Material {
-    if name.contains("-text-") {
+    if name.starts_with("text-") {
         texts(classes)
     } else {
         table(if name.starts_with("evasion-") { 4 } else { 48 }, columns, classes, whole)

@@ -248,11 +248,11 @@ fn texts_are_attacked_through_an_endpoint_and_its_trigger_word_is_found() {
         campaign.run(&mut target, &mut NoJournal, &mut NoClock::default()).unwrap()
     };
     // Three words carry the decision; all of them may be changed.
-    let report = play("evasion-text-homoglyphs", json!({"words": 0.6}));
+    let report = play("text-homoglyphs", json!({"words": 0.6}));
     let spam_hits =
         report.outcome.unwrap().rows.iter().filter(|row| row.row < 6 && row.state == State::Hit).count();
     assert_eq!(spam_hits, 6);
-    let report = play("backdoor-text-word", Value::Null);
+    let report = play("text-trigger-word", Value::Null);
     let hits: Vec<usize> = report
         .outcome
         .unwrap()

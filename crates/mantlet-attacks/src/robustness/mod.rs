@@ -10,7 +10,7 @@ pub mod smoothing;
 use mantlet_vocab::{About, Confidence, Impact, Severity};
 
 /// What the cards of this family share.
-const ABOUT: About = About {
+const FIGURE: About = About {
     name: "",
     title: "",
     severity: Severity::Note,

@@ -190,7 +190,7 @@ fn texts_of_a_table_are_attacked_through_a_program() {
     )
     .unwrap();
     let table = text(&table);
-    let only = ["--only", "evasion-text-homoglyphs"];
+    let only = ["--only", "text-homoglyphs"];
     let mut arguments = vec!["attack", "text", &table, "--target", &target];
     arguments.extend(only);
     let output = expect(1, arguments.clone()).out;

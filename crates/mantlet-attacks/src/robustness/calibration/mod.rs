@@ -16,7 +16,7 @@ pub const ABOUT: About = About {
     title: "decisions are wrong more often than their confidence says",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
-    ..super::ABOUT
+    ..super::FIGURE
 };
 
 /// How it is measured.

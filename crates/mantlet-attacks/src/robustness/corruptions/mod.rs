@@ -21,7 +21,7 @@ pub const ABOUT: About = About {
     title: "everyday damage to inputs changes decisions",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
-    ..super::ABOUT
+    ..super::FIGURE
 };
 
 /// What is tried.

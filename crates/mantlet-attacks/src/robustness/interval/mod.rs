@@ -18,7 +18,7 @@ pub const ABOUT: About = About {
     title: "how far no input at all is proved to change a decision",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
-    ..super::ABOUT
+    ..super::FIGURE
 };
 
 /// What is proved, in units of each value's permitted interval.

@@ -16,7 +16,7 @@ pub const ABOUT: About = About {
     title: "a group of rows is decided wrong far more often than the rest",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
-    ..super::ABOUT
+    ..super::FIGURE
 };
 
 /// How groups are sought.

@@ -18,7 +18,7 @@ pub const ABOUT: About = About {
     title: "how far answers under noise are proved to hold",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
-    ..super::ABOUT
+    ..super::FIGURE
 };
 
 /// How it is measured, in units of each value's permitted interval.

@@ -10,7 +10,7 @@ pub use super::edit::Config;
 
 /// The room's card.
 pub const ABOUT: About = About {
-    name: "evasion-text-characters",
+    name: "text-characters",
     title: "a few slips of the pen turn a text's decision",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),

@@ -14,7 +14,7 @@ use crate::{
 
 /// The room's card.
 pub const ABOUT: About = About {
-    name: "backdoor-text-word",
+    name: "text-trigger-word",
     title: "one word sends texts of every kind to one class",
     severity: Severity::Malicious,
     impact: Impact::Critical,

@@ -10,7 +10,7 @@ pub use super::edit::Config;
 
 /// The room's card.
 pub const ABOUT: About = About {
-    name: "evasion-text-words",
+    name: "text-words",
     title: "words split, stretched or spelt with digits turn a text's decision",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),

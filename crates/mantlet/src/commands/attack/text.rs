@@ -19,13 +19,8 @@ use crate::exit::{self, Usage};
 use crate::terminal::{Terminal, deliver};
 
 /// The attacks on texts.
-const ATTACKS: [&str; 5] = [
-    "evasion-text-homoglyphs",
-    "evasion-text-invisible",
-    "evasion-text-characters",
-    "evasion-text-words",
-    "backdoor-text-word",
-];
+const ATTACKS: [&str; 5] =
+    ["text-homoglyphs", "text-invisible", "text-characters", "text-words", "text-trigger-word"];
 
 /// Which texts, and what classifies them.
 #[derive(Debug, Args)]
@@ -166,7 +161,7 @@ fn conduct(
     scores: bool,
     caps: &mut Caps,
 ) -> anyhow::Result<ProbeReport> {
-    let evasion = name.starts_with("evasion-");
+    let evasion = name != "text-trigger-word";
     let (rows, labels) = first(texts, if evasion { options.rows } else { 2_000 });
     let material = Material::new(rows, labels, classes.len()).constraints(Constraints::default());
     let mut config = if evasion { serde_json::json!({ "scores": scores }) } else { serde_json::json!({}) };
