@@ -94,7 +94,7 @@ rooms! {
     text::characters::<Characters>,
     text::words::<Words>,
     text::homoglyphs::<Homoglyphs>,
-    text::invisible::<Invisible>,
+    text::unseen::<Invisible>,
     extraction::query_copy::<QueryCopy>,
     extraction::active::<Active>,
     extraction::transfer::<Transfer>,

@@ -3,8 +3,8 @@
 
 pub mod characters;
 pub mod homoglyphs;
-pub mod invisible;
 pub mod trigger_word;
+pub mod unseen;
 pub mod words;
 
 mod edit;

@@ -20,7 +20,7 @@ use crate::terminal::{Terminal, deliver};
 
 /// The attacks on texts.
 const ATTACKS: [&str; 5] =
-    ["text-homoglyphs", "text-invisible", "text-characters", "text-words", "text-trigger-word"];
+    ["text-homoglyphs", "text-unseen", "text-characters", "text-words", "text-trigger-word"];
 
 /// Which texts, and what classifies them.
 #[derive(Debug, Args)]

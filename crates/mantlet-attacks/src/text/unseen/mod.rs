@@ -9,7 +9,7 @@ pub use super::edit::Config;
 
 /// The room's card.
 pub const ABOUT: About = About {
-    name: "text-invisible",
+    name: "text-unseen",
     title: "characters nobody sees turn a text's decision",
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
