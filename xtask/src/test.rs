@@ -9,11 +9,13 @@ use crate::run::{self, Outcome, Steps};
 use crate::{docs, fuzz, supply, tidy};
 
 /// A program that tests use, and the Debian package that brings it.
-const TOOLS: [(&str, &str); 5] = [
+const TOOLS: [(&str, &str); 7] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("redis-server", "redis-server"),
     ("nats-server", "nats-server"),
+    ("nginx", "nginx-light"),
+    ("python3", "python3"),
     // Its own programs are in a folder of their version; this one stands on the path.
     ("pg_lsclusters", "postgresql"),
 ];
@@ -47,7 +49,7 @@ fn tools() -> Result<Outcome> {
         || TOOLS.iter().filter(|(program, _)| run::find(program).is_none()).map(|(_, package)| *package);
     let packages: Vec<&str> = missing().collect();
     if packages.is_empty() {
-        println!("a browser, Redis, NATS and PostgreSQL are installed");
+        println!("a browser, Redis, NATS, nginx, PostgreSQL and Python are installed");
         return Ok(Outcome::Passed);
     }
     if run::find("apt-get").is_some() && is_root() {

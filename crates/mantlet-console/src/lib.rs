@@ -24,4 +24,4 @@ pub use ports::{
     VersionEvidence, Views,
 };
 pub use server::{Console, ConsoleConfig, StartError};
-pub use shelf::Shelf;
+pub use shelf::{Shelf, path_record};

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use mantlet_access::{ApiKey, Session, User};
+use mantlet_registry::rollout::Rollout;
 use mantlet_registry::{ModelVersion, System, Transition};
 use mantlet_report::{Input, SystemReport};
 use mantlet_respond::{Incident, IncidentFilter};
@@ -43,6 +44,10 @@ pub trait Views: Send + Sync {
     fn versions<'a>(&'a self, system: &'a str) -> Soon<'a, Vec<ModelVersion>>;
     /// The history of a system, oldest first.
     fn history<'a>(&'a self, system: &'a str) -> Soon<'a, Vec<Transition>>;
+    /// The rollout that runs or ran last.
+    fn rollout<'a>(&'a self, system: &'a str) -> Soon<'a, Option<Rollout>>;
+    /// Why every decision of a system goes to people, when a person switched that on.
+    fn diverted<'a>(&'a self, system: &'a str) -> Soon<'a, Option<String>>;
     /// What is known about a version beyond its record.
     fn evidence<'a>(&'a self, system: &'a str, version: &'a str) -> Soon<'a, VersionEvidence>;
     /// Incidents, newest first.
@@ -96,6 +101,18 @@ pub trait Actions: Send + Sync {
     ) -> Soon<'a, ()>;
     /// Lets the known-good version of a system answer again.
     fn roll_back<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()>;
+    /// Ends a rollout: everybody gets the version that serves.
+    fn abort_rollout<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()>;
+    /// Keeps a rollout at its step, or lets it go on.
+    fn pause_rollout<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        paused: bool,
+        why: &'a str,
+    ) -> Soon<'a, ()>;
+    /// Sends every decision of a system to people, or ends that.
+    fn divert<'a>(&'a self, actor: &'a str, system: &'a str, on: bool, why: &'a str) -> Soon<'a, ()>;
 }
 
 /// Everything the console is handed.

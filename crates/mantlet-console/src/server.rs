@@ -197,6 +197,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/account", get(pages::account::show).post(pages::account::change))
         .route("/systems/{system}", get(pages::system::show))
         .route("/systems/{system}/roll-back", post(pages::system::roll_back))
+        .route("/systems/{system}/rollout", get(pages::rollout::show))
+        .route("/systems/{system}/rollout/{what}", post(pages::rollout::act))
         .route("/systems/{system}/versions/{version}", get(pages::version::show))
         .route("/incidents", get(pages::incidents::show))
         .route("/incidents/{id}", get(pages::incident::show))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mantlet_access::{ApiKey, Scope, Session, User};
+use mantlet_registry::rollout::Rollout;
 use mantlet_registry::{ModelVersion, RegistryStore, System, Transition};
 use mantlet_report::SystemReport;
 use mantlet_respond::{Incident, IncidentFilter};
@@ -203,6 +204,12 @@ fn failed(error: StoreError) -> PortError {
     }
 }
 
+/// The record of whether every decision of a system goes to people.
+#[must_use]
+pub fn path_record(system: &str) -> String {
+    format!("{system}/path")
+}
+
 impl Views for Shelf {
     fn systems(&self) -> Soon<'_, Vec<System>> {
         Box::pin(async { RegistryStore::systems(&self.store).await.map_err(failed) })
@@ -212,6 +219,17 @@ impl Views for Shelf {
     }
     fn history<'a>(&'a self, system: &'a str) -> Soon<'a, Vec<Transition>> {
         Box::pin(async move { RegistryStore::history(&self.store, system).await.map_err(failed) })
+    }
+    fn rollout<'a>(&'a self, system: &'a str) -> Soon<'a, Option<Rollout>> {
+        Box::pin(async move { RegistryStore::rollout(&self.store, system).await.map_err(failed) })
+    }
+    fn diverted<'a>(&'a self, system: &'a str) -> Soon<'a, Option<String>> {
+        Box::pin(async move {
+            let record =
+                self.store.record(RecordKind::Controls, &path_record(system)).await.map_err(failed)?;
+            let on = record.filter(|record| record.state == "on");
+            Ok(on.map(|record| record.doc["reason"].as_str().unwrap_or_default().to_owned()))
+        })
     }
     fn evidence<'a>(&'a self, system: &'a str, version: &'a str) -> Soon<'a, VersionEvidence> {
         Box::pin(async move {

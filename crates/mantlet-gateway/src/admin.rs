@@ -37,6 +37,9 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
             "rollout": guard.controls().split(),
             "controls": guard.controls().snapshot().keys.len(),
             "pinned_rules": guard.pinned().len(),
+            "judges": guard.judges().map(|(name, window, lag)| json!({
+                "name": name, "window": window, "release_lag": lag,
+            })).collect::<Vec<_>>(),
             "callers": guard.callers(),
             "not_done": guard.gaps(),
         })

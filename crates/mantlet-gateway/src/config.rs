@@ -10,6 +10,7 @@ use mantlet_wire::classic::Classic;
 use serde::{Deserialize, Serialize};
 
 use crate::oidc::Oidc;
+use crate::otlp::Otlp;
 use crate::tls::{Tls, UpstreamTls};
 use crate::upstream::breaker::Policy;
 
@@ -50,8 +51,13 @@ pub struct GatewayConfig {
     /// The provider whose tokens stand for a caller, beside keys and certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<Oidc>,
+    /// Where traces and metrics go beside `/metrics`.
+    #[serde(skip)]
+    pub otlp: Option<Otlp>,
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
     pub anonymous: bool,
+    /// Whether what comes in are copies of traffic that goes elsewhere: looked at, recorded, answered with nothing.
+    pub tap: bool,
     /// How long a client may take to accept the next bytes of its answer.
     pub write_timeout_ms: u64,
     /// How long a stream of the upstream may fall silent.
@@ -88,7 +94,9 @@ impl Default for GatewayConfig {
             upstream_tls: UpstreamTls::default(),
             certificates: BTreeMap::new(),
             oidc: None,
+            otlp: None,
             anonymous: false,
+            tap: false,
             write_timeout_ms: 30_000,
             stream_idle_ms: 60_000,
             breaker_failures: 5,

@@ -23,6 +23,7 @@ use crate::layers::step_up::PATH;
 use crate::layers::{Ending, Loss, Replied};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Cost, Noticed, Port, Tokens};
+use crate::otlp::{Done, Parent};
 use crate::service::Shared;
 use crate::upstream::direct::Arriving;
 use crate::who::{Belongs, Proof, Who};
@@ -67,6 +68,9 @@ pub(crate) struct Open {
     reserved: Option<Reserved>,
     /// Tokens that were used, as the upstream counted them or by estimate.
     used: Option<Usage>,
+    /// The caller's own trace, and the model it names, where telemetry tells of them.
+    parent: Option<Parent>,
+    model: Option<String>,
 }
 
 impl Open {
@@ -107,6 +111,8 @@ impl Open {
             held: Vec::new(),
             reserved: None,
             used: None,
+            parent: None,
+            model: None,
         }
     }
 
@@ -131,6 +137,17 @@ impl Open {
     /// When it arrived.
     pub(crate) fn at(&self) -> Millis {
         self.exchange.as_ref().map_or(Millis(0), |exchange| exchange.at)
+    }
+
+    /// It happened elsewhere, at another time.
+    pub(crate) fn happened(&mut self, at: Millis) {
+        self.edit(|exchange| exchange.at = at);
+    }
+
+    /// A copy of a request that could not be looked at: recorded as that.
+    pub(crate) fn broken(mut self, what: &str) {
+        self.malformed("wire-copy", what.to_owned());
+        self.close(StatusCode::NO_CONTENT.as_u16());
     }
 
     /// The exchange as far as it has come.
@@ -197,6 +214,20 @@ impl Open {
     pub(crate) fn holder(&self) -> (String, Belongs) {
         let caller = self.exchange.as_ref().map(|exchange| exchange.caller.clone());
         (caller.unwrap_or_default(), self.belongs.clone())
+    }
+
+    /// The trace the caller says this is part of.
+    pub(crate) fn traced(&mut self, headers: &HeaderMap) {
+        if self.shared.telemetry.is_some() {
+            self.parent = Parent::of(headers);
+        }
+    }
+
+    /// The model the request names.
+    pub(crate) fn named(&mut self, model: Option<&String>) {
+        if self.shared.telemetry.is_some() {
+            self.model = model.cloned();
+        }
     }
 
     /// Places that are given back when the exchange is over.
@@ -428,12 +459,20 @@ impl Open {
         let (shared, took) = (&self.shared, self.started.elapsed().as_secs_f64() * 1000.0);
         exchange.status = status;
         exchange.took_ms = took;
+        let mut cost = 0;
         if let Some(reserved) = self.reserved.take() {
             let holder = (exchange.caller.clone(), std::mem::take(&mut self.belongs));
-            let cost = reserved.settle(shared, &self.route, &holder, self.used);
+            cost = reserved.settle(shared, &self.route, &holder, self.used);
             if cost > 0 {
                 let cost_of = Cost { route: exchange.route.clone() };
                 shared.metrics.cost.get_or_create(&cost_of).inc_by(cost);
+            }
+        }
+        if let Some(telemetry) = &shared.telemetry {
+            let model = self.model.take();
+            let done = Done::new(&exchange, &self.dialect, self.parent, model, self.used, cost);
+            if !telemetry.take(done) {
+                shared.metrics.overloads.get_or_create(&Port { port: "otlp" }).inc();
             }
         }
         let action = exchange.decision.action.word();

@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::{analyze, classic, grpc, pass, step_up, tensors, text};
+use crate::layers::{analyze, classic, grpc, pass, step_up, tap, tensors, text};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
@@ -43,11 +43,14 @@ pub(crate) async fn handle(
     if face == Face::Admin {
         return refuse(shared, 404, "there is nothing here", "no-such-path");
     }
+    let live = shared.live.load_full();
+    if live.config.tap {
+        return tap::answer(shared, &live, peer, request).await;
+    }
     // What flows over an upgraded connection could not be looked at.
     if upgrades(request.headers()) {
         return refuse(shared, 403, "connections are not upgraded to WebSocket here", "upgrade");
     }
-    let live = shared.live.load_full();
     if path == step_up::PATH {
         return step_up::answer(shared, &live, peer, request).await;
     }

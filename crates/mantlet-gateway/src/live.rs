@@ -176,7 +176,7 @@ fn mapping(route: &Route) -> Result<Option<Mapping>, GatewayError> {
 }
 
 impl LiveRoute {
-    fn prefix(&self) -> &str {
+    pub(crate) fn prefix(&self) -> &str {
         match &self.route.kind {
             Kind::Text { prefix } => prefix.trim_end_matches('/'),
             Kind::Classic(classic) => classic.prefix.trim_end_matches('/'),

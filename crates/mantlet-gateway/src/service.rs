@@ -16,6 +16,7 @@ use crate::listen::{accept, listen};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::oidc::{self, ProviderKeys};
+use crate::otlp::{self, Telemetry};
 use crate::upstream::{Call, Clients, Known, ask, health};
 use crate::{GatewayConfig, GatewayError, Kind, Ports, Route};
 
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) known: Known,
     pub(crate) provider: ProviderKeys,
     pub(crate) ids: Ids,
+    /// Where exchanges that are over are told of, when they are.
+    pub(crate) telemetry: Option<Telemetry>,
     pub(crate) started: Millis,
     /// Room for copies under way to a version that is tried in the shadow.
     pub(crate) shadows: Arc<Semaphore>,
@@ -78,6 +81,14 @@ impl Gateway {
         };
         let metrics = Metrics::new();
         metrics.generation.set(1);
+        let (telemetry, exported) = match &config.otlp {
+            Some(otlp) => {
+                let headers = otlp::headers(otlp)?;
+                let (telemetry, queue) = Telemetry::new();
+                (Some(telemetry), Some((otlp.clone(), headers, queue)))
+            }
+            None => (None, None),
+        };
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             started: ports.clock.now(),
@@ -85,6 +96,7 @@ impl Gateway {
             ports,
             keys: Remembered::default(),
             ids: Ids::default(),
+            telemetry,
             metrics,
             clients,
             known,
@@ -102,6 +114,9 @@ impl Gateway {
         }
         listeners.spawn(oidc::refresh(Arc::clone(&shared), stop.subscribe()));
         listeners.spawn(health::check(Arc::clone(&shared), stop.subscribe()));
+        if let Some((otlp, headers, queue)) = exported {
+            listeners.spawn(otlp::export(Arc::clone(&shared), otlp, headers, queue, stop.subscribe()));
+        }
         tracing::info!(%address, %admin, "gateway listens");
         Ok(Self { shared, address, admin, stop, listeners })
     }
@@ -137,6 +152,7 @@ impl Gateway {
             ("connect_timeout_ms", old.connect_timeout_ms == config.connect_timeout_ms),
             ("max_connections", old.max_connections == config.max_connections),
             ("upstream_tls", old.upstream_tls == config.upstream_tls),
+            ("otlp", old.otlp == config.otlp),
         ] {
             if !same {
                 return Err(GatewayError::NeedsRestart { field });

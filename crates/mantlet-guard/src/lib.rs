@@ -14,6 +14,7 @@ mod guard;
 mod judge;
 mod labels;
 mod limits;
+pub mod past;
 mod ports;
 mod replay;
 pub mod shared;

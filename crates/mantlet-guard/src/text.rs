@@ -92,6 +92,12 @@ impl Guard {
         self
     }
 
+    /// The judges in force: name, the most bytes each is shown at once, and the bytes of a reply that may be released
+    /// before it has judged them.
+    pub fn judges(&self) -> impl Iterator<Item = (&'static str, usize, usize)> + '_ {
+        self.text.judges.iter().map(|(_, judge)| (judge.about().name, judge.window(), judge.lag()))
+    }
+
     /// The text rules in force.
     #[must_use]
     pub fn text_rules(&self) -> &Arc<TextRules> {

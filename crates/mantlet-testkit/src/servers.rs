@@ -52,6 +52,19 @@ impl Server {
         Self::nats_in(tempfile::tempdir().unwrap(), free_port())
     }
 
+    /// nginx in the foreground, by a configuration in which `@PORT@` and `@FOLDER@` are the server's own.
+    #[must_use]
+    pub fn nginx(configuration: &str) -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let text = configuration
+            .replace("@PORT@", &port.to_string())
+            .replace("@FOLDER@", &folder.path().display().to_string());
+        std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-g", "daemon off;"]);
+        Self::start(command, port, folder)
+    }
+
     fn nats_in(folder: TempDir, port: u16) -> Self {
         let mut command = Command::new("nats-server");
         command.args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"]);

@@ -1,8 +1,10 @@
 //! Work that runs models: the battery before admission, the probe of a suspected branch, the targets that
-//! campaigns attack; the loop that answers alerts; the analysis that takes versions on and back.
+//! campaigns attack; the loop that answers alerts; the analysis that takes versions on and back;
+//! judges of text behind endpoints.
 
 pub mod answer;
 pub mod battery;
+pub mod judge;
 pub mod probe;
 pub mod rollout;
 pub mod targets;

@@ -45,6 +45,8 @@ enum Command {
     /// Compare later data with the profile of a reference.
     #[command(subcommand)]
     Monitor(commands::monitor::Command),
+    /// Run the guard's limits and detectors on what already happened: access logs, JSON Lines, Parquet.
+    Watch(commands::watch::Options),
     /// Check lock files for pins, hashes and look-alike names.
     #[command(subcommand)]
     Deps(commands::deps::Command),
@@ -142,6 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Scan(options) => commands::scan::run(terminal, options),
         Command::Data(command) => commands::data::run(terminal, command),
         Command::Monitor(command) => commands::monitor::run(terminal, command),
+        Command::Watch(options) => commands::watch::run(terminal, &options),
         Command::Deps(command) => commands::deps::run(terminal, command),
         Command::Attack(command) => commands::attack::run(terminal, command),
         Command::Backdoor(options) => commands::attack::backdoor(terminal, options),

@@ -11,6 +11,7 @@ pub(crate) mod live;
 pub(crate) mod overview;
 pub(crate) mod review;
 pub(crate) mod reviews;
+pub(crate) mod rollout;
 pub(crate) mod sign_in;
 pub(crate) mod system;
 pub(crate) mod version;

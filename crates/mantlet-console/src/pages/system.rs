@@ -52,6 +52,7 @@ pub(crate) async fn show(
             h2 { "Incidents" }
             ul.stack { @for incident in &incidents { li { (incident_card(incident, now)) } } }
         }
+        p { a href=(path(&["systems", &system.name, "rollout"])) { "Rollout and kill switch" } }
         (table(&system, &versions, now))
         (way_back(&who, &system))
         (past(&history))

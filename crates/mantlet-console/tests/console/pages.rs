@@ -1,7 +1,7 @@
 //! Over plain HTTP: who gets in, what a change must carry, and what no page may hold.
 
 use crate::web::{Answer, ask, form};
-use crate::world::{PASSWORD, Stage};
+use crate::world::{PASSWORD, Stage, World};
 
 /// Somebody signed in: cookie and form token.
 struct Person {
@@ -48,6 +48,7 @@ fn pages(stage: &Stage) -> Vec<String> {
         "/account",
         "/systems/cheque%20reader",
         "/systems/cheque%20reader/versions/v1",
+        "/systems/cheque%20reader/rollout",
     ];
     fixed.iter().map(ToString::to_string).chain([format!("/incidents/{}", stage.incident)]).collect()
 }
@@ -241,4 +242,55 @@ fn programs_do_the_same_with_a_managing_key_or_a_session() {
     let headers = [("Cookie", ada.cookie.as_str()), ("Origin", &origin), ("X-Form-Token", &ada.token)];
     assert_eq!(ask(stage.addr, "POST", &undo, &headers, "").status, 200);
     assert_eq!(ask(stage.addr, "GET", "/api/openapi.json", &[], "").json()["openapi"], "3.1.0");
+}
+
+#[test]
+fn a_rollout_is_shown_with_its_evidence_and_taken_back_by_whoever_may() {
+    let stage = Stage::new();
+    let (ada, vic) = (sign_in(&stage, "ada"), sign_in(&stage, "vic"));
+    let at = "/systems/cheque%20reader/rollout";
+    let none = get(&stage, &ada.cookie, at);
+    assert!(none.body.contains("No rollout") && none.body.contains("Kill switch"), "{}", none.body);
+    *stage.world.rollout.lock().unwrap() = Some(World::rolls(0));
+    let page = get(&stage, &ada.cookie, at).body;
+    for said in [
+        "v2 beside v1: canary step 2",
+        "5 % of the callers",
+        "600 observations",
+        "failed exchanges",
+        "e-value",
+        "advanced",
+    ] {
+        assert!(page.contains(said), "{said} is not in {page}");
+    }
+    assert!(page.contains(">within<") && !page.contains(">worse<"), "{page}");
+    *stage.world.rollout.lock().unwrap() = Some(World::rolls(30));
+    let worse = get(&stage, &ada.cookie, at).body;
+    assert!(
+        worse.contains(">worse<")
+            && worse.contains("30.00 %")
+            && worse.contains("taken back at the next look"),
+        "{worse}"
+    );
+    // Who may only look sees no hands, and has none.
+    let looks = get(&stage, &vic.cookie, at).body;
+    assert!(looks.contains("v2 beside v1") && !looks.contains("Take back v2"), "{looks}");
+    let origin = format!("http://{}", stage.addr);
+    let act = |who: &Person, what: &str, more: &[(&str, &str)]| {
+        let fields = [&[("form_token", who.token.as_str()), ("why", "it errs")][..], more].concat();
+        post(&stage, &format!("{at}/{what}"), &who.cookie, &origin, &form(&fields)).status
+    };
+    for what in ["take-back", "pause", "switch"] {
+        assert_eq!(act(&vic, what, &[("on", "yes")]), 403, "{what}");
+    }
+    assert_eq!(act(&ada, "something", &[]), 404);
+    assert_eq!(act(&ada, "pause", &[]), 303);
+    assert!(get(&stage, &ada.cookie, at).body.contains("Let it go on"));
+    assert_eq!(act(&ada, "switch", &[("on", "yes")]), 303);
+    assert!(get(&stage, &ada.cookie, at).body.contains("Every decision goes to a person: it errs"));
+    assert_eq!(act(&ada, "switch", &[("on", "no")]), 303);
+    assert!(get(&stage, &ada.cookie, at).body.contains("Decisions flow."));
+    assert_eq!(act(&ada, "take-back", &[]), 303);
+    let over = get(&stage, &ada.cookie, at).body;
+    assert!(over.contains("v2 beside v1: aborted") && !over.contains("Take back v2"), "{over}");
 }

@@ -38,6 +38,15 @@ impl Actions for OnlyReviews {
     fn roll_back<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> Soon<'a, ()> {
         never()
     }
+    fn abort_rollout<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str) -> Soon<'a, ()> {
+        never()
+    }
+    fn pause_rollout<'a>(&'a self, _: &'a str, _: &'a str, _: bool, _: &'a str) -> Soon<'a, ()> {
+        never()
+    }
+    fn divert<'a>(&'a self, _: &'a str, _: &'a str, _: bool, _: &'a str) -> Soon<'a, ()> {
+        never()
+    }
 }
 
 fn named(name: &str, value: Value) -> NamedValue {

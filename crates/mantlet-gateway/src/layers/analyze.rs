@@ -58,6 +58,7 @@ async fn flow(
     }
     recordable(open)?;
     let (parts, body) = request.into_parts();
+    open.traced(&parts.headers);
     let received = receive_text(&parts.headers, body, &live).await?;
     together::arrived(open, received.raw.len()).await?;
     let began = std::time::Instant::now();

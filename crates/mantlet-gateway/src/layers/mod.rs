@@ -19,6 +19,7 @@ pub(crate) mod limits;
 pub(crate) mod pass;
 pub(crate) mod shape;
 pub(crate) mod step_up;
+pub(crate) mod tap;
 pub(crate) mod tensors;
 pub(crate) mod text;
 

@@ -54,6 +54,7 @@ async fn flow(
     }
     recordable(open)?;
     let (parts, body) = request.into_parts();
+    open.traced(&parts.headers);
     let body = if parts.method == Method::GET {
         bytes::Bytes::new()
     } else {

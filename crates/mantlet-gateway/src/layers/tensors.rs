@@ -49,6 +49,7 @@ async fn flow(
     limits(open, caller)?;
     recordable(open)?;
     let (parts, body) = request.into_parts();
+    open.traced(&parts.headers);
     step_up::shown(open, caller, &parts.headers);
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;

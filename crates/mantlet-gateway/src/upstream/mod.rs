@@ -92,6 +92,18 @@ impl Clients {
         let reply = self.plain.request(request).await.map_err(|error| cause(&error))?;
         Ok((reply.status(), reply.into_body()))
     }
+
+    /// Hands a body to an address, and gives its status.
+    pub(crate) async fn post(
+        &self,
+        address: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<StatusCode, String> {
+        let mut request = Request::post(address).body(Full::new(body)).map_err(|error| error.to_string())?;
+        *request.headers_mut() = headers;
+        Ok(self.plain.request(request).await.map_err(|error| cause(&error))?.status())
+    }
 }
 
 /// An upstream gave no answer.

@@ -50,7 +50,7 @@ pub(crate) fn ask(text: &str, stream: bool) -> String {
         .to_string()
 }
 
-fn reply(text: &str) -> String {
+pub(crate) fn reply(text: &str) -> String {
     serde_json::json!({
         "id": "c", "object": "chat.completion", "created": 1, "model": "m",
         "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],

@@ -4,7 +4,12 @@
 //! once. The call is given [`RedisOptions::wait`]; when it takes longer, or the connection is known to be gone, the
 //! replica answers from its own [`Share`], which Redis keeps reserved meanwhile. A background beat finds out when the
 //! connection is back; until then requests do not wait at all.
+//!
+//! A machine that is busy answers late, not never. So that a replica does not go back and forth between the shared
+//! counts and refusing, its [`Patience`] grows with the answers it gets, at once and up to a quarter of
+//! [`RedisOptions::quiet`], and shrinks again slowly.
 
+mod patience;
 mod places;
 mod tasks;
 
@@ -17,6 +22,7 @@ use mantlet_guard::shared::{Allowance, Answer, Ask, Denied, Granted, Share, Shar
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, mpsc};
 
+use patience::Patience;
 use places::Places;
 use tasks::{afterwards_loop, beat};
 
@@ -35,7 +41,7 @@ pub struct RedisOptions {
     /// Replicas at most: each one's share of a limit is the limit divided by this. More may run, but those beyond have
     /// no share of their own.
     pub replicas: u32,
-    /// How long a request waits for Redis at most.
+    /// How long a request waits for Redis while it is quick; while it is slow, up to a quarter of `quiet`.
     pub wait: Duration,
     /// How long after its last answer a replica is believed to be connected, and how long it refuses before it spends
     /// its share.
@@ -106,6 +112,7 @@ struct Inner {
     /// The server's instant in the last answer that arrived, in microseconds.
     acked: AtomicU64,
     failures: AtomicU64,
+    patience: Patience,
     /// Numbers what this replica says of its places.
     said: AtomicU64,
     /// Places about which Redis may know something old.
@@ -155,6 +162,7 @@ impl RedisLimits {
             place: AtomicI64::new(-1),
             acked: AtomicU64::new(0),
             failures: AtomicU64::new(FAILURES),
+            patience: Patience::new(options.wait, options.quiet / 4),
             said: AtomicU64::new(0),
             unsaid: Mutex::default(),
             stop: AtomicBool::new(false),
@@ -209,7 +217,7 @@ impl SharedLimits for RedisLimits {
             if inner.failures.load(Ordering::Relaxed) < FAILURES {
                 // Places are taken here first, so that what this replica says of itself is never too little.
                 let places = Places::enter(inner, asks);
-                match inner.call(Verb::Take, asks, inner.options.wait).await {
+                match inner.call(Verb::Take, asks, inner.patience.now()).await {
                     Some(Ok(())) => {
                         places.keep();
                         return Ok(Granted { standing: Standing::Shared });
@@ -313,6 +321,7 @@ impl Inner {
         match answer.await {
             Ok(Ok((denied, wait_ms, now, place))) => {
                 let arrived = Instant::now();
+                self.patience.answered(arrived.saturating_duration_since(sent));
                 self.place.store(place, Ordering::Relaxed);
                 let micros = now.parse::<f64>().unwrap_or(0.0) * 1_000.0;
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an instant")]
@@ -341,6 +350,7 @@ impl Inner {
                 None
             }
             Err(_) => {
+                self.patience.late();
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 None
             }

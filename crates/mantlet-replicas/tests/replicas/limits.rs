@@ -282,3 +282,37 @@ async fn what_was_reserved_is_put_right_for_every_replica() {
         patience("nothing is owed").await;
     }
 }
+
+/// With a wait of 5 ms and answers that take 20, a replica stays with the shared counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_is_slow_is_waited_for_and_not_left() {
+    let server = Server::redis();
+    let line = Line::to(server.port).await;
+    let options =
+        RedisOptions { wait: Duration::from_millis(5), quiet: Duration::from_millis(500), ..options(&line) };
+    let limits = RedisLimits::start(options).unwrap();
+    limits.connected().await;
+    line.slow();
+    // The first few find out.
+    let begun = Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 10 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "never stays with the shared counts");
+        let answered = match limits.take(&ask()).await {
+            Ok(granted) => granted.standing,
+            Err(denied) => denied.standing,
+        };
+        in_a_row = if answered == Standing::Shared { in_a_row + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (mut shared, mut others) = (0, 0);
+    for _ in 0..100 {
+        match limits.take(&ask()).await {
+            Ok(granted) if granted.standing == Standing::Shared => shared += 1,
+            Err(denied) if denied.standing == Standing::Shared => shared += 1,
+            _ => others += 1,
+        }
+    }
+    println!("answers that take 20 ms at a wait of 5 ms: {shared} of 100 from the shared counts");
+    assert!(others <= 10, "{others} of 100 went elsewhere");
+}

@@ -12,6 +12,9 @@ const OPEN: u8 = 0;
 const CUT: u8 = 1;
 /// What is sent arrives, what is answered does not.
 const DEAF: u8 = 2;
+/// Answers take this long.
+const SLOW: u8 = 3;
+const SLOWNESS: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// A line to a server.
 pub(crate) struct Line {
@@ -48,6 +51,9 @@ impl Line {
     pub(crate) fn cut(&self) {
         self.state.store(CUT, Ordering::SeqCst);
     }
+    pub(crate) fn slow(&self) {
+        self.state.store(SLOW, Ordering::SeqCst);
+    }
     pub(crate) fn deafen(&self) {
         self.state.store(DEAF, Ordering::SeqCst);
     }
@@ -65,6 +71,9 @@ async fn pass(
     while let Ok(count) = from.read(&mut buffer).await {
         // A stream that lost bytes carries nothing sensible any more.
         lost |= stops.contains(&state.load(Ordering::SeqCst));
+        if state.load(Ordering::SeqCst) == SLOW && stops.contains(&DEAF) {
+            tokio::time::sleep(SLOWNESS).await;
+        }
         if count == 0 || (!lost && to.write_all(&buffer[..count]).await.is_err()) {
             return;
         }

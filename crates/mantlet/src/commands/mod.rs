@@ -22,6 +22,7 @@ mod rollout;
 pub mod scan;
 pub mod seal;
 pub mod up;
+pub mod watch;
 
 use std::io::BufRead as _;
 use std::path::Path;

@@ -242,6 +242,9 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, ModeWord>")]
     pub rules: BTreeMap<String, Mode>,
+    /// Judges of text behind endpoints, asked window by window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<text::Judge>,
     /// Callers that must prove again who they are before they are let through.
     #[serde(skip_serializing_if = "StepUp::is_default")]
     pub step_up: StepUp,
@@ -267,6 +270,10 @@ pub struct Gateway {
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
     #[serde(skip_serializing_if = "transport::is_no")]
     pub anonymous: bool,
+    /// Whether what comes in are copies of traffic that goes elsewhere (nginx `mirror`): looked at, recorded, answered
+    /// with nothing.
+    #[serde(skip_serializing_if = "transport::is_no")]
+    pub tap: bool,
     /// TLS for clients; without it the connection is plain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<transport::Tls>,
@@ -277,6 +284,9 @@ pub struct Gateway {
     /// The OpenID Connect provider whose tokens stand for a caller, beside keys and certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oidc: Option<transport::Oidc>,
+    /// The OpenTelemetry collector that traces and metrics go to, beside `/metrics`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<transport::Otlp>,
     /// How the upstream is called.
     #[serde(skip_serializing_if = "transport::Calls::is_default")]
     pub calls: transport::Calls,
@@ -301,6 +311,7 @@ impl Default for Gateway {
             timeout_ms: 30_000,
             on_failure: None,
             rules: BTreeMap::new(),
+            judges: Vec::new(),
             step_up: StepUp::default(),
             record_features: true,
             speaks: transport::Speaks::Tensors,
@@ -309,9 +320,11 @@ impl Default for Gateway {
             text: text::Text::default(),
             inspect: true,
             anonymous: false,
+            tap: false,
             tls: None,
             certificates: BTreeMap::new(),
             oidc: None,
+            otlp: None,
             calls: transport::Calls::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use mantlet_guard::shared::{LimitRule, Per, What};
 use mantlet_replicas::{Bus, RedisOptions};
 use mantlet_vocab::OnFailure;
@@ -42,7 +43,8 @@ pub struct Shared {
     /// Replicas of the gateway at most: each one's share of a limit while Redis cannot be reached is the limit divided
     /// by this.
     pub replicas: u32,
-    /// How long a request waits for Redis at most, in milliseconds.
+    /// How long a request waits for Redis while it is quick, in milliseconds; while it is slow, up to a quarter of
+    /// `quiet_ms`.
     pub wait_ms: u64,
     /// Milliseconds without an answer after which a replica spends its own share; it refuses until then.
     pub quiet_ms: u64,
@@ -112,7 +114,6 @@ fn address(
     file: Option<&Path>,
     root: &Path,
 ) -> anyhow::Result<Option<String>> {
-    use anyhow::Context as _;
     let Some(file) = file else { return Ok(plain.map(str::to_owned)) };
     let path = root.join(file);
     let text =

@@ -157,3 +157,20 @@ pub struct Oidc {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
+
+/// An OpenTelemetry collector, spoken to by OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    /// Its base address, as `http://collector:4318`; `/v1/traces` and `/v1/metrics` follow.
+    pub endpoint: String,
+    /// Headers of each call, as its key: name of the header, and the file that holds its value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, PathBuf>,
+    /// The name of the service in traces; `mantlet` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Seconds between two sendings; 10 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+}

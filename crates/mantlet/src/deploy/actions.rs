@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mantlet_console::{Actions, PortError, Ruling, Shelf, Soon};
-use mantlet_registry::Registry;
+use mantlet_registry::{Registry, TrustedKeys};
 use mantlet_respond::RespondError;
 use mantlet_store::Store;
 use mantlet_worker::answer::{AnswerError, Wishes};
@@ -26,6 +26,21 @@ impl Hands {
     /// Hands over a running installation.
     pub fn new(loaded: &Loaded, store: Store, shelf: Shelf, wishes: Wishes, deck: Arc<Deck>) -> Self {
         Self { storage: loaded.storage(), store, shelf, wishes, deck }
+    }
+}
+
+impl Hands {
+    fn registry(&self) -> Result<Registry<Store, TrustedKeys>, PortError> {
+        let keys =
+            admit::trusted_keys(&self.storage).map_err(|error| PortError::Failed(format!("{error:#}")))?;
+        Ok(Registry::new(self.store.clone(), keys))
+    }
+
+    /// What was changed is in force here at once, and on other replicas as soon as they hear of it.
+    async fn follow(&self) -> Result<(), PortError> {
+        self.deck.follow_the_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))?;
+        self.deck.tell();
+        Ok(())
     }
 }
 
@@ -66,14 +81,38 @@ impl Actions for Hands {
 
     fn roll_back<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()> {
         Box::pin(async move {
-            let keys = admit::trusted_keys(&self.storage)
-                .map_err(|error| PortError::Failed(format!("{error:#}")))?;
-            let registry = Registry::new(self.store.clone(), keys);
-            registry
-                .roll_back(system, actor, why, self.store.now())
-                .await
-                .map_err(|error| PortError::Refused(error.to_string()))?;
-            self.deck.follow_the_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))
+            let done = self.registry()?.roll_back(system, actor, why, self.store.now()).await;
+            done.map_err(|error| PortError::Refused(error.to_string()))?;
+            self.follow().await
+        })
+    }
+
+    fn abort_rollout<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let done = self.registry()?.abort_rollout(system, actor, why, self.store.now()).await;
+            done.map_err(|error| PortError::Refused(error.to_string()))?;
+            self.follow().await
+        })
+    }
+
+    fn pause_rollout<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        paused: bool,
+        why: &'a str,
+    ) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let done = self.registry()?.pause_rollout(system, paused, actor, why, self.store.now()).await;
+            done.map(|_| ()).map_err(|error| PortError::Refused(error.to_string()))
+        })
+    }
+
+    fn divert<'a>(&'a self, actor: &'a str, system: &'a str, on: bool, why: &'a str) -> Soon<'a, ()> {
+        Box::pin(async move {
+            let done = super::put_path(&self.store, system, on, why, actor).await;
+            done.map_err(|error| PortError::Failed(format!("{error:#}")))?;
+            self.follow().await
         })
     }
 }

@@ -1,11 +1,12 @@
 //! From the document to the gateway: addresses, TLS, how the upstream is called.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use mantlet_gateway::{
-    Classic, Classical, GatewayConfig, Json, Kind, Oidc, Route, Secret, Tls, Upstream, UpstreamTls,
+    Classic, Classical, GatewayConfig, Json, Kind, Oidc, Otlp, Route, Secret, Tls, Upstream, UpstreamTls,
 };
 use mantlet_guard::Guard;
 
@@ -47,10 +48,38 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
             leeway_s: 30,
         }),
         anonymous: gateway.anonymous,
+        otlp: otlp(loaded)?,
+        tap: gateway.tap,
         breaker_failures: calls.failures,
         breaker_open_ms: calls.rest_ms,
         ..GatewayConfig::default()
     })
+}
+
+/// Where telemetry goes.
+fn otlp(loaded: &Loaded) -> anyhow::Result<Option<Otlp>> {
+    let Some(otlp) = &loaded.config.gateway.otlp else { return Ok(None) };
+    Ok(Some(Otlp {
+        endpoint: otlp.endpoint.clone(),
+        headers: values(loaded, "gateway.otlp.headers", &otlp.headers)?,
+        service: otlp.service.clone().unwrap_or_else(|| "mantlet".to_owned()),
+        interval_ms: otlp.seconds.unwrap_or(10).clamp(1, 3_600) * 1_000,
+    }))
+}
+
+/// Headers whose values stand in files of their own.
+pub(super) fn values(
+    loaded: &Loaded,
+    key: &str,
+    headers: &BTreeMap<String, PathBuf>,
+) -> anyhow::Result<Vec<(String, Secret)>> {
+    let value = |(name, file): (&String, &PathBuf)| {
+        let file = loaded.path(file);
+        let value = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {}, which `{key}` names", file.display()))?;
+        Ok((name.clone(), Secret(value.trim().to_owned())))
+    };
+    headers.iter().map(value).collect()
 }
 
 /// The route to the system's model.
@@ -84,17 +113,10 @@ pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Ro
 /// When a file with a header's value cannot be read.
 pub fn upstream(loaded: &Loaded) -> anyhow::Result<Upstream> {
     let calls = &loaded.config.gateway.calls;
-    let credentials = calls.headers.iter().map(|(name, file)| {
-        let file = loaded.path(file);
-        let value = std::fs::read_to_string(&file).with_context(|| {
-            format!("cannot read {}, which `gateway.calls.headers` names", file.display())
-        })?;
-        Ok((name.clone(), Secret(value.trim().to_owned())))
-    });
     Ok(Upstream {
         h2: calls.http2,
         health: calls.health.clone(),
-        credentials: credentials.collect::<anyhow::Result<_>>()?,
+        credentials: values(loaded, "gateway.calls.headers", &calls.headers)?,
         ..Upstream::default()
     })
 }

@@ -271,6 +271,20 @@ impl Running {
     }
 }
 
+/// The guard of an installation by itself, for looking back; and what is not in force.
+///
+/// # Errors
+/// When the state cannot be read or the configuration does not hold.
+pub async fn guard_of(loaded: &Loaded) -> anyhow::Result<(Guard, Vec<String>)> {
+    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), store_options(loaded, false)?).await?;
+    let versions = mantlet_registry::RegistryStore::versions(&store, &loaded.config.system.name).await?;
+    let mut gaps = Vec::new();
+    let guard = guard(loaded, &store, &versions, Arc::new(Controls::new()), &mut gaps).await?;
+    gaps.extend(guard.gaps());
+    store.close().await?;
+    Ok((guard, gaps))
+}
+
 /// How the store of an installation is opened.
 ///
 /// # Errors

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use mantlet_detectors::{PinnedRule, Profile};
 use mantlet_gateway::Upstream;
-use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy, StepUp};
+use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy, StepUp, WindowJudge};
 use mantlet_registry::{ModelVersion, RegistryStore as _, State};
 use mantlet_serve::{ServeConfig, Served, Server};
 use mantlet_store::{RecordKind, Store};
 use mantlet_vocab::{Impact, OnFailure};
+use mantlet_worker::judge::{HttpJudge, JudgeConfig};
 
 use super::connect;
+use crate::config::text::{Judge, Says};
 use crate::config::{Loaded, ON_FAILURE};
 use crate::protect::{admit, subject};
 
@@ -163,7 +166,26 @@ pub(super) async fn guard(
         let rule = rules.entry(name.clone()).or_insert_with(|| RulePolicy::for_rule(name, impact));
         rule.step_up = Some(*score);
     }
+    for judge in &config.gateway.judges {
+        let mut rule = RulePolicy::for_rule(&judge.name, impact);
+        rule.mode = config.gateway.rules.get(&judge.name).copied();
+        let at = Some(1.0);
+        match judge.says {
+            Says::Flag => {}
+            Says::Throttle => rule.throttle = at,
+            Says::Divert => rule.divert = at,
+            Says::Refuse => rule.refuse = at,
+        }
+        let blocking = if impact >= Impact::High && judge.says != Says::Flag {
+            OnFailure::Refuse
+        } else {
+            OnFailure::PassAndFlag
+        };
+        rule.on_failure = judge.on_failure.or(config.gateway.on_failure).unwrap_or(blocking);
+        rules.insert(judge.name.clone(), rule);
+    }
     let guard_config = GuardConfig {
+        judges: config.gateway.judges.iter().map(|judge| judge.name.clone()).collect(),
         system: config.system.name.clone(),
         route: config.model.name.clone(),
         impact,
@@ -180,7 +202,7 @@ pub(super) async fn guard(
         text: config.gateway.text.rules(),
         ..GuardConfig::default()
     };
-    let guard = Guard::new(guard_config, profile, pinned, controls)?;
+    let guard = Guard::new(guard_config, profile, pinned, controls)?.with_judges(judges(loaded)?);
     let step_up = &config.gateway.step_up;
     if step_up.rules.is_empty() {
         return Ok(guard);
@@ -188,4 +210,23 @@ pub(super) async fn guard(
     let key = store.derived_key("step-up challenges")?;
     let (within, valid) = (step_up.answer_seconds.max(1) * 1_000, step_up.valid_seconds * 1_000);
     Ok(guard.with_step_up(StepUp::new(key, within, valid)))
+}
+
+/// The judges behind endpoints that are configured.
+fn judges(loaded: &Loaded) -> anyhow::Result<Vec<Arc<dyn WindowJudge>>> {
+    let judge = |judge: &Judge| {
+        let headers = connect::values(loaded, "gateway.judges.headers", &judge.headers)?;
+        let made = HttpJudge::new(JudgeConfig {
+            name: judge.name.clone(),
+            endpoint: judge.endpoint.clone(),
+            headers: headers.into_iter().map(|(name, value)| (name, value.0)).collect(),
+            threshold: judge.threshold,
+            window: judge.window.max(64),
+            lag: judge.lag,
+            timeout: Duration::from_millis(judge.timeout_ms.clamp(1, 60_000)),
+            at_once: judge.at_once,
+        })?;
+        Ok(Arc::new(made) as Arc<dyn WindowJudge>)
+    };
+    loaded.config.gateway.judges.iter().map(judge).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mantlet_console::path_record;
 use mantlet_guard::{ActiveControl, KeyControl};
 use mantlet_replicas::Topic;
 use mantlet_respond::KeyStanding;
@@ -33,10 +34,6 @@ fn version_id(system: &str) -> String {
     format!("{system}/version")
 }
 
-fn path_id(system: &str) -> String {
-    format!("{system}/path")
-}
-
 /// Records whether every decision of a system goes to people; running gateways follow within seconds.
 ///
 /// # Errors
@@ -49,7 +46,7 @@ pub async fn put_path(
     actor: &str,
 ) -> anyhow::Result<()> {
     let record = Record {
-        id: path_id(system),
+        id: path_record(system),
         system: system.to_owned(),
         at: store.now(),
         state: if on { "on" } else { "off" }.to_owned(),
@@ -175,7 +172,7 @@ impl Deck {
     }
 
     pub(super) async fn follow_path(&self) -> anyhow::Result<()> {
-        let record = self.store.record(RecordKind::Controls, &path_id(&self.system)).await?;
+        let record = self.store.record(RecordKind::Controls, &path_record(&self.system)).await?;
         let on = record.as_ref().filter(|record| record.state == "on");
         let guard = self.guard.load();
         let controls = guard.controls();

@@ -17,3 +17,4 @@ mod monitor;
 mod program;
 mod running;
 mod scan;
+mod watch;

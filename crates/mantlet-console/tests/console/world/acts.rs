@@ -1,6 +1,7 @@
 //! What the console does in the world in memory, by the real engine's hands.
 
 use mantlet_console::{Actions, PortError, ReviewState, Ruling, Soon, Views as _};
+use mantlet_registry::rollout::Phase;
 use mantlet_respond::{
     Actuator, ActuatorError, Hands, Incident, IncidentFilter, IncidentStore, IncidentStoreError, Order,
     RespondError,
@@ -45,6 +46,21 @@ impl Actions for World {
         Box::pin(std::future::ready(Err(PortError::Refused(
             "v1 was not switched to: its signature does not hold".into(),
         ))))
+    }
+    fn abort_rollout<'a>(&'a self, actor: &'a str, system: &'a str, why: &'a str) -> Soon<'a, ()> {
+        let mut rollout = self.rollout.lock().unwrap();
+        let running = rollout.take().unwrap();
+        *rollout = Some(running.moved(Phase::Aborted, "aborted", actor, why, NOW));
+        self.note(actor, "rollout.aborted", system, serde_json::Value::Null);
+        soon(())
+    }
+    fn pause_rollout<'a>(&'a self, _: &'a str, _: &'a str, paused: bool, _: &'a str) -> Soon<'a, ()> {
+        self.rollout.lock().unwrap().as_mut().unwrap().paused = paused;
+        soon(())
+    }
+    fn divert<'a>(&'a self, _: &'a str, _: &'a str, on: bool, why: &'a str) -> Soon<'a, ()> {
+        *self.diverted.lock().unwrap() = on.then(|| why.to_owned());
+        soon(())
     }
 }
 

@@ -11,6 +11,7 @@ use mantlet_console::{
     AuditLine, AuditTail, Console, ConsoleConfig, Live, People, Ports, Review, ReviewState, Soon,
     VersionEvidence, Views,
 };
+use mantlet_registry::rollout::{Arm, Observation, Phase, Plan, Rollout};
 use mantlet_registry::{ModelVersion, State, System, Transition};
 use mantlet_report::svg::Raster;
 use mantlet_report::{
@@ -38,6 +39,8 @@ pub(crate) struct World {
     pub(crate) orders: Mutex<Vec<String>>,
     audit: Mutex<Vec<AuditLine>>,
     pub(crate) manage: Mutex<String>,
+    pub(crate) rollout: Mutex<Option<Rollout>>,
+    pub(crate) diverted: Mutex<Option<String>>,
 }
 
 pub(crate) struct Stage {
@@ -178,6 +181,40 @@ impl World {
         audit.push(AuditLine { index, at: NOW, actor, action, subject, detail });
     }
 
+    /// A rollout of v2 at its second step, in which it fails more often than v1: `worse` in a hundred.
+    pub(crate) fn rolls(worse: u64) -> Rollout {
+        let plan = Plan { slow_ms: Some(50.0), ..Plan::default() };
+        let mut rollout = Rollout {
+            id: "roll-1".into(),
+            system: "cheque reader".into(),
+            candidate: "v2".into(),
+            stable: "v1".into(),
+            phase: Phase::Canary(1),
+            paused: false,
+            revision: 2,
+            started_by: "ada".into(),
+            started: Millis(NOW.0 - 600_000),
+            since: Millis(NOW.0 - 300_000),
+            evidence: mantlet_registry::rollout::Evidence::new(&plan, Millis(NOW.0 - 300_000)),
+            lines: Vec::new(),
+            plan,
+        };
+        for n in 0..1_200_u64 {
+            let arm = if n % 2 == 0 { Arm::Candidate } else { Arm::Baseline };
+            let failed = arm == Arm::Candidate && (n / 2) % 100 < worse;
+            let seen = Observation {
+                arm,
+                at: Millis(NOW.0 - 290_000 + n),
+                failed: Some(failed),
+                took_ms: 12.0,
+                signalled: Some(n % 97 == 0),
+                output: None,
+            };
+            rollout.evidence.see(&rollout.plan, &seen);
+        }
+        rollout.moved(Phase::Canary(1), "advanced", "mantlet", "200 observations of each, nothing worse", NOW)
+    }
+
     fn system() -> System {
         System {
             name: "cheque reader".into(),
@@ -277,6 +314,12 @@ impl Views for World {
             to: State::Serving,
             reason: "better on thin pens".into(),
         }])
+    }
+    fn rollout<'a>(&'a self, _: &'a str) -> Soon<'a, Option<Rollout>> {
+        soon(self.rollout.lock().unwrap().clone())
+    }
+    fn diverted<'a>(&'a self, _: &'a str) -> Soon<'a, Option<String>> {
+        soon(self.diverted.lock().unwrap().clone())
     }
     fn evidence<'a>(&'a self, _: &'a str, _: &'a str) -> Soon<'a, VersionEvidence> {
         soon(VersionEvidence { report: Some(Self::report()) })

@@ -87,12 +87,14 @@ async fn flow(
     limits(open, caller)?;
     recordable(open)?;
     let (parts, body) = request.into_parts();
+    open.traced(&parts.headers);
     step_up::shown(open, caller, &parts.headers);
     let received = receive_text(&parts.headers, body, &open.live()).await?;
     let asked = (path.as_str(), form_type(&parts.headers)?);
     together::arrived(open, received.raw.len()).await?;
     let Detected { inspection, streams, expected, pieces } =
         detect(open, caller, surface, asked, &received.text)?;
+    open.named(expected.model.as_ref());
     let reserved = together::tokens(open, &pieces, &expected).await;
     open.pieces(pieces);
     reserved?;
