@@ -25,7 +25,7 @@ const ATTACKS: [&str; 5] =
 /// Which texts, and what classifies them.
 #[derive(Debug, Args)]
 pub struct TextOptions {
-    /// A table (CSV, JSON lines or Parquet) with texts and, where known, their labels.
+    /// A table (CSV or Parquet) with texts and, where known, their labels.
     texts: PathBuf,
     /// The TOML file that describes the classifier: `kind = "json"` with `"$text"` or `"$texts"` in its body, or
     /// `kind = "process"` with `text = true`; `shape` is the most characters of a text.
