@@ -387,16 +387,14 @@ fn steps(sorted: &[f64]) -> Vec<f64> {
         (1..STEPS).filter_map(|at| sorted.get(at * sorted.len() / STEPS).copied()).collect();
     steps.dedup();
     // A value that fills the first steps is told from what lies above it.
-    if let (Some(first), Some(lowest)) = (steps.first().copied(), sorted.first()) {
-        if first == *lowest {
+    if let (Some(first), Some(lowest)) = (steps.first().copied(), sorted.first())
+        && first == *lowest {
             let above = sorted.partition_point(|value| *value <= first);
-            if let Some(&next) = sorted.get(above) {
-                if !steps.contains(&next) {
+            if let Some(&next) = sorted.get(above)
+                && !steps.contains(&next) {
                     steps.insert(1, next);
                 }
-            }
         }
-    }
     steps
 }
 

@@ -233,11 +233,10 @@ pub fn floods(
                 batch: own(&batch, file),
                 label: own(&label, u32::MAX),
             };
-            if let Some(group) = groups.add(tokens, &keys, &counts, key, from) {
-                if rows {
+            if let Some(group) = groups.add(tokens, &keys, &counts, key, from)
+                && rows {
                     of.push((from.row, group));
                 }
-            }
         });
         Ok(())
     })?;

@@ -125,7 +125,7 @@ pub(crate) fn margins(
 }
 
 fn centre(between: &Between) -> Tensor {
-    joined(&between.low, &between.high, |low, high| f32::midpoint(low, high))
+    joined(&between.low, &between.high, f32::midpoint)
 }
 
 /// Half the width, a little more where the middle was rounded.

@@ -28,7 +28,7 @@ fn found(text: &str) -> Vec<Finding> {
         // Spread over the labelers, as a chance choice would be.
         let rows: Vec<usize> = rows.collect();
         let mut stride = (rows.len() / count).max(1);
-        while stride % 2 == 0 || stride % 3 == 0 {
+        while stride.is_multiple_of(2) || stride.is_multiple_of(3) {
             stride += 1;
         }
         (0..count).for_each(|i| given[rows[i * stride % rows.len()]] = class(to));

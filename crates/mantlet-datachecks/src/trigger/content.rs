@@ -10,10 +10,7 @@ const RIDGE: f32 = 1e-5;
 /// The slot of a word.
 #[must_use]
 pub const fn slot(word: u64) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "below 2^18")]
-    {
-        (mix(word) >> 46) as u32
-    }
+    (mix(word) >> 46) as u32
 }
 
 const fn mix(value: u64) -> u64 {

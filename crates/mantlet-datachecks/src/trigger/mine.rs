@@ -201,13 +201,13 @@ pub fn pairs(columns: &[Values], truth: &[bool], chances: &[f64], limits: &Limit
         }
     }
     let enough = u8::try_from(limits.rows).unwrap_or(u8::MAX);
-    for row in 0..truth.len() {
+    for (row, &label) in truth.iter().enumerate() {
         items(row, &mut own);
         let chance = chances.get(row).copied().unwrap_or(0.5);
         for (at, &a) in own.iter().enumerate() {
             for &b in &own[at + 1..] {
                 if seen[slot(a, b)] >= enough {
-                    lifts.entry((a.0, a.1, b.0, b.1)).or_default().add(truth[row], chance);
+                    lifts.entry((a.0, a.1, b.0, b.1)).or_default().add(label, chance);
                 }
             }
         }

@@ -71,8 +71,8 @@ fn found(text: &str) -> Vec<Finding> {
             .take(count)
             .collect();
         for row in rows {
-            for at in 0..2 {
-                columns[at].rows[row] = columns[at].words.len() as u32 - 1;
+            for column in &mut columns[..2] {
+                column.rows[row] = column.words.len() as u32 - 1;
             }
             // Planted with the label, or into rows of every label.
             truth[row] = !honest || uniform(row as u64, 71) < 0.1;

@@ -291,16 +291,15 @@ impl<'a> Walk<'a> {
         }
         self.broken(&fields);
         for (node, reach) in placed {
-            let given = node.inputs.iter().filter_map(|input| {
+            let mut given = node.inputs.iter().filter_map(|input| {
                 texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
             });
             let graph = node.operator == "DatasetFromGraph";
             let leads =
                 given
-                    .filter(|text| {
+                    .find(|text| {
                         if graph { operators::carried(text).is_some() } else { operators::leads_away(text) }
                     })
-                    .next()
                     .cloned();
             if let Some(text) = leads {
                 *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;

@@ -13,7 +13,6 @@ fn complete() -> ArtifactSummary {
         digest: None,
         formats: vec!["onnx".into()],
         said: Default::default(),
-        said: Default::default(),
         coverage: Coverage::Complete,
     }
 }

@@ -205,7 +205,7 @@ const fn kind_word(kind: Kind) -> &'static str {
 fn about(name: &str) -> &'static About {
     static KNOWN: Mutex<BTreeMap<String, &'static About>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    *known.entry(name.to_owned()).or_insert_with(|| {
+    known.entry(name.to_owned()).or_insert_with(|| {
         &*Box::leak(Box::new(About {
             name: Box::leak(name.to_owned().into_boxed_str()),
             title: "a judge that was configured says yes",

@@ -128,9 +128,9 @@ impl Machine {
     fn made_by(&mut self, what: Maker, known: &[Arg], target: &Value, line: u32) -> Value {
         let first = known.first().map(|(_, value)| value.clone()).unwrap_or_default();
         match what {
-            Maker::ItemOf => self.item(target, &first, line),
-            Maker::AttributeOf => self.dotted(target, &first, line),
-            Maker::MethodOf => {
+            Maker::Item => self.item(target, &first, line),
+            Maker::Attribute => self.dotted(target, &first, line),
+            Maker::Method => {
                 let function = self.dotted(target, &first, line);
                 self.call(function, known.get(1..).unwrap_or(&[]).to_vec(), line)
             }

@@ -116,7 +116,7 @@ impl Machine {
             Some(Thing::Class(_)) => {
                 if let Some((found, _)) = self.find(base, &"__class_getitem__".into()) {
                     // Python gives it the class by itself.
-                    let function = self.from_class(found, base);
+                    let function = self.bound_to_class(found, base);
                     let bound = matches!(self.thing_of(&function), Some(Thing::Function(_)));
                     let mut given = vec![(None, key.clone())];
                     if bound {

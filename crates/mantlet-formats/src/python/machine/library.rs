@@ -306,9 +306,9 @@ impl Machine {
             }
             "operator.attrgetter" | "operator.itemgetter" | "operator.methodcaller" => {
                 let what = match path {
-                    "operator.attrgetter" => Maker::AttributeOf,
-                    "operator.itemgetter" => Maker::ItemOf,
-                    _ => Maker::MethodOf,
+                    "operator.attrgetter" => Maker::Attribute,
+                    "operator.itemgetter" => Maker::Item,
+                    _ => Maker::Method,
                 };
                 first?;
                 Some(self.make(Thing::Maker { what, given: given.to_vec() }))

@@ -128,12 +128,12 @@ impl Machine {
                     return self.make(Thing::Map { pairs, open: true, factory: None });
                 }
                 if let Some((found, _)) = self.find(value, name) {
-                    return self.from_class(found, value);
+                    return self.bound_to_class(found, value);
                 }
                 let meta = class_meta(self, value);
                 if let Some(meta) = meta {
                     if let Some((found, _)) = self.find(&meta, name) {
-                        return self.from_object(found, value, line);
+                        return self.bound_to_object(found, value, line);
                     }
                     if let Some((hook, _)) = self.find(&meta, &"__getattr__".into())
                         && !is_own_name(name)
@@ -142,7 +142,7 @@ impl Machine {
                         return self.hooked(hook, given, line);
                     }
                 }
-                self.from_outer_base(value, name, taint)
+                self.inherited_method(value, name, taint)
             }
             Thing::Function(function) => match name.as_ref() {
                 "__globals__" => Value::of(Kind::At(self.globals)),
@@ -195,7 +195,7 @@ impl Machine {
                 };
                 for base in &bases {
                     if let Some((found, _)) = self.find(base, name) {
-                        return self.from_object(found, &this, line);
+                        return self.bound_to_object(found, &this, line);
                     }
                 }
                 if let Some(Thing::Object { names, .. }) = self.thing_of(&this)
@@ -250,7 +250,7 @@ impl Machine {
             return own;
         }
         if let Some((found, _)) = self.find(class, name) {
-            return self.from_object(found, value, line);
+            return self.bound_to_object(found, value, line);
         }
         if let Some((hook, _)) = self.find(class, &"__getattr__".into())
             && !is_own_name(name)
@@ -271,7 +271,7 @@ impl Machine {
         {
             return self.method(&items, name);
         }
-        let function = self.from_outer_base(class, name, taint);
+        let function = self.inherited_method(class, name, taint);
         match function.kind {
             Kind::Path(_) if matches!(class.kind, Kind::At(_)) => {
                 self.make(Thing::Bound { function, this: this.clone() }).with(taint)
@@ -281,7 +281,7 @@ impl Machine {
     }
 
     /// An attribute that only a base class of another module can have.
-    fn from_outer_base(&mut self, class: &Value, name: &Name, taint: Taint) -> Value {
+    fn inherited_method(&mut self, class: &Value, name: &Name, taint: Taint) -> Value {
         match self.outer_base(class) {
             Some(path) => Value::path(&library::canonical(&format!("{path}().{name}"))).with(taint),
             None => Value::unknown(taint),
@@ -328,7 +328,7 @@ impl Machine {
     }
 
     /// What a class attribute is through an object.
-    fn from_object(&mut self, found: Value, this: &Value, line: u32) -> Value {
+    fn bound_to_object(&mut self, found: Value, this: &Value, line: u32) -> Value {
         match self.thing_of(&found) {
             Some(Thing::Function(_)) => self.make(Thing::Bound { function: found, this: this.clone() }),
             Some(Thing::Wrapped { how, inner }) => {
@@ -354,7 +354,7 @@ impl Machine {
     }
 
     /// What a class attribute is through the class.
-    pub(super) fn from_class(&mut self, found: Value, class: &Value) -> Value {
+    pub(super) fn bound_to_class(&mut self, found: Value, class: &Value) -> Value {
         match self.thing_of(&found) {
             Some(Thing::Wrapped { how, inner }) => {
                 let (how, inner) = (*how, inner.clone());
@@ -463,7 +463,7 @@ impl Machine {
             _ => return None,
         };
         let (found, _) = self.find(&class, &name.into())?;
-        let function = self.from_object(found, value, line);
+        let function = self.bound_to_object(found, value, line);
         // Programs run commands when they enter, leave and call; not when they add or compare.
         let plain = matches!(
             name,

@@ -401,11 +401,16 @@ impl Machine {
                 None
             }
             Node::Chain("|", choices) => {
-                choices.iter().fold(Some(false), |fits, choice| match (fits, self.pattern(choice, subject)) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (None, _) | (_, None) => None,
-                    _ => Some(false),
-                })
+                let mut fits = Some(false);
+                for choice in choices {
+                    // Each is looked at: a pattern binds names.
+                    fits = match (fits, self.pattern(choice, subject)) {
+                        (Some(true), _) | (_, Some(true)) => Some(true),
+                        (None, _) | (_, None) => None,
+                        _ => Some(false),
+                    };
+                }
+                fits
             }
             Node::Star(inner) => self.pattern(inner, &Value::unknown(subject.taint)),
             _ => {

@@ -103,6 +103,12 @@ pub(super) struct ClassDef {
     pub(super) line: u32,
 }
 
+/// The class that an `except` names, the name it binds, and what it does.
+pub(super) type Handler = (Option<Expr>, Option<Name>, Vec<Stmt>);
+
+/// The pattern of a `case`, its guard, and what it does.
+pub(super) type MatchCase = (Expr, Option<Expr>, Vec<Stmt>);
+
 #[derive(Debug, Clone)]
 pub(super) enum Stmt {
     Expr(Expr),
@@ -118,11 +124,11 @@ pub(super) enum Stmt {
     If(Expr, Rc<[Stmt]>, Rc<[Stmt]>),
     While(Expr, Rc<[Stmt]>, Rc<[Stmt]>),
     For(Expr, Expr, Rc<[Stmt]>, Rc<[Stmt]>),
-    Try(Rc<[Stmt]>, Rc<[(Option<Expr>, Option<Name>, Vec<Stmt>)]>, Rc<[Stmt]>, Rc<[Stmt]>),
+    Try(Rc<[Stmt]>, Rc<[Handler]>, Rc<[Stmt]>, Rc<[Stmt]>),
     With(Vec<(Expr, Option<Expr>)>, Rc<[Stmt]>),
     Def(Rc<Def>),
     Class(Rc<ClassDef>),
-    Match(Expr, Rc<[(Expr, Option<Expr>, Vec<Stmt>)]>),
+    Match(Expr, Rc<[MatchCase]>),
     Break,
     Continue,
     Pass,

@@ -83,9 +83,9 @@ pub(super) enum Wrap {
 /// What the interpreter calls a function of its own for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Maker {
-    AttributeOf,
-    ItemOf,
-    MethodOf,
+    Attribute,
+    Item,
+    Method,
 }
 
 #[derive(Debug, Clone)]
