@@ -12,13 +12,14 @@ const MAX_COMPUTED: usize = 1 << 20;
 impl Machine<'_> {
     /// Bytes of a literal or computed value, when short enough to follow.
     fn blob(&self, value: Val) -> Option<Vec<u8>> {
+        let most = self.heap.most(MAX_COMPUTED);
         match value.view() {
             View::Text(offset) | View::Bytes(offset) => {
-                text::read(self.source, offset, MAX_COMPUTED).filter(|literal| !literal.cut).map(|l| l.bytes)
+                text::read(self.source, offset, most).filter(|literal| !literal.cut).map(|l| l.bytes)
             }
             _ => match self.heap.node(value)? {
-                Node::Blob(bytes) => Some(bytes.to_vec()),
-                Node::Text(text) => Some(text.as_bytes().to_vec()),
+                Node::Blob(bytes) => (bytes.len() <= most).then(|| bytes.to_vec()),
+                Node::Text(text) => (text.len() <= most).then(|| text.as_bytes().to_vec()),
                 _ => None,
             },
         }
@@ -29,7 +30,7 @@ impl Machine<'_> {
     }
 
     fn make(&mut self, bytes: Vec<u8>, as_text: bool) -> Val {
-        if bytes.len() > MAX_COMPUTED {
+        if bytes.len() > MAX_COMPUTED || !self.heap.spend(bytes.len()) {
             return Val::UNKNOWN;
         }
         let node = if as_text {
@@ -46,6 +47,9 @@ impl Machine<'_> {
             // Text this long is data, not a name; it stays the literal it was where that is the same bytes.
             return;
         };
+        if !self.heap.spend(bytes.len()) {
+            return;
+        }
         match special {
             Special::Str => *result = self.make(bytes, true),
             Special::Encode => {

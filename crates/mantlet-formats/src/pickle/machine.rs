@@ -27,6 +27,8 @@ pub(crate) enum Ending {
 
 /// Plain values in one marked region beyond this many are dropped from the middle.
 pub(super) const REGION: usize = 1 << 16;
+/// Bytes of one name that are read.
+const MAX_NAME: usize = 4_096;
 pub(super) const MAX_STACK: usize = 2 << 20;
 pub(super) const MAX_MARKS: usize = 200_000;
 pub(super) const TORCH_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -338,11 +340,11 @@ impl<'a> Machine<'a> {
     pub(super) fn string(&self, value: Val) -> Option<(String, bool)> {
         match value.view() {
             View::Text(offset) => {
-                let literal = text::read(self.source, offset, 4_096)?;
+                let literal = text::read(self.source, offset, MAX_NAME)?;
                 Some((String::from_utf8_lossy(&literal.bytes).into_owned(), true))
             }
             _ => match self.heap.node(value)? {
-                Node::Text(text) => Some((text.to_string(), false)),
+                Node::Text(text) => Some((text.chars().take(MAX_NAME).collect(), false)),
                 _ => None,
             },
         }

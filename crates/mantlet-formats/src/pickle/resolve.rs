@@ -15,6 +15,10 @@ impl Machine<'_> {
         }
         match object.view() {
             View::Global(id) => {
+                let long = self.heap.globals[id as usize].name.len() + name.len();
+                if !self.heap.spend(long) {
+                    return Val::UNKNOWN;
+                }
                 let global = self.heap.globals[id as usize].clone();
                 if global.special == Special::ModuleName {
                     return self.module_attribute(&global.name, name, at);
@@ -29,6 +33,9 @@ impl Machine<'_> {
     }
 
     pub(super) fn module_attribute(&mut self, module: &str, name: &str, at: u64) -> Val {
+        if !self.heap.spend(module.len() + name.len()) {
+            return Val::UNKNOWN;
+        }
         let full = format!("{module}.{name}");
         if self.heap.effects.knows_module(&full) && self.heap.effects.lookup(module, name).0 != Effect::Object
         {

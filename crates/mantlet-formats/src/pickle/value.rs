@@ -168,6 +168,14 @@ const MAX_NODES: usize = 150_000;
 const MAX_POOL: usize = 1_000_000;
 const MAX_KEPT: usize = 1_000_000;
 const MAX_GLOBALS: usize = 20_000;
+/// Bytes of names and computed texts that are kept, half of it for long ones. What finds no room is not known, as what
+/// is too long to be followed: reaching a name or a decoder with it is told.
+const MAX_TEXTS: usize = 24 << 20;
+/// Bytes that are copied and looked up for texts and names beyond `FREE` each: a reference of two bytes to a long one
+/// must not cost what it is long again and again.
+const MAX_WORK: u64 = 128 << 20;
+/// Bytes of one text or name that cost nothing: no name of a library is longer.
+const FREE: usize = 512;
 /// Plain items a list keeps for the reader, and keys and values a dict keeps to be looked up; structured items
 /// are kept up to `KEEP_STRUCTURED`.
 const KEEP_PLAIN: usize = 32;
@@ -188,6 +196,9 @@ pub(crate) struct Heap {
     pub(crate) largest: u64,
     /// There were more imports than are kept.
     pub(crate) untold: bool,
+    /// Bytes of texts that are kept: those longer than `FREE`, and all.
+    texts: [usize; 2],
+    work: u64,
 }
 
 impl Heap {
@@ -195,8 +206,33 @@ impl Heap {
         Self { effects, ..Self::default() }
     }
 
+    /// Whether a text of this length may still be worked on; short ones always may. What may not is not known.
+    pub(crate) fn spend(&mut self, bytes: usize) -> bool {
+        self.work = self.work.saturating_add(bytes.saturating_sub(FREE) as u64);
+        bytes <= FREE || self.work <= MAX_WORK
+    }
+
+    /// How long a text may be that is read: `whole`, until the work is used up.
+    pub(crate) fn most(&self, whole: usize) -> usize {
+        if self.work <= MAX_WORK { whole } else { FREE }
+    }
+
+    /// Whether there is room to keep a text.
+    fn keep(&mut self, bytes: usize) -> bool {
+        let [long, all] = &mut self.texts;
+        let fits = if bytes > FREE { *long + bytes <= MAX_TEXTS / 2 } else { *all + bytes <= MAX_TEXTS };
+        if fits {
+            *all += bytes;
+            *long += if bytes > FREE { bytes } else { 0 };
+        }
+        fits
+    }
+
     pub(crate) fn intern(&mut self, module: &str, name: &str, offset: u64, resolved: bool) -> Val {
         let (module, name) = effect::python3_name(module, name);
+        if !self.spend(module.len() + name.len()) {
+            return Val::UNKNOWN;
+        }
         let key = (Box::from(module), Box::from(name));
         if let Some(&id) = self.index.get(&key) {
             let global = &mut self.globals[id as usize];
@@ -204,7 +240,8 @@ impl Heap {
             global.resolved |= resolved;
             return Val::global(id);
         }
-        if self.globals.len() >= MAX_GLOBALS {
+        // Kept twice: in the list and to be found again.
+        if self.globals.len() >= MAX_GLOBALS || !self.keep(2 * (module.len() + name.len())) {
             self.untold = true;
             return Val::UNKNOWN;
         }
@@ -256,7 +293,12 @@ impl Heap {
 
     /// A new node, or `otherwise` when memory is used up.
     pub(crate) fn add(&mut self, node: Node, otherwise: Val) -> Val {
-        if self.nodes.len() >= MAX_NODES {
+        let bytes = match &node {
+            Node::Text(text) | Node::Module(text) | Node::Attribute { name: text, .. } => text.len(),
+            Node::Blob(bytes) => bytes.len(),
+            _ => 0,
+        };
+        if self.nodes.len() >= MAX_NODES || bytes > 0 && !self.keep(bytes) {
             return otherwise;
         }
         self.nodes.push(node);

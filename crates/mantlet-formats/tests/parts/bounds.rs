@@ -71,6 +71,38 @@ fn pickles_say_what_they_do_not_keep() {
 }
 
 #[test]
+fn long_texts_in_a_pickle_cost_no_more_than_they_are_long_and_hide_nothing() {
+    let calls = |middle: &[u8]| {
+        let bytes = [b"\x80\x02", middle, b"0cos\nsystem\n(S'id'\ntR."].concat();
+        let begun = std::time::Instant::now();
+        let facts = pickle::analyse(&MemorySource::new(&bytes), &Bounds::default());
+        // Below a second; each of these took minutes or hundreds of MiB.
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+        assert!(facts.calls.iter().any(|call| call.callee.ends_with(".system")), "{:?}", facts.limits);
+        facts
+    };
+    let again = |start: &[u8], step: &[u8], times: usize| [start, &step.repeat(times)].concat();
+    // A text that grows by a letter with each call, and a name that grows by a part.
+    calls(&again(b"coperator\nconcat\nq\x00X\x01\0\0\0a", b"q\x01h\x00h\x01X\x01\0\0\0a\x86R", 40_000));
+    calls(&again(b"cbuiltins\ngetattr\nq\x00cos\nsystem\n", b"q\x01h\x00h\x01X\x01\0\0\0a\x86R", 20_000));
+    // A long text that short references use again and again.
+    let long = |len: u32, text: &[u8]| {
+        [&b"X"[..], &len.to_le_bytes(), &text.repeat(len as usize / text.len())].concat()
+    };
+    let start = [b"coperator\nconcat\nq\x00", &long(500_000, b"a")[..], b"q\x010"].concat();
+    calls(&again(&start, b"h\x00h\x01h\x01\x86R0", 20_000));
+    let start = [b"cbuiltins\ngetattr\nq\x00", &long(4_000, b"a.")[..], b"q\x010cx\ny\nq\x020"].concat();
+    calls(&again(&start, b"h\x00h\x02h\x01\x86R0", 5_000));
+    let start = [&long(4_000, b"a.")[..], b"q\x000"].concat();
+    calls(&again(&start, b"h\x00h\x00\x930", 100_000));
+    // As protocol 2 writes bytes, many of them: data, of which nothing is kept for long.
+    let start = [b"c_codecs\nencode\nq\x00", &long(900_000, b"\x01")[..], b"q\x010"].concat();
+    let data = calls(&again(&start, b"h\x00h\x01X\x06\0\0\0latin1\x86R0", 400));
+    assert_eq!(data.limits, [""; 0]);
+    assert_eq!(data.calls.len(), 1, "{:?}", data.calls);
+}
+
+#[test]
 fn sources_say_what_they_do_not_follow() {
     let names: String = (0..20_001).map(|index| format!("n{index} = 1\n")).collect();
     assert!(python_limits(&names).contains("more names"));
