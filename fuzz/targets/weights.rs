@@ -13,7 +13,8 @@ fuzz_target!(|data: &[u8]| {
     let _ = torch::tensors(&source, &bounds);
     if let Some(listing) = weights::list(&source, &bounds) {
         for tensor in &listing.tensors {
-            assert!(tensor.start.checked_add(tensor.len).is_some(), "{tensor:?} has an end");
+            let end = tensor.start.checked_add(tensor.len);
+            assert!(end.is_some_and(|end| end <= data.len() as u64), "{tensor:?} lies inside");
         }
         let mut survey = lowbits::Survey::new(listing.tensors);
         let _ = pass::pass(&source, u64::MAX, |step| survey.see(step.offset(), step.new_bytes()));

@@ -163,9 +163,23 @@ pub fn half(bits: u16) -> f32 {
     }
 }
 
-/// The tensors of a safetensors, GGUF, NumPy, HDF5, torch or ONNX file; `None` when it is none of these.
+/// The tensors of a safetensors, GGUF, NumPy, HDF5, torch or ONNX file; `None` when it is none of these. All of them lie
+/// inside the file; others are a limit.
 #[must_use]
 pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
+    let mut listing = claimed(source, bounds)?;
+    let before = listing.tensors.len();
+    listing
+        .tensors
+        .retain(|tensor| tensor.start.checked_add(tensor.len).is_some_and(|end| end <= source.len()));
+    let outside = before - listing.tensors.len();
+    if outside > 0 {
+        listing.limits.push(format!("{outside} of its tensors lie outside the file"));
+    }
+    Some(listing)
+}
+
+fn claimed(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
     let head = mantlet_vocab::read_window(source, 0, 16).unwrap_or_default();
     if crate::safetensors::is_safetensors(&head, source.len()) {
         Some(crate::safetensors::tensors(source))
@@ -187,6 +201,24 @@ pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tensors_outside_the_file_are_not_listed() {
+        // One tensor of four floats, at an offset whose end no number holds; found by fuzzing.
+        let gguf = |offset: u64| {
+            let head = [&b"GGUF\x03\0\0\0"[..], &1_u64.to_le_bytes(), &[0; 8], &1_u64.to_le_bytes(), b"w"];
+            let tensor = [&1_u32.to_le_bytes()[..], &4_u64.to_le_bytes(), &[0; 4], &offset.to_le_bytes()];
+            let mut bytes = [head.concat(), tensor.concat()].concat();
+            bytes.resize(128, 0);
+            list(&mantlet_vocab::MemorySource::new(&bytes), &Bounds::default()).unwrap()
+        };
+        assert_eq!((gguf(0).tensors.len(), gguf(0).limits), (1, vec![]));
+        for offset in [u64::MAX - 79, 1 << 40, 64] {
+            let listing = gguf(offset);
+            assert_eq!(listing.tensors, []);
+            assert_eq!(listing.limits, ["1 of its tensors lie outside the file"]);
+        }
+    }
 
     #[test]
     fn values_of_every_type() {
