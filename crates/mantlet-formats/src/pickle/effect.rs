@@ -168,6 +168,10 @@ impl Effects {
         let starts: Vec<usize> =
             std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1)).collect();
         for (from, &start) in starts.iter().enumerate() {
+            let root = name[start..].split('.').next().unwrap_or("");
+            if !table.roots.contains(root) {
+                continue;
+            }
             for &next in starts.iter().skip(from + 1).take(table.parts).rev() {
                 let inner = &name[start..next - 1];
                 if inner.len() <= table.longest && self.knows_module(inner) && self.is_dangerous_module(inner)

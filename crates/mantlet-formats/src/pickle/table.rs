@@ -1,6 +1,6 @@
 //! The table of effects: the one that is shipped, or a newer one that is handed in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -23,6 +23,8 @@ pub(super) struct Table {
     /// Bytes of the longest name of a module, and parts of the deepest.
     pub(super) longest: usize,
     pub(super) parts: usize,
+    /// How names of modules begin.
+    pub(super) roots: HashSet<&'static str>,
     text: &'static str,
     version: [u32; 3],
     digest: OnceLock<Digest>,
@@ -156,6 +158,7 @@ impl Table {
                     None => (&mut table.exact, module),
                 };
                 table.longest = table.longest.max(module.len());
+                table.roots.insert(module.split('.').next().unwrap_or(module));
                 table.parts = table.parts.max(module.split('.').count());
                 map.entry(module).or_default().extend(names.iter().map(|&name| (name, effect, special)));
             }

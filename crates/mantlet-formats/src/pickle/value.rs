@@ -173,7 +173,7 @@ const MAX_GLOBALS: usize = 20_000;
 const MAX_TEXTS: usize = 24 << 20;
 /// Bytes that are copied and looked up for texts and names beyond `FREE` each: a reference of two bytes to a long one
 /// must not cost what it is long again and again.
-const MAX_WORK: u64 = 128 << 20;
+const MAX_WORK: u64 = 32 << 20;
 /// Bytes of one text or name that cost nothing: no name of a library is longer.
 const FREE: usize = 512;
 /// Plain items a list keeps for the reader, and keys and values a dict keeps to be looked up; structured items
