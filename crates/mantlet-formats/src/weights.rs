@@ -209,14 +209,15 @@ mod tests {
             let head = [&b"GGUF\x03\0\0\0"[..], &1_u64.to_le_bytes(), &[0; 8], &1_u64.to_le_bytes(), b"w"];
             let tensor = [&1_u32.to_le_bytes()[..], &4_u64.to_le_bytes(), &[0; 4], &offset.to_le_bytes()];
             let mut bytes = [head.concat(), tensor.concat()].concat();
-            bytes.resize(128, 0);
+            bytes.resize(80, 0);
             list(&mantlet_vocab::MemorySource::new(&bytes), &Bounds::default()).unwrap()
         };
         assert_eq!((gguf(0).tensors.len(), gguf(0).limits), (1, vec![]));
         for offset in [u64::MAX - 79, 1 << 40, 64] {
             let listing = gguf(offset);
             assert_eq!(listing.tensors, []);
-            assert_eq!(listing.limits, ["1 of its tensors lie outside the file"]);
+            let outside = "1 of its tensors lie outside the file";
+            assert!(listing.limits.iter().any(|limit| limit == outside), "{:?}", listing.limits);
         }
     }
 
