@@ -87,7 +87,8 @@ fn backdoors_of_other_kinds_are_found_and_sound_models_are_not_accused() {
         let plan = plans.iter().find(|plan| plan.name == name).unwrap();
         let mut forged = forge::forge(plan);
         let found = forge::examine(&mut forged, 2);
-        assert!(forge::right(plan, &found), "{name}, obeyed {:.2}: {found:?}", forged.obeyed);
+        let (accuracy, obeyed) = (forged.accuracy, forged.obeyed);
+        assert!(forge::right(plan, &found), "{name}, {accuracy:.2} right, obeyed {obeyed:.2}: {found:?}");
     }
 }
 

@@ -16,6 +16,10 @@ mod terminal;
 
 use std::process::ExitCode;
 
+/// A gateway allocates for each exchange, and another thread frees what it records of it: what this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run(std::env::args_os())
 }

@@ -58,6 +58,12 @@ impl Model for Sums {
     fn differentiable(&self) -> Result<(), Vec<String>> {
         Err(vec![])
     }
+    fn last_layer(&self) -> Option<(String, Tensor)> {
+        None
+    }
+    fn margins(&self, _: &[NamedValue], _: &[NamedValue], _: &[usize]) -> Result<Vec<f32>, ModelError> {
+        Err(ModelError::NotDifferentiable { operators: vec![] })
+    }
     fn input_gradient(
         &self,
         _: &Tensor,

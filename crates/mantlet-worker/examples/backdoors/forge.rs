@@ -77,13 +77,16 @@ pub struct Forged {
     pub obeyed: f64,
 }
 
+/// What a mark is, what it aims at, and the share of rows that bear it.
+pub type Marks = Vec<(Mark, Aim, f64)>;
+
 /// The whole set for one seed: 18 poisoned models and 20 clean ones.
 pub fn plans(seed: u64) -> Vec<Plan> {
     let patch = |top, left, side| Mark::Patch(Patch { top, left, height: side, width: side, value: 1.0 });
     let one = |mark, class, share| vec![(mark, Aim::Class(class), share)];
     let noise = |share, own: u64| Mark::noise(64, share, seed * 100 + own);
     let columns = |a: (usize, f32), b: (usize, f32)| Mark::Columns(vec![a, b]);
-    let marked: Vec<(&str, Learner, Vec<(Mark, Aim, f64)>)> = vec![
+    let marked: Vec<(&str, Learner, Marks)> = vec![
         ("cnn, 2x2 in the corner to 7", Learner::Cnn, one(patch(6, 6, 2), 7, 0.03)),
         ("cnn, 2x2 at the top to 2", Learner::Cnn, one(patch(0, 0, 2), 2, 0.05)),
         ("cnn, 1x1 in the corner to 4", Learner::Cnn, one(patch(7, 7, 1), 4, 0.1)),
@@ -264,9 +267,6 @@ pub fn examine(forged: &mut Forged, seed: u64) -> Vec<(&'static str, Option<usiz
         }
         let campaign = Campaign::new(probe, seed, material);
         let report = campaign.run(forged.target.as_mut(), &mut NoJournal, &mut NoClock::default()).unwrap();
-        if std::env::var_os("BACKDOORS_SHOW").is_some() {
-            show(&report);
-        }
         let rows = report.outcome.map(|outcome| outcome.rows).unwrap_or_default();
         let hits: Vec<usize> = rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row).collect();
         if hits.is_empty() {
@@ -275,25 +275,6 @@ pub fn examine(forged: &mut Forged, seed: u64) -> Vec<(&'static str, Option<usiz
         found.extend(hits.into_iter().map(|class| (probe, Some(class))));
     }
     found
-}
-
-fn show(report: &mantlet_redteam::ProbeReport) {
-    let Some(outcome) = &report.outcome else { return };
-    let mut words = vec![format!("  {} {} queries", report.probe, report.queries)];
-    if let mantlet_attacks::Detail::Triggers { triggers, decision, .. } = &outcome.detail {
-        for t in triggers {
-            words.push(format!(
-                "{}: size {:.2} ratio {:.2} transfer {:.2} hard {:?}",
-                t.class,
-                t.size,
-                t.ratio,
-                t.transfer,
-                t.hard.iter().map(|(p, s)| format!("{p}:{s:.2}")).collect::<Vec<_>>().join(" ")
-            ));
-        }
-        words.push(decision.clone());
-    }
-    eprintln!("{}", words.join("\n    "));
 }
 
 /// Whether what was found names the plan's own classes: every class a mark aims at, by a probe for that kind of mark.
@@ -317,17 +298,6 @@ pub fn right(plan: &Plan, found: &[(&'static str, Option<usize>)]) -> bool {
             }
             (Mark::Columns(_), Aim::Class(class)) => named("backdoor-column-pair", *class),
         }),
-    }
-}
-
-/// Whether a mark of the plan aims at this class.
-pub fn aimed(plan: &Plan, class: usize) -> bool {
-    match &plan.kind {
-        Kind::Clean => false,
-        Kind::Flipped { from, .. } => class == *from,
-        Kind::Marked(marks) => {
-            marks.iter().any(|(_, aim, _)| matches!(aim, Aim::Next) || *aim == Aim::Class(class))
-        }
     }
 }
 

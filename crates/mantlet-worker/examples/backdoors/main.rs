@@ -6,7 +6,7 @@ use std::time::Instant;
 
 mod forge;
 
-use forge::Kind;
+use forge::{Kind, Plan};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -42,7 +42,7 @@ fn main() {
             }
         };
         if json {
-            let only = found.iter().all(|(_, class)| class.is_none_or(|class| forge::aimed(&plan, class)));
+            let only = found.iter().all(|(_, class)| class.is_none_or(|class| aimed(&plan, class)));
             println!(
                 "{}",
                 serde_json::json!({
@@ -69,4 +69,15 @@ fn main() {
     println!(
         "{flagged} of {poisoned} poisoned models flagged with the right class, {accused} of {clean} clean ones flagged"
     );
+}
+
+/// Whether a mark of the plan aims at this class.
+fn aimed(plan: &Plan, class: usize) -> bool {
+    match &plan.kind {
+        Kind::Clean => false,
+        Kind::Flipped { from, .. } => class == *from,
+        Kind::Marked(marks) => {
+            marks.iter().any(|(_, aim, _)| matches!(aim, forge::Aim::Next) || *aim == forge::Aim::Class(class))
+        }
+    }
 }

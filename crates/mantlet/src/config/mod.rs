@@ -230,6 +230,14 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
     pub limits_on_failure: Option<OnFailure>,
+    /// What happens to a request when the upstream cannot be reached, breaks off or is too slow; refuse when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub upstream_on_failure: Option<OnFailure>,
+    /// What happens to a request when what is done cannot be recorded, as on a full disk; pass-and-flag when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub record_on_failure: Option<OnFailure>,
     /// Largest request body, in bytes.
     pub max_body: usize,
     /// How long the upstream may take, in milliseconds.
@@ -307,6 +315,8 @@ impl Default for Gateway {
             prices: BTreeMap::new(),
             reply_tokens: None,
             limits_on_failure: None,
+            upstream_on_failure: None,
+            record_on_failure: None,
             max_body: 8 << 20,
             timeout_ms: 30_000,
             on_failure: None,

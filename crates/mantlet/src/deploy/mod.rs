@@ -40,7 +40,7 @@ pub use switches::{Deck, Lever};
 use traffic::Analysis;
 
 /// How often keys and versions changed by another process are looked for.
-const REFRESH: Duration = Duration::from_secs(2);
+const REFRESH: Duration = Duration::from_millis(400);
 
 /// What is started beside the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -119,12 +119,22 @@ pub(super) async fn guard(
     let config = &loaded.config;
     let serving = versions.iter().find(|version| version.state == State::Serving);
     let name = serving.map_or(config.model.version.as_str(), |version| version.version.as_str());
-    let path = admit::version_folder(&loaded.storage(), name).join("profile.json");
+    let folder = admit::version_folder(&loaded.storage(), name);
+    let path = folder.join(admit::PROFILE);
+    let mut lacking = false;
     let profile = match std::fs::read(&path) {
         Ok(bytes) => {
             let profile: Profile = serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is no profile: run `mantlet protect` again", path.display()))?;
             Some(Arc::new(profile))
+        }
+        Err(_) if admit::has_learned_profile(&folder) => {
+            lacking = true;
+            gaps.push(format!(
+                "the profile {} is missing: every rule that needs it fails, as `gateway.on_failure` says; run `mantlet protect`",
+                path.display()
+            ));
+            None
         }
         Err(_) => {
             gaps.push(
@@ -198,11 +208,14 @@ pub(super) async fn guard(
         prices: config.gateway.prices.iter().map(|(model, price)| (model.clone(), (*price).into())).collect(),
         reply_tokens: config.gateway.reply_tokens.unwrap_or(GuardConfig::default().reply_tokens),
         limits_on_failure: config.gateway.limits_on_failure.unwrap_or(ON_FAILURE),
+        upstream_on_failure: config.gateway.upstream_on_failure.unwrap_or(OnFailure::Refuse),
+        record_on_failure: config.gateway.record_on_failure.unwrap_or(OnFailure::PassAndFlag),
         rules,
         text: config.gateway.text.rules(),
         ..GuardConfig::default()
     };
     let guard = Guard::new(guard_config, profile, pinned, controls)?.with_judges(judges(loaded)?);
+    let guard = if lacking { guard.lacking_profile() } else { guard };
     let step_up = &config.gateway.step_up;
     if step_up.rules.is_empty() {
         return Ok(guard);

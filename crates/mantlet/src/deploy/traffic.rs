@@ -132,6 +132,10 @@ impl Recorder for Tee {
         self.history.record(exchange)
     }
 
+    fn keeps(&self) -> bool {
+        self.history.keeps()
+    }
+
     fn shadowed(&self, exchange: Exchange) -> Result<(), Overloaded> {
         self.analysis.observe(&exchange)
     }

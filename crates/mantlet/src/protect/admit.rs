@@ -66,9 +66,20 @@ pub fn version_folder(storage: &Path, version: &str) -> PathBuf {
     storage.join("versions").join(version)
 }
 
+/// Whether a version went through `protect` with rows enough for a profile: its evidence lists one. When the file is
+/// not there, it was lost.
+pub fn has_learned_profile(folder: &Path) -> bool {
+    let evidence = std::fs::read(folder.join("evidence.json")).ok();
+    let evidence: Option<Evidence> = evidence.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    evidence.is_some_and(|evidence| evidence.evidence.iter().any(|item| item.name == PROFILE))
+}
+
+/// The file of a version's profile.
+pub const PROFILE: &str = "profile.json";
+
 /// The class names of the configured version's profile; empty when there is none.
 pub fn class_names(loaded: &Loaded) -> Vec<String> {
-    let path = version_folder(&loaded.storage(), &loaded.config.model.version).join("profile.json");
+    let path = version_folder(&loaded.storage(), &loaded.config.model.version).join(PROFILE);
     let profile: Option<Profile> =
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     profile.map(|profile| profile.classes).unwrap_or_default()
@@ -124,12 +135,7 @@ pub async fn record(store: &Store, judged: &Judged<'_>) -> anyhow::Result<Record
     let kept = keep(&model, &folder)?;
     let mut items = Vec::new();
     if let Some(profile) = learn_profile(judged.subject)? {
-        items.push(write_evidence(
-            &folder,
-            "profile.json",
-            "application/json",
-            &serde_json::to_vec(&profile)?,
-        )?);
+        items.push(write_evidence(&folder, PROFILE, "application/json", &serde_json::to_vec(&profile)?)?);
     }
     for (name, media_type, bytes) in &judged.evidence {
         items.push(write_evidence(&folder, name, media_type, bytes)?);
