@@ -388,13 +388,15 @@ fn steps(sorted: &[f64]) -> Vec<f64> {
     steps.dedup();
     // A value that fills the first steps is told from what lies above it.
     if let (Some(first), Some(lowest)) = (steps.first().copied(), sorted.first())
-        && first == *lowest {
-            let above = sorted.partition_point(|value| *value <= first);
-            if let Some(&next) = sorted.get(above)
-                && !steps.contains(&next) {
-                    steps.insert(1, next);
-                }
+        && first == *lowest
+    {
+        let above = sorted.partition_point(|value| *value <= first);
+        if let Some(&next) = sorted.get(above)
+            && !steps.contains(&next)
+        {
+            steps.insert(1, next);
         }
+    }
     steps
 }
 

@@ -234,9 +234,10 @@ pub fn floods(
                 label: own(&label, u32::MAX),
             };
             if let Some(group) = groups.add(tokens, &keys, &counts, key, from)
-                && rows {
-                    of.push((from.row, group));
-                }
+                && rows
+            {
+                of.push((from.row, group));
+            }
         });
         Ok(())
     })?;

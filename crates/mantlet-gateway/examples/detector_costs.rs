@@ -3,6 +3,7 @@
 //!
 //! Prints lines of `part<TAB>microseconds`: the median of rounds, each over the same drawn requests of 784 numbers, or
 //! the same chat.
+#![expect(clippy::print_stdout, reason = "a tool that prints a table")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -93,8 +94,14 @@ fn tensors() -> Result<(), Failed> {
     Ok(())
 }
 
+/// How often a piece of work on one text is repeated.
+const TIMES: usize = 200;
+
+fn times<'a>(mut work: Box<dyn FnMut() + 'a>) -> impl FnMut() + 'a {
+    move || (0..TIMES).for_each(|_| work())
+}
+
 fn text() -> Result<(), Failed> {
-    const TIMES: usize = 200;
     let ask = br#"{"model":"m","messages":[{"role":"system","content":"You answer questions about a furniture shop, briefly and kindly."},{"role":"user","content":"Hello, I have a question about two blue chairs, number 7 on my list: what should I do next, and whom can I ask in the shop?"}],"temperature":0.2}"#;
     let answer = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"The shop opens at nine and closes at six, except on Sundays."},"finish_reason":"stop"}],"usage":{"prompt_tokens":40,"completion_tokens":14,"total_tokens":54}}"#;
     let limits = Limits::default();
@@ -102,7 +109,6 @@ fn text() -> Result<(), Failed> {
     let request = read_text_request(Surface::OpenAiChat, ask, &limits)?;
     let reply = read_text_reply(Surface::OpenAiChat, answer, &limits)?;
     let prompts = rules.prompts(&request.pieces);
-    let times = |mut work: Box<dyn FnMut() + '_>| move || (0..TIMES).for_each(|_| work());
     part(
         "chat: read the request",
         TIMES,

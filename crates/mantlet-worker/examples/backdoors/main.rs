@@ -7,6 +7,7 @@ use std::time::Instant;
 mod forge;
 
 use forge::{Kind, Plan};
+use mantlet_learn::Aim;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -77,7 +78,7 @@ fn aimed(plan: &Plan, class: usize) -> bool {
         Kind::Clean => false,
         Kind::Flipped { from, .. } => class == *from,
         Kind::Marked(marks) => {
-            marks.iter().any(|(_, aim, _)| matches!(aim, forge::Aim::Next) || *aim == forge::Aim::Class(class))
+            marks.iter().any(|(_, aim, _)| matches!(aim, Aim::Next) || *aim == Aim::Class(class))
         }
     }
 }
