@@ -33,7 +33,9 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     });
     steps.step("fuzz targets", || fuzz::check(project));
     steps.step("docs", || docs::outcome(project));
-    steps.step("tests", || run::shown(run::cargo(project).args(["test", "--workspace", "--locked"])));
+    steps.step("tests", || {
+        run::shown(run::cargo(project).args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+    });
     // The one optional feature: its crate is tested above, here it is only wired to the command line.
     steps.step("tests of the remote feature", || {
         let mut cargo = run::cargo(project);

@@ -116,8 +116,8 @@ pub fn held(
 
 /// What this program does not do yet, said plainly.
 pub fn not_yet() -> String {
-    "\nNot there yet: the scenario assistant; language models; a thief with much natural data is seen by his \
-     budget only; drift and segments; rollout in steps; more than one machine."
+    "\nNot there yet: the scenario assistant; attacks on language models; a thief with much natural data is seen \
+     by his budget only; what a detector remembers is each machine's own."
         .to_owned()
 }
 
