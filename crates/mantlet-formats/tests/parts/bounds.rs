@@ -93,7 +93,7 @@ fn long_texts_in_a_pickle_cost_no_more_than_they_are_long_and_hide_nothing() {
     calls(&again(&start, b"h\x00h\x01h\x01\x86R0", 20_000));
     let start = [b"cbuiltins\ngetattr\nq\x00", &long(1_000, b"a.")[..], b"q\x010cx\ny\nq\x020"].concat();
     calls(&again(&start, b"h\x00h\x02h\x01\x86R0", 5_000));
-    let start = [&long(4_000, b"a.")[..], b"q\x000"].concat();
+    let start = [&b"N"[..], &long(4_000, b"a."), b"q\x000"].concat();
     calls(&again(&start, b"h\x00h\x00\x930", 10_000));
     // As protocol 2 writes bytes, many of them: data, of which nothing is kept for long.
     let start = [b"c_codecs\nencode\nq\x00", &long(900_000, b"\x01")[..], b"q\x010"].concat();

@@ -41,6 +41,7 @@ fn decisions_are_replayed_from_the_log_and_void_once_the_bytes_change() {
         let ledger = store.batch_event("cards", &approved(1), "cem").await.unwrap();
         assert_eq!(ledger.batches["week-8"].state, BatchState::Approved);
         store.close().await.unwrap();
+        drop(store);
         // A new process reads the same from the log alone.
         let store = open(folder.path()).await;
         assert_eq!(store.ledger("cards").await.unwrap(), (ledger, Vec::new()));

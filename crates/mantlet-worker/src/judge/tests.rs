@@ -55,7 +55,7 @@ fn endpoint(answer: fn(&str) -> Option<(u16, String)>) -> SocketAddr {
 
 fn config(address: SocketAddr) -> JudgeConfig {
     JudgeConfig {
-        name: "horrid-judge".into(),
+        name: "manners-judge".into(),
         endpoint: format!("http://{address}/judge"),
         headers: vec![("authorization".into(), "Bearer k".into())],
         threshold: 0.5,
@@ -68,9 +68,9 @@ fn config(address: SocketAddr) -> JudgeConfig {
 
 fn guard(judge: HttpJudge, on_failure: OnFailure) -> Guard {
     let policy = RulePolicy { refuse: Some(1.0), on_failure, ..RulePolicy::for_rule("x-y", Impact::Low) };
-    let rules = BTreeMap::from([("horrid-judge".to_owned(), policy)]);
+    let rules = BTreeMap::from([("manners-judge".to_owned(), policy)]);
     let config =
-        GuardConfig { rules, judges: vec!["horrid-judge".into()], limit: None, ..GuardConfig::default() };
+        GuardConfig { rules, judges: vec!["manners-judge".into()], limit: None, ..GuardConfig::default() };
     Guard::new(config, None, vec![], Arc::new(Controls::new())).unwrap().with_judges(vec![Arc::new(judge)])
 }
 
@@ -91,7 +91,7 @@ async fn what_the_endpoint_says_counts_in_requests_replies_and_streams() {
     let horrid = asked(&guard, &format!("{} horrid", "lovely ".repeat(30)));
     assert_eq!(horrid.decision.action, Action::Refuse);
     let signal = &horrid.decision.signals[0];
-    assert_eq!((signal.name.as_str(), signal.message.as_str()), ("horrid-judge", "insult"));
+    assert_eq!((signal.name.as_str(), signal.message.as_str()), ("manners-judge", "insult"));
     assert!((signal.score - 1.8).abs() < 1e-9);
     let mut inspection = asked(&guard, "hello");
     let piece = Piece { kind: Kind::Assistant, pointer: "/c".into(), text: "you horrid thing".into() };
