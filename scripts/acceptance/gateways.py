@@ -30,6 +30,7 @@ guardrails:
       mode: [pre_call, post_call]
       api_base: "{mantlet}"
       api_key: "{key}"
+      streaming_buffer_until_moderated: true
       additional_provider_specific_params: {{system: example}}
   - guardrail_name: argus
     litellm_params:
