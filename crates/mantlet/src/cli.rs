@@ -125,9 +125,33 @@ impl From<Format> for mantlet_report::Format {
     }
 }
 
+/// `mantlet scan` by itself. It is started for each file that is committed or loaded, and the tree of all commands
+/// would cost each start time and memory.
+#[derive(Debug, Parser)]
+#[command(disable_version_flag = true)]
+struct Scan {
+    #[arg(long, short)]
+    quiet: bool,
+    #[arg(long)]
+    no_color: bool,
+    #[command(flatten)]
+    options: commands::scan::Options,
+}
+
+impl Scan {
+    /// Reads a line that asks for a scan. All others, wrong ones and those that ask for help, are for [`Cli`] to read.
+    fn read(arguments: &[OsString]) -> Option<Cli> {
+        let (program, rest) = arguments.split_first()?;
+        let (_, rest) = rest.split_first().filter(|(command, _)| *command == "scan")?;
+        let scan = Self::try_parse_from(std::iter::once(program).chain(rest)).ok()?;
+        Some(Cli { quiet: scan.quiet, no_color: scan.no_color, command: Command::Scan(scan.options) })
+    }
+}
+
 /// Runs one command line and gives its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Scan::read(&arguments).map_or_else(|| Cli::try_parse_from(&arguments), Ok) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -170,8 +194,43 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+        Scan::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scan_is_read_the_same_by_itself() {
+        for (line, alone) in [
+            ("scan a.pkl", true),
+            ("scan a.pkl -q --no-color", true),
+            ("scan --quiet --format json --threads 2 --exclude *.md --exclude b/** a b -", true),
+            ("scan --diff old new", true),
+            ("scan --list-rules --format=json", true),
+            ("scan -- --full help", true),
+            ("scan help", true),
+            // What is wrong or asks for help is said by the whole command line.
+            ("scan", false),
+            ("scan --version", false),
+            ("scan -V a", false),
+            ("scan --help", false),
+            ("scan a --unknown", false),
+            ("scan a --base b --diff c d", false),
+            ("scan a --threads many", false),
+            ("-q scan a", false),
+            ("explain scan", false),
+            ("", false),
+        ] {
+            let line: Vec<OsString> =
+                ["mantlet"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+            let (by_itself, whole) = (Scan::read(&line), Cli::try_parse_from(&line).ok());
+            assert_eq!(by_itself.is_some(), alone, "{line:?}");
+            if alone {
+                assert_eq!(format!("{by_itself:?}"), format!("{whole:?}"), "{line:?}");
+            }
+        }
     }
 }

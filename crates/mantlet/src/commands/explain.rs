@@ -43,7 +43,9 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let Some(about) = rooms.iter().find(|about| about.name == name) else {
-        let nearest = rooms.iter().min_by_key(|about| strsim::damerau_levenshtein(about.name, &name));
+        let far = |about: &&&About| strsim::damerau_levenshtein(about.name, &name);
+        // A name of which every other letter is another is no slip of the hand.
+        let nearest = rooms.iter().min_by_key(far).filter(|about| far(about) <= name.chars().count() / 2);
         let hint = nearest.map(|about| format!("; did you mean `{}`?", about.name)).unwrap_or_default();
         return Err(
             Usage(format!("nothing is called `{name}`{hint} `mantlet explain` lists every name")).into()
