@@ -58,68 +58,105 @@ fn token(environment: Environment<'_>) -> Option<String> {
 
 pub(crate) async fn list(http: &Http, endpoint: &Endpoint, address: &Address) -> Result<Listing, String> {
     let Address::Hub { kind, repository, revision, path } = address else { return Ok(Listing::default()) };
-    let base = &endpoint.url;
-    let api = format!("{base}/api/{kind}/{repository}");
-    let commit = {
-        let answer = json(http, endpoint, &format!("{api}/revision/{}", encoded(revision, false))).await?;
-        let sha = answer.1.get("sha").and_then(Value::as_str).unwrap_or("").to_owned();
-        if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err("the server does not say which commit that is".into());
-        }
-        sha
-    };
-    let folder = if *kind == "models" { String::new() } else { format!("{kind}/") };
-    let shown = format!("hf://{folder}{repository}@{}", revision.replace('/', "%2F"));
+    let api = format!("{}/api/{kind}/{repository}", endpoint.url);
+    let answer = json(http, endpoint, &format!("{api}/revision/{}", encoded(revision, false))).await?;
+    let commit = commit(&answer.1)?;
+    let tree = Tree::new(endpoint, kind, repository, revision, path, commit);
+    let shown = &tree.shown;
     let mut listing =
         Listing { notes: vec![format!("{shown} is commit {commit}")], ..Listing::new(&http.limits) };
-    let object = |file: &str, below: &str, digest: Option<Digest>| {
-        let url = format!("{base}/{folder}{repository}/resolve/{commit}/{}", encoded(file, true));
-        let ask = Ask { url, home: base.clone(), secret: endpoint.secret.clone(), ..Ask::default() };
-        let name = format!("{shown}/{file}");
-        Object { name, path: below.to_owned(), digest, pinned: false, reach: Reachable::Web(ask) }
-    };
     let below = if path.is_empty() { String::new() } else { format!("/{}", encoded(path, true)) };
     let mut next = Some(format!("{api}/tree/{commit}{below}?recursive=true"));
     for page in 0.. {
         let Some(url) = next.take() else { break };
         let full = listing.objects.len().max(listing.gaps.len()) >= http.limits.objects;
         if page == PAGES || full {
-            listing.gap(&shown, MORE, "name its folders one by one");
+            listing.gap(shown, MORE, "name its folders one by one");
             break;
         }
         let (link, entries) = match json(http, endpoint, &url).await {
             // A file has no tree.
             Err(why) if page == 0 && !path.is_empty() && why.contains("404") => {
-                listing.objects.push(object(path, "", None));
+                listing.objects.push(tree.object(path, "", None));
                 return Ok(listing);
             }
             other => other?,
         };
+        if !tree.take(&entries, &mut listing, http.limits.objects)? {
+            return Ok(listing);
+        }
+        next = link;
+    }
+    Ok(listing)
+}
+
+/// The commit that a revision is.
+pub(crate) fn commit(answer: &Value) -> Result<&str, String> {
+    let sha = answer.get("sha").and_then(Value::as_str).unwrap_or("");
+    if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("the server does not say which commit that is".into());
+    }
+    Ok(sha)
+}
+
+/// The files of one commit.
+pub(crate) struct Tree<'a> {
+    shown: String,
+    /// Before the path of each file.
+    url: String,
+    endpoint: &'a Endpoint,
+    path: &'a str,
+}
+
+impl<'a> Tree<'a> {
+    pub(crate) fn new(
+        endpoint: &'a Endpoint,
+        kind: &str,
+        repository: &str,
+        revision: &str,
+        path: &'a str,
+        commit: &str,
+    ) -> Self {
+        let folder = if kind == "models" { String::new() } else { format!("{kind}/") };
+        let shown = format!("hf://{folder}{repository}@{}", revision.replace('/', "%2F"));
+        let url = format!("{}/{folder}{repository}/resolve/{commit}/", endpoint.url);
+        Self { shown, url, endpoint, path }
+    }
+
+    fn object(&self, file: &str, below: &str, digest: Option<Digest>) -> Object {
+        let url = format!("{}{}", self.url, encoded(file, true));
+        let (home, secret) = (self.endpoint.url.clone(), self.endpoint.secret.clone());
+        let ask = Ask { url, home, secret, ..Ask::default() };
+        let name = format!("{}/{file}", self.shown);
+        Object { name, path: below.to_owned(), digest, pinned: false, reach: Reachable::Web(ask) }
+    }
+
+    /// Takes one page of the listing; whether there is room for another.
+    pub(crate) fn take(&self, entries: &Value, listing: &mut Listing, most: usize) -> Result<bool, String> {
         for entry in entries.as_array().ok_or("the server's listing makes no sense")? {
             let word = |name: &str| entry.get(name).and_then(Value::as_str);
             let Some(file) = word("path") else { return Err("the server's listing makes no sense".into()) };
             match word("type") {
                 Some("directory") => {}
                 Some("file") if listable(file) && !file.starts_with('/') => {
-                    if listing.objects.len() == http.limits.objects {
-                        listing.gap(&shown, MORE, "name its folders one by one");
-                        return Ok(listing);
+                    if listing.objects.len() == most {
+                        listing.gap(&self.shown, MORE, "name its folders one by one");
+                        return Ok(false);
                     }
                     let digest = entry.get("lfs").and_then(|lfs| lfs.get("oid")).and_then(Value::as_str);
                     let digest = digest.and_then(|hex| Digest::from_hex(hex).ok());
-                    let inside = file.strip_prefix(path.as_str()).unwrap_or(file).trim_start_matches('/');
-                    listing.objects.push(object(file, inside, digest));
+                    let inside = file.strip_prefix(self.path).unwrap_or(file).trim_start_matches('/');
+                    listing.objects.push(self.object(file, inside, digest));
                 }
                 _ => listing.gap(
-                    &format!("{shown}/{file}"),
+                    &format!("{}/{file}", self.shown),
                     "it is no file that can be named",
                     "look at it in the browser",
                 ),
             }
         }
-        next = link;
+        Ok(true)
     }
-    Ok(listing)
 }
 
 /// A document of the interface, and the address of its next page.

@@ -96,21 +96,12 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
     let Address::Image { registry: host, repository, reference } = address else {
         return Ok(Listing::default());
     };
-    let base = format!("{}/v2/{repository}", registry.url);
     let keyring = Arc::new(Keyring::new(registry.clone(), repository));
-    let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
-    let shown = format!("oci://{host}/{repository}{sign}{reference}");
+    let mut pulled = Pulled::new(&keyring, host, repository, reference);
     let mut listing =
         Listing { notes: registry.held_back.iter().cloned().collect(), ..Listing::new(&http.limits) };
-    let mut waiting = vec![(reference.clone(), 0)];
-    let mut manifests = 0;
-    while let Some((reference, depth)) = waiting.pop() {
-        manifests += 1;
-        if manifests > MAX_MANIFESTS || depth > MAX_DEPTH {
-            listing.gap(&shown, MORE, "name them by digest");
-            break;
-        }
-        let body = manifest(http, &keyring, format!("{base}/manifests/{reference}")).await?;
+    while let Some((reference, depth)) = pulled.next(&mut listing) {
+        let body = manifest(http, &keyring, format!("{}/manifests/{reference}", pulled.base)).await?;
         let found = Digest::of(&body);
         if reference.starts_with("sha256:") && found.to_string() != reference {
             return Err(format!(
@@ -118,57 +109,111 @@ pub(crate) async fn list(http: &Http, registry: &Registry, address: &Address) ->
             ));
         }
         if depth == 0 {
-            listing.notes.push(format!("{shown} is {found}"));
+            listing.notes.push(format!("{} is {found}", pulled.shown));
         }
+        pulled.take(&body, depth, &mut listing, http.limits.objects)?;
+    }
+    Ok(listing)
+}
+
+/// The manifests of one reference: an index leads to others.
+pub(crate) struct Pulled<'a> {
+    keyring: &'a Arc<Keyring>,
+    shown: String,
+    base: String,
+    waiting: Vec<(String, usize)>,
+    seen: usize,
+}
+
+impl<'a> Pulled<'a> {
+    pub(crate) fn new(keyring: &'a Arc<Keyring>, host: &str, repository: &str, reference: &str) -> Self {
+        let sign = if reference.starts_with("sha256:") { '@' } else { ':' };
+        Self {
+            keyring,
+            shown: format!("oci://{host}/{repository}{sign}{reference}"),
+            base: format!("{}/v2/{repository}", keyring.url()),
+            waiting: vec![(reference.to_owned(), 0)],
+            seen: 0,
+        }
+    }
+
+    /// The next manifest to ask for, and how many indexes lead to it.
+    pub(crate) fn next(&mut self, listing: &mut Listing) -> Option<(String, usize)> {
+        let (reference, depth) = self.waiting.pop()?;
+        self.seen += 1;
+        if self.seen > MAX_MANIFESTS || depth > MAX_DEPTH {
+            listing.gap(&self.shown, MORE, "name them by digest");
+            return None;
+        }
+        Some((reference, depth))
+    }
+
+    /// Takes what a manifest names: other manifests, and blobs by their digests.
+    pub(crate) fn take(
+        &mut self,
+        body: &[u8],
+        depth: usize,
+        listing: &mut Listing,
+        most: usize,
+    ) -> Result<(), String> {
         let manifest: Value =
-            serde_json::from_slice(&body).map_err(|_| "the manifest is no JSON".to_owned())?;
+            serde_json::from_slice(body).map_err(|_| "the manifest is no JSON".to_owned())?;
         let list = |name: &str| manifest.get(name).and_then(Value::as_array).into_iter().flatten();
         for inner in list("manifests") {
-            match inner.get("digest").and_then(Value::as_str) {
-                Some(_) if waiting.len() + manifests >= MAX_MANIFESTS => {
-                    listing.gap(&shown, MORE, "name them by digest");
+            // Read as a digest, since it becomes part of an address.
+            let digest = inner.get("digest").and_then(Value::as_str);
+            match digest.and_then(|text| text.parse::<Digest>().ok()) {
+                Some(_) if self.waiting.len() + self.seen >= MAX_MANIFESTS => {
+                    listing.gap(&self.shown, MORE, "name them by digest");
                     break;
                 }
-                Some(digest) if digest.starts_with("sha256:") => {
-                    waiting.push((digest.to_owned(), depth + 1));
+                Some(digest) => self.waiting.push((digest.to_string(), depth + 1)),
+                None => {
+                    let why = "a manifest of the index has no SHA-256 digest";
+                    listing.gap(&self.shown, why, "pull it yourself");
                 }
-                _ => listing.gap(&shown, "a manifest of the index has no SHA-256 digest", "pull it yourself"),
             }
         }
         let blobs: Vec<&Value> =
             manifest.get("config").into_iter().chain(list("layers")).chain(list("blobs")).collect();
         if blobs.is_empty() && list("manifests").next().is_none() {
-            listing.gap(&shown, "its manifest names neither blobs nor manifests", "pull it yourself");
+            listing.gap(&self.shown, "its manifest names neither blobs nor manifests", "pull it yourself");
         }
         for blob in blobs {
-            if listing.objects.len() == http.limits.objects {
-                listing.gap(&shown, "it has more blobs than are listed", "pull it yourself");
+            if listing.objects.len() == most {
+                listing.gap(&self.shown, "it has more blobs than are listed", "pull it yourself");
                 break;
             }
-            let word = |name: &str| blob.get(name).and_then(Value::as_str);
-            let Some(digest) = word("digest").and_then(|text| text.parse::<Digest>().ok()) else {
-                listing.gap(&shown, "a blob has no SHA-256 digest", "pull it yourself and scan the copy");
-                continue;
-            };
-            let title = blob
-                .get("annotations")
-                .and_then(|all| all.get("org.opencontainers.image.title"))
-                .and_then(Value::as_str)
-                .filter(|title| listable(title));
-            let path = format!("blobs/sha256/{}", digest.hex());
-            let path = title.map_or(path.clone(), |title| format!("{path}/{}", title.trim_matches('/')));
-            let ask = Ask {
-                url: format!("{base}/blobs/{digest}"),
-                home: registry.url.clone(),
-                keyring: Some(Arc::clone(&keyring)),
-                ..Ask::default()
-            };
-            let name = format!("{shown}/{path}");
-            let reach = Reachable::Web(ask);
-            listing.objects.push(Object { name, path, digest: Some(digest), pinned: true, reach });
+            match self.object(blob) {
+                Some(object) => listing.objects.push(object),
+                None => listing.gap(
+                    &self.shown,
+                    "a blob has no SHA-256 digest",
+                    "pull it yourself and scan the copy",
+                ),
+            }
         }
+        Ok(())
     }
-    Ok(listing)
+
+    fn object(&self, blob: &Value) -> Option<Object> {
+        let digest = blob.get("digest").and_then(Value::as_str)?.parse::<Digest>().ok()?;
+        let title = blob
+            .get("annotations")
+            .and_then(|all| all.get("org.opencontainers.image.title"))
+            .and_then(Value::as_str)
+            .filter(|title| listable(title));
+        let path = format!("blobs/sha256/{}", digest.hex());
+        let path = title.map_or(path.clone(), |title| format!("{path}/{}", title.trim_matches('/')));
+        let ask = Ask {
+            url: format!("{}/blobs/{digest}", self.base),
+            home: self.keyring.url().to_owned(),
+            keyring: Some(Arc::clone(self.keyring)),
+            ..Ask::default()
+        };
+        let name = format!("{}/{path}", self.shown);
+        Some(Object { name, path, digest: Some(digest), pinned: true, reach: Reachable::Web(ask) })
+    }
 }
 
 async fn manifest(http: &Http, keyring: &Arc<Keyring>, url: String) -> Result<bytes::Bytes, String> {

@@ -109,7 +109,12 @@ impl Keyring {
         if status != StatusCode::OK {
             return Err(format!("the registry gives no token (answer {}); {needed}", status.as_u16()));
         }
-        let value: Value = serde_json::from_slice(&body).map_err(|_| "the token is no JSON".to_owned())?;
+        self.token(&body)
+    }
+
+    /// The token in an answer.
+    pub(crate) fn token(&self, body: &[u8]) -> Result<Secret, String> {
+        let value: Value = serde_json::from_slice(body).map_err(|_| "the token is no JSON".to_owned())?;
         let token = ["token", "access_token"].iter().find_map(|name| value.get(name)?.as_str());
         Secret::new(&self.registry.url, &format!("Bearer {}", token.ok_or("the registry gives no token")?))
     }

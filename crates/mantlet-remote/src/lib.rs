@@ -13,6 +13,7 @@ mod image;
 mod keyring;
 mod mirror;
 mod mlflow;
+mod offline;
 mod way;
 mod web;
 
@@ -26,6 +27,7 @@ use crate::address::{Address, shown};
 pub use crate::blocks::RemoteSource;
 use crate::http::{Ask, Http};
 pub use crate::mirror::{Mirror, Passed};
+pub use crate::offline::{read_answers, read_texts};
 pub use crate::way::Outward;
 
 /// Why an address cannot be examined at all.
@@ -176,21 +178,6 @@ pub fn is_remote(text: &str) -> bool {
     ["hf://", "s3://", "gs://", "https://", "http://", "oci://", "mlflow://"]
         .iter()
         .any(|scheme| text.starts_with(scheme))
-}
-
-/// Reads a text as each of the things that servers and people write: for the fuzzer. Nothing is contacted.
-#[doc(hidden)]
-pub fn read_texts(text: &str) {
-    let _ = (is_remote(text), shown(text), Address::parse(text).map(|address| format!("{address:?}")));
-    let _ = (hub::following(text), keyring::read(text), web::range_of(text));
-    if let Some((base, target)) = text.split_once('\n')
-        && let Ok(base) = base.parse::<::http::Uri>()
-    {
-        let _ = (
-            http::joined(&base, target).map(|uri| http::origin(&uri)),
-            keyring::related(base.path(), target),
-        );
-    }
 }
 
 impl Remote {

@@ -88,70 +88,14 @@ pub(crate) async fn list(
     let mut listing =
         Listing { notes: server.held_back.iter().cloned().collect(), ..Listing::new(&http.limits) };
     let (place, wanted) = artifacts(http, server, what).await?;
-    let root = match place.strip_prefix("mlflow-artifacts:") {
-        // The proxy's own address may be named: only the path counts, the server is the one the user named.
-        Some(rest) => match rest.strip_prefix("//") {
-            Some(rest) => rest.split_once('/').map_or("", |(_, path)| path).to_owned(),
-            None => rest.trim_start_matches('/').to_owned(),
-        },
-        None => {
-            let remedy = "scan that address, with the credentials it needs";
-            let why = format!("its files are not behind the server but at {}", shown(&place));
-            listing.gap(uri, why, remedy);
-            return Ok(listing);
-        }
+    let Some(mut folders) = Folders::new(server, uri, &place, wanted, &mut listing)? else {
+        return Ok(listing);
     };
-    if !plain(&root) {
-        return Err("the server names a path that leads elsewhere".into());
-    }
-    let base = format!("{}/api/2.0/mlflow-artifacts/artifacts", server.url);
-    let top = [root.trim_matches('/'), wanted]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("/");
-    let shown_base = shown(uri).trim_end_matches('/').to_owned();
-    let object = |path: &str, below: &str| Object {
-        name: if below.is_empty() { shown_base.clone() } else { format!("{shown_base}/{below}") },
-        path: below.to_owned(),
-        digest: None,
-        pinned: false,
-        reach: Reachable::Web(server.ask(format!("{base}/{}", encoded(path, true)))),
-    };
-    let mut folders = 0;
-    let mut waiting = vec![(top.clone(), 0)];
-    while let Some((folder, depth)) = waiting.pop() {
-        folders += 1;
-        if folders > MAX_FOLDERS || depth > MAX_DEPTH || listing.gaps.len() > http.limits.objects {
-            listing.gap(uri, MORE, "name its folders one by one");
-            break;
-        }
-        let url = format!("/api/2.0/mlflow-artifacts/artifacts?path={}", encoded(&folder, false));
+    while let Some(folder) = folders.next(&mut listing, http.limits.objects) {
+        let url = format!("/api/2.0/mlflow-artifacts/artifacts?path={}", encoded(&folder.0, false));
         let answer = server.json(http, &url).await?;
-        // A folder without files has no list at all.
-        let files = answer.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        for file in files {
-            let name = file.get("path").and_then(Value::as_str).unwrap_or("");
-            let path = format!("{folder}/{name}");
-            if name.contains('/') || !listable(name) || !listable(path.trim_start_matches('/')) {
-                listing.gap(
-                    uri,
-                    "the server lists a file whose name leads elsewhere",
-                    "look at the run yourself",
-                );
-                continue;
-            }
-            if waiting.len() + listing.objects.len() >= http.limits.objects {
-                listing.gap(uri, MORE, "name its folders one by one");
-                return Ok(listing);
-            }
-            if file.get("is_dir").and_then(Value::as_bool) == Some(true) {
-                waiting.push((path, depth + 1));
-            } else {
-                let below =
-                    path.strip_prefix(top.as_str()).unwrap_or(&path).trim_start_matches('/').to_owned();
-                listing.objects.push(object(&path, &below));
-            }
+        if !folders.take(&answer, folder, &mut listing, http.limits.objects) {
+            return Ok(listing);
         }
     }
     if listing.objects.is_empty() && listing.gaps.is_empty() {
@@ -159,21 +103,137 @@ pub(crate) async fn list(
             return Err("there are no files under that name".into());
         }
         // A file is listed as an empty folder.
-        listing.objects.push(object(&top, ""));
+        listing.objects.push(folders.object(&folders.top, ""));
     }
     Ok(listing)
+}
+
+/// The folders of a run, each listed by a request of its own.
+pub(crate) struct Folders<'a> {
+    server: &'a Server,
+    uri: &'a str,
+    /// What the files are called after.
+    shown: String,
+    /// Before the path of each file.
+    base: String,
+    top: String,
+    waiting: Vec<(String, usize)>,
+    seen: usize,
+}
+
+impl<'a> Folders<'a> {
+    /// The folder a name leads to; none, and a gap, when its files are not behind the server.
+    pub(crate) fn new(
+        server: &'a Server,
+        uri: &'a str,
+        place: &str,
+        wanted: &str,
+        listing: &mut Listing,
+    ) -> Result<Option<Self>, String> {
+        let root = match place.strip_prefix("mlflow-artifacts:") {
+            // The proxy's own address may be named: only the path counts, the server is the one the user named.
+            Some(rest) => match rest.strip_prefix("//") {
+                Some(rest) => rest.split_once('/').map_or("", |(_, path)| path),
+                None => rest.trim_start_matches('/'),
+            },
+            None => {
+                let remedy = "scan that address, with the credentials it needs";
+                let why = format!("its files are not behind the server but at {}", shown(place));
+                listing.gap(uri, why, remedy);
+                return Ok(None);
+            }
+        };
+        if !plain(root) {
+            return Err("the server names a path that leads elsewhere".into());
+        }
+        let top = [root.trim_matches('/'), wanted]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
+        let base = format!("{}/api/2.0/mlflow-artifacts/artifacts", server.url);
+        let shown = shown(uri).trim_end_matches('/').to_owned();
+        let waiting = vec![(top.clone(), 0)];
+        Ok(Some(Self { server, uri, shown, base, top, waiting, seen: 0 }))
+    }
+
+    fn object(&self, path: &str, below: &str) -> Object {
+        let shown = &self.shown;
+        Object {
+            name: if below.is_empty() { shown.clone() } else { format!("{shown}/{below}") },
+            path: below.to_owned(),
+            digest: None,
+            pinned: false,
+            reach: Reachable::Web(self.server.ask(format!("{}/{}", self.base, encoded(path, true)))),
+        }
+    }
+
+    /// The next folder to ask for, and how deep it is.
+    pub(crate) fn next(&mut self, listing: &mut Listing, most: usize) -> Option<(String, usize)> {
+        let (folder, depth) = self.waiting.pop()?;
+        self.seen += 1;
+        if self.seen > MAX_FOLDERS || depth > MAX_DEPTH || listing.gaps.len() > most {
+            listing.gap(self.uri, MORE, "name its folders one by one");
+            return None;
+        }
+        Some((folder, depth))
+    }
+
+    /// Takes what the server says is in a folder; whether there is room for more.
+    pub(crate) fn take(
+        &mut self,
+        answer: &Value,
+        (folder, depth): (String, usize),
+        listing: &mut Listing,
+        most: usize,
+    ) -> bool {
+        // A folder without files has no list at all.
+        let files = answer.get("files").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for file in files {
+            let name = file.get("path").and_then(Value::as_str).unwrap_or("");
+            let path = format!("{folder}/{name}");
+            if name.contains('/') || !listable(name) || !listable(path.trim_start_matches('/')) {
+                listing.gap(
+                    self.uri,
+                    "the server lists a file whose name leads elsewhere",
+                    "look at the run yourself",
+                );
+                continue;
+            }
+            if self.waiting.len() + listing.objects.len() >= most {
+                listing.gap(self.uri, MORE, "name its folders one by one");
+                return false;
+            }
+            if file.get("is_dir").and_then(Value::as_bool) == Some(true) {
+                self.waiting.push((path, depth + 1));
+            } else {
+                let below = path.strip_prefix(self.top.as_str()).unwrap_or(&path);
+                listing.objects.push(self.object(&path, below.trim_start_matches('/')));
+            }
+        }
+        true
+    }
+}
+
+/// A text within an answer.
+fn word(answer: &Value, path: &[&str]) -> Option<String> {
+    path.iter().try_fold(answer, |value, name| value.get(name)).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Where the server says the files are, for what was asked of it.
+pub(crate) fn artifact_uri(answer: &Value) -> Option<String> {
+    [&["run", "info", "artifact_uri"][..], &["model", "info", "artifact_uri"], &["artifact_uri"]]
+        .into_iter()
+        .find_map(|path| word(answer, path))
 }
 
 /// Where the files of a name are, and which of them are wanted.
 async fn artifacts<'a>(http: &Http, server: &Server, what: &'a Tracked) -> Result<(String, &'a str), String> {
     let nowhere = || "the server does not say where the files are".to_owned();
-    let word = |value: &Value, path: &[&str]| {
-        path.iter().try_fold(value, |value, name| value.get(name)).and_then(Value::as_str).map(str::to_owned)
-    };
     if let Tracked::Run { id, path } = what {
         let run =
             server.json(http, &format!("/api/2.0/mlflow/runs/get?run_id={}", encoded(id, false))).await?;
-        let place = word(&run, &["run", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+        let place = artifact_uri(&run).ok_or_else(nowhere)?;
         return Ok((place, path));
     }
     let (name, version) = match what {
@@ -190,17 +250,17 @@ async fn artifacts<'a>(http: &Http, server: &Server, what: &'a Tracked) -> Resul
     let query = format!("name={}&version={}", encoded(&name, false), encoded(&version, false));
     let found =
         server.json(http, &format!("/api/2.0/mlflow/model-versions/get-download-uri?{query}")).await?;
-    let mut place = word(&found, &["artifact_uri"]).ok_or_else(nowhere)?;
+    let mut place = artifact_uri(&found).ok_or_else(nowhere)?;
     for _ in 0..MAX_STEPS {
         if let Some(id) = place.strip_prefix("models:/m-") {
             let path = format!("/api/2.0/mlflow/logged-models/m-{}", encoded(id, false));
             let model = server.json(http, &path).await?;
-            place = word(&model, &["model", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+            place = artifact_uri(&model).ok_or_else(nowhere)?;
         } else if let Some(run) = place.strip_prefix("runs:/") {
             let (id, path) = run.split_once('/').unwrap_or((run, ""));
             let (id, path) = (encoded(id, false), path.to_owned());
             let run = server.json(http, &format!("/api/2.0/mlflow/runs/get?run_id={id}")).await?;
-            let root = word(&run, &["run", "info", "artifact_uri"]).ok_or_else(nowhere)?;
+            let root = artifact_uri(&run).ok_or_else(nowhere)?;
             place = format!("{}/{path}", root.trim_end_matches('/'));
         } else {
             return Ok((place, ""));
