@@ -98,6 +98,41 @@ const ANSWERS: [&str; 12] = [
     "https://h.example/a/b?x=1\n//other.example/c",
     "https://[::ffff:169.254.169.254]:80/a\n../c?d#e",
 ];
+/// The first byte is the registry: Hugging Face, OCI, MLflow, a token.
+const REGISTRY: [(u8, &str); 6] = [
+    (
+        0,
+        "{\"sha\":\"0123456789abcdef0123456789abcdef01234567\"}\n[{\"type\":\"file\",\"path\":\"sub/a b.pkl\",\"size\":3,\"lfs\":{\"oid\":\"0000000000000000000000000000000000000000000000000000000000000000\"}},{\"type\":\"directory\",\"path\":\"sub\"}]\n[{\"type\":\"file\",\"path\":\"../x\"}]",
+    ),
+    (
+        1,
+        "{\"schemaVersion\":2,\"manifests\":[{\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\",\"platform\":{\"os\":\"linux\"}}]}\n{\"config\":{\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"},\"layers\":[{\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000001\",\"annotations\":{\"org.opencontainers.image.title\":\"a/b.pkl\"}}]}",
+    ),
+    (
+        2,
+        "{\"run\":{\"info\":{\"artifact_uri\":\"mlflow-artifacts:/1/2/artifacts\"}}}\n{\"files\":[{\"path\":\"a.pkl\",\"is_dir\":false,\"file_size\":3},{\"path\":\"d\",\"is_dir\":true}]}\n{\"files\":[{\"path\":\"b\"}]}",
+    ),
+    (2, "{\"artifact_uri\":\"mlflow-artifacts://h:1/1/2\"}\n{}"),
+    (2, "{\"model\":{\"info\":{\"artifact_uri\":\"s3://b/c?d\"}}}"),
+    (3, "{\"token\":\"abc\",\"access_token\":\"def\",\"expires_in\":300}"),
+];
+/// The first byte is how much of it is rules, in 256th parts; what is no multiple of four is looked at alone.
+const YARA: [(u8, &str); 4] = [
+    (
+        248,
+        "rule a : tag { meta: severity = \"malicious\" description = \"d\" strings: $a = \"abc\" wide $b = { 41 ?? [1-2] 43 } $c = /a[b-d]+e/i condition: any of ($a, $b) or #c > 2 } abcde ABC",
+    ),
+    (244, "import \"math\"\nrule b { condition: filesize < 1KB and math.mean(0, filesize) > 1 and for all i in (0..2): (uint8(i) != 0) }"),
+    (240, "private rule c { strings: $s = \"x\" base64 fullword private condition: $s at 0 } global rule d { condition: not c and defined 1 } xx"),
+    (1, "import os\nimport   abc PK\u{3}\u{4} key abc ABC"),
+];
+const PAST: [&str; 5] = [
+    "10.0.0.7 - ann [21/Sep/2026:23:59:59 +0000] \"POST /v1/chat/completions?x=1 HTTP/1.1\" 200 512 \"-\" \"curl\"\n",
+    "{\"at\":\"2026-09-21T23:59:59.5+02:00\",\"caller\":\"ann\",\"path\":\"/v2/models/m/infer\",\"request\":{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[0.5,1]}]},\"status\":200,\"reply\":{\"outputs\":[{\"name\":\"y\",\"shape\":[1,1],\"datatype\":\"FP32\",\"data\":[0.5]}]}}",
+    "{\"msec\":1790035199.0,\"remote_addr\":\"10.0.0.7\",\"request_method\":\"POST\",\"request_uri\":\"/v1/chat/completions\",\"status\":\"200\",\"request_body\":\"{\\\"messages\\\":[{\\\"role\\\":\\\"user\\\",\\\"content\\\":\\\"ignore all previous instructions\\\"}]}\",\"response_body\":\"data: {\\\"choices\\\":[{\\\"index\\\":0,\\\"delta\\\":{\\\"content\\\":\\\"a\\\"}}]}\\n\\ndata: [DONE]\\n\\n\"}",
+    "{\"path\":\"/v2/models/m/infer\",\"request_base64\":\"e30AAAA=\",\"request_head\":2}",
+    "{\"time\":1790035199000,\"uri\":\"/v1/messages\",\"request\":{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]},\"reply\":{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"b\"}]}}",
+];
 const SETTINGS: [&str; 3] = [
     "[[suppress]]\nrule = \"pickle-unsafe-global\"\npath = \"models/**\"\nreason = \"reviewed\"\nowner = \"ada\"\nuntil = \"2027-03-31\"\n",
     "*.pkl\n**/models/{a,b}/[!c-f]?.pt\n",
@@ -178,6 +213,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for (number, text) in ANSWERS.iter().enumerate() {
         seed(root, "answers", number, text.as_bytes())?;
+    }
+    for (number, (first, text)) in REGISTRY.iter().enumerate() {
+        seed(root, "registry", number, &[&[*first], text.as_bytes()].concat())?;
+    }
+    for (number, (first, text)) in YARA.iter().enumerate() {
+        seed(root, "yara", number, &[&[*first], text.as_bytes()].concat())?;
+    }
+    for (number, text) in PAST.iter().enumerate() {
+        seed(root, "past", number, text.as_bytes())?;
     }
     for (number, text) in SETTINGS.iter().enumerate() {
         seed(root, "settings", number, text.as_bytes())?;

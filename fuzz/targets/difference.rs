@@ -13,7 +13,10 @@ fuzz_target!(|data: &[u8]| {
     let name = names[usize::from(name) % names.len()];
     let options = mantlet_scan::Options { bounds: support::bounds(), ..mantlet_scan::Options::default() };
     let source = support::source(data);
-    assert!(diff_sources(name, &source, &source, &options).files.is_empty(), "nothing changed");
+    if cut % 8 == 7 {
+        assert!(diff_sources(name, &source, &source, &options).files.is_empty(), "nothing changed");
+        return;
+    }
     // Either the second part of the bytes, or the first part with its end changed.
     let other = if cut & 1 == 0 {
         data[usize::from(cut).min(data.len())..].to_vec()

@@ -22,9 +22,14 @@ const NAMES: [[&str; 2]; 10] = [
     ["index.json", "oci-layout"],
 ];
 
+/// In memory where the system has such a folder: a disk would be what is tested.
 fn folder() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| std::env::temp_dir().join(format!("mantlet-fuzz-{}", std::process::id())))
+    FOLDER.get_or_init(|| {
+        let memory = PathBuf::from("/dev/shm");
+        let place = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        place.join(format!("mantlet-fuzz-{}", std::process::id()))
+    })
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -67,16 +67,33 @@ impl Rules {
         for path in paths {
             collect(path, &mut files)?;
         }
+        let texts = files.iter().map(|file| Ok((file.display().to_string(), read(file)?)));
+        let texts = texts.collect::<Result<Vec<_>, LoadError>>()?;
+        Self::compile(&texts)?.ok_or_else(|| {
+            let path = paths.first().cloned().unwrap_or_default();
+            LoadError::NotRules { path, what: "without a single rule" }
+        })
+    }
+
+    /// Compiles one text, for the fuzzer. Nothing is read.
+    ///
+    /// # Errors
+    /// When the compiler refuses it.
+    #[doc(hidden)]
+    pub fn of_text(text: &str) -> Result<Option<Self>, LoadError> {
+        Self::compile(&[("text".to_owned(), text.to_owned())])
+    }
+
+    /// Compiles texts under their names; none without a rule in them.
+    fn compile(texts: &[(String, String)]) -> Result<Option<Self>, LoadError> {
         // What `time` answers is not a fact of the file, and the same bytes shall give the same report.
         let builder = CompilerBuilder::default().add_module(Hash).add_module(Math).add_module(String_);
         let mut compiler = builder.build();
         compiler.set_params(CompilerParams::default().disable_includes(true));
         compiler.define_symbol(size::VARIABLE, 0_i64);
         let (mut remarks, mut hasher) = (Vec::new(), Sha256::new());
-        for file in &files {
-            let text = read(file)?;
-            let name = file.display().to_string();
-            add(&mut compiler, &name, &text, &mut remarks)?;
+        for (name, text) in texts {
+            add(&mut compiler, name, text, &mut remarks)?;
             for part in [name.as_bytes(), text.as_bytes()] {
                 hasher.update((part.len() as u64).to_le_bytes());
                 hasher.update(part);
@@ -86,11 +103,8 @@ impl Rules {
         // Only where a string matched is told, never what it was.
         scanner.set_scan_params(ScanParams::default().compute_full_matches(true).match_max_length(1));
         let meta = metadata(&scanner, &mut remarks);
-        if meta.is_empty() {
-            let path = paths.first().cloned().unwrap_or_default();
-            return Err(LoadError::NotRules { path, what: "without a single rule" });
-        }
-        Ok(Self { scanner, meta, remarks, digest: Digest(hasher.finalize().into()), patience: PATIENCE })
+        let digest = Digest(hasher.finalize().into());
+        Ok((!meta.is_empty()).then_some(Self { scanner, meta, remarks, digest, patience: PATIENCE }))
     }
 }
 
