@@ -1,11 +1,23 @@
 //! Coverage-guided fuzzing of the parsers with the stable toolchain, or under AddressSanitizer with a nightly one.
 
-use std::process::Command;
+mod covers;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::project::Project;
 use crate::run::{self, Outcome, Steps};
+use ledger::{Entry, Ledger, said};
+
+/// What the runs of `--until` came to.
+const LEDGER: &str = "docs/benchmarks/fuzz.tsv";
+/// Beside the targets: from which code each was built.
+const BUILT: &str = "built.tsv";
 
 /// The targets of `fuzz/`, by name.
 fn targets(project: &Project) -> Result<Vec<String>> {
@@ -52,6 +64,10 @@ enum Sanitizer {
 struct Wish {
     seconds: u32,
     runs: Option<u64>,
+    /// Mutations that each target shall have had in the state its code is in, earlier runs included.
+    until: Option<u64>,
+    /// Targets are taken as they were built last, whatever the code is now.
+    as_built: bool,
     longest: u32,
     sanitizer: Sanitizer,
     compares: bool,
@@ -63,6 +79,8 @@ impl Wish {
         let mut wish = Self {
             seconds: 60,
             runs: None,
+            until: None,
+            as_built: false,
             longest: 65_536,
             sanitizer: Sanitizer::None,
             compares: false,
@@ -81,6 +99,11 @@ impl Wish {
                     let value = value()?;
                     wish.runs = Some(value.parse().with_context(|| number(value))?);
                 }
+                "--until" => {
+                    let value = value()?;
+                    wish.until = Some(value.parse().with_context(|| number(value))?);
+                }
+                "--as-built" => wish.as_built = true,
                 "--max-len" => {
                     let value = value()?;
                     wish.longest = value.parse().with_context(|| number(value))?;
@@ -103,6 +126,7 @@ impl Wish {
     fn bounds(&self) -> Vec<String> {
         vec![
             self.runs
+                .filter(|_| self.until.is_none())
                 .map_or_else(|| format!("-max_total_time={}", self.seconds), |runs| format!("-runs={runs}")),
             format!("-max_len={}", self.longest),
             "-rss_limit_mb=1024".into(),
@@ -125,59 +149,129 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let chosen: Vec<&String> =
         if wish.only.is_empty() { all.iter().collect() } else { wish.only.iter().collect() };
     let mut steps = Steps::keep_going(true);
-    steps.step("seeds", || {
-        let mut seeds = run::cargo(project);
-        seeds.args([
-            "run",
-            "--quiet",
-            "--manifest-path",
-            "fuzz/Cargo.toml",
-            "--example",
-            "seeds",
-            "--target-dir",
-        ]);
-        run::shown(seeds.arg(project.target.join("fuzz")))
-    });
+    if !wish.as_built {
+        steps.step("seeds", || {
+            let mut seeds = run::cargo(project);
+            seeds.args([
+                "run",
+                "--quiet",
+                "--manifest-path",
+                "fuzz/Cargo.toml",
+                "--example",
+                "seeds",
+                "--target-dir",
+            ]);
+            run::shown(seeds.arg(project.target.join("fuzz")))
+        });
+    }
     let built = project.target.join("fuzz-run");
-    if wish.sanitizer == Sanitizer::None {
+    if wish.sanitizer == Sanitizer::None && !wish.as_built {
         steps.step("targets with coverage", || {
-            run::shown(&mut instrumented(project, &built, &chosen, wish.compares)?)
+            let outcome = run::shown(&mut instrumented(project, &built, &chosen, wish.compares)?)?;
+            note(project, &built, &chosen)?;
+            Ok(outcome)
         });
     }
     for target in chosen {
-        steps.step(target, || {
-            let mut command = match wish.sanitizer {
-                Sanitizer::Address => {
-                    let mut cargo = Command::new("cargo");
-                    cargo.args(["+nightly", "fuzz", "run", target, "--target-dir"]).arg(&built).arg("--");
-                    cargo
-                }
-                Sanitizer::None => {
-                    let (corpus, artifacts) =
-                        (project.root.join("fuzz/corpus").join(target), project.root.join("fuzz/artifacts"));
-                    std::fs::create_dir_all(&corpus).context("cannot make the folder of inputs")?;
-                    std::fs::create_dir_all(artifacts.join(target))
-                        .context("cannot make the folder of faults")?;
-                    let mut fuzzer = Command::new(built.join(host()?).join("release").join(target));
-                    fuzzer.arg(&corpus);
-                    fuzzer.arg(format!("-artifact_prefix={}/", artifacts.join(target).display()));
-                    fuzzer
-                }
-            };
-            run::shown(command.current_dir(&project.root).args(wish.bounds()))
+        steps.step(target, || match (wish.sanitizer, wish.until) {
+            (Sanitizer::Address, _) => {
+                let mut cargo = Command::new("cargo");
+                cargo.args(["+nightly", "fuzz", "run", target, "--target-dir"]).arg(&built).arg("--");
+                run::shown(cargo.current_dir(&project.root).args(wish.bounds()))
+            }
+            (Sanitizer::None, Some(until)) => go_on(project, &built, target, &wish, until),
+            (Sanitizer::None, None) => run::shown(fuzzer(project, &built, target)?.args(wish.bounds())),
         });
     }
     steps.finish()
 }
 
+/// A target that was built with coverage, with its inputs and a place for its faults.
+fn fuzzer(project: &Project, built: &Path, target: &str) -> Result<Command> {
+    let (corpus, artifacts) =
+        (project.root.join("fuzz/corpus").join(target), project.root.join("fuzz/artifacts").join(target));
+    std::fs::create_dir_all(&corpus).context("cannot make the folder of inputs")?;
+    std::fs::create_dir_all(&artifacts).context("cannot make the folder of faults")?;
+    let mut fuzzer = Command::new(built.join(host()?).join("release").join(target));
+    fuzzer.current_dir(&project.root).arg(&corpus);
+    fuzzer.arg(format!("-artifact_prefix={}/", artifacts.display()));
+    Ok(fuzzer)
+}
+
+/// Writes down from which code targets were built.
+fn note(project: &Project, built: &Path, targets: &[&String]) -> Result<()> {
+    let head = run::captured(Command::new("git").current_dir(&project.root).args([
+        "describe",
+        "--always",
+        "--dirty",
+        "--exclude=*",
+    ]))
+    .unwrap_or_default();
+    let mut lines: BTreeMap<String, String> = noted(built).into_iter().collect();
+    for target in targets {
+        lines.insert((*target).clone(), format!("{}\t{}", covers::code(&project.root, target)?, head.trim()));
+    }
+    let text: String = lines.iter().map(|(target, rest)| format!("{target}\t{rest}\n")).collect();
+    std::fs::write(built.join(BUILT), text).context("cannot write down what was built")
+}
+
+fn noted(built: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(built.join(BUILT)).unwrap_or_default();
+    text.lines().filter_map(|line| line.split_once('\t')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+}
+
+/// Runs a target piece by piece until it has had its mutations; each piece is written down, so that this can be ended
+/// and begun again at any time.
+fn go_on(project: &Project, built: &Path, target: &str, wish: &Wish, until: u64) -> Result<Outcome> {
+    let path = project.root.join(LEDGER);
+    let log = project.root.join("fuzz/artifacts").join(format!("{target}.log"));
+    loop {
+        let from = noted(built).into_iter().find(|(name, _)| name == target).map(|(_, rest)| rest);
+        let from = from.context("it was not built: leave out --as-built")?;
+        let (code, head) = from.split_once('\t').unwrap_or((&from, ""));
+        let mut ledger = Ledger::open(&path)?;
+        let (so_far, fault) = ledger.so_far(target, code);
+        if fault {
+            return Ok(Outcome::Failed(format!("a fault is written down for this code in {LEDGER}")));
+        }
+        if so_far >= until {
+            println!("{target}: {so_far} mutations of {code}");
+            return Ok(Outcome::Passed);
+        }
+        let mut fuzzer = fuzzer(project, built, target)?;
+        let output = std::fs::File::create(&log).context("cannot write what the fuzzer says")?;
+        fuzzer.args(wish.bounds()).arg(format!("-runs={}", until - so_far));
+        let start = Instant::now();
+        let status = fuzzer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).status()?;
+        let text = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
+        let (mutations, peak, mut fault) = said(&text);
+        if fault.is_empty() && !status.success() {
+            fault = "ended".to_owned();
+        }
+        let failed = !fault.is_empty();
+        ledger.add(Entry {
+            target: target.to_owned(),
+            code: code.to_owned(),
+            built: head.to_owned(),
+            mutations,
+            seconds: start.elapsed().as_secs(),
+            peak,
+            fault,
+        })?;
+        if failed {
+            let last: Vec<&str> = text.lines().rev().take(30).collect();
+            last.iter().rev().for_each(|line| println!("{line}"));
+            return Ok(Outcome::Failed(status.to_string()));
+        }
+        if mutations == 0 {
+            return Ok(Outcome::Failed(format!("it did nothing in {} s", wish.seconds)));
+        }
+    }
+}
+
 /// The build with LLVM's coverage for libFuzzer, which needs no nightly compiler. The target is named so that
 /// build scripts and macros are built without it.
-fn instrumented(
-    project: &Project,
-    folder: &std::path::Path,
-    targets: &[&String],
-    compares: bool,
-) -> Result<Command> {
+fn instrumented(project: &Project, folder: &Path, targets: &[&String], compares: bool) -> Result<Command> {
     const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
          -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table";
     // Values that are compared guide the fuzzer to magic numbers, and cost it half of its speed. The seeds know these.
