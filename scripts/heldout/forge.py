@@ -7,12 +7,17 @@ The first set was written by someone who had not read the rules, the formats, th
 other evasions of this tree; the second and third after the misses of the one before were mended. Each
 was frozen before the scanner saw it; the figures of the first runs are in docs/benchmarks/scan.md.
 Everything is generated: no hostile file is in the tree. The
-payload of a live sample leaves a file called `marker` beside it and does nothing else. `--prove`
+payload of a live sample leaves a file called `marker` beside it and does nothing else (those of the
+seventh set that would use the network or a home folder are run by prove.py alone, which gives them neither:
+load none of them by hand). `--prove`
 loads each sample that can be loaded here in a process of its own, hostile and twin, and drops the
 pairs whose payload does not run (or whose twin leaves the marker) from OUT.
 
 Needs numpy, scikit-learn, pandas, joblib, dill, cloudpickle, skops, onnx, h5py, py7zr, lz4, zstandard,
 pyarrow, flatbuffers, msgpack, pyyaml, jinja2, sympy, networkx, nltk, statsmodels, smart_open and fsspec.
+The seventh set proves more where torch, tensorflow-cpu, keras, onnxruntime, hydra-core 1.3.2 (NeMo's; later
+ones refuse some targets), omegaconf, xgboost, lightgbm, lxml and msgpack-numpy are there too; a pair whose
+library is missing stays in the set and counts as not proved. Its byte code is that of the Python that forges.
 """
 import argparse
 import concurrent.futures
@@ -30,6 +35,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "seventh": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "sixth": ["everything"],
     "fifth": ["everything"],
     "fourth": ["programs", "pickles", "models"],
@@ -73,6 +79,8 @@ def main():
         if pair.prove is None or not args.prove:
             return pair, None, ""
         ok, said = alive(args.out / "hostile" / pair.family / pair.name, pair.prove, next(iter(pair.hostile)))
+        if not ok and "ModuleNotFoundError" in said:  # the library that loads it is not installed: kept, not proved
+            return pair, None, said
         quiet, twin_said = alive(args.out / "twin" / pair.family / pair.name, pair.prove, next(iter(pair.twin)))
         return pair, ok and not quiet, f"hostile: {said}; twin: marker={quiet} {twin_said}"
 

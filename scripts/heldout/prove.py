@@ -2,9 +2,14 @@
 import os
 import sys
 
+from seventh import alive
+
 
 def main(kind, path):
-    if kind == "pickle":
+    name, _, detail = kind.partition(":")
+    if name in alive.KINDS:
+        alive.KINDS[name](path, detail)
+    elif kind == "pickle":
         import pickle
 
         with open(path, "rb") as f:
