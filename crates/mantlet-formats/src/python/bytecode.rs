@@ -378,6 +378,7 @@ impl Machine<'_> {
                 arguments,
                 line: self.code.line,
                 at_import: self.at_import,
+                reached: false,
                 hidden: false,
                 assembled: false,
             });

@@ -82,6 +82,8 @@ pub struct Call {
     pub line: u32,
     /// It runs when the module is imported: it stands in no function and not below `__main__`.
     pub at_import: bool,
+    /// Importing the module may run it, as far as names tell: nothing was seen to call it then.
+    pub reached: bool,
     /// It is in code that was itself decoded from a constant.
     pub hidden: bool,
     /// The name of the function was put together from pieces, or decoded, instead of being written.

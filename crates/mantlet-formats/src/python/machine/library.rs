@@ -313,7 +313,10 @@ impl Machine {
                 first?;
                 Some(self.make(Thing::Maker { what, given: given.to_vec() }))
             }
-            "__import__" | "importlib.__import__" => self.imported(first?, true, made),
+            "__import__" | "importlib.__import__" => {
+                self.resolves(first?, line);
+                self.imported(first?, true, made)
+            }
             "importlib.import_module"
             | "pydoc.locate"
             | "pkgutil.resolve_name"
@@ -327,6 +330,7 @@ impl Machine {
                 if path == "importlib.reload" {
                     return Some(first.clone());
                 }
+                self.resolves(first, line);
                 self.imported(first, false, made)
             }
             "globals" => Some(Value::of(Kind::At(self.globals))),
@@ -734,6 +738,12 @@ impl Machine {
                 }
                 self.dotted(target, name, line)
             }
+        }
+    }
+
+    fn resolves(&mut self, name: &Value, line: u32) {
+        if name.as_text().is_some() {
+            self.resolved.insert(self.line.unwrap_or(line));
         }
     }
 

@@ -15,15 +15,18 @@ mod expressions;
 mod items;
 mod library;
 mod methods;
+mod names;
 mod objects;
 mod parse;
 mod parse_expr;
+mod reach;
 mod statements;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tree;
 mod value;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -58,6 +61,7 @@ const MAX_ARGUMENTS: usize = 24;
 pub(super) fn follow(text: &str, script: &mut Script) {
     let (module, whole) = parse::module(text, MAX_TOKENS);
     let mut machine = Machine::new(script.role);
+    machine.reach = reach::reach(&module, script.role);
     machine.module(&module);
     if machine.exhausted && machine.ran_out_at_import {
         script.limits.push("the source computes longer when it is imported than is followed".to_owned());
@@ -65,7 +69,10 @@ pub(super) fn follow(text: &str, script: &mut Script) {
     if !whole && !script.limits.iter().any(|limit| limit.contains("nested")) {
         script.limits.push("expressions of the source are nested too deep".to_owned());
     }
+    let reach = std::mem::take(&mut machine.reach);
+    let resolved = std::mem::take(&mut machine.resolved);
     machine.hand_over(script);
+    reach.tell(&resolved, script);
 }
 
 /// A call of a function of the source.
@@ -115,6 +122,10 @@ struct Machine {
     /// Classes all of whose methods a library was given.
     handed: HashSet<Id>,
     role: super::Role,
+    /// What may run, whether or not it was seen to.
+    reach: reach::Reach,
+    /// Lines whose imports by a computed name were followed.
+    resolved: HashSet<u32>,
 }
 
 impl Machine {
@@ -148,6 +159,8 @@ impl Machine {
             samples: HashMap::new(),
             handed: HashSet::new(),
             role,
+            reach: reach::Reach::default(),
+            resolved: HashSet::new(),
         }
     }
 
@@ -172,7 +185,8 @@ impl Machine {
     /// Runs a function that nothing called.
     fn later(&mut self, function: &Value, class: Option<Id>) {
         let Some(def) = self.def_of(function) else { return };
-        if self.entered.contains(&Rc::as_ptr(&def)) {
+        // What importing may run is looked at with unknown arguments too: a branch may have been misjudged.
+        if self.entered.contains(&Rc::as_ptr(&def)) && !self.reach.reached.contains(&Rc::as_ptr(&def)) {
             return;
         }
         let line = def.line;
@@ -329,14 +343,20 @@ impl Machine {
                 let code = matches!(value.kind, Kind::Str(_) | Kind::Bytes(_) | Kind::Code(_));
                 value.taint.built || value.taint.made && code
             });
+        let inside = self.active.last();
+        let reached = self.deferred && inside.is_some_and(|def| self.reach.reached.contains(def));
+        let implicit = matches!(power, Power::Runs | Power::Evaluates)
+            && inside.is_some_and(|def| self.reach.implicit.contains(def));
+        let assembled = taint.made || taint.inside || built || self.assembled > 0 || self.hooks > 0;
         self.calls.push(Call {
             callee: path.chars().take(200).collect(),
             power,
             arguments,
             line: self.line.unwrap_or(line),
             at_import: !self.deferred,
+            reached,
             hidden: self.hidden > 0,
-            assembled: taint.made || taint.inside || built || self.assembled > 0 || self.hooks > 0,
+            assembled: assembled || implicit,
         });
     }
 
@@ -420,6 +440,7 @@ impl Machine {
             };
             if let Some(known) = script.calls.iter_mut().find(|known| same(known)) {
                 known.at_import |= call.at_import;
+                known.reached |= call.reached;
                 known.hidden |= call.hidden;
                 known.assembled |= call.assembled;
                 for (argument, more) in known.arguments.iter_mut().zip(call.arguments) {

@@ -36,6 +36,10 @@ impl Machine {
                 | "f_locals" => self.path_attribute(&"<unknown>".into(), name, taint),
                 _ => Value::unknown(value.taint),
             },
+            // A constant of a class is what a member of an enumeration holds.
+            Kind::Str(_) | Kind::Int(_) | Kind::Bytes(_) if matches!(name.as_ref(), "value" | "_value_") => {
+                value.clone()
+            }
             _ if matches!(name.as_ref(), "__class__") => Value::path("<type>").with(taint),
             _ => self.method(value, name),
         }

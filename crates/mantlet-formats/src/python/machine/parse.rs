@@ -238,9 +238,10 @@ impl<'t> Parser<'t> {
             }
             "raise" if !assigns => {
                 self.at += 1;
-                let value = (!self.at_end()).then(|| self.tuple());
+                let mut value = (!self.at_end()).then(|| self.tuple());
                 if self.word("from") {
-                    self.tuple();
+                    let cause = self.tuple();
+                    value = value.map(|value| Expr { line, node: Node::Tuple(vec![value, cause]) });
                 }
                 Some(Stmt::Raise(value))
             }
@@ -250,8 +251,7 @@ impl<'t> Parser<'t> {
             }
             "del" if !assigns => {
                 self.at += 1;
-                self.tuple();
-                Some(Stmt::Delete)
+                Some(Stmt::Delete(self.tuple()))
             }
             "global" | "nonlocal" if matches!(after, Some(Kind::Name(_))) => {
                 self.at += 1;

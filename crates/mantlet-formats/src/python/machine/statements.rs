@@ -69,7 +69,8 @@ impl Machine {
                 let value = self.eval(value);
                 self.assign(target, value);
             }
-            Stmt::Annotated(_, None) | Stmt::Delete | Stmt::Pass | Stmt::Global(_) => {
+            Stmt::Delete(target) => self.delete(target),
+            Stmt::Annotated(_, None) | Stmt::Pass | Stmt::Global(_) => {
                 if let Stmt::Global(names) = statement {
                     self.outer(names);
                 }
@@ -187,6 +188,23 @@ impl Machine {
         let value = self.eval(value);
         let after = self.binary(op, before, value, target.line);
         self.assign(target, after);
+    }
+
+    /// `del`: what a class has for it is called; a name is kept, as what it held may still be used.
+    fn delete(&mut self, target: &Expr) {
+        match &target.node {
+            Node::Tuple(all) | Node::List(all) => all.iter().take(64).for_each(|one| self.delete(one)),
+            Node::Unary("()", inner) => self.delete(inner),
+            Node::Index(base, key) => {
+                let (base, key) = (self.eval(base), self.eval(key));
+                self.hook(&base, "__delitem__", vec![(None, key)], target.line);
+            }
+            Node::Attribute(base, name) => {
+                let base = self.eval(base);
+                self.hook(&base, "__delattr__", vec![(None, Value::text(name.clone()))], target.line);
+            }
+            _ => {}
+        }
     }
 
     fn import(&mut self, all: &[(String, Option<Name>)]) {
@@ -557,7 +575,7 @@ impl Machine {
 }
 
 /// Whether a test asks whether the module is the program.
-fn mentions_name(test: &Expr) -> bool {
+pub(super) fn mentions_name(test: &Expr) -> bool {
     match &test.node {
         Node::Name(name) => name.as_ref() == "__name__",
         Node::Compare(_, left, right) | Node::Either(_, left, right) => {

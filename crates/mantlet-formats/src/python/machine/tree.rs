@@ -115,7 +115,7 @@ pub(super) enum Stmt {
     Assign(Vec<Expr>, Expr),
     Augment(Expr, &'static str, Expr),
     Annotated(Expr, Option<Expr>),
-    Delete,
+    Delete(Expr),
     Return(Option<Expr>),
     Raise(Option<Expr>),
     Import(Vec<(String, Option<Name>)>),

@@ -265,7 +265,16 @@ impl Reader<'_, '_> {
         }
         let at_import = !self.scopes.iter().any(|scope| scope.deferred);
         let callee = path.to_owned();
-        self.list_call(Call { callee, power, arguments, line, at_import, hidden: false, assembled });
+        self.list_call(Call {
+            callee,
+            power,
+            arguments,
+            line,
+            at_import,
+            reached: false,
+            hidden: false,
+            assembled,
+        });
     }
 
     /// Reads code that is text here, with the names known here.

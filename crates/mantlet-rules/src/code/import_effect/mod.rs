@@ -1,7 +1,7 @@
 //! Code acts while it is imported or installed.
 
 use mantlet_formats::Facts;
-use mantlet_formats::python::{Power, Role};
+use mantlet_formats::python::{Call, Power, Role};
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
 
 use crate::Rule;
@@ -34,7 +34,8 @@ impl Rule for CodeImportEffect {
             Role::Module => ("importing the module", true),
             Role::Script | Role::Notebook => ("running the script", false),
         };
-        for call in script.calls.iter().filter(|call| call.at_import || script.install_hooks && strict) {
+        let runs = |call: &&Call| call.at_import || strict && (script.install_hooks || call.reached);
+        for call in script.calls.iter().filter(runs) {
             let what = match call.power {
                 Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
                 Power::Network if strict => "talks to the network",
@@ -42,7 +43,8 @@ impl Rule for CodeImportEffect {
                 _ => continue,
             };
             let at = place.part(format!("line {}", call.line));
-            let finding = ABOUT.finding(at, format!("{when} calls {}, which {what}", call.shown()));
+            let calls = if call.at_import || script.install_hooks { "calls" } else { "may call" };
+            let finding = ABOUT.finding(at, format!("{when} {calls} {}, which {what}", call.shown()));
             found.push(if strict { finding } else { finding.severity(Severity::Note) });
         }
     }
