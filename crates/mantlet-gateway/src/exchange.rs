@@ -485,9 +485,16 @@ impl Open {
             shared.metrics.signals.get_or_create(&noticed).inc();
         }
         let noticed = exchange.decision.action != Action::Allow || !exchange.decision.signals.is_empty();
-        // Every exchange is in the record; a line in the log is for those somebody may want to look at.
         if noticed || status >= 400 {
-            logged!(info, exchange, action, status, took);
+            if let Some(left_out) = shared.lines.another(shared.ports.clock.now()) {
+                if left_out > 0 {
+                    tracing::warn!(
+                        left_out,
+                        "more exchanges were noticed or failed than are told here one by one"
+                    );
+                }
+                logged!(info, exchange, action, status, took);
+            }
         } else {
             logged!(debug, exchange, action, status, took);
         }
@@ -502,7 +509,12 @@ impl Open {
                 generation: exchange.generation,
                 row: self.row,
                 signals: exchange.decision.signals.clone(),
-                decision: exchange.decision.clone(),
+                decision: Decision {
+                    action: exchange.decision.action.clone(),
+                    proposed: exchange.decision.proposed.clone(),
+                    mode: exchange.decision.mode,
+                    signals: Vec::new(),
+                },
             };
             if shared.ports.events.emit(event).is_err() {
                 self.overloaded("events");

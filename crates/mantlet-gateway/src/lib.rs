@@ -15,6 +15,7 @@ mod headers;
 mod ids;
 mod keys;
 mod layers;
+mod lines;
 mod listen;
 mod live;
 mod metrics;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::ids::Ids;
 use crate::keys::Remembered;
+use crate::lines::Lines;
 use crate::listen::{accept, listen};
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) known: Known,
     pub(crate) provider: ProviderKeys,
     pub(crate) ids: Ids,
+    pub(crate) lines: Lines,
     /// Where exchanges that are over are told of, when they are.
     pub(crate) telemetry: Option<Telemetry>,
     pub(crate) started: Millis,
@@ -96,6 +98,7 @@ impl Gateway {
             ports,
             keys: Remembered::default(),
             ids: Ids::default(),
+            lines: Lines::default(),
             telemetry,
             metrics,
             clients,

@@ -62,7 +62,7 @@ pub struct GuardEvent {
     pub row: u64,
     /// What was noticed, strongest first.
     pub signals: Vec<Signal>,
-    /// What was decided.
+    /// What was decided; its signals stand above.
     pub decision: Decision,
 }
 

@@ -320,15 +320,19 @@ impl Alert {
     /// step worse for a hidden trigger or a failed defence in what answers real requests.
     #[must_use]
     pub fn impact(&self) -> Impact {
-        let system = self.system_impact;
-        let serious = matches!(self.kind, AlertKind::Backdoor | AlertKind::Regression) && self.serving;
-        if serious && self.confidence >= Confidence::Medium {
-            worse(system)
-        } else if self.kind.is_hint() || self.confidence == Confidence::Low {
-            milder(system)
-        } else {
-            system
-        }
+        impact(self.kind, self.confidence, self.system_impact, self.serving)
+    }
+}
+
+/// How much harm an alert of this kind can mean.
+pub(crate) fn impact(kind: AlertKind, confidence: Confidence, system: Impact, serving: bool) -> Impact {
+    let serious = matches!(kind, AlertKind::Backdoor | AlertKind::Regression) && serving;
+    if serious && confidence >= Confidence::Medium {
+        worse(system)
+    } else if kind.is_hint() || confidence == Confidence::Low {
+        milder(system)
+    } else {
+        system
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Intake {
 /// The open incidents.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    playbook: Playbook,
-    incidents: BTreeMap<String, Incident>,
+    pub(crate) playbook: Playbook,
+    pub(crate) incidents: BTreeMap<String, Incident>,
 }
 
 impl Desk {
@@ -177,16 +177,21 @@ impl Desk {
 }
 
 /// Whether nothing is in force any more because time ran out, while the trouble is back.
-fn lapsed(incident: &Incident) -> bool {
+pub(crate) fn lapsed(incident: &Incident) -> bool {
     let ended = |step: &crate::step::Step| step.state == StepState::Expired;
     incident.steps.iter().any(ended) && !incident.steps.iter().any(|step| step.state.may_hold())
 }
 
-/// Goes one rung up when the trouble went on after the last step took hold.
-fn escalate(incident: &mut Incident, playbook: &Playbook, now: Millis) -> bool {
-    let goes_on = incident.since_rung >= playbook.escalate_after
+/// Whether so many further alerts would take the answer one rung up: the trouble went on after the last step took hold.
+pub(crate) fn escalates(incident: &Incident, further: u64, playbook: &Playbook) -> bool {
+    let goes_on = incident.since_rung.saturating_add(further) >= playbook.escalate_after
         || incident.refused_since_rung >= playbook.escalate_after_refused;
-    if incident.rung > 0 || !goes_on {
+    incident.rung == 0 && goes_on
+}
+
+/// Goes one rung up when it is time.
+fn escalate(incident: &mut Incident, playbook: &Playbook, now: Millis) -> bool {
+    if !escalates(incident, 0, playbook) {
         return false;
     }
     incident.rung += 1;

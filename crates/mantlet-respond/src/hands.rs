@@ -67,11 +67,12 @@ impl<A: Actuator, S: IncidentStore> Hands<A, S> {
         Self { actuator, store }
     }
 
-    /// Keeps the incident.
+    /// Keeps the incident, its words up to date with its counts.
     ///
     /// # Errors
     /// As the store.
     pub async fn save(&self, incident: &mut Incident) -> Result<(), IncidentStoreError> {
+        incident.refresh();
         incident.revision = incident.revision.saturating_add(1);
         let saved = self.store.save(incident).await;
         if saved.is_err() {

@@ -19,7 +19,7 @@ const MOST_CALLERS: usize = 100;
 /// Deliveries kept with the incident.
 const MOST_DELIVERIES: usize = 100;
 /// Different signals kept with the incident, the strongest of each name.
-const MOST_SIGNALS: usize = 32;
+pub(crate) const MOST_SIGNALS: usize = 32;
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -256,6 +256,11 @@ impl Incident {
                 self.signals.push(signal.clone());
             }
         }
+        self.sort_signals();
+    }
+
+    /// The strongest first.
+    pub(crate) fn sort_signals(&mut self) {
         self.signals.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.name.cmp(&b.name)));
     }
 
@@ -268,6 +273,11 @@ impl Incident {
             self.in_doubt.saturating_add(fresh.len() as u64)
         };
         self.exchanges.extend(fresh);
+        self.drop_oldest();
+    }
+
+    /// Keeps the last ids of doubtful decisions.
+    pub(crate) fn drop_oldest(&mut self) {
         let over = self.exchanges.len().saturating_sub(MOST_EXCHANGES);
         self.exchanges.drain(..over);
     }
@@ -371,6 +381,7 @@ impl Incident {
 
     /// Brings state and words up to date after a change.
     pub fn refresh(&mut self) {
+        self.drop_oldest();
         let may_hold = self.steps.iter().any(|step| step.state.may_hold());
         let holds = self.steps.iter().any(|step| step.state.may_hold() && step.state != StepState::Applying);
         self.state = match self.closed {

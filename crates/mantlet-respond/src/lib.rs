@@ -13,6 +13,7 @@ mod group;
 mod hands;
 mod incident;
 mod memory;
+mod more;
 mod plain;
 mod playbook;
 mod ports;
@@ -33,4 +34,4 @@ pub use ports::{Actuator, ActuatorError, IncidentFilter, IncidentStore, Incident
 pub use record::{Delivery, Entry, FiveAnswers, Times};
 pub use standing::{KeyStanding, Standing, Switchboard, Switches};
 pub use step::{BlastRadius, Containment, OnExpiry, Step, StepState, Undo, lasting};
-pub use stream::{Seen, Streams};
+pub use stream::{Raised, Seen, Streams};

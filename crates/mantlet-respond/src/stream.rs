@@ -16,7 +16,7 @@ const QUIET_MS: u64 = 10 * 60_000;
 /// Requests a minute are counted over this many minutes.
 const MINUTES: u64 = 5;
 /// A signal at or above this has reached its threshold.
-const REACHED: f64 = 1.0;
+pub(crate) const REACHED: f64 = 1.0;
 
 /// One exchange as the guard saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +81,10 @@ struct Stream {
     anew: bool,
     passed: VecDeque<String>,
     passed_total: u64,
+    /// How many of the last in `passed` no incident has yet.
+    untold: usize,
+    /// The incident that the last alert went to.
+    told: String,
     hints: BTreeMap<AlertKind, u64>,
     minutes: Minutes,
 }
@@ -115,19 +119,62 @@ impl Minutes {
     }
 }
 
+/// What the signals of an exchange amount to, in the light of what its caller did before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raised {
+    /// The gravest kind.
+    pub kind: AlertKind,
+    /// How sure its detector is.
+    pub confidence: Confidence,
+}
+
+/// What a caller has been doing, as far as the incident that knows of it does not know yet.
+#[derive(Debug)]
+pub(crate) struct Doing<'a> {
+    /// Start of the current activity.
+    pub(crate) since: Millis,
+    /// Requests since then.
+    pub(crate) queries: u64,
+    /// Of these, how many got an answer.
+    pub(crate) passed: u64,
+    /// The last ids of these that no incident has yet, oldest first.
+    pub(crate) untold: std::collections::vec_deque::Iter<'a, String>,
+    /// The incident that the last alert went to; empty when there was none.
+    pub(crate) told: &'a str,
+}
+
+/// The callers of one system.
+#[derive(Debug, Clone, Default)]
+struct System {
+    callers: HashMap<String, Stream>,
+    minutes: Minutes,
+}
+
 /// What callers of every system have been doing lately. Bounded.
 #[derive(Debug, Clone, Default)]
 pub struct Streams {
-    streams: HashMap<(String, String), Stream>,
-    systems: BTreeMap<String, Minutes>,
+    systems: BTreeMap<String, System>,
 }
 
 impl Streams {
     /// Takes in what the guard saw; an alert when its signals amount to one.
     pub fn observe(&mut self, seen: &Seen, playbook: &Playbook) -> Option<Alert> {
+        let raised = self.take(seen, playbook)?;
+        Some(self.alert(seen, raised))
+    }
+
+    /// Takes in what the guard saw; what its signals amount to, when that is an alert.
+    pub fn take(&mut self, seen: &Seen, playbook: &Playbook) -> Option<Raised> {
         self.make_room(seen.at);
-        self.systems.entry(seen.system.clone()).or_default().count(seen.at);
-        let stream = self.streams.entry((seen.system.clone(), seen.caller.clone())).or_default();
+        if !self.systems.contains_key(&seen.system) {
+            self.systems.insert(seen.system.clone(), System::default());
+        }
+        let system = self.systems.get_mut(&seen.system)?;
+        system.minutes.count(seen.at);
+        if !system.callers.contains_key(&seen.caller) {
+            system.callers.insert(seen.caller.clone(), Stream::default());
+        }
+        let stream = system.callers.get_mut(&seen.caller)?;
         if stream.queries == 0 || seen.at.since(stream.last) > QUIET_MS {
             *stream =
                 Stream { since: seen.at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
@@ -142,30 +189,30 @@ impl Streams {
                 stream.passed.pop_front();
             }
             stream.passed.push_back(seen.exchange.clone());
+            stream.untold = (stream.untold + 1).min(stream.passed.len());
         }
-        let (kind, confidence) = stream.weigh(&seen.signals, playbook)?;
-        Some(self.alert(seen, kind, confidence))
+        stream.weigh(&seen.signals, playbook)
     }
 
-    fn alert(&self, seen: &Seen, kind: AlertKind, confidence: Confidence) -> Alert {
-        let mut alert = Alert::new(kind, &seen.system, seen.impact, seen.at);
-        alert.confidence = confidence;
+    /// The alert that an exchange just taken in amounts to, with everything known of its caller.
+    #[must_use]
+    pub fn alert(&self, seen: &Seen, raised: Raised) -> Alert {
+        let mut alert = Alert::new(raised.kind, &seen.system, seen.impact, seen.at);
+        alert.confidence = raised.confidence;
         alert.route = Some(seen.route.clone());
         alert.caller = Some(seen.caller.clone());
         alert.version = Some(seen.version.clone());
         alert.serving = true;
         alert.signals = seen.signals.iter().filter(|signal| signal.score >= REACHED).cloned().collect();
         alert.noticed = alert.signals.iter().map(|signal| signal.message.clone()).collect();
-        let callers = self
-            .streams
-            .iter()
-            .filter(|((system, _), s)| *system == seen.system && seen.at.since(s.last) <= QUIET_MS);
+        let system = self.systems.get(&seen.system);
+        let callers = system.into_iter().flat_map(|system| system.callers.values());
         let mut traffic = Traffic {
-            callers: callers.count() as u64,
-            per_minute: self.systems.get(&seen.system).map_or(0.0, |minutes| minutes.per_minute(seen.at)),
+            callers: callers.filter(|stream| seen.at.since(stream.last) <= QUIET_MS).count() as u64,
+            per_minute: system.map_or(0.0, |system| system.minutes.per_minute(seen.at)),
             caller_per_minute: 0.0,
         };
-        if let Some(stream) = self.streams.get(&(seen.system.clone(), seen.caller.clone())) {
+        if let Some(stream) = system.and_then(|system| system.callers.get(&seen.caller)) {
             alert.since = stream.since;
             alert.queries = stream.queries;
             alert.exchanges = stream.passed.iter().cloned().collect();
@@ -176,21 +223,51 @@ impl Streams {
         alert
     }
 
+    /// What the caller of an exchange just taken in has been doing.
+    pub(crate) fn doing(&self, seen: &Seen) -> Option<Doing<'_>> {
+        let stream = self.systems.get(&seen.system)?.callers.get(&seen.caller)?;
+        let from = stream.passed.len().saturating_sub(stream.untold);
+        Some(Doing {
+            since: stream.since,
+            queries: stream.queries,
+            passed: stream.passed_total,
+            untold: stream.passed.range(from..),
+            told: &stream.told,
+        })
+    }
+
+    /// An incident knows what this caller has done so far.
+    pub fn told(&mut self, system: &str, caller: &str, incident: &str) {
+        let Some(system) = self.systems.get_mut(system) else { return };
+        let Some(stream) = system.callers.get_mut(caller) else { return };
+        stream.untold = 0;
+        if stream.told != incident {
+            incident.clone_into(&mut stream.told);
+        }
+    }
+
     fn make_room(&mut self, now: Millis) {
-        if self.streams.len() < MOST_CALLERS {
+        let held = |systems: &BTreeMap<String, System>| -> usize {
+            systems.values().map(|system| system.callers.len()).sum()
+        };
+        if held(&self.systems) < MOST_CALLERS {
             return;
         }
-        self.streams.retain(|_, stream| now.since(stream.last) <= QUIET_MS);
-        if self.streams.len() < MOST_CALLERS {
+        let callers = |systems: &mut BTreeMap<String, System>, keep: &mut dyn FnMut(&Stream) -> bool| {
+            systems.values_mut().for_each(|system| system.callers.retain(|_, stream| keep(stream)));
+        };
+        callers(&mut self.systems, &mut |stream| now.since(stream.last) <= QUIET_MS);
+        if held(&self.systems) < MOST_CALLERS {
             return;
         }
         // A tenth at a time, so that a flood of new callers does not sort the map at every request.
-        let mut ages: Vec<Millis> = self.streams.values().map(|stream| stream.last).collect();
+        let streams = self.systems.values().flat_map(|system| system.callers.values());
+        let mut ages: Vec<Millis> = streams.map(|stream| stream.last).collect();
         let tenth = ages.len() / 10;
         let (_, oldest, _) = ages.select_nth_unstable(tenth);
         let oldest = *oldest;
         let mut room = tenth + 1;
-        self.streams.retain(|_, stream| {
+        callers(&mut self.systems, &mut |stream| {
             let goes = stream.last <= oldest && room > 0;
             room -= usize::from(goes);
             !goes
@@ -218,7 +295,7 @@ impl Stream {
 
     /// The gravest alert the signals amount to. An attack's signal is one at once; hints must be many, and
     /// many of what the caller asked.
-    fn weigh(&mut self, signals: &[Signal], playbook: &Playbook) -> Option<(AlertKind, Confidence)> {
+    fn weigh(&mut self, signals: &[Signal], playbook: &Playbook) -> Option<Raised> {
         let mut gravest: Option<(AlertKind, Confidence)> = None;
         for signal in signals.iter().filter(|signal| signal.score >= REACHED) {
             let kind = AlertKind::of_signal(&signal.name);
@@ -233,6 +310,6 @@ impl Stream {
             }
             gravest = gravest.max(Some((kind, signal.confidence)));
         }
-        gravest
+        gravest.map(|(kind, confidence)| Raised { kind, confidence })
     }
 }

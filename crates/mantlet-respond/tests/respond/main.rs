@@ -99,6 +99,58 @@ fn what_the_guard_let_through_unmarked_is_counted_by_its_row_numbers() {
 }
 
 #[test]
+fn counting_one_more_gives_the_incident_that_receiving_an_alert_gives() {
+    let kinds = ["query-boundary-walk", "query-budget-spent", "query-local-search", "input-outlier"];
+    let (mut counted, mut taken) = (0, 0);
+    for seed in 0..24_u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut draw = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        let callers = 1 + seed % 4;
+        let mut sides = [(); 2].map(|()| (Streams::default(), Desk::new(Playbook::default(), vec![])));
+        let mut at = 1_000;
+        for number in 0..700 {
+            at += if draw(200) == 0 { 20 * 60_000 } else { draw(50) };
+            let caller = format!("k{}", draw(callers));
+            let mut signals = Vec::new();
+            if draw(5) > 0 {
+                let rarest = draw(4) + 1;
+                let mut one = signal(kinds[draw(rarest) as usize]);
+                one.score = 0.5 + draw(100) as f64 / 20.0;
+                one.message = format!("{number}");
+                signals.push(one);
+            }
+            let action = if draw(20) == 0 { Action::Refuse } else { Action::Flag };
+            let mut one = seen(&caller, at, signals, action);
+            one.exchange = format!("x{number}");
+            for (side, (streams, desk)) in sides.iter_mut().enumerate() {
+                let playbook = desk.playbook().clone();
+                let Some(raised) = streams.take(&one, &playbook) else { continue };
+                taken += side;
+                if side == 1 && desk.more(streams, &mut one.clone(), raised, Mode::Observe).is_some() {
+                    counted += 1;
+                    continue;
+                }
+                let intake = desk.receive(&streams.alert(&one, raised), Mode::Observe);
+                streams.told(&one.system, &one.caller, &intake.incident);
+            }
+        }
+        let [by_alerts, by_counting] = sides.map(|(_, desk)| {
+            let mut incidents: Vec<Incident> = desk.incidents().cloned().collect();
+            incidents.iter_mut().for_each(Incident::refresh);
+            incidents
+        });
+        assert_eq!(by_alerts, by_counting, "seed {seed}");
+        assert!(!by_alerts.is_empty());
+    }
+    assert!(counted * 10 > taken * 8, "{counted} of {taken} were counted only");
+}
+
+#[test]
 fn alerts_of_one_caller_join_and_others_stay_apart_until_they_look_like_one_attack() {
     let mut desk = Desk::new(Playbook::default(), vec![]);
     let first = desk.receive(&walk_alert("a", 1_000), Mode::Enforce);

@@ -125,8 +125,9 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
 
     /// Takes in an exchange, marked or not.
     pub async fn seen(&mut self, mut seen: Seen) {
-        seen.impact = self.config.system(&seen.system).impact;
-        let alert = self.streams.observe(&seen, &self.config.playbook);
+        let rule = self.config.system(&seen.system);
+        seen.impact = rule.impact;
+        let raised = self.streams.take(&seen, &self.config.playbook);
         if seen.is_refused()
             && let Some(id) = self.desk.refused(&seen.system, &seen.caller, seen.at)
         {
@@ -138,22 +139,34 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
                 again.since = incident.since;
                 again
             });
-            if let Some(again) = again.filter(|_| alert.is_none()) {
+            if let Some(again) = again.filter(|_| raised.is_none()) {
                 self.alert(&again).await;
             }
         }
-        if let Some(alert) = alert {
-            self.alert(&alert).await;
+        let Some(raised) = raised else { return };
+        if let Some(known) = self.desk.more(&mut self.streams, &mut seen, raised, rule.mode) {
+            if !self.dirty.contains(known) {
+                self.dirty.insert(known.to_owned());
+            }
+            return;
         }
+        let alert = self.streams.alert(&seen, raised);
+        let incident = self.receive(&alert).await;
+        self.streams.told(&seen.system, &seen.caller, &incident);
     }
 
     /// Takes in an alert, from whatever station.
     pub async fn alert(&mut self, alert: &Alert) {
+        self.receive(alert).await;
+    }
+
+    /// Takes in an alert; gives the id of its incident.
+    async fn receive(&mut self, alert: &Alert) -> String {
         let mode = self.config.system(&alert.system).mode;
         let intake = self.desk.receive(alert, mode);
         if !intake.changed {
-            self.dirty.insert(intake.incident);
-            return;
+            self.dirty.insert(intake.incident.clone());
+            return intake.incident;
         }
         let now = self.clock.now();
         let pending = self.desk.incident(&intake.incident).is_some_and(|incident| {
@@ -173,6 +186,7 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
             (false, false) => NoticeKind::Changed,
         };
         self.tell(&intake.incident, kind, now).await;
+        intake.incident
     }
 
     /// Ends what is over, does what another process asked for, keeps what has changed.

@@ -18,6 +18,10 @@ const EVENTS: usize = 8_192;
 const WISHES: usize = 64;
 /// How often what is over is ended.
 const TICK: Duration = Duration::from_secs(1);
+/// Inputs taken at once.
+const TOGETHER: usize = 256;
+/// How long inputs may gather once some were taken: under load, waking for each costs more than taking it in.
+const GATHER: Duration = Duration::from_millis(4);
 /// Longest wait for notices under way at the end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -193,6 +197,9 @@ where
     let task = tokio::spawn(async move {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut taken, mut gathers) = (Vec::with_capacity(TOGETHER), false);
+        let gathered = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(gathered);
         loop {
             tokio::select! {
                 biased;
@@ -214,10 +221,17 @@ where
                 },
                 Some(outcome) = told.recv() => answer.delivered(outcome).await,
                 _ = tick.tick() => answer.tick().await,
-                input = inputs.recv() => match input {
-                    Some(input) => take(&mut answer, input).await,
-                    None => break,
-                },
+                () = &mut gathered, if gathers => gathers = false,
+                count = inputs.recv_many(&mut taken, TOGETHER), if !gathers => {
+                    if count == 0 {
+                        break;
+                    }
+                    for input in taken.drain(..) {
+                        take(&mut answer, input).await;
+                    }
+                    gathers = count < TOGETHER;
+                    gathered.as_mut().reset(tokio::time::Instant::now() + GATHER);
+                }
             }
         }
         while let Ok(input) = inputs.try_recv() {
