@@ -1,18 +1,16 @@
 //! Exchanges as rows and as Arrow columns.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder,
-};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Float64Type, UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field as ArrowField, Schema};
-use mantlet_vocab::{Digest, Exchange, Millis, Mode, Value};
+use mantlet_vocab::{Digest, Exchange, Millis, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::ColumnsError;
+use crate::{ColumnsError, Fields};
 
 /// Values of one exchange that are recorded at most; more are left out and [`Row::features_cut`] says how many.
 pub const FEATURES_MOST: usize = 16_384;
@@ -69,59 +67,12 @@ impl Row {
     /// The row of an exchange.
     #[must_use]
     pub fn of(exchange: &Exchange) -> Self {
-        let mut features = Vec::new();
-        let mut cut = 0_usize;
-        for input in &exchange.request.inputs {
-            let converted;
-            let values = match &input.value {
-                Value::F32(values) => values.data(),
-                other => {
-                    let Some(values) = other.to_f32() else { continue };
-                    converted = values;
-                    converted.data()
-                }
-            };
-            let room = (FEATURES_MOST - features.len()).min(values.len());
-            features.extend_from_slice(&values[..room]);
-            cut += values.len() - room;
-        }
-        let first = exchange.request.inputs.first().and_then(|input| input.value.shape().first().copied());
-        let (label, scores) = prediction(exchange);
-        let decision = &exchange.decision;
-        #[expect(clippy::cast_possible_truncation, reason = "a detector's statistic needs no more")]
-        let signal_scores = decision.signals.iter().map(|signal| signal.score as f32).collect();
-        Self {
-            id: exchange.id.clone(),
-            at: exchange.at,
-            system: exchange.system.clone(),
-            route: exchange.route.clone(),
-            caller: exchange.caller.clone(),
-            version: exchange.version.clone(),
-            generation: exchange.generation,
-            action: decision.action.word().to_owned(),
-            proposed: decision.proposed.word().to_owned(),
-            mode: match decision.mode {
-                Mode::Observe => "observe",
-                Mode::Advise => "advise",
-                Mode::Enforce => "enforce",
-            }
-            .to_owned(),
-            status: exchange.status,
-            took_ms: if exchange.took_ms.is_finite() { exchange.took_ms } else { 0.0 },
-            request: request_digest(exchange).hex(),
-            rows: first.and_then(|rows| u32::try_from(rows).ok()).unwrap_or(0),
-            features,
-            features_cut: u32::try_from(cut).unwrap_or(u32::MAX),
-            label,
-            scores,
-            signals: decision.signals.iter().map(|signal| signal.name.clone()).collect(),
-            signal_scores,
-        }
+        Fields::of(exchange).row()
     }
 }
 
 /// A digest over names, shapes and values of the inputs, and over the pieces of text.
-fn request_digest(exchange: &Exchange) -> Digest {
+pub(crate) fn request_digest(exchange: &Exchange) -> Digest {
     let mut bytes = Vec::new();
     let text = |bytes: &mut Vec<u8>, text: &str| {
         bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -159,23 +110,31 @@ fn put<T: Copy, const N: usize>(bytes: &mut Vec<u8>, values: &[T], write: impl F
 
 /// Label and scores of the first row. Scores are the first floating-point output with two axes and at least
 /// two columns; the label is the first integer or text output with one value a row, else the best class.
-fn prediction(exchange: &Exchange) -> (String, Vec<f32>) {
-    let Some(reply) = &exchange.reply else { return (String::new(), Vec::new()) };
-    let mut label = None;
-    let mut scores = Vec::new();
+pub(crate) fn prediction(exchange: &Exchange) -> (Cow<'_, str>, Cow<'_, [f32]>) {
+    let Some(reply) = &exchange.reply else { return ("".into(), [].as_slice().into()) };
+    let mut label: Option<Cow<'_, str>> = None;
+    let mut scores: Cow<'_, [f32]> = [].as_slice().into();
     for output in &reply.outputs {
         let shape = output.value.shape();
         let width: usize = shape.iter().skip(1).product();
         match &output.value {
-            Value::I64(t) if width == 1 => label = label.or(t.data().first().map(ToString::to_string)),
-            Value::I32(t) if width == 1 => label = label.or(t.data().first().map(ToString::to_string)),
-            Value::Text(t) if width == 1 => label = label.or(t.data().first().cloned()),
+            Value::I64(t) if width == 1 => label = label.or(t.data().first().map(|v| v.to_string().into())),
+            Value::I32(t) if width == 1 => label = label.or(t.data().first().map(|v| v.to_string().into())),
+            Value::Text(t) if width == 1 => label = label.or(t.data().first().map(|text| text.into())),
             Value::F32(_) | Value::F64(_) if scores.is_empty() => {
-                let first = output.value.to_f32().map(|values| {
-                    let width = if shape.len() < 2 { values.data().len() } else { width };
-                    values.data().iter().take(width.min(FEATURES_MOST)).copied().collect::<Vec<_>>()
-                });
-                scores = first.unwrap_or_default();
+                let first = |values: &[f32]| {
+                    let width = if shape.len() < 2 { values.len() } else { width };
+                    width.min(FEATURES_MOST).min(values.len())
+                };
+                scores = match &output.value {
+                    Value::F32(values) => values.data()[..first(values.data())].into(),
+                    other => {
+                        let mut values =
+                            other.to_f32().map(|values| values.data().to_vec()).unwrap_or_default();
+                        values.truncate(first(&values));
+                        values.into()
+                    }
+                };
             }
             _ => {}
         }
@@ -183,7 +142,8 @@ fn prediction(exchange: &Exchange) -> (String, Vec<f32>) {
     let best = || {
         let best = scores.iter().enumerate().filter(|(_, score)| !score.is_nan());
         // Of equal scores the first wins, as in `Tensor::argmax_rows`.
-        best.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(at, _)| at.to_string())
+        best.reduce(|best, next| if next.1 > best.1 { next } else { best })
+            .map(|(at, _)| at.to_string().into())
     };
     let label = label.or_else(|| if scores.len() > 1 { best() } else { None });
     (label.unwrap_or_default(), scores)
@@ -220,68 +180,6 @@ pub fn schema() -> Arc<Schema> {
     ];
     let metadata = [("mantlet.schema".to_owned(), "exchanges/1".to_owned())];
     Arc::new(Schema::new_with_metadata(fields, metadata.into()))
-}
-
-/// Rows as a record batch.
-///
-/// # Errors
-/// When Arrow refuses, which rows of this type do not cause.
-pub fn batch(rows: &[Row]) -> Result<RecordBatch, ColumnsError> {
-    let text = |field: fn(&Row) -> &str| -> ArrayRef {
-        let mut builder = StringBuilder::new();
-        rows.iter().for_each(|row| builder.append_value(field(row)));
-        Arc::new(builder.finish())
-    };
-    let floats = |field: fn(&Row) -> &[f32]| -> ArrayRef {
-        let mut builder = ListBuilder::new(Float32Builder::new());
-        for row in rows {
-            builder.values().append_slice(field(row));
-            builder.append(true);
-        }
-        Arc::new(builder.finish())
-    };
-    let long = |field: fn(&Row) -> u64| -> ArrayRef {
-        let mut builder = UInt64Builder::new();
-        rows.iter().for_each(|row| builder.append_value(field(row)));
-        Arc::new(builder.finish())
-    };
-    let count = |field: fn(&Row) -> u32| -> ArrayRef {
-        let mut builder = UInt32Builder::new();
-        rows.iter().for_each(|row| builder.append_value(field(row)));
-        Arc::new(builder.finish())
-    };
-    let mut status = UInt16Builder::new();
-    let mut took = Float64Builder::new();
-    let mut signals = ListBuilder::new(StringBuilder::new());
-    for row in rows {
-        status.append_value(row.status);
-        took.append_value(row.took_ms);
-        row.signals.iter().for_each(|name| signals.values().append_value(name));
-        signals.append(true);
-    }
-    let columns: Vec<ArrayRef> = vec![
-        text(|row| &row.id),
-        long(|row| row.at.0),
-        text(|row| &row.system),
-        text(|row| &row.route),
-        text(|row| &row.caller),
-        text(|row| &row.version),
-        long(|row| row.generation),
-        text(|row| &row.action),
-        text(|row| &row.proposed),
-        text(|row| &row.mode),
-        Arc::new(status.finish()),
-        Arc::new(took.finish()),
-        text(|row| &row.request),
-        count(|row| row.rows),
-        floats(|row| &row.features),
-        count(|row| row.features_cut),
-        text(|row| &row.label),
-        floats(|row| &row.scores),
-        Arc::new(signals.finish()),
-        floats(|row| &row.signal_scores),
-    ];
-    RecordBatch::try_new(schema(), columns).map_err(|fault| ColumnsError::Arrow { reason: fault.to_string() })
 }
 
 /// A record batch as rows; extra columns are ignored.

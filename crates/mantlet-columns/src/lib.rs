@@ -1,12 +1,15 @@
 //! The Arrow schema of exchanges, Parquet in and out, and the reading of a user's table.
 
 mod exchange;
+mod fields;
 mod floats;
 mod parquet_io;
 mod table;
 
-pub use exchange::{FEATURES_MOST, Row, batch, rows, schema};
-pub use parquet_io::{read_rows, write_rows};
+pub use arrow_array::RecordBatch;
+pub use exchange::{FEATURES_MOST, Row, rows, schema};
+pub use fields::{Columns, Fields, batch};
+pub use parquet_io::{read_rows, write_batches, write_rows};
 pub use table::{Cells, Column, Table, TableError, TableLimits, read_table};
 
 /// Why columns could not be made, written or read.

@@ -6,36 +6,70 @@ use std::path::Path;
 use mantlet_vocab::Millis;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use crate::{ColumnsError, Row, batch, rows, schema};
+use crate::{ColumnsError, RecordBatch, Row, batch, rows, schema};
 
 /// Rows that are turned into columns at once.
 const TOGETHER: usize = 256;
 
-/// Writes rows as one Parquet file (Snappy) into an open file and flushes it to disk. The caller names the
-/// file and renames it into place.
+/// Encoded bytes after which a row group is over.
+const GROUP: usize = 2 << 20;
+
+/// Writes rows as one Parquet file into an open file; see [`write_batches`].
 ///
 /// # Errors
 /// When the disk is full or Arrow refuses.
 pub fn write_rows(file: File, path: &Path, rows: &[Row]) -> Result<(), ColumnsError> {
-    // Features hardly ever repeat: a dictionary of them is built, found useless and thrown away, at a price.
-    let features = ColumnPath::new(["features", "list", "item"].map(str::to_owned).to_vec());
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_column_dictionary_enabled(features.clone(), false)
-        .set_column_statistics_enabled(features, EnabledStatistics::None)
-        .build();
-    let mut writer = ArrowWriter::try_new(&file, schema(), Some(properties)).map_err(unwritten(path))?;
     // A few at a time: a copy of all rows in columns would be as large as the rows.
-    for some in rows.chunks(TOGETHER) {
-        writer.write(&batch(some)?).map_err(unwritten(path))?;
+    write_batches(file, path, rows.chunks(TOGETHER).map(batch))
+}
+
+/// Writes batches as one Parquet file (Snappy) into an open file and flushes it to disk. The caller names the
+/// file and renames it into place.
+///
+/// # Errors
+/// When the disk is full or Arrow refuses.
+pub fn write_batches(
+    file: File,
+    path: &Path,
+    batches: impl IntoIterator<Item = Result<RecordBatch, ColumnsError>>,
+) -> Result<(), ColumnsError> {
+    let mut writer = ArrowWriter::try_new(&file, schema(), Some(properties())).map_err(unwritten(path))?;
+    for some in batches {
+        writer.write(&some?).map_err(unwritten(path))?;
+        // What is encoded stays in memory until its row group is over.
+        if writer.in_progress_size() > GROUP {
+            writer.flush().map_err(unwritten(path))?;
+        }
     }
     writer.close().map_err(unwritten(path))?;
     file.sync_all().map_err(|source| ColumnsError::Io { verb: "flush", path: path.to_owned(), source })
+}
+
+/// How each column is written. What hardly ever repeats gets no dictionary, which would be built, found useless and
+/// thrown away; what is random is not compressed, and nobody asks for its smallest and largest value.
+fn properties() -> WriterProperties {
+    let list = |name: &str| ColumnPath::new([name, "list", "item"].map(str::to_owned).to_vec());
+    let mut builder = WriterProperties::builder().set_compression(Compression::SNAPPY);
+    for numbers in [list("features"), list("scores"), list("signal_scores")] {
+        builder = builder
+            .set_column_dictionary_enabled(numbers.clone(), false)
+            .set_column_statistics_enabled(numbers, EnabledStatistics::None);
+    }
+    for random in ["id", "request"].map(ColumnPath::from) {
+        builder = builder
+            .set_column_dictionary_enabled(random.clone(), false)
+            .set_column_statistics_enabled(random.clone(), EnabledStatistics::None)
+            .set_column_compression(random, Compression::UNCOMPRESSED);
+    }
+    for figure in ["at", "took_ms"].map(ColumnPath::from) {
+        builder = builder.set_column_dictionary_enabled(figure, false);
+    }
+    builder.set_column_encoding(ColumnPath::from("at"), Encoding::DELTA_BINARY_PACKED).build()
 }
 
 /// Parquet hides what the file system said in an external error; this takes it out again.

@@ -45,23 +45,6 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// An exchange as it was recorded; the impact class is the loop's to fill in.
-    #[must_use]
-    pub fn of(exchange: &Exchange) -> Self {
-        Self {
-            at: exchange.at,
-            exchange: exchange.id.clone(),
-            system: exchange.system.clone(),
-            impact: Impact::Low,
-            route: exchange.route.clone(),
-            caller: exchange.caller.clone(),
-            version: exchange.version.clone(),
-            row: 0,
-            signals: exchange.decision.signals.clone(),
-            action: exchange.decision.action.clone(),
-        }
-    }
-
     /// Whether it was turned away without an answer or a person to give one.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
@@ -165,33 +148,37 @@ impl Streams {
 
     /// Takes in what the guard saw; what its signals amount to, when that is an alert.
     pub fn take(&mut self, seen: &Seen, playbook: &Playbook) -> Option<Raised> {
-        self.make_room(seen.at);
-        if !self.systems.contains_key(&seen.system) {
-            self.systems.insert(seen.system.clone(), System::default());
-        }
-        let system = self.systems.get_mut(&seen.system)?;
-        system.minutes.count(seen.at);
-        if !system.callers.contains_key(&seen.caller) {
-            system.callers.insert(seen.caller.clone(), Stream::default());
-        }
-        let stream = system.callers.get_mut(&seen.caller)?;
-        if stream.queries == 0 || seen.at.since(stream.last) > QUIET_MS {
-            *stream =
-                Stream { since: seen.at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
-        }
-        stream.last = stream.last.max(seen.at);
+        let stream = self.stream(&seen.system, &seen.caller, seen.at);
         stream.catch_up(seen);
-        stream.queries += 1;
-        stream.minutes.count(seen.at);
-        if seen.action.passes() {
-            stream.passed_total += 1;
-            if stream.passed.len() >= MOST_EXCHANGES {
-                stream.passed.pop_front();
-            }
-            stream.passed.push_back(seen.exchange.clone());
-            stream.untold = (stream.untold + 1).min(stream.passed.len());
-        }
+        stream.count(seen.at, &seen.exchange, seen.action.passes());
         stream.weigh(&seen.signals, playbook)
+    }
+
+    /// Takes in an exchange that nothing was noticed about and that was let through.
+    pub fn passed(&mut self, exchange: &Exchange) {
+        let stream = self.stream(&exchange.system, &exchange.caller, exchange.at);
+        // It has no number here.
+        stream.unnumbered += 1;
+        stream.count(exchange.at, &exchange.id, true);
+    }
+
+    /// What a caller has been doing, from now on with something at this instant; it is counted for its system.
+    fn stream(&mut self, system: &str, caller: &str, at: Millis) -> &mut Stream {
+        self.make_room(at);
+        if !self.systems.contains_key(system) {
+            self.systems.insert(system.to_owned(), System::default());
+        }
+        let system = self.systems.get_mut(system).expect("it was put there when it was missing");
+        system.minutes.count(at);
+        if !system.callers.contains_key(caller) {
+            system.callers.insert(caller.to_owned(), Stream::default());
+        }
+        let stream = system.callers.get_mut(caller).expect("it was put there when it was missing");
+        if stream.queries == 0 || at.since(stream.last) > QUIET_MS {
+            *stream = Stream { since: at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
+        }
+        stream.last = stream.last.max(at);
+        stream
     }
 
     /// The alert that an exchange just taken in amounts to, with everything known of its caller.
@@ -276,6 +263,24 @@ impl Streams {
 }
 
 impl Stream {
+    /// Counts a request, and keeps its id when it got an answer.
+    fn count(&mut self, at: Millis, exchange: &str, passes: bool) {
+        self.queries += 1;
+        self.minutes.count(at);
+        if passes {
+            self.passed_total += 1;
+            // The oldest id gives its room to the new one.
+            let mut room = if self.passed.len() >= MOST_EXCHANGES {
+                self.passed.pop_front().unwrap_or_default()
+            } else {
+                String::new()
+            };
+            exchange.clone_into(&mut room);
+            self.passed.push_back(room);
+            self.untold = (self.untold + 1).min(self.passed.len());
+        }
+    }
+
     /// Counts what the guard let through unmarked, and so unseen here, by the guard's own numbers. What lies
     /// before a quiet time is not counted.
     fn catch_up(&mut self, seen: &Seen) {

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender, SyncSender};
 
-use mantlet_columns::Row;
-
 use super::files::write_segment;
+use super::pending::Filled;
 use super::writer::Message;
 use crate::StoreError;
 use crate::error::io;
 
 enum Job {
     Flush(File),
-    Segment { id: String, rows: Arc<Vec<Row>> },
+    Segment { id: String, rows: Arc<Filled> },
 }
 
 /// The thread, as its writer sees it. The writer hands over one segment at a time, and asks [`Disk::is_free`] before it
@@ -63,7 +62,7 @@ impl Disk {
         self.hand(Job::Flush(file));
     }
 
-    pub(super) fn write(&self, id: String, rows: Arc<Vec<Row>>) {
+    pub(super) fn write(&self, id: String, rows: Arc<Filled>) {
         self.hand(Job::Segment { id, rows });
     }
 

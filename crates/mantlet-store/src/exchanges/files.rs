@@ -1,11 +1,13 @@
 //! Names of segments and write-aheads, writing a segment whole, and recovery.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use mantlet_columns::{ColumnsError, Row, write_rows};
-use mantlet_vocab::{Digest, Millis};
+use mantlet_columns::{ColumnsError, RecordBatch, write_batches};
+use mantlet_vocab::Millis;
+
+use super::frames::read_wal;
+use super::pending::Filled;
 
 use crate::StoreError;
 use crate::error::io;
@@ -67,16 +69,18 @@ fn parse(path: PathBuf) -> Option<Segment> {
 }
 
 /// Writes a segment: a temporary name, flushed, renamed, its folder flushed.
-pub(super) fn write_segment(folder: &Path, id: &str, rows: &[Row]) -> Result<(), StoreError> {
-    let first = rows.iter().map(|row| row.at).min().unwrap_or_default();
-    let last = rows.iter().map(|row| row.at).max().unwrap_or_default();
+pub(super) fn write_segment(folder: &Path, id: &str, filled: &Filled) -> Result<(), StoreError> {
+    let (first, last) = (filled.first, filled.last);
     let day = folder.join(&first.rfc3339()[..10]);
     crate::make_folder(&day)?;
     let path = day.join(format!("{:013}-{:013}-{id}.parquet", first.0, last.0));
     let temporary = path.with_extension("tmp");
     let written = File::create(&temporary)
         .map_err(io("write", &temporary))
-        .and_then(|file| write_rows(file, &temporary, rows).map_err(plain))
+        .and_then(|file| {
+            let batches = filled.batches.iter().map(|batch: &RecordBatch| Ok(batch.clone()));
+            write_batches(file, &temporary, batches).map_err(plain)
+        })
         .and_then(|()| fs::rename(&temporary, &path).map_err(io("write", &path)))
         .and_then(|()| flush_folder(&day))
         .and_then(|()| flush_folder(folder));
@@ -98,90 +102,6 @@ fn plain(fault: ColumnsError) -> StoreError {
     }
 }
 
-/// Bytes before the payload of a frame: its length, then the first eight of its SHA-256.
-const FRAME_HEAD: usize = 12;
-
-/// No row is longer: features are bounded, and so is what a configuration names.
-const FRAME_MOST: usize = 16 << 20;
-
-/// Appends one row to a write-ahead: length, checksum, then the row as JSON without its features, a newline, and the
-/// features as they are in memory. Printing numbers as text would cost more than everything else about a row.
-pub(super) fn put_frame(out: &mut Vec<u8>, row: &mut Row) {
-    let start = out.len();
-    out.extend_from_slice(&[0; FRAME_HEAD]);
-    let features = std::mem::take(&mut row.features);
-    let written = serde_json::to_writer(&mut *out, &*row);
-    row.features = features;
-    if written.is_err() {
-        out.truncate(start);
-        return;
-    }
-    out.push(b'\n');
-    let numbers = out.len();
-    out.resize(numbers + row.features.len() * 4, 0);
-    let (places, _) = out[numbers..].as_chunks_mut::<4>();
-    places.iter_mut().zip(&row.features).for_each(|(place, value)| *place = value.to_le_bytes());
-    let payload = out.len() - start - FRAME_HEAD;
-    let Ok(length) = u32::try_from(payload) else {
-        out.truncate(start);
-        return;
-    };
-    let digest = Digest::of(&out[start + FRAME_HEAD..]);
-    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    out[start + 4..start + FRAME_HEAD].copy_from_slice(&digest.0[..8]);
-}
-
-fn frame(payload: &[u8]) -> Option<Row> {
-    let end = payload.iter().position(|&byte| byte == b'\n')?;
-    let mut row: Row = serde_json::from_slice(&payload[..end]).ok()?;
-    let (values, rest) = payload[end + 1..].as_chunks::<4>();
-    row.features = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-    rest.is_empty().then_some(row)
-}
-
-/// Whole rows of a write-ahead, and how many frames were torn or damaged. Behind a damaged length nothing can be
-/// found any more; a damaged payload costs its own row only.
-pub(super) fn read_wal(path: &Path) -> Result<(Vec<Row>, usize), StoreError> {
-    let file = File::open(path).map_err(io("read", path))?;
-    let mut file = BufReader::new(file);
-    let (mut rows, mut torn) = (Vec::new(), 0);
-    let mut head = [0; FRAME_HEAD];
-    loop {
-        match read_full(&mut file, &mut head).map_err(io("read", path))? {
-            0 => return Ok((rows, torn)),
-            FRAME_HEAD => {}
-            _ => return Ok((rows, torn + 1)),
-        }
-        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        if length > FRAME_MOST {
-            return Ok((rows, torn + 1));
-        }
-        let mut payload = vec![0; length];
-        if read_full(&mut file, &mut payload).map_err(io("read", path))? < length {
-            return Ok((rows, torn + 1));
-        }
-        let whole = Digest::of(&payload).0[..8] == head[4..];
-        match frame(&payload).filter(|_| whole) {
-            Some(row) => rows.push(row),
-            None => torn += 1,
-        }
-    }
-}
-
-/// Fills the buffer as far as there is something; says how far.
-fn read_full(from: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match from.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(fault) if fault.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(filled)
-}
-
 /// Removes temporaries and turns write-aheads of a killed process into segments. Call with the folder held.
 pub(super) fn recover(folder: &Path) -> Result<Recovered, StoreError> {
     let mut done = Recovered::default();
@@ -197,7 +117,7 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, StoreError> {
         if !known.iter().any(|segment| segment.id == id) {
             let (rows, torn) = read_wal(&path)?;
             if !rows.is_empty() {
-                write_segment(folder, &id, &rows)?;
+                write_segment(folder, &id, &Filled::of(&rows)?)?;
             }
             done.rows += rows.len();
             done.torn += torn;
@@ -209,6 +129,9 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use mantlet_columns::Row;
+
+    use super::super::frames::put_frame;
     use super::*;
 
     #[test]
@@ -217,10 +140,8 @@ mod tests {
         let mut ends = vec![0];
         for n in 0..3 {
             let features = vec![0.5, f32::NAN, -0.0, f32::MIN_POSITIVE];
-            put_frame(
-                &mut bytes,
-                &mut Row { id: format!("e{n}"), at: Millis(n), features, ..Row::default() },
-            );
+            let row = Row { id: format!("e{n}"), at: Millis(n), features, ..Row::default() };
+            put_frame(&mut bytes, &(&row).into());
             ends.push(bytes.len());
         }
         let folder = tempfile::tempdir().unwrap();
@@ -251,7 +172,8 @@ mod tests {
     fn a_damaged_row_is_counted_and_the_others_are_read() {
         let mut bytes = Vec::new();
         for n in 0..3 {
-            put_frame(&mut bytes, &mut Row { id: format!("e{n}"), features: vec![1.0; 9], ..Row::default() });
+            let row = Row { id: format!("e{n}"), features: vec![1.0; 9], ..Row::default() };
+            put_frame(&mut bytes, &(&row).into());
         }
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x40;

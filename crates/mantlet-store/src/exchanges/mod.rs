@@ -9,6 +9,8 @@
 
 mod disk;
 mod files;
+mod frames;
+mod pending;
 mod query;
 mod writer;
 
@@ -23,6 +25,7 @@ use tokio::sync::broadcast;
 
 use crate::audit::blocking;
 use crate::{Store, StoreError};
+use pending::Pending;
 use writer::{Message, Writer};
 
 /// How exchanges are kept.
@@ -97,21 +100,6 @@ pub(crate) struct Shared {
     live: broadcast::Sender<Arc<Exchange>>,
 }
 
-/// Rows that are in no segment yet.
-#[derive(Default)]
-struct Pending {
-    /// Those being written into one.
-    writing: Arc<Vec<Row>>,
-    /// Those that came since.
-    rows: Vec<Row>,
-}
-
-impl Pending {
-    fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.writing.iter().chain(&self.rows)
-    }
-}
-
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -129,15 +117,25 @@ impl std::fmt::Debug for ExchangeRecorder {
     }
 }
 
-impl Recorder for ExchangeRecorder {
-    fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
-        let sent = self.sender.try_send(Message::Exchange(Box::new(exchange)));
+impl ExchangeRecorder {
+    /// Takes one exchange that somebody else looks at too.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn record_shared(&self, exchange: Arc<Exchange>) -> Result<(), Overloaded> {
+        let sent = self.sender.try_send(Message::Exchange(exchange));
         let counters = &self.shared.counters;
         add(if sent.is_ok() { &counters.recorded } else { &counters.dropped }, 1);
         sent.map_err(|_| {
             self.shared.troubled.store(true, Ordering::Relaxed);
             Overloaded
         })
+    }
+}
+
+impl Recorder for ExchangeRecorder {
+    fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
+        self.record_shared(Arc::new(exchange))
     }
 
     fn keeps(&self) -> bool {

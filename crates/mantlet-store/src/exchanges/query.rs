@@ -4,7 +4,8 @@ use std::path::Path;
 
 use mantlet_columns::{ColumnsError, Row, read_rows};
 
-use super::files::{read_wal, segments, wals};
+use super::files::{segments, wals};
+use super::frames::read_wal;
 use super::{ExchangeFilter, Shared, held};
 use crate::StoreError;
 
@@ -15,7 +16,7 @@ pub(super) fn find(
 ) -> Result<Vec<Row>, StoreError> {
     // Pending rows first: a segment written meanwhile may then be met twice, never missed.
     let mut found: Vec<Row> = match shared {
-        Some(shared) => held(&shared.pending).iter().filter(|row| filter.admits(row)).cloned().collect(),
+        Some(shared) => held(&shared.pending).find(|row| filter.admits(row))?,
         None => Vec::new(),
     };
     let mut segments = segments(folder)?;

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use mantlet_columns::Row;
+use mantlet_columns::Fields;
 use mantlet_vocab::Exchange;
 
 use super::disk::Disk;
-use super::files::{put_frame, wal_path};
+use super::files::wal_path;
+use super::frames::put_frame;
 use super::{HistoryOptions, Shared, add, held};
 use crate::StoreError;
 use crate::error::io;
@@ -20,7 +21,7 @@ use crate::error::io;
 const GROUP: usize = 1024;
 
 /// Bytes of values the exchanges kept for live views hold at most, about.
-const RECENT_BYTES: usize = 4 << 20;
+const RECENT_BYTES: usize = 2 << 20;
 
 /// How long the writer lets exchanges gather once one has come: waking for each costs more than writing it.
 const GATHER: Duration = Duration::from_millis(4);
@@ -29,7 +30,7 @@ const GATHER: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) enum Message {
-    Exchange(Box<Exchange>),
+    Exchange(Arc<Exchange>),
     Flush(SyncSender<Result<(), StoreError>>),
     /// The segment handed over was written, or could not be.
     Written(Result<(), StoreError>),
@@ -108,7 +109,7 @@ impl Writer {
             let mut asked = false;
             while let Some(message) = next {
                 match message {
-                    Message::Exchange(exchange) => group.push(*exchange),
+                    Message::Exchange(exchange) => group.push(exchange),
                     Message::Flush(ack) => {
                         self.waiting.push(ack);
                         asked = true;
@@ -160,7 +161,7 @@ impl Writer {
         let Some(begun) = self.begun else { return false };
         begun.elapsed() >= Duration::from_millis(self.options.flush_ms)
             || self.bytes >= self.options.bytes
-            || held(&self.shared.pending).rows.len() >= self.options.rows
+            || held(&self.shared.pending).filling.len() >= self.options.rows
     }
 
     fn is_due_again(&self) -> bool {
@@ -168,10 +169,10 @@ impl Writer {
     }
 
     /// Rows into the write-ahead first, then into memory where readers see them.
-    fn take(&mut self, group: Vec<Exchange>) {
-        let mut rows: Vec<Row> = group.iter().map(Row::of).collect();
+    fn take(&mut self, group: Vec<Arc<Exchange>>) {
+        let rows: Vec<Fields<'_>> = group.iter().map(|exchange| Fields::of(exchange)).collect();
         let mut lines = Vec::new();
-        for row in &mut rows {
+        for row in &rows {
             put_frame(&mut lines, row);
             self.bytes += 400 + 4 * (row.features.len() + row.scores.len());
         }
@@ -187,10 +188,17 @@ impl Writer {
             }
         }
         self.begun.get_or_insert_with(Instant::now);
-        held(&self.shared.pending).rows.extend(rows);
+        let kept = {
+            let filling = &mut held(&self.shared.pending).filling;
+            rows.iter().try_for_each(|row| filling.push(row))
+        };
+        if let Err(fault) = kept {
+            self.complain(&fault.into());
+        }
+        drop(rows);
         self.give_up_the_oldest();
         let mut recent = held(&self.shared.recent);
-        for exchange in group.into_iter().map(Arc::new) {
+        for exchange in group {
             self.recent_bytes += weight(&exchange);
             recent.push_back(exchange.clone());
             let _ = self.shared.live.send(exchange);
@@ -219,7 +227,7 @@ impl Writer {
     /// Hands the rows over to be written, and begins the next segment with a write-ahead of its own.
     fn hand_over(&mut self) {
         let rests = self.stuck.is_some_and(|stuck| stuck.elapsed() < PAUSE) && self.waiting.is_empty();
-        if rests || held(&self.shared.pending).rows.is_empty() {
+        if rests || held(&self.shared.pending).filling.len() == 0 {
             return;
         }
         let (id, wal) = match fresh(&self.shared) {
@@ -230,10 +238,16 @@ impl Writer {
                 return self.complain(&fault);
             }
         };
-        let rows = {
+        let taken = {
             let mut pending = held(&self.shared.pending);
-            pending.writing = Arc::new(std::mem::take(&mut pending.rows));
-            Arc::clone(&pending.writing)
+            pending.filling.take().map(|filled| {
+                pending.writing = Arc::new(filled);
+                Arc::clone(&pending.writing)
+            })
+        };
+        let rows = match taken {
+            Ok(rows) => rows,
+            Err(fault) => return self.complain(&fault.into()),
         };
         self.disk.flush(std::mem::replace(&mut self.wal, wal));
         let id = std::mem::replace(&mut self.id, id);
@@ -281,11 +295,17 @@ impl Writer {
     fn give_up_the_oldest(&mut self) {
         let mut pending = held(&self.shared.pending);
         let most = self.options.rows.saturating_mul(4);
-        if pending.rows.len() > most || self.bytes > self.options.bytes.saturating_mul(4) {
-            let over = pending.rows.len().saturating_sub(most).max(pending.rows.len() / 4);
-            pending.rows.drain(..over);
-            self.bytes = self.bytes / 4 * 3;
-            add(&self.shared.counters.lost, over);
+        let over = pending.filling.len().saturating_sub(most);
+        if over > 0 || self.bytes > self.options.bytes.saturating_mul(4) {
+            let given = pending.filling.give_up(over);
+            drop(pending);
+            match given {
+                Ok((gone, all)) => {
+                    self.bytes -= self.bytes / all.max(1) * gone;
+                    add(&self.shared.counters.lost, gone);
+                }
+                Err(fault) => self.complain(&fault.into()),
+            }
         }
     }
 }
@@ -293,7 +313,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // An empty write-ahead says nothing.
-        if held(&self.shared.pending).rows.is_empty() {
+        if held(&self.shared.pending).filling.len() == 0 {
             let _ = std::fs::remove_file(wal_path(&self.shared.folder, &self.id));
         }
     }

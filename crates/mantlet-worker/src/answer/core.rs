@@ -7,7 +7,7 @@ use mantlet_respond::{
     Actuator, Alert, Desk, Hands, Incident, IncidentFilter, IncidentStore, IncidentStoreError, OnExpiry,
     RespondError, SELF, Seen, StepState, Streams,
 };
-use mantlet_vocab::{Impact, Millis};
+use mantlet_vocab::{Exchange, Impact, Millis};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -121,6 +121,11 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
             action: event.decision.action,
         })
         .await;
+    }
+
+    /// Takes in an exchange that nothing was noticed about and that was let through.
+    pub fn passed(&mut self, exchange: &Exchange) {
+        self.streams.passed(exchange);
     }
 
     /// Takes in an exchange, marked or not.

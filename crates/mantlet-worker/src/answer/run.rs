@@ -1,9 +1,11 @@
 //! The answering loop as a task, and the handle to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mantlet_guard::{Events, GuardEvent, Overloaded};
-use mantlet_respond::{Actuator, Alert, Incident, IncidentStore, Seen};
+use mantlet_respond::{Actuator, Alert, Incident, IncidentStore};
+use mantlet_vocab::Exchange;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -27,7 +29,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 enum Input {
     Event(Box<GuardEvent>),
-    Seen(Box<Seen>),
+    Passed(Arc<Exchange>),
     Alert(Box<Alert>),
 }
 
@@ -52,8 +54,8 @@ impl EventSink {
     ///
     /// # Errors
     /// When the loop is behind; nothing but exactness is lost.
-    pub fn seen(&self, seen: Seen) -> Result<(), Overloaded> {
-        self.0.try_send(Input::Seen(Box::new(seen))).map_err(|_| Overloaded)
+    pub fn passed(&self, exchange: Arc<Exchange>) -> Result<(), Overloaded> {
+        self.0.try_send(Input::Passed(exchange)).map_err(|_| Overloaded)
     }
 }
 
@@ -248,7 +250,7 @@ async fn take<A: Actuator, S: IncidentStore, J: Journal, C: Clock>(
 ) {
     match input {
         Input::Event(event) => answer.event(*event).await,
-        Input::Seen(seen) => answer.seen(*seen).await,
+        Input::Passed(exchange) => answer.passed(&exchange),
         Input::Alert(alert) => answer.alert(&alert).await,
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use mantlet_gateway::{Clock, Reviewed, Reviews, Ticket};
 use mantlet_guard::{Controls, Events, GuardEvent, Overloaded, Recorder};
 use mantlet_replicas::{Bus, Topic};
-use mantlet_respond::Seen;
 use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, Store};
 use mantlet_vocab::{Exchange, Millis, Request};
 use mantlet_worker::answer::{EventSink, Journal, SystemClock};
@@ -45,10 +44,10 @@ pub enum Analysis {
 }
 
 impl Analysis {
-    fn quiet(&self, exchange: &Exchange) {
+    fn quiet(&self, exchange: &Arc<Exchange>) {
         if let Self::Here { answer, .. } = self {
             // A lost count costs exactness of a figure, nothing else.
-            let _ = answer.seen(Seen::of(exchange));
+            let _ = answer.passed(Arc::clone(exchange));
         }
     }
 
@@ -124,12 +123,13 @@ impl Tee {
 
 impl Recorder for Tee {
     fn record(&self, exchange: Exchange) -> Result<(), Overloaded> {
+        let exchange = Arc::new(exchange);
         if exchange.decision.signals.is_empty() && exchange.decision.action.passes() {
             self.analysis.quiet(&exchange);
         }
         // Fewer samples can only hold a rollout; they are counted where they are left out.
         let _ = self.analysis.observe(&exchange);
-        self.history.record(exchange)
+        self.history.record_shared(exchange)
     }
 
     fn keeps(&self) -> bool {
