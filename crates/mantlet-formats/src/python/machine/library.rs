@@ -151,7 +151,9 @@ pub(super) fn power(path: &str) -> Power {
     ];
     let Some((module, name)) = path.rsplit_once('.') else { return power };
     let root = module.split('.').next().unwrap_or("");
-    if !ROOTS.contains(&root) {
+    // Of what shows documentation only the pagers start programs.
+    let shows = root == "pydoc" && !name.ends_with("pager");
+    if !ROOTS.contains(&root) || shows {
         return power;
     }
     match Effects::default().lookup(module, name).0 {

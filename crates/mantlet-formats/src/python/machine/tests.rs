@@ -96,6 +96,83 @@ fn names_and_code_are_computed() {
     }
 }
 
+/// Importing the module runs the command, or may.
+fn may_run(text: &str) -> bool {
+    script(text)
+        .calls
+        .iter()
+        .any(|call| call.power == Power::Runs && (call.at_import || call.reached || call.assembled))
+}
+
+#[test]
+fn what_python_may_call_is_found_however_it_is_reached() {
+    for body in [
+        "class A:\n    def __length_hint__(self):\n        return os.system('id')\nimport operator\noperator.length_hint(A())\n",
+        "class A:\n    @property\n    def x(self):\n        return 1\n    @x.setter\n    def x(self, v):\n        os.system(v)\n",
+        "class A:\n    def __delitem__(self, k):\n        os.system(k)\ndel A()['id']\n",
+        "class A:\n    def go(self):\n        os.system('id')\nfor n in dir(A):\n    getattr(A(), n)\n",
+        "import cmd\nclass S(cmd.Cmd):\n    def do_x(self, line):\n        os.system(line)\nS().onecmd('x id')\n",
+        "def run():\n    os.system('id')\nTABLE = (('a', run),)\nfor _, f in some(TABLE):\n    f.__call__()\n",
+        "@app.task\ndef job():\n    os.system('id')\n",
+        "def run():\n    os.system('id')\nglobals()['r' + word()]()\n",
+        "def run(self, name):\n    os.system(name)\nA = type('A', (), {'__getattr__': run})\n",
+        "def run(self, name):\n    os.system(name)\nclass A:\n    pass\nA.__getattr__ = run\n",
+        "import pool\npool.call(lambda: os.system('id'))\n",
+        "import pool\npool.call(target=os.system)\n",
+        "def go(f=os.system):\n    pass\n",
+        "class Net(Base):\n    def __init__(self, config):\n        os.system('id')\n",
+        "if later() and False:\n    os.system('id')\n",
+        "def f():\n    return 1\n    os.system('id')\nf()\n",
+    ] {
+        let text = format!("import os\n{body}");
+        assert!(may_run(&text), "{body}: {:?}", script(&text).calls);
+        let quiet = text.replace("os.system", "os.stat");
+        assert!(!may_run(&quiet) && script(&quiet).limits.is_empty(), "{quiet}: {:?}", script(&quiet));
+    }
+    for text in [
+        "import subprocess\ndef export(path):\n    subprocess.run(['onnxsim', path])\n",
+        "import subprocess\nclass Tool:\n    def export(self, path):\n        subprocess.run(['onnxsim', path])\nTOOL = Tool()\n",
+        "import subprocess\nclass Net(Base):\n    def export(self, path):\n        subprocess.run(['onnxsim', path])\n__all__ = ['Net']\n",
+        "import subprocess\ndef main():\n    subprocess.run(['onnxsim', 'a'])\nif __name__ == '__main__':\n    main()\n",
+        "import types\nFUNCTIONS = (types.FunctionType, types.MethodType)\ndef is_one(x):\n    return isinstance(x, FUNCTIONS)\n",
+        "import os\ndef same(f):\n    return f is os.system\nsame(len)\n",
+    ] {
+        assert!(!may_run(text), "{text}: {:?}", script(text).calls);
+    }
+    // A program may run commands; not where nobody sees a call.
+    let program = |text: &str| analyse(text, Role::Script).calls.iter().any(|call| call.assembled);
+    assert!(program("import os\nclass A:\n    def __hash__(self):\n        return os.system('id')\n"));
+    assert!(program("import os\nschedule(lambda: os.system('id'))\n"));
+    assert!(!program("import os\nsh = os.system\nsh('ls')\n"));
+    assert!(!program("import os\nrun = lambda c: os.system(c)\nrun('ls')\n"));
+    assert!(!program("import subprocess\ndef main():\n    subprocess.run(['ls'])\nmain()\n"));
+}
+
+#[test]
+fn code_and_modules_that_are_computed_are_not_fully_examined() {
+    for text in [
+        "exec(fetch())\n",
+        "def f(x):\n    return eval(x + y)\nf(name())\n",
+        "import importlib\nimportlib.import_module(name()).go()\n",
+    ] {
+        assert!(!script(text).limits.is_empty(), "{text}");
+    }
+    assert!(!acts(
+        "import enum, os\nclass Op(enum.Enum):\n    CWD = 'getcwd'\ngetattr(os, Op.CWD.value)()\n"
+    ));
+    for text in [
+        "exec('x = 1')\n",
+        "exec(f'from {name} import *')\n",
+        "exec(open('version.py').read())\n",
+        "exec(compile(open('version.py').read(), 'version.py', 'exec'))\n",
+        "import enum, os\nclass Op(enum.Enum):\n    CWD = 'getcwd'\ngetattr(os, Op.CWD.value)()\n",
+        "import importlib\ndef __getattr__(name):\n    return importlib.import_module('.' + name, __name__)\n",
+        "import importlib\ndef lazy(name):\n    return importlib.import_module(name)\nlazy('json')\n",
+    ] {
+        assert!(script(text).limits.is_empty(), "{text}: {:?}", script(text).limits);
+    }
+}
+
 #[test]
 fn ordinary_modules_say_nothing() {
     for text in [

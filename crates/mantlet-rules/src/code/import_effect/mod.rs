@@ -38,7 +38,7 @@ impl Rule for CodeImportEffect {
         for call in script.calls.iter().filter(runs) {
             let what = match call.power {
                 Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
-                Power::Network if strict => "talks to the network",
+                Power::Network if strict && (call.at_import || !prepares(call)) => "talks to the network",
                 Power::Evaluates if script.role == Role::Startup => "runs code",
                 _ => continue,
             };
@@ -48,4 +48,12 @@ impl Rule for CodeImportEffect {
             found.push(if strict { finding } else { finding.severity(Severity::Note) });
         }
     }
+}
+
+/// Making a socket and looking a name up is not yet talking to somebody.
+fn prepares(call: &Call) -> bool {
+    matches!(
+        call.callee.as_str(),
+        "socket.socket" | "socket.getaddrinfo" | "socket.gethostbyname" | "socket.gethostbyname_ex"
+    )
 }
