@@ -5,19 +5,24 @@
 //! times about 2^-79 for class, order, version, padding, type, machine and sizes; Mach-O 2^-31 times 2^-40 for
 //! processor, file type and load commands; PE 2^-16 times 2^-12 for an offset below 4,096 within the data,
 //! 2^-32 for the second magic and 2^-30 for machine, sections and optional header. Even PE, the weakest,
-//! stays below 1e-26 per offset: a terabyte of random weights has one by chance with probability 1e-14.
+//! stays below 1e-26 per offset: a terabyte of random weights has one by chance with probability 1e-14. The first
+//! line of a script is seven bytes, 2^-56, with the name of an interpreter and eight bytes of text after it.
 
 /// A program found by its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// `ELF`, `PE` or `Mach-O`, with the processor.
+    /// `ELF`, `PE` or `Mach-O`, with the processor, or a script with its interpreter.
     pub kind: String,
     /// Where it starts.
     pub offset: u64,
 }
 
 /// What a search looks for. The second magic of a PE file is far rarer than its first.
-pub(crate) const MAGICS: [&[u8]; 4] = [b"\x7fELF", b"PE\0\0", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe"];
+pub(crate) const MAGICS: [&[u8]; 6] =
+    [b"\x7fELF", b"PE\0\0", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"#!/bin/", b"#!/usr/bin/"];
+
+/// From this magic on they begin scripts.
+pub(crate) const SCRIPTS: usize = 4;
 
 /// The start and kind of the program whose magic of this index lies at `at`.
 pub(crate) fn at(bytes: &[u8], at: usize, magic: usize) -> Option<(usize, String)> {
@@ -32,6 +37,7 @@ pub(crate) fn at(bytes: &[u8], at: usize, magic: usize) -> Option<(usize, String
             )?;
             Some((start, kind))
         }
+        4 | 5 => Some((at, script(rest)?)),
         _ => Some((at, mach_o(rest)?)),
     }
 }
@@ -75,6 +81,21 @@ fn elf(bytes: &[u8]) -> Option<String> {
         _ => "another processor",
     };
     Some(format!("ELF for {machine}"))
+}
+
+/// A line that names an interpreter, with lines of text after it.
+fn script(bytes: &[u8]) -> Option<String> {
+    let end = memchr::memchr(b'\n', bytes.get(..64.min(bytes.len()))?)?;
+    let line = std::str::from_utf8(&bytes[2..end]).ok()?.trim_end();
+    let mut words = line.split_ascii_whitespace();
+    let mut program = words.next()?.rsplit('/').next()?;
+    if program == "env" {
+        program = words.find(|word| !word.starts_with('-'))?;
+    }
+    let known = ["sh", "bash", "dash", "zsh", "ksh", "python", "python3", "perl", "ruby", "node", "php"];
+    let body = bytes.get(end + 1..(end + 17).min(bytes.len()))?;
+    let text = body.iter().all(|&byte| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e));
+    (known.contains(&program) && body.len() >= 8 && text).then(|| format!("script for {program}"))
 }
 
 /// From `PE\0\0` on.

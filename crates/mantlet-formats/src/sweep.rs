@@ -17,6 +17,8 @@ pub struct Swept {
     pub secrets: Vec<Secret>,
     /// Programs.
     pub programs: Vec<Program>,
+    /// Scripts: text like any other, but among weights.
+    pub scripts: Vec<Program>,
     /// Addresses of services that attackers like.
     pub indicators: Vec<Secret>,
     /// Harmful pickles, where they are looked for.
@@ -111,10 +113,14 @@ impl Swept {
                 if self.indicators.len() < MAX_FOUND {
                     self.indicators.push(Secret { kind, offset: base + at as u64 });
                 }
-            } else if self.programs.len() < MAX_FOUND
+            } else if self.programs.len() + self.scripts.len() < MAX_FOUND
                 && let Some((start, kind)) = programs::at(bytes, at, index)
             {
-                self.programs.push(Program { kind, offset: base + start as u64 });
+                let program = Program { kind, offset: base + start as u64 };
+                match index < programs::SCRIPTS {
+                    true => self.programs.push(program),
+                    false => self.scripts.push(program),
+                }
             }
         }
     }
@@ -146,5 +152,15 @@ mod tests {
         let expected = [0, STEP - 3, split, 2 * STEP + 700].map(|at| at as u64);
         assert_eq!(offsets, expected);
         assert_eq!(swept.secrets.len(), 1);
+        assert_eq!(swept.scripts, []);
+    }
+
+    #[test]
+    fn a_script_is_told_apart() {
+        let script = |text: &str| sweep(&MemorySource::new(text.as_bytes()), u64::MAX).scripts.len();
+        assert_eq!(script("\0\0#!/bin/bash\ncurl -s example.org\n"), 1);
+        assert_eq!(script("\0#!/usr/bin/env python3\nimport os\n"), 1);
+        assert_eq!(script("#!/bin/bash\n\u{1}\u{2}\u{3}\u{4}\u{5}\u{6}\u{7}\u{8}"), 0);
+        assert_eq!(script("#!/bin/weights\n01234567\n"), 0);
     }
 }

@@ -160,7 +160,7 @@ impl Engine {
         if self.bounds.full_content || small { Some(u64::MAX) } else { read.then_some(SMALL) }
     }
 
-    fn found(&mut self, swept: Swept, formats: &[Format], place: &Place) {
+    fn found(&mut self, mut swept: Swept, formats: &[Format], place: &Place) {
         let cut = swept.cut();
         if !swept.secrets.is_empty() {
             self.judge(&Facts::Secrets(swept.secrets), place);
@@ -174,6 +174,11 @@ impl Engine {
         }
         if !swept.pickles.is_empty() {
             self.judge(&Facts::EmbeddedPickles(swept.pickles), place);
+        }
+        // A script is text, and at home in any other file than one of weights.
+        let weights = |format: &Format| matches!(format, Format::Safetensors | Format::Gguf | Format::Npy);
+        if formats.iter().any(weights) {
+            swept.programs.append(&mut swept.scripts);
         }
         let program = |format: &Format| matches!(format, Format::Elf | Format::Pe | Format::MachO);
         if !swept.programs.is_empty() && !formats.iter().any(program) {

@@ -155,6 +155,9 @@ struct Level {
     parts: Vec<String>,
     /// The mapping says that its `id` is built.
     builds: bool,
+    /// It is a data set that is a pickle, and one that lies at an address of the web.
+    pickle: bool,
+    address: bool,
 }
 
 impl Reader {
@@ -337,6 +340,7 @@ impl Reader {
                 level.parts.push(text.chars().take(80).collect());
             }
         }
+        self.remote_pickle(text, at);
         self.command(text, at);
         self.outside(&near, text, at);
         match near.as_str() {
@@ -372,6 +376,23 @@ impl Reader {
             self.remote(text, at);
         }
         self.pipeline_part(text, at);
+    }
+
+    /// An entry of a data catalogue (Kedro) whose type is a pickle and whose place is an address.
+    fn remote_pickle(&mut self, text: &str, at: u64) {
+        let Some(level) = self.levels.last_mut().filter(|level| !level.list) else { return };
+        match self.key.as_str() {
+            "type" => {
+                level.pickle = matches!(text.rsplit('.').next(), Some("PickleDataset" | "PickleDataSet"))
+            }
+            "filepath" => {
+                level.address = ["http://", "https://", "ftp://"].iter().any(|s| text.starts_with(s))
+            }
+            _ => return,
+        }
+        if level.pickle && level.address {
+            self.item(Act::Calls, "pickle.load", Effect::Decodes, at);
+        }
     }
 
     /// A command that does more than start a program.

@@ -213,6 +213,7 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
         Kind::Extreme(axes) => out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes)),
         Kind::Reshape(axes) => out.axes = out.axes.min(axes),
         Kind::Pick => out.axes = out.axes.saturating_sub(1),
+        Kind::Part if out.class == Class::Indicator && out.axes == 1 => out.axes = 0,
         Kind::Lookup if constant(1) => {}
         Kind::Concat => {
             let deep = operands.iter().any(|operand| operand.depth > 0);
@@ -350,6 +351,7 @@ mod tests {
         assert_eq!(graph(3, &[Kind::Compare, Kind::Extreme(None)], Kind::Scale)[0].how, How::Factor);
         assert_eq!(graph(3, &[sum, Kind::Squash], Kind::Combine)[0].how, How::Term);
         assert_eq!(graph(1, &[Kind::Pick, Kind::Compare], Kind::Select).len(), 1);
+        assert_eq!(graph(1, &[Kind::Compare, Kind::Part], Kind::Select).len(), 1);
         assert_eq!(graph(3, &[sum, Kind::Compare], Kind::Branch)[0].how, How::Branch);
     }
 
@@ -357,6 +359,8 @@ mod tests {
     fn masks_counts_and_normalisation_are_silent() {
         let sum = Kind::Sum(None);
         assert_eq!(graph(3, &[Kind::Compare], Kind::Select), []);
+        assert_eq!(graph(2, &[Kind::Compare, Kind::Part], Kind::Select), []);
+        assert_eq!(graph(1, &[Kind::Part], Kind::Scale), []);
         assert_eq!(graph(3, &[Kind::Compare, sum], Kind::Scale), []);
         assert_eq!(graph(3, &[sum], Kind::Scale), []);
         assert_eq!(graph(2, &[Kind::Compare, Kind::Extreme(Some(1))], Kind::Scale), []);

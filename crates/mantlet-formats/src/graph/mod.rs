@@ -41,6 +41,8 @@ pub enum Kind {
     Reshape(u8),
     /// Takes one fixed position of an axis.
     Pick,
+    /// Gives the parts of an axis apart: of yes-or-no answers along one axis, single ones.
+    Part,
     /// Reads sizes, not values.
     Shape,
     /// Chooses between its second and third operand by its first.

@@ -69,7 +69,10 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         | "OneHot" | "OneHotEncoder" | "Binarizer" | "StringNormalizer" | "LabelEncoder"
         | "CategoryMapper" => Kind::Compare,
         "Sigmoid" | "HardSigmoid" | "Tanh" | "Relu" | "ThresholdedRelu" | "Shrink" | "Floor" | "Ceil"
-        | "Round" | "Softsign" | "Erf" | "Mod" | "BitShift" | "Exp" | "Reciprocal" => Kind::Squash,
+        | "Round" | "Softsign" | "Erf" | "Mod" | "BitShift" | "Exp" | "Reciprocal" | "Softmax" => {
+            Kind::Squash
+        }
+        "Split" => Kind::Part,
         "Clip" => {
             let both = attributes.min && attributes.max || attributes.operands >= 3;
             if both { Kind::Squash } else { Kind::Pass }

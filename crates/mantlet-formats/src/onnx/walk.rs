@@ -253,7 +253,12 @@ impl Walk<'_> {
                 let text = self.text(len);
                 self.says("doc_string", &text, at, len);
             }
-            (Kind::Property, 1) => message.name = self.text(len),
+            (Kind::Property | Kind::Attribute, 1) => message.name = self.text(len),
+            // A text of an attribute that is short enough for the name of a file.
+            (Kind::Attribute, 4) if len <= 1_024 => {
+                let at = self.window.offset();
+                message.value = Some((self.text(len), at, len));
+            }
             (Kind::Property, 2) => {
                 let at = self.window.offset();
                 message.value = Some((self.text(len), at, len));
@@ -318,6 +323,16 @@ impl Walk<'_> {
             Kind::Property => {
                 if let Some((value, at, len)) = message.value {
                     self.says(&message.name, &value, at, len);
+                }
+            }
+            // ONNX Runtime loads what it compiled earlier from the file of this name.
+            Kind::Attribute if message.name == "ep_cache_context" => {
+                let Some((location, ..)) = message.value else { return };
+                let path = location.replace('\\', "/");
+                let leaves = path.starts_with('/') || path.split('/').any(|part| part == "..");
+                if leaves && self.facts.external.len() < MAX_EXTERNAL {
+                    let (tensor, span) = (message.name, (0, None));
+                    self.facts.external.push(External { tensor, location, offset: start, span, leads: None });
                 }
             }
             Kind::Tensor => {

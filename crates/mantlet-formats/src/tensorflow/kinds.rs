@@ -63,7 +63,8 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "InTopKV2"
         | "Bucketize" => Kind::Compare,
         "Sigmoid" | "Tanh" | "Relu" | "Relu6" | "Floor" | "Ceil" | "Round" | "Rint" | "ClipByValue"
-        | "Mod" | "FloorMod" | "Softsign" | "Erf" => Kind::Squash,
+        | "Mod" | "FloorMod" | "Softsign" | "Erf" | "Softmax" => Kind::Squash,
+        "Split" | "SplitV" => Kind::Part,
         "Sum" | "Mean" | "EuclideanNorm" => Kind::Sum(axes()),
         "Max" | "Min" | "All" | "Any" | "Prod" => Kind::Extreme(axes()),
         "ArgMax" | "ArgMin" => Kind::Sum(Some(1)),
