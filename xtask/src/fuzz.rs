@@ -68,6 +68,8 @@ struct Wish {
     until: Option<u64>,
     /// Targets are taken as they were built last, whatever the code is now.
     as_built: bool,
+    /// Only say what each target has had.
+    list: bool,
     longest: u32,
     sanitizer: Sanitizer,
     compares: bool,
@@ -81,6 +83,7 @@ impl Wish {
             runs: None,
             until: None,
             as_built: false,
+            list: false,
             longest: 65_536,
             sanitizer: Sanitizer::None,
             compares: false,
@@ -104,6 +107,7 @@ impl Wish {
                     wish.until = Some(value.parse().with_context(|| number(value))?);
                 }
                 "--as-built" => wish.as_built = true,
+                "--list" => wish.list = true,
                 "--max-len" => {
                     let value = value()?;
                     wish.longest = value.parse().with_context(|| number(value))?;
@@ -148,6 +152,15 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     }
     let chosen: Vec<&String> =
         if wish.only.is_empty() { all.iter().collect() } else { wish.only.iter().collect() };
+    if wish.list {
+        let ledger = Ledger::open(&project.root.join(LEDGER))?;
+        for target in chosen {
+            let code = covers::code(&project.root, target)?;
+            let (mutations, fault) = ledger.so_far(target, &code);
+            println!("{target}\t{code}\t{mutations}{}", if fault { "\ta fault" } else { "" });
+        }
+        return Ok(());
+    }
     let mut steps = Steps::keep_going(true);
     if !wish.as_built {
         steps.step("seeds", || {

@@ -29,10 +29,10 @@ cargo xtask TASK
   effects [--check] [FOLDER...]
                            the generated rows of the effect table, from the sources of pinned libraries or of
                            the installed ones in FOLDER; --check compares only (needs Python)
-  fuzz [TARGET...] [--seconds N | --runs N | --until N [--as-built]] [--max-len BYTES] [--compares]
+  fuzz [TARGET...] [--seconds N | --runs N | --until N [--as-built] | --list] [--max-len BYTES] [--compares]
        [--sanitizer none|address]
                            coverage-guided fuzzing of the parsers; `--until` goes on from the runs of the same code
-                           in docs/benchmarks/fuzz.tsv; `address` needs a nightly toolchain and cargo-fuzz
+                           in docs/benchmarks/fuzz.tsv, `--list` says what those came to; `address` needs a nightly toolchain and cargo-fuzz
   docs                     reference documentation, and the commands that README and docs name
   dist                     a release archive with licences and checksums in dist/";
 
