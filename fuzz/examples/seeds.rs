@@ -152,6 +152,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut count = 0_usize;
     for path in cases_files(&root.join("../crates"))? {
         for case in cases(&std::fs::read_to_string(path)?) {
+            // Functions that call functions, ten times each, up to a bound of 400,000: all that is made of it would take
+            // as long again.
+            if case.text.contains("\nfunction a F1 F2 F2") {
+                continue;
+            }
             let (target, bytes) = match case.forge.as_str() {
                 "csv" => ("table", case.text.clone().into_bytes()),
                 kind @ ("requirements.txt" | "Pipfile.lock" | "poetry.lock" | "uv.lock" | "Cargo.lock") => {

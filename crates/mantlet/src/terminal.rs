@@ -52,9 +52,14 @@ impl Terminal {
         if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
+    /// Whether a progress bar would be seen.
+    pub fn shows(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+
     /// A progress bar of `length` steps; hidden when quiet or when standard error is no terminal.
     pub fn bar(self, length: u64, what: &str) -> ProgressBar {
-        if self.quiet || !std::io::stderr().is_terminal() {
+        if !self.shows() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(length);

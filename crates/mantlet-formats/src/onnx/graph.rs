@@ -16,9 +16,7 @@ const MAX_NESTING: u8 = 24;
 /// Bytes of names kept for one model.
 const MAX_NAMES: usize = 12 << 20;
 const MAX_FUNCTIONS: usize = 20_000;
-/// Less for the fuzzer, which otherwise spends its time on functions that call each other.
-#[expect(unexpected_cfgs, reason = "the build of the fuzzer sets it")]
-const MAX_STEPS: usize = if cfg!(fuzzing) { 4_000 } else { 400_000 };
+const MAX_STEPS: usize = 400_000;
 
 /// A small constant: its shape, and its first numbers when it is one of integers or single floats.
 #[derive(Debug, Clone, Default, PartialEq)]

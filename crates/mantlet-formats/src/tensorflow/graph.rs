@@ -16,12 +16,10 @@ use crate::window::Window;
 const MAX_NESTING: u8 = 24;
 /// Nodes of one graph or function.
 const MAX_BODY: usize = 100_000;
-/// Nodes laid out in all. Less for the fuzzer, which otherwise spends its time on functions that call each other.
-#[expect(unexpected_cfgs, reason = "the build of the fuzzer sets it")]
-const MAX_STEPS: usize = if cfg!(fuzzing) { 4_000 } else { 300_000 };
+/// Nodes laid out in all.
+const MAX_STEPS: usize = 300_000;
 /// Nodes read in all: a function is read again for each call.
-#[expect(unexpected_cfgs, reason = "the build of the fuzzer sets it")]
-const MAX_READ: usize = if cfg!(fuzzing) { 20_000 } else { 2_000_000 };
+const MAX_READ: usize = 2_000_000;
 const MAX_FUNCTIONS: usize = 20_000;
 /// Values that nobody reads; more outputs than a graph may have, so that having them all is seen.
 const MAX_ENDS: usize = 2_000;

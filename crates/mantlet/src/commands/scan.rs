@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use mantlet_formats::pickle::Effects;
 use mantlet_scan::{Cache, Selection, Suppression, Suppressions};
-use mantlet_vocab::{Examination, Millis, Verdict};
+use mantlet_vocab::{Examination, Millis, Severity, Verdict};
 use serde::Deserialize;
 
 use super::remote;
@@ -97,6 +97,36 @@ pub struct Options {
     reporting: Reporting,
 }
 
+impl Options {
+    /// What `mantlet scan PATH...` says when it says nothing else.
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        Self {
+            paths,
+            stdin_name: "stdin".to_owned(),
+            diff: None,
+            base: None,
+            probe: false,
+            list_rules: false,
+            list_effects: false,
+            effects: None,
+            effects_key: None,
+            threads: None,
+            max_depth: None,
+            max_time: 3_600,
+            full: false,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            strict: false,
+            suppressions: None,
+            yara: Vec::new(),
+            cache: None,
+            ca: None,
+            sbom: None,
+            reporting: Reporting { format: Format::Text, output: None, threshold: Severity::Suspicious },
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -169,7 +199,9 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         let mut pipe = std::io::stdin().lock();
         examination.merge(mantlet_scan::scan_pipe(&options.stdin_name, &mut pipe, MAX_PIPE, &settings));
     }
-    progress.bar.finish_and_clear();
+    if let Some(bar) = &progress.bar {
+        bar.finish_and_clear();
+    }
     if let Some(base) = &options.base {
         for path in &options.paths {
             let (findings, gaps) = mantlet_scan::against(base, path, &settings.bounds);
@@ -301,17 +333,18 @@ fn list_rules(terminal: Terminal, reporting: &Reporting) -> anyhow::Result<ExitC
 
 /// Shows scan progress on a terminal: files done, and bytes read from large ones.
 struct Bar {
-    bar: ProgressBar,
+    /// None where nobody would see it.
+    bar: Option<ProgressBar>,
     meter: Arc<AtomicU64>,
     left_out: usize,
 }
 
 impl Bar {
     fn new(terminal: Terminal, meter: Arc<AtomicU64>) -> Self {
-        let bar = terminal.bar(0, "scan");
+        let bar = terminal.shows().then(|| terminal.bar(0, "scan"));
         let read = Arc::clone(&meter);
         let since = std::time::Instant::now();
-        if !bar.is_hidden() {
+        if let Some(bar) = &bar {
             let shown = bar.downgrade();
             // Ends with the bar: a bar that is gone cannot be upgraded.
             std::thread::spawn(move || {
@@ -333,10 +366,14 @@ impl mantlet_scan::Progress for Bar {
     fn start(&mut self, files: usize, left_out: usize) {
         self.meter.store(0, Ordering::Relaxed);
         self.left_out += left_out;
-        self.bar.set_length(files as u64);
+        if let Some(bar) = &self.bar {
+            bar.set_length(files as u64);
+        }
     }
 
     fn file(&mut self, _: &str, done: usize, _: usize) {
-        self.bar.set_position(done as u64);
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+        }
     }
 }
