@@ -47,7 +47,8 @@ impl Default for StateLimits {
 
 /// What is remembered of one caller: bounded by [`StateLimits`], serialisable, advanced one row at a time.
 ///
-/// The states of one caller on two machines cannot be merged (they are orders, not sums); route a caller to one.
+/// The states of one caller on two machines cannot be merged (they are orders, not sums): each is told the rows of the
+/// other instead, and takes them as its own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CallerState {
     /// Rows seen so far.
@@ -118,6 +119,17 @@ impl CallerState {
         now: Millis,
     ) -> Vec<RowFacts> {
         (0..rows.rows.rows()).map(|row| self.step(profile, rows.rows.row(row), limits, now)).collect()
+    }
+
+    /// Counts rows that were asked about and cannot be shown, as new ones.
+    pub fn count(&mut self, rows: u64, limits: &StateLimits, now: Millis) {
+        if rows > 0 {
+            if now.since(self.window) >= limits.window_ms {
+                (self.window, self.spent) = (now, 0);
+            }
+            self.rows = self.rows.saturating_add(rows);
+            self.spent = self.spent.saturating_add(rows);
+        }
     }
 
     /// Takes one encoded row.

@@ -14,6 +14,9 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
     if path == "/metrics" {
         let callers: usize = live.routes.values().map(|route| route.route.guard.callers()).sum();
         shared.metrics.callers.set(i64::try_from(callers).unwrap_or(i64::MAX));
+        for peers in live.routes.values().filter_map(|route| route.route.guard.peers()) {
+            shared.metrics.peers(&peers);
+        }
         let mut answer = plain(StatusCode::OK, Bytes::from(shared.metrics.text()));
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -41,6 +44,10 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
                 "name": name, "window": window, "release_lag": lag,
             })).collect::<Vec<_>>(),
             "callers": guard.callers(),
+            "replicas": guard.peers().map(|peers| json!({
+                "alone": peers.alone, "told": peers.told, "heard": peers.heard,
+                "left_out": peers.left_out, "missed": peers.missed,
+            })),
             "not_done": guard.gaps(),
         })
     });

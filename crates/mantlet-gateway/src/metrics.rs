@@ -1,5 +1,6 @@
 //! Prometheus metrics. Labels are names of the configuration, never callers or contents.
 
+use mantlet_guard::PeersStatus;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -59,6 +60,11 @@ impl EncodeLabelSet for Limited {
     }
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct Sighting {
+    pub(crate) what: &'static str,
+}
+
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) exchanges: Family<Answered, Counter>,
@@ -79,6 +85,8 @@ pub(crate) struct Metrics {
     pub(crate) generation: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) callers: Gauge,
+    alone: Gauge,
+    sightings: Family<Sighting, Gauge>,
     pub(crate) took: Histogram,
     pub(crate) guarded: Histogram,
 }
@@ -109,6 +117,8 @@ impl Metrics {
             generation: Gauge::default(),
             connections: Gauge::default(),
             callers: Gauge::default(),
+            alone: Gauge::default(),
+            sightings: Family::default(),
             took: seconds(),
             guarded: small(),
             registry: Registry::default(),
@@ -163,6 +173,16 @@ impl Metrics {
         registry.register("generation", "Configuration generation in force", metrics.generation.clone());
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register("callers", "Callers remembered by guards", metrics.callers.clone());
+        registry.register(
+            "alone",
+            "Whether guards of other replicas are out of reach: 1 when they are",
+            metrics.alone.clone(),
+        );
+        registry.register(
+            "sightings",
+            "What guards told one another of callers since the start: told, heard, left out, missed",
+            metrics.sightings.clone(),
+        );
         registry.register("took_seconds", "From a request's head to its reply", metrics.took.clone());
         registry.register(
             "guard_seconds",
@@ -170,6 +190,21 @@ impl Metrics {
             metrics.guarded.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    /// How news between replicas is doing now.
+    pub(crate) fn peers(&self, peers: &PeersStatus) {
+        self.alone.set(i64::from(peers.alone));
+        let counts = [
+            ("told", peers.told),
+            ("heard", peers.heard),
+            ("left-out", peers.left_out),
+            ("missed", peers.missed),
+        ];
+        for (what, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.sightings.get_or_create(&Sighting { what }).set(count);
+        }
     }
 
     pub(crate) fn text(&self) -> String {

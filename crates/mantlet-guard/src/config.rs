@@ -38,6 +38,9 @@ pub struct GuardConfig {
     pub upstream_on_failure: OnFailure,
     /// What happens to a request when what is done cannot be recorded.
     pub record_on_failure: OnFailure,
+    /// What happens to a request while guards of other replicas are out of reach and only a part of what callers do is
+    /// seen here.
+    pub replicas_on_failure: OnFailure,
     /// What each rule's signals lead to; a rule that is not named has [`RulePolicy::for_rule`].
     pub rules: BTreeMap<String, RulePolicy>,
     /// New rows a key may ask about in one window before the extraction budget is spent; `None` for the
@@ -78,6 +81,7 @@ impl Default for GuardConfig {
             limits_on_failure: OnFailure::Refuse,
             upstream_on_failure: OnFailure::Refuse,
             record_on_failure: OnFailure::PassAndFlag,
+            replicas_on_failure: OnFailure::PassAndFlag,
             rules: BTreeMap::new(),
             extraction_budget: None,
             callers: 2048,

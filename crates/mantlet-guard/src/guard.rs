@@ -15,6 +15,7 @@ use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
 use crate::callers::{Callers, Withheld, rows_hash};
 use crate::controls::KeyControl;
 use crate::labels::labels;
+use crate::peers::{self, Line, Note, Seen};
 use crate::text::{TextGuard, TextState, failures};
 use crate::verdict::{Weighed, sort, weigh, words};
 use crate::{Controls, Failure, GuardConfig, RulePolicy, TokenBucket};
@@ -74,6 +75,7 @@ pub struct Guard {
     controls: Arc<Controls>,
     pub(crate) callers: Arc<Callers>,
     pub(crate) text: TextGuard,
+    pub(crate) line: Line,
 }
 
 impl Guard {
@@ -126,6 +128,7 @@ impl Guard {
             profile,
             lacking: false,
             controls,
+            line: Line::default(),
             config,
         })
     }
@@ -216,7 +219,7 @@ impl Guard {
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
         self.callers = Arc::clone(&before.callers);
-        self
+        self.line_of(before)
     }
 
     /// Decides before the model is asked: [`Guard::admit`], then [`Guard::examine`].
@@ -277,6 +280,7 @@ impl Guard {
             }
             return self.conclude(Vec::new(), weighed, diverted, 0, None);
         };
+        self.line.tell(caller, now, || peers::asked(&encoded, rows));
         let (signals, weighed) = self.judge(profile, &encoded, &facts);
         let row = facts.last().map_or(0, |facts| facts.row);
         let mut inspection = self.conclude(signals, weighed, diverted, row, Some(encoded));
@@ -308,6 +312,10 @@ impl Guard {
                 signals: decision.signals.clone(),
                 reason: inspection.reason.clone(),
             };
+            self.line.tell(caller, now, || {
+                let Withheld { rows, action, signals, reason } = withheld.clone();
+                Seen::Noted(Note::Withheld { rows, action, signals, reason })
+            });
             self.callers.with(caller.key, now, |caller| caller.withhold(withheld));
         }
     }
@@ -323,6 +331,7 @@ impl Guard {
                 caller.state.answered(profile, &encoded, &labels, &self.config.state)
             })
         }));
+        self.line.tell(caller, now, || peers::answered(rows, &labels));
         let mut weighed = Weighed::default();
         let mut signals = Vec::new();
         match flips {

@@ -13,6 +13,7 @@ use mantlet_detectors::text::{Prompts, TextHit, TextRules};
 use mantlet_vocab::{Action, Decision, Kind, Millis, Mode, Piece, Signal};
 use mantlet_wire::text::{Edit, KEYS, TextReply, TextRequest, UNESCAPED};
 
+use crate::peers::{Note, Seen};
 use crate::vault::{Replacement, Replacer, Vault, gone};
 use crate::verdict::{Weighed, sort, weigh};
 use crate::{Caller, Failure, Guard, Inspection, RulePolicy, StepUp, WindowJudge};
@@ -134,6 +135,10 @@ impl Guard {
             inspection.edits = edits;
         } else if !inspection.decision.signals.is_empty() {
             self.callers.with(caller.key, now, |caller| caller.attempts.stopped());
+        }
+        if let Ok(Some(asked)) = asked {
+            let stopped = !inspection.decision.action.passes() && !inspection.decision.signals.is_empty();
+            self.line.tell(caller, now, || Seen::Noted(Note::Prompt { asked, stopped }));
         }
         let prompts = self.text.rules.prompts(pieces);
         inspection.text = Some(TextState { prompts, vault: Arc::new(vault) });

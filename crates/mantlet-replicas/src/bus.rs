@@ -10,8 +10,8 @@
 //! taken. The record itself stands in the database: a replica that misses a change sees it at its next tick, so
 //! without NATS everything goes on, only later. What could not be told while NATS was away is counted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, consumer, stream};
@@ -19,7 +19,7 @@ use futures_util::StreamExt as _;
 use mantlet_guard::Overloaded;
 use tokio::sync::{mpsc, watch};
 
-use crate::ReplicasError;
+use crate::{ReplicasError, Tls};
 
 /// Messages that wait to be told at most.
 const WAITING: usize = 16_384;
@@ -75,18 +75,20 @@ struct Inner {
     context: jetstream::Context,
     prefix: String,
     sender: mpsc::Sender<(Topic, Vec<u8>)>,
+    /// What the connection last complained of, since it last stood.
+    said: Arc<Mutex<Option<String>>>,
     changed: watch::Sender<u64>,
     told: AtomicU64,
     lost: AtomicU64,
 }
 
 impl Bus {
-    /// Begins to connect in the background. `url` is `nats://[token@|user:password@]host:4222`; installations that share
-    /// a server differ in `prefix`.
+    /// Begins to connect in the background. `url` is `nats://[token@|user:password@]host:4222`, or `tls://` where nothing
+    /// may go over the line in the clear; installations that share a server differ in `prefix`.
     ///
     /// # Errors
-    /// When the address is none. A server that is not there is no error: it may come.
-    pub async fn start(url: &str, prefix: &str) -> Result<Self, ReplicasError> {
+    /// When the address is none or a file for TLS cannot be used. A server that is not there is no error: it may come.
+    pub async fn start(url: &str, prefix: &str, tls: &Tls) -> Result<Self, ReplicasError> {
         let fault = |fault: &dyn std::fmt::Display| ReplicasError::Address(fault.to_string());
         let address: async_nats::ServerAddr = url.parse().map_err(|wrong: std::io::Error| fault(&wrong))?;
         let options = async_nats::ConnectOptions::new()
@@ -95,6 +97,12 @@ impl Bus {
             .connection_timeout(PATIENCE)
             .max_reconnects(None)
             .reconnect_delay_callback(|_| PAUSE);
+        let said: Arc<Mutex<Option<String>>> = Arc::default();
+        let known = Arc::clone(&said);
+        let options = tls.nats(options)?.event_callback(move |event| {
+            heard_event(&known, &event);
+            std::future::ready(())
+        });
         let client = options.connect(address).await.map_err(|wrong| fault(&wrong))?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(PATIENCE);
@@ -104,6 +112,7 @@ impl Bus {
             context,
             prefix: plain(prefix),
             sender,
+            said,
             changed: watch::Sender::new(0),
             told: AtomicU64::new(0),
             lost: AtomicU64::new(0),
@@ -139,6 +148,12 @@ impl Bus {
         receiver
     }
 
+    /// What the connection last complained of, since it last stood.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.inner.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How the bus is doing.
     #[must_use]
     pub fn status(&self) -> BusStatus {
@@ -166,6 +181,22 @@ impl Inner {
             ..stream::Config::default()
         };
         self.context.get_or_create_stream(config).await.map_err(|fault| fault.to_string())
+    }
+}
+
+/// Remembers what the connection complains of, and says it once.
+fn heard_event(known: &Mutex<Option<String>>, event: &async_nats::Event) {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    match event {
+        async_nats::Event::Connected => *known = None,
+        async_nats::Event::ClientError(_) | async_nats::Event::ServerError(_) => {
+            let text = event.to_string();
+            if known.as_ref() != Some(&text) {
+                tracing::warn!(fault = text, "NATS cannot be spoken to; trying again");
+                *known = Some(text);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -46,6 +46,29 @@ impl Server {
         Self::start(command, port, folder)
     }
 
+    /// Redis that speaks TLS only and asks clients for a certificate of this authority.
+    #[must_use]
+    pub fn redis_tls(port: u16, certificate: &Path, key: &Path, authority: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--tls-port", &port.to_string(), "--bind", "127.0.0.1", "127.0.0.2"]);
+        command.args(["--save", "", "--appendonly", "no", "--tls-auth-clients", "yes"]);
+        command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key);
+        command.arg("--tls-ca-cert-file").arg(authority).arg("--dir").arg(folder.path());
+        Self::start(command, port, folder)
+    }
+
+    /// NATS with JetStream that speaks TLS only and asks clients for a certificate of this authority.
+    #[must_use]
+    pub fn nats_tls(port: u16, certificate: &Path, key: &Path, authority: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("nats-server");
+        command.args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"]);
+        command.arg(folder.path()).arg("--tlsverify").arg("--tlscert").arg(certificate);
+        command.arg("--tlskey").arg(key).arg("--tlscacert").arg(authority);
+        Self::start(command, port, folder)
+    }
+
     /// NATS with JetStream on a folder.
     #[must_use]
     pub fn nats() -> Self {

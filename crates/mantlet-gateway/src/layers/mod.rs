@@ -62,7 +62,7 @@ pub(crate) enum Ending {
 
 /// What an exchange needed and did not have.
 pub(crate) struct Loss {
-    /// `upstream`, `record` or `limits`.
+    /// `upstream`, `record`, `limits` or `replicas`.
     pub(crate) what: &'static str,
     /// How it failed.
     pub(crate) how: &'static str,
@@ -97,11 +97,28 @@ pub(crate) fn unanswered(open: &Open, fault: Fault) -> Ending {
 
 /// Layer: whether what is done can be written down. A route that wants no exchange without a record begins none.
 pub(crate) fn recordable(open: &mut Open) -> Result<(), Ending> {
+    seen_whole(open)?;
     if open.keeps() {
         return Ok(());
     }
     let choice = open.route().route.guard.config().record_on_failure;
     let loss = Loss { what: "record", how: "cannot be written now", status: 503, choice };
+    if choice == OnFailure::PassAndFlag {
+        open.lost(&loss);
+        return Ok(());
+    }
+    Err(Ending::Lost(loss))
+}
+
+/// Layer: whether what callers do at other replicas is seen here.
+fn seen_whole(open: &mut Open) -> Result<(), Ending> {
+    let guard = &open.route().route.guard;
+    if !guard.peers().is_some_and(|peers| peers.alone) {
+        return Ok(());
+    }
+    let choice = guard.config().replicas_on_failure;
+    let loss =
+        Loss { what: "replicas", how: "cannot be heard, and callers may ask there too", status: 503, choice };
     if choice == OnFailure::PassAndFlag {
         open.lost(&loss);
         return Ok(());

@@ -14,6 +14,7 @@ mod places;
 mod tasks;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use mantlet_guard::shared::{Allowance, Answer, Ask, Denied, Granted, Share, Shar
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, mpsc};
 
+use crate::Tls;
 use patience::Patience;
 use places::Places;
 use tasks::{afterwards_loop, beat};
@@ -34,8 +36,10 @@ const FAILURES: u64 = 3;
 /// How replicas share limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RedisOptions {
-    /// `redis://[user:password@]host[:port][/db]` or `unix:///path`.
+    /// `redis://[user:password@]host[:port][/db]`, `rediss://` with TLS, or `unix:///path`.
     pub url: String,
+    /// Whom TLS trusts, and what it shows.
+    pub tls: Tls,
     /// Begins the name of every key; installations that share a Redis differ in it.
     pub prefix: String,
     /// Replicas at most: each one's share of a limit is the limit divided by this. More may run, but those beyond have
@@ -56,6 +60,7 @@ impl RedisOptions {
     pub fn new(url: impl Into<String>, prefix: impl Into<String>, replicas: u32) -> Self {
         Self {
             url: url.into(),
+            tls: Tls::default(),
             prefix: prefix.into(),
             replicas: replicas.max(1),
             wait: Duration::from_millis(5),
@@ -70,8 +75,16 @@ impl RedisOptions {
 #[non_exhaustive]
 pub enum ReplicasError {
     /// The address is none.
-    #[error("`redis` is no address such as redis://host:6379: {0}")]
+    #[error("`redis` or `nats` is no address such as redis://host:6379 or nats://host:4222: {0}")]
     Address(String),
+    /// A file for TLS cannot be used.
+    #[error("cannot use {} for TLS to shared services: {why}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// The times do not fit together.
     #[error(
         "`quiet` has to be at least 50 ms and at least four times `wait`, and `lease` at least ten times `quiet`"
@@ -117,6 +130,8 @@ struct Inner {
     said: AtomicU64,
     /// Places about which Redis may know something old.
     unsaid: Mutex<HashMap<String, Ask>>,
+    /// Why Redis cannot be connected to, while it cannot.
+    fault: Mutex<Option<String>>,
     stop: AtomicBool,
     wake: Notify,
     afterwards: mpsc::Sender<(Verb, Vec<Ask>)>,
@@ -145,8 +160,7 @@ impl RedisLimits {
     /// # Errors
     /// When the address or the times cannot be used. A Redis that is not there is no error: it may come.
     pub fn start(options: RedisOptions) -> Result<Self, ReplicasError> {
-        let client = redis::Client::open(options.url.as_str())
-            .map_err(|fault| ReplicasError::Address(fault.to_string()))?;
+        let client = options.tls.client(&options.url)?;
         let fit = options.quiet >= Duration::from_millis(50)
             && options.quiet >= options.wait * 4
             && options.lease >= options.quiet * 10;
@@ -165,6 +179,7 @@ impl RedisLimits {
             patience: Patience::new(options.wait, options.quiet / 4),
             said: AtomicU64::new(0),
             unsaid: Mutex::default(),
+            fault: Mutex::default(),
             stop: AtomicBool::new(false),
             wake: Notify::new(),
             afterwards,
@@ -190,6 +205,12 @@ impl RedisLimits {
     pub fn stop(&self) {
         self.inner.stop.store(true, Ordering::Relaxed);
         held(&self.inner.connection).take();
+    }
+
+    /// Why Redis cannot be connected to, while it cannot.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        held(&self.inner.fault).clone()
     }
 
     /// How sharing is doing.

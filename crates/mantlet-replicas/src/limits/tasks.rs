@@ -20,9 +20,16 @@ pub(super) async fn beat(inner: Arc<Inner>, client: redis::Client) {
             match tokio::time::timeout(patience, client.get_multiplexed_async_connection()).await {
                 Ok(Ok(connection)) => {
                     *held(&inner.connection) = Some(connection);
+                    held(&inner.fault).take();
                     silent = 0;
                 }
-                Ok(Err(_)) | Err(_) => {
+                Ok(Err(fault)) => {
+                    inner.cannot(fault.to_string());
+                    tokio::time::sleep(every).await;
+                    continue;
+                }
+                Err(_) => {
+                    inner.cannot("it does not answer".to_owned());
                     tokio::time::sleep(every).await;
                     continue;
                 }
@@ -58,6 +65,17 @@ pub(super) async fn beat(inner: Arc<Inner>, client: redis::Client) {
             }
         }
         tokio::time::sleep(every).await;
+    }
+}
+
+impl Inner {
+    /// Redis cannot be connected to; said once for each reason.
+    fn cannot(&self, why: String) {
+        let mut known = held(&self.fault);
+        if known.as_ref() != Some(&why) {
+            tracing::warn!(fault = why, "shared limits: Redis cannot be connected to; trying again");
+            *known = Some(why);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mantlet_replicas::{Bus, Topic};
+use mantlet_replicas::{Bus, Tls, Topic};
 use mantlet_testkit::servers::{Server, free_port};
 use tokio::time::timeout;
 
@@ -16,8 +16,11 @@ async fn heard(changes: &mut tokio::sync::watch::Receiver<u64>) {
 async fn every_replica_hears_of_a_change_and_one_worker_takes_each_event() {
     let server = Server::nats();
     let url = format!("nats://127.0.0.1:{}", server.port);
-    let (one, two) = (Bus::start(&url, "test.a").await.unwrap(), Bus::start(&url, "test.a").await.unwrap());
-    let stranger = Bus::start(&url, "test-b").await.unwrap();
+    let (one, two) = (
+        Bus::start(&url, "test.a", &Tls::default()).await.unwrap(),
+        Bus::start(&url, "test.a", &Tls::default()).await.unwrap(),
+    );
+    let stranger = Bus::start(&url, "test-b", &Tls::default()).await.unwrap();
     let mut changes = [one.changes(), two.changes(), stranger.changes()];
     for changes in &mut changes {
         // Each hears once that it is connected.
@@ -54,10 +57,10 @@ async fn every_replica_hears_of_a_change_and_one_worker_takes_each_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_server_nobody_waits_and_what_is_given_up_is_counted() {
     let nowhere = free_port();
-    let bus = Bus::start(&format!("nats://127.0.0.1:{nowhere}"), "test").await.unwrap();
+    let bus = Bus::start(&format!("nats://127.0.0.1:{nowhere}"), "test", &Tls::default()).await.unwrap();
     assert!(!bus.status().connected);
     let told = (0..40_000).filter(|_| bus.tell(Topic::Changed, Vec::new()).is_ok()).count();
     assert!(told <= 16_385, "{told}");
     assert_eq!(bus.status().lost, 40_000 - told as u64);
-    assert!(Bus::start("http://", "test").await.is_err());
+    assert!(Bus::start("http://", "test", &Tls::default()).await.is_err());
 }

@@ -4,4 +4,6 @@
 
 mod bus;
 mod limits;
+mod peers;
 mod servers;
+mod tls;

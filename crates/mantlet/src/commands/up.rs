@@ -111,12 +111,13 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         let mut seen = modified(&loaded.file);
         let mut pushed = None;
         loop {
-            tokio::select! {
+            let heard = tokio::select! {
                 () = ending.asked() => break,
-                () = tokio::time::sleep(WATCH) => {}
-            }
+                () = running.told() => "news",
+                () = tokio::time::sleep(WATCH) => "a look",
+            };
             if running.store.is_shared() {
-                take_pushed(&mut running, &loaded, &mut pushed).await;
+                take_pushed(&mut running, &loaded, &mut pushed, heard).await;
             }
             let now = modified(&loaded.file);
             if now == seen {
@@ -146,6 +147,7 @@ async fn take_pushed(
     running: &mut deploy::Running,
     loaded: &config::Loaded,
     taken: &mut Option<mantlet_vocab::Millis>,
+    heard: &str,
 ) {
     let system = &loaded.config.system.name;
     let (at, text) = match deploy::pushed_config(&running.store, system).await {
@@ -165,7 +167,7 @@ async fn take_pushed(
         Err(error) => Err(error.into()),
     };
     match result {
-        Ok(generation) => tracing::info!(generation, "the pushed configuration is taken over"),
+        Ok(generation) => tracing::info!(generation, by = heard, "the pushed configuration is taken over"),
         Err(error) => tracing::error!(
             error = format!("{error:#}"),
             "the pushed configuration is refused; the old one serves on"

@@ -238,6 +238,11 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
     pub record_on_failure: Option<OnFailure>,
+    /// What happens to a request while guards of other replicas are out of reach, and only a part of what callers do is
+    /// seen here; pass-and-flag when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub replicas_on_failure: Option<OnFailure>,
     /// Largest request body, in bytes.
     pub max_body: usize,
     /// How long the upstream may take, in milliseconds.
@@ -317,6 +322,7 @@ impl Default for Gateway {
             limits_on_failure: None,
             upstream_on_failure: None,
             record_on_failure: None,
+            replicas_on_failure: None,
             max_body: 8 << 20,
             timeout_ms: 30_000,
             on_failure: None,

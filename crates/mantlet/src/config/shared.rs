@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mantlet_guard::shared::{LimitRule, Per, What};
-use mantlet_replicas::{Bus, RedisOptions};
+use mantlet_replicas::{Bus, RedisOptions, Tls};
 use mantlet_vocab::OnFailure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,18 +20,29 @@ pub struct Shared {
     /// File with that address, when it holds a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_file: Option<PathBuf>,
-    /// Redis or Valkey for limits: `redis://host:6379`.
+    /// Redis or Valkey for limits and what guards saw of callers: `redis://host:6379`, or `rediss://` with TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<String>,
     /// File with that address, when it holds a password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_file: Option<PathBuf>,
-    /// NATS with JetStream for events and changes: `nats://host:4222`.
+    /// NATS with JetStream for events and changes: `nats://host:4222`, or `tls://` with TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats: Option<String>,
     /// File with that address, when it holds a password or token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nats_file: Option<PathBuf>,
+    /// PEM file with the authorities that Redis and NATS are trusted by over TLS; without it the machine's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<PathBuf>,
+    /// PEM file with the client certificate shown to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
+    /// PEM file with that certificate's private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// Whether guards of all replicas tell one another through Redis what they see of callers.
+    pub detectors: bool,
     /// Where exchange history is kept for all machines: `s3://bucket/prefix` or `gs://bucket/prefix`, with the
     /// credentials of the environment. Needs a build with the `remote` feature.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +72,10 @@ impl Default for Shared {
             redis_file: None,
             nats: None,
             nats_file: None,
+            authorities: None,
+            certificate: None,
+            key: None,
+            detectors: true,
             history: None,
             history_seconds: 30,
             prefix: "mantlet".into(),
@@ -87,12 +102,26 @@ impl Shared {
     /// When the file with the address cannot be read.
     pub fn redis_options(&self, root: &Path) -> anyhow::Result<Option<RedisOptions>> {
         let url = address("shared.redis_file", self.redis.as_deref(), self.redis_file.as_deref(), root)?;
+        let tls = self.tls(root)?;
         Ok(url.map(|url| RedisOptions {
+            tls,
             wait: Duration::from_millis(self.wait_ms),
             quiet: Duration::from_millis(self.quiet_ms),
             lease: Duration::from_secs(self.lease_seconds),
             ..RedisOptions::new(url, self.prefix.clone(), self.replicas)
         }))
+    }
+}
+
+impl Shared {
+    /// Whom TLS to Redis and NATS trusts, and what it shows.
+    fn tls(&self, root: &Path) -> anyhow::Result<Tls> {
+        let identity = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => Some((root.join(certificate), root.join(key))),
+            (None, None) => None,
+            _ => anyhow::bail!("`shared.certificate` and `shared.key` belong together: name both or neither"),
+        };
+        Ok(Tls { authorities: self.authorities.as_ref().map(|path| root.join(path)), identity })
     }
 }
 
@@ -103,7 +132,7 @@ impl Shared {
 pub async fn bus(shared: &Shared, root: &Path) -> anyhow::Result<Option<Bus>> {
     let url = address("shared.nats_file", shared.nats.as_deref(), shared.nats_file.as_deref(), root)?;
     Ok(match url {
-        Some(url) => Some(Bus::start(&url, &shared.prefix).await?),
+        Some(url) => Some(Bus::start(&url, &shared.prefix, &shared.tls(root)?).await?),
         None => None,
     })
 }

@@ -22,7 +22,7 @@ use mantlet_gateway::{Gateway, Ports, Route};
 use mantlet_guard::shared::{InMemory, SharedLimits};
 use mantlet_guard::{Controls, Guard, GuardConfig};
 use mantlet_registry::Registry;
-use mantlet_replicas::{Bus, RedisLimits};
+use mantlet_replicas::{Bus, RedisLimits, RedisPeers};
 use mantlet_respond::Switchboard;
 use mantlet_serve::Server;
 use mantlet_store::{Store, SystemClock};
@@ -75,6 +75,7 @@ pub struct Running {
     route: Route,
     deck: Arc<Deck>,
     keys: Arc<KeyCache>,
+    changes: Option<tokio::sync::watch::Receiver<u64>>,
 }
 
 /// Starts what the roles ask for.
@@ -88,12 +89,20 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let versions = servable(loaded, &store, &mut gaps).await?;
     let (server, upstreams) = upstreams(loaded, &versions).await?;
     let controls = Arc::new(Controls::new());
-    let guard = Arc::new(guard(loaded, &store, &versions, controls, &mut gaps).await?);
+    let guard = guard(loaded, &store, &versions, controls, &mut gaps).await?;
+    let (guard, heard) = match peers(loaded)? {
+        Some((peers, heard)) => (guard.with_peers(Arc::new(peers)), Some(heard)),
+        None => (guard, None),
+    };
+    let guard = Arc::new(guard);
     gaps.extend(guard.gaps());
     let keys = Arc::new(KeyCache::new(store.key_ring().await?));
     let bus = config::bus(&config.shared, &loaded.root).await?;
     let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone(), bus.clone()));
     deck.follow_the_record().await?;
+    if let Some(heard) = heard {
+        traffic::hear(heard, deck.clone());
+    }
     let answer = answer::start(
         notify::answer_config(loaded)?,
         Switchboard::new(deck.clone()),
@@ -162,6 +171,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let seen = gateway.as_ref().map(Arc::downgrade).unwrap_or_default();
     deck.gateway_is(seen.clone());
     let history = History::start(loaded, roles.console || roles.worker)?;
+    let changes = bus.as_ref().map(Bus::changes);
     let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone(), seen, bus));
     Ok(Running {
         store,
@@ -177,6 +187,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         route,
         deck,
         keys,
+        changes,
     })
 }
 
@@ -199,6 +210,17 @@ impl Running {
     /// The switches of this installation.
     pub fn deck(&self) -> &Deck {
         &self.deck
+    }
+
+    /// Waits until a replica, this one included, says that something on record changed; for ever without NATS.
+    pub async fn told(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            if changes.changed().await.is_ok() {
+                return;
+            }
+            self.changes = None;
+        }
+        std::future::pending().await
     }
 
     /// Reads the keys again at once, instead of within seconds.
@@ -299,6 +321,17 @@ fn limits(loaded: &Loaded) -> anyhow::Result<Arc<dyn SharedLimits>> {
     Ok(match loaded.config.shared.redis_options(&loaded.root)? {
         Some(options) => Arc::new(RedisLimits::start(options)?),
         None => Arc::new(InMemory::default()),
+    })
+}
+
+/// The line to guards of other replicas, where Redis is shared.
+fn peers(
+    loaded: &Loaded,
+) -> anyhow::Result<Option<(RedisPeers, tokio::sync::mpsc::Receiver<mantlet_guard::Told>)>> {
+    let shared = &loaded.config.shared;
+    Ok(match shared.redis_options(&loaded.root)?.filter(|_| shared.detectors) {
+        Some(options) => Some(RedisPeers::start(&options)?),
+        None => None,
     })
 }
 

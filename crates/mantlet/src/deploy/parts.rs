@@ -210,6 +210,7 @@ pub(super) async fn guard(
         limits_on_failure: config.gateway.limits_on_failure.unwrap_or(ON_FAILURE),
         upstream_on_failure: config.gateway.upstream_on_failure.unwrap_or(OnFailure::Refuse),
         record_on_failure: config.gateway.record_on_failure.unwrap_or(OnFailure::PassAndFlag),
+        replicas_on_failure: config.gateway.replicas_on_failure.unwrap_or(OnFailure::PassAndFlag),
         rules,
         text: config.gateway.text.rules(),
         ..GuardConfig::default()

@@ -11,6 +11,8 @@ use mantlet_vocab::{Exchange, Millis, Request};
 use mantlet_worker::answer::{EventSink, Journal, SystemClock};
 use mantlet_worker::rollout::RolloutSink;
 
+use super::Deck;
+
 /// The machine's clock.
 pub struct Now;
 
@@ -100,6 +102,15 @@ pub fn take_from(bus: &Bus, answer: EventSink, rollout: RolloutSink) {
             if let Ok(exchange) = serde_json::from_slice::<Exchange>(&bytes) {
                 let _ = rollout.see(&exchange);
             }
+        }
+    });
+}
+
+/// Takes what guards of other replicas saw into the memory of this one's, whichever is in force.
+pub fn hear(mut heard: tokio::sync::mpsc::Receiver<mantlet_guard::Told>, deck: Arc<Deck>) {
+    tokio::spawn(async move {
+        while let Some(told) = heard.recv().await {
+            deck.guard.load().heard(told, answer_clock());
         }
     });
 }

@@ -1,0 +1,458 @@
+"""Three gateways and a worker as whole processes on shared services: PostgreSQL, Redis, NATS and an S3 server.
+
+One limit together, through a cut line and a killed replica; what was acknowledged is there after kill -9 of everything
+that acknowledges; a pushed configuration is in force everywhere; the history of all is on the object store.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import http.client
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+import boto3
+
+from harness import check, free_port
+
+PER_SECOND, BURST, LEASE = 60.0, 20.0, 6
+REPLY = json.dumps({"model_name": "sums", "outputs": [{"name": "sum", "shape": [1], "datatype": "FP32", "data": [1.0]}]}).encode()
+ASKED = json.dumps({"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [0.5, 0.25]}]}).encode()
+OPEN, CUT = 0, 1
+
+
+async def relay(reader, writer, state):
+    """Bytes one way. What passes while the line is cut is lost, and nobody is told."""
+    lost = False
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            lost = lost or state.value == CUT
+            if not lost:
+                writer.write(data)
+                await writer.drain()
+    writer.close()
+
+
+def beside(model, lines, to):
+    """A process of its own: the model that is protected, and a line to Redis for each replica."""
+
+    async def answer(reader, writer):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", head, re.I)
+                await reader.readexactly(int(length[1]) if length else 0)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(REPLY), REPLY))
+                await writer.drain()
+
+    def line(state):
+        async def take(reader, writer):
+            there, back = await asyncio.open_connection("127.0.0.1", to)
+            await asyncio.gather(relay(reader, back, state), relay(there, writer, state))
+
+        return take
+
+    async def serve():
+        servers = [await asyncio.start_server(answer, "127.0.0.1", model)]
+        servers += [await asyncio.start_server(line(state), "127.0.0.1", port) for port, state in lines]
+        await asyncio.gather(*(server.serve_forever() for server in servers))
+
+    asyncio.run(serve())
+
+
+class Services:
+    """PostgreSQL, Redis, NATS and moto's S3 server, on loopback and in folders of their own."""
+
+    def __init__(self, work):
+        self.started = []
+        self.redis, self.nats, self.s3 = free_port(), free_port(), free_port()
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        start = lambda *command: self.started.append(subprocess.Popen(list(map(str, command)), **quiet))
+        start("redis-server", "--port", self.redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", work)
+        start("nats-server", "--addr", "127.0.0.1", "--port", self.nats, "--jetstream", "--store_dir", work / "nats")
+        start(pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", self.s3)
+        self.folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")
+        self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+        if os.getuid() == 0:
+            subprocess.run(["chown", "nobody", self.folder], check=True)
+        self.postgres("initdb", "-D", f"{self.folder}/data", "-U", "mantlet", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.database_up()
+        self.url = f"postgres://mantlet@localhost/postgres?host={self.folder}"
+        keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+        self.store = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{self.s3}", **keys)
+        for port in (self.redis, self.nats, self.s3):
+            wait(f"a server on port {port}", lambda port=port: reachable(port))
+        self.store.create_bucket(Bucket="history")
+
+    def postgres(self, program, *arguments):
+        command = ["runuser", "-u", "nobody", "--"] if os.getuid() == 0 else []
+        subprocess.run([*command, str(self.bin / program), *arguments], check=True, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def database_up(self):
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder}"
+        self.postgres("pg_ctl", "-D", f"{self.folder}/data", "-w", "-l", f"{self.folder}/log", "-o", options, "start")
+
+    def database_crash(self):
+        """As a power cut: no shutdown, recovery at the next start."""
+        self.postgres("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-w", "stop")
+
+    def stop(self):
+        for process in self.started:
+            process.kill()
+            process.wait()
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.database_crash()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def reachable(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait(what, holds, seconds=40):
+    begun = time.monotonic()
+    while not (found := holds()):
+        if time.monotonic() - begun > seconds:
+            check(what, False, f"not within {seconds} s")
+        time.sleep(0.02)
+    return found
+
+
+class Replica:
+    """`mantlet up` with a folder of its own, and threads that ask it as fast as it answers."""
+
+    def __init__(self, mantlet, folder, environment, role):
+        self.mantlet, self.folder, self.environment, self.role = mantlet, folder, environment, role
+        self.granted, self.going, self.threads, self.tickets = 0, False, [], []
+        self.lock = threading.Lock()
+
+    def start(self):
+        log = (self.folder / "log").open("a")
+        command = [self.mantlet, "up", str(self.folder), "--role", self.role, "--format", "json"]
+        self.process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+        printed = json.loads(self.process.stdout.readline() or "{}")
+        if not printed:
+            check(f"{self.folder.name} starts", False, (self.folder / "log").read_text()[-1500:])
+        self.address = (printed["gateway"] or "").removeprefix("http://")
+        return printed
+
+    def status(self):
+        with urllib.request.urlopen(f"http://{self.address}/status", timeout=10) as reply:
+            return json.loads(reply.read())
+
+    def ask(self, connection, key):
+        connection.request("POST", "/v2/models/sums/infer", ASKED, {"x-api-key": key, "content-type": "application/json"})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+
+    def once(self, key):
+        connection = http.client.HTTPConnection(self.address, timeout=20)
+        with contextlib.closing(connection):
+            return self.ask(connection, key)
+
+    def load(self, key):
+        connection = http.client.HTTPConnection(self.address, timeout=20)
+        while self.going:
+            try:
+                status, body = self.ask(connection, key)
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                time.sleep(0.05)
+                continue
+            if status == 200:
+                with self.lock:
+                    self.granted += 1
+            elif status == 202:
+                with self.lock:
+                    self.tickets.append(json.loads(body)["ticket"])
+            else:
+                time.sleep(0.01)
+
+    def go(self, key, threads=2):
+        self.going = True
+        self.threads = [threading.Thread(target=self.load, args=(key,), daemon=True) for _ in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def halt(self):
+        self.going = False
+        for thread in self.threads:
+            thread.join(30)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            return self.process.wait(60)
+        return self.process.returncode
+
+
+def configuration(services, line, model, per_second, ordinary="observe"):
+    return f"""[system]
+name = "shared"
+decides = "nothing, a test"
+impact = "low"
+[model]
+path = "model.txt"
+name = "sums"
+[gateway]
+listen = "127.0.0.1:0"
+upstream = "http://127.0.0.1:{model}"
+mode = "{ordinary}"
+requests_per_minute = 1000000
+burst = 1000000
+[[gateway.limits]]
+what = "requests"
+per = "user"
+most = {per_second * 60}
+burst = {BURST}
+[console]
+listen = "127.0.0.1:0"
+[shared]
+database = "{services.url}"
+redis = "redis://127.0.0.1:{line}"
+nats = "nats://127.0.0.1:{services.nats}"
+history = "s3://history/kept"
+history_seconds = 1
+replicas = 3
+wait_ms = 50
+quiet_ms = 500
+lease_seconds = {LEASE}
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mantlet", required=True, type=pathlib.Path, help="a build with the `remote` feature")
+    parser.add_argument("--work", required=True, type=pathlib.Path)
+    options = parser.parse_args()
+    work = (options.work / "replicas").resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    services = Services(work)
+    replicas = []
+    model, lines = free_port(), [(free_port(), multiprocessing.Value("i", OPEN)) for _ in range(4)]
+    aside = multiprocessing.Process(target=beside, args=(model, lines, services.redis), daemon=True)
+    aside.start()
+    try:
+        run(str(options.mantlet.resolve()), work, services, replicas, model, lines)
+    finally:
+        for replica in replicas:
+            replica.going = False
+            replica.kill()
+        aside.kill()
+        services.stop()
+
+
+def run(mantlet, work, services, replicas, model, lines):
+    begun = time.monotonic()
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+    environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{services.s3}", "NO_COLOR": "1"}
+    environment.pop("MANTLET_LOG", None)
+
+    def command(*arguments, stdin=""):
+        return subprocess.run([mantlet, *map(str, arguments)], env=environment, input=stdin, capture_output=True, text=True, timeout=120)
+
+    for name, role, (line, _) in zip(["a", "b", "c", "worker"], ["gateway"] * 3 + ["worker"], lines, strict=True):
+        folder = work / name
+        folder.mkdir()
+        (folder / "model.txt").write_text("served elsewhere\n")
+        (folder / "mantlet.toml").write_text(configuration(services, line, model, PER_SECOND))
+        replicas.append(Replica(mantlet, folder, environment, role))
+    first, second, third, worker = replicas
+    first.start()
+    done = command("up", second.folder, "--role", "gateway")
+    check("a replica without the audit log's key does not start, and names it", done.returncode == 4 and "log.key" in done.stderr, done.stderr[-600:])
+    for other in replicas[1:]:
+        shutil.rmtree(other.folder / ".mantlet" / "audit", ignore_errors=True)
+        shutil.copytree(first.folder / ".mantlet" / "audit", other.folder / ".mantlet" / "audit")
+        other.start()
+    gateways = replicas[:3]
+    made = command("keys", "add", "load", first.folder, "--user", "load")
+    key = next(word for word in made.stdout.split() if word.startswith("mk_"))
+    password = command("users", "add", "ada", second.folder, "--role", "admin").stdout.split()[-1]
+    for replica in gateways:
+        wait("a key that one replica's folder made is known to all", lambda replica=replica: replica.once(key)[0] != 401)
+
+    # One limit.
+    granted = lambda: sum(replica.granted for replica in gateways)
+    for replica in gateways:
+        replica.go(key)
+
+    def over(seconds):
+        at, before = time.monotonic(), granted()
+        time.sleep(seconds)
+        took = time.monotonic() - at
+        return (granted() - before) / took
+
+    time.sleep(1.0)
+    rate = over(6) / PER_SECOND
+    check(f"three processes keep one limit: {rate:.3f} of it", 0.95 <= rate <= 1.05, rate)
+
+    # Configuration through NATS.
+    def push(text):
+        (first.folder / "mantlet.toml.new").write_text(text)
+        folder = work / "pusher"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(third.folder, folder, ignore=shutil.ignore_patterns("exchanges", "service.lock"))
+        (folder / "mantlet.toml").write_text(text)
+        return command("config", "push", folder, "--user", "ada", "--password-stdin", stdin=password + "\n")
+
+    generations = lambda: [replica.status()["generation"] for replica in gateways]
+    before = generations()
+    halved = configuration(services, lines[3][0], model, PER_SECOND / 2)
+    done = push(halved)
+    pushed = time.monotonic()
+    check("a configuration is pushed", done.returncode == 0, done.stderr)
+    wait("every replica takes it over", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
+    print(f"     in force on all {time.monotonic() - pushed:.2f} s after the command ended")
+    time.sleep(1.0)
+    rate = over(5) / PER_SECOND
+    check(f"and the new limit is kept together: {rate:.3f} of the old one", 0.47 <= rate <= 0.53, rate)
+    before = generations()
+    done = push(halved.replace("replicas = 3", "replicsa = 3"))
+    time.sleep(2.5)
+    statuses = {replica.once(key)[0] for replica in gateways}
+    check("one that does not hold is refused, and the old one serves on", generations() == before and statuses <= {200, 429}, (done.returncode, done.stderr, statuses))
+    done = push(configuration(services, lines[3][0], model, PER_SECOND))
+    wait("the first one is back", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
+    # A replica also looks by itself once a second, and may do so before NATS tells it.
+    told = [json.loads(line)["fields"]["by"] for replica in gateways for line in (replica.folder / "log").read_text().splitlines() if "pushed configuration is taken over" in line]
+    check(f"NATS brought the news {told.count('news')} times of {len(told)}", len(told) == 6 and told.count("news") >= 3, told)
+    time.sleep(1.0)
+
+    # A cut line, a killed replica: never above.
+    at, start = time.monotonic(), granted()
+
+    def never_above(what):
+        had = granted() - start
+        most = (time.monotonic() - at) * PER_SECOND + BURST + 1
+        check(f"{what}: {had} granted, never above {most:.0f}", had <= most)
+
+    lines[0][1].value = CUT
+    for _ in range(8):
+        time.sleep(0.25)
+        never_above("one cut off from Redis")
+    share = first.granted
+    rate = over(2.5) / PER_SECOND
+    never_above("cut off for longer")
+    check(f"the one spends its share, the others theirs: {rate:.3f} of the limit", 0.75 <= rate <= 1.05 and first.granted > share, (rate, first.granted - share))
+    lines[0][1].value = OPEN
+    time.sleep(1.5)
+    never_above("together again")
+    second.going = False
+    second.kill()
+    killed = time.monotonic()
+    time.sleep(1.0)
+    rate = over(2.5) / PER_SECOND
+    never_above("one killed")
+    check(f"the killed one's share stays reserved: {rate:.3f} of the limit", 0.55 <= rate <= 2 / 3 + BURST / (2.5 * PER_SECOND), rate)
+    time.sleep(max(0.0, killed + LEASE + 1.5 - time.monotonic()))
+    rate = over(2.5) / PER_SECOND
+    check(f"and comes back when its lease is over: {rate:.3f} of the limit", 0.9 <= rate <= 1.05, rate)
+    never_above("after the lease")
+    for replica in gateways:
+        replica.halt()
+
+    # Acknowledged and killed: tickets, and entries of the audit log.
+    second.start()
+    done = command("registry", "divert", third.folder, "--note", "a test", "--user", "ada", "--password-stdin", stdin=password + "\n")
+    check("the kill switch is thrown", done.returncode == 0, done.stderr)
+    for replica in gateways:
+        wait("every replica sends decisions to people", lambda replica=replica: replica.once(key)[0] == 202)
+    made, going = [], True
+
+    def make(folder):
+        number = 0
+        while going:
+            number += 1
+            done = command("keys", "add", f"{folder.name}-{number}", folder)
+            word = next((word for word in done.stdout.split() if word.startswith("mk_")), None)
+            if done.returncode == 0 and word:
+                made.append(word.split("_")[1])
+
+    makers = [threading.Thread(target=make, args=(replica.folder,)) for replica in (first, third)]
+    for thread in makers:
+        thread.start()
+    for replica in gateways:
+        replica.go(key)
+    for doomed in (second, first):
+        time.sleep(1.0)
+        doomed.kill()
+        time.sleep(0.3)
+        doomed.start()
+    services.database_crash()
+    time.sleep(0.5)
+    services.database_up()
+    wait("keys are made again after the database crashed", lambda count=len(made): len(made) > count)
+    third.kill()
+    going = False
+    for thread in makers:
+        thread.join()
+    for replica in gateways:
+        replica.halt()
+    third.start()
+    tickets = [(ticket, replica) for replica in gateways for ticket in replica.tickets]
+    missing = []
+    for replica in gateways:
+        connection = http.client.HTTPConnection(replica.address, timeout=20)
+
+        def polled(ticket):
+            connection.request("GET", f"/mantlet/v1/reviews/{ticket}", headers={"x-api-key": key})
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+
+        # A ticket of another replica is known within a second.
+        last = tickets[-1][0]
+        wait("tickets are answered everywhere", lambda: polled(last)[0] == 200)
+        missing += [ticket for ticket, _ in tickets if polled(ticket)[0] != 200]
+    check(f"{len(tickets)} tickets given out through three kill -9 and a crash of the database are known to every replica", len(tickets) > 30 and not missing, (len(tickets), missing[:5]))
+    said = command("audit", "show", third.folder, "--last", 100_000).stdout
+    lost = [id for id in made if id not in said]
+    check(f"{len(made)} keys acknowledged meanwhile are in the audit log", len(made) >= 5 and not lost, (len(made), lost))
+    heads = set()
+    for replica in replicas:
+        done = command("audit", "show", replica.folder, "--last", 1)
+        done = command("audit", "verify", replica.folder)
+        heads.add((done.returncode, done.stdout.split("\n")[0]))
+    check("and the log is whole, and one, in each folder", len(heads) == 1 and next(iter(heads))[0] == 0, heads)
+
+    # History.
+    answered = sum(replica.granted + len(replica.tickets) for replica in gateways)
+    for replica in replicas:
+        check(f"{replica.folder.name} ends in order", replica.end() == 0, (replica.folder / "log").read_text()[-800:])
+    kept = services.store.list_objects_v2(Bucket="history", Prefix="kept/").get("Contents", [])
+    segments = work / "segments"
+    segments.mkdir()
+    for number, object in enumerate(kept):
+        services.store.download_file("history", object["Key"], str(segments / f"{number}.parquet"))
+    files = sorted(segments.iterdir())
+    whole = [path.read_bytes()[:4] == b"PAR1" and path.read_bytes()[-4:] == b"PAR1" for path in files]
+    check(f"{len(files)} segments of Parquet are on the object store", len(files) >= 3 and all(whole), files)
+    said = command("watch", "--system", first.folder, "--form", "parquet", "--from", *files, "--format", "json").stdout
+    rows = sum(int(re.match(r"\d+", form)[0]) for artifact in json.loads(said)["artifacts"] for form in artifact["formats"])
+    check(f"with {rows} exchanges, and every one of the {answered} answered among them", rows >= answered, said[:600])
+    here = {path.name for replica in gateways for path in (replica.folder / ".mantlet" / "exchanges").glob("*.parquet")}
+    there = {object["Key"].rsplit("/", 1)[-1] for object in kept}
+    check("which are those in the folders of the gateways", here <= there, (here - there))
+    print(f"     {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
