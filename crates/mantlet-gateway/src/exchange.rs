@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
-use mantlet_detectors::{dependency_lost, request_malformed};
+use mantlet_detectors::{dependency_lost, request_malformed, traffic_unseen};
 use mantlet_guard::GuardEvent;
 use mantlet_vocab::{Action, Decision, Exchange, Millis, OnFailure, Piece, Reply, Request, Signal};
 use mantlet_wire::Defect;
@@ -49,7 +49,7 @@ macro_rules! logged {
 /// What the caller sends back once it has authenticated again.
 const CHALLENGE: HeaderName = HeaderName::from_static("x-mantlet-challenge");
 /// Signals that the gateway raises itself: of what could not be read, and of what was not there.
-const OWN: [&str; 2] = ["request-malformed", "dependency-lost"];
+const OWN: [&str; 3] = ["request-malformed", "dependency-lost", "traffic-unseen"];
 /// The status in the record when nobody waited for the answer.
 const CLIENT_GONE: u16 = 499;
 
@@ -191,6 +191,12 @@ impl Open {
             OnFailure::PassAndFlag => Action::Flag,
         };
         self.edit(|exchange| mark(exchange, signal, action));
+    }
+
+    /// It passes and nobody can look at it, as the route allows.
+    pub(crate) fn unseen(&mut self, what: &str) {
+        let signal = traffic_unseen(what);
+        self.edit(|exchange| mark(exchange, signal, Action::Flag));
     }
 
     /// The texts of the request.

@@ -17,7 +17,7 @@ use crate::body::Body;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
 use crate::layers::identity::identify;
-use crate::layers::{analyze, classic, grpc, pass, step_up, tap, tensors, text};
+use crate::layers::{analyze, classic, grpc, pass, step_up, tap, tensors, text, upgrade};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
@@ -49,7 +49,13 @@ pub(crate) async fn handle(
     }
     // What flows over an upgraded connection could not be looked at.
     if upgrades(request.headers()) {
-        return refuse(shared, 403, "connections are not upgraded to WebSocket here", "upgrade");
+        let allowed = live.upgrade_route(path).filter(|_| request.method() == Method::GET);
+        let Some((route, rest)) = allowed else {
+            return refuse(shared, 403, "connections are not upgraded to WebSocket here", "upgrade");
+        };
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let (route, path) = (Arc::clone(route), format!("{rest}{query}"));
+        return upgrade::answer(shared, &live, peer, &route, path, request).await;
     }
     if path == step_up::PATH {
         return step_up::answer(shared, &live, peer, request).await;

@@ -176,7 +176,7 @@ async fn serve<I>(
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(patience);
-        run!(builder.serve_connection(io, service));
+        run!(builder.serve_connection(io, service).with_upgrades());
     }
 }
 

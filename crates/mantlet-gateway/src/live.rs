@@ -127,6 +127,15 @@ impl Live {
         })
     }
 
+    /// The route that lets a path become a WebSocket, and the rest of the path.
+    pub(crate) fn upgrade_route<'a>(&self, path: &'a str) -> Option<(&Arc<LiveRoute>, &'a str)> {
+        let (route, rest) = self.prefixed.iter().find_map(|route| {
+            let rest = path.strip_prefix(route.prefix())?;
+            rest.starts_with('/').then_some((route, rest))
+        })?;
+        route.route.websocket.then_some((route, rest))
+    }
+
     /// Routes that answer gRPC.
     pub(crate) fn grpc_routes(&self) -> impl Iterator<Item = &Arc<LiveRoute>> {
         self.routes.values().filter(|route| {
@@ -365,6 +374,11 @@ impl Target {
     /// The address of a path below the base address.
     pub(crate) fn below(&self, path: &str) -> Option<Uri> {
         self.server_uri(format!("{}{path}", self.base))
+    }
+
+    /// The full address of a path below the base address.
+    pub(crate) fn whole(&self, path: &str) -> Option<Uri> {
+        self.absolute(PathAndQuery::try_from(format!("{}{path}", self.base)).ok()?)
     }
 
     /// Where a path is: as the first line of a request over its own connection says it, or in full.

@@ -23,6 +23,8 @@ use crate::{GatewayConfig, GatewayError, Kind, Ports, Route};
 
 /// Copies under way to a version that is tried in the shadow at most; beyond that requests are not copied.
 const SHADOWS: usize = 64;
+/// Connections that are WebSockets at most.
+const UPGRADED: usize = 1_024;
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -40,6 +42,10 @@ pub(crate) struct Shared {
     pub(crate) started: Millis,
     /// Room for copies under way to a version that is tried in the shadow.
     pub(crate) shadows: Arc<Semaphore>,
+    /// Room for connections that became WebSockets.
+    pub(crate) upgraded: Arc<Semaphore>,
+    /// Says when the gateway stops.
+    pub(crate) stop: watch::Receiver<bool>,
     generation: AtomicU64,
 }
 
@@ -91,6 +97,7 @@ impl Gateway {
             }
             None => (None, None),
         };
+        let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             live: ArcSwap::from_pointee(live),
             started: ports.clock.now(),
@@ -104,9 +111,10 @@ impl Gateway {
             clients,
             known,
             provider: ProviderKeys::default(),
+            upgraded: Arc::new(Semaphore::new(UPGRADED)),
+            stop: stopped,
             generation: AtomicU64::new(1),
         });
-        let (stop, _) = watch::channel(false);
         let mut listeners = JoinSet::new();
         let face = if admin_listener.is_some() { Face::Clients } else { Face::Both };
         listeners.spawn(accept(listener, face, Arc::clone(&shared), stop.subscribe()));

@@ -235,6 +235,15 @@ impl Guard {
         self.controlled(caller, now)
     }
 
+    /// Whether a switch shuts this caller out now: for connections that stay open.
+    #[must_use]
+    pub fn is_blocked(&self, caller: Caller<'_>, now: Millis) -> bool {
+        self.controls.read(|controls| {
+            let list = controls.keys.get(caller.key).map_or(&[][..], Vec::as_slice);
+            list.iter().any(|control| control.in_force(now) && control.what == KeyControl::Block)
+        })
+    }
+
     /// The decision, when everything of this caller goes to a person now: for traffic that is not looked at.
     #[must_use]
     pub fn diverts(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {

@@ -7,6 +7,7 @@ use ::http::HeaderMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use http_body_util::BodyExt as _;
 use object_store::aws::AmazonS3Builder;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
@@ -223,7 +224,8 @@ struct Trouble(String);
 impl HttpService for Through {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
-        let body = body.as_bytes().cloned().unwrap_or_default();
+        // What is put comes in pieces.
+        let body = body.collect().await?.to_bytes();
         let failed = |why: String| HttpError::new(HttpErrorKind::Unknown, Trouble(why));
         let answer = self.0.plain(parts.method, parts.uri, parts.headers, body).await;
         let (status, headers, body): (_, HeaderMap, Bytes) = answer.map_err(failed)?;

@@ -14,10 +14,12 @@ mod query_budget_spent;
 mod query_extraction;
 mod query_local_search;
 mod request_malformed;
+mod traffic_unseen;
 
 pub use dependency_lost::dependency_lost;
 pub use guard_rule_failed::guard_rule_failed;
 pub use request_malformed::request_malformed;
+pub use traffic_unseen::traffic_unseen;
 
 /// Every detector, in the order of reports.
 #[must_use]
@@ -46,6 +48,11 @@ pub fn configurable() -> Vec<&'static About> {
 pub fn abouts() -> Vec<&'static About> {
     let mut abouts = configurable();
     abouts.extend(crate::text::text_abouts());
-    abouts.extend([&request_malformed::ABOUT, &guard_rule_failed::ABOUT, &dependency_lost::ABOUT]);
+    abouts.extend([
+        &request_malformed::ABOUT,
+        &guard_rule_failed::ABOUT,
+        &dependency_lost::ABOUT,
+        &traffic_unseen::ABOUT,
+    ]);
     abouts
 }

@@ -22,6 +22,7 @@ pub(crate) mod step_up;
 pub(crate) mod tap;
 pub(crate) mod tensors;
 pub(crate) mod text;
+pub(crate) mod upgrade;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};

@@ -46,6 +46,8 @@ pub(crate) struct Clients {
     h2: Caller,
     /// What makes connections for [`direct`].
     connector: HttpConnector,
+    /// HTTP/1.1 alone, for connections that become something else.
+    upgrades: Caller,
     /// HTTP/2 from the first byte, for bodies that are still being written.
     grpc: Client<HttpsConnector<HttpConnector>, Body>,
 }
@@ -76,7 +78,13 @@ impl Clients {
                 .retry_canceled_requests(true);
             builder
         };
+        let first = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls.clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector());
         Ok(Self {
+            upgrades: builder().build(first),
             plain: builder().build(wrapped()),
             h2: builder().http2_only(true).build(wrapped()),
             connector: connector(),
@@ -274,6 +282,35 @@ async fn attempt<'a>(
                 again = false;
                 shared.metrics.retries.inc();
             }
+        }
+    }
+}
+
+/// Asks a version to let a connection become something else, and gives its answer. It is asked once.
+pub(crate) async fn upgrade(
+    shared: &Shared,
+    live: &Live,
+    target: &Target,
+    call: &Call,
+) -> Result<Response<Incoming>, Fault> {
+    if !target.breaker.allows(shared.ports.clock.now(), live.config.breaker()) {
+        return Err(Fault::Resting);
+    }
+    let Path::Below(path) = &call.path else { return Err(Fault::Unreachable) };
+    let mut request = target.request(call).ok_or(Fault::Unreachable)?;
+    *request.uri_mut() = target.whole(path).ok_or(Fault::Unreachable)?;
+    // The address says it here.
+    request.headers_mut().remove(HOST);
+    let asked = shared.clients.upgrades.request(request).await;
+    match asked {
+        Ok(reply) => {
+            target.breaker.succeeded();
+            Ok(reply)
+        }
+        Err(error) => {
+            tracing::warn!(version = %target.upstream.version, error = %cause(&error), "upstream call failed");
+            failed(shared, live, target);
+            Err(if error.is_connect() { Fault::Unreachable } else { Fault::Broken })
         }
     }
 }

@@ -247,7 +247,8 @@ impl Grpc {
         headers: &[(&str, &str)],
         body: Written,
     ) -> Response<Incoming> {
-        let mut request = Request::post(format!("http://{to}{SERVICE}{method}"));
+        let service = if method.starts_with('/') { "" } else { SERVICE };
+        let mut request = Request::post(format!("http://{to}{service}{method}"));
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/grpc");
         }

@@ -19,7 +19,10 @@ pub use infer::{
     GrpcStreamReply, read_grpc_about, read_grpc_reply, read_grpc_request, read_grpc_stream_reply,
 };
 
-pub use write::{rename_grpc, write_grpc_flag, write_grpc_reply, write_grpc_server, write_grpc_stream_reply};
+pub use write::{
+    rename_grpc, write_grpc_flag, write_grpc_health, write_grpc_reply, write_grpc_server,
+    write_grpc_stream_reply,
+};
 
 /// A call of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +43,22 @@ pub enum GrpcCall {
     SharedMemory,
     /// Loading and unloading, the repository's index, tracing, logging: administration, not inference.
     Administration,
-    /// Nothing of this protocol.
+    /// `Check` of the health protocol that orchestrators and load balancers ask by.
+    Health,
+    /// `Watch` of the same.
+    HealthWatch,
+    /// Nothing of these protocols.
     Unknown,
 }
 
 /// The call that a path makes; all are `POST`.
 #[must_use]
 pub fn grpc_call(path: &str) -> GrpcCall {
+    match path {
+        "/grpc.health.v1.Health/Check" => return GrpcCall::Health,
+        "/grpc.health.v1.Health/Watch" => return GrpcCall::HealthWatch,
+        _ => {}
+    }
     let Some(method) = path.strip_prefix("/inference.GRPCInferenceService/") else {
         return GrpcCall::Unknown;
     };

@@ -49,6 +49,14 @@ pub fn write_grpc_flag(flag: bool) -> Vec<u8> {
     message
 }
 
+/// `HealthCheckResponse` of `grpc.health.v1`: `SERVING` or `NOT_SERVING`.
+#[must_use]
+pub fn write_grpc_health(serving: bool) -> Vec<u8> {
+    let mut message = Vec::new();
+    push_number(&mut message, 1, if serving { 1 } else { 2 });
+    message
+}
+
 /// `ServerMetadataResponse`.
 #[must_use]
 pub fn write_grpc_server(name: &str, version: &str) -> Vec<u8> {

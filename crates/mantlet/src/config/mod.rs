@@ -280,6 +280,9 @@ pub struct Gateway {
     /// remain.
     #[serde(skip_serializing_if = "transport::is_yes")]
     pub inspect: bool,
+    /// Whether connections may become WebSockets, which nobody can look at; for what is not `tensors`.
+    #[serde(skip_serializing_if = "transport::is_no")]
+    pub websocket: bool,
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
     #[serde(skip_serializing_if = "transport::is_no")]
     pub anonymous: bool,
@@ -335,6 +338,7 @@ impl Default for Gateway {
             json: None,
             text: text::Text::default(),
             inspect: true,
+            websocket: false,
             anonymous: false,
             tap: false,
             tls: None,

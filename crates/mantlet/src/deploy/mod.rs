@@ -254,8 +254,12 @@ impl Running {
         // What is remembered of callers goes on under the new rules.
         let guard = Arc::new(guard.succeeding(&self.guard));
         let answer = notify::answer_config(loaded)?;
-        let route =
-            Route { inspect: loaded.config.gateway.inspect, guard: guard.clone(), ..self.route.clone() };
+        let route = Route {
+            inspect: loaded.config.gateway.inspect,
+            websocket: loaded.config.gateway.websocket,
+            guard: guard.clone(),
+            ..self.route.clone()
+        };
         let generation = match &self.gateway {
             Some(gateway) => gateway.reload(connect::gateway_config(loaded)?, vec![route])?,
             None => 0,

@@ -14,8 +14,8 @@ use hyper::body::Incoming;
 use mantlet_guard::{Caller, Inspection, coarsened};
 use mantlet_vocab::{Action, Mode, Request as Asked};
 use mantlet_wire::grpc::{
-    GrpcCall, grpc_frame, read_grpc_about, read_grpc_reply, rename_grpc, write_grpc_flag, write_grpc_reply,
-    write_grpc_server,
+    GrpcCall, grpc_frame, read_grpc_about, read_grpc_reply, rename_grpc, write_grpc_flag, write_grpc_health,
+    write_grpc_reply, write_grpc_server,
 };
 use mantlet_wire::{Defect, InferRequest};
 
@@ -59,6 +59,11 @@ pub(crate) async fn handle(
         // As over REST, whether this process lives is no secret and needs no key.
         GrpcCall::Live => return own(&write_grpc_flag(true)),
         GrpcCall::Ready => return own(&write_grpc_flag(ready(shared, live).await)),
+        GrpcCall::Health => return health(shared, live, request).await,
+        // Whoever is told so takes the service for well, and may ask again by `Check`.
+        GrpcCall::HealthWatch => {
+            return refuse(501, "health is answered when it is asked for, and not watched", "grpc");
+        }
         GrpcCall::SharedMemory => {
             let text = "shared memory hides inputs from inspection and is refused";
             return refuse(403, text, "shared-memory");
@@ -127,6 +132,53 @@ async fn ready(shared: &Shared, live: &Live) -> bool {
         }
     }
     true
+}
+
+/// Whether the service that is named serves: all of it, inference as such, or one model.
+async fn health(shared: &Arc<Shared>, live: &Arc<Live>, request: Request<Incoming>) -> Answer {
+    let refuse = |status: u16, text: &str, why| turn_away(shared, &Dialect::Grpc, status, text, why);
+    let (parts, body) = request.into_parts();
+    let Ok(raw) = receive(&parts.headers, body, live).await else {
+        return refuse(400, "the body cannot be taken", "body");
+    };
+    let read = one(&parts.headers, raw, live.config.max_body)
+        .and_then(|message| read_grpc_about(&message.text).map_err(Unread::Defect));
+    match read {
+        Ok((service, None)) if matches!(service.as_str(), "" | "inference.GRPCInferenceService") => {
+            own(&write_grpc_health(ready(shared, live).await))
+        }
+        // Which models there are is not told to strangers.
+        Ok(_) => refuse(404, "there is no such service", "no-such-path"),
+        Err(unread) => refuse(unread.status(), &unread.text(), "malformed"),
+    }
+}
+
+/// Sends a copy to the version that is tried in the shadow, when there is one and it answers gRPC.
+fn shadow(open: &Open, headers: &HeaderMap, message: &Message, named: Option<&str>) {
+    let route = open.route();
+    let Some(target) = route.shadow().filter(|target| target.grpc.is_some()) else { return };
+    let Some(bytes) = message.for_target(target, &route.route.model, named) else { return };
+    let headers = onward_grpc(headers);
+    crate::shadow::watch(open, move |shared, live, route| async move {
+        let target = route.shadow()?;
+        let message = |asked: &Target| {
+            // Nobody answers in its place.
+            (asked.upstream.version == target.upstream.version).then(|| bytes.clone())
+        };
+        let answer = call(&shared, &live, &route, target, INFER, &headers, message).await;
+        Some(match answer {
+            Ok((_, said)) if said.code == 0 => {
+                let most = live.config.max_reply;
+                let read = one(&said.headers, said.body, most).ok().and_then(|message| {
+                    read_grpc_reply(&message.text, &limits_of(&live, most)).ok().map(|read| read.reply)
+                });
+                // What the gateway would not have passed on is a failure of the version's.
+                (if read.is_some() { 200 } else { 502 }, read)
+            }
+            Ok((_, said)) => (meant(said.code), None),
+            Err(fault) => (fault.status(), None),
+        })
+    });
 }
 
 /// Calls the upstream and takes its whole answer, within time.
@@ -238,6 +290,9 @@ async fn flow(
     let (mut inspection, looked) = detect(open, caller, read.request);
     together::read(open).await?;
     let diverted = decision(&inspection)?;
+    if !diverted && route.route.inspect {
+        shadow(open, headers, &message, named.as_deref());
+    }
     let renamed = |target: &Target| message.for_target(target, &route.route.model, named.as_deref());
     let asked = call(&shared, &live, &route, target, INFER, &onward_grpc(headers), renamed).await;
     let withheld = |inspection: Inspection| Err(Ending::Diverted(inspection.decision, inspection.reason));
