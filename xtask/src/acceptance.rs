@@ -69,6 +69,13 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         python.arg("--mantlet").arg(project.target.join("debug").join("mantlet"));
         run::shown(&mut python)
     });
+    steps.step("acceptance of replicas on shared services", || {
+        let mut python = Command::new(store.join("bin").join("python"));
+        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/replicas.py"]);
+        python.arg("--mantlet").arg(project.target.join("debug").join("mantlet"));
+        python.arg("--work").arg(project.target.join("acceptance"));
+        run::shown(&mut python)
+    });
     steps.finish()
 }
 

@@ -164,6 +164,12 @@ pub struct Review {
     pub signals: Vec<Signal>,
     /// The incident it belongs to.
     pub incident: Option<String>,
+    /// Whose it is to decide; empty for nobody's in particular.
+    pub owner: String,
+    /// When it runs out.
+    pub deadline: Millis,
+    /// Whether the model's answer then goes out; else the caller gets none.
+    pub releases: bool,
     /// Where it stands.
     pub state: ReviewState,
 }

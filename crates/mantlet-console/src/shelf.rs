@@ -138,7 +138,8 @@ impl Shelf {
     }
 
     /// A kept review, put so that a person can look at it.
-    fn shown(&self, kept: mantlet_store::Review) -> Review {
+    #[must_use]
+    pub fn shown(&self, kept: mantlet_store::Review) -> Review {
         use mantlet_store::{ReviewDecision, ReviewState as Kept};
         let names = self.names(&kept.system);
         let request: Request = serde_json::from_value(kept.request).unwrap_or_default();
@@ -165,6 +166,7 @@ impl Shelf {
             },
         });
         let says = says.unwrap_or_default();
+        let releases = kept.at_deadline == mantlet_store::AtDeadline::Release && says.answer.is_some();
         Review {
             id: kept.ticket,
             exchange: kept.exchange,
@@ -179,6 +181,9 @@ impl Shelf {
             choices: says.choices,
             signals: kept.signals,
             incident: None,
+            releases,
+            owner: kept.owner,
+            deadline: kept.deadline,
             state,
         }
     }

@@ -1,6 +1,7 @@
 //! One request: which kind of traffic it is, and so which layers it goes through.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::UPGRADE;
@@ -61,7 +62,7 @@ pub(crate) async fn handle(
         return step_up::answer(shared, &live, peer, request).await;
     }
     if let Some(ticket) = path.strip_prefix("/mantlet/v1/reviews/") {
-        return review(shared, &live, peer, ticket, &request);
+        return review(shared, &live, peer, ticket, &request).await;
     }
     if let Some((route, rest)) = live.text_route(path) {
         let method = request.method().as_str();
@@ -211,8 +212,27 @@ fn server_metadata() -> Answer {
     json_answer(StatusCode::OK, &body)
 }
 
-/// What became of a diverted decision.
-fn review(shared: &Shared, live: &Live, peer: &Peer, ticket: &str, request: &Request<Incoming>) -> Answer {
+/// How long a caller may ask to wait for a person's decision.
+const WAIT: Duration = Duration::from_secs(60);
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the caller prefers to wait (RFC 7240, section 4.3), at most [`WAIT`].
+fn preferred_wait(headers: &HeaderMap) -> Duration {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = preferences.flat_map(|value| value.split(','));
+    let seconds = preferences.find_map(|preference| preference.trim().strip_prefix("wait=")?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0)).min(WAIT)
+}
+
+/// What became of a diverted decision: at once, or as soon as somebody decided within the time the caller waits.
+async fn review(
+    shared: &Shared,
+    live: &Live,
+    peer: &Peer,
+    ticket: &str,
+    request: &Request<Incoming>,
+) -> Answer {
     if request.method() != Method::GET {
         return refuse(shared, 405, "this path has another method", "method");
     }
@@ -223,7 +243,15 @@ fn review(shared: &Shared, live: &Live, peer: &Peer, ticket: &str, request: &Req
     let sane = !ticket.is_empty()
         && ticket.len() <= 128
         && ticket.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
-    match if sane { shared.ports.reviews.poll(ticket, &key) } else { Reviewed::Unknown } {
+    let until = Instant::now() + preferred_wait(request.headers());
+    let found = loop {
+        let found = if sane { shared.ports.reviews.poll(ticket, &key) } else { Reviewed::Unknown };
+        if found != Reviewed::Pending || Instant::now() >= until || *shared.stop.borrow() {
+            break found;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    match found {
         Reviewed::Pending => {
             json_answer(StatusCode::OK, &json!({ "ticket": ticket, "status": "pending-review" }))
         }

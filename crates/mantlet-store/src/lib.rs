@@ -38,7 +38,9 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AuditError, StoreError};
 pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus};
 pub use records::{Record, RecordKind};
-pub use reviews::{Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState};
+pub use reviews::{
+    AtDeadline, DEADLINE, Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState, ReviewTerms,
+};
 
 use database::Database;
 use exchanges::History;
@@ -128,7 +130,7 @@ impl Store {
         } else {
             None
         };
-        let desk = ReviewDesk::open(folder, &database, clock.clone(), &options).await?;
+        let desk = ReviewDesk::open(folder, &database, clock.clone(), audit.clone(), &options).await?;
         let inner = Inner {
             folder: folder.to_owned(),
             clock,

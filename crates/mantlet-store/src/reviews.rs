@@ -53,6 +53,31 @@ pub enum ReviewDecision {
     Reject(String),
 }
 
+/// What happens when nobody decided in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtDeadline {
+    /// The caller gets no answer.
+    #[default]
+    Reject,
+    /// The model's answer goes out, where there is one; else none does.
+    Release,
+}
+
+/// Who decides a diverted decision, how soon, and what happens otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReviewTerms {
+    /// Milliseconds until it runs out.
+    pub lasts_ms: u64,
+    /// Whose it is: a team or a person; empty for nobody's in particular.
+    pub owner: String,
+    /// What happens then.
+    pub at_deadline: AtDeadline,
+}
+
+/// Decides in place of a person when the time is over, in records and the audit log.
+pub const DEADLINE: &str = "the deadline";
+
 /// A diverted decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Review {
@@ -86,6 +111,29 @@ pub struct Review {
     pub decided_by: Option<String>,
     /// When.
     pub decided_at: Option<Millis>,
+    /// Whose it is to decide.
+    #[serde(default)]
+    pub owner: String,
+    /// What happens when nobody does.
+    #[serde(default)]
+    pub at_deadline: AtDeadline,
+    /// Whether the outcome was handed on to whoever waits for it beside the caller's polls.
+    #[serde(default)]
+    pub told: bool,
+}
+
+impl Review {
+    /// As it is once its time is over and nobody decided.
+    pub(crate) fn run_out(&mut self) {
+        if self.at_deadline == AtDeadline::Release && self.reply.is_some() {
+            self.state = ReviewState::Released;
+            self.decision = Some(ReviewDecision::Release);
+            self.decided_by = Some(DEADLINE.to_owned());
+            self.decided_at = Some(self.deadline);
+        } else {
+            self.state = ReviewState::Expired;
+        }
+    }
 }
 
 /// Which reviews to list, newest first, a page at a time.
@@ -150,6 +198,43 @@ impl Store {
         Ok(u64::try_from(found.map_err(database.fault("read reviews"))?).unwrap_or(0))
     }
 
+    /// Reviews filed within the last two days that are settled and whose outcome was not handed on, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reviews_to_tell(&self, most: usize) -> Result<Vec<Review>, StoreError> {
+        let database = &self.inner.database;
+        let since = Millis(self.now().0.saturating_sub(2 * 24 * 3_600_000));
+        let rows = sqlx::query(
+            "SELECT doc FROM reviews WHERE state != 'pending' AND at >= $1 AND doc LIKE '%\"told\":false%' \
+             ORDER BY at, ticket LIMIT $2",
+        )
+        .bind(crate::database::instant(since))
+        .bind(count(most))
+        .fetch_all(database.pool())
+        .await
+        .map_err(database.fault("read reviews"))?;
+        let reviews: Vec<Review> = read_all("reviews", &rows)?;
+        Ok(reviews.into_iter().filter(|review| !review.told).collect())
+    }
+
+    /// Remembers that a review's outcome was handed on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn review_was_told(&self, review: &Review) -> Result<(), StoreError> {
+        let database = &self.inner.database;
+        let told = Review { told: true, ..review.clone() };
+        sqlx::query("UPDATE reviews SET doc = $1 WHERE ticket = $2 AND state = $3")
+            .bind(doc("reviews", &told)?)
+            .bind(&review.ticket)
+            .bind(review.state.word())
+            .execute(database.pool())
+            .await
+            .map_err(database.fault("write reviews"))?;
+        Ok(())
+    }
+
     /// Decides a pending review; the caller is told at its next poll. Audited.
     ///
     /// # Errors
@@ -169,13 +254,12 @@ impl Store {
         let missing = || StoreError::Missing { what: "review", name: ticket.to_owned() };
         let mut review = kept.ok_or_else(missing)?;
         let now = self.now();
-        let state = match review.state {
-            ReviewState::Pending if review.deadline <= now => ReviewState::Expired,
-            state => state,
-        };
-        if state != ReviewState::Pending {
+        if review.state == ReviewState::Pending && review.deadline <= now {
+            review.run_out();
+        }
+        if review.state != ReviewState::Pending {
             let name = ticket.to_owned();
-            return Err(StoreError::Settled { what: "review", name, state: state.word() });
+            return Err(StoreError::Settled { what: "review", name, state: review.state.word() });
         }
         if decision == ReviewDecision::Release && review.reply.is_none() {
             return Err(StoreError::Missing {

@@ -35,6 +35,11 @@ pub(crate) async fn show(
         p.quiet {
             "Key " (review.caller) " asked " a href=(path(&["systems", &review.system])) { (review.system) } " "
             (review.version) ", " (when(review.at, now)) "."
+            @if review.state == ReviewState::Waiting {
+                " " @if review.owner.is_empty() { "To be decided " } @else { strong { (review.owner) } " decides " }
+                (when(review.deadline, now))
+                @if review.releases { "; otherwise the model's answer goes out." } @else { "; otherwise the caller gets no answer." }
+            }
             @if let Some(incident) = &review.incident { " Part of " a href=(path(&["incidents", incident])) { "incident " (incident) } "." }
         }
         div.bench {

@@ -33,7 +33,7 @@ pub(crate) async fn show(
                 table {
                     thead { tr {
                         th scope="col" { "Decision" } th scope="col" { "System" } th scope="col" { "Caller" }
-                        th scope="col" { "Model says" } th scope="col" { "Why it was withheld" } th scope="col" { "State" }
+                        th scope="col" { "Model says" } th scope="col" { "Why it was withheld" } th scope="col" { "State" } th scope="col" { "Who decides" }
                     } }
                     tbody {
                         @for review in &reviews {
@@ -47,6 +47,10 @@ pub(crate) async fn show(
                                     ReviewState::Waiting => span.tag.tone-warning { "waiting" },
                                     ReviewState::Decided { by, ruling, .. } => { span.tag.tone-good { "decided" } " " (ruling.plain()) " by " (by) }
                                 } }
+                                td {
+                                    (review.owner)
+                                    @if review.state == ReviewState::Waiting { " " span.quiet { (when(review.deadline, now)) } }
+                                }
                             }
                         }
                     }

@@ -1,7 +1,7 @@
 //! What honest and hostile clients see when everything works.
 
 use http::StatusCode;
-use mantlet_gateway::{GatewayConfig, GatewayError};
+use mantlet_gateway::{GatewayConfig, GatewayError, Reviewed};
 use mantlet_guard::{GuardConfig, KeyControl, RateLimit};
 use mantlet_vocab::{Action, Millis, Mode};
 
@@ -148,6 +148,41 @@ async fn controls_throttle_block_and_divert_one_key_only() {
     assert_eq!(client.infer(at, "bob", [0.0; 4]).await.0, StatusCode::OK);
     let actions: Vec<&str> = memory.events.lock().unwrap().iter().map(|e| e.decision.action.word()).collect();
     assert_eq!(actions, ["throttle", "divert", "refuse", "throttle", "divert"]);
+}
+
+#[tokio::test]
+async fn a_caller_may_wait_for_the_person_who_decides() {
+    let World { server: _server, gateway, memory, client, guard, .. } = World::start(guard_config()).await;
+    let at = gateway.address();
+    guard.controls().apply_key("eve", KeyControl::Divert, Millis(0), None, "under review");
+    let poll = json(&client.infer(at, "eve", [0.2; 4]).await.2)["poll"].as_str().unwrap().to_owned();
+    let ticket = poll.rsplit('/').next().unwrap().to_owned();
+    let ask = async |wait: &str| {
+        let headers = [("x-api-key", "secret-eve"), ("prefer", wait)];
+        let begun = std::time::Instant::now();
+        let got = client.send(at, "GET", &poll, &headers, "").await;
+        (json(&got.2), begun.elapsed())
+    };
+    // Who does not wait, or says nonsense, is answered at once; who waits is not told before there is something to tell.
+    for prefer in ["wait=0", "wait=-5", "wait=soon", "respond-async", "wait=99999999999999999999999"] {
+        let (body, took) = ask(prefer).await;
+        assert_eq!(body["status"], "pending-review", "{prefer}");
+        assert!(took.as_secs() < 20, "{prefer}: {took:?}");
+    }
+    let (body, took) = ask("respond-async, wait=1").await;
+    assert_eq!(body["status"], "pending-review");
+    assert!(took.as_millis() >= 900, "{took:?}");
+    let person = async {
+        tokio::task::yield_now().await;
+        let answer = Reviewed::Released(serde_json::json!({ "label": "7" }));
+        memory.decided.lock().unwrap().insert(ticket.clone(), answer);
+    };
+    let ((body, took), ()) = tokio::join!(ask("wait=45"), person);
+    assert_eq!((&body["status"], &body["answer"]["label"]), (&"released".into(), &"7".into()));
+    assert!(took.as_secs() < 40, "{took:?}");
+    memory.decided.lock().unwrap().insert(ticket, Reviewed::Rejected("not today".into()));
+    let (body, _) = ask("wait=45").await;
+    assert_eq!((&body["status"], &body["reason"]), (&"rejected".into(), &"not today".into()));
 }
 
 #[tokio::test]

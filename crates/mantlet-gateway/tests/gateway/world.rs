@@ -104,6 +104,8 @@ pub(crate) struct Memory {
     pub(crate) events: Mutex<Vec<GuardEvent>>,
     pub(crate) filed: Mutex<HashMap<String, Exchange>>,
     pub(crate) shadowed: Mutex<Vec<Exchange>>,
+    /// What people decided, by ticket.
+    pub(crate) decided: Mutex<HashMap<String, Reviewed>>,
     pub(crate) full: AtomicBool,
     pub(crate) keys_down: AtomicBool,
     /// The record, and nothing else, cannot be written.
@@ -153,7 +155,9 @@ impl Reviews for Memory {
     }
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed {
         match self.filed.lock().unwrap().get(ticket) {
-            Some(exchange) if exchange.caller == caller => Reviewed::Pending,
+            Some(exchange) if exchange.caller == caller => {
+                self.decided.lock().unwrap().get(ticket).cloned().unwrap_or(Reviewed::Pending)
+            }
             _ => Reviewed::Unknown,
         }
     }

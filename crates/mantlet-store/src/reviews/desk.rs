@@ -11,10 +11,10 @@ use mantlet_guard::Overloaded;
 use mantlet_vocab::{Exchange, Millis};
 use tokio::sync::mpsc;
 
-use super::{Review, ReviewState};
+use super::{AtDeadline, DEADLINE, Review, ReviewState, ReviewTerms};
 use crate::database::{Database, count, doc, instant, read_all};
 use crate::error::io;
-use crate::{Clock, Options, StoreError, entropy};
+use crate::{AuditLog, Clock, NewEntry, Options, StoreError, entropy};
 
 /// Takes diverted decisions and tells what became of them, both without waiting. Clones share one desk.
 #[derive(Clone)]
@@ -51,6 +51,7 @@ impl ReviewDesk {
         folder: &Path,
         database: &Database,
         clock: Arc<dyn Clock>,
+        audit: AuditLog,
         options: &Options,
     ) -> Result<Self, StoreError> {
         let inner = Arc::new(Inner {
@@ -80,7 +81,7 @@ impl ReviewDesk {
             held(&inner.known).extend(reviews.into_iter().map(|review| (review.ticket.clone(), review)));
             let (sender, receiver) = mpsc::channel(options.reviews_most.max(1));
             *held(&inner.sender) = Some(sender);
-            let writer = tokio::spawn(run(inner.clone(), database.clone(), receiver));
+            let writer = tokio::spawn(run(inner.clone(), database.clone(), audit, receiver));
             *held(&inner.writer) = Some(writer);
         }
         Ok(Self { inner })
@@ -92,6 +93,14 @@ impl ReviewDesk {
     /// When too many wait already, the journal cannot be written, or this process does not serve: the request
     /// is then to be refused.
     pub fn file(&self, exchange: &Exchange, lasts_ms: u64) -> Result<String, Overloaded> {
+        self.file_for(exchange, &ReviewTerms { lasts_ms, ..ReviewTerms::default() })
+    }
+
+    /// Files a diverted exchange under these terms and gives its ticket.
+    ///
+    /// # Errors
+    /// As [`ReviewDesk::file`].
+    pub fn file_for(&self, exchange: &Exchange, terms: &ReviewTerms) -> Result<String, Overloaded> {
         let now = self.inner.clock.now();
         let bytes: [u8; 16] = entropy().map_err(|_| Overloaded)?;
         let ticket: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -103,7 +112,7 @@ impl ReviewDesk {
             caller: exchange.caller.clone(),
             version: exchange.version.clone(),
             at: now,
-            deadline: now.plus(lasts_ms),
+            deadline: now.plus(terms.lasts_ms),
             signals: exchange.decision.signals.clone(),
             request: serde_json::to_value(&exchange.request).map_err(|_| Overloaded)?,
             reply: exchange.reply.as_ref().and_then(|reply| serde_json::to_value(reply).ok()),
@@ -111,6 +120,9 @@ impl ReviewDesk {
             decision: None,
             decided_by: None,
             decided_at: None,
+            owner: terms.owner.clone(),
+            at_deadline: terms.at_deadline,
+            told: false,
         };
         let sender = held(&self.inner.sender).clone().ok_or(Overloaded)?;
         let permit = sender.try_reserve().map_err(|_| Overloaded)?;
@@ -141,13 +153,13 @@ impl ReviewDesk {
         Ok(())
     }
 
-    /// The review of a ticket, told to its own caller only. One whose time ran out shows as expired at once.
+    /// The review of a ticket, told to its own caller only. One whose time ran out shows at once what then happens.
     #[must_use]
     pub fn poll(&self, ticket: &str, caller: &str) -> Option<Review> {
         let known = held(&self.inner.known);
         let mut review = known.get(ticket).filter(|review| review.caller == caller).cloned()?;
         if review.state == ReviewState::Pending && review.deadline <= self.inner.clock.now() {
-            review.state = ReviewState::Expired;
+            review.run_out();
         }
         Some(review)
     }
@@ -175,7 +187,7 @@ impl ReviewDesk {
 }
 
 /// Moves filed reviews into the database, lets old ones expire, and sees what other processes decided.
-async fn run(desk: Arc<Inner>, database: Database, mut queue: mpsc::Receiver<Review>) {
+async fn run(desk: Arc<Inner>, database: Database, audit: AuditLog, mut queue: mpsc::Receiver<Review>) {
     let mut clock = tokio::time::interval(LOOK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut waiting: Vec<Review> = Vec::new();
@@ -184,7 +196,7 @@ async fn run(desk: Arc<Inner>, database: Database, mut queue: mpsc::Receiver<Rev
         tokio::select! {
             count = queue.recv_many(&mut waiting, 256) => closed = count == 0,
             _ = clock.tick() => {
-                if let Err(fault) = look(&desk, &database).await {
+                if let Err(fault) = look(&desk, &database, &audit).await {
                     tracing::warn!(%fault, "reviews could not be looked after; trying again");
                 }
             }
@@ -234,18 +246,19 @@ async fn insert(database: &Database, review: &Review) -> Result<(), StoreError> 
     Ok(())
 }
 
-async fn update(database: &Database, review: &Review) -> Result<(), StoreError> {
-    sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3 AND state = 'pending'")
+/// Says whether it was still pending.
+async fn update(database: &Database, review: &Review) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3 AND state = 'pending'")
         .bind(review.state.word())
         .bind(doc("reviews", review)?)
         .bind(&review.ticket)
         .execute(database.pool())
         .await
         .map_err(database.fault("write reviews"))?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
-async fn look(desk: &Inner, database: &Database) -> Result<(), StoreError> {
+async fn look(desk: &Inner, database: &Database, audit: &AuditLog) -> Result<(), StoreError> {
     let now = desk.clock.now();
     let (pending, oldest): (HashSet<String>, Option<Millis>) = {
         let mut known = held(&desk.known);
@@ -277,8 +290,18 @@ async fn look(desk: &Inner, database: &Database) -> Result<(), StoreError> {
         late.cloned().collect()
     };
     for mut review in late {
-        review.state = ReviewState::Expired;
-        update(database, &review).await?;
+        review.run_out();
+        // Several replicas may look at once: the one that changes it writes it down.
+        if update(database, &review).await? && review.at_deadline == AtDeadline::Release {
+            let detail = serde_json::json!({
+                "system": review.system,
+                "exchange": review.exchange,
+                "caller": review.caller,
+                "owner": review.owner,
+            });
+            let action = format!("review-{}", review.state.word());
+            audit.append(NewEntry::new(DEADLINE, &action, &review.ticket, detail)).await?;
+        }
         held(&desk.known).insert(review.ticket.clone(), review);
     }
     Ok(())

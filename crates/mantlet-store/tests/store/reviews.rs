@@ -3,7 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use mantlet_store::{FixedClock, Options, ReviewDecision, ReviewFilter, ReviewState, Store, StoreError};
+use mantlet_store::{
+    AtDeadline, DEADLINE, FixedClock, Options, ReviewDecision, ReviewFilter, ReviewState, ReviewTerms, Store,
+    StoreError,
+};
 use mantlet_vocab::Millis;
 use serde_json::json;
 
@@ -55,6 +58,60 @@ fn a_review_is_decided_once_and_told_to_its_caller() {
         assert!(nothing.to_string().contains("no model answer to release"), "{nothing}");
         store.close().await.unwrap();
         assert!(desk.file(&exchange("e", 1, "a"), 1).is_err(), "after closing it is refused");
+    });
+}
+
+/// What happens at the deadline is the terms' choice, is written down, and is handed on once.
+#[test]
+fn at_the_deadline_the_terms_decide_and_the_outcome_is_handed_on_once() {
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let clock = Arc::new(FixedClock::new(Millis(1_000)));
+        let options = Options { serve: true, ..Options::default() };
+        let store = Store::open(folder.path(), clock.clone(), options).await.unwrap();
+        let terms = |at_deadline| ReviewTerms { lasts_ms: 500, owner: "credit desk".into(), at_deadline };
+        let answered = exchange("e", 1, "a");
+        let mut unasked = exchange("e", 2, "a");
+        unasked.reply = None;
+        let desk = store.desk();
+        let released = desk.file_for(&answered, &terms(AtDeadline::Release)).unwrap();
+        let nothing = desk.file_for(&unasked, &terms(AtDeadline::Release)).unwrap();
+        let rejected = desk.file_for(&answered, &terms(AtDeadline::Reject)).unwrap();
+        kept(&store, 3).await;
+        assert_eq!(store.review(&released).await.unwrap().unwrap().owner, "credit desk");
+        assert!(store.reviews_to_tell(10).await.unwrap().is_empty(), "nothing is settled yet");
+        clock.set(Millis(1_500));
+        let states = [
+            (&released, ReviewState::Released),
+            (&nothing, ReviewState::Expired),
+            (&rejected, ReviewState::Expired),
+        ];
+        for (ticket, state) in states {
+            let polled = desk.poll(ticket, "a").unwrap();
+            assert_eq!((polled.state, polled.decision.is_some()), (state, state == ReviewState::Released));
+        }
+        // Late is late, for people too.
+        let late = store.decide_review(&released, ReviewDecision::Release, "rita").await.unwrap_err();
+        assert!(matches!(late, StoreError::Settled { state: "released", .. }), "{late}");
+        let begun = std::time::Instant::now();
+        let told = loop {
+            let told = store.reviews_to_tell(10).await.unwrap();
+            if told.len() == 3 {
+                break told;
+            }
+            assert!(begun.elapsed().as_secs() < 20, "{}", told.len());
+            tokio::task::yield_now().await;
+        };
+        for (ticket, state) in states {
+            let review = told.iter().find(|review| review.ticket == *ticket).unwrap();
+            assert_eq!(review.state, state);
+            store.review_was_told(review).await.unwrap();
+        }
+        assert!(store.reviews_to_tell(10).await.unwrap().is_empty());
+        let tail = store.audit().tail(2).await.unwrap();
+        let words: Vec<_> = tail.iter().map(|entry| (entry.actor.as_str(), entry.action.as_str())).collect();
+        assert!(words.contains(&(DEADLINE, "review-released")), "{words:?}");
+        store.close().await.unwrap();
     });
 }
 

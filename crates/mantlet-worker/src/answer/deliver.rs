@@ -34,6 +34,11 @@ impl Fault {
     pub(super) fn lasting(why: impl Into<String>) -> Self {
         Self { why: why.into(), again: false }
     }
+
+    /// Why, and whether trying again may help.
+    pub(super) fn told(self) -> (String, bool) {
+        (self.why, self.again)
+    }
 }
 
 /// How a notice fared on one channel.

@@ -26,4 +26,4 @@ pub use deliver::{Outbox, Outcome};
 pub use notice::{Notice, NoticeKind};
 pub use ports::{AnswerError, Clock, Journal, SystemClock};
 pub use run::{AnswerHandle, EventSink, ReloadError, StartError, Wishes, start};
-pub use webhook::{sign, verify};
+pub use webhook::{Hook, sign, verify};

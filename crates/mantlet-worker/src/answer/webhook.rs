@@ -57,13 +57,23 @@ impl Webhook {
         seconds: u64,
         timeout: Duration,
     ) -> Result<(), Fault> {
-        let body = notice.document.to_string();
+        self.post(&notice.id, &notice.document, seconds, timeout).await
+    }
+
+    async fn post(
+        &self,
+        id: &str,
+        document: &serde_json::Value,
+        seconds: u64,
+        timeout: Duration,
+    ) -> Result<(), Fault> {
+        let body = document.to_string();
         let request = http::Request::post(&self.uri)
             .header("content-type", "application/json")
             .header("user-agent", "mantlet")
-            .header("webhook-id", &notice.id)
+            .header("webhook-id", id)
             .header("webhook-timestamp", seconds.to_string())
-            .header("webhook-signature", sign(&self.key, &notice.id, seconds, body.as_bytes()))
+            .header("webhook-signature", sign(&self.key, id, seconds, body.as_bytes()))
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| Fault::lasting("the request could not be made"))?;
         // Neither the address nor what the other side says is repeated: both may hold secrets.
@@ -82,6 +92,35 @@ impl Webhook {
             408 | 425 | 429 | 500..=599 => Err(Fault::passing(format!("answered {}", status.as_u16()))),
             code => Err(Fault::lasting(format!("answered {code}"))),
         }
+    }
+}
+
+/// A webhook that documents of one's own are sent to, signed as notices of incidents are.
+#[derive(Clone)]
+pub struct Hook(Webhook);
+
+impl Hook {
+    /// A webhook of this configuration.
+    ///
+    /// # Errors
+    /// When its address or secret cannot be used.
+    pub fn new(config: &WebhookConfig) -> Result<Self, ConfigError> {
+        Webhook::new(config).map(Self)
+    }
+
+    /// One attempt. `id` is the same at each, `seconds` is the time that is signed.
+    ///
+    /// # Errors
+    /// Why it was not taken, and whether to try again is of use.
+    pub async fn send(
+        &self,
+        id: &str,
+        document: &serde_json::Value,
+        seconds: u64,
+        timeout: Duration,
+    ) -> Result<(), (String, bool)> {
+        let sent = self.0.post(id, document, seconds, timeout).await;
+        sent.map_err(Fault::told)
     }
 }
 

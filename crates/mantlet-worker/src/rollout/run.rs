@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mantlet_guard::Overloaded;
 use mantlet_registry::{RegistryStore, Verifier};
-use mantlet_vocab::Exchange;
+use mantlet_vocab::{Exchange, Millis};
 use tokio::sync::mpsc;
 
 use super::{Analyst, Traffic};
@@ -17,10 +17,17 @@ const WAITING: usize = 8_192;
 /// How often the record is looked at and a step may end.
 const TICK: Duration = Duration::from_secs(1);
 
+/// What the analysis hears of.
+#[derive(Debug)]
+enum Heard {
+    Exchange(Box<Exchange>),
+    Label { version: String, at: Millis, wrong: bool },
+}
+
 /// Hands exchanges to the analysis while a rollout runs; never waits.
 #[derive(Debug, Clone)]
 pub struct RolloutSink {
-    sender: mpsc::Sender<Box<Exchange>>,
+    sender: mpsc::Sender<Heard>,
     wanted: Arc<AtomicBool>,
     left_out: Arc<AtomicU64>,
 }
@@ -40,7 +47,22 @@ impl RolloutSink {
         if !self.is_wanted() {
             return Ok(());
         }
-        self.sender.try_send(Box::new(exchange.clone())).map_err(|_| {
+        self.sender.try_send(Heard::Exchange(Box::new(exchange.clone()))).map_err(|_| {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            Overloaded
+        })
+    }
+
+    /// Hands over a label that came for a decision of a version, made at that time.
+    ///
+    /// # Errors
+    /// When the analysis is behind; it then has fewer labels, which can only hold the rollout.
+    pub fn label(&self, version: &str, at: Millis, wrong: bool) -> Result<(), Overloaded> {
+        if !self.is_wanted() {
+            return Ok(());
+        }
+        let label = Heard::Label { version: version.to_owned(), at, wrong };
+        self.sender.try_send(label).map_err(|_| {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             Overloaded
         })
@@ -94,9 +116,12 @@ where
                 _ = tick.tick() => {
                     analyst.tick(clock.now()).await;
                 }
-                exchange = seen.recv() => match exchange {
-                    Some(exchange) => {
+                heard = seen.recv() => match heard {
+                    Some(Heard::Exchange(exchange)) => {
                         analyst.exchange(&exchange, clock.now()).await;
+                    }
+                    Some(Heard::Label { version, at, wrong }) => {
+                        analyst.label(&version, at, wrong, clock.now()).await;
                     }
                     None => return,
                 },

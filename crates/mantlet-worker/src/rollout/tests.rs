@@ -12,7 +12,7 @@ use mantlet_vocab::{
     Action, Decision, Exchange, Impact, Millis, Mode, NamedValue, Reply, Request, Tensor, Value,
 };
 
-use super::{Analyst, Done, Traffic, observation, output_of};
+use super::{Analyst, Done, Traffic, observation, output_of, start};
 
 #[derive(Default)]
 struct Moves {
@@ -182,6 +182,31 @@ async fn a_bad_version_is_gone_and_the_old_one_confirmed_within_a_second() {
     assert_eq!(*analyst.traffic().said.lock().unwrap(), ["v2 1000", "only v1"]);
     assert_eq!(world.audited().await, ["rollout-started", "rollout-rolled-back"]);
     assert_eq!(analyst.tick(Millis(20)).await, Done::Nothing);
+}
+
+/// Labels come late, from people who decided: they reach the analysis like everything else, and count.
+#[tokio::test]
+async fn labels_that_prove_the_candidate_wrong_take_it_back() {
+    let world = World::new().await;
+    world.begin("r").await;
+    let mut analyst = world.analyst(Moves::default());
+    analyst.tick(Millis(6)).await;
+    for n in 0..400 {
+        assert_eq!(analyst.label("v9", Millis(n), true, Millis(n)).await, Done::Nothing, "no version of it");
+        analyst.label("v1", Millis(n), false, Millis(n)).await;
+        let done = analyst.label("v2", Millis(n), n % 2 == 0, Millis(n)).await;
+        if let Done::Returned { to, .. } = done {
+            assert_eq!(to, "v1");
+            println!("half of its labels wrong: taken back after {n}");
+            assert_eq!(world.audited().await, ["rollout-started", "rollout-rolled-back"]);
+            // The handle takes labels as well, and has no use for them now.
+            let handle = start(world.analyst(Moves::default()), crate::answer::SystemClock);
+            assert!(handle.sink().label("v2", Millis(n), true).is_ok());
+            handle.stop().await;
+            return;
+        }
+    }
+    panic!("400 labels, half of them wrong, and it stays");
 }
 
 #[tokio::test]

@@ -3,16 +3,20 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Subcommand, ValueEnum};
 use mantlet_access::Act;
 use mantlet_console::{Ruling, Shelf};
-use mantlet_store::{ReviewFilter, ReviewState};
+use mantlet_store::{DEADLINE, ReviewFilter, ReviewState, Store};
 
 use super::{Person, open_store};
 use crate::exit::Usage;
 use crate::protect::admit;
 use crate::runtime;
 use crate::terminal::Terminal;
+
+/// Decisions read at once.
+const PAGE: usize = 500;
 
 /// What to do with diverted decisions.
 #[derive(Debug, Subcommand)]
@@ -25,6 +29,15 @@ pub enum Command {
         /// Only those of this incident's callers.
         #[arg(long, value_name = "ID")]
         incident: Option<String>,
+    },
+    /// What people decided, as a table of labels: for `mantlet monitor labels --labels FILE --id exchange`.
+    Labels {
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Where the table goes; standard output when absent.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Decide one; the caller gets the answer at the next poll.
     Decide {
@@ -57,6 +70,42 @@ pub enum Ruled {
     Reject,
 }
 
+/// A row for each decision that a person confirmed or put right, oldest first.
+async fn labels(shelf: &Shelf, store: &Store) -> anyhow::Result<String> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["exchange", "label", "model_said", "version", "at", "decided_by"])?;
+    let mut skip = 0;
+    let mut rows = Vec::new();
+    loop {
+        let filter = ReviewFilter { skip, most: PAGE, ..ReviewFilter::default() };
+        let page = store.reviews(&filter).await?;
+        let whole = page.len() == PAGE;
+        skip += page.len();
+        rows.extend(page.into_iter().filter(|review| {
+            review.reply.is_some() && review.decided_by.as_deref().is_some_and(|by| by != DEADLINE)
+        }));
+        if !whole {
+            break;
+        }
+    }
+    for kept in rows.into_iter().rev() {
+        let (at, by) = (kept.at, kept.decided_by.clone().unwrap_or_default());
+        let shown = shelf.shown(kept);
+        let (Some(said), mantlet_console::ReviewState::Decided { ruling, .. }) = (shown.answer, shown.state)
+        else {
+            continue;
+        };
+        let label = match ruling {
+            Ruling::Release => said.clone(),
+            Ruling::Answer(label) => label,
+            Ruling::Reject => continue,
+        };
+        let at = at.rfc3339();
+        table.write_record([&shown.exchange, &label, &said, &shown.version, &at, &by])?;
+    }
+    Ok(String::from_utf8(table.into_inner()?)?)
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -85,6 +134,18 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                         review.caller,
                         why.join(", ")
                     ));
+                }
+                store.close().await?;
+            }
+            Command::Labels { folder, output } => {
+                let (loaded, store) = open_store(&folder).await?;
+                let shelf = Shelf::new(store.clone())
+                    .class_names(loaded.config.system.name.clone(), admit::class_names(&loaded));
+                let table = labels(&shelf, &store).await?;
+                match output {
+                    Some(path) => std::fs::write(&path, table)
+                        .with_context(|| format!("cannot write {}", path.display()))?,
+                    None => terminal.say(table.trim_end()),
                 }
                 store.close().await?;
             }

@@ -6,6 +6,7 @@
 //! Long because one document is one type, each key with its words.
 
 mod limits;
+mod reviews;
 mod rollout;
 mod shared;
 mod strict;
@@ -21,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use limits::{Price, StepUp};
+pub use reviews::Reviews;
 pub use rollout::Rollout;
 pub use shared::{Limit, ON_FAILURE, Shared, bus};
 pub use strict::ConfigError;
@@ -60,6 +62,9 @@ pub struct Config {
     /// Who is told of an incident.
     #[serde(default)]
     pub notify: Notify,
+    /// Decisions that the guard withholds for a person.
+    #[serde(default, skip_serializing_if = "Reviews::is_default")]
+    pub reviews: Reviews,
     /// Where state is kept.
     #[serde(default)]
     pub storage: Storage,

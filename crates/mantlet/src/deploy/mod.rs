@@ -7,6 +7,7 @@ mod identity;
 mod notify;
 mod parts;
 mod record;
+mod settled;
 mod switches;
 mod traffic;
 
@@ -76,6 +77,7 @@ pub struct Running {
     deck: Arc<Deck>,
     keys: Arc<KeyCache>,
     changes: Option<tokio::sync::watch::Receiver<u64>>,
+    settled: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Starts what the roles ask for.
@@ -134,9 +136,14 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         ),
         _ => {}
     }
+    let hook = settled::hook(loaded)?;
+    let settled = roles.worker.then(|| {
+        let rollout = rollout.as_ref().map(RolloutHandle::sink);
+        tokio::spawn(settled::hand_on(store.clone(), hook, rollout))
+    });
     let ports = Ports {
         keys: keys.clone(),
-        reviews: Arc::new(traffic::Desk::new(store.clone(), Duration::from_secs(24 * 3600))),
+        reviews: Arc::new(traffic::Desk::new(store.clone(), config.reviews.terms())),
         recorder: Arc::new(traffic::Tee::new(&store, analysis.clone())?),
         events: Arc::new(analysis),
         clock: Arc::new(traffic::Now),
@@ -188,6 +195,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         deck,
         keys,
         changes,
+        settled,
     })
 }
 
@@ -285,6 +293,10 @@ impl Running {
         }
         if let Some(rollout) = self.rollout {
             rollout.stop().await;
+        }
+        if let Some(settled) = self.settled {
+            settled.abort();
+            let _ = settled.await;
         }
         self.answer.stop().await;
         if let Some(server) = self.server {

@@ -59,14 +59,14 @@ pub(super) fn answer_config(loaded: &Loaded) -> anyhow::Result<AnswerConfig> {
     Ok(answer)
 }
 
-fn read_secret(path: &std::path::Path) -> anyhow::Result<Secret> {
+pub(super) fn read_secret(path: &std::path::Path) -> anyhow::Result<Secret> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the secret in {}", path.display()))?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }
 
 /// The installation's own webhook secret, made at first use; receivers get it from the file.
-fn webhook_secret(loaded: &Loaded) -> anyhow::Result<Secret> {
+pub(super) fn webhook_secret(loaded: &Loaded) -> anyhow::Result<Secret> {
     let path = loaded.storage().join("keys/webhook.secret");
     if !path.exists() {
         let folder = path.parent().unwrap_or(std::path::Path::new("."));

@@ -1,12 +1,11 @@
 //! What leaves the gateway: records, alerts, diverted decisions, audit entries.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mantlet_gateway::{Clock, Reviewed, Reviews, Ticket};
 use mantlet_guard::{Controls, Events, GuardEvent, Overloaded, Recorder};
 use mantlet_replicas::{Bus, Topic};
-use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, Store};
+use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, ReviewTerms, Store};
 use mantlet_vocab::{Exchange, Millis, Request};
 use mantlet_worker::answer::{EventSink, Journal, SystemClock};
 use mantlet_worker::rollout::RolloutSink;
@@ -155,19 +154,19 @@ impl Recorder for Tee {
 /// Files diverted decisions with the store.
 pub struct Desk {
     store: Store,
-    lasts_ms: u64,
+    terms: ReviewTerms,
 }
 
 impl Desk {
-    /// A desk whose tickets wait this long for a person.
-    pub fn new(store: Store, lasts: Duration) -> Self {
-        Self { store, lasts_ms: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX) }
+    /// A desk whose tickets wait for a person under these terms.
+    pub fn new(store: Store, terms: ReviewTerms) -> Self {
+        Self { store, terms }
     }
 }
 
 impl Reviews for Desk {
     fn file(&self, exchange: &Exchange) -> Result<Ticket, Overloaded> {
-        self.store.desk().file(exchange, self.lasts_ms).map(Ticket)
+        self.store.desk().file_for(exchange, &self.terms).map(Ticket)
     }
 
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed {

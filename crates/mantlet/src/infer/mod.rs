@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use mantlet_vocab::Impact;
 
 use crate::config::{
-    Config, Console, Data, Dependencies, Gateway, Loaded, Model, Notify, Policy, Probes, Rollout, Shared,
-    Storage, System,
+    Config, Console, Data, Dependencies, Gateway, Loaded, Model, Notify, Policy, Probes, Reviews, Rollout,
+    Shared, Storage, System,
 };
 use crate::protect::subject;
 
@@ -74,6 +74,7 @@ pub fn infer(folder: &Path, found: &look::Found, answers: &Answers) -> anyhow::R
         gateway: Gateway { upstream: answers.endpoint.clone(), ..Gateway::default() },
         rollout: Rollout::default(),
         console: Console::default(),
+        reviews: Reviews::default(),
         notify: Notify { webhook: answers.notify.clone(), ..Notify::default() },
         storage: Storage::default(),
         shared: Shared::default(),

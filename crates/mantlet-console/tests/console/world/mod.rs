@@ -139,6 +139,9 @@ fn review(n: u64, answer: &str, incident: &str) -> Review {
         inputs,
         answer: Some(answer.into()),
         scores: vec![("8".into(), 0.52), ("3".into(), 0.44), ("9".into(), 0.03)],
+        owner: "credit desk".into(),
+        deadline: Millis(NOW.0 + 3_600_000),
+        releases: false,
         choices: (0..10).map(|class| class.to_string()).collect(),
         signals: vec![signal(
             "stream-boundary-walk",
