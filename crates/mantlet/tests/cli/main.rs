@@ -15,6 +15,7 @@ mod faults;
 mod integrations;
 mod monitor;
 mod program;
+mod reviews;
 mod running;
 mod scan;
 mod watch;

@@ -4,47 +4,48 @@ use std::time::{Duration, Instant};
 
 use crate::program::{Folder, Up, expect, run};
 
-const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
+pub const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
 
 fn served() -> Folder {
-    let folder = Folder::with_model();
-    promote(&folder);
-    folder
+    served_by("ada").0
 }
 
-/// Admits and promotes the model of a folder.
-fn promote(folder: &Folder) {
-    let protected = run(["protect", folder.text(), "--format", "json"]);
-    assert!(matches!(protected.code, 0..=2), "{}", protected.err);
-    let added = expect(0, ["users", "add", "ada", folder.text(), "--role", "admin"]).out;
-    let password = added.split_whitespace().max_by_key(|word| word.len()).unwrap().to_owned();
-    let act = |what: &str| {
-        let mut child = crate::program::mantlet([
-            "registry",
-            what,
-            "v1",
-            folder.text(),
-            "--user",
-            "ada",
-            "--note",
-            "test",
-            "--password-stdin",
-        ])
+/// A folder whose model was admitted and promoted by this person, and their password.
+pub fn served_by(name: &str) -> (Folder, String) {
+    let folder = Folder::with_model();
+    let password = promote(&folder, name);
+    (folder, password)
+}
+
+/// Runs a command as a person, who proves it by this password.
+pub fn as_person<'a>(password: &str, arguments: impl IntoIterator<Item = &'a str>) {
+    let arguments: Vec<&str> = arguments.into_iter().chain(["--password-stdin"]).collect();
+    let mut child = crate::program::mantlet(&arguments)
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{password}\n").as_bytes())
-            .unwrap();
-        let ran = crate::program::ran(&child.wait_with_output().unwrap());
-        assert_eq!(ran.code, 0, "{what}: {}", ran.err);
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{password}\n").as_bytes()).unwrap();
+    let ran = crate::program::ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
+}
+
+/// Admits and promotes the model of a folder.
+fn promote(folder: &Folder, name: &str) -> String {
+    let protected = run(["protect", folder.text(), "--format", "json"]);
+    assert!(matches!(protected.code, 0..=2), "{}", protected.err);
+    let added = expect(0, ["users", "add", name, folder.text(), "--role", "admin"]).out;
+    let password = added.split_whitespace().max_by_key(|word| word.len()).unwrap().to_owned();
+    let act = |what: &str| {
+        as_person(&password, ["registry", what, "v1", folder.text(), "--user", name, "--note", "test"]);
     };
     let record: serde_json::Value = serde_json::from_str(&protected.out).unwrap();
     if record["passport"].is_null() {
         act("admit");
     }
     act("promote");
+    password
 }
 
 fn entries(folder: &Folder) -> u64 {
