@@ -2,6 +2,7 @@
 //! streams are in [`stream`] and [`exchanges`], frames and trailers in [`message`].
 
 mod exchanges;
+mod health;
 mod message;
 mod stream;
 
@@ -14,8 +15,8 @@ use hyper::body::Incoming;
 use mantlet_guard::{Caller, Inspection, coarsened};
 use mantlet_vocab::{Action, Mode, Request as Asked};
 use mantlet_wire::grpc::{
-    GrpcCall, grpc_frame, read_grpc_about, read_grpc_reply, rename_grpc, write_grpc_flag, write_grpc_health,
-    write_grpc_reply, write_grpc_server,
+    GrpcCall, grpc_frame, read_grpc_about, read_grpc_reply, rename_grpc, write_grpc_flag, write_grpc_reply,
+    write_grpc_server,
 };
 use mantlet_wire::{Defect, InferRequest};
 
@@ -59,7 +60,7 @@ pub(crate) async fn handle(
         // As over REST, whether this process lives is no secret and needs no key.
         GrpcCall::Live => return own(&write_grpc_flag(true)),
         GrpcCall::Ready => return own(&write_grpc_flag(ready(shared, live).await)),
-        GrpcCall::Health => return health(shared, live, request).await,
+        GrpcCall::Health => return health::check(shared, live, request).await,
         // Whoever is told so takes the service for well, and may ask again by `Check`.
         GrpcCall::HealthWatch => {
             return refuse(501, "health is answered when it is asked for, and not watched", "grpc");
@@ -132,25 +133,6 @@ async fn ready(shared: &Shared, live: &Live) -> bool {
         }
     }
     true
-}
-
-/// Whether the service that is named serves: all of it, inference as such, or one model.
-async fn health(shared: &Arc<Shared>, live: &Arc<Live>, request: Request<Incoming>) -> Answer {
-    let refuse = |status: u16, text: &str, why| turn_away(shared, &Dialect::Grpc, status, text, why);
-    let (parts, body) = request.into_parts();
-    let Ok(raw) = receive(&parts.headers, body, live).await else {
-        return refuse(400, "the body cannot be taken", "body");
-    };
-    let read = one(&parts.headers, raw, live.config.max_body)
-        .and_then(|message| read_grpc_about(&message.text).map_err(Unread::Defect));
-    match read {
-        Ok((service, None)) if matches!(service.as_str(), "" | "inference.GRPCInferenceService") => {
-            own(&write_grpc_health(ready(shared, live).await))
-        }
-        // Which models there are is not told to strangers.
-        Ok(_) => refuse(404, "there is no such service", "no-such-path"),
-        Err(unread) => refuse(unread.status(), &unread.text(), "malformed"),
-    }
 }
 
 /// Sends a copy to the version that is tried in the shadow, when there is one and it answers gRPC.
