@@ -74,6 +74,7 @@ fn says(review: &Review) -> Markup {
     html! {
         section aria-labelledby="why-title" {
             h2 id="why-title" { "Why it was withheld" }
+            @if review.signals.is_empty() { p { "No rule asked for it. Everything of this key, or of this model, goes to a person for now." } }
             ul { @for signal in &review.signals { li { (signal.message) " " span.quiet.small { (signal.name) ", score " (mantlet_report::number(signal.score)) } } } }
         }
         @if !review.scores.is_empty() {

@@ -55,7 +55,7 @@ fn told(who: &Who, rollout: &Rollout, now: Millis) -> Markup {
             span.sign aria-hidden="true" { (sign) }
             div {
                 h1 { (rollout.candidate) " beside " (rollout.stable) ": " (rollout.phase) }
-                p { (share(rollout.share())) " of the callers get " (rollout.candidate) ", " (when(rollout.since, now)) ". " (next(rollout, &verdict)) }
+                p { (share(rollout.share())) " of the callers get " (rollout.candidate) ", since " (when(rollout.since, now)) ". " (next(rollout, &verdict)) }
                 @if let Verdict::Hold(holds) = &verdict { ul { @for hold in holds { li { "It waits: " (hold) } } } }
             }
         }
@@ -70,7 +70,9 @@ fn next(rollout: &Rollout, verdict: &Verdict) -> String {
         Verdict::Hold(_) => String::new(),
         Verdict::Advance => "It goes on at the next look.".to_owned(),
         Verdict::RollBack(worse) => format!("It is taken back at the next look: {worse}."),
-        Verdict::Over => rollout.lines.last().map_or_else(String::new, |line| line.reason.clone()),
+        Verdict::Over => {
+            rollout.lines.last().map_or_else(String::new, |line| mantlet_report::sentence(&line.reason))
+        }
     }
 }
 
@@ -106,7 +108,7 @@ fn steps(rollout: &Rollout) -> Markup {
                         }
                         tr {
                             th scope="row" { "All" } td { "100 %" } td {} td {}
-                            td { (place(rollout.phase == Phase::Promoted, false)) }
+                            td { (place(false, rollout.phase == Phase::Promoted)) }
                         }
                     }
                 }
@@ -130,16 +132,18 @@ fn observed(rollout: &Rollout) -> Markup {
         section aria-labelledby="observed-title" {
             h2 id="observed-title" { "What was observed" }
             dl.facts {
-                dt { (rollout.candidate) } dd { (tally.candidate) " observations, " (tally.candidate_labels) " with labels" }
-                dt { (rollout.stable) } dd { (tally.baseline) " observations, " (tally.baseline_labels) " with labels" }
-                dt { "Lacking" } dd { (tally.missing) " without a figure, " (tally.late) " from before this step" }
-                dt { "Error rate" }
+                @if rollout.runs() {
+                    dt { (rollout.candidate) } dd { (tally.candidate) " observations at this step, " (tally.candidate_labels) " labels" }
+                    dt { (rollout.stable) } dd { (tally.baseline) " observations at this step, " (tally.baseline_labels) " labels" }
+                    dt { "Lacking" } dd { (tally.missing) " without a figure, " (tally.late) " from before this step" }
+                }
+                dt { "False alarms" }
                 dd { "a version that is no worse than allowed is taken back in at most " (percent(Some(rollout.plan.false_rollback))) " of rollouts, however often one looks" }
             }
             @if !seen.is_empty() {
                 div.scroll tabindex="0" role="group" aria-labelledby="observed-title" {
                     table {
-                        thead { tr { th scope="col" { "Metric" } th scope="col" { (rollout.candidate) } th scope="col" { (rollout.stable) } th scope="col" { "May be worse by" } th scope="col" { "Evidence (e-value)" } th scope="col" { "p" } th scope="col" { "Says" } } }
+                        thead { tr { th scope="col" { "Metric" } th scope="col" { (rollout.candidate) } th scope="col" { (rollout.stable) } th scope="col" { "May be worse by" } th scope="col" { "Evidence (e-value)" } th scope="col" { "p, valid at any time" } th scope="col" { "Says" } } }
                         tbody {
                             @for standing in seen {
                                 tr {
