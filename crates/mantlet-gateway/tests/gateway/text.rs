@@ -284,6 +284,32 @@ async fn a_benign_stream_is_byte_equal_wherever_it_is_cut_and_comes_event_by_eve
 }
 
 #[tokio::test]
+async fn a_stream_in_flight_finishes_on_the_configuration_it_began_under() {
+    let upstream = Streaming::start().await;
+    let (gateway, memory) = gateway(upstream.address, guard_config()).await;
+    let sender = upstream.answer();
+    sender.send(delta("good morning. ").into_bytes()).await.unwrap();
+    let answer = begin(gateway.address(), "hello").await;
+    assert_eq!(answer.headers()["x-mantlet-generation"], "1");
+    let mut body = answer.into_body();
+    let soon = Duration::from_secs(20);
+    let first = tokio::time::timeout(soon, body.frame()).await.unwrap().unwrap().unwrap();
+    // From now on a word is blocked: for what begins from now on.
+    assert_eq!(gateway.reload(GatewayConfig::default(), vec![route(upstream.address, config())]).unwrap(), 2);
+    sender.send(delta("this is project nightjar. ").into_bytes()).await.unwrap();
+    sender.send(b"data: [DONE]\n\n".to_vec()).await.unwrap();
+    drop(sender);
+    let rest = tokio::time::timeout(soon, body.collect()).await.unwrap().unwrap().to_bytes();
+    let whole = [first.into_data().unwrap(), rest].concat();
+    assert_eq!(spoken(&whole), "good morning. this is project nightjar. ");
+    assert_eq!((memory.last().generation, memory.last().decision.action), (1, Action::Allow));
+    let whole = events(&["good morning. ", "this is project nightjar. "]);
+    let text = String::from_utf8(streamed(&upstream, &gateway, &[&whole]).await).unwrap();
+    assert!(!text.contains("nightjar"), "{text}");
+    assert_eq!((memory.last().generation, memory.last().decision.action), (2, Action::Refuse));
+}
+
+#[tokio::test]
 async fn a_secret_or_a_blocked_word_is_never_released_wherever_the_stream_is_cut() {
     let upstream = Streaming::start().await;
     let (gateway, memory) = gateway(upstream.address, config()).await;
