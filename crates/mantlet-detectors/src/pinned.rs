@@ -5,10 +5,10 @@
 //! simulated honest sessions reach (written in the profile) and what the attack did; where the two touch, that
 //! thing is not pinned.
 
+use mantlet_kernels::distance as distance2;
 use mantlet_vocab::{Digest, Millis, NamedValue, Signal};
 use serde::{Deserialize, Serialize};
 
-use crate::profile::distance2;
 use crate::rooms::pinned_attack::ABOUT;
 use crate::{CallerState, Encoded, Profile, RowFacts, StateLimits};
 

@@ -6,7 +6,6 @@
 use mantlet_vocab::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::profile::distance2;
 use crate::{Encoded, Profile};
 
 /// Evidence from which a stream is not honest traffic, unless honest sessions already showed more: a likelihood
@@ -151,9 +150,8 @@ impl CallerState {
         let mut distances = [0.0_f32; 64];
         let held = self.trail.len() / row.len().max(1);
         let (mut repeats, mut near, mut nearest) = (false, 0, f32::INFINITY);
-        for (slot, other) in self.trail.chunks_exact(row.len().max(1)).enumerate() {
-            let distance = distance2(row, other);
-            distances[slot] = distance;
+        mantlet_kernels::distances(row, &self.trail, &mut distances);
+        for &distance in &distances[..held] {
             if distance <= SAME {
                 repeats = true;
             } else {
@@ -213,8 +211,9 @@ impl CallerState {
             let label = u32::try_from(label).unwrap_or(u32::MAX);
             let mut flip = false;
             let mut known = false;
-            for (other, &theirs) in answers.rows.chunks_exact(width).zip(&answers.labels) {
-                let distance = distance2(row, other);
+            let mut distances = [0.0_f32; 64];
+            mantlet_kernels::distances(row, &answers.rows, &mut distances);
+            for (&distance, &theirs) in distances.iter().zip(&answers.labels) {
                 known |= distance <= SAME;
                 flip |= distance < radius && theirs != label;
             }

@@ -334,7 +334,6 @@ impl Guard {
     pub fn observe_reply(&self, caller: Caller<'_>, inspection: &mut Inspection, reply: &Reply, now: Millis) {
         let (Some(profile), Some(encoded)) = (&self.profile, inspection.encoded.take()) else { return };
         let Some(labels) = labels(reply, &profile.classes, encoded.rows.rows()) else { return };
-        let rows = rows_hash(&encoded);
         let flips = catch_unwind(AssertUnwindSafe(|| {
             self.callers.with(caller.key, now, |caller| {
                 caller.state.answered(profile, &encoded, &labels, &self.config.state)
@@ -382,7 +381,7 @@ impl Guard {
         decision.proposed = decision.proposed.clone().max(after(late.decision.proposed));
         decision.signals.extend(late.decision.signals);
         sort(&mut decision.signals);
-        self.remember(caller, inspection, rows, now);
+        self.remember(caller, inspection, rows_hash(&encoded), now);
     }
 
     /// Blocking, throttling and the rate limit, which need no look at the request.

@@ -112,12 +112,24 @@ impl Guard {
         let mode = self.config().mode;
         let (mut weighed, mut signals) = (Weighed::default(), Vec::new());
         let pieces = &request.pieces;
-        let hits = self.looked(pieces, &mut weighed, |piece| self.text.rules.request(piece));
+        let (last, mut asked) = (TextRules::last_asked(pieces), None);
+        let hits = self.looked(pieces, &mut weighed, |index, piece| {
+            if Some(index) == last {
+                let (hits, said) = self.text.rules.request_and_asked(piece);
+                asked = said;
+                hits
+            } else {
+                self.text.rules.request(std::slice::from_ref(piece))
+            }
+        });
         self.text.weigh(&hits, &mut weighed, &mut signals, mode);
         self.judged(pieces, |kind| kind != Kind::Assistant, &mut weighed, &mut signals);
 
-        let asked = catch_unwind(AssertUnwindSafe(|| self.text.rules.asked(pieces)));
-        if let Ok(Some(asked)) = asked {
+        // What was too much to look at is remembered all the same.
+        let asked = asked.or_else(|| {
+            last.and_then(|_| catch_unwind(AssertUnwindSafe(|| self.text.rules.asked(pieces))).ok().flatten())
+        });
+        if let Some(asked) = asked {
             let seen = self.callers.with(caller.key, now, |caller| caller.attempts.advance(asked, now));
             for signal in seen.into_iter().filter(|signal| self.text.rules.is_asked(&signal.name)) {
                 let rule = signal.name.clone();
@@ -153,7 +165,9 @@ impl Guard {
         let mode = self.config().mode;
         let (mut weighed, mut signals) = (Weighed::default(), Vec::new());
         let pieces = &reply.pieces;
-        let hits = self.looked(pieces, &mut weighed, |piece| self.text.rules.reply(piece, &state.prompts));
+        let hits = self.looked(pieces, &mut weighed, |_, piece| {
+            self.text.rules.reply(std::slice::from_ref(piece), &state.prompts)
+        });
         self.text.weigh(&hits, &mut weighed, &mut signals, mode);
         self.judged(pieces, |_| true, &mut weighed, &mut signals);
         let mut edits = self.edits(&hits, pieces, &mut weighed, None);
@@ -174,7 +188,8 @@ impl Guard {
         let mode = self.config().mode;
         let (mut weighed, mut signals) = (Weighed::default(), Vec::new());
         let prompts = self.text.rules.prompts(&[]);
-        let hits = self.looked(pieces, &mut weighed, |piece| {
+        let hits = self.looked(pieces, &mut weighed, |_, piece| {
+            let piece = std::slice::from_ref(piece);
             if reply { self.text.rules.reply(piece, &prompts) } else { self.text.rules.request(piece) }
         });
         self.text.weigh(&hits, &mut weighed, &mut signals, mode);
@@ -199,7 +214,7 @@ impl Guard {
         &self,
         pieces: &[Piece],
         weighed: &mut Weighed,
-        look: impl Fn(&[Piece]) -> Vec<TextHit>,
+        mut look: impl FnMut(usize, &Piece) -> Vec<TextHit>,
     ) -> Vec<TextHit> {
         let config = self.config();
         let mut hits = Vec::new();
@@ -209,7 +224,7 @@ impl Guard {
         }
         let started = (self.text.meter)();
         for (index, piece) in pieces.iter().enumerate() {
-            let looked = catch_unwind(AssertUnwindSafe(|| look(std::slice::from_ref(piece))));
+            let looked = catch_unwind(AssertUnwindSafe(|| look(index, piece)));
             match looked {
                 Ok(looked) => hits.extend(looked.into_iter().map(|hit| TextHit { piece: index, ..hit })),
                 Err(_) => {

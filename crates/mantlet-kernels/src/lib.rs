@@ -8,7 +8,9 @@
 mod conv;
 mod direct;
 mod matrix;
+mod rows;
 
 pub use conv::{Axis, Conv2d, col2im, im2col};
 pub use direct::{Direct, LANES};
 pub use matrix::{Layout, sgemm};
+pub use rows::{distance, distances, products};

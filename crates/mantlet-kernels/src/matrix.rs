@@ -1,4 +1,6 @@
-//! The matrix product, safely.
+//! The matrix product, safely, and what runs in registers found at run time.
+
+use crate::rows::{self, Each};
 
 /// How a matrix lies in a slice: `(row stride, column stride)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +159,17 @@ pub(crate) fn tile(taps: Taps, block: &[f32], weights: &[f32], tile: &mut Tile) 
     }
 }
 
+/// One row beside many, in the widest registers there are.
+pub(crate) fn widest(row: &[f32], rows: &[f32], found: &mut [f32], each: Each) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the machine has the feature.
+        #[expect(unsafe_code, reason = "code for registers found at run time")]
+        return unsafe { wide::each256(row, rows, found, each) };
+    }
+    rows::each(row, rows, found, each);
+}
+
 /// [`tile`] in wide registers.
 #[cfg(target_arch = "x86_64")]
 mod wide {
@@ -165,7 +178,13 @@ mod wide {
         _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::{Taps, Tile};
+    use super::{Each, Taps, Tile, rows};
+
+    /// Eight lanes are one register; nothing is fused, so that the bits are those of narrow registers.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn each256(row: &[f32], rows: &[f32], found: &mut [f32], each: Each) {
+        rows::each(row, rows, found, each);
+    }
 
     /// SAFETY: the machine has AVX-512F; `block` and `weights` hold what `taps` reaches.
     #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]

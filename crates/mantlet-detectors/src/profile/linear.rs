@@ -1,48 +1,40 @@
 //! Small dense linear algebra: squared distances, k-means, the eigenvectors of a symmetric matrix.
 
+use mantlet_kernels::{distances, products};
+
 use super::space::Draws;
 
-/// Squared Euclidean distance.
-#[inline]
-pub(crate) fn distance2(a: &[f32], b: &[f32]) -> f32 {
-    // Four independent sums let the compiler use vector registers.
-    let mut sums = [0.0_f32; 8];
-    let (left, left_rest) = a.as_chunks::<8>();
-    let (right, right_rest) = b.as_chunks::<8>();
-    for (x, y) in left.iter().zip(right) {
-        for lane in 0..8 {
-            let d = x[lane] - y[lane];
-            sums[lane] += d * d;
-        }
-    }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(x, y)| (x - y) * (x - y)).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-/// Dot product.
-#[inline]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 8];
-    let (left, left_rest) = a.as_chunks::<8>();
-    let (right, right_rest) = b.as_chunks::<8>();
-    for (x, y) in left.iter().zip(right) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    sums.iter().sum::<f32>() + left_rest.iter().zip(right_rest).map(|(x, y)| x * y).sum::<f32>()
-}
+/// Rows that are looked at together.
+const TOGETHER: usize = 64;
 
 /// The index of the nearest of `centres` (rows of `width` values) and its squared distance.
 pub(crate) fn nearest(row: &[f32], centres: &[f32], width: usize) -> (usize, f32) {
     let mut best = (0, f32::INFINITY);
-    for (index, centre) in centres.chunks_exact(width.max(1)).enumerate() {
-        let d = distance2(row, centre);
-        if d < best.1 {
-            best = (index, d);
+    let mut found = [0.0; TOGETHER];
+    let Some(row) = row.get(..width) else { return best };
+    for (some, centres) in centres.chunks(TOGETHER * width.max(1)).enumerate() {
+        let count = centres.len() / width.max(1);
+        distances(row, centres, &mut found[..count]);
+        for (index, &d) in found[..count].iter().enumerate() {
+            if d < best.1 {
+                best = (some * TOGETHER + index, d);
+            }
         }
     }
     best
+}
+
+/// The sum of the squared products of a row with each of `directions`, in their order.
+pub(crate) fn spread(row: &[f32], directions: &[f32], width: usize) -> f32 {
+    let mut sum = 0.0;
+    let mut found = [0.0; TOGETHER];
+    let Some(row) = row.get(..width) else { return f32::INFINITY };
+    for directions in directions.chunks(TOGETHER * width.max(1)) {
+        let count = directions.len() / width.max(1);
+        products(row, directions, &mut found[..count]);
+        found[..count].iter().for_each(|along| sum += along * along);
+    }
+    sum
 }
 
 /// Lloyd's k-means from `k` rows drawn at random; empty clusters keep their centre.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 pub use encode::{Encoded, Plan, SchemaFault};
 pub use learn::Learning;
-pub(crate) use linear::distance2;
 pub use space::SKETCH;
 pub use typical::{Honest, Typical};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::linear::{dot, nearest};
+use super::linear::{nearest, spread};
 
 /// How typical rows look, in the profile's space.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,14 +52,7 @@ impl Typical {
     #[must_use]
     pub fn score(&self, row: &[f32]) -> f32 {
         let (_, near) = nearest(row, &self.centres, self.width);
-        let spread: f32 = self
-            .whiten
-            .chunks_exact(self.width.max(1))
-            .map(|direction| {
-                let along = dot(direction, row);
-                along * along
-            })
-            .sum();
+        let spread = spread(row, &self.whiten, self.width);
         let score = (near.sqrt() / self.units[0]).max(spread.sqrt() / self.units[1]);
         if score.is_finite() { score } else { f32::MAX }
     }

@@ -54,9 +54,18 @@ impl Asked {
                 (*plane, carry) = (*plane ^ carry, *plane & carry);
             }
         }
-        let pairs = |bit: usize| planes.iter().rev().fold(0_u64, |sum, plane| sum << 1 | (plane >> bit & 1));
-        let sketch =
-            (0..64).fold(0, |sketch, bit| sketch | u64::from(pairs(bit) * 2 > u64::from(count)) << bit);
+        // Bit by bit whether more than half of the pairs have it: all 64 counts are compared at once, digit by digit from
+        // the highest on.
+        let half = count / 2;
+        let (mut sketch, mut same) = (0_u64, u64::MAX);
+        for (digit, &plane) in planes.iter().enumerate().rev() {
+            if half >> digit & 1 == 0 {
+                sketch |= same & plane;
+                same &= !plane;
+            } else {
+                same &= plane;
+            }
+        }
         let compact: Vec<u8> = reading.bytes().filter(|byte| *byte != b' ').collect();
         let (raw, words) = (fnv(text.as_bytes(), 1), fnv(&compact, 2));
         Self { raw, words, sketch, count, at: Millis(0), stopped: false }
@@ -133,4 +142,27 @@ const fn mix(mut hash: u64) -> u64 {
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sketch_has_the_bits_that_more_than_half_of_the_pairs_have() {
+        for words in 1..200 {
+            let reading: Vec<String> = (0..words).map(|n| format!("w{}", n * n % 61)).collect();
+            let (mut counts, mut before) = ([0_u32; 64], 0);
+            for word in &reading {
+                let hash = fnv(word.as_bytes(), 0);
+                let pair = mix(hash ^ before);
+                before = hash.rotate_left(17);
+                (0..64).for_each(|bit| counts[bit] += u32::from(pair >> bit & 1 == 1));
+            }
+            let most = |bit: usize| u64::from(counts[bit] * 2 > words) << bit;
+            let expected = (0..64).fold(0, |sketch, bit| sketch | most(bit));
+            let text = reading.join(" ");
+            assert_eq!(Asked::new(&text, &text).sketch, expected, "{words}");
+        }
+    }
 }

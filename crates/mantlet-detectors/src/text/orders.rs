@@ -23,6 +23,8 @@ struct Table {
     words: dense::DFA<Vec<u32>>,
     start: StateID,
     patterns: Vec<Vec<Step>>,
+    /// The patterns that begin with a class, by its place.
+    begun: Vec<Vec<usize>>,
 }
 
 /// Classes of which one must come, after so many words at most.
@@ -32,6 +34,10 @@ struct Step {
     set: u32,
 }
 
+/// The place of a word's class in the list; [`NONE`] for a word of no class.
+type Class = u8;
+const NONE: Class = u8::MAX;
+
 /// Characters of a word in scripts without spaces.
 const SCRIPT: usize = 6;
 /// Tokens that are weighed together.
@@ -40,7 +46,7 @@ const WINDOW: usize = 400;
 /// Weighs one reading, whose words stand with one space between them.
 pub(crate) fn weigh(reading: &str) -> Orders {
     let Some(table) = table() else { return Orders::default() };
-    let mut classes: Vec<u8> = Vec::with_capacity(reading.len() / 5);
+    let mut classes: Vec<Class> = Vec::with_capacity(reading.len() / 5);
     for word in reading.split(' ').filter(|word| !word.is_empty()) {
         if word.chars().next().is_some_and(super::reading::ideograph) {
             table.segment(word, &mut classes);
@@ -101,35 +107,42 @@ impl Table {
             .collect();
         let words = build(&words)?;
         let start = words.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
-        Some(Self { words, start, patterns: PATTERNS.iter().map(|(_, _, pattern)| steps(pattern)).collect() })
+        let patterns: Vec<Vec<Step>> = PATTERNS.iter().map(|(_, _, pattern)| steps(pattern)).collect();
+        let begins = |class: usize| -> Vec<usize> {
+            let first =
+                |index: &usize| patterns[*index].first().is_some_and(|step| step.set >> class & 1 == 1);
+            (0..patterns.len()).filter(first).collect()
+        };
+        let begun = (0..CLASSES.len()).map(begins).collect();
+        Some(Self { words, start, patterns, begun })
     }
 
     /// The class of a whole word; of several the first in the list.
-    fn class(&self, word: &str) -> u8 {
+    fn class(&self, word: &str) -> Class {
         let mut state = self.start;
         for &byte in word.as_bytes() {
             state = self.words.next_state(state, byte);
             if self.words.is_dead_state(state) {
-                return b'.';
+                return NONE;
             }
         }
         let state = self.words.next_eoi_state(state);
         if self.words.is_match_state(state) {
             let first =
                 (0..self.words.match_len(state)).map(|i| self.words.match_pattern(state, i).as_usize()).min();
-            return first.map_or(b'.', |first| CLASSES[first].0);
+            return first.and_then(|first| Class::try_from(first).ok()).unwrap_or(NONE);
         }
-        b'.'
+        NONE
     }
 
     /// Words of scripts without spaces: the longest known ones, one after another; what is between them is grammar.
-    fn segment(&self, word: &str, classes: &mut Vec<u8>) {
+    fn segment(&self, word: &str, classes: &mut Vec<Class>) {
         let starts: Vec<usize> = word.char_indices().map(|(at, _)| at).chain([word.len()]).collect();
         let mut at = 0;
         while at + 1 < starts.len() {
             let known = (1..=SCRIPT.min(starts.len() - 1 - at)).rev().find_map(|len| {
                 let class = self.class(&word[starts[at]..starts[at + len]]);
-                (class != b'.').then_some((class, len))
+                (class != NONE).then_some((class, len))
             });
             match known {
                 Some((class, len)) => {
@@ -141,13 +154,15 @@ impl Table {
         }
     }
 
-    fn weigh(&self, classes: &[u8]) -> Orders {
-        let bits: Vec<u32> = classes.iter().map(|&class| bit(class)).collect();
-        let mut seen = vec![false; self.patterns.len()];
+    fn weigh(&self, classes: &[Class]) -> Orders {
+        let bits: Vec<u32> =
+            classes.iter().map(|&class| 1_u32.checked_shl(u32::from(class)).unwrap_or(0)).collect();
+        let mut seen = [false; PATTERNS.len()];
         let mut orders = Orders::default();
-        for at in (0..bits.len()).filter(|&at| bits[at] != 0) {
-            for (index, steps) in self.patterns.iter().enumerate() {
-                if seen[index] || steps[0].set & bits[at] == 0 || !follows(&steps[1..], &bits[at + 1..]) {
+        for (at, &class) in classes.iter().enumerate() {
+            let Some(begun) = self.begun.get(usize::from(class)) else { continue };
+            for &index in begun {
+                if seen[index] || !follows(&self.patterns[index][1..], &bits[at + 1..]) {
                     continue;
                 }
                 seen[index] = true;

@@ -223,22 +223,27 @@ fn unleet(words: &str) -> String {
 /// Runs of letters that stand alone, put together: `i g n o r e`. Where letters of several words follow one another
 /// the words are found again from the ones orders are made of.
 fn together(words: &str) -> Option<String> {
+    // Hardly any text has them, so they are looked for before anything is put together.
+    let (mut run, mut longest) = (0, 0);
+    for word in words.split(' ') {
+        run = if stands_alone(word) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    if longest < APART {
+        return None;
+    }
     let mut out: Vec<String> = Vec::new();
     let mut run = String::new();
-    let mut found = false;
-    let mut end = |run: &mut String, out: &mut Vec<String>| {
-        match run.len() {
-            0 => {}
-            1..=3 => out.extend(run.chars().map(String::from)),
-            _ => {
-                found = true;
-                out.push(super::orders::spaced(run));
-            }
+    let end = |run: &mut String, out: &mut Vec<String>| {
+        if run.len() < APART {
+            out.extend(run.chars().map(String::from));
+        } else {
+            out.push(super::orders::spaced(run));
         }
         run.clear();
     };
     for word in words.split(' ') {
-        if word.len() == 1 && word.as_bytes()[0].is_ascii_alphanumeric() {
+        if stands_alone(word) {
             run.push_str(word);
         } else {
             end(&mut run, &mut out);
@@ -246,7 +251,26 @@ fn together(words: &str) -> Option<String> {
         }
     }
     end(&mut run, &mut out);
-    found.then(|| out.join(" "))
+    Some(out.join(" "))
+}
+
+/// Letters that stand alone one after another from which they are words set apart.
+const APART: usize = 4;
+
+fn stands_alone(word: &str) -> bool {
+    matches!(word.as_bytes(), [byte] if byte.is_ascii_alphanumeric())
+}
+
+/// Which lengths the words of a list have, by their first letter: few words of a text are compared with any of them.
+const fn lengths(list: &[&str]) -> [u32; 26] {
+    let mut lengths = [0; 26];
+    let mut at = 0;
+    while at < list.len() {
+        let word = list[at].as_bytes();
+        lengths[(word[0] - b'a') as usize] |= 1 << word.len();
+        at += 1;
+    }
+    lengths
 }
 
 /// The text turned by thirteen letters, or back to front, when that makes words of orders.
@@ -296,15 +320,26 @@ fn turned(words: &str) -> Option<Reading> {
         "drowssap",
         "dragersid",
     ];
-    let count = |list: &[&str]| words.split(' ').filter(|word| list.contains(word)).count();
-    if count(&TURNED) >= 2 {
+    const TURNED_LENGTHS: [u32; 26] = lengths(&TURNED);
+    const BACK_LENGTHS: [u32; 26] = lengths(&BACK);
+    let is_of = |word: &str, list: &[&str], lengths: &[u32; 26]| {
+        let first = word.bytes().next().map_or(u8::MAX, |byte| byte.wrapping_sub(b'a'));
+        let lengths = lengths.get(usize::from(first)).copied().unwrap_or(0);
+        word.len() < 32 && lengths >> word.len() & 1 == 1 && list.contains(&word)
+    };
+    let (mut turned, mut back) = (0, 0);
+    for word in words.split(' ') {
+        turned += usize::from(is_of(word, &TURNED, &TURNED_LENGTHS));
+        back += usize::from(is_of(word, &BACK, &BACK_LENGTHS));
+    }
+    if turned >= 2 {
         let turn = |c: char| match c {
             'a'..='z' => char::from((c as u8 - b'a' + 13) % 26 + b'a'),
             other => other,
         };
         return Some(Reading { text: words.chars().map(turn).collect(), how: "rot13" });
     }
-    (count(&BACK) >= 2).then(|| Reading { text: words.chars().rev().collect(), how: "back to front" })
+    (back >= 2).then(|| Reading { text: words.chars().rev().collect(), how: "back to front" })
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use regex_automata::util::syntax;
 use super::attempts::Asked;
 use super::config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
 use super::matcher::{HOLD, Matcher, Pattern, Uncompilable};
+use super::reading::{self, Reading};
 use super::rooms::{self, Heard, Room};
 use super::stream;
-use super::{linear, orders, reading};
+use super::{linear, orders};
 
 /// Something a text rule found.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,15 +124,30 @@ impl TextRules {
     #[must_use]
     pub fn request(&self, pieces: &[Piece]) -> Vec<TextHit> {
         let mut hits = self.whole(pieces, false, None);
-        self.orders(pieces, &mut hits);
+        self.orders(pieces, &mut hits, &mut None);
         in_order(hits)
+    }
+
+    /// The same for one piece, with what is remembered of its caller when it is the last thing the caller said
+    /// ([`TextRules::asked`]): the text is read once for both.
+    #[must_use]
+    pub fn request_and_asked(&self, piece: &Piece) -> (Vec<TextHit>, Option<Asked>) {
+        let pieces = std::slice::from_ref(piece);
+        let mut hits = self.whole(pieces, false, None);
+        let mut read = None;
+        self.orders(pieces, &mut hits, &mut read);
+        let asked = match read {
+            Some(readings) => asked_of(&piece.text, &readings),
+            None => self.asked(pieces),
+        };
+        (in_order(hits), asked)
     }
 
     /// What is found in a whole reply, in order of piece and place.
     #[must_use]
     pub fn reply(&self, pieces: &[Piece], prompts: &Prompts) -> Vec<TextHit> {
         let mut hits = self.whole(pieces, true, Some(prompts));
-        self.orders(pieces, &mut hits);
+        self.orders(pieces, &mut hits, &mut None);
         for (index, piece) in pieces.iter().enumerate() {
             let named = piece.kind == Kind::ToolCall && piece.pointer.ends_with("/name");
             hits.extend(named.then(|| self.tool(index, &piece.text)).flatten());
@@ -148,13 +164,14 @@ impl TextRules {
     /// What of a request is remembered of its caller: the last thing the caller said.
     #[must_use]
     pub fn asked(&self, pieces: &[Piece]) -> Option<Asked> {
-        let last =
-            pieces.iter().rev().find(|piece| piece.kind == Kind::User && !piece.text.trim().is_empty())?;
-        let readings = reading::readings(&last.text);
-        // Digits for letters and letters set apart are dress too.
-        let undressed = readings.iter().skip(1).find(|reading| !reading.how.starts_with("base"));
-        let plain = readings.first()?;
-        Some(Asked::new(&last.text, undressed.map_or(&plain.text, |reading| &reading.text)))
+        let last = pieces.get(Self::last_asked(pieces)?)?;
+        asked_of(&last.text, &reading::readings(&last.text))
+    }
+
+    /// The place of the last thing the caller said.
+    #[must_use]
+    pub fn last_asked(pieces: &[Piece]) -> Option<usize> {
+        pieces.iter().rposition(|piece| piece.kind == Kind::User && !piece.text.trim().is_empty())
     }
 
     /// A hit when a tool of this name may not be called.
@@ -211,13 +228,13 @@ impl TextRules {
     }
 
     /// Orders in what was asked, and in what the model is given to read.
-    fn orders(&self, pieces: &[Piece], hits: &mut Vec<TextHit>) {
+    fn orders(&self, pieces: &[Piece], hits: &mut Vec<TextHit>, read: &mut Option<Vec<Reading>>) {
         for (index, piece) in pieces.iter().enumerate() {
             let indirect = rooms::weigh_indirect(piece.kind);
             if !is_asking(piece.kind) && indirect.is_none() {
                 continue;
             }
-            let Some(order) = judge(&piece.text, indirect.unwrap_or(1.0)) else { continue };
+            let Some(order) = judge(&piece.text, indirect.unwrap_or(1.0), read) else { continue };
             let (room, score) = match indirect {
                 Some(_) => (Room::IndirectInjection, order.score),
                 None if order.jailbreak => (Room::PromptJailbreak, order.score),
@@ -258,8 +275,15 @@ const SUPPORT: f64 = 0.5;
 /// What is hidden is worse than what stands plainly: nobody encodes a question by chance.
 const HIDDEN: f64 = 1.5;
 
-/// `weight`: how much orders count where this text stands.
-fn judge(text: &str, weight: f64) -> Option<Order> {
+/// What is remembered of a text with these readings. Digits for letters and letters set apart are dress too.
+fn asked_of(text: &str, readings: &[Reading]) -> Option<Asked> {
+    let undressed = readings.iter().skip(1).find(|reading| !reading.how.starts_with("base"));
+    let plain = readings.first()?;
+    Some(Asked::new(text, undressed.map_or(&plain.text, |reading| &reading.text)))
+}
+
+/// `weight`: how much orders count where this text stands; `read`: its readings, when it is read as a whole.
+fn judge(text: &str, weight: f64, read: &mut Option<Vec<Reading>>) -> Option<Order> {
     let mut most: Option<Order> = None;
     let mut rest = text;
     while !rest.is_empty() {
@@ -270,7 +294,8 @@ fn judge(text: &str, weight: f64) -> Option<Order> {
         let (part, tail) = rest.split_at(cut);
         rest = tail;
         let forged = orders::forged(part);
-        for reading in reading::readings(part) {
+        let readings = reading::readings(part);
+        for reading in &readings {
             let orders = orders::weigh(&reading.text);
             let hidden = if reading.how.is_empty() { 1.0 } else { HIDDEN };
             let rules = (orders.injection + orders.jailbreak + forged) * hidden * weight;
@@ -285,6 +310,7 @@ fn judge(text: &str, weight: f64) -> Option<Order> {
                     Some(Order { score, jailbreak: orders.jailbreak > orders.injection, how: reading.how });
             }
         }
+        *read = (part.len() == text.len()).then_some(readings);
     }
     most
 }
