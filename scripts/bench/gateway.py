@@ -101,6 +101,11 @@ def resident_kib(pids):
     return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) for pid in pids)
 
 
+def file_kib(pids):
+    """Of what is resident, the pages of the program's own file and its libraries, which any process may share."""
+    return sum(int(re.search(r"RssFile:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) for pid in pids)
+
+
 def model(folder, work):
     """A classifier over 784 numbers, its table, and request bodies drawn as the table was."""
     import numpy as np
@@ -136,12 +141,22 @@ end
 CHAT_REPLY = json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "The shop opens at nine and closes at six, except on Sundays."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 14, "total_tokens": 54}}, separators=(",", ":"))
 # The gateway alone, without a store: nothing looked at and no keys; keys and limits; all rules on tensors; on chat.
 ALONE = ("pass", "identity", "rules", "chat")
+
+
+def enforced(text):
+    """The configuration with a guard that enforces, in whatever mode it was written."""
+    text, count = re.subn(r'(?m)^mode = "\w+"', 'mode = "enforce"', text, count=1)
+    if not count:
+        sys.exit("the configuration names no mode to replace")
+    return text
+
+
 # The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record; on chat.
 WHOLE = {
     "mantlet, recorded": lambda text: text.replace('upstream = "http', 'inspect = false\nupstream = "http'),
     "mantlet, rules": lambda text: text.replace("record_features = true", "record_features = false"),
     "mantlet, rules and features": lambda text: text,
-    "mantlet, chat": lambda text: text.replace('upstream = "http', 'speaks = "text"\nupstream = "http').replace('mode = "observe"', 'mode = "enforce"'),
+    "mantlet, chat": lambda text: enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')),
 }
 
 
@@ -312,7 +327,7 @@ def main():
                 if name == "bare" and connections > 1 and not 0.8 <= statistics.median(ratios) <= 1.3:
                     void = True
                 print(rows[-1], flush=True)
-        memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} over {total[name]} requests" for name in ours)
+        memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} ({file_kib(pids[name]) / 1024:.1f} of it the file's pages) over {total[name]} requests" for name in ours)
         contended = f"contended (load {os.getloadavg()[0]:.0f}): only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
         calibration = "VOID: the bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
         whole = "" if options.alone else " mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures; rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records."

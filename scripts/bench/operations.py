@@ -509,7 +509,7 @@ async def _soak(bench, minutes):
 def litellm(bench):
     """CPU for one chat request against LiteLLM's proxy in the same rounds; every rule of ours on."""
     upstream = bench.model()
-    process, port, key, _ = bench.whole(upstream, lambda text: text.replace('upstream = "http', 'speaks = "text"\nupstream = "http').replace('mode = "observe"', 'mode = "enforce"'))
+    process, port, key, _ = bench.whole(upstream, lambda text: gateway.enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')))
     config = bench.work / "litellm.yaml"
     config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": {"model": "openai/m", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"}}], "general_settings": {"master_key": "sk-bench"}}))
     program = bench.work.parent / "bench-litellm-venv" / "bin" / "litellm"
