@@ -2,6 +2,8 @@
 //!
 //! A rule that fails (an error, a panic, out of time, too much at once) is decided by its own choice, as everywhere in
 //! the guard. Text rules run together over each piece; when one pass fails, each of its rules has failed.
+//!
+//! Long because a request, its reply and what stands beside tensors are looked at in one way.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
