@@ -18,7 +18,10 @@ mod state;
 pub mod text;
 
 pub use detector::{Detector, Observation, Outcome};
-pub use pinned::{Constraint, Pin, PinError, PinnedRule, Trace, TraceRow, derive};
+pub use pinned::{
+    Boundary, Constraint, Mark, Ordinary, Pin, PinError, PinnedRule, Relation, Shown, Term, Trace,
+    TraceError, TraceRow, derive, derive_from, side_by_side,
+};
 pub use profile::{
     Column, Encoded, Honest, InputProfile, Learning, Plan, Profile, ProfileError, SKETCH, SchemaFault,
     Typical,

@@ -10,11 +10,11 @@ use mantlet_detectors::text::{TextRules, text_abouts};
 use mantlet_detectors::{
     CallerState, Detector, Encoded, Observation, Outcome, PinnedRule, Plan, Profile, RowFacts,
 };
-use mantlet_vocab::{Action, Decision, Millis, Reply, Request, Signal};
+use mantlet_vocab::{Action, Decision, Millis, NamedValue, Reply, Request, Signal};
 
 use crate::callers::{Callers, Withheld, rows_hash};
 use crate::controls::KeyControl;
-use crate::labels::labels;
+use crate::labels::{labels, margins};
 use crate::peers::{self, Line, Note, Seen};
 use crate::text::{TextGuard, TextState, failures};
 use crate::verdict::{Weighed, sort, weigh, words};
@@ -290,7 +290,7 @@ impl Guard {
             return self.conclude(Vec::new(), weighed, diverted, 0, None);
         };
         self.line.tell(caller, now, || peers::asked(&encoded, rows));
-        let (signals, weighed) = self.judge(profile, &encoded, &facts);
+        let (signals, weighed) = self.judge(profile, &request.inputs, &encoded, &facts);
         let row = facts.last().map_or(0, |facts| facts.row);
         let mut inspection = self.conclude(signals, weighed, diverted, row, Some(encoded));
         match before {
@@ -334,12 +334,13 @@ impl Guard {
     pub fn observe_reply(&self, caller: Caller<'_>, inspection: &mut Inspection, reply: &Reply, now: Millis) {
         let (Some(profile), Some(encoded)) = (&self.profile, inspection.encoded.take()) else { return };
         let Some(labels) = labels(reply, &profile.classes, encoded.rows.rows()) else { return };
+        let margins = self.margins(reply, &profile.classes, encoded.rows.rows());
         let flips = catch_unwind(AssertUnwindSafe(|| {
             self.callers.with(caller.key, now, |caller| {
                 caller.state.answered(profile, &encoded, &labels, &self.config.state)
             })
         }));
-        self.line.tell(caller, now, || peers::answered(rows, &labels));
+        self.line.tell(caller, now, || peers::answered(rows_hash(&encoded), &labels));
         let mut weighed = Weighed::default();
         let mut signals = Vec::new();
         match flips {
@@ -363,6 +364,7 @@ impl Guard {
                 }
             }
         }
+        self.judge_margins(&margins, &mut signals, &mut weighed);
         if signals.is_empty() && weighed.failed.is_empty() {
             return;
         }
@@ -440,6 +442,7 @@ impl Guard {
     pub(crate) fn judge(
         &self,
         profile: &Profile,
+        inputs: &[NamedValue],
         encoded: &Encoded,
         facts: &[RowFacts],
     ) -> (Vec<Signal>, Weighed) {
@@ -451,14 +454,39 @@ impl Guard {
             weigh(&mut weighed, &mut signals, signal, detector.about().name, policy, self.config.mode);
         }
         for rule in self.pinned.load().iter() {
-            let signal = catch_unwind(AssertUnwindSafe(|| rule.look(encoded, facts)));
+            let signal = catch_unwind(AssertUnwindSafe(|| rule.look(&seen, inputs)));
             weigh(&mut weighed, &mut signals, signal, PINNED, &self.pinned_policy, self.config.mode);
+            if let Some(to) = rule.detail() {
+                weighed.add(
+                    Action::Coarsen { to },
+                    PINNED,
+                    self.pinned_policy.mode.unwrap_or(self.config.mode),
+                );
+                weighed.detail = weighed.detail.max(Some(to));
+            }
         }
         // Numbers have no parts to take out.
         for rule in weighed.redacts.clone() {
             weighed.cannot_redact(&rule, &self.policy(&rule), self.config.mode);
         }
         (signals, weighed)
+    }
+
+    /// How sure the answer is of each row; empty when no pinned rule asks.
+    fn margins(&self, reply: &Reply, classes: &[String], rows: usize) -> Vec<f32> {
+        let asked = self.pinned.load().iter().any(|rule| rule.asks_margins());
+        if asked { margins(reply, classes, rows).unwrap_or_default() } else { Vec::new() }
+    }
+
+    /// Weighs what pinned rules say of how sure the model was.
+    pub(crate) fn judge_margins(&self, margins: &[f32], signals: &mut Vec<Signal>, weighed: &mut Weighed) {
+        if margins.is_empty() {
+            return;
+        }
+        for rule in self.pinned.load().iter() {
+            let signal = catch_unwind(AssertUnwindSafe(|| rule.answered(margins)));
+            weigh(weighed, signals, signal, PINNED, &self.pinned_policy, self.config.mode);
+        }
     }
 
     pub(crate) fn conclude(
@@ -469,10 +497,12 @@ impl Guard {
         row: u64,
         encoded: Option<Encoded>,
     ) -> Inspection {
-        let Weighed { mut action, mut proposed, by, failed, .. } = weighed;
+        let Weighed { mut action, mut proposed, by, failed, detail, coarsens, .. } = weighed;
         for action in [&mut action, &mut proposed] {
             if let Action::Coarsen { to } = action {
-                *to = self.config.detail;
+                // How much is left is the route's choice, and that of the rules that order it: the least of them.
+                let route = (coarsens || detail.is_none()).then_some(self.config.detail);
+                *to = detail.max(route).unwrap_or(self.config.detail);
             }
         }
         let mut reason = if action.passes() { String::new() } else { words(&by, &signals) };

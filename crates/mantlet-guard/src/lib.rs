@@ -30,7 +30,7 @@ pub use config::{GuardConfig, RateLimit, RulePolicy};
 pub use controls::{ActiveControl, Controls, ControlsSnapshot, KeyControl, Split};
 pub use guard::{Caller, Guard, GuardError, Inspection};
 pub use judge::{Failure, WindowJudge};
-pub use labels::labels;
+pub use labels::{labels, margin, margins};
 pub use limits::TokenBucket;
 pub use peers::{Note, Peers, PeersStatus, Seen, Told};
 pub use ports::{Events, GuardEvent, Nowhere, Overloaded, Recorder};

@@ -47,7 +47,7 @@ impl Guard {
         for (index, row) in trace.rows.iter().enumerate() {
             let encoded = profile.encode(&row.inputs);
             let facts = state.advance(profile, &encoded, &self.config().state, Millis(0));
-            let (mut signals, mut weighed) = self.judge(profile, &encoded, &facts);
+            let (mut signals, mut weighed) = self.judge(profile, &row.inputs, &encoded, &facts);
             if let Some(label) = row.label.filter(|_| weighed.proposed.passes()) {
                 let flips = state.answered(profile, &encoded, &[label], &self.config().state);
                 let outcome = Outcome { profile, labels: &[label], flips: &flips };
@@ -62,6 +62,8 @@ impl Guard {
                         self.config().mode,
                     );
                 }
+                let margins: Vec<f32> = row.margin.into_iter().collect();
+                self.judge_margins(&margins, &mut signals, &mut weighed);
             }
             if !signals.is_empty() {
                 replayed.flagged_at.get_or_insert(index + 1);

@@ -24,6 +24,10 @@ pub(crate) struct Weighed {
     pub(crate) failed: Vec<(String, Failure)>,
     /// Rules whose finds are taken out.
     pub(crate) redacts: BTreeSet<String>,
+    /// What is left of the answer by the order of pinned rules.
+    pub(crate) detail: Option<Detail>,
+    /// Whether another rule asks for less detail too; how much is left is then the route's choice.
+    pub(crate) coarsens: bool,
 }
 
 impl Default for Weighed {
@@ -34,6 +38,8 @@ impl Default for Weighed {
             by: String::new(),
             failed: Vec::new(),
             redacts: BTreeSet::new(),
+            detail: None,
+            coarsens: false,
         }
     }
 }
@@ -101,6 +107,7 @@ pub(crate) fn weigh(
                 Action::Throttle { retry_after_ms: RETRY_AFTER }
             } else if reached(policy.coarsen) {
                 // How much is left is the route's choice; see the guard.
+                weighed.coarsens = true;
                 Action::Coarsen { to: Detail::Label }
             } else if reached(policy.redact) {
                 if policy.mode.unwrap_or(mode) == Mode::Enforce {

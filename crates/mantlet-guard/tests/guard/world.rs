@@ -106,7 +106,8 @@ impl World {
                     && originals
                         .iter()
                         .any(|(original, truth)| label != *truth && distance(original, row) <= RADIUS);
-                trace.rows.push(TraceRow { inputs: inputs(one(row)), label: Some(label), success });
+                let (inputs, label) = (inputs(one(row)), Some(label));
+                trace.rows.push(TraceRow { inputs, label, margin: None, success });
             }
             if trace.rows.len() >= most {
                 break;

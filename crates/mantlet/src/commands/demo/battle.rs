@@ -372,7 +372,7 @@ impl<T: Target> Tap<T> {
             let input =
                 Tensor::new([1, 1, 8, 8], row.to_vec()).unwrap_or_else(|_| Tensor::full([1, 1, 8, 8], 0.0));
             let inputs = vec![NamedValue { name: "pixels".to_owned(), value: Value::F32(input) }];
-            self.trace.rows.push(TraceRow { inputs, label, success });
+            self.trace.rows.push(TraceRow { inputs, label, margin: None, success });
         }
     }
 }
