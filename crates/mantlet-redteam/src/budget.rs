@@ -26,8 +26,17 @@ pub struct Patience {
     pub refusals: u32,
     /// Failures in a row after which the target counts as broken.
     pub failures: u32,
-    /// The longest wait before asking again, in milliseconds.
+    /// The longest wait before asking again, in milliseconds; a target that asks for a longer one is left alone.
     pub wait_ms: u64,
+}
+
+impl Patience {
+    /// How long to stay away after so many failures in a row when the target does not say: a quarter of a second, twice
+    /// as long each time.
+    #[must_use]
+    pub fn after(self, failures: u32) -> u64 {
+        250_u64.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(self.wait_ms)
+    }
 }
 
 impl Default for Patience {

@@ -149,6 +149,7 @@ impl Campaign {
             refusals: 0,
             failures: 0,
             unsupported: None,
+            away: None,
         };
         let mut answer = None;
         let outcome = loop {
@@ -168,6 +169,13 @@ impl Campaign {
         report.refusals = run.refusals;
         report.failures = run.failures;
         report.millis = run.spent();
+        let away = run.away.map(|wait| {
+            format!(
+                "the target asked to be left alone for {} s, longer than the {} s this run waits",
+                wait.div_ceil(1_000),
+                self.patience.wait_ms / 1_000
+            )
+        });
         report.not_examined = run.unsupported.take().map(|why| Gap {
             what: format!("probe `{}`", self.attack),
             why,
@@ -187,6 +195,7 @@ impl Campaign {
         if let Some(Ok(changes)) = changes.map(serde_json::to_value) {
             report.facts.insert("changes".to_owned(), changes);
         }
+        report.notes.extend(away);
         report.doubts = distrust::within(&report);
         Ok(report)
     }
@@ -251,6 +260,8 @@ struct Run<'a> {
     refusals: u64,
     failures: u64,
     unsupported: Option<String>,
+    /// How long the target asked to be left alone, when that was longer than the campaign's patience.
+    away: Option<u64>,
 }
 
 impl Run<'_> {
@@ -322,16 +333,22 @@ impl Run<'_> {
             };
             match result {
                 Ok(answer) => return Ok(Ok(answer)),
-                Err(TargetError::Refused { retry_after_ms, .. }) => {
+                Err(TargetError::Refused { retry_after_ms, status, .. }) => {
                     self.refusals += 1;
                     refused += 1;
-                    if refused >= self.campaign.patience.refusals {
+                    let patience = self.campaign.patience;
+                    // What a target asks for is kept to: who cannot wait that long asks no more.
+                    let too_long = retry_after_ms.is_some_and(|wait| wait > patience.wait_ms);
+                    if too_long {
+                        self.away = retry_after_ms;
+                    }
+                    if refused >= patience.refusals || too_long {
                         return Ok(Err(Stop::Guard));
                     }
-                    // While replaying a journal the wait is already in the past.
-                    if self.past.is_empty() {
-                        let wait = retry_after_ms.unwrap_or(0).min(self.campaign.patience.wait_ms);
-                        self.clock.wait_ms(wait);
+                    let crowded = matches!(status, 429 | 503);
+                    let wait = retry_after_ms.unwrap_or(if crowded { patience.after(refused) } else { 0 });
+                    if let Err(stop) = self.pause(wait) {
+                        return Ok(Err(stop));
                     }
                 }
                 Err(TargetError::Unsupported { reason }) => {
@@ -344,9 +361,24 @@ impl Run<'_> {
                     if failed >= self.campaign.patience.failures {
                         return Ok(Err(Stop::Failure));
                     }
+                    if let Err(stop) = self.pause(self.campaign.patience.after(failed)) {
+                        return Ok(Err(stop));
+                    }
                 }
             }
         }
+    }
+
+    /// Waits, unless the time is up before that. While replaying a journal the wait is already in the past.
+    fn pause(&mut self, wait: u64) -> Result<(), Stop> {
+        if !self.past.is_empty() {
+            return Ok(());
+        }
+        if self.spent().saturating_add(wait) >= self.campaign.budget.millis {
+            return Err(Stop::Budget);
+        }
+        self.clock.wait_ms(wait);
+        Ok(())
     }
 
     fn fresh(&mut self, ask: &Ask, rows: Digest) -> Result<Result<Answer, TargetError>, CampaignError> {
@@ -365,7 +397,9 @@ impl Run<'_> {
                 },
                 spent_ms,
             },
-            Err(TargetError::Refused { status, .. }) => Entry::Refused { count, status: *status, spent_ms },
+            Err(TargetError::Refused { status, retry_after_ms, .. }) => {
+                Entry::Refused { count, status: *status, retry_after_ms: *retry_after_ms, spent_ms }
+            }
             Err(other) => Entry::Failed { count, reason: other.to_string(), spent_ms },
         };
         self.journal.append(&entry)?;
@@ -382,9 +416,9 @@ impl Run<'_> {
         let other = |what: &str| CampaignError::OtherJournal(format!("its line asks {what}"));
         let (answer, spent) = match entry {
             Entry::Begin { .. } => return Err(other("to begin again")),
-            Entry::Refused { status, spent_ms, .. } => {
-                let refused =
-                    TargetError::Refused { status: *status, reason: String::new(), retry_after_ms: None };
+            Entry::Refused { status, retry_after_ms, spent_ms, .. } => {
+                let (status, retry_after_ms) = (*status, *retry_after_ms);
+                let refused = TargetError::Refused { status, reason: String::new(), retry_after_ms };
                 (Err(refused), *spent_ms)
             }
             Entry::Failed { reason, spent_ms, .. } => {

@@ -36,6 +36,9 @@ pub enum Entry {
         count: usize,
         /// The status.
         status: u16,
+        /// How long the target said to stay away, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
         /// Milliseconds spent so far.
         spent_ms: u64,
     },

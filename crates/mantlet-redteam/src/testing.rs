@@ -151,19 +151,36 @@ fn refusals_end_the_attack_after_the_patience_and_are_a_state_of_their_own() {
     let mut clock = NoClock::default();
     let mut campaign = walk();
     campaign.config = json!({"queries": 500, "radius": 0.001});
+    campaign.patience.wait_ms = 9_000;
     let report = campaign.run(&mut target, &mut NoJournal, &mut clock).unwrap();
     assert_eq!(report.stopped, Some(Stop::Guard));
     assert_eq!((report.refusals, report.counts.miss, report.counts.error), (3, 0, 0));
     assert_eq!(report.counts.undecided, 3);
     assert_eq!(report.queries, target.asked);
-    // Two waits, each cut from the nine seconds asked to the two allowed.
-    assert_eq!(clock.now_ms(), 4_000);
+    // Two waits of the nine seconds asked for.
+    assert_eq!(clock.now_ms(), 18_000);
+    // Who cannot wait that long does not ask early, and who has not the time does not wait.
+    let mut target = Line { refuse_after: 60, ..Line::new() };
+    let mut clock = NoClock::default();
+    campaign.patience.wait_ms = 8_999;
+    let report = campaign.run(&mut target, &mut NoJournal, &mut clock).unwrap();
+    assert_eq!((report.refusals, report.stopped, clock.now_ms()), (1, Some(Stop::Guard), 0));
+    let mut target = Line { refuse_after: 60, ..Line::new() };
+    let mut clock = NoClock::default();
+    campaign.patience.wait_ms = 9_000;
+    campaign.budget.millis = 9_500;
+    let report = campaign.run(&mut target, &mut NoJournal, &mut clock).unwrap();
+    assert_eq!((report.refusals, report.stopped, clock.now_ms()), (2, Some(Stop::Budget), 9_000));
+    assert_eq!((report.counts.undecided, report.counts.miss), (3, 0));
 }
 
 #[test]
 fn a_target_that_fails_gives_errors_and_never_misses() {
     let mut target = Line { fails: (2..100).collect(), ..Line::new() };
-    let report = walk().run(&mut target, &mut NoJournal, &mut NoClock::default()).unwrap();
+    let mut clock = NoClock::default();
+    let report = walk().run(&mut target, &mut NoJournal, &mut clock).unwrap();
+    // Twice as long each time.
+    assert_eq!(clock.now_ms(), 250 + 500);
     assert_eq!((report.stopped, report.failures), (Some(Stop::Failure), 3));
     assert_eq!((report.counts.error, report.counts.miss), (3, 0));
     assert!(report.incomplete());

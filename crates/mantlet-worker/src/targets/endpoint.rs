@@ -1,6 +1,6 @@
 //! An endpoint that speaks the Open Inference Protocol v2 over REST.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
@@ -66,7 +66,7 @@ impl EndpointConfig {
 impl std::fmt::Debug for EndpointConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EndpointConfig")
-            .field("base_url", &self.base_url)
+            .field("base_url", &without_credentials(&self.base_url))
             .field("model", &self.model)
             .field("version", &self.version)
             .field("key", &self.key.as_ref().map(|_| "hidden"))
@@ -84,6 +84,8 @@ pub struct EndpointTarget {
     classes: Vec<String>,
     kind: Option<ScoreKind>,
     log_odds: bool,
+    /// Scores of a row, once some were given.
+    width: Option<usize>,
 }
 
 pub(super) fn unsupported(reason: impl Into<String>) -> TargetError {
@@ -112,7 +114,7 @@ impl EndpointTarget {
             headers.insert(name, value);
         }
         let reply = transport.send(Method::GET, address(&config, "")?, headers.clone(), Vec::new())?;
-        let body = accept(&reply)?;
+        let body = accept(&reply).map_err(|error| without_key(error, &headers))?;
         let metadata: Metadata = serde_json::from_slice(body)
             .map_err(|error| malformed(format!("metadata of the model: {error}")))?;
         let layout = metadata.layout(
@@ -122,7 +124,7 @@ impl EndpointTarget {
             config.row_shape.as_deref(),
         )?;
         let classes = config.class_names.clone();
-        Ok(Self { config, transport, headers, layout, classes, kind: None, log_odds: false })
+        Ok(Self { config, transport, headers, layout, classes, kind: None, log_odds: false, width: None })
     }
 
     fn infer(&self, rows: &Tensor, output: &str) -> Result<Value, TargetError> {
@@ -138,7 +140,7 @@ impl EndpointTarget {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoded.content_type()));
         let reply =
             self.transport.send(Method::POST, address(&self.config, "/infer")?, headers, encoded.body)?;
-        let body = accept(&reply)?;
+        let body = accept(&reply).map_err(|error| without_key(error, &self.headers))?;
         let head = reply.headers.get(HEAD_LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
         let answer =
             read_reply(head, body, &Limits::default()).map_err(|defect| malformed(defect.to_string()))?;
@@ -191,13 +193,53 @@ pub(super) fn accept(reply: &Reply) -> Result<&[u8], TargetError> {
 }
 
 fn refused(reply: &Reply, reason: String) -> TargetError {
-    let seconds =
-        reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let retry_after = reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     TargetError::Refused {
         status: reply.status.as_u16(),
         reason,
-        retry_after_ms: seconds.map(|seconds| seconds.saturating_mul(1_000)),
+        retry_after_ms: retry_after.and_then(|text| retry_after_ms(text.trim(), SystemTime::now())),
     }
+}
+
+/// `Retry-After` in milliseconds: seconds, or a date (RFC 9110, section 10.2.3); a date that is past is no wait.
+fn retry_after_ms(text: &str, now: SystemTime) -> Option<u64> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(seconds.saturating_mul(1_000));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    let wait = date.duration_since(now).unwrap_or_default();
+    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// An error without the key, should the endpoint have said it back.
+pub(super) fn without_key(error: TargetError, headers: &HeaderMap) -> TargetError {
+    let secrets: Vec<&str> = headers
+        .values()
+        .filter(|value| value.is_sensitive())
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| std::iter::once(value).chain(value.split_whitespace()))
+        // Shorter words are not told from ordinary ones.
+        .filter(|secret| secret.len() >= 4)
+        .collect();
+    let clean =
+        |reason: String| secrets.iter().fold(reason, |text, secret| text.replace(secret, "(the key)"));
+    match error {
+        TargetError::Refused { status, reason, retry_after_ms } => {
+            TargetError::Refused { status, reason: clean(reason), retry_after_ms }
+        }
+        TargetError::Unsupported { reason } => TargetError::Unsupported { reason: clean(reason) },
+        TargetError::Failed { reason } => TargetError::Failed { reason: clean(reason) },
+        TargetError::Malformed { reason } => TargetError::Malformed { reason: clean(reason) },
+        other => other,
+    }
+}
+
+/// An address without the credentials that may stand before its host.
+pub fn without_credentials(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
 }
 
 /// The protocol's `{"error": "..."}`, shortened and without control characters.
@@ -212,7 +254,11 @@ fn reason(body: &[u8]) -> String {
 impl Target for EndpointTarget {
     fn describe(&self) -> TargetFacts {
         TargetFacts {
-            name: format!("{}/v2/models/{}", self.config.base_url.trim_end_matches('/'), self.config.model),
+            name: format!(
+                "{}/v2/models/{}",
+                without_credentials(&self.config.base_url).trim_end_matches('/'),
+                self.config.model
+            ),
             input_shape: self.layout.row_shape(),
             classes: self.layout.columns.or(Some(self.classes.len()).filter(|count| *count > 1)),
             score_kind: self.kind,
@@ -275,7 +321,16 @@ impl Target for EndpointTarget {
         let least = if self.config.scorer { 1 } else { 2 };
         let scores = Tensor::new([rows.rows(), columns.max(least)], data)
             .map_err(|_| malformed(format!("output `{output}` has rows of different lengths")))?;
-        self.kind = Some(ScoreKind::recognise(&scores));
+        // An endpoint that gave so many classes before and gives others now is not one model.
+        let width = *self.width.get_or_insert(scores.row_len());
+        if width != scores.row_len() {
+            let found = scores.row_len();
+            return Err(malformed(format!("output `{output}` had {width} scores a row, now {found}")));
+        }
+        // Once a value was seen that is no share, scores are logits for good.
+        if self.kind != Some(ScoreKind::Logits) {
+            self.kind = Some(ScoreKind::recognise(&scores));
+        }
         Ok(scores)
     }
 

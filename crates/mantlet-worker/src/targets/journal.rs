@@ -75,7 +75,7 @@ mod tests {
     fn a_torn_last_line_is_cut_and_a_broken_one_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let entry = Entry::Refused { count: 3, status: 429, spent_ms: 1 };
+        let entry = Entry::Refused { count: 3, status: 429, retry_after_ms: Some(40), spent_ms: 1 };
         FileJournal::open(&path).unwrap().append(&entry).unwrap();
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"entry\":\"ref").unwrap();
         let mut journal = FileJournal::open(&path).unwrap();

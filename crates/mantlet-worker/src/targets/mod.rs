@@ -9,7 +9,7 @@ mod process;
 mod template;
 mod transport;
 
-pub use endpoint::{EndpointConfig, EndpointTarget};
+pub use endpoint::{EndpointConfig, EndpointTarget, without_credentials};
 pub use journal::FileJournal;
 pub use model::ModelTarget;
 pub use process::{ProcessConfig, ProcessTarget};

@@ -10,7 +10,7 @@ use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::endpoint::{accept, malformed, unsupported};
+use super::endpoint::{accept, malformed, unsupported, without_key};
 use super::transport::Transport;
 
 /// How such an endpoint is asked.
@@ -134,7 +134,7 @@ impl TemplateTarget {
         }
         let body = self.fill(&self.config.body, rows).to_string().into_bytes();
         let reply = self.transport.send(Method::POST, self.uri.clone(), self.headers.clone(), body)?;
-        serde_json::from_slice(accept(&reply)?)
+        serde_json::from_slice(accept(&reply).map_err(|error| without_key(error, &self.headers))?)
             .map_err(|error| malformed(format!("the answer is no JSON: {error}")))
     }
 
