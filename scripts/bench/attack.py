@@ -11,6 +11,8 @@ import sys
 
 import backdoors
 import battery
+import membership
+import whole
 from measure import append, cpu_seconds, spread
 
 SEED, ROWS, STEPS, EPSILON = 5, 100, 40, 0.1
@@ -94,15 +96,25 @@ def main():
     for name in ("mantlet", "work", "page"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", choices=["all", "backdoors"], default="all")
+    parser.add_argument("--part", choices=["all", *PARTS], default="all")
     options = parser.parse_args()
+    work = pathlib.Path(options.work)
+    for name, part in PARTS.items():
+        if options.part in ("all", name):
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            part(options, work)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def planted(options, _):
+    """Models with planted backdoors, found or not."""
     forge = pathlib.Path(options.mantlet).parent / "examples" / "backdoors"
     backdoors.run(forge, options.page, backdoors.SEEDS[:1] if options.quick else backdoors.SEEDS)
-    if options.part == "backdoors":
-        return
-    work = pathlib.Path(options.work)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+
+
+def beside_art(options, work):
+    """PGD of both on one model."""
     prepare(work)
     system = work / "system"
     quiet = {"stdin": subprocess.DEVNULL, "check": True, "capture_output": True, "text": True}
@@ -129,13 +141,14 @@ def main():
         ["ART, whole process", spread(whole), f"{statistics.median(whole) / statistics.median(ours):.1f}", "the same", f"{statistics.median(whole) / (ROWS * STEPS) * 1e6:.1f}"],
     ]
     note = f"L-infinity {EPSILON} of the range, {STEPS} steps of 2.5 radii over the steps, {ROWS} rows of scikit-learn's digits, CNN of 16 and 32 maps; one thread each, {rounds} rotated rounds. mantlet restarts once on rows that held, so it asks for more gradients than ART: compare the last column."
-    battery_work = work / "battery"
-    battery_work.mkdir()
-    compared = battery.run(options.mantlet, battery_work, options.quick)
     append(options.page, "Attacking", ["who", "CPU s, median [range]", "over mantlet", "rows", "CPU us per gradient of a row"], rows, note)
+
+
+def compare(options, work):
+    """The battery on models of the literature's size, beside ART and Foolbox."""
+    compared = battery.run(options.mantlet, work, options.quick)
     about = "Digits of scikit-learn, first 100 held-out rows (10 for attacks that see decisions only): L-infinity 0.15, for cnn_at 0.2; cnn_at is trained against PGD, cnn_masked is cnn_std with its logits times 1000. Breast cancer, with mean at most worst in ten pairs of columns, which every success of mantlet obeys. CPU s: mantlet the whole process with loading, checks and report, both cores; peers the attack alone, torch imported and model loaded before, one thread."
     append(options.page, "Attacking", ["model", "attack", "who", "rows turned", "rows asked for each", "median L2", "CPU s", "not to be trusted"], compared, about)
-    shutil.rmtree(work)
 
 
 def gradients_of(report):
@@ -146,6 +159,8 @@ def gradients_of(report):
 def figures(report):
     return f"{report[0]['counts']['hit']} of {report[0]['n']} turned"
 
+
+PARTS = {"backdoors": planted, "pgd": beside_art, "battery": compare, "membership": membership.run, "whole": whole.run}
 
 if __name__ == "__main__":
     os.environ["NO_COLOR"] = "1"

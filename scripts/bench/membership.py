@@ -1,13 +1,8 @@
 """Membership by likelihood ratio on boosted trees and a perceptron: how many training rows are exposed, at what cost.
 
-Run beside the attack benchmark's environment, with `onnxmltools`, `skl2onnx` and `xgboost` in it:
-    python scripts/bench/membership.py --mantlet target/release/mantlet --work DIR --page docs/benchmarks/attack.md
-"""
+A part of `cargo xtask bench attack`; alone with `--part membership`."""
 
-import argparse
 import json
-import pathlib
-import shutil
 import subprocess
 
 from measure import append, cpu_seconds
@@ -43,14 +38,7 @@ def prepare(work):
     return list(models)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    for name in ("mantlet", "work", "page"):
-        parser.add_argument(f"--{name}", required=True)
-    options = parser.parse_args()
-    work = pathlib.Path(options.work)
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+def run(options, work):
     rows = []
     for model in prepare(work):
         folder = str(work / model)
@@ -64,8 +52,3 @@ def main():
             rows.append([model, attack, *shown, f"{seconds:.2f}"])
     note = f"make_classification, 1,000 members and 1,000 strangers, 20 % of labels redrawn, seed {SEED}; XGBoost 100 x 4 and scikit-learn's perceptron 64-64. CPU of the whole process, shadows trained in it; one run each."
     append(options.page, "Attacking", ["model", "attack", "area under the curve", "exposed at 1 %", "exposed at 0.1 %", "CPU s"], rows, note)
-    shutil.rmtree(work)
-
-
-if __name__ == "__main__":
-    main()
