@@ -1,9 +1,14 @@
 //! The attacks on models this project trains and loads from their ONNX bytes.
 
-#![allow(clippy::unwrap_used, reason = "a test stops where something fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where something fails")]
 
 #[path = "../examples/backdoors/forge.rs"]
 mod forge;
+
+#[path = "targets/harden.rs"]
+mod harden;
+#[path = "targets/hostile.rs"]
+mod hostile;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

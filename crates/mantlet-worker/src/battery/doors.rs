@@ -61,7 +61,7 @@ impl Battery<'_> {
         // Weak evidence asks for a person; a recovered trigger speaks for itself.
         let family = if TRIGGERS.contains(&name) { Family::Backdoor } else { Family::Other };
         let summary = summarise(&report, family, self.gate);
-        results.probes.push(Probe { report, summary: Some(summary), campaign: None });
+        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
     }
 }

@@ -7,10 +7,10 @@ mod evasion;
 mod ground;
 mod learner;
 mod measured;
+mod plan;
 mod summary;
 mod thefts;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Goal, Material, Norm};
@@ -18,76 +18,16 @@ use mantlet_redteam::{
     Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
-use mantlet_vocab::{Gap, Tensor};
+use mantlet_vocab::{Digest, Gap, Tensor};
 use serde_json::json;
 
+use crate::harden::{Stream, Tap};
 use crate::targets::FileJournal;
 
 pub use ground::{Ground, Rows};
 pub use learner::{Kin, SmallLearner};
+pub use plan::{Caps, Plan};
 pub use summary::summarise;
-
-/// Hard caps over all attacks of a battery, questions that measure a copy's fidelity included.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Caps {
-    /// Rows asked of the target.
-    pub queries: u64,
-    /// Milliseconds.
-    pub millis: u64,
-    /// The price of a query, to be told in reports.
-    pub price: Option<f64>,
-}
-
-impl Default for Caps {
-    fn default() -> Self {
-        Self { queries: u64::MAX, millis: u64::MAX, price: None }
-    }
-}
-
-/// How the battery is run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Seed of every random choice.
-    pub seed: u64,
-    /// Rows attacked by each evasion probe.
-    pub rows: usize,
-    /// Largest change of a feature, as a share of its range, in the evasion probe that is shown as pictures.
-    pub shown_epsilon: f64,
-    /// Queries the decision-based probe may spend on each row.
-    pub queries: u64,
-    /// Sizes of the transfer set at which a thief's copy is measured.
-    pub extraction: Vec<usize>,
-    /// What shadows of the model are made of.
-    pub kin: Kin,
-    /// What the whole battery may spend.
-    pub caps: Caps,
-    /// A folder for journals: a battery that is killed goes on from them.
-    pub journal: Option<PathBuf>,
-    /// The command that runs the battery again; each probe adds its own name.
-    pub command: String,
-    /// Keys of an attack's configuration set by the caller, over those of the policy; for the further evasions.
-    pub set: serde_json::Value,
-    /// What evasions want; other families ask about classes only.
-    pub goal: Goal,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            rows: 50,
-            shown_epsilon: 0.1,
-            queries: 800,
-            extraction: vec![25, 50, 100, 150, 250, 400, 600],
-            kin: Kin::Network,
-            caps: Caps::default(),
-            journal: None,
-            command: String::new(),
-            set: serde_json::Value::Null,
-            goal: Goal::Leave,
-        }
-    }
-}
 
 /// One probe with what the verdict sees of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +47,17 @@ pub struct Results {
     pub probes: Vec<Probe>,
     /// Figures that contradict each other.
     pub doubts: Vec<Doubt>,
+    /// What each campaign asked, by its digest, when the plan wants it written down.
+    pub streams: Vec<(Digest, Stream)>,
+}
+
+impl Results {
+    /// What this campaign asked.
+    #[must_use]
+    pub fn stream(&self, campaign: &Campaign) -> Option<&Stream> {
+        let digest = campaign.digest("");
+        self.streams.iter().find(|(own, _)| *own == digest).map(|(_, stream)| stream)
+    }
 }
 
 /// Wall time for campaigns.
@@ -225,6 +176,7 @@ pub fn run(
         learner: SmallLearner::of(plan.kin),
         started: Instant::now(),
         queries_left: plan.caps.queries,
+        streams: Vec::new(),
     };
     for (name, family) in ATTACKS.iter().chain(FURTHER.iter().filter(|_| !only.is_empty())) {
         if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
@@ -249,6 +201,7 @@ pub fn run(
             Family::Other => battery.measured(name, target, &mut results)?,
         }
     }
+    results.streams = battery.streams;
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
     results.doubts = distrust(&reports);
     let evasion = |report: &&&ProbeReport| report.probe.starts_with("evasion-");
@@ -267,6 +220,7 @@ struct Battery<'a> {
     learner: SmallLearner,
     started: Instant,
     queries_left: u64,
+    streams: Vec<(Digest, Stream)>,
 }
 
 impl Battery<'_> {
@@ -274,6 +228,7 @@ impl Battery<'_> {
         let mut campaign =
             Campaign::new(attack, self.plan.seed, material.constraints(self.ground.constraints.clone()));
         campaign.command = format!("{} --only {attack} --seed {}", self.plan.command, self.plan.seed);
+        campaign.patience = self.plan.patience;
         let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         campaign.budget = Budget {
             queries: self.queries_left.min(5_000_000),
@@ -284,6 +239,23 @@ impl Battery<'_> {
 
     /// Runs a campaign, in a journal when the plan has a folder for them, and counts what it cost.
     fn conduct(
+        &mut self,
+        campaign: &Campaign,
+        target: &mut dyn Target,
+    ) -> Result<ProbeReport, CampaignError> {
+        if !self.plan.streams {
+            return self.undertake(campaign, target);
+        }
+        let mut tap = Tap::new(target);
+        let report = self.undertake(campaign, &mut tap)?;
+        // A stream without a hit is of no use to anybody.
+        if report.counts.hit > 0 {
+            self.streams.push((campaign.digest(""), tap.stream));
+        }
+        Ok(report)
+    }
+
+    fn undertake(
         &mut self,
         campaign: &Campaign,
         target: &mut dyn Target,
@@ -380,7 +352,7 @@ impl Battery<'_> {
         let campaign = self.campaign(name, material);
         let report = self.conduct(&campaign, target)?;
         let summary = summarise(&report, Family::Membership, self.gate);
-        results.probes.push(Probe { report, summary: Some(summary), campaign: None });
+        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
     }
 

@@ -5,34 +5,37 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use mantlet_attacks::Goal;
-use mantlet_redteam::{Case, Changes, Patience, ProbeReport, ReplayVerdict};
-use mantlet_store::{Clock as _, RecordKind, SystemClock};
+use mantlet_redteam::{Changes, ProbeReport, Target};
+use mantlet_store::{Clock as _, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Results, SmallLearner, WallClock};
+use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Plan, Results};
+use mantlet_worker::harden::Scene;
 
 mod again;
 mod compare;
 mod constraints;
 mod costs;
+mod keep;
 mod moves;
+mod replayed;
 mod shown;
 mod target;
 mod text;
+mod through;
 
 use self::costs::Costs;
 use self::moves::Moves;
 use self::shown::Form;
 use self::target::Endpoint;
-use super::open_store;
 use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
-use crate::protect::{self, subject};
-use crate::runtime;
+use crate::protect::{self, admit, subject};
 use crate::terminal::{Terminal, deliver};
 
 /// What to do with attacks.
@@ -53,6 +56,13 @@ pub enum Command {
         /// The folder with mantlet.toml.
         #[arg(long, default_value = ".")]
         folder: PathBuf,
+        /// Cases of this file or folder, as `attack run --keep` wrote them, instead of those on record.
+        #[arg(long, value_name = "PATH")]
+        from: Option<PathBuf>,
+        /// Traces of this file or folder, against the rules and thresholds of the folder's guard; nothing is asked of
+        /// the model.
+        #[arg(long, value_name = "PATH", conflicts_with_all = ["case", "from", "endpoint", "target"])]
+        traces: Option<PathBuf>,
         #[command(flatten)]
         endpoint: Endpoint,
     },
@@ -101,6 +111,14 @@ pub struct RunOptions {
     /// A folder for journals: run the same command again after a kill, and it goes on where it was.
     #[arg(long, value_name = "FOLDER")]
     journal: Option<PathBuf>,
+    /// Keep each hit here: the smallest case that shows it again, its stream, and a rule of the guard that is shown to
+    /// stop unseen variants and to leave ordinary rows alone.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["max_queries", "max_cost"])]
+    keep: Option<PathBuf>,
+    /// Run each attack that hits once more through a guard, `guard` for this folder's in this process, or the address of a
+    /// running gateway (its key from `--key-env`), and print both side by side with what ordinary rows meet.
+    #[arg(long, value_name = "guard|URL", conflicts_with_all = ["max_queries", "max_cost"])]
+    through: Option<String>,
     #[command(flatten)]
     costs: Costs,
     #[command(flatten)]
@@ -136,7 +154,10 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(options) => attack(terminal, &options),
         Command::Text(options) => text::run(terminal, &options),
         Command::Compare(options) => compare::run(terminal, &options),
-        Command::Replay { case, folder, endpoint } => replay(terminal, &folder, case.as_deref(), &endpoint),
+        Command::Replay { folder, traces: Some(traces), .. } => replayed::traces(terminal, &folder, &traces),
+        Command::Replay { case, folder, from, endpoint, .. } => {
+            replayed::cases(terminal, &folder, case.as_deref(), from.as_deref(), &endpoint)
+        }
     }
 }
 
@@ -163,6 +184,8 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
             endpoint: Endpoint::default(),
             costs: Costs::default(),
             journal: None,
+            keep: None,
+            through: None,
         },
     )
 }
@@ -228,6 +251,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     plan.seed = options.seed.unwrap_or(plan.seed);
     plan.rows = options.rows.unwrap_or(plan.rows);
     plan.caps = options.costs.caps()?;
+    plan.patience = options.costs.patience();
     if let Some(folder) = &options.journal {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         plan.journal = Some(folder.clone());
@@ -236,22 +260,27 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
         plan.kin = Kin::Trees;
     }
     plan.goal = goal;
+    plan.streams = options.keep.is_some();
     plan.set = again::settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.open(&loaded, &subject)?;
-    let results =
+    let mut results =
         battery::run(target.as_mut(), &subject.ground, policy.gate(impact), &plan, &only, &mut |name| {
             terminal.note(&format!("  {name}"));
             true
         })?;
     let verdict = verdict(&results, impact, policy);
+    let mut more = String::new();
+    if options.keep.is_some() || options.through.is_some() {
+        more = after(terminal, options, &loaded, &subject, target.as_mut(), &plan, &mut results)?;
+    }
     let examined = |format| {
         let examination = shown::examination(&loaded, &results, &subject);
         mantlet_report::examination(&examination, format, mantlet_report::Style::default())
     };
     let text = match if options.json { Form::Json } else { options.format } {
-        Form::Text => table(&results, &subject.features),
+        Form::Text => table(&results, &subject.features) + &more,
         Form::Json => serde_json::to_string_pretty(
             &results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>(),
         )?,
@@ -262,6 +291,50 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     };
     deliver(terminal, &text, options.output.as_deref())?;
     Ok(exit::verdict(verdict))
+}
+
+/// Keeps hits and puts them through a guard, as asked; what is to be said of it on a terminal.
+fn after(
+    terminal: Terminal,
+    options: &RunOptions,
+    loaded: &Loaded,
+    subject: &subject::Subject,
+    target: &mut dyn Target,
+    plan: &Plan,
+    results: &mut Results,
+) -> anyhow::Result<String> {
+    let learned = admit::learn_profile(Some(subject))?;
+    let profile = admit::profile(loaded)?.or(learned).map(Arc::new).ok_or_else(|| {
+        Usage(
+            "too few training rows to know what honest traffic looks like: --keep and --through need 32"
+                .to_owned(),
+        )
+    })?;
+    let (ground, kin) = (&subject.ground, plan.kin);
+    let scene = Scene::new(profile.clone(), ground, &subject.inputs, kin, plan.rows, plan.seed, target)
+        .ok_or_else(|| {
+            Usage(
+                "the model takes texts beside numbers: --keep and --through are for rows of numbers"
+                    .to_owned(),
+            )
+        })?;
+    let mut text = String::new();
+    if let Some(folder) = &options.keep {
+        text += &keep::keep(folder, &scene, target, results, &mut |name| {
+            terminal.note(&format!("  keeping {name}"));
+        })?;
+    }
+    let Some(door) = &options.through else { return Ok(text) };
+    let mut step = |name: &str| terminal.note(&format!("  through the guard: {name}"));
+    let compared = if door == through::GUARD {
+        let (guard, notes) = through::guard_of(loaded, profile)?;
+        through::in_process(&scene, target, &guard, results, notes, &mut step)
+    } else {
+        let mut gateway = options.endpoint.at(door).open(loaded, subject)?;
+        through::running(&scene, gateway.as_mut(), results, &mut step)
+    };
+    compared.add_to(results);
+    Ok(text + &compared.table())
 }
 
 /// Found when a hit is above the policy, not fully examined when something is undecided.
@@ -377,40 +450,4 @@ fn cheapest(text: &mut String, report: &ProbeReport, features: &[String]) {
         })
         .collect();
     let _ = writeln!(text, "  columns changed most often: {}", often.join(", "));
-}
-
-fn replay(
-    terminal: Terminal,
-    folder: &Path,
-    wanted: Option<&str>,
-    endpoint: &Endpoint,
-) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder, Goal::Leave)?;
-    let cases: Vec<Case> = runtime::block_on(async {
-        let (_, store) = open_store(folder).await?;
-        let records = store.records(RecordKind::Case, Some(&loaded.config.system.name), 10_000).await?;
-        store.close().await?;
-        let wanted = records.into_iter().filter(|record| wanted.is_none_or(|wanted| record.id == wanted));
-        wanted
-            .map(|record| serde_json::from_value(record.doc).context("a kept case cannot be read"))
-            .collect()
-    })?;
-    if cases.is_empty() {
-        terminal.say("no case is kept: nothing was replayed");
-        return Ok(exit::verdict(Verdict::NotFullyExamined));
-    }
-    let mut worst = Verdict::Clean;
-    let mut learner = SmallLearner::default();
-    for case in cases {
-        let mut target = endpoint.open(&loaded, &subject)?;
-        let result =
-            case.replay_with(target.as_mut(), &mut learner, Patience::default(), &mut WallClock::default())?;
-        terminal.say(&format!("{}  {}: {}", case.id, case.attack, result.message));
-        worst = match (result.verdict, worst) {
-            (ReplayVerdict::Passed, _) | (_, Verdict::Found) => Verdict::Found,
-            (ReplayVerdict::Inconclusive, _) | (_, Verdict::NotFullyExamined) => Verdict::NotFullyExamined,
-            (ReplayVerdict::Stopped | ReplayVerdict::Changed, Verdict::Clean) => Verdict::Clean,
-        };
-    }
-    Ok(exit::verdict(worst))
 }

@@ -260,6 +260,10 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, ModeWord>")]
     pub rules: BTreeMap<String, Mode>,
+    /// Rules that confirmed attacks yielded (`mantlet attack run --keep`): files, or folders of them, relative to this
+    /// document. They refuse what matches them, in the mode of `pinned-attack`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<PathBuf>,
     /// Judges of text behind endpoints, asked window by window.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<text::Judge>,
@@ -335,6 +339,7 @@ impl Default for Gateway {
             timeout_ms: 30_000,
             on_failure: None,
             rules: BTreeMap::new(),
+            pinned: Vec::new(),
             judges: Vec::new(),
             step_up: StepUp::default(),
             record_features: true,

@@ -6,6 +6,7 @@ mod history;
 mod identity;
 mod notify;
 mod parts;
+mod pinned;
 mod record;
 mod settled;
 mod switches;

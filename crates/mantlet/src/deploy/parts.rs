@@ -145,10 +145,13 @@ pub(super) async fn guard(
             None
         }
     };
-    let mut pinned = Vec::new();
+    let mut pinned = super::pinned::read(loaded, profile.as_deref())?;
     for record in store.records(RecordKind::GuardRule, Some(&config.system.name), 1_000).await? {
         if record.state == "active" {
-            pinned.push(serde_json::from_value::<PinnedRule>(record.doc)?);
+            let rule = serde_json::from_value::<PinnedRule>(record.doc)?;
+            if pinned.iter().all(|other| other.id != rule.id) {
+                pinned.push(rule);
+            }
         }
     }
     let impact = config.system.impact;

@@ -77,6 +77,20 @@ pub fn has_learned_profile(folder: &Path) -> bool {
 /// The file of a version's profile.
 pub const PROFILE: &str = "profile.json";
 
+/// The profile of the configured version, when `protect` made one.
+///
+/// # Errors
+/// When the file is there and is no profile.
+pub fn profile(loaded: &Loaded) -> anyhow::Result<Option<Profile>> {
+    let path = version_folder(&loaded.storage(), &loaded.config.model.version).join(PROFILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is no profile: run `mantlet protect` again", path.display()))
+            .map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
 /// The class names of the configured version's profile; empty when there is none.
 pub fn class_names(loaded: &Loaded) -> Vec<String> {
     let path = version_folder(&loaded.storage(), &loaded.config.model.version).join(PROFILE);
@@ -289,7 +303,7 @@ fn copy_file(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// The request profile learned from the training rows; `None` when there are too few.
-fn learn_profile(subject: Option<&Subject>) -> anyhow::Result<Option<Profile>> {
+pub fn learn_profile(subject: Option<&Subject>) -> anyhow::Result<Option<Profile>> {
     let Some(subject) = subject else { return Ok(None) };
     let learning = Learning {
         inputs: &subject.inputs,

@@ -226,3 +226,72 @@ fn a_price_behind_a_program_is_moved_by_the_stated_amount() {
     let classes = ["attack", "run", folder.text(), "--only", "backdoor-trigger", "--score-moves", "1"];
     expect(3, classes);
 }
+
+/// A perceptron that reads digits in the place of the folder's model: 64 columns, half of the rows held out.
+fn with_digits(folder: &Folder) {
+    let (learned, unseen) = mantlet_learn::digits().split(0.5, 7);
+    let flat = |x: &mantlet_vocab::Tensor| x.clone().reshape([x.rows(), 64]).unwrap();
+    let training = mantlet_learn::Training { epochs: 30, seed: 3, ..Default::default() };
+    let shape = mantlet_learn::Architecture::Mlp { hidden: vec![32] };
+    let mut quiet = |_| std::ops::ControlFlow::Continue(());
+    let network =
+        mantlet_learn::train(&shape, &flat(&learned.x), &learned.y, 10, &training, &mut quiet).unwrap();
+    std::fs::write(folder.path.join("model.onnx"), network.to_onnx("digits")).unwrap();
+    for (name, rows) in [("train.csv", &learned), ("test.csv", &unseen)] {
+        let mut csv: String = (0..64).map(|at| format!("p{at},")).collect();
+        csv.push_str("class\n");
+        for (row, label) in rows.y.iter().enumerate() {
+            rows.x.row(row).iter().for_each(|value| csv.push_str(&format!("{value},")));
+            csv.push_str(&format!("{label}\n"));
+        }
+        std::fs::write(folder.path.join(name), csv).unwrap();
+    }
+    folder.edit(|text| text.replacen("[data]\n", "[data]\ntest = \"test.csv\"\n", 1));
+}
+
+#[test]
+fn a_hit_becomes_a_case_a_trace_and_a_rule_and_the_guard_loads_it() {
+    let folder = Folder::with_model();
+    with_digits(&folder);
+    let kept = text(&folder.path.join("kept"));
+    let mut only = vec!["attack", "run", folder.text(), "--only", "evasion-boundary", "--set", "radius=1.5"];
+    only.extend(["--rows", "12", "--seed", "3"]);
+    let with = |more: &[&str]| run(only.iter().copied().chain(more.iter().copied()));
+    let said = with(&["--keep", &kept]);
+    assert!(
+        said.out.contains("kept as case-") && said.out.contains("of one row"),
+        "{} {}",
+        said.out,
+        said.err
+    );
+    assert!(said.out.contains("guard rule pin-"), "{} {}", said.out, said.err);
+    assert!(said.out.contains("unseen variants stopped"), "{}", said.out);
+    let replayed = run(["attack", "replay", "--folder", folder.text(), "--from", &kept]);
+    assert_eq!(replayed.code, 1, "{} {}", replayed.out, replayed.err);
+    assert!(replayed.out.contains("works again"), "{}", replayed.out);
+    // The rule is loaded from the configuration, stops the attack, and costs ordinary rows nothing.
+    folder.edit(|text| text.replacen("[gateway]\n", "[gateway]\npinned = [\"kept/rules\"]\n", 1));
+    let ran = with(&["--through", "guard", "--json"]);
+    let reports: serde_json::Value =
+        serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
+    let found = &reports[0]["facts"]["through-guard"];
+    assert!(found["with"].as_u64() < found["without"].as_u64(), "{found}");
+    assert!(found["rules"].to_string().contains("pinned-attack"), "{found}");
+    let figures = reports[0]["figures"].as_array().unwrap();
+    let figure = |name: &str| {
+        let found = figures.iter().find(|figure| figure["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {figures:?}"))["value"]["value"].as_f64().unwrap()
+    };
+    assert!(figure("with the guard: rows turned") < figure("without the guard: rows turned"));
+    assert!(figure("ordinary rows blocked") < 0.02, "{figures:?}");
+    let table = with(&["--through", "guard"]).out;
+    assert!(table.contains("through the guard") && table.contains("ordinary rows: "), "{table}");
+    let traces = run(["attack", "replay", "--folder", folder.text(), "--traces", &kept]);
+    assert!(traces.out.contains("pinned-attack") && traces.out.contains("first success"), "{}", traces.out);
+    // What is no rule is no reason to start without it.
+    std::fs::write(folder.path.join("kept/rules/other.json"), "{}").unwrap();
+    let ran = run(["attack", "replay", "--folder", folder.text(), "--traces", &kept]);
+    assert_ne!(ran.code, 0, "{}", ran.out);
+    assert!(ran.err.contains("other.json") && ran.err.contains("gateway.pinned"), "{}", ran.err);
+    assert_eq!(with(&["--keep", &kept, "--max-queries", "10"]).code, 3);
+}

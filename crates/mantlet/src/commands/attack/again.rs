@@ -1,5 +1,7 @@
 //! What was asked on the command line: as keys of an attack, and as the command that asks it again.
 
+use mantlet_worker::targets::without_credentials;
+
 use super::RunOptions;
 use crate::exit::Usage;
 
@@ -13,6 +15,9 @@ pub(super) fn command(options: &RunOptions) -> String {
     words.extend(options.moves.again());
     words.extend(options.costs.again());
     words.extend(options.endpoint.again());
+    let keep = options.keep.iter();
+    words.extend(keep.flat_map(|folder| ["--keep".to_owned(), folder.display().to_string()]));
+    words.extend(options.through.iter().flat_map(|door| ["--through".to_owned(), without_credentials(door)]));
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     format!("mantlet attack run {}", words.join(" "))
 }

@@ -1,12 +1,13 @@
 //! What a battery may cost, as it is said on the command line.
 
 use clap::Args;
+use mantlet_redteam::Patience;
 use mantlet_worker::battery::Caps;
 
 use crate::exit::Usage;
 
 /// What the whole battery may spend; never exceeded.
-#[derive(Debug, Clone, Copy, Default, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub struct Costs {
     /// The most rows asked of the target, by all attacks together.
     #[arg(long, value_name = "N")]
@@ -20,6 +21,16 @@ pub struct Costs {
     /// The most money spent, in the same currency.
     #[arg(long, value_name = "MONEY", requires = "price")]
     max_cost: Option<f64>,
+    /// The longest wait, in seconds, when the target says to come back later (`Retry-After`); one that asks for more is
+    /// left alone, and what was not asked is undecided.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    max_wait: u64,
+}
+
+impl Default for Costs {
+    fn default() -> Self {
+        Self { max_queries: None, max_minutes: None, price: None, max_cost: None, max_wait: 2 }
+    }
 }
 
 impl Costs {
@@ -31,11 +42,17 @@ impl Costs {
             set("max-minutes", self.max_minutes.map(|value| value.to_string())),
             set("price", self.price.map(|value| value.to_string())),
             set("max-cost", self.max_cost.map(|value| value.to_string())),
+            set("max-wait", (self.max_wait != 2).then(|| self.max_wait.to_string())),
         ]
         .into_iter()
         .flatten()
         .flatten()
         .collect()
+    }
+
+    /// How refusals are borne.
+    pub fn patience(self) -> Patience {
+        Patience { wait_ms: self.max_wait.saturating_mul(1_000), ..Patience::default() }
     }
 
     /// The caps of a battery.
@@ -68,8 +85,13 @@ mod tests {
 
     #[test]
     fn money_is_a_number_of_queries() {
-        let costs =
-            Costs { price: Some(0.002), max_cost: Some(1.0), max_queries: Some(900), max_minutes: Some(2) };
+        let costs = Costs {
+            price: Some(0.002),
+            max_cost: Some(1.0),
+            max_queries: Some(900),
+            max_minutes: Some(2),
+            max_wait: 2,
+        };
         let caps = costs.caps().expect("a plain price");
         assert_eq!((caps.queries, caps.millis), (500, 120_000));
         assert_eq!(Costs { max_queries: Some(100), ..costs }.caps().expect("a plain price").queries, 100);

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 use mantlet_redteam::Target;
 use mantlet_worker::targets::{
-    EndpointConfig, EndpointTarget, ModelTarget, ProcessConfig, ProcessTarget, TemplateConfig, TemplateTarget,
+    EndpointConfig, EndpointTarget, ModelTarget, ProcessConfig, ProcessTarget, TemplateConfig,
+    TemplateTarget, without_credentials,
 };
 use serde::Deserialize;
 
@@ -41,7 +42,7 @@ impl Endpoint {
     pub fn again(&self) -> Vec<String> {
         let mut words = Vec::new();
         if let Some(url) = &self.endpoint {
-            words.extend(["--endpoint".to_owned(), url.clone()]);
+            words.extend(["--endpoint".to_owned(), without_credentials(url)]);
             if self.key_env != "MANTLET_KEY" {
                 words.extend(["--key-env".to_owned(), self.key_env.clone()]);
             }
@@ -50,6 +51,11 @@ impl Endpoint {
             words.extend(["--target".to_owned(), file.display().to_string()]);
         }
         words
+    }
+
+    /// The same key for another address.
+    pub fn at(&self, url: &str) -> Self {
+        Self { endpoint: Some(url.to_owned()), key_env: self.key_env.clone(), target: None }
     }
 
     /// Opens the target.
