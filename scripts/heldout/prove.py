@@ -2,6 +2,7 @@
 import os
 import sys
 
+from eighth import alive as alive_eighth  # noqa: F401
 from seventh import alive
 
 
