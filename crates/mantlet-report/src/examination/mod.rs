@@ -3,6 +3,7 @@
 mod cyclonedx;
 mod json;
 mod markdown;
+mod picture;
 mod sarif;
 mod text;
 mod web;

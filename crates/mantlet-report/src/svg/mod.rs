@@ -11,7 +11,7 @@ pub use pixels::{Raster, difference, masked, picture};
 pub use scale::{Scale, ticks};
 
 /// An SVG coordinate: two decimals are finer than any screen.
-fn at(value: f64) -> String {
+pub(crate) fn at(value: f64) -> String {
     let text = format!("{:.2}", if value.is_finite() { value } else { 0.0 });
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
