@@ -3,7 +3,9 @@
 
 Every table is generated here from a seed. `--runs N` says how many poisoned and how many clean runs of twelve weeks
 are made; `--texts N` how many texts the flood hides in; `--errors DIR` is a folder with `NAME_test_set_pyx.npy` and
-`NAME_test_set_original_labels.npy`, on which flags are compared one by one.
+`NAME_test_set_original_labels.npy`, on which flags are compared one by one. `--optdigits DIR` holds the digits of UCI as
+`optdigits-*.csv`; without it those inside scikit-learn are used. `--only PART` runs some parts: poison, labels, images,
+flood, drift.
 """
 
 import argparse
@@ -16,8 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import drift
+import images
 from measure import append, cpu_seconds, mib, peak_kib
 
+PARTS = ["poison", "labels", "images", "flood", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
@@ -202,11 +207,25 @@ def main():
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--errors", type=pathlib.Path)
+    parser.add_argument("--optdigits", type=pathlib.Path)
+    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--rows", type=int, action="append", help="rows of each side of a drift report; 1,000,000 and 5,000,000 without it")
+    parser.add_argument("--nulls", type=int, default=100, help="sets without any change")
+    parser.add_argument("--null-rows", type=int, default=200_000)
     options = parser.parse_args()
+    only = options.only or PARTS
     options.work.mkdir(parents=True, exist_ok=True)
-    rows = slow_poison(options.mantlet, options.work, options.runs)
-    rows += wrong_labels(options.mantlet, options.work, options.errors)
-    rows += flood(options.mantlet, options.work, options.texts)
+    rows = []
+    if "poison" in only:
+        rows += slow_poison(options.mantlet, options.work, options.runs)
+    if "labels" in only:
+        rows += wrong_labels(options.mantlet, options.work, options.errors)
+    if "images" in only:
+        rows += images.images(options.mantlet, options.work, options.runs, options.optdigits)
+    if "flood" in only:
+        rows += flood(options.mantlet, options.work, options.texts)
+    if "drift" in only:
+        rows += drift.drift(options.mantlet, options.work, options.rows or [1_000_000, 5_000_000], options.nulls, options.null_rows)
     append(options.page, "Training data", ["work", "result", "more"], rows, "CPU seconds are user and system of the whole process, reading included. Generated data; real rates differ.")
 
 
