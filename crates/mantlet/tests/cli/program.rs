@@ -43,6 +43,33 @@ pub fn expect<I: AsRef<std::ffi::OsStr>>(code: i32, arguments: impl IntoIterator
     ran
 }
 
+/// Rows of two columns, and a perceptron over them written by the project's own trainer; a turned one says the other
+/// class of everything.
+pub fn credit(turned: bool) -> (String, Vec<u8>) {
+    let mut csv = String::from("income,debt,class\n");
+    let (mut x, mut y) = (Vec::new(), Vec::new());
+    for row in 0..300_u32 {
+        let income = f64::from(row % 30) / 30.0;
+        let debt = f64::from((row * 7) % 30) / 30.0;
+        let class = usize::from(income > debt) ^ usize::from(turned);
+        csv.push_str(&format!("{income},{debt},{class}\n"));
+        x.extend([income as f32, debt as f32]);
+        y.push(class);
+    }
+    let x = mantlet_vocab::Tensor::new(vec![300, 2], x).unwrap();
+    let training = mantlet_learn::Training { epochs: 20, seed: 3, ..Default::default() };
+    let network = mantlet_learn::train(
+        &mantlet_learn::Architecture::Mlp { hidden: vec![8] },
+        &x,
+        &y,
+        2,
+        &training,
+        &mut |_| std::ops::ControlFlow::Continue(()),
+    )
+    .unwrap();
+    (csv, network.to_onnx("credit"))
+}
+
 /// A folder with a small model, its rows, and a configuration with free ports.
 pub struct Folder {
     _holder: TempDir,
@@ -55,28 +82,8 @@ impl Folder {
         let holder = tempfile::tempdir().unwrap();
         let path = holder.path().join("credit");
         std::fs::create_dir(&path).unwrap();
-        let mut csv = String::from("income,debt,class\n");
-        let (mut x, mut y) = (Vec::new(), Vec::new());
-        for row in 0..300_u32 {
-            let income = f64::from(row % 30) / 30.0;
-            let debt = f64::from((row * 7) % 30) / 30.0;
-            let class = usize::from(income > debt);
-            csv.push_str(&format!("{income},{debt},{class}\n"));
-            x.extend([income as f32, debt as f32]);
-            y.push(class);
-        }
-        let x = mantlet_vocab::Tensor::new(vec![300, 2], x).unwrap();
-        let training = mantlet_learn::Training { epochs: 20, seed: 3, ..Default::default() };
-        let network = mantlet_learn::train(
-            &mantlet_learn::Architecture::Mlp { hidden: vec![8] },
-            &x,
-            &y,
-            2,
-            &training,
-            &mut |_| std::ops::ControlFlow::Continue(()),
-        )
-        .unwrap();
-        std::fs::write(path.join("model.onnx"), network.to_onnx("credit")).unwrap();
+        let (csv, network) = credit(false);
+        std::fs::write(path.join("model.onnx"), network).unwrap();
         std::fs::write(path.join("train.csv"), csv).unwrap();
         let folder = Self { _holder: holder, path };
         expect(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::program::{Folder, Up, expect, run};
+use crate::program::{Folder, Up, credit, expect, run};
 
 pub const ROW: &str = r#"{"inputs":[{"name":"input","shape":[1,2],"datatype":"FP32","data":[0.5,0.25]}]}"#;
 
@@ -143,4 +143,39 @@ fn two_services_never_share_a_store() {
     assert_eq!(second.code, 4, "{}", second.out);
     assert!(second.err.contains("in use") || second.err.contains("another process"), "{}", second.err);
     first.interrupt();
+}
+
+#[test]
+fn past_decisions_are_turned_by_another_version_and_listed() {
+    let (folder, password) = served_by("ada");
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    for (income, debt) in [(0.9, 0.1), (0.1, 0.9), (0.8, 0.2)] {
+        let row = ROW.replace("0.5,0.25", &format!("{income},{debt}"));
+        assert_eq!(up.infer("model", &key, &row).0, 200);
+    }
+    up.interrupt();
+    // The version that decided agrees with itself.
+    let same = expect(0, ["monitor", "redecide", folder.text(), "--with", "v1", "--format", "json"]);
+    let same: serde_json::Value = serde_json::from_str(&same.out).unwrap();
+    assert_eq!(same["findings"].as_array().unwrap().len(), 0);
+    std::fs::write(folder.path.join("turned.onnx"), credit(true).1).unwrap();
+    folder.edit(|text| {
+        let text = text.replace("\"model.onnx\"", "\"turned.onnx\"").replace("\"v1\"", "\"v2\"");
+        assert!(text.contains("turned.onnx") && text.contains("\"v2\""), "{text}");
+        text
+    });
+    let protected = run(["protect", folder.text(), "--format", "json"]);
+    assert!(matches!(protected.code, 0..=2), "{}", protected.err);
+    let record: serde_json::Value = serde_json::from_str(&protected.out).unwrap();
+    if record["passport"].is_null() {
+        let admit = ["registry", "admit", "v2", folder.text(), "--user", "ada", "--note", "test"];
+        as_person(&password, admit);
+    }
+    let turned = expect(1, ["monitor", "redecide", folder.text(), "--with", "v2", "--format", "json"]);
+    let turned: serde_json::Value = serde_json::from_str(&turned.out).unwrap();
+    let findings = turned["findings"].as_array().unwrap();
+    assert!(!findings.is_empty() && findings.iter().all(|finding| finding["name"] == "decision-overturned"));
+    let shown = expect(1, ["monitor", "redecide", folder.text(), "--with", "v2"]);
+    assert!(shown.out.contains("v1"), "{}", shown.out);
 }
