@@ -30,4 +30,18 @@ pub enum CurateError {
         /// Why, and what would do.
         why: String,
     },
+    /// The text rules cannot be compiled.
+    #[error("the words that must not be learned cannot be looked for: {0}")]
+    Rules(String),
+    /// Embeddings of two lengths.
+    #[error("embeddings have {before} numbers in the reference and {now} now; make both with one encoder")]
+    Lengths {
+        /// In the reference.
+        before: usize,
+        /// Now.
+        now: usize,
+    },
+    /// A reference model cannot be trained.
+    #[error("a reference model cannot be trained: {0}")]
+    Learn(String),
 }

@@ -5,11 +5,16 @@
 
 mod coding;
 mod error;
+pub mod feedback;
 pub mod feeds;
 pub mod floods;
+pub mod images;
+pub mod influence;
 pub mod labels;
 pub mod simulate;
+pub mod texts;
 pub mod triggers;
+pub mod unlike;
 
 pub use coding::{Roles, keyed};
 pub use error::CurateError;

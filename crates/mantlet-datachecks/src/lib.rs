@@ -6,8 +6,11 @@
 mod cell;
 pub mod datacheck;
 pub mod feed;
+pub mod feedback;
 pub mod flood;
+pub mod image;
 mod infer;
+pub mod influence;
 mod kept;
 pub mod label;
 mod summary;
@@ -55,15 +58,21 @@ pub fn examine(
 /// What every room of this crate says about itself.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
+    let influence = influence::all().iter().map(|room| room.about);
     let labels = label::all().iter().map(|room| room.about);
     let floods = flood::all().iter().map(|room| room.about);
+    let feedback = feedback::all().iter().map(|room| room.about);
+    let images = image::all().iter().map(|room| room.about);
     let triggers = trigger::all().iter().map(|room| room.about);
     let feeds = feed::all().iter().map(|room| room.about);
     datacheck::all()
         .iter()
         .map(|room| room.about)
         .chain(feeds)
+        .chain(feedback)
         .chain(floods)
+        .chain(images)
+        .chain(influence)
         .chain(labels)
         .chain(triggers)
         .collect()

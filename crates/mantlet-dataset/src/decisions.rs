@@ -63,6 +63,11 @@ impl Labels {
         self.known.is_empty()
     }
 
+    /// The labels of these identifiers.
+    pub(crate) fn of(&self, ids: &Lane) -> Vec<Option<bool>> {
+        keys(ids).into_iter().map(|key| self.known.get(&key?).copied()).collect()
+    }
+
     /// Reads tables of labels in the order of their files and rows.
     ///
     /// # Errors
@@ -245,7 +250,7 @@ fn each(
 }
 
 /// Whether each value is the positive one; nothing where it is missing.
-fn truth(lane: &Lane, positive: &str) -> Vec<Option<bool>> {
+pub(crate) fn truth(lane: &Lane, positive: &str) -> Vec<Option<bool>> {
     match lane {
         Lane::Words { keys, words } => {
             let hits: Vec<bool> = words.iter().map(|word| same(word, positive)).collect();
@@ -275,7 +280,7 @@ fn keys(lane: &Lane) -> Vec<Option<[u8; 16]>> {
     (0..lane.len()).map(key).collect()
 }
 
-fn known(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
+pub(crate) fn known(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
     let found = dataset.columns().iter().find(|column| column.name == name);
     found.cloned().ok_or_else(|| DatasetError::Missing {
         path: first(dataset),
@@ -299,7 +304,7 @@ fn of_kind(dataset: &Dataset, name: &str, kind: Kind) -> Result<Column, DatasetE
     })
 }
 
-fn numbers(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
+pub(crate) fn numbers(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
     of_kind(dataset, name, Kind::Numbers)
 }
 
@@ -308,7 +313,7 @@ fn times(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
 }
 
 /// The column read as words, whatever it holds: whole numbers keep all their digits.
-fn words(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
+pub(crate) fn words(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
     let column = known(dataset, name)?;
     if column.kind == Kind::Other {
         return of_kind(dataset, name, Kind::Words);

@@ -6,17 +6,25 @@
 
 mod decisions;
 mod error;
+mod grouped;
 mod lane;
 mod measure;
 mod open;
+mod pictures;
 mod read;
+mod series;
+mod vectors;
 mod window;
 
 pub use decisions::{Decided, LABELS_MOST, Labels, Truth, WINDOWS_MOST, reference, windows};
 pub use error::DatasetError;
+pub use grouped::{Grouping, grouped};
 pub use lane::Lane;
 pub use measure::{Judged, Measured, count, cube, profile};
 pub use open::{Column, Dataset, Kind};
+pub use pictures::{Frame, LABELS_OF_PICTURES, Pictures};
+pub use series::{Series, Watching};
+pub use vectors::Vectors;
 pub use window::{Cut, Span};
 
 /// Rows of a batch.

@@ -9,11 +9,14 @@ mod counts;
 mod cube;
 pub mod decision;
 pub mod drift;
+pub mod fairness;
+pub mod online;
 pub mod performance;
 mod profile;
 pub mod segment;
 mod sketch;
 pub mod statistic;
+pub mod unlike;
 
 use mantlet_vocab::About;
 
@@ -74,5 +77,8 @@ pub fn abouts() -> Vec<&'static About> {
         .chain(segments)
         .chain(performance)
         .chain(decision::all().iter().map(|room| room.about))
+        .chain(fairness::all().iter().map(|room| room.about))
+        .chain(online::all().iter().map(|room| room.about))
+        .chain(unlike::all().iter().map(|room| room.about))
         .collect()
 }

@@ -254,6 +254,20 @@ impl Grid {
         levels
     }
 
+    /// A cell by batch: the rows with the label that are expected, and those seen; nothing of a crossing that is not
+    /// counted.
+    #[must_use]
+    pub fn course(&self, axes: &[usize], levels: &[u16]) -> Option<Vec<(f64, u64)>> {
+        let crossing = self.crossings.iter().find(|crossing| crossing.axes == axes)?;
+        let cell = axes.iter().zip(levels).try_fold(0, |cell, (&axis, &level)| {
+            let size = self.axes.get(axis)?.levels.len() + 1;
+            Some(cell * size + usize::from(level).min(size - 1))
+        })?;
+        let from = (crossing.first + cell) * self.batches.len();
+        let tallies = self.tallies.get(from..from + self.batches.len())?;
+        Some(tallies.iter().map(|tally| (tally.expected(), tally.ones)).collect())
+    }
+
     /// A cell in words: `feed=F4, mcc=digital`.
     #[must_use]
     pub fn words(&self, axes: &[usize], levels: &[u16]) -> String {

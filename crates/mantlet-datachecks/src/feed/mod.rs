@@ -140,7 +140,7 @@ impl Turned<'_> {
     fn finding(&self, about: &'static About, place: &Place, message: String) -> Finding {
         let alarm = self.alarm;
         let names = |at: usize| serde_json::Value::from(self.batch(at));
-        about
+        let finding = about
             .finding(place.part(self.who()), message)
             .trace(self.honest())
             .fact("label", self.label)
@@ -153,6 +153,21 @@ impl Turned<'_> {
             .fact("from_batch", names(alarm.window.0))
             .fact("to_batch", names(alarm.window.1))
             .fact("first_told", names(alarm.first))
-            .fact("earliest_honest", alarm.earliest.map(names))
+            .fact("earliest_honest", alarm.earliest.map(names));
+        match self.picture() {
+            Some(picture) => finding.fact("picture", picture),
+            None => finding,
+        }
+    }
+
+    /// What was expected and seen, batch by batch, where they are few enough to be drawn.
+    fn picture(&self) -> Option<serde_json::Value> {
+        let course = self.grid.course(&self.alarm.axes, &self.alarm.levels)?;
+        let names: Vec<String> = (0..course.len()).map(|at| self.batch(at)).collect();
+        let (expected, seen): (Vec<f64>, Vec<u64>) =
+            course.into_iter().map(|(expected, seen)| ((expected * 10.0).round() / 10.0, seen)).unzip();
+        (names.len() <= 60).then(
+            || serde_json::json!({ "kind": "timeline", "names": names, "expected": expected, "seen": seen }),
+        )
     }
 }

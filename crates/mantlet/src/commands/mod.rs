@@ -3,6 +3,7 @@
 
 pub mod attack;
 pub mod audit;
+mod conclude;
 pub mod config;
 pub mod data;
 pub mod demo;

@@ -1,7 +1,10 @@
 //! `mantlet monitor`: the profile of a reference, and what changed since.
 
+mod fairness;
 mod labels;
 mod redecide;
+mod unlike;
+mod watch;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,10 +15,11 @@ use clap::Subcommand;
 use mantlet_dataset::{Dataset, Judged, Measured};
 use mantlet_drift::segment::{SegmentSettings, Segments};
 use mantlet_drift::{Comparison, Layout, Profile, Settings};
-use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap, Place};
+use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
-use crate::exit::{self, Usage};
+use crate::commands::conclude::{Looked, conclude};
+use crate::exit::Usage;
 use crate::terminal::Terminal;
 
 /// A profile is about a megabyte for twenty columns; a larger file is none.
@@ -83,6 +87,14 @@ pub enum Command {
     /// Score decisions on record again with the known-good version: which would have been different, whose, how much
     /// is at stake.
     Redecide(redecide::Options),
+    /// Find groups that are decided about otherwise than others, and more so than before.
+    Fairness(fairness::Options),
+    /// Compare new texts with those of a reference: how well they are told apart, by which words, with examples.
+    Texts(unlike::Texts),
+    /// Compare new embeddings (.npy) or pictures with those of a reference, with the least alike named.
+    Embeddings(unlike::Embeddings),
+    /// Watch shares of decisions, misses and inputs bin after bin, and alarm as early as a stated run length allows.
+    Watch(watch::Options),
 }
 
 /// A share given on the command line.
@@ -113,6 +125,10 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Redecide(options) => redecide::run(terminal, &options),
+        Command::Fairness(options) => fairness::run(terminal, &options),
+        Command::Texts(options) => unlike::texts(terminal, &options),
+        Command::Embeddings(options) => unlike::embeddings(terminal, &options),
+        Command::Watch(options) => watch::run(terminal, &options),
     }
 }
 
@@ -139,7 +155,7 @@ fn segments(
     }));
     let findings = mantlet_drift::segment::look(&segments, &Place::artifact(now.name()));
     let said = format!("{} tests of segments against {}", segments.tests, before.name());
-    conclude(terminal, &now, said, gaps, findings, reporting)
+    conclude(terminal, Looked::compared(&now), said, gaps, findings, reporting)
 }
 
 fn baseline(
@@ -216,37 +232,5 @@ fn drift(
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);
-    conclude(terminal, &dataset, said, counted.gaps, findings, reporting)
-}
-
-/// Reports what was found in a table, and what could not be looked at.
-fn conclude(
-    terminal: Terminal,
-    dataset: &Dataset,
-    said: String,
-    gaps: Vec<String>,
-    findings: Vec<Finding>,
-    reporting: &Reporting,
-) -> anyhow::Result<ExitCode> {
-    let gap = |why: String| Gap {
-        what: dataset.name(),
-        why,
-        remedy: "mend the feed, leave the column out, or make the profile anew".to_owned(),
-    };
-    let gaps: Vec<Gap> = gaps.into_iter().map(gap).collect();
-    let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
-    let examination = Examination {
-        artifacts: vec![ArtifactSummary {
-            path: dataset.name(),
-            size,
-            digest: None,
-            formats: vec![said],
-            said: Default::default(),
-            coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
-        }],
-        findings,
-        ..Examination::default()
-    };
-    super::report(terminal, &examination, reporting)?;
-    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+    conclude(terminal, Looked::compared(&dataset), said, counted.gaps, findings, reporting)
 }

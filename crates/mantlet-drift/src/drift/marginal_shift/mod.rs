@@ -31,12 +31,47 @@ pub(super) fn look(comparison: &Comparison<'_>, place: &Place, found: &mut Vec<F
             .fact(measure, change.shape.size)
             .fact("psi", change.psi)
             .fact("jensen_shannon", change.jensen_shannon)
-            .fact("chance", change.shape.chance);
+            .fact("chance", change.shape.chance)
+            .fact("picture", picture(&column.buckets, before, after));
         if let Some(distance) = change.wasserstein {
             finding = finding.fact("rank_wasserstein", distance);
         }
         found.push(finding);
     }
+}
+
+/// Bars of a picture at most.
+const BARS: usize = 12;
+
+/// The shares before and now: of numbers in groups of neighbouring buckets, of words those of the most frequent ones.
+fn picture(buckets: &Buckets, before: &[u64], after: &[u64]) -> serde_json::Value {
+    let (mut names, mut then, mut now): (Vec<String>, Vec<f64>, Vec<f64>) = Default::default();
+    let is_numbers = matches!(buckets, Buckets::Numbers { .. });
+    let first = if is_numbers { 1 } else { usize::from(NEW) + 1 };
+    let all = |counts: &[u64]| real(counts.iter().skip(first).sum::<u64>()).max(1.0);
+    let (of_before, of_after) = (all(before), all(after));
+    let groups: Vec<Vec<usize>> = if is_numbers {
+        let codes: Vec<usize> = (first..before.len()).collect();
+        codes.chunks(codes.len().div_ceil(BARS).max(1)).map(<[usize]>::to_vec).collect()
+    } else {
+        let mut codes: Vec<usize> = (first..before.len()).collect();
+        codes.sort_by_key(|&code| (std::cmp::Reverse(before[code].max(after[code])), code));
+        codes.into_iter().take(BARS).map(|code| vec![code]).collect()
+    };
+    for group in groups {
+        let Some(&last) = group.last() else { continue };
+        let name = match buckets {
+            Buckets::Numbers { edges, .. } => match edges.get(last - first) {
+                Some(&edge) => format!("to {}", short(edge)),
+                None => "above".to_owned(),
+            },
+            _ => super::plain(&buckets.label(u16::try_from(last).unwrap_or(MISSING))),
+        };
+        names.push(name);
+        then.push(group.iter().map(|&code| real(before[code])).sum::<f64>() / of_before);
+        now.push(group.iter().map(|&code| real(after[code])).sum::<f64>() / of_after);
+    }
+    serde_json::json!({ "kind": "then-now", "names": names, "then": then, "now": now })
 }
 
 /// Where a column of numbers moved: its median, and the spread between its quarters.

@@ -8,8 +8,8 @@ use mantlet_dataset::{Dataset, Measured};
 use mantlet_drift::{Comparison, Settings};
 use mantlet_vocab::Place;
 
-use super::conclude;
 use crate::cli::Reporting;
+use crate::commands::conclude::{Looked, conclude};
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -52,5 +52,5 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let gaps = counted.gaps.into_iter().filter(|gap| !left_out(gap)).collect();
     let said =
         format!("{} rows against {} of {}", comparison.current.rows, profile.counts.rows, before.name());
-    conclude(terminal, &after, said, gaps, findings, &options.reporting)
+    conclude(terminal, Looked::table(&after), said, gaps, findings, &options.reporting)
 }

@@ -12,8 +12,8 @@ use mantlet_datachecks::feed::ScanSettings;
 use mantlet_dataset::{Column, Dataset, Kind};
 use mantlet_vocab::Place;
 
-use super::conclude;
 use crate::cli::Reporting;
+use crate::commands::conclude::{Looked, conclude};
 use crate::exit::{self, Usage};
 use crate::terminal::{self, Terminal};
 
@@ -77,7 +77,7 @@ pub fn feeds(terminal: Terminal, sources: &Sources, reporting: &Reporting) -> an
     let (dataset, studied) = sources.study(0)?;
     let findings = studied.findings(&Place::artifact(dataset.name()));
     let said = format!("{} rows, {} batches, {} cells", studied.rows, studied.batches.len(), studied.looked);
-    conclude(terminal, &dataset, said, studied.gaps, findings, reporting)
+    conclude(terminal, Looked::table(&dataset), said, studied.gaps, findings, reporting)
 }
 
 /// Runs `mantlet data review`.

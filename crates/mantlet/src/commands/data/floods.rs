@@ -9,8 +9,8 @@ use mantlet_curate::floods::floods;
 use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
-use super::conclude;
 use crate::cli::Reporting;
+use crate::commands::conclude::{Looked, conclude};
 use crate::terminal::{self, Terminal};
 
 /// The table, and what its columns stand for.
@@ -65,5 +65,5 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let findings = flooded.findings(&Place::artifact(dataset.name()));
     let said = format!("{} rows, {} in groups of near copies", flooded.all(), flooded.flooded);
-    conclude(terminal, &dataset, said, flooded.gaps, findings, &options.reporting)
+    conclude(terminal, Looked::table(&dataset), said, flooded.gaps, findings, &options.reporting)
 }

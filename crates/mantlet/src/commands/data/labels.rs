@@ -9,8 +9,8 @@ use mantlet_curate::labels::{Asked, Found, labels};
 use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
-use super::conclude;
 use crate::cli::Reporting;
+use crate::commands::conclude::{Looked, conclude};
 use crate::exit::Usage;
 use crate::terminal::{self, Terminal};
 
@@ -73,7 +73,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let by =
         if asked.probabilities.is_empty() { "boosted trees, out of fold" } else { "given probabilities" };
     let said = format!("{} rows, {} classes, {by}", found.rows.len(), found.classes.len());
-    conclude(terminal, &dataset, said, found.gaps, findings, &options.reporting)
+    conclude(terminal, Looked::table(&dataset), said, found.gaps, findings, &options.reporting)
 }
 
 fn write(path: &Path, found: &Found) -> anyhow::Result<()> {

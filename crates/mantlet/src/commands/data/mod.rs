@@ -2,10 +2,14 @@
 
 mod batches;
 mod diff;
+mod feedback;
 mod feeds;
 mod floods;
+mod images;
+mod influence;
 mod labels;
 mod simulate;
+mod texts;
 mod triggers;
 
 use std::path::PathBuf;
@@ -13,8 +17,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 pub use feeds::list;
-use mantlet_dataset::Dataset;
-use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap};
+use mantlet_vocab::Examination;
 
 use crate::cli::Reporting;
 use crate::protect::take_in;
@@ -49,6 +52,14 @@ pub enum Command {
     Floods(floods::Options),
     /// Find triggers: phrases, hidden letters or pairs of values that decide a label against everything else.
     Triggers(triggers::Options),
+    /// Find accounts that steer clicks, ratings or reports together, and what they change.
+    Feedback(feedback::Options),
+    /// Find marks planted into labelled pictures: patches, patterns blended over them, small marks anywhere.
+    Images(images::Options),
+    /// Find the feed that decides what a model says in a segment, by training with and without each.
+    Influence(influence::Options),
+    /// Find what a model would learn from texts and give away or obey: personal data, secrets, orders to a model.
+    Texts(texts::Options),
     /// List the rows most worth a person's look, likeliest first, as CSV with room for a decision.
     Review {
         #[command(flatten)]
@@ -88,6 +99,10 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Floods(options) => floods::run(terminal, &options),
         Command::Triggers(options) => triggers::run(terminal, &options),
+        Command::Feedback(options) => feedback::run(terminal, &options),
+        Command::Images(options) => images::run(terminal, &options),
+        Command::Influence(options) => influence::run(terminal, &options),
+        Command::Texts(options) => texts::run(terminal, &options),
         Command::Deliver(options) => batches::deliver(terminal, &options),
         Command::Gate(options) => batches::gate(terminal, &options),
         Command::Batches(options) => batches::list(terminal, &options),
@@ -118,38 +133,6 @@ fn check(
     } else {
         examination = take_in::table(path, label.as_deref());
     }
-    super::report(terminal, &examination, reporting)?;
-    Ok(exit::verdict(examination.verdict(reporting.threshold)))
-}
-
-/// Reports what was found in a table, and what could not be looked at.
-fn conclude(
-    terminal: Terminal,
-    dataset: &Dataset,
-    said: String,
-    gaps: Vec<String>,
-    findings: Vec<Finding>,
-    reporting: &Reporting,
-) -> anyhow::Result<ExitCode> {
-    let gap = |why: String| Gap {
-        what: dataset.name(),
-        why,
-        remedy: "mend the feed, or leave the column out".to_owned(),
-    };
-    let gaps: Vec<Gap> = gaps.into_iter().map(gap).collect();
-    let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
-    let examination = Examination {
-        artifacts: vec![ArtifactSummary {
-            path: dataset.name(),
-            size,
-            digest: None,
-            said: Default::default(),
-            formats: vec![said],
-            coverage: if gaps.is_empty() { Coverage::Complete } else { Coverage::Partial { gaps } },
-        }],
-        findings,
-        ..Examination::default()
-    };
     super::report(terminal, &examination, reporting)?;
     Ok(exit::verdict(examination.verdict(reporting.threshold)))
 }

@@ -10,8 +10,8 @@ use mantlet_datachecks::trigger::Limits;
 use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
-use super::conclude;
 use crate::cli::Reporting;
+use crate::commands::conclude::{Looked, conclude};
 use crate::terminal::Terminal;
 
 /// The table, and what its columns stand for.
@@ -47,5 +47,5 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let found = triggers(&dataset, &roles, options.text.as_deref(), &limits)?;
     let findings = found.findings(&Place::artifact(dataset.name()));
     let said = format!("{} rows, {} labels", found.rows, found.beside.len());
-    conclude(terminal, &dataset, said, found.gaps, findings, &options.reporting)
+    conclude(terminal, Looked::table(&dataset), said, found.gaps, findings, &options.reporting)
 }

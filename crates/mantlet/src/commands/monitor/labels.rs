@@ -11,6 +11,7 @@ use mantlet_vocab::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, Reporting};
+use crate::commands::conclude::{Looked, conclude};
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -164,7 +165,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         performance.windows.len(),
         before.name()
     );
-    super::conclude(terminal, &now, said, gaps, findings, &options.reporting)
+    conclude(terminal, Looked::compared(&now), said, gaps, findings, &options.reporting)
 }
 
 /// The history that an earlier run left.
