@@ -242,8 +242,7 @@ fn go_on(project: &Project, built: &Path, target: &str, wish: &Wish, until: u64)
         let from = noted(built).into_iter().find(|(name, _)| name == target).map(|(_, rest)| rest);
         let from = from.context("it was not built: leave out --as-built")?;
         let (code, head) = from.split_once('\t').unwrap_or((&from, ""));
-        let mut ledger = Ledger::open(&path)?;
-        let (so_far, fault) = ledger.so_far(target, code);
+        let (so_far, fault) = Ledger::open(&path)?.so_far(target, code);
         if fault {
             return Ok(Outcome::Failed(format!("a fault is written down for this code in {LEDGER}")));
         }
@@ -262,7 +261,8 @@ fn go_on(project: &Project, built: &Path, target: &str, wish: &Wish, until: u64)
             fault = "ended".to_owned();
         }
         let failed = !fault.is_empty();
-        ledger.add(Entry {
+        // Opened again: other targets may have run meanwhile.
+        Ledger::open(&path)?.add(Entry {
             target: target.to_owned(),
             code: code.to_owned(),
             built: head.to_owned(),
