@@ -46,7 +46,8 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         let far = |about: &&&About| strsim::damerau_levenshtein(about.name, &name);
         // A name of which every other letter is another is no slip of the hand.
         let nearest = rooms.iter().min_by_key(far).filter(|about| far(about) <= name.chars().count() / 2);
-        let hint = nearest.map(|about| format!("; did you mean `{}`?", about.name)).unwrap_or_default();
+        let hint =
+            nearest.map_or_else(|| ";".to_owned(), |about| format!("; did you mean `{}`?", about.name));
         return Err(
             Usage(format!("nothing is called `{name}`{hint} `mantlet explain` lists every name")).into()
         );
