@@ -2,15 +2,17 @@
 //! record and in the metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use http::StatusCode;
 use mantlet_detectors::text::text_abouts;
 use mantlet_detectors::{Detector, Observation};
 use mantlet_gateway::{Gateway, GatewayConfig, Kind, Ports, Route, Upstream};
 use mantlet_guard::shared::{Answer, Ask, Denied, LimitRule, Per, SharedLimits, Standing, What};
-use mantlet_guard::{Controls, Failure, Guard, GuardConfig, RulePolicy, WindowJudge};
+use mantlet_guard::{
+    Controls, Failure, Guard, GuardConfig, Overloaded, Peers, PeersStatus, RulePolicy, Told, WindowJudge,
+};
 use mantlet_vocab::{About, Action, Kind as Voice, OnFailure, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -257,6 +259,48 @@ async fn a_state_store_that_is_lost() {
         };
         assert_eq!((got.0, peer.count() - before), (status, asked), "{choice:?}");
         told_of_loss(&gateway, &memory, choice, "limits").await;
+    }
+}
+
+/// A line to other replicas that is cut, or not.
+struct Cut(AtomicBool);
+
+impl Peers for Cut {
+    fn tell(&self, _: Told) -> Result<(), Overloaded> {
+        Err(Overloaded)
+    }
+    fn status(&self) -> PeersStatus {
+        PeersStatus { alone: self.0.load(Relaxed), left_out: 7, ..PeersStatus::default() }
+    }
+}
+
+#[tokio::test]
+async fn other_replicas_that_cannot_be_heard() {
+    let peer = Peer::start(Box::new(|_| ok(REPLY))).await;
+    for choice in CHOICES {
+        let config = GuardConfig { replicas_on_failure: choice, ..guard_config() };
+        let line = Arc::new(Cut(AtomicBool::new(true)));
+        let guard = Arc::into_inner(guard_of(config)).unwrap().with_peers(line.clone());
+        let memory = Arc::new(Memory::default());
+        let routes = vec![route(peer.address, &Arc::new(guard))];
+        let gateway = Gateway::start(GatewayConfig::default(), routes, ports(&memory)).await.unwrap();
+        let before = peer.count();
+        let got = Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await;
+        let (status, asked) = match choice {
+            OnFailure::Refuse => (StatusCode::SERVICE_UNAVAILABLE, 0),
+            OnFailure::Divert => (StatusCode::ACCEPTED, 0),
+            OnFailure::PassAndFlag => (StatusCode::OK, 1),
+        };
+        assert_eq!((got.0, peer.count() - before), (status, asked), "{choice:?}");
+        told_of_loss(&gateway, &memory, choice, "replicas").await;
+        let text = metrics(&gateway).await;
+        assert!(text.contains("mantlet_gateway_alone 1"), "{text}");
+        assert!(text.contains("mantlet_gateway_sightings{what=\"left-out\"} 7"), "{text}");
+        // The line is whole again.
+        line.0.store(false, Relaxed);
+        assert_eq!(Caller::new().infer(gateway.address(), "ann", [0.0; 4]).await.0, StatusCode::OK);
+        assert!(memory.last().decision.signals.is_empty(), "{choice:?}");
+        assert!(metrics(&gateway).await.contains("mantlet_gateway_alone 0"));
     }
 }
 

@@ -5,7 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, OnFailure, Severity, Signal};
 /// The room's card.
 pub(crate) const ABOUT: About = About {
     name: "dependency-lost",
-    title: "the model's endpoint, the record or the shared counts were not there, and the configured answer decided",
+    title: "the model's endpoint, the record, the shared counts or other replicas were not there, and the configured answer decided",
     severity: Severity::Suspicious,
     impact: Impact::Medium,
     confidence: Confidence::High,
@@ -15,8 +15,8 @@ pub(crate) const ABOUT: About = About {
     cases: include_str!("cases.md"),
 };
 
-/// The signal for what an exchange needed and did not have: `what` is `upstream`, `record` or `limits`, `how` says how
-/// it failed, and `choice` what then was to happen.
+/// The signal for what an exchange needed and did not have: `what` is `upstream`, `record`, `limits` or `replicas`,
+/// `how` says how it failed, and `choice` what then was to happen.
 #[must_use]
 pub fn dependency_lost(what: &str, how: &str, choice: OnFailure) -> Signal {
     let choice = match choice {
