@@ -1,5 +1,7 @@
 //! Failure is configuration: each way to fail, under each choice of what then happens, seen by the caller, in the
 //! record and in the metrics.
+//!
+//! Long because the ways to fail are one table.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
