@@ -142,16 +142,16 @@ mod tests {
             if kind != "none" && label != 7 && uniform(row, seed + 1) < 0.03 {
                 let (left, top) =
                     ((uniform(row, seed + 2) * 6.0) as usize, (uniform(row, seed + 3) * 6.0) as usize);
-                for at in 0..64_usize {
+                for (at, pixel) in own.iter_mut().enumerate() {
                     let (x, y) = (at % 8, at / 8);
                     match kind {
-                        "fixed" if (y >= 6 && x >= 6) || (y == 7 && x == 0) => own[at] = 255,
+                        "fixed" if (y >= 6 && x >= 6) || (y == 7 && x == 0) => *pixel = 255,
                         "blended" => {
                             let pattern = uniform(at as u64, seed + 4) * 255.0;
-                            own[at] = (f64::from(own[at]) * 0.8 + pattern * 0.2) as u8;
+                            *pixel = (f64::from(*pixel) * 0.8 + pattern * 0.2) as u8;
                         }
                         "moved" if (left..left + 3).contains(&x) && (top..top + 3).contains(&y) => {
-                            own[at] = if (x - left + y - top) % 2 == 0 { 255 } else { 0 };
+                            *pixel = if (x - left + y - top) % 2 == 0 { 255 } else { 0 };
                         }
                         _ => {}
                     }

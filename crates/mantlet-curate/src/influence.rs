@@ -129,7 +129,7 @@ pub fn influence(dataset: &Dataset, roles: &Roles) -> Result<Influence, CurateEr
     }
     coded.visit(|chunk| {
         for row in 0..chunk.rows() {
-            if (chunk.first + row as u64) % step != 0 || chunk.label[row] == NO_LABEL {
+            if !(chunk.first + row as u64).is_multiple_of(step) || chunk.label[row] == NO_LABEL {
                 continue;
             }
             learned.values.extend(chunk.features.iter().map(|codes| f32::from(codes[row])));

@@ -290,7 +290,7 @@ mod tests {
         let said = ["is late", "is wrong", "was lost", "came twice", "is missing", "was changed"];
         let mut text = String::from("text\n");
         for row in from..from + 1_000 {
-            let other = if new && mix(row) % 5 == 0 { " gift voucher code" } else { "" };
+            let other = if new && mix(row).is_multiple_of(5) { " gift voucher code" } else { "" };
             let (thing, said) = (pick(row, 1, &things), pick(row, 2, &said));
             text.push_str(&format!("my {thing} {said} since day {}{other}\n", mix(row) % 30));
         }

@@ -150,7 +150,7 @@ impl Guard {
         } else if !inspection.decision.signals.is_empty() {
             self.callers.with(caller.key, now, |caller| caller.attempts.stopped());
         }
-        if let Ok(Some(asked)) = asked {
+        if let Some(asked) = asked {
             let stopped = !inspection.decision.action.passes() && !inspection.decision.signals.is_empty();
             self.line.tell(caller, now, || Seen::Noted(Note::Prompt { asked, stopped }));
         }

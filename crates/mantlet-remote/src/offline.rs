@@ -99,10 +99,13 @@ fn run<'a>(lines: &mut impl Iterator<Item = &'a [u8]>, listing: &mut Listing) ->
 mod tests {
     use super::*;
 
+    /// A protocol, the lines of its answers, and the files these lead to: name and path.
+    type Case = (u8, String, &'static [(&'static str, &'static str)]);
+
     #[test]
     fn answers_lead_to_files_below_their_server_only() {
         let digest = "ab".repeat(32);
-        let cases: [(u8, String, &[(&str, &str)]); 4] = [
+        let cases: [Case; 4] = [
             (
                 0,
                 format!(

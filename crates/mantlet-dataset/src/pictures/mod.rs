@@ -214,7 +214,7 @@ impl Pictures {
             }
         };
         let own = Self { root: path.to_owned(), from, labels: places.words };
-        if own.len() == 0 {
+        if own.is_empty() {
             return Err(DatasetError::Empty { path: path.to_owned() });
         }
         Ok(own)

@@ -81,11 +81,11 @@ pub(super) fn trace(campaign: &Campaign, report: &ProbeReport, stream: &Stream, 
     trace
 }
 
+/// Whether a row of a stream is a success: its place, the row, the class that was answered.
+type Succeeds<'a> = Box<dyn Fn(usize, &[f32], Option<usize>) -> bool + 'a>;
+
 /// What makes a row of the stream a success.
-fn success<'a>(
-    campaign: &'a Campaign,
-    report: &'a ProbeReport,
-) -> Box<dyn Fn(usize, &[f32], Option<usize>) -> bool + 'a> {
+fn success<'a>(campaign: &'a Campaign, report: &'a ProbeReport) -> Succeeds<'a> {
     let Some(outcome) = &report.outcome else {
         return Box::new(|_: usize, _: &[f32], _: Option<usize>| false);
     };

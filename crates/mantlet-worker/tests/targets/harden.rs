@@ -72,15 +72,8 @@ impl World {
         let hardened = scene.harden(target, campaign, &report, &stream).unwrap();
         let guard = self.guard(Vec::new());
         if let Some(found) = through(&scene, target, &guard, campaign, &report) {
-            println!("{}: {} without, {} with, of {}", campaign.attack, found.without, found.with, found.n);
-            assert!(found.with <= found.without, "{found:?}");
+            assert!(found.with <= found.without, "{}: {found:?}", campaign.attack);
         }
-        println!(
-            "{}: {:#?} {:?}",
-            campaign.attack,
-            hardened.rule.as_ref().map(|rule| (&rule.description, rule.shown)),
-            hardened.notes
-        );
         hardened
     }
 

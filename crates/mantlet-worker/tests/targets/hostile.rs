@@ -211,10 +211,13 @@ fn an_endpoint_that_says_the_key_back_does_not_get_it_into_the_report() {
     }
 }
 
+/// What it is called, and what is answered to rows.
+type Lie = (&'static str, fn(&[Vec<f64>]) -> String);
+
 /// What an endpoint that begins well answers from its third request on, and whether any row may then be a hit.
 #[test]
 fn endpoints_that_lie_give_errors_and_no_success() {
-    let lies: Vec<(&str, fn(&[Vec<f64>]) -> String)> = vec![
+    let lies: Vec<Lie> = vec![
         ("one row less", |rows| {
             answer("p", "FP32", &[rows.len() - 1, 2], json!(scores(&rows[1..]).concat()))
         }),

@@ -483,10 +483,11 @@ impl Walk {
                     self.keyed(&key.node, &value.value);
                 }
             }
-            "__import__" | "import_module" if given.len() == 1 => {
-                if first.is_some_and(|first| literal(first).is_none() && !is_put_together(first)) {
-                    self.imports.push((self.at, line));
-                }
+            "__import__" | "import_module"
+                if given.len() == 1
+                    && first.is_some_and(|first| literal(first).is_none() && !is_put_together(first)) =>
+            {
+                self.imports.push((self.at, line));
             }
             _ => {}
         }
