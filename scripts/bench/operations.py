@@ -214,6 +214,8 @@ async def _streams(bench):
                     writer.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
                     await writer.drain()
                 writer.write(b"0\r\n\r\n")
+                if head.get(b"connection", b"").lower() == b"close":
+                    break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         writer.close()
