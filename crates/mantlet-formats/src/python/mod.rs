@@ -176,9 +176,8 @@ pub fn role(name: &str) -> Role {
     match file {
         "setup.py" | "setup.pyc" | "hatch_build.py" => Role::Install,
         "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
-        "__init__.py" | "handler.py" | "model.py" | "__init__.pyc" | "handler.pyc" | "model.pyc" => {
-            Role::Module
-        }
+        "__init__.py" | "handler.py" | "model.py" | "hubconf.py" | "__init__.pyc" | "handler.pyc"
+        | "model.pyc" => Role::Module,
         _ if file.ends_with(".pth") => Role::Startup,
         // Compiled code is imported; only a package's main module is run.
         _ if file.ends_with(".pyc") && file != "__main__.pyc" => Role::Module,

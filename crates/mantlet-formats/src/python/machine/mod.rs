@@ -344,7 +344,9 @@ impl Machine {
                 value.taint.built || value.taint.made && code
             });
         let inside = self.active.last();
-        let reached = self.deferred && inside.is_some_and(|def| self.reach.reached.contains(def));
+        let reached = self.deferred
+            && inside.is_some_and(|def| self.reach.reached.contains(def))
+            && !(power == Power::Network && inside.is_some_and(|def| self.reach.serves.contains(def)));
         let implicit = matches!(power, Power::Runs | Power::Evaluates)
             && inside.is_some_and(|def| self.reach.implicit.contains(def));
         let assembled = taint.made || taint.inside || built || self.assembled > 0 || self.hooks > 0;

@@ -76,6 +76,8 @@ pub(super) struct Reach {
     pub(super) reached: HashSet<*const Def>,
     /// Functions that Python calls for something that is not written as a call.
     pub(super) implicit: HashSet<*const Def>,
+    /// Functions of those reached whose work is to answer a request, and may be to fetch what it names.
+    pub(super) serves: HashSet<*const Def>,
     pub(super) hits: Vec<Hit>,
     /// Modules that are imported by a name that is not constant, by line.
     pub(super) imports: Vec<u32>,
@@ -164,6 +166,9 @@ impl Walk {
             let Some(def) = unit.def else { continue };
             if reached[at] {
                 out.reached.insert(def);
+                if unit.class.is_some() && matches!(unit.name.as_ref(), "__call__" | "from_pretrained") {
+                    out.serves.insert(def);
+                }
             }
             if unit.implicit {
                 out.implicit.insert(def);
@@ -174,9 +179,11 @@ impl Walk {
             let hidden = unit.implicit
                 || !found.called && (strict || !found.plain)
                 || unit.lambda && !unit.named && found.power == Power::Runs;
+            let serves =
+                found.power == Power::Network && unit.def.is_some_and(|def| out.serves.contains(&def));
             let way = match hidden && found.power != Power::Network {
                 true => Way::Hidden,
-                false if reached[found.unit] && strict => Way::Reached,
+                false if reached[found.unit] && strict && !serves => Way::Reached,
                 false => continue,
             };
             let Found { path, power, line, text, open, .. } = found;

@@ -139,6 +139,11 @@ fn what_python_may_call_is_found_however_it_is_reached() {
     ] {
         assert!(!may_run(text), "{text}: {:?}", script(text).calls);
     }
+    // Whoever serves a model fetches what he is asked about.
+    let handler = "import requests\nclass Handler:\n    def __call__(self, data):\n        return requests.get(data['url']).content\n";
+    assert!(script(handler).calls.iter().all(|call| !call.reached && !call.at_import));
+    let init = handler.replace("__call__(self, data)", "__init__(self, data)");
+    assert!(script(&init).calls.iter().any(|call| call.reached));
     // A program may run commands; not where nobody sees a call.
     let program = |text: &str| analyse(text, Role::Script).calls.iter().any(|call| call.assembled);
     assert!(program("import os\nclass A:\n    def __hash__(self):\n        return os.system('id')\n"));
