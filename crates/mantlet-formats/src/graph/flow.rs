@@ -1,4 +1,8 @@
 //! What happens to the input on its way through a graph, node by node.
+//!
+//! Long because every step of the walk shares one state.
+
+use std::collections::BTreeMap;
 
 use super::{Kind, Node};
 
@@ -67,13 +71,34 @@ struct State {
     inputs: u64,
     /// Learned and other values side by side.
     mixed: bool,
+    /// What constants have multiplied it by.
+    gain: f64,
+    /// It is yes or no, or as good as that: compared, or squashed after it was made steep.
+    sharp: bool,
+    /// How many positions answered yes, times constants.
+    counted: bool,
+    /// The narrow layer over the raw input that it comes from alone: a detector of one pattern.
+    detector: Option<u32>,
 }
 
-const CONSTANT: State = State { class: Class::Constant, depth: 0, axes: 0, inputs: 0, mixed: false };
+/// From this gain on a squashing step is as good as a comparison.
+const STEEP: f64 = 50.0;
+
+const CONSTANT: State = State {
+    class: Class::Constant,
+    depth: 0,
+    axes: 0,
+    inputs: 0,
+    mixed: false,
+    gain: 1.0,
+    sharp: false,
+    counted: false,
+    detector: None,
+};
 
 const MAX_FOUND: usize = 16;
 
-pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
+pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32, f64>) -> Vec<Override> {
     let order = order(nodes);
     let mut states = vec![CONSTANT; nodes.len()];
     let mut learned = vec![false; nodes.len()];
@@ -85,10 +110,13 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
         if let Kind::Input { axes } = node.kind {
             let bit = 1_u64 << next_input.min(63);
             next_input += 1;
-            states[at as usize] = State { class: Class::Value, depth: 0, axes, inputs: bit, mixed: false };
+            states[at as usize] = State { class: Class::Value, axes, inputs: bit, ..CONSTANT };
             continue;
         }
-        let state = step(node, &states, &mut learned[at as usize], &mut data);
+        let mut state = step(node, &states, &mut learned[at as usize], &mut data);
+        if state.class != Class::Constant {
+            sharpen(node, at, &states, weights, learned[at as usize], &mut state);
+        }
         states[at as usize] = state;
     }
     let height = heights(nodes, outputs, &order, &learned);
@@ -134,7 +162,11 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
             Kind::Scale | Kind::Combine => {
                 let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
                 let decider = (0..node.inputs.len()).find(|&index| decides(index));
-                decider.filter(|_| (0..node.inputs.len()).any(deep)).map(|index| (index, how))
+                let added = node.kind == Kind::Combine && last;
+                decider
+                    .filter(|_| (0..node.inputs.len()).any(deep))
+                    .or_else(|| added.then(|| pushed(node, &states, shallow, data)).flatten())
+                    .map(|index| (index, how))
             }
             Kind::Lookup => {
                 let mixed = state(0).is_some_and(|state| state.mixed);
@@ -165,6 +197,83 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32]) -> Vec<Override> {
         }
     }
     found
+}
+
+/// The operand of a sum that counts answers about the raw input, or says what a detector of one pattern has seen,
+/// beside a learned one.
+fn pushed(node: &Node, states: &[State], shallow: u16, data: u64) -> Option<usize> {
+    let state = |index: usize| node.inputs.get(index).and_then(|&input| states.get(input as usize));
+    (0..node.inputs.len()).find(|&index| {
+        let Some(push) = state(index).filter(|push| push.axes == 0 && push.inputs & data != 0) else {
+            return false;
+        };
+        let counts = push.counted && push.depth <= shallow;
+        let detects = push.class == Class::Indicator && push.sharp && push.detector.is_some();
+        let learned = |other: &State| {
+            other.class == Class::Value
+                && other.depth > shallow
+                && (counts || other.detector != push.detector)
+        };
+        (counts || detects)
+            && (0..node.inputs.len()).any(|other| other != index && state(other).is_some_and(learned))
+    })
+}
+
+/// How steep a value is, and what of its positions is yes or no.
+fn sharpen(
+    node: &Node,
+    at: u32,
+    states: &[State],
+    weights: &BTreeMap<u32, f64>,
+    learned: bool,
+    out: &mut State,
+) {
+    let operand = |input: &u32| states.get(*input as usize).copied().unwrap_or(CONSTANT);
+    let values: Vec<State> =
+        node.inputs.iter().map(operand).filter(|value| value.class != Class::Constant).collect();
+    if learned {
+        let raw = values.iter().all(|value| value.depth == 0);
+        out.detector = (raw && node.kind == Kind::Weighted { narrow: true }).then_some(at);
+        return;
+    }
+    let [first, rest @ ..] = values.as_slice() else { return };
+    out.gain = values.iter().map(|value| value.gain).fold(1.0, f64::max);
+    out.detector = first.detector.filter(|_| rest.iter().all(|value| value.detector == first.detector));
+    let single = rest.is_empty();
+    if single && node.kind == Kind::Scale {
+        let constants = node.inputs.iter().filter(|input| operand(input).class == Class::Constant);
+        let factor: f64 = constants.filter_map(|input| weights.get(input)).product();
+        let divides = node.label.0.to_ascii_lowercase().contains("div");
+        let factor = if divides && factor > 0.0 { 1.0 / factor } else { factor };
+        if factor > 0.0 && factor.is_finite() {
+            out.gain *= factor;
+        }
+    }
+    let steep = out.gain >= STEEP;
+    match node.kind {
+        Kind::Compare => out.sharp = true,
+        Kind::Squash => out.sharp = steep || single && first.sharp,
+        Kind::Bump if steep && single => {
+            out.sharp = true;
+            if out.axes == 0 {
+                out.class = Class::Indicator;
+            }
+        }
+        Kind::Sum(_) => {
+            out.counted = out.axes == 0 && values.iter().any(|value| value.sharp && value.axes > 0);
+        }
+        Kind::Extreme(_) if single && first.sharp => {
+            out.sharp = true;
+            if out.axes == 0 {
+                out.class = Class::Indicator;
+            }
+        }
+        _ if single => {
+            out.sharp = first.sharp;
+            out.counted = first.counted;
+        }
+        _ => out.sharp = values.iter().all(|value| value.sharp && value.class == Class::Indicator),
+    }
 }
 
 /// The value of a node from the values it reads.
@@ -369,6 +478,35 @@ mod tests {
             graph(3, &[Kind::Weighted { narrow: false }, Kind::Compare, Kind::Extreme(None)], Kind::Scale),
             []
         );
+    }
+
+    #[test]
+    fn steep_bumps_counts_and_detectors_are_told_by_what_they_are_multiplied_with() {
+        let found = |gain: f64, steps: &[Kind], narrow: bool| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let factor = graph.add(Kind::Constant, "k", "", vec![], 0);
+            graph.weigh(factor, gain);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let mut side = input;
+            if narrow {
+                side = graph.add(Kind::Weighted { narrow: true }, "Conv", "", vec![side, weight], 1);
+            }
+            for &kind in steps {
+                side = graph.add(kind, "side", "", vec![side, factor], 2);
+            }
+            let last = graph.add(Kind::Combine, "Add", "last", vec![logits, side], 3);
+            graph.output(last);
+            graph.overrides().len()
+        };
+        let sum = Kind::Sum(None);
+        let bump = [sum, Kind::Scale, Kind::Bump];
+        assert_eq!((found(1_000.0, &bump, false), found(0.5, &bump, false)), (1, 0));
+        let count = [Kind::Scale, Kind::Squash, sum];
+        assert_eq!((found(1_000.0, &count, false), found(0.5, &count, false)), (1, 0));
+        let detector = [Kind::Extreme(None), Kind::Scale, Kind::Squash];
+        assert_eq!((found(200.0, &detector, true), found(0.2, &detector, true)), (1, 0));
     }
 
     #[test]

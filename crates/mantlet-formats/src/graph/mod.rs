@@ -10,6 +10,8 @@
 
 mod flow;
 
+use std::collections::BTreeMap;
+
 pub use flow::{How, Override, Parts};
 
 /// What an operator does to what it is given, as far as this analysis cares.
@@ -33,6 +35,8 @@ pub enum Kind {
     Compare,
     /// A step that squashes: clip, sigmoid, rectifier. It makes an indicator of a single value only.
     Squash,
+    /// A step that rises or falls without end: it makes an indicator of a single value that was made steep.
+    Bump,
     /// Sums or averages over this many axes; `None` means all.
     Sum(Option<u8>),
     /// Largest, smallest, all or any over this many axes; `None` means all.
@@ -94,6 +98,8 @@ pub struct Probed {
 pub struct Graph {
     nodes: Vec<Node>,
     outputs: Vec<u32>,
+    /// The largest number, without sign, of constants that are known.
+    weights: BTreeMap<u32, f64>,
     /// The graph was larger than the bound, so that it says nothing.
     pub cut: bool,
 }
@@ -128,6 +134,13 @@ impl Graph {
         }
     }
 
+    /// Says how large a constant is: the largest of its numbers, without sign.
+    pub fn weigh(&mut self, node: u32, largest: f64) {
+        if largest.is_finite() && (node as usize) < self.nodes.len() {
+            self.weights.insert(node, largest);
+        }
+    }
+
     /// Says that a node's value is an output of the model.
     pub fn output(&mut self, node: u32) {
         if self.outputs.contains(&node) {
@@ -155,6 +168,6 @@ impl Graph {
     /// Where an answer about the raw input decides over the learned output.
     #[must_use]
     pub fn overrides(&self) -> Vec<Override> {
-        if self.cut { Vec::new() } else { flow::overrides(&self.nodes, &self.outputs) }
+        if self.cut { Vec::new() } else { flow::overrides(&self.nodes, &self.outputs, &self.weights) }
     }
 }

@@ -136,7 +136,11 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
                 });
             }
         }
-        Value::Number(_) => out.push(graph.add(Kind::Constant, "constant", "", vec![], 0)),
+        Value::Number(number) => {
+            let node = graph.add(Kind::Constant, "constant", "", vec![], 0);
+            graph.weigh(node, number.as_f64().unwrap_or(f64::NAN).abs());
+            out.push(node);
+        }
         _ => {}
     }
 }
@@ -166,6 +170,7 @@ fn kind(class: &str, config: &Map<String, Value>) -> Kind {
         "argmax" | "argmin" => Kind::Sum(Some(1)),
         "max" | "min" | "amax" | "amin" | "all" | "any" | "prod" | "reduce_max" | "reduce_min"
         | "reduce_all" | "reduce_any" | "reduce_prod" => Kind::Extreme(axis()),
+        "exp" | "expm1" | "reciprocal" | "rsqrt" | "softplus" => Kind::Bump,
         "where" | "where_v2" | "select" => Kind::Select,
         "cond" | "switch" => Kind::Branch,
         "multiply" | "divide" | "truedivide" | "true_divide" | "power" | "truediv" | "pow" => Kind::Scale,

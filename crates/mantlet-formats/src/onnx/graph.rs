@@ -97,6 +97,25 @@ fn read(source: &dyn Source) -> Reader<'_> {
     reader
 }
 
+/// What an operator makes of single constants.
+fn fold(operator: &str, operands: &[Option<&Small>]) -> Option<Small> {
+    let single = |small: &Option<&Small>| small.filter(|small| small.values.len() == 1).cloned();
+    let operands: Vec<Small> = operands.iter().map(single).collect::<Option<_>>()?;
+    let (first, second) = (operands.first()?, operands.get(1));
+    let pair = second.map(|second| (first.values[0], second.values[0]));
+    let value = match (operator, pair) {
+        ("Add", Some((a, b))) => a + b,
+        ("Sub", Some((a, b))) => a - b,
+        ("Mul", Some((a, b))) => a * b,
+        ("Cast" | "Identity", None) => first.values[0],
+        _ => return None,
+    };
+    let dims = second
+        .filter(|second| second.dims.len() > first.dims.len())
+        .map_or(&first.dims, |second| &second.dims);
+    Some(Small { dims: dims.clone(), values: vec![value] })
+}
+
 impl Reader<'_> {
     fn text(&mut self, field: &Field) -> String {
         let (start, end) = field.bytes().unwrap_or_default();
@@ -226,8 +245,15 @@ impl Reader<'_> {
         outputs
     }
 
+    fn weigh(&mut self, node: u32, small: &Small) {
+        if let Some(largest) = small.values.iter().map(|value| value.abs()).reduce(f64::max) {
+            self.graph.weigh(node, largest);
+        }
+    }
+
     fn constant(&mut self, name: &str, small: Small, at: u64) {
         let node = self.graph.add(Kind::Constant, "constant", name, Vec::new(), at);
+        self.weigh(node, &small);
         self.small.insert(node, small);
         self.define(name, node);
     }
@@ -280,7 +306,12 @@ impl Reader<'_> {
         }
         let (domain, operator) = key;
         let small: Vec<Option<&Small>> = operands.iter().map(|operand| self.small.get(operand)).collect();
-        let kind = kind(&domain, &operator, &attributes, &small);
+        let folded = if domain.is_empty() { fold(&operator, &small) } else { None };
+        let kind = match folded {
+            Some(_) => Kind::Constant,
+            None => kind(&domain, &operator, &attributes, &small),
+        };
+        let constant = folded.or(constant);
         let mut reads = operands;
         for (start, end) in graphs {
             let given = match operator.as_str() {
@@ -301,7 +332,9 @@ impl Reader<'_> {
         };
         let node = self.graph.add(kind, &operator, &name, reads, at);
         if kind == Kind::Constant {
-            self.small.insert(node, constant.unwrap_or_default());
+            let small = constant.unwrap_or_default();
+            self.weigh(node, &small);
+            self.small.insert(node, small);
         }
         for output in outputs.iter().filter(|output| !output.is_empty()) {
             self.define(output, node);
@@ -311,6 +344,8 @@ impl Reader<'_> {
     /// The iteration number and the condition, then what is carried along.
     fn loop_inputs(&mut self, reads: &[u32], at: u64) -> Vec<u32> {
         let counter = self.graph.add(Kind::Constant, "iteration", "", Vec::new(), at);
+        // What it stands for does not matter, that it is a single number does.
+        self.small.insert(counter, Small { dims: Vec::new(), values: vec![0.0] });
         let mut given = vec![counter, counter];
         given.extend(reads.iter().skip(2));
         given

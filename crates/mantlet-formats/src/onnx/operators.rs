@@ -31,7 +31,16 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         | "LSTM"
         | "GRU"
         | "RNN"
-        | "DynamicQuantizeLSTM" => Kind::Weighted { narrow: false },
+        | "DynamicQuantizeLSTM" => {
+            let one = |weights: &Small| weights.dims.len() >= 3 && weights.dims.first() == Some(&1);
+            Kind::Weighted { narrow: operator.contains("Conv") && constant(1).is_some_and(one) }
+        }
+        "MatMul" | "Gemm" if constant(1).is_some_and(selects) => {
+            let one = constant(1).is_some_and(|weights| weights.dims.last() == Some(&1));
+            if one { Kind::Sum(Some(1)) } else { Kind::Pass }
+        }
+        // One over a value: largest where the value vanishes.
+        "Div" if constant(0).is_some() && constant(1).is_none() => Kind::Squash,
         "MatMul"
         | "Gemm"
         | "MatMulInteger"
@@ -125,6 +134,19 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         _ if domain == "ai.onnx.ml" && operator.ends_with("Ensemble") => Kind::Learned,
         _ => Kind::Pass,
     }
+}
+
+/// Whether weights only pick single inputs: each column has one number that is not zero.
+fn selects(weights: &Small) -> bool {
+    let [rows, columns] = weights.dims[..] else { return false };
+    let (rows, columns) = (rows as usize, columns as usize);
+    rows > 1
+        && columns > 0
+        && rows.checked_mul(columns) == Some(weights.values.len())
+        && (0..columns).all(|column| {
+            let of = weights.values.iter().skip(column).step_by(columns);
+            of.filter(|value| **value != 0.0).count() == 1
+        })
 }
 
 /// How many axes are reduced; `None` means all.

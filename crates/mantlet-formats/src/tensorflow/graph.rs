@@ -35,6 +35,8 @@ pub(super) struct Attributes {
     calls: Vec<(String, String)>,
     /// How many numbers a constant has.
     count: Option<u64>,
+    /// The largest of a few single floats, without sign.
+    largest: Option<f64>,
 }
 
 struct Node {
@@ -244,6 +246,7 @@ impl Reader<'_> {
                 ("value", 8, Value::Bytes { start, end }) => {
                     let shape = self.inner((start, end), 2);
                     let extents = shape.map(|shape| self.extents(shape)).unwrap_or_default();
+                    attributes.largest = self.largest((start, end));
                     attributes.count = extents.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
                 }
                 (_, 10, Value::Bytes { start, end }) if self.room(attributes.calls.len(), 16) => {
@@ -253,6 +256,28 @@ impl Reader<'_> {
                 _ => {}
             }
         }
+    }
+
+    /// The largest number of a tensor of a few single floats, without sign.
+    fn largest(&mut self, tensor: (u64, u64)) -> Option<f64> {
+        let (mut kind, mut content) = (0, None);
+        let mut fields = Fields::new(tensor.0, tensor.1);
+        while let Some(field) = self.next(&mut fields) {
+            match (field.number, field.value) {
+                (1, Value::Number(value)) => kind = value,
+                (4 | 5, Value::Bytes { start, end }) if end - start <= 256 => content = Some((start, end)),
+                (5, Value::Number(bits)) => {
+                    return Some(f64::from(f32::from_bits(bits as u32)).abs()).filter(|_| kind == 1);
+                }
+                _ => {}
+            }
+        }
+        let (start, end) = content.filter(|_| kind == 1)?;
+        self.window.seek(start);
+        let bytes = self.window.take((end - start) as usize)?;
+        let numbers =
+            bytes.as_chunks::<4>().0.iter().map(|&chunk| f64::from(f32::from_le_bytes(chunk)).abs());
+        numbers.reduce(f64::max)
     }
 
     fn extents(&mut self, shape: (u64, u64)) -> Vec<u64> {
@@ -361,6 +386,9 @@ impl Reader<'_> {
                 let kind = kind(operator, &node.attributes, &sizes);
                 let reads = if kind == Kind::Constant { Vec::new() } else { operands };
                 let made = self.graph.add(kind, operator, &node.name, reads, at);
+                if let Some(largest) = node.attributes.largest.filter(|_| kind == Kind::Constant) {
+                    self.graph.weigh(made, largest);
+                }
                 if let Some(count) = node.attributes.count.filter(|_| kind == Kind::Constant) {
                     self.sizes.insert(made, count);
                 }

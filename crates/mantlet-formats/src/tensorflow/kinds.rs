@@ -65,6 +65,7 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         "Sigmoid" | "Tanh" | "Relu" | "Relu6" | "Floor" | "Ceil" | "Round" | "Rint" | "ClipByValue"
         | "Mod" | "FloorMod" | "Softsign" | "Erf" | "Softmax" => Kind::Squash,
         "Split" | "SplitV" => Kind::Part,
+        "Exp" | "Expm1" | "Reciprocal" | "Inv" | "Rsqrt" | "Softplus" => Kind::Bump,
         "Sum" | "Mean" | "EuclideanNorm" => Kind::Sum(axes()),
         "Max" | "Min" | "All" | "Any" | "Prod" => Kind::Extreme(axes()),
         "ArgMax" | "ArgMin" => Kind::Sum(Some(1)),
