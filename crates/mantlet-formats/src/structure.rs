@@ -44,6 +44,8 @@ pub struct Structure {
     pub code: Vec<(Power, Named)>,
     /// Files that are read when it is loaded.
     pub paths: Vec<Named>,
+    /// Leaves of trees that next to no input reaches and that outweigh all others, in words, with offsets.
+    pub needles: Vec<(String, u64)>,
     /// What is wrong, in words, with offsets.
     pub defects: Vec<(String, u64)>,
     /// Parts that are examined as files of their own: a name, where, how long.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mantlet_vocab::Source;
 
 use super::MAX_NODES;
+use super::needle::{Leaves, Split};
 use crate::structure::Structure;
 use crate::window::Window;
 
@@ -59,6 +60,9 @@ struct Tree {
     left: Vec<i64>,
     right: Vec<i64>,
     largest: i64,
+    features: Vec<u64>,
+    thresholds: Vec<f64>,
+    leaf_values: Vec<f64>,
     leaves: usize,
     categorical: usize,
     linear: bool,
@@ -75,6 +79,7 @@ struct Model {
     starts: Vec<u64>,
     features: Option<i64>,
     names: usize,
+    all: Leaves,
     after: bool,
 }
 
@@ -135,7 +140,34 @@ impl Model {
         let Some(tree) = self.tree.take() else { return };
         self.trees += 1;
         let features = self.features;
-        for defect in tree.defects(features) {
+        let defects = tree.defects(features);
+        let inner = tree.leaves.saturating_sub(1);
+        let told = [tree.features.len(), tree.thresholds.len(), tree.left.len(), tree.right.len()];
+        // Numbers of one kind of split only: categories are no intervals.
+        if defects.is_empty()
+            && inner > 0
+            && tree.categorical == 0
+            && told.iter().all(|&count| count == inner)
+        {
+            let split = |node: i64| {
+                let node = usize::try_from(node).ok()?;
+                Some(Split {
+                    left: *tree.left.get(node)?,
+                    right: *tree.right.get(node)?,
+                    feature: *tree.features.get(node)?,
+                    threshold: *tree.thresholds.get(node)?,
+                })
+            };
+            let leaf = |node: i64| {
+                usize::try_from(!node)
+                    .ok()
+                    .and_then(|leaf| tree.leaf_values.get(leaf))
+                    .copied()
+                    .unwrap_or(0.0)
+            };
+            self.all.tree(tree.at, inner, split, leaf);
+        }
+        for defect in defects {
             self.facts.defect(defect, tree.at);
         }
         if tree.cut {
@@ -149,6 +181,7 @@ impl Model {
             self.facts.defect("it ends before its trees do", at);
         }
         self.close();
+        self.all.tell(&mut self.facts);
         if !self.sizes.is_empty() && self.ended {
             if self.sizes.len() != self.trees {
                 let what = format!("it declares {} trees and has {}", self.sizes.len(), self.trees);
@@ -186,7 +219,14 @@ impl Tree {
                 if key == "left_child" { self.left = parsed.collect() } else { self.right = parsed.collect() }
             }
             "split_feature" => {
+                self.features = numbers().take(MAX_NODES).map(|n| n.parse().unwrap_or(0)).collect();
                 self.largest = numbers().map(|n| n.parse().unwrap_or(i64::MAX)).max().unwrap_or(-1);
+            }
+            "threshold" => {
+                self.thresholds = numbers().take(MAX_NODES).map(|n| n.parse().unwrap_or(f64::NAN)).collect();
+            }
+            "leaf_value" => {
+                self.leaf_values = numbers().take(MAX_NODES).map(|n| n.parse().unwrap_or(0.0)).collect();
             }
             _ => {}
         }

@@ -4,6 +4,7 @@
 pub mod catboost;
 pub mod legacy;
 pub mod lightgbm;
+pub(crate) mod needle;
 pub mod xgboost;
 
 /// Nodes of one tree that are followed.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mantlet_vocab::Source;
 
+use super::needle::{Leaves, Split};
 use super::{MAX_NODES, cycle};
 use crate::structure::Structure;
 use crate::tree::{self, Event};
@@ -70,6 +71,7 @@ struct Tree {
     left: Vec<i64>,
     right: Vec<i64>,
     splits: Vec<u64>,
+    conditions: Vec<f64>,
     nodes: Option<u64>,
     vector: u64,
     cut: bool,
@@ -94,6 +96,7 @@ struct Model {
     info: u64,
     features: Option<u64>,
     names: u64,
+    leaves: Leaves,
     /// The largest feature a tree splits on, and the tree.
     largest: Option<(u64, u64)>,
 }
@@ -158,6 +161,7 @@ impl Model {
             "left_children" => 0,
             "right_children" => 1,
             "split_indices" => 2,
+            "split_conditions" => 3,
             _ => return,
         };
         let Some(tree) = &mut self.tree else { return };
@@ -166,6 +170,8 @@ impl Model {
                 tree.splits.push(if number >= 0.0 { number as u64 } else { u64::MAX });
             }
             2 => tree.cut = true,
+            3 if tree.conditions.len() < MAX_NODES => tree.conditions.push(number),
+            3 => tree.cut = true,
             _ => {
                 let side = if which == 0 { &mut tree.left } else { &mut tree.right };
                 if side.len() < MAX_NODES { side.push(number as i64) } else { tree.cut = true }
@@ -213,6 +219,20 @@ impl Model {
             self.facts.limit(format!("a tree has more than {MAX_NODES} nodes"));
         } else if let Some(what) = cycle(&tree.left, &children(&tree.left, &tree.right)) {
             self.facts.defect(format!("a tree is none: {what}"), tree.at);
+        } else if tree.conditions.len() == tree.left.len() && tree.vector <= 1 {
+            let at = |node: i64| usize::try_from(node).ok();
+            let split = |node: i64| {
+                let node = at(node)?;
+                Some(Split {
+                    left: tree.left.get(node).copied().filter(|left| *left > 0)?,
+                    right: tree.right.get(node).copied()?,
+                    feature: tree.splits.get(node).copied()?,
+                    threshold: tree.conditions.get(node).copied()?,
+                })
+            };
+            let leaf =
+                |node: i64| at(node).and_then(|node| tree.conditions.get(node)).copied().unwrap_or(0.0);
+            self.leaves.tree(tree.at, tree.left.len(), split, leaf);
         }
         // Only nodes with children ask for a feature; what was pruned away names none.
         let asks = tree.splits.iter().zip(&tree.left).filter(|(_, left)| **left > 0).map(|(split, _)| *split);
@@ -240,6 +260,7 @@ impl Model {
                 self.facts.defect(format!("{} names for {features} features", self.names), 0);
             }
         }
+        self.leaves.tell(&mut self.facts);
         self.facts.format = format;
         self.facts
     }
