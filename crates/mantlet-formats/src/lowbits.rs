@@ -4,6 +4,8 @@
 //! Text and programs do not. A payload is told from weights that are coarse as a whole (rounded, converted from
 //! fewer bits, repeated) by contrast: most windows of the tensor are noise, some are not. Encrypted or compressed
 //! payloads are noise themselves and cannot be told this way; a comparison with the base model can.
+//!
+//! Long because the packings of bits are met in one pass.
 
 use std::sync::OnceLock;
 
@@ -121,8 +123,8 @@ impl Meter {
             _ => return None,
         };
         let width = tensor.dtype.width()? as usize;
-        // Too short for five windows of the densest packing: nothing can be said.
-        if tensor.len / (width as u64) < 5 * (WINDOW as u64 * 8 / u64::from(*widths.last()?)) {
+        // Too short for one block: nothing can be said.
+        if tensor.len / (width as u64) < BLOCK as u64 {
             return None;
         }
         let lanes = widths.iter().map(|&bits| Lane::new(bits)).collect();
@@ -264,7 +266,8 @@ impl Lane {
     }
 
     fn verdict(&self, tensor: &TensorInfo) -> Option<LowBits> {
-        let hides = program(&self.head).filter(|_| self.noise > 0);
+        // Among noise a few bytes say enough; where all is order, only what no weights are by chance.
+        let hides = program(&self.head).filter(|_| self.noise > 0).or_else(|| written(&self.head));
         let contrast = self.ordered > 0 && self.noise >= 4 && self.noise >= self.ordered;
         (contrast || hides.is_some()).then(|| LowBits {
             tensor: tensor.name.clone(),
@@ -275,6 +278,26 @@ impl Lane {
             hides,
         })
     }
+}
+
+/// What bytes are by so many of their first that no coarse weights have them: a script with its interpreter, a program
+/// whose header holds together, or text.
+fn written(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(b"#!/bin/") || head.starts_with(b"#!/usr/") {
+        return Some("a script");
+    }
+    if crate::programs::MAGICS
+        .iter()
+        .enumerate()
+        .any(|(index, magic)| head.starts_with(magic) && crate::programs::at(head, 0, index).is_some())
+    {
+        return Some("a program");
+    }
+    let printed = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    let text = head.len() >= HEAD && head.iter().filter(printed).count() * 100 >= head.len() * 98;
+    let mut kinds = [false; 256];
+    head.iter().for_each(|&byte| kinds[usize::from(byte)] = true);
+    (text && kinds.iter().filter(|seen| **seen).count() >= 20).then_some("text")
 }
 
 /// The lowest `bits` bits of eight bytes, put together, the first byte lowest.
@@ -375,5 +398,7 @@ mod tests {
         assert!(weights(300_000, 40_000, 2).is_some());
         assert!(weights(300_000, 70_000, 1).is_some());
         assert_eq!(weights(1_000, 1_000, 8), None);
+        assert_eq!(weights(16_384, 16_384, 8).unwrap().hides, Some("text"));
+        assert_eq!(weights(16_384, 0, 8), None);
     }
 }

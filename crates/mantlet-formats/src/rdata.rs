@@ -35,6 +35,20 @@ pub fn is_rdata(head: &[u8]) -> bool {
         || head.starts_with(b"RDA3\nA\n")
 }
 
+/// Functions that run commands, load libraries or talk to the network.
+pub const RUNS: [&str; 10] = [
+    "system",
+    "system2",
+    "shell",
+    "shell.exec",
+    "pipe",
+    "dyn.load",
+    "socketConnection",
+    "download.file",
+    "mcfork",
+    "sys.source",
+];
+
 const MAX_NESTED: u32 = 150;
 const MAX_LIST: usize = 256;
 const MAX_LINE: usize = 1 << 20;
@@ -306,7 +320,7 @@ impl Reader<'_> {
     fn pairs(&mut self, first: u32, at: u64) -> Step<Seen> {
         let mut flags = first;
         let call = first & 0xff == 6;
-        let mut position = 0_u32;
+        let (mut position, mut head) = (0_u32, String::new());
         let mut mark = self.window.offset();
         loop {
             match flags & 0xff {
@@ -318,12 +332,28 @@ impl Reader<'_> {
                         self.object()?;
                     }
                     let value = self.object()?;
+                    // `base::system(x)`, `do.call("system", x)` name what they call in an operand.
+                    let named = matches!(
+                        head.as_str(),
+                        "::" | ":::" | "do.call" | "match.fun" | "get" | "getFromNamespace"
+                    );
+                    if let (true, Seen::Symbol(name) | Seen::Text(name)) =
+                        (call && named && position > 0, &value)
+                        && self.facts.called.len() < MAX_LIST
+                    {
+                        self.facts.called.push((name.clone(), at));
+                    }
                     if call
                         && position == 0
                         && let Seen::Symbol(name) = value
-                        && self.facts.called.len() < MAX_LIST
                     {
-                        self.facts.called.push((name, at));
+                        head.clone_from(&name);
+                        let known = self.facts.called.len();
+                        // What runs something is listed after many others, too.
+                        let runs = RUNS.contains(&name.as_str()) && known < 2 * MAX_LIST;
+                        if known < MAX_LIST || runs {
+                            self.facts.called.push((name, at));
+                        }
                     }
                     position = position.saturating_add(1);
                     mark = self.window.offset();

@@ -1,4 +1,6 @@
 //! What a file is, by its content. The extension only says what it claims to be.
+//!
+//! Long because every recogniser is asked in one place.
 
 use mantlet_vocab::{Source, read_window};
 
@@ -181,6 +183,9 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     {
         found.push(Format::Bzip2);
     }
+    if let Some(format) = skipping(source, &head) {
+        found.push(format);
+    }
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
         found.push(Format::Image);
     }
@@ -251,6 +256,27 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         route.formats.extend(fallback.or(pickle.then_some(Format::Pickle)));
     }
     route
+}
+
+/// Frames that decoders of Zstandard and LZ4 skip may come first: what follows them decides.
+fn skipping(source: &dyn Source, head: &[u8]) -> Option<Format> {
+    let skips = |bytes: &[u8]| matches!(bytes, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
+    if !skips(head) {
+        return None;
+    }
+    let mut at = 0_u64;
+    for _ in 0..1_024 {
+        let frame = read_window(source, at, 8).ok()?;
+        match frame.get(..4)? {
+            b"\x28\xb5\x2f\xfd" => return Some(Format::Zstd),
+            b"\x04\x22\x4d\x18" => return Some(Format::Lz4),
+            start if skips(start) => {}
+            _ => return None,
+        }
+        let len = u32::from_le_bytes(frame.get(4..8)?.try_into().ok()?);
+        at = at.checked_add(8 + u64::from(len))?;
+    }
+    None
 }
 
 /// Whether the end of an archive is the end of the file.

@@ -30,7 +30,7 @@ impl Engine {
         let promised = promised(name);
         let digests = depth == 0 && (full || source.len() <= SMALL) || promised.is_some();
         let swept = self.swept(source, formats);
-        let listed = full && formats.iter().any(|format| LISTED.contains(format));
+        let listed = (full || source.len() <= SMALL) && formats.iter().any(|format| LISTED.contains(format));
         let mut survey = listed
             .then(|| weights::list(source, &self.bounds))
             .flatten()

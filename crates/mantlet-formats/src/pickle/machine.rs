@@ -289,7 +289,7 @@ impl<'a> Machine<'a> {
 
     pub(super) fn index(&mut self) -> Result<u64, Option<Fault>> {
         let line = self.line()?;
-        let text = std::str::from_utf8(&line).ok().and_then(|text| text.trim().parse().ok());
+        let text = std::str::from_utf8(&line).ok().and_then(written_index);
         text.ok_or(Some(Fault::BadArgument))
     }
 
@@ -374,5 +374,26 @@ impl<'a> Machine<'a> {
         let window = mantlet_vocab::read_window(self.source, at + 1, 80).ok()?;
         let line = window.split(|&byte| byte == b'\n').next()?;
         Some(text::quote(line, "", 80, false))
+    }
+}
+
+/// A number as Python's `int()` reads it: with a sign, zeros in front and single underscores between digits.
+fn written_index(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let odd = text.starts_with('_') || text.ends_with('_') || text.contains("__") || text.starts_with('+');
+    if odd { None } else { text.replace('_', "").parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written_index;
+
+    #[test]
+    fn indices_are_read_as_python_reads_them() {
+        let read: Vec<Option<u64>> =
+            ["10", "1_0", "011", " +7 "].iter().map(|text| written_index(text)).collect();
+        assert_eq!(read, [Some(10), Some(10), Some(11), Some(7)]);
+        assert!(["", "_1", "1_", "1__0", "-1", "++1", "a"].iter().all(|text| written_index(text).is_none()));
     }
 }

@@ -35,13 +35,31 @@ impl Rule for OnnxCustomOperator {
             {
                 continue;
             }
-            let what = if python { "runs Python code" } else { "comes from a library outside ONNX" };
+            let extension = EXTENSIONS.contains(&domain.as_str());
+            let remote = REMOTE.contains(&operator.as_str());
+            let what = match (python, extension) {
+                (true, _) => "runs Python code",
+                (_, true) if remote => "sends its input to a service",
+                (_, true) => "comes from the extensions of ONNX Runtime",
+                _ => "comes from a library outside ONNX",
+            };
             let message = format!("operator `{domain}.{operator}` {what}");
             let finding = ABOUT.finding(place.at(Span::at(*offset)), message);
-            found.push(if python { finding.severity(Severity::Malicious) } else { finding });
+            found.push(if python {
+                finding.severity(Severity::Malicious)
+            } else if extension && !remote {
+                finding.severity(Severity::Note)
+            } else {
+                finding
+            });
         }
     }
 }
+
+/// Domains of `onnxruntime-extensions`, which is published with the runtime: tokenizers, pictures, text.
+const EXTENSIONS: [&str; 2] = ["ai.onnx.contrib", "com.microsoft.extensions"];
+/// Operators of these that hand what they are given to another machine.
+const REMOTE: [&str; 4] = ["AzureTextToText", "OpenAIAudioToText", "AzureTritonInvoker", "AzureAudioToText"];
 
 /// ONNX's domains and those whose operators the common runtimes ship.
 const KNOWN: [&str; 8] = [
