@@ -15,6 +15,8 @@ pub struct Card {
     pub present: Vec<&'static str>,
     /// What is not.
     pub missing: Vec<&'static str>,
+    /// Files of data it names that lie outside of its repository.
+    pub outside: Vec<String>,
     /// The header does not parse.
     pub defect: Option<String>,
 }
@@ -53,8 +55,9 @@ pub fn analyse(text: &str) -> Option<Card> {
     let (header, rest) = (&body[..end], &body[end..]);
     let mut card = Card::default();
     let mut keys: Vec<String> = Vec::new();
-    let (mut depth, mut key) = (0_u32, String::new());
+    let (mut depth, mut key, mut inner) = (0_u32, String::new(), String::new());
     let walked = tree::yaml(header, &mut |event, _| match event {
+        Event::Key(name) if depth > 1 => inner = name.chars().take(80).collect(),
         Event::Open { .. } => depth += 1,
         Event::Close => depth = depth.saturating_sub(1),
         Event::Key(name) if depth == 1 => {
@@ -62,6 +65,14 @@ pub fn analyse(text: &str) -> Option<Card> {
             if keys.len() < 256 {
                 keys.push(key.clone());
             }
+            inner.clone_from(&key);
+        }
+        Event::Scalar { text, .. }
+            if matches!(inner.as_str(), "path" | "data_files" | "data_dir")
+                && card.outside.len() < 16
+                && local_escape(text) =>
+        {
+            card.outside.push(text.chars().filter(|c| !c.is_control()).take(200).collect());
         }
         Event::Scalar { text, .. } if depth <= 2 && !text.is_empty() => match key.as_str() {
             "license" => card.license = Some(text.chars().take(80).collect()),
@@ -84,6 +95,13 @@ pub fn analyse(text: &str) -> Option<Card> {
         if claimed || told { &mut card.present } else { &mut card.missing }.push(name);
     }
     Some(card)
+}
+
+/// Whether a pattern of files leads out of the repository into the file system of whoever loads it.
+fn local_escape(text: &str) -> bool {
+    text.starts_with(['/', '~', '\\'])
+        || text.starts_with("file:")
+        || text.split(['/', '\\']).any(|part| part == "..")
 }
 
 impl Card {

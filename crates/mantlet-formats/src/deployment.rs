@@ -28,6 +28,12 @@ pub fn analyse(file: &str, text: &str) -> Option<Structure> {
             let value = after.and_then(|rest| rest.split(['"', '\'']).nth(1)).unwrap_or("");
             elsewhere(&mut facts, "environment", value, at);
         }
+        for (at, _) in text.match_indices("op_library_filename").take(16) {
+            let list = text.get(at..).and_then(|rest| rest.split([']', '}']).next()).unwrap_or("");
+            for name in list.split(['"', '\'']).skip(1).step_by(2).take(16) {
+                facts.names(Power::Native, "library of operations", name, at as u64);
+            }
+        }
     } else if file == "checkpoint" && text.starts_with("model_checkpoint_path:") {
         facts = Structure::of("TensorFlow checkpoint");
         for (at, line) in lines(text) {
@@ -81,6 +87,8 @@ mod tests {
         assert_eq!(paths("modelfile", "FROM ./m.gguf\nSYSTEM see http://x\n"), Some(0));
         let triton = "parameters { key: \"EXECUTION_ENV_PATH\" value { string_value: \"s3://b/e.tar.gz\" } }";
         assert_eq!(paths("config.pbtxt", triton), Some(1));
+        let library = "model_operations { op_library_filename: [ \"/srv/a.so\", \"b.so\" ] }";
+        assert_eq!(analyse("config.pbtxt", library).map(|facts| facts.code.len()), Some(2));
         assert_eq!(paths("checkpoint", "model_checkpoint_path: \"/home/me/m-1\"\n"), Some(0));
         assert_eq!(paths("checkpoint", "other"), None);
         let caffe = "layer {\n type: \"Python\"\n python_param { module: \"os\" layer: \"system\" }\n}";

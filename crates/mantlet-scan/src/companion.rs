@@ -43,7 +43,15 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     {
         return true;
     }
-    external(path, file)
+    external(path, file) || shard(path, file)
+}
+
+/// Whether a model of TensorFlow.js in the folder lists the file among its weights.
+fn shard(path: &Path, file: &str) -> bool {
+    let Ok(source) = FileSource::open(&path.with_file_name("model.json")) else { return false };
+    let text = read_window(&source, 0, MAX_CONFIG).unwrap_or_default();
+    let says = |what: &str| memchr::memmem::find(&text, what.as_bytes()).is_some();
+    file.ends_with(".bin") && says("\"weightsManifest\"") && says(&format!("\"{file}\""))
 }
 
 /// Configurations that name modules to import.
@@ -83,6 +91,17 @@ pub(crate) fn imported(name: &str) -> bool {
                 || *importer == "MLmodel" && says(&format!("loader_module: {stem}\n"))
         })
     })
+}
+
+/// Whether a module that a configuration imports lies beside it, in the folder for code of MLflow or its own.
+pub(crate) fn carries(name: &str, module: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    if module.is_empty() || !module.chars().all(plain) || module.contains("..") {
+        return false;
+    }
+    let path = format!("{}.py", module.replace('.', "/"));
+    let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+    [folder.join("code").join(&path), folder.join(&path)].iter().any(|file| file.is_file())
 }
 
 /// Follows the links on the way to the external data of an ONNX model, and compares its length.
@@ -172,10 +191,24 @@ fn external(path: &Path, file: &str) -> bool {
             model.file_name().and_then(|model| model.to_str()).is_some_and(|model| file.starts_with(model));
         (!named, model.clone())
     });
-    models.iter().take(MAX_ASKED).any(|model| {
+    // Weights may lie in a folder of their own below the model.
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    let below = folder.file_name().and_then(|name| name.to_str()).map(|name| format!("{name}/{file}"));
+    let outer = above.and_then(|above| std::fs::read_dir(above).ok());
+    let mut outer: Vec<_> = outer
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|other| other.extension().is_some_and(|extension| extension == "onnx"))
+        .collect();
+    outer.sort();
+    let names = |model: &Path, wanted: &str| {
         FileSource::open(model).is_ok_and(|source| {
             let facts = onnx::analyse(&source, &Bounds::default());
-            facts.external.iter().any(|external| external.location.trim_start_matches("./") == file)
+            facts.external.iter().any(|external| external.location.trim_start_matches("./") == wanted)
         })
-    })
+    };
+    models.iter().take(MAX_ASKED).any(|model| names(model, file))
+        || below.is_some_and(|below| outer.iter().take(MAX_ASKED).any(|model| names(model, &below)))
 }

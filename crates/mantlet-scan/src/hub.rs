@@ -23,6 +23,30 @@ pub(crate) fn blob(link: &Path) -> Option<PathBuf> {
         .then_some(target)
 }
 
+/// Where a link of a snapshot leads, when that is outside of its repository, there or not.
+pub(crate) fn leaves(link: &Path) -> Option<String> {
+    let target = fs::read_link(link).ok()?;
+    let parent = link.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    let place = fs::canonicalize(parent).ok()?;
+    let repository = place
+        .ancestors()
+        .filter(|folder| folder.file_name().is_some_and(|name| name == "snapshots"))
+        .filter_map(Path::parent)
+        .filter(|folder| is_repository(folder))
+        .last()?;
+    let mut leads = place.clone();
+    for part in target.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                leads.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => leads.push(other),
+        }
+    }
+    (!leads.starts_with(repository)).then(|| target.display().to_string())
+}
+
 fn is_repository(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());
     name.is_some_and(|name| REPOSITORIES.iter().any(|start| name.starts_with(start)))

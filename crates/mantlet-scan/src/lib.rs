@@ -115,7 +115,7 @@ type Outcome = Result<(ArtifactSummary, Vec<Finding>), Gap>;
 /// Scans files and folders, in the order given and by name inside folders. `.git` folders are left out, and
 /// links that lead out of a named folder are gaps, but for those of a Hugging Face cache into its own blobs.
 pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -> Examination {
-    let walk::Found { files, gaps, left_out } = walk::files(paths, &options.selection);
+    let walk::Found { files, gaps, escapes, left_out } = walk::files(paths, &options.selection);
     progress.start(files.len(), left_out);
     let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if options.threads == 0 { machine } else { options.threads };
@@ -159,6 +159,14 @@ pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -
             }
             Err(gap) => examination.gaps.push(gap),
         }
+    }
+    for (link, target) in escapes {
+        let mut facts = mantlet_formats::structure::Structure::of("Hugging Face cache");
+        let name = target.chars().filter(|c| !c.is_control()).take(200).collect();
+        facts.paths.push(mantlet_formats::structure::Named { name, role: "file behind a link", at: 0 });
+        let place = mantlet_vocab::Place::artifact(link.to_string_lossy().into_owned());
+        let facts = mantlet_formats::Facts::Structure(Box::new(facts));
+        mantlet_rules::check(&facts, &place, &mut examination.findings);
     }
     if let Some(cache) = &options.cache {
         cache.prune();

@@ -44,7 +44,13 @@ impl Engine {
                 "read the rest yourself",
             );
         }
-        let script = python::Script { shell, ..python::Script::default() };
+        // What a package runs while it is installed or removed.
+        let file = place.to_string().to_ascii_lowercase();
+        let file = file.rsplit(['/', '!']).next().unwrap_or("");
+        let installs = ["-link.sh", "-unlink.sh", "-link.bat"].iter().any(|end| file.ends_with(end))
+            || matches!(file, "postinst" | "preinst" | "postrm" | "prerm" | "postinstall" | "preinstall");
+        let role = if installs { Role::Install } else { Role::default() };
+        let script = python::Script { shell, role, ..python::Script::default() };
         self.judge(&Facts::Script(Box::new(script)), place);
     }
 
@@ -55,6 +61,20 @@ impl Engine {
         if cells.cut {
             let why = format!("only the first {MAX_CODE} bytes of its code are examined");
             self.gap(place, why, "read the rest yourself");
+        }
+        // Cells belong to the language of the kernel.
+        match cells.language.to_ascii_lowercase().as_str() {
+            "r" | "julia" => {
+                self.commands(&cells.code, place);
+                self.foreign(&cells.code, place);
+            }
+            "bash" | "sh" | "shell" => self.commands(&cells.code, place),
+            _ => {}
+        }
+        if cells.code.contains("_PRELOAD") || cells.code.contains("LD_AUDIT") {
+            let sets = |line: &&str| line.starts_with("%env ") || line.starts_with("%set_env ");
+            let lines: Vec<&str> = cells.code.lines().filter(sets).take(64).collect();
+            self.commands(&lines.join("\n"), place);
         }
         let mut script = python::analyse(&cells.code, Role::Notebook);
         script.pages = cells.pages;
@@ -116,6 +136,8 @@ struct Cells {
     pending: String,
     is_code: bool,
     cut: bool,
+    /// The language of the kernel.
+    language: String,
     /// The innermost key at any depth.
     inner: String,
     /// What pages do that a page should not.
@@ -168,6 +190,9 @@ impl Cells {
                     && let Some(what) = text.get(..text.len().min(MAX_PAGE)).and_then(page::sends)
                 {
                     self.pages.push(what.to_owned());
+                }
+                if self.inner == "language" && self.depth == 3 && self.language.is_empty() {
+                    self.language = text.chars().take(40).collect();
                 }
                 if self.depth == 3 && self.key == "cell_type" {
                     self.is_code = text == "code";

@@ -1,9 +1,11 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
 
+use mantlet_formats::config::Act;
 use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::{
-    Facts, advice, card, config, deployment, jinja, models, python, requirements, tensorflow, xml,
+    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, page, python,
+    requirements, tensorflow, xml,
 };
 use mantlet_vocab::{Place, Source, read_window};
 
@@ -64,11 +66,17 @@ impl Engine {
         } else if other_language(&file) {
             // What a program in another language hands to a shell stands in one of its lines.
             self.commands(&text, place);
+            self.foreign(&text, place);
         } else if format == Format::Script {
             self.commands(&text, place);
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
         } else if foreign_source(&file) {
             self.commands(&text, place);
+        }
+        let page = [".svg", ".html", ".htm", ".xhtml", ".md"].iter().any(|end| file.ends_with(end));
+        if let Some(what) = page.then(|| page::sends(&text)).flatten() {
+            let script = python::Script { pages: vec![what.to_owned()], ..python::Script::default() };
+            self.judge(&Facts::Script(Box::new(script)), place);
         }
         if xml::is_xml(&text) {
             let facts = xml::analyse(&text);
@@ -117,6 +125,9 @@ impl Engine {
         if let Some(facts) = tensorflow::readable(&text).filter(|_| file.ends_with("txt")) {
             self.judge(&Facts::TensorFlow(facts), place);
         }
+        if file == "modelfile" || file.ends_with(".modelfile") {
+            self.template(go_template::analyse(&text), false, place);
+        }
         if let Some(facts) = deployment::analyse(&file, &text) {
             self.structure(facts, source, place, depth);
         }
@@ -148,16 +159,39 @@ impl Engine {
         if self.served || asked && companion::imported(name) { Role::Module } else { role }
     }
 
-    fn config(&mut self, facts: config::Config, expected: bool, place: &Place) {
+    fn config(&mut self, mut facts: config::Config, expected: bool, place: &Place) {
         self.limits(place, &facts.limits);
+        if place.to_string() == self.name {
+            for item in facts.items.iter_mut().filter(|item| item.act == Act::Imports) {
+                self.neighbours = true;
+                if companion::carries(&self.name, &item.value) {
+                    item.act = Act::LocalCode;
+                }
+            }
+        }
         if let Some(defect) = facts.defect.as_ref().filter(|_| expected) {
             self.gap(place, format!("it cannot be read as its name says: {defect}"), READ_IT);
+        }
+        for program in &facts.programs {
+            let inside = place.part(program.path.clone());
+            self.python(&program.text, Role::Script, &inside);
+        }
+        if !facts.hidden.is_empty() {
+            self.judge(&Facts::Metadata(facts.hidden.clone()), place);
         }
         for rendered in &facts.templates {
             let inside = place.part(rendered.path.clone());
             self.template(rendered.template.clone(), rendered.expected, &inside);
         }
         self.judge(&Facts::Config(Box::new(facts)), place);
+    }
+
+    /// A program of R or Julia, as far as it runs what it fetches.
+    pub(crate) fn foreign(&mut self, text: &str, place: &Place) {
+        let script = fetching::analyse(text);
+        if !script.calls.is_empty() {
+            self.judge(&Facts::Script(Box::new(script)), place);
+        }
     }
 
     pub(crate) fn template(&mut self, template: jinja::Template, expected: bool, place: &Place) {

@@ -15,6 +15,8 @@ pub(crate) struct Found {
     pub(crate) files: Vec<PathBuf>,
     /// What cannot be scanned.
     pub(crate) gaps: Vec<Gap>,
+    /// Links of a cache that lead out of their repository: the link, and where it leads.
+    pub(crate) escapes: Vec<(PathBuf, String)>,
     /// Files that the selection leaves out.
     pub(crate) left_out: usize,
 }
@@ -26,7 +28,12 @@ pub(crate) fn files(paths: &[PathBuf], selection: &Selection) -> Found {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 let mut inside = Vec::new();
+                let known = found.gaps.len();
                 folder(path, &mut inside, &mut found.gaps);
+                let links = found.gaps.iter().skip(known).map(|gap| PathBuf::from(&gap.what));
+                found
+                    .escapes
+                    .extend(links.take(64).filter_map(|link| Some((link.clone(), hub::leaves(&link)?))));
                 let all = inside.len();
                 inside.retain(|file| selection.takes(file.strip_prefix(path).unwrap_or(file)));
                 found.left_out += all - inside.len();

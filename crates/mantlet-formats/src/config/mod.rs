@@ -3,12 +3,14 @@
 //! Long because what the keys of every kind of configuration mean stands in one reader.
 
 mod callee;
+mod reach;
 #[cfg(test)]
 mod tests;
 
 use mantlet_vocab::Source;
 
 use crate::jinja::{self, Template};
+use crate::metadata::Text;
 use crate::pickle::{Effect, Effects};
 use crate::tree::{self, Event, Walked};
 
@@ -81,6 +83,14 @@ pub struct Config {
     pub commands: Vec<Said>,
     /// Files of the model that lie outside its folder.
     pub paths: Vec<Said>,
+    /// Places and rights of the host that a container is given.
+    pub host: Vec<Said>,
+    /// Addresses that are put together with a secret of the environment.
+    pub sent: Vec<Said>,
+    /// Programs that an interpreter is given as an argument.
+    pub programs: Vec<Said>,
+    /// Texts that hold a program in another form.
+    pub hidden: Vec<Text>,
     /// The top-level keys, as far as there are few.
     pub keys: Vec<String>,
     /// How often aliases multiply what is written.
@@ -153,6 +163,8 @@ struct Level {
     kind: Option<Part>,
     /// The texts of a list that names a class part by part.
     parts: Vec<String>,
+    /// The text before, in a list.
+    before: String,
     /// The mapping says that its `id` is built.
     builds: bool,
     /// It is a data set that is a pickle, and one that lies at an address of the web.
@@ -303,6 +315,9 @@ impl Reader {
         let says = !template.accesses.is_empty()
             || !template.computed.is_empty()
             || !template.triggers.is_empty()
+            || !template.injections.is_empty()
+            || !template.leaks.is_empty()
+            || !template.rewrites.is_empty()
             || !template.exhausts.is_empty()
             || !template.limits.is_empty()
             || expected && !(template.broken.is_empty() && template.loads.is_empty());
@@ -342,6 +357,7 @@ impl Reader {
         }
         self.remote_pickle(text, at);
         self.command(text, at);
+        self.reaches(&near, text, string, at);
         self.outside(&near, text, at);
         match near.as_str() {
             "_target_" | "_class_path_" | "class_path" | "_factory_" | "_component_" | "__target__"
@@ -397,7 +413,7 @@ impl Reader {
 
     /// A command that does more than start a program.
     fn command(&mut self, text: &str, at: u64) {
-        const KEYS: [&str; 20] = [
+        const KEYS: [&str; 24] = [
             "cmd",
             "command",
             "commands",
@@ -417,6 +433,10 @@ impl Reader {
             "install",
             "postinstall",
             "pre_install",
+            "preinstall",
+            "prepare",
+            "prepublish",
+            "argv",
             "onstart",
         ];
         let plain =

@@ -1,4 +1,6 @@
 //! What is applied to a value: calls, methods, formats, filters and tests.
+//!
+//! Long because whatever is applied shares the values it is applied to.
 
 use super::Machine;
 use super::expression::HUGE;
@@ -61,6 +63,14 @@ impl Machine<'_> {
                 {
                     Self::spot(&mut self.facts.exhausts, format!("range({n})"), offset);
                 }
+                self.ranged = match arguments {
+                    [Value::Int(n)] => Some(*n),
+                    [Value::Int(from), Value::Int(to)] => to.checked_sub(*from),
+                    [Value::Int(from), Value::Int(to), Value::Int(step)] => {
+                        to.checked_sub(*from).and_then(|all| all.checked_div(*step))
+                    }
+                    _ => None,
+                };
                 if let [Value::Int(n)] = arguments
                     && (0..=64).contains(n)
                 {
@@ -100,6 +110,7 @@ impl Machine<'_> {
                 });
             }
             "format" | "format_map" => return self.formatted(base, arguments, named, offset),
+            "replace" => self.rewrite(base, arguments, offset),
             "startswith" | "endswith" | "find" | "count" | "index" => {
                 if let Some(first) = arguments.first() {
                     self.trigger(base, first, offset);
@@ -223,6 +234,9 @@ impl Machine<'_> {
         named: &[(String, Value)],
         offset: usize,
     ) -> Value {
+        if name == "replace" {
+            self.rewrite(base, arguments, offset);
+        }
         let keyword = |wanted: &str| named.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
         match name {
             "attr" => {
@@ -292,6 +306,17 @@ impl Machine<'_> {
         }
     }
 
+    /// What the host gives is changed before the model sees it: an address, an account, a number of digits.
+    fn rewrite(&mut self, base: &Value, arguments: &[Value], offset: usize) {
+        let [from, Value::Str(to), ..] = arguments else { return };
+        let given = base.clone().alternatives().iter().any(|one| matches!(one, Value::Sym { .. }));
+        let same = matches!(from, Value::Str(from) if from == to);
+        if given && !same && (is_host(to) || is_number(to)) {
+            let what = format!("{} with {to:?}", from.shown());
+            Self::spot(&mut self.facts.rewrites, what, offset);
+        }
+    }
+
     /// A filter over something unknown. The text of a host's function is raw material for hidden names.
     pub(super) fn opaque(&self, name: &str, base: &Value) -> Value {
         let path = format!("{}|{name}", base.shown());
@@ -354,4 +379,30 @@ impl Machine<'_> {
             (base, name) => Value::sym(format!("{}[{}]", base.shown(), name.shown())),
         }
     }
+}
+
+/// Whether a text names a machine: an address with a scheme or a dotted name under a domain that is given out.
+fn is_host(text: &str) -> bool {
+    const DOMAINS: [&str; 36] = [
+        "com", "net", "org", "io", "ai", "dev", "app", "co", "info", "xyz", "top", "ru", "cn", "cloud",
+        "site", "online", "test", "tk", "me", "cc", "us", "uk", "de", "fr", "eu", "biz", "pro", "link",
+        "click", "ly", "gg", "sh", "onion", "shop", "store", "live",
+    ];
+    if text.contains("://") {
+        return true;
+    }
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))).any(|name| {
+        let mut labels = name.split('.').filter(|label| !label.is_empty()).rev();
+        let last = labels.next().unwrap_or("").to_ascii_lowercase();
+        let rest = labels.count();
+        let address = rest == 3 && name.split('.').all(|part| part.parse::<u8>().is_ok());
+        rest >= 1 && DOMAINS.contains(&last.as_str()) || address
+    })
+}
+
+/// Whether a text is a number as accounts and telephones have them.
+fn is_number(text: &str) -> bool {
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let other = text.chars().filter(|c| !c.is_ascii_digit() && !matches!(c, ' ' | '-' | '+')).count();
+    digits >= 8 && other <= 4
 }

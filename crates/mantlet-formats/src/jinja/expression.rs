@@ -94,7 +94,28 @@ impl<'t> Machine<'t> {
             }
             let right = self.sum();
             self.trigger(&value, &right, offset);
+            self.date(&value, &right, offset);
             value = Value::sym("a truth value");
+        }
+    }
+
+    /// A date that is compared with the day the template is rendered on.
+    fn date(&mut self, left: &Value, right: &Value, offset: usize) {
+        const CLOCKS: [&str; 4] = ["strftime_now", "date_string", "datetime", "now()"];
+        let today = |value: &Value| {
+            value.clone().alternatives().iter().any(|one| match one {
+                Value::Sym { path, .. } => CLOCKS.iter().any(|clock| path.contains(clock)),
+                _ => false,
+            })
+        };
+        let fixed = |value: &Value| match value {
+            Value::Int(_) => true,
+            Value::Str(text) => text.chars().any(|c| c.is_ascii_digit()),
+            _ => false,
+        };
+        if today(left) && fixed(right) || today(right) && fixed(left) {
+            let constant = if fixed(right) { right } else { left };
+            Self::spot(&mut self.facts.dates, constant.shown(), offset);
         }
     }
 

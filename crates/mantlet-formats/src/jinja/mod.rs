@@ -61,6 +61,12 @@ pub struct Template {
     pub triggers: Vec<Spot>,
     /// Sentences it writes into the prompt only when such a word is there.
     pub injections: Vec<Spot>,
+    /// Dates it compares with the day it is rendered on.
+    pub dates: Vec<Spot>,
+    /// Addresses that are put together with what was said.
+    pub leaks: Vec<Spot>,
+    /// Addresses and numbers that it replaces in what it is given.
+    pub rewrites: Vec<Spot>,
     /// Loops and repetitions of a size meant to exhaust the host.
     pub exhausts: Vec<Spot>,
     /// Tags that are not Jinja, as they start.
@@ -110,6 +116,8 @@ pub fn analyse(text: &str) -> Template {
         branch: 0,
         entered: 0,
         space: None,
+        turns: 1,
+        ranged: None,
         broke: false,
     };
     machine.template();
@@ -144,6 +152,10 @@ struct Machine<'t> {
     entered: u8,
     /// The fields of a namespace just made.
     space: Option<Vec<(String, Value)>>,
+    /// How often the current statement runs, by the loops around it.
+    turns: i64,
+    /// How many numbers the last `range` gives.
+    ranged: Option<i64>,
     /// The current tag made no sense.
     broke: bool,
 }

@@ -2,6 +2,7 @@
 //!
 //! Long because the statements share one position and one scope.
 
+use super::expression::HUGE;
 use super::lex::Kind;
 use super::value::{MAX_TEXT, Value, transform};
 use super::{MAX_DEPTH, Machine, Macro, names};
@@ -119,16 +120,20 @@ impl<'t> Machine<'t> {
     /// Statements up to one of the tags in `until`, whose name is the next token then; `Open` is consumed.
     pub(super) fn block(&mut self, until: &[&str]) -> Output {
         let mut output = Some(String::new());
+        let mut before = "";
         while let Some(kind) = self.kind().cloned() {
             match kind {
                 Kind::Data(text) => {
                     append(&mut output, Some(text));
+                    before = text;
                     self.step();
                 }
                 Kind::OpenVar => {
                     self.facts.tags += 1;
                     self.step();
+                    let offset = self.offset();
                     let value = self.tuple();
+                    self.leak(before, &value, offset);
                     append(&mut output, value.text().as_deref());
                     self.tag_end();
                 }
@@ -164,6 +169,23 @@ impl<'t> Machine<'t> {
             }
         }
         output
+    }
+
+    /// Prints what was said into an address that has begun in the text before, or in the value itself.
+    fn leak(&mut self, before: &str, value: &Value, offset: usize) {
+        let begun = before.rfind("://").is_some_and(|at| {
+            let rest = &before[at + 3..];
+            rest.contains(['/', '?']) && !rest.contains([' ', ')', '"', '\'', '>', ']', '\n'])
+        });
+        let told = |path: &str| path.contains("content") || path.contains("messages");
+        for one in value.clone().alternatives() {
+            let Value::Sym { path, .. } = &one else { continue };
+            if told(path) && (begun || path.contains("http://") || path.contains("https://")) {
+                let start = before.rfind("http").filter(|_| begun).map_or("", |at| &before[at..]);
+                let what = format!("{}{}", start.chars().take(80).collect::<String>(), one.shown());
+                Self::spot(&mut self.facts.leaks, what, offset);
+            }
+        }
     }
 
     /// Over the end tag that [`Self::block`] stopped at.
@@ -290,7 +312,22 @@ impl<'t> Machine<'t> {
         if !self.word("in") {
             self.broke = true;
         }
+        self.ranged = None;
         let over = self.unconditional_tuple();
+        let ranged = self.ranged.take();
+        let turns = match &over {
+            Value::List(items) => items.len() as i64,
+            Value::Sym { path, .. } if path.starts_with("range(") => ranged.unwrap_or(1),
+            _ => 1,
+        };
+        let outer = self.turns;
+        self.turns = outer.saturating_mul(turns.clamp(1, i64::MAX));
+        // A single loop of that many turns is said where its numbers are made.
+        if self.turns >= HUGE && outer < HUGE && turns < HUGE {
+            let what = format!("loops of {} turns in all", self.turns);
+            let offset = self.offset();
+            Self::spot(&mut self.facts.exhausts, what, offset);
+        }
         let filtered = self.word("if");
         if filtered {
             self.branch += 1;
@@ -338,6 +375,7 @@ impl<'t> Machine<'t> {
             self.branch -= 1;
             output = None;
         }
+        self.turns = outer;
         self.end();
         output
     }
@@ -358,13 +396,13 @@ impl<'t> Machine<'t> {
 
     fn condition(&mut self) {
         self.branch += 1;
-        let known = self.facts.triggers.len();
+        let known = self.facts.triggers.len() + self.facts.dates.len();
         self.expression();
         self.tag_end();
         let body = self.at;
         loop {
             self.block(&["elif", "else", "endif"]);
-            if self.facts.triggers.len() > known {
+            if self.facts.triggers.len() + self.facts.dates.len() > known {
                 self.injection(body);
             }
             let next = self.name();

@@ -151,7 +151,9 @@ pub fn power(callee: &str) -> Power {
         "np" if name == "load" => Power::Loads,
         "pd" if name == "read_pickle" => Power::Unpickles,
         _ if name == "from_pretrained" => Power::Loads,
-        _ if callee.starts_with("socket.socket()") && matches!(name, "connect" | "send" | "sendall") => {
+        _ if callee.starts_with("socket.socket()")
+            && matches!(name, "connect" | "send" | "sendall" | "sendto" | "sendmsg") =>
+        {
             Power::Network
         }
         _ => Power::Computes,

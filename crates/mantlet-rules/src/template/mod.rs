@@ -2,8 +2,10 @@
 
 mod computed_name;
 mod exhausts;
+mod leaks;
 mod listens;
 mod reaches_code;
+mod rewrites;
 
 use crate::Rule;
 
@@ -14,5 +16,7 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &computed_name::TemplateComputedName,
         &listens::TemplateListens,
         &exhausts::TemplateExhausts,
+        &leaks::TemplateLeaks,
+        &rewrites::TemplateRewrites,
     ]
 }

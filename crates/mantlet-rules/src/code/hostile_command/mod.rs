@@ -1,7 +1,7 @@
 //! Code runs a command that only an attack needs.
 
 use mantlet_formats::Facts;
-use mantlet_formats::python::{Call, Power};
+use mantlet_formats::python::{Call, Power, Role, Script};
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
 
 use crate::Rule;
@@ -53,10 +53,29 @@ impl Rule for CodeHostileCommand {
             let message = format!("the way to {} is not written plainly, which hides the call", call.shown());
             found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
         }
+        let judge = if script.role == Role::Install { super::hostile_install } else { super::hostile };
         for (text, line) in &script.shell {
-            if let Some(why) = super::hostile(text) {
+            if let Some(why) = judge(text) {
                 let at = place.part(format!("line {line}"));
                 found.push(ABOUT.finding(at, format!("the command `{text}` {why}")));
+            }
+        }
+        if !script.shell.iter().any(|(text, _)| judge(text).is_some())
+            && let Some((why, line)) = together(script)
+        {
+            found.push(ABOUT.finding(place.part(format!("line {line}")), format!("the script {why}")));
+        }
+        let connected = script.calls.iter().any(|call| {
+            call.power == Power::Network
+                && matches!(
+                    call.callee.rsplit('.').next(),
+                    Some("connect" | "connect_ex" | "create_connection")
+                )
+        });
+        for call in script.calls.iter().filter(|call| call.power == Power::Runs) {
+            if call.origin().socket || connected && super::commands::is_shell(&command(call)) {
+                let at = place.part(format!("line {}", call.line));
+                found.push(ABOUT.finding(at, format!("{} joins a shell to the network", call.shown())));
             }
         }
         for call in script.calls.iter().filter(|call| call.power == Power::Redirects) {
@@ -67,6 +86,13 @@ impl Rule for CodeHostileCommand {
             }
         }
     }
+}
+
+/// What the lines of a script do together, and the line where it begins.
+fn together(script: &Script) -> Option<(&'static str, u32)> {
+    let (_, line) = script.shell.iter().find(|(text, _)| text.contains("curl ") || text.contains("wget "))?;
+    let all: Vec<&str> = script.shell.iter().map(|(text, _)| text.as_str()).take(2_000).collect();
+    super::commands::fetched(&all.join("\n")).map(|why| (why, *line))
 }
 
 /// The text of a command, whether given as one or in parts.

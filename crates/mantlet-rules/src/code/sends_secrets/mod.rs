@@ -1,7 +1,7 @@
 //! Code sends credentials away.
 
 use mantlet_formats::Facts;
-use mantlet_formats::python::Power;
+use mantlet_formats::python::{Power, Role};
 use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
 
 use crate::Rule;
@@ -35,8 +35,20 @@ impl Rule for CodeSendsSecrets {
                 found.push(ABOUT.finding(at, message));
             }
         }
+        for call in script.calls.iter().filter(|call| {
+            let last = call.callee.rsplit('.').next().unwrap_or("");
+            script.role == Role::Module
+                && call.power == Power::Network
+                && matches!(last, "send" | "sendall" | "sendto" | "sendmsg")
+        }) {
+            if call.origin().input {
+                let at = place.part(format!("line {}", call.line));
+                let message = format!("{} sends what the model is given", call.shown());
+                found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
+            }
+        }
         for page in &script.pages {
-            let message = format!("a script in the notebook's page {page}");
+            let message = format!("a script in the page {page}");
             found.push(ABOUT.finding(place.clone(), message).severity(Severity::Suspicious));
         }
         for call in script.calls.iter().filter(|call| call.power == Power::Opens) {

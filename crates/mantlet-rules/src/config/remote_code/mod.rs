@@ -31,7 +31,8 @@ impl Rule for ConfigRemoteCode {
         for item in &config.items {
             let (message, note) = match item.act {
                 Act::ForeignCode => {
-                    let repository = item.value.split("--").next().unwrap_or("");
+                    let repository = item.value.split("--").next().and_then(|name| name.split(':').next());
+                    let repository = repository.unwrap_or("");
                     (
                         format!("`{}` imports `{}` from the repository {repository}", item.path, item.value),
                         false,

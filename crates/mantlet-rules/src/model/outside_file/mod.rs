@@ -33,6 +33,12 @@ impl Rule for ModelOutsideFile {
                 found.push(ABOUT.finding(place.at(Span::at(named.offset)), message));
             }
         }
+        if let Facts::Card(card) = facts {
+            for path in &card.outside {
+                let message = format!("the card takes its data from `{path}`, which lies elsewhere");
+                found.push(ABOUT.finding(place.clone(), message));
+            }
+        }
         let Facts::Structure(model) = facts else { return };
         for named in model.paths.iter().filter(|named| escapes(&named.name)).take(32) {
             let message = format!("{}: the {} is `{}`", model.format, named.role, named.name);

@@ -62,6 +62,10 @@ fn judged(foreign: &Foreign) -> Option<(&'static str, Severity)> {
     if foreign.origin == Origin::Local {
         return Some(("is installed from beside it, with whatever its build runs", Severity::Note));
     }
+    if foreign.origin == Origin::Command {
+        let why = "is a command where a requirement should be, for a tool that hands the line to a shell";
+        return Some((why, Severity::Malicious));
+    }
     if loopback {
         return None;
     }
@@ -76,7 +80,9 @@ fn judged(foreign: &Foreign) -> Option<(&'static str, Severity)> {
         Origin::Archive => "runs the build of an archive that no index vouches for",
         Origin::RemoteList => "lets a page on the network decide what is installed",
         Origin::Repository => "runs whatever the repository holds that day",
-        Origin::PinnedRepository | Origin::Local => "is built from a repository at a fixed revision",
+        Origin::PinnedRepository | Origin::Local | Origin::Command => {
+            "is built from a repository at a fixed revision"
+        }
     };
     let ordinary = match foreign.origin {
         Origin::Index => own,

