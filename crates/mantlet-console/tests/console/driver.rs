@@ -122,12 +122,17 @@ impl Browser<'_> {
 
     /// Clicks something that leads to another page, and waits until the page before is gone.
     pub(crate) fn follow(&self, css: &str) {
+        self.leave(|| self.click(css));
+    }
+
+    /// Does something that leads to another page, and waits until the page before is gone.
+    pub(crate) fn leave(&self, act: impl FnOnce()) {
         let before = self.find("html");
-        self.click(css);
+        act();
         let path = format!("/session/{}/element/{before}/name", self.id);
         let start = std::time::Instant::now();
         while self.driver.try_call("GET", &path, &Value::Null).0 == 200 {
-            assert!(start.elapsed().as_secs() < 20, "clicking {css} led nowhere");
+            assert!(start.elapsed().as_secs() < 20, "no other page came after {}", self.url());
         }
     }
 
