@@ -32,6 +32,9 @@ pub(crate) struct Leaves {
     ordinary_seen: u64,
 }
 
+/// A step down a tree: the feature that was asked, whether it was below, the threshold.
+type Step = (u64, bool, f64);
+
 impl Leaves {
     /// Walks a tree, whose nodes were found to be a tree, from node 0. `split` gives inner nodes, `leaf` the value of
     /// any other.
@@ -42,8 +45,8 @@ impl Leaves {
         split: impl Fn(i64) -> Option<Split>,
         leaf: impl Fn(i64) -> f64,
     ) {
-        let mut open: Vec<(i64, usize, Option<(u64, bool, f64)>)> = vec![(0, 0, None)];
-        let mut path: Vec<(u64, bool, f64)> = Vec::new();
+        let mut open: Vec<(i64, usize, Option<Step>)> = vec![(0, 0, None)];
+        let mut path: Vec<Step> = Vec::new();
         let mut left = nodes.saturating_mul(2).saturating_add(2);
         while let Some((node, depth, step)) = open.pop() {
             left = left.saturating_sub(1);
@@ -63,7 +66,7 @@ impl Leaves {
         }
     }
 
-    fn leaf(&mut self, at: u64, value: f64, path: &[(u64, bool, f64)]) {
+    fn leaf(&mut self, at: u64, value: f64, path: &[Step]) {
         let value = value.abs();
         if path.len() <= MAX_PATH && value.is_finite() && value > self.ordinary {
             let mut features: Vec<u64> = path.iter().map(|(feature, ..)| *feature).collect();
