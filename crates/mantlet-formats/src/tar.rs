@@ -72,7 +72,8 @@ fn text(field: &[u8]) -> String {
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
     let mut tar = Tar::default();
-    let (mut at, mut long_name, mut long_link, mut long_size) = (0_u64, None, None, None);
+    let (mut at, mut long_name, mut long_link, mut long_size) = (0_u64, None::<String>, None, None);
+    let mut sparse_name = None::<String>;
     let mut kept = 0;
     while at < source.len() {
         let header = read_window(source, at, 512).unwrap_or_default();
@@ -129,6 +130,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
                     }
                     match key.as_str() {
                         "path" => long_name = Some(value),
+                        "GNU.sparse.name" => sparse_name = Some(value),
                         "linkpath" => long_link = Some(value),
                         "size" => long_size = value.parse().ok(),
                         _ => {}
@@ -141,6 +143,11 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
                 let short = text(&header[..100]);
                 let short = if prefix.is_empty() { short } else { format!("{prefix}/{short}") };
                 let name = long_name.take().unwrap_or(short);
+                // Which of the two names counts depends on the reader: the one that leads elsewhere is told.
+                let name = match sparse_name.take() {
+                    Some(other) if !leads_away(&name) => other,
+                    _ => name,
+                };
                 let link = long_link.take().unwrap_or_else(|| text(&header[157..257]));
                 kept += name.len() + link.len();
                 let kind = match kind {
@@ -160,6 +167,10 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
     tar
 }
 
+fn leads_away(name: &str) -> bool {
+    name.starts_with(['/', '\\']) || name.split(['/', '\\']).any(|part| part == "..")
+}
+
 fn pax(bytes: &[u8]) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = bytes;
@@ -175,4 +186,39 @@ fn pax(bytes: &[u8]) -> Vec<(String, String)> {
         rest = &rest[len.unwrap_or(rest.len())..];
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mantlet_vocab::MemorySource;
+
+    fn header(name: &str, kind: u8, size: usize) -> Vec<u8> {
+        let mut block = vec![0_u8; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+        block[148..156].copy_from_slice(b"        ");
+        block[156] = kind;
+        block[257..265].copy_from_slice(b"ustar\x0000");
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block
+    }
+
+    #[test]
+    fn the_name_of_a_sparse_file_is_the_one_that_counts() {
+        let named = |record: &str, name: &str| {
+            let mut bytes = header("PaxHeaders/x", b'x', record.len());
+            bytes.extend(record.as_bytes());
+            bytes.resize(1_024, 0);
+            bytes.extend(header(name, b'0', 0));
+            bytes.extend([0; 1_024]);
+            let tar = analyse(&MemorySource::new(&bytes), &Bounds::default());
+            assert_eq!(tar.defects, Vec::<String>::new());
+            tar.entries[0].name.clone()
+        };
+        assert_eq!(named("24 GNU.sparse.name=../x\n", "GNUSparseFile.0/w"), "../x");
+        assert_eq!(named("24 GNU.sparse.name=a.bi\n", "../w"), "../w");
+        assert_eq!(named("24 GNU.sparse.name=a.bi\n", "GNUSparseFile.0/w"), "a.bi");
+    }
 }
