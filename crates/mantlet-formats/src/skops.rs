@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         if let (Some(class), Some(module), Some(loader)) = (class, module, loader) {
             self.facts.nodes += 1;
             let own = effect_of(self.effects, &module, &class);
-            judge(self.facts, self.max, &loader, (&module, &class, own), &content);
+            judge(self.facts, (self.max, self.effects), &loader, (&module, &class, own), &content);
             said.name = Some((module, class));
         }
         Ok(said)
@@ -147,7 +147,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 /// What a node of this loader does with the name it is given.
 fn judge(
     facts: &mut Skops,
-    max: usize,
+    (max, effects): (usize, Effects),
     loader: &str,
     (module, class, own): (&str, &str, Effect),
     content: &Said,
@@ -168,7 +168,14 @@ fn judge(
         "MethodNode" => {
             let method = content.function.as_deref().unwrap_or_default();
             name = format!("{module}.{class}.{method}");
-            if content.object.as_ref().is_some_and(|(m, c)| m != module || c != class) {
+            // A node that claims no class is judged by that of its object.
+            let claims = !matches!(class, "function" | "method");
+            let object = content.object.as_ref().filter(|(m, _)| !claims && m == module);
+            let known = object.map(|(m, c)| effect_of(effects, m, c));
+            if let Some(effect) = known.filter(|_| !method.starts_with("__") && !method.contains('.')) {
+                name = object.map_or(name, |(m, c)| format!("{m}.{c}.{method}"));
+                effect
+            } else if content.object.as_ref().is_some_and(|(m, c)| m != module || c != class) {
                 why = Some("the node claims another class than that of its object (CVE-2025-54413)");
                 Effect::Executes
             } else if method.starts_with("__") || method.contains('.') {
@@ -233,5 +240,9 @@ mod tests {
         let method = format!(r#"{{"func":"predict","obj":{tree}}}"#);
         assert_eq!(named(&node("MethodNode", "sklearn.svm._classes", "SVC", &method)), []);
         assert_eq!(named(&node("MethodNode", "builtins", "int", &method)).len(), 1);
+        assert_eq!(named(&node("MethodNode", "sklearn.svm._classes", "function", &method)), []);
+        let popen = node("ObjectNode", "subprocess", "Popen", "{}");
+        let method = format!(r#"{{"func":"communicate","obj":{popen}}}"#);
+        assert_eq!(named(&node("MethodNode", "subprocess", "function", &method)).len(), 2);
     }
 }

@@ -194,6 +194,13 @@ impl Machine<'_> {
             }
             Special::Import => {
                 if let Some(name) = text(self, 0) {
+                    // How cloudpickle and dill write a module that a function uses.
+                    let writes = self.heap.global(callee).map(|global| &*global.name);
+                    let writes = matches!(writes, Some("subimport" | "_import_module"));
+                    let effects = self.heap.effects;
+                    if writes && effects.knows_module(&name) && !effects.is_dangerous_module(&name) {
+                        *effect = None;
+                    }
                     *result = self.heap.add(Node::Module(name.into()), Val::UNKNOWN);
                 }
             }
