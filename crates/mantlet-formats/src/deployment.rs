@@ -28,12 +28,30 @@ pub fn analyse(file: &str, text: &str) -> Option<Structure> {
             let value = after.and_then(|rest| rest.split(['"', '\'']).nth(1)).unwrap_or("");
             elsewhere(&mut facts, "environment", value, at);
         }
+        for (at, key) in ["default_model_filename", "cc_model_filenames"]
+            .iter()
+            .flat_map(|key| text.match_indices(key).take(16))
+        {
+            let rest = text.get(at + key.len()..).unwrap_or("");
+            // A mapping of several has the names as its values.
+            let rest = match key {
+                "cc_model_filenames" => rest.split_once("value").map_or("", |(_, rest)| rest),
+                _ => rest,
+            };
+            let value = rest.split(['"', '\'']).nth(1).unwrap_or("");
+            if crate::structure::escapes(value) {
+                facts.reads("model file", value, at as u64);
+            }
+        }
         for (at, _) in text.match_indices("op_library_filename").take(16) {
             let list = text.get(at..).and_then(|rest| rest.split([']', '}']).next()).unwrap_or("");
             for name in list.split(['"', '\'']).skip(1).step_by(2).take(16) {
                 facts.names(Power::Native, "library of operations", name, at as u64);
             }
         }
+    } else if file == ".gitmodules" {
+        facts = Structure::of("Git");
+        submodules(&mut facts, text);
     } else if file == "checkpoint" && text.starts_with("model_checkpoint_path:") {
         facts = Structure::of("TensorFlow checkpoint");
         for (at, line) in lines(text) {
@@ -58,6 +76,36 @@ pub fn analyse(file: &str, text: &str) -> Option<Structure> {
         return None;
     }
     Some(facts)
+}
+
+/// What submodules say that makes git act outside of their folder.
+fn submodules(facts: &mut Structure, text: &str) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n').take(20_000) {
+        let at = start as u64;
+        start += line.len();
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let value = value.trim_matches([' ', '\t', '\n']);
+        // The return of a line's end stands outside of the quotes.
+        let quoted = value.strip_prefix('"').and_then(|value| value.split('"').next());
+        if key.trim() == "path" && quoted.is_some_and(|value| value.contains('\r')) {
+            facts.defect(
+                "the path of a submodule has a return, which git loses on the way (CVE-2025-48384)",
+                at,
+            );
+        }
+        let plain = value.trim_matches(['"', '\r']);
+        match key.trim() {
+            "path" if plain.split('/').any(|part| part == ".." || part.eq_ignore_ascii_case(".git")) => {
+                facts.reads("submodule", &format!("../{plain}"), at);
+            }
+            "path" | "url" if plain.starts_with('-') => {
+                facts.defect("a submodule begins like an option of git (CVE-2018-17456)", at);
+            }
+            "update" if plain.starts_with('!') => facts.defect("the update of a submodule is a command", at),
+            _ => {}
+        }
+    }
 }
 
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -91,6 +139,20 @@ mod tests {
         assert_eq!(analyse("config.pbtxt", library).map(|facts| facts.code.len()), Some(2));
         assert_eq!(paths("checkpoint", "model_checkpoint_path: \"/home/me/m-1\"\n"), Some(0));
         assert_eq!(paths("checkpoint", "other"), None);
+        assert_eq!(paths("config.pbtxt", "default_model_filename: \"../m.py\""), Some(1));
+        assert_eq!(
+            paths("config.pbtxt", "cc_model_filenames { key: \"7.5\" value: \"/t/m.plan\" }"),
+            Some(1)
+        );
+        assert_eq!(paths("config.pbtxt", "default_model_filename: \"m.py\""), Some(0));
+        let modules = |line: &str| {
+            let text = format!("[submodule \"w\"]\r\n\t{line}\r\n");
+            analyse(".gitmodules", &text).map(|facts| (facts.paths.len(), facts.defects.len()))
+        };
+        assert_eq!(modules("path = \"w\r\""), Some((0, 1)));
+        assert_eq!(modules("path = \"w\""), Some((0, 0)));
+        assert_eq!(modules("path = ../w"), Some((1, 0)));
+        assert_eq!(modules("update = !sh x"), Some((0, 1)));
         let caffe = "layer {\n type: \"Python\"\n python_param { module: \"os\" layer: \"system\" }\n}";
         let facts = analyse("deploy.prototxt", caffe).unwrap();
         assert_eq!(facts.code[0].1.name, "os.system");

@@ -3,6 +3,7 @@
 //! Long because what the keys of every kind of configuration mean stands in one reader.
 
 mod callee;
+mod named;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -89,6 +90,10 @@ pub struct Config {
     pub sent: Vec<Said>,
     /// Programs that an interpreter is given as an argument.
     pub programs: Vec<Said>,
+    /// Pickles that are written as numbers: where they stand, and their bytes.
+    pub pickles: Vec<(String, Vec<u8>)>,
+    /// It is a workflow that runs for strangers with the rights of the repository.
+    pub for_strangers: bool,
     /// Texts that hold a program in another form.
     pub hidden: Vec<Text>,
     /// The top-level keys, as far as there are few.
@@ -144,6 +149,12 @@ struct Reader {
     parts: Vec<Part>,
     /// There were more of those.
     unkept: bool,
+    /// It is a workflow of nodes (ComfyUI), and the expressions in what its nodes are given.
+    nodes: bool,
+    expressions: Vec<Part>,
+    /// A container is given secrets of its host, and these are the proxies that see what it sends.
+    hands: bool,
+    proxies: Vec<Said>,
 }
 
 /// A value that names code under a condition that may be read later: value, path, offset.
@@ -167,6 +178,8 @@ struct Level {
     before: String,
     /// The mapping says that its `id` is built.
     builds: bool,
+    /// The module and the name of a function, where a mapping has both.
+    named: [String; 2],
     /// It is a data set that is a pickle, and one that lies at an address of the web.
     pickle: bool,
     address: bool,
@@ -182,6 +195,17 @@ impl Reader {
                 self.item_at(Act::LocalCode, &value, Effect::Imports, at, path);
             }
         }
+        if self.nodes {
+            for (value, path, at) in std::mem::take(&mut self.expressions) {
+                self.item_at(Act::Calls, "eval", Effect::Executes, at, path);
+                if let Some(item) = self.config.items.last_mut() {
+                    item.arguments.push(format!("{value:?}"));
+                }
+            }
+        }
+        if self.hands {
+            self.config.sent.append(&mut self.proxies);
+        }
         self.config.defect = walked.defect;
         self.config.limits.extend(walked.limits);
         if walked.expanded > MAX_EXPANSION {
@@ -195,6 +219,8 @@ impl Reader {
             Event::Key(key) => {
                 self.key.clear();
                 self.key.extend(key.chars().take(120));
+                self.nodes |= matches!(key, "class_type" | "widgets_values");
+                self.stranger(key);
                 if self.levels.len() == 1 {
                     self.pipeline |= self.key == "_diffusers_version";
                     if self.config.keys.len() < 64 {
@@ -217,6 +243,7 @@ impl Reader {
             Event::Close => {
                 let effects = self.effects;
                 let Some(level) = self.levels.pop() else { return };
+                self.function(&level, at);
                 if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
                     item.arguments.extend(level.values);
                     callee::resolve(effects, item);
@@ -357,7 +384,9 @@ impl Reader {
         }
         self.remote_pickle(text, at);
         self.command(text, at);
+        self.names(&near, text, at);
         self.reaches(&near, text, string, at);
+        self.image(&near, text, at);
         self.outside(&near, text, at);
         match near.as_str() {
             "_target_" | "_class_path_" | "class_path" | "_factory_" | "_component_" | "__target__"
@@ -413,7 +442,7 @@ impl Reader {
 
     /// A command that does more than start a program.
     fn command(&mut self, text: &str, at: u64) {
-        const KEYS: [&str; 24] = [
+        const KEYS: [&str; 26] = [
             "cmd",
             "command",
             "commands",
@@ -438,6 +467,8 @@ impl Reader {
             "prepublish",
             "argv",
             "onstart",
+            "healthcheck",
+            "onbuild",
         ];
         let plain =
             !text.contains(['|', '$', '`', '>', '<']) && !text.contains("nc ") && !text.contains("&&");

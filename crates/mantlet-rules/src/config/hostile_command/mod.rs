@@ -31,6 +31,11 @@ impl Rule for ConfigHostileCommand {
             if let Some(why) = crate::code::hostile(&command.text) {
                 let message = format!("`{}` runs `{}`, which {why}", command.path, shown(&command.text));
                 found.push(ABOUT.finding(place.at(Span::at(command.offset)), message));
+            } else if config.for_strangers && pasted(&command.text) {
+                let what = "pastes what a stranger writes into a shell that has the rights of the repository";
+                let message = format!("`{}` runs `{}`, which {what}", command.path, shown(&command.text));
+                let finding = ABOUT.finding(place.at(Span::at(command.offset)), message);
+                found.push(finding.severity(Severity::Suspicious));
             }
         }
     }
@@ -38,4 +43,23 @@ impl Rule for ConfigHostileCommand {
 
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// Whether a command of a workflow is put together with words that anybody may write.
+fn pasted(text: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "github.head_ref",
+        "github.event.pull_request.head.ref",
+        "github.event.pull_request.head.label",
+        "github.event.workflow_run.head_branch",
+        ".title",
+        ".body",
+        ".message",
+        ".page_name",
+    ];
+    text.split("${{").skip(1).any(|rest| {
+        let inner = rest.split("}}").next().unwrap_or("");
+        WORDS.iter().any(|word| inner.contains(word))
+            && (inner.contains("github.event.") || inner.contains("github.head_ref"))
+    })
 }
