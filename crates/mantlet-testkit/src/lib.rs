@@ -42,7 +42,7 @@ impl ForgeError {
 /// - `graph`: an ONNX model with edges: `input NAME DIMS`, `weights NAME DIMS`, `values NAME NUMBER...`,
 ///   `op NAME TYPE OPERANDS [axes=N]`, `output NAME`.
 /// - `gguf`: `text KEY VALUE`, `number KEY N`, `tensor NAME TYPE DIMS [offset=N]`, `data N`, `tail TEXT`.
-/// - `hdf5`: `attribute NAME TEXT`, `dataset NAME FLOATS`, `link NAME FILE` (external), `tail TEXT`.
+/// - `hdf5`: `attribute NAME TEXT`, `dataset NAME FLOATS`, `claim NAME FLOATS` (none of them stored), `link NAME FILE` (external), `tail TEXT`.
 /// - `tensorflow`: `node NAME TYPE INPUTS`, `const NAME TEXT`, `asset NAME`, `function NAME` (the nodes below
 ///   are in it), `cut N`.
 /// - `lowbits`, `deviation`: float weights and what was done to them: `values N`, `payload N`, `coarse`,

@@ -211,15 +211,17 @@ pub(crate) fn hdf5(text: &str) -> Result<Vec<u8>, ForgeError> {
                 let value = [&(value.len() as u16).to_le_bytes()[..], &value].concat();
                 root.extend(link(name, 64, &value));
             }
-            "dataset" => later.push((name.to_owned(), block.number(2)?)),
+            "dataset" => later.push((name.to_owned(), block.number(2)?, true)),
+            // Values that are claimed and not there.
+            "claim" => later.push((name.to_owned(), block.number(2)?, false)),
             _ => tail = block.words[1..].join(" ").into_bytes(),
         }
     }
     // The links to the data sets take this much room in the root's header.
-    let links: usize = later.iter().map(|(name, _)| 4 + 4 + name.len() + 8).sum();
+    let links: usize = later.iter().map(|(name, ..)| 4 + 4 + name.len() + 8).sum();
     let mut address = 48 + 10 + root.len() as u64 + links as u64 + 4;
     let mut objects = Vec::new();
-    for (name, count) in &later {
+    for (name, count, stored) in &later {
         root.extend(link(name, 0, &address.to_le_bytes()));
         let mut messages = message(1, &[&[2, 1, 0, 1][..], &count.to_le_bytes()].concat());
         messages.extend(message(
@@ -227,10 +229,12 @@ pub(crate) fn hdf5(text: &str) -> Result<Vec<u8>, ForgeError> {
             &[&[0x11, 0x20, 31, 0, 4, 0, 0, 0][..], &[0, 0, 32, 0, 23, 8, 0, 23], &[127, 0, 0, 0]].concat(),
         ));
         let size = (messages.len() + 4 + 18 + 14) as u64;
-        let data = address + size;
+        let data = if *stored { address + size } else { u64::MAX };
         messages.extend(message(8, &[&[3, 1][..], &data.to_le_bytes(), &(count * 4).to_le_bytes()].concat()));
         let mut object = header(&messages);
-        object.resize(object.len() + *count as usize * 4, 0);
+        if *stored {
+            object.resize(object.len() + *count as usize * 4, 0);
+        }
         address += object.len() as u64;
         objects.extend(object);
     }

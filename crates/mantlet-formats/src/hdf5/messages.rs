@@ -5,6 +5,8 @@ use super::{Elsewhere, Walk};
 
 /// Messages of one object.
 const MAX_MESSAGES: usize = 70_000;
+/// Bytes that a data set may claim without storing them.
+const MAX_CLAIMED: u64 = 64 << 30;
 
 /// Where a data set's bytes are.
 enum Layout {
@@ -157,7 +159,17 @@ impl Walk<'_> {
                 }
                 None => self.limit("the sources of a virtual data set cannot be read".into()),
             },
-            Layout::Contiguous(..) | Layout::Compact | Layout::Chunked => {}
+            Layout::Chunked | Layout::Contiguous(None, _) => {
+                let (Some(kind), Some(shape)) = (&object.kind, &object.shape) else { return };
+                let count = shape.iter().try_fold(1_u64, |count, &axis| count.checked_mul(axis));
+                let claimed = count.and_then(|count| count.checked_mul(kind.size())).unwrap_or(u64::MAX);
+                // Deflate makes a thousandth of what is all alike, at best.
+                if claimed > MAX_CLAIMED && claimed / 2_048 > self.source.len() {
+                    let what = format!("a data set claims {claimed} bytes, of which next to none are stored");
+                    self.defect(&what, address);
+                }
+            }
+            Layout::Contiguous(..) | Layout::Compact => {}
         }
     }
 

@@ -45,6 +45,11 @@ pub enum Danger {
         /// The path, when it is written.
         path: String,
     },
+    /// A layer whose name is a path upwards: what is saved or loaded for it lies under its name.
+    Climbs {
+        /// The name.
+        name: String,
+    },
     /// A layer that reads a local or remote file.
     ReadsFile {
         /// The class.
@@ -162,6 +167,10 @@ impl Walk<'_> {
         let config = object.get("config").unwrap_or(&Value::Null);
         let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let module = text("module");
+        let name = config.get("name").or_else(|| object.get("name")).and_then(Value::as_str).unwrap_or("");
+        if name.split(['/', '\\']).any(|part| part == "..") {
+            self.found(Danger::Climbs { name: name.chars().take(200).collect() }, path);
+        }
         let base = class.rsplit(['>', '.']).next().unwrap_or(class);
         match base {
             "Lambda" => self.lambda(config, path),

@@ -46,6 +46,10 @@ impl Rule for KerasOutsideFile {
                     let finding = ABOUT.finding(place, message);
                     found.push(if escapes { finding } else { finding.severity(Severity::Note) });
                 }
+                Danger::Climbs { name } => {
+                    let message = format!("the name of a layer is a path upwards: `{name}`");
+                    found.push(ABOUT.finding(place, message));
+                }
                 _ => {}
             }
         }
