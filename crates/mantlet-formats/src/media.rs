@@ -1,6 +1,6 @@
 //! Files that lie beside models and that no model loader interprets: where their own content ends.
 
-use mantlet_vocab::Source;
+use mantlet_vocab::{Source, read_window};
 
 use crate::proto::Fields;
 use crate::window::Window;
@@ -23,6 +23,65 @@ pub fn image_end(source: &dyn Source) -> Option<u64> {
         }
         _ => None,
     }
+}
+
+/// Texts of a picture, and bytes of one of them.
+const MAX_TEXTS: usize = 64;
+const MAX_TEXT: usize = 1 << 20;
+
+/// The texts that a picture (PNG) says about itself: keys and values, unpacked.
+#[must_use]
+pub fn image_texts(source: &dyn Source) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    let mut at = 8_u64;
+    if read_window(source, 0, 4).is_ok_and(|magic| magic != b"\x89PNG") {
+        return texts;
+    }
+    for _ in 0..MAX_BLOCKS {
+        let head = read_window(source, at, 8).unwrap_or_default();
+        let (Some(len), Some(kind)) = (head.first_chunk().copied().map(u32::from_be_bytes), head.get(4..8))
+        else {
+            break;
+        };
+        if matches!(kind, b"tEXt" | b"zTXt" | b"iTXt") && texts.len() < MAX_TEXTS {
+            let body = read_window(source, at + 8, (len as usize).min(MAX_TEXT)).unwrap_or_default();
+            texts.extend(image_text(kind, &body));
+        }
+        match at.checked_add(12 + u64::from(len)) {
+            Some(next) if kind != b"IEND" && next < source.len() => at = next,
+            _ => break,
+        }
+    }
+    texts
+}
+
+fn image_text(kind: &[u8], body: &[u8]) -> Option<(String, String)> {
+    let (key, rest) = split(body)?;
+    let (packed, value) = match kind {
+        b"tEXt" => (false, rest),
+        b"zTXt" => (true, rest.get(1..)?),
+        _ => {
+            let (_language, after) = split(rest.get(2..)?)?;
+            let (_translated, text) = split(after)?;
+            (rest.first() == Some(&1), text)
+        }
+    };
+    let mut out = Vec::with_capacity(if packed { MAX_TEXT } else { 0 });
+    let value = if packed {
+        flate2::Decompress::new(true)
+            .decompress_vec(value, &mut out, flate2::FlushDecompress::Finish)
+            .ok()?;
+        out.as_slice()
+    } else {
+        value
+    };
+    Some((String::from_utf8_lossy(key).into_owned(), String::from_utf8_lossy(value).into_owned()))
+}
+
+/// What stands before and after the first zero.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memchr(0, bytes)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 fn png(window: &mut Window<'_>) -> Option<u64> {
@@ -94,6 +153,20 @@ fn gif(window: &mut Window<'_>) -> Option<u64> {
     None
 }
 
+/// What a shortcut of Windows says, as one line: its texts are of one or two bytes a letter, and spaces that push a
+/// command out of sight are dropped.
+#[must_use]
+pub fn shortcut(source: &dyn Source) -> String {
+    let bytes = read_window(source, 0, 256 << 10).unwrap_or_default();
+    let text: String = bytes
+        .into_iter()
+        .skip(76)
+        .filter(|&byte| byte != 0)
+        .map(|byte| if (32..127).contains(&byte) { byte as char } else { ' ' })
+        .collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Whether this is a SentencePiece model: pieces with text and score, then the settings they were made with.
 /// Its loader reads numbers and text only.
 #[must_use]
@@ -142,6 +215,11 @@ mod tests {
     fn images_end_where_their_blocks_say() {
         let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x02tEXtab1234\0\0\0\0IEND1234".to_vec();
         assert_eq!(image_end(&MemorySource::new(&png)), Some(png.len() as u64));
+        assert_eq!(image_texts(&MemorySource::new(&png)), []);
+        let said =
+            b"\x89PNG\r\n\x1a\n\0\0\0\x05tEXta\0xyz1234\0\0\0\x0aiTXtb\0\0\0\0\0text1234\0\0\0\0IEND1234";
+        let texts = image_texts(&MemorySource::new(said));
+        assert_eq!(texts, [("a".to_owned(), "xyz".to_owned()), ("b".to_owned(), "text".to_owned())]);
         png.extend(b"more");
         assert_eq!(image_end(&MemorySource::new(&png)), Some(png.len() as u64 - 4));
         assert_eq!(image_end(&MemorySource::new(&png[..20])), None);

@@ -33,6 +33,7 @@ formats! {
     ExecuTorchData "executorch data", Paddle "paddle", PaddleParameters "paddle parameters", MxNet "mxnet parameters",
     TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7",
     Bytecode "python bytecode", Ar "ar", Java "java objects", JoblibZ "joblib zfile",
+    Shortcut "windows shortcut",
 }
 
 impl Format {
@@ -129,7 +130,8 @@ fn is_pickle_name(extension: &str) -> bool {
     )
 }
 
-const MAGIC: [(&[u8], Format); 23] = [
+const MAGIC: [(&[u8], Format); 24] = [
+    (b"\x4c\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46", Format::Shortcut),
     (crate::ar::MAGIC, Format::Ar),
     (b"ZF0x", Format::JoblibZ),
     (b"\x89HDF\r\n\x1a\n", Format::Hdf5),

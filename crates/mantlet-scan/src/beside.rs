@@ -1,9 +1,11 @@
 //! What lies beside models: pictures, vocabularies, R objects, cards, and blobs named by their digest.
 
+use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, media, python, rdata};
-use mantlet_vocab::{Place, Source};
+use mantlet_formats::{Facts, config, media, python, rdata};
+use mantlet_vocab::{MemorySource, Place, Source};
 
+use crate::companion;
 use crate::engine::Engine;
 
 impl Engine {
@@ -18,10 +20,27 @@ impl Engine {
                 let script = python::bytecode::analyse(source, role);
                 self.limits(place, &script.limits);
                 self.judge(&Facts::Script(Box::new(script)), place);
+                if depth == 0 {
+                    self.neighbours = true;
+                    if let Some(unseen) = companion::unseen(&self.name, source) {
+                        let unseen: String = unseen.chars().filter(|c| !c.is_control()).take(80).collect();
+                        let what = format!("it is not made of the source beside it, which has no `{unseen}`");
+                        self.judge(&Facts::Damage(what), place);
+                    }
+                }
+            }
+            Format::Shortcut => {
+                let text = media::shortcut(source);
+                // A line of a script is cut where nobody reads on; here everything is one line.
+                let chars: Vec<char> = text.chars().collect();
+                let lines: Vec<String> = chars.chunks(1_500).map(|part| part.iter().collect()).collect();
+                self.commands(&lines.join("\n"), place);
+                let why = "what a shortcut of Windows starts lies outside of what is scanned";
+                self.gap(place, why.into(), "keep it out of the scan if it is no model");
             }
             Format::Image => match media::image_end(source) {
                 Some(end) if end < source.len() => self.unclaimed(source, end, source.len(), place, depth),
-                Some(_) => {}
+                Some(_) => self.image_texts(source, place),
                 None => {
                     let remedy = "keep it out of the scan if it is no model";
                     self.gap(place, "it begins like an image and does not go on like one".into(), remedy);
@@ -43,5 +62,21 @@ impl Engine {
             _ => return false,
         }
         true
+    }
+
+    /// What a picture says about itself: programs in another form, and the workflow that made it.
+    fn image_texts(&mut self, source: &dyn Source, place: &Place) {
+        for (key, value) in media::image_texts(source) {
+            let mut text = Text::new(&key, &value);
+            text.template = None;
+            if text.hides.is_some() {
+                self.judge(&Facts::Metadata(vec![text]), place);
+            }
+            if value.starts_with('{') {
+                let facts = config::json(&MemorySource::new(value.as_bytes()), self.bounds.effects);
+                let shown: String = key.chars().filter(|c| !c.is_control()).take(80).collect();
+                self.config(facts, false, &place.part(shown));
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mantlet_formats::structure::Structure;
-use mantlet_formats::{Bounds, onnx};
+use mantlet_formats::{Bounds, onnx, python};
 use mantlet_vocab::{Source, read_window};
 
 use crate::file::FileSource;
@@ -33,6 +33,18 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         folder.file_name().is_some_and(|name| name == "d")
             && folder.parent().is_some_and(|store| store.join("manifest.ocdbt").is_file())
     }) {
+        return true;
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    // The parts of a distributed checkpoint, beside what lists them.
+    if file.ends_with(".distcp") && file.starts_with("__") {
+        let context = folder.parent().is_some_and(|above| above.join("context").is_dir());
+        return beside(".metadata") || context && folder.file_name().is_some_and(|name| name == "weights");
+    }
+    // Numbers of an index of vectors, and the parameters of TVM.
+    let head = read_window(source, 0, 8).unwrap_or_default();
+    let index = matches!(head.get(..2), Some(b"Ix" | b"Iw" | b"IB")) && (file.ends_with(".faiss"));
+    if index || head == 0xF7E5_8D4F_0504_9CB7_u64.to_le_bytes() {
         return true;
     }
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -139,6 +151,53 @@ pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
     facts.defects.append(&mut wrong);
 }
 
+/// Names that Python's compiler writes by itself.
+const COMPILED: [&str; 18] = [
+    "__name__",
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__annotations__",
+    "__class__",
+    "__classcell__",
+    "__static_attributes__",
+    "__firstlineno__",
+    "__build_class__",
+    "__conditional_annotations__",
+    "__annotate__",
+    "__annotate_func__",
+    "__type_params__",
+    "__classdict__",
+    "__classdictcell__",
+    "AssertionError",
+    "Generic",
+];
+
+/// A name that a cached module uses and the source that it stands for does not; Python runs the one and people read
+/// the other.
+pub(crate) fn unseen(name: &str, source: &dyn Source) -> Option<String> {
+    let path = Path::new(name);
+    let folder = path.parent().filter(|folder| folder.ends_with("__pycache__"))?;
+    let file = path.file_name().and_then(|file| file.to_str())?;
+    let (stem, rest) = file.split_once(".cpython-")?;
+    // The tool for tests rewrites what it compiles.
+    if rest.contains("pytest") {
+        return None;
+    }
+    let original = FileSource::open(&folder.parent()?.join(format!("{stem}.py"))).ok()?;
+    let text = read_window(&original, 0, python::MAX_SOURCE).ok()?;
+    let says = |what: &str| memchr::memmem::find(&text, what.as_bytes()).is_some();
+    python::bytecode::names(source, original.len()).into_iter().find(|name| {
+        let written = |part: &str| {
+            // Private names of a class carry its name.
+            let private = part.strip_prefix('_').and_then(|part| part.find("__").map(|at| &part[at..]));
+            says(part) || private.is_some_and(|part| part.len() > 2 && says(part))
+        };
+        let plain = name.is_ascii() && !name.starts_with(['.', '@']) && !COMPILED.contains(&name.as_str());
+        plain && !name.split('.').all(written)
+    })
+}
+
 /// Compares a graph with the file of its constants, which lies beside it under the same name.
 pub(crate) fn constants(name: &str, facts: &mut Structure) {
     let path = Path::new(name).with_extension("bin");
@@ -167,6 +226,14 @@ pub(crate) fn is_chunk(name: &str) -> bool {
         }
     }
     false
+}
+
+/// Whether a member of an archive holds numbers of a program of `torch.export`, by where it lies.
+pub(crate) fn of_program(name: &str) -> bool {
+    [("/data/weights/", "weight_"), ("/data/constants/", "tensor_")].iter().any(|(folder, start)| {
+        let number = name.rsplit_once(folder).and_then(|(_, file)| file.strip_prefix(start));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Whether a path below an array is that of a chunk: numbers, after a `c` in zarr 3.

@@ -155,7 +155,9 @@ impl Engine {
         }
         let formats = route.formats.clone();
         self.judge(&Facts::Route(route), place);
-        if formats.is_empty() && (chunk || depth == 0 && self.belongs(name, source)) {
+        if formats.is_empty()
+            && (chunk || companion::of_program(name) || depth == 0 && self.belongs(name, source))
+        {
             if !self.formats.iter().any(|known| known == companion::FORMAT) {
                 self.formats.push(companion::FORMAT.into());
             }

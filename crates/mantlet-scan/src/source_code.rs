@@ -47,8 +47,9 @@ impl Engine {
         // What a package runs while it is installed or removed.
         let file = place.to_string().to_ascii_lowercase();
         let file = file.rsplit(['/', '!']).next().unwrap_or("");
-        let installs = ["-link.sh", "-unlink.sh", "-link.bat"].iter().any(|end| file.ends_with(end))
-            || matches!(file, "postinst" | "preinst" | "postrm" | "prerm" | "postinstall" | "preinstall");
+        let installs =
+            ["-link.sh", "-unlink.sh", "-link.bat", ".gyp", ".gypi"].iter().any(|end| file.ends_with(end))
+                || matches!(file, "postinst" | "preinst" | "postrm" | "prerm" | "postinstall" | "preinstall");
         let role = if installs { Role::Install } else { Role::default() };
         let script = python::Script { shell, role, ..python::Script::default() };
         self.judge(&Facts::Script(Box::new(script)), place);
@@ -182,9 +183,10 @@ impl Cells {
                 }
             }
             Event::Scalar { text, .. } => {
-                let page =
-                    matches!(self.inner.as_str(), "application/javascript" | "text/html" | "image/svg+xml")
-                        || self.inner == "source" && !self.is_code;
+                let page = matches!(self.inner.as_str(), "application/javascript" | "text/html" | "image/svg+xml")
+                        || self.inner == "source" && !self.is_code
+                        // The state of widgets, which is drawn when the notebook opens.
+                        || self.depth > 5 && matches!(self.inner.as_str(), "value" | "description" | "tooltip");
                 if page
                     && self.pages.len() < 16
                     && let Some(what) = text.get(..text.len().min(MAX_PAGE)).and_then(page::sends)

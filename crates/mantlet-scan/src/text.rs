@@ -7,7 +7,7 @@ use mantlet_formats::{
     Facts, advice, card, config, deployment, fetching, go_template, jinja, models, page, python,
     requirements, tensorflow, xml,
 };
-use mantlet_vocab::{Place, Source, read_window};
+use mantlet_vocab::{MemorySource, Place, Source, read_window};
 
 use crate::companion;
 use crate::engine::Engine;
@@ -159,7 +159,7 @@ impl Engine {
         if self.served || asked && companion::imported(name) { Role::Module } else { role }
     }
 
-    fn config(&mut self, mut facts: config::Config, expected: bool, place: &Place) {
+    pub(crate) fn config(&mut self, mut facts: config::Config, expected: bool, place: &Place) {
         self.limits(place, &facts.limits);
         if place.to_string() == self.name {
             for item in facts.items.iter_mut().filter(|item| item.act == Act::Imports) {
@@ -176,6 +176,10 @@ impl Engine {
             let inside = place.part(program.path.clone());
             self.python(&program.text, Role::Script, &inside);
         }
+        for (path, bytes) in &facts.pickles {
+            let inside = place.member(format!("numbers of `{path}`"));
+            self.pickle(&[Format::Pickle], &MemorySource::new(bytes), &inside, 1);
+        }
         if !facts.hidden.is_empty() {
             self.judge(&Facts::Metadata(facts.hidden.clone()), place);
         }
@@ -189,7 +193,7 @@ impl Engine {
     /// A program of R or Julia, as far as it runs what it fetches.
     pub(crate) fn foreign(&mut self, text: &str, place: &Place) {
         let script = fetching::analyse(text);
-        if !script.calls.is_empty() {
+        if !script.calls.is_empty() || !script.shell.is_empty() {
             self.judge(&Facts::Script(Box::new(script)), place);
         }
     }
@@ -246,6 +250,9 @@ fn commands(file: &str, text: &str) -> bool {
         || file.starts_with("containerfile")
         || file.ends_with(".dockerfile")
         || file.ends_with(".sh")
+        // Whose expansions the build of a package runs.
+        || file.ends_with(".gyp")
+        || file.ends_with(".gypi")
         // Recipes whose lines a shell or a supervisor runs.
         || matches!(file, ".envrc" | ".profile" | "makefile" | "gnumakefile" | "justfile" | "procfile" | "crontab" | "jenkinsfile" | "tox.ini")
         || [".mk", ".service", ".timer", ".desktop", ".cron"].iter().any(|end| file.ends_with(end))

@@ -89,6 +89,36 @@ pub fn analyse(source: &dyn Source, role: Role) -> Script {
     script
 }
 
+/// The names that compiled code uses, when Python takes it for that of a source of this many bytes without reading
+/// the source: by the length that it was made from, or because it says that it is not to be compared.
+#[must_use]
+pub fn names(source: &dyn Source, length: u64) -> Vec<String> {
+    let bytes = read_window(source, 0, MAX_FILE).unwrap_or_default();
+    let field = |at: usize| {
+        bytes.get(at..at + 4).and_then(|field| field.try_into().ok()).map_or(0, u32::from_le_bytes)
+    };
+    let magic = bytes.first_chunk().map_or(0, |&[low, high]| u16::from_le_bytes([low, high]));
+    let Some(version) = version(magic).filter(|version| (7..=13).contains(version)) else {
+        return Vec::new();
+    };
+    if field(4) & 1 == 0 && u64::from(field(12)) != length & 0xffff_ffff {
+        return Vec::new();
+    }
+    let mut codes = Vec::new();
+    if read(bytes.get(16..).unwrap_or_default(), version, &mut codes).is_err() {
+        return Vec::new();
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in codes.iter().flat_map(|code| code.names.iter()) {
+        if let Value::Text(name) = name {
+            names.push(name.to_string());
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
 type Names = HashMap<Rc<str>, Rc<str>>;
 
 /// What all code objects of a file took together.

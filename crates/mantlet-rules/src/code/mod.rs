@@ -60,6 +60,12 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if has("powershell") && (has("-enc") || has("downloadstring") || has("iex") || has("hidden")) {
         return Some("runs hidden PowerShell");
     }
+    if let Some(why) = commands::windows(&text) {
+        return Some(why);
+    }
+    if text.trim_start().starts_with("workdir /proc/") {
+        return Some("starts in a folder that the host has open");
+    }
     if commands::ships(command) {
         return Some("sends credentials away");
     }

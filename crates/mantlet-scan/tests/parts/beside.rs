@@ -106,3 +106,67 @@ fn external_data_is_followed_through_links_but_those_of_a_cache_are_ordinary() {
     assert_eq!(scan(plain.join("model.onnx")), ["onnx-external-escape"]);
     assert_eq!(scan(cached.join("snapshots/x/model.onnx")), [""; 0]);
 }
+
+#[test]
+fn a_cached_module_is_compared_with_the_source_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let cache = folder.path().join("__pycache__");
+    std::fs::create_dir(&cache).expect("it can be made");
+    // `import math`, `x = math.sqrt(4)`, compiled and not to be compared with its source.
+    let code = forged(
+        "hex",
+        "\
+        a70d0d0a010000000000000000000000e30000000000000000000000000300000000000000f32e000000970064\
+        0064016c005a00020065006a0100000000000000006402a6010000ab0100000000000000005a02640153002903\
+        e9000000004ee9040000002903da046d617468da0473717274da0178a900f300000000fa046d2e7079fa083c6d\
+        6f64756c653e720a000000010000007321000000f003010101d8000b800b800b800bd8040d804484498861814c\
+        844c8001800180017208000000",
+    );
+    let names = |source: &str| {
+        std::fs::write(folder.path().join("tiny.py"), source).expect("it can be written");
+        std::fs::write(cache.join("tiny.cpython-310.pyc"), &code).expect("it can be written");
+        let path = cache.join("tiny.cpython-310.pyc");
+        let examination =
+            mantlet_scan::scan(&[path], &mantlet_scan::Options::default(), &mut mantlet_scan::Silent);
+        names(&examination).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(names("class Tiny:\n    hidden = 16\n").contains(&"archive-damaged".to_owned()));
+    assert!(!names("import math\nx = math.sqrt(4)\n").contains(&"archive-damaged".to_owned()));
+}
+
+#[test]
+fn numbers_beside_what_lists_them_are_data() {
+    let folder = tempfile::tempdir().expect("a folder for a test");
+    let numbers: Vec<u8> = (0..64_u32).flat_map(|n| (n as f32 / 7.0).to_le_bytes()).collect();
+    let scanned = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("it can be written");
+        let path = folder.path().join(name);
+        let examination =
+            mantlet_scan::scan(&[path], &mantlet_scan::Options::default(), &mut mantlet_scan::Silent);
+        examination.verdict(Severity::Suspicious)
+    };
+    assert_eq!(scanned("__0_0.distcp", &numbers), Verdict::NotFullyExamined);
+    std::fs::write(folder.path().join(".metadata"), b"x").expect("it can be written");
+    assert_eq!(scanned("__0_0.distcp", &numbers), Verdict::Clean);
+    let index = [b"IxF2", numbers.as_slice()].concat();
+    assert_eq!(scanned("index.faiss", &index), Verdict::Clean);
+    assert_eq!(scanned("index.other", &index), Verdict::NotFullyExamined);
+}
+
+#[test]
+fn what_a_picture_says_is_looked_into() {
+    let picture = |key: &str, text: &str| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
+        bytes.extend((key.len() as u32 + 1 + text.len() as u32).to_be_bytes());
+        bytes.extend([b"tEXt", key.as_bytes(), b"\0", text.as_bytes(), b"1234"].concat());
+        bytes.extend(b"\0\0\0\0IEND\xae\x42\x60\x82");
+        verdict("cat.png", &bytes)
+    };
+    let node =
+        |value: &str| format!("{{\"1\": {{\"class_type\": \"Eval\", \"inputs\": {{\"v\": \"{value}\"}}}}}}");
+    assert_eq!(picture("prompt", &node("__import__('os').system('id')")), Verdict::Found);
+    assert_eq!(picture("prompt", &node("a cat (small)")), Verdict::Clean);
+    let program = "f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(picture("Software", program), Verdict::Found);
+    assert_eq!(picture("Software", "Adobe ImageReady, and much more text of that kind"), Verdict::Clean);
+}

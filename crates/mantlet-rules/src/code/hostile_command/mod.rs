@@ -65,6 +65,11 @@ impl Rule for CodeHostileCommand {
         {
             found.push(ABOUT.finding(place.part(format!("line {line}")), format!("the script {why}")));
         }
+        for call in fetched(script) {
+            let at = place.part(format!("line {}", call.line));
+            let why = "runs a program that the script fetches over a way that anybody can change";
+            found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
+        }
         let connected = script.calls.iter().any(|call| {
             call.power == Power::Network
                 && matches!(
@@ -98,4 +103,27 @@ fn together(script: &Script) -> Option<(&'static str, u32)> {
 /// The text of a command, whether given as one or in parts.
 fn command(call: &Call) -> String {
     super::text_of(call)
+}
+
+/// Calls that start a file to which the script has saved what it fetched from a place nobody vouches for.
+fn fetched(script: &Script) -> impl Iterator<Item = &Call> {
+    let saved: Vec<&str> = script
+        .calls
+        .iter()
+        .filter(|call| call.power == Power::Network && super::commands::unguarded(&super::text_of(call)))
+        .filter(|call| matches!(call.callee.rsplit('.').next(), Some("urlretrieve" | "download")))
+        .filter_map(|call| {
+            let named = ["filename", "out"].iter().find_map(|name| call.keyword(name));
+            named.or_else(|| call.arguments.get(1)).and_then(|argument| argument.text.as_deref())
+        })
+        .filter(|path| path.len() > 2)
+        .collect();
+    script.calls.iter().filter(move |call| {
+        let text = command(call);
+        let mut words = text.split_whitespace();
+        let first = words.next().unwrap_or("");
+        let shell = ["sh", "bash", "python", "python3"].contains(&first.rsplit('/').next().unwrap_or(first));
+        let started = if shell { words.next().unwrap_or("") } else { first };
+        call.power == Power::Runs && saved.iter().any(|path| *path == started)
+    })
 }

@@ -71,6 +71,16 @@ fn judged(call: &Call) -> Option<(&'static str, Severity)> {
             Some(("switches the check of what a model may carry off", Severity::Suspicious))
         }
         Power::Loads if is("allow_pickle", "True") => Some(("opens pickles in arrays", Severity::Note)),
+        Power::Loads
+            if call.callee == "torch.hub.load"
+                && is("trust_repo", "True")
+                && is("skip_validation", "True")
+                && !call.arguments.first().is_some_and(|repository| {
+                    repository.text.as_deref().is_none_or(|name| name.starts_with("pytorch/"))
+                }) =>
+        {
+            Some(("runs code of a repository that it tells not to check or ask about", Severity::Suspicious))
+        }
         Power::Loads if call.callee == "torch.hub.load" => {
             let local = call.keyword("source").is_some_and(|source| source.text.as_deref() == Some("local"));
             (!local).then_some(("fetches a repository and runs its code", Severity::Note))
