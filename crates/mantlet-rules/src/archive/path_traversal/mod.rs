@@ -69,17 +69,16 @@ impl Rule for ArchivePathTraversal {
                     if let Some(link) = through {
                         accuse(&entry.name, entry.data, format!("is written through the link `{link}`"));
                     }
-                    if let TarKind::Link(target) = &entry.kind {
-                        if absolute(target)
-                            || super::escapes(joined(&entry.name, target).trim_start_matches('/'))
-                            || !tar.layer && links.leave(&entry.name, target)
-                        {
-                            if outside.len() < 256 {
-                                outside.push(&entry.name);
-                            }
-                            if !tar.layer {
-                                accuse(&entry.name, entry.data, format!("is a link to `{target}`"));
-                            }
+                    let TarKind::Link(target) = &entry.kind else { continue };
+                    if absolute(target)
+                        || super::escapes(joined(&entry.name, target).trim_start_matches('/'))
+                        || !tar.layer && links.leave(&entry.name, target)
+                    {
+                        if outside.len() < 256 {
+                            outside.push(&entry.name);
+                        }
+                        if !tar.layer {
+                            accuse(&entry.name, entry.data, format!("is a link to `{target}`"));
                         }
                     }
                 }

@@ -124,6 +124,6 @@ fn fetched(script: &Script) -> impl Iterator<Item = &Call> {
         let first = words.next().unwrap_or("");
         let shell = ["sh", "bash", "python", "python3"].contains(&first.rsplit('/').next().unwrap_or(first));
         let started = if shell { words.next().unwrap_or("") } else { first };
-        call.power == Power::Runs && saved.iter().any(|path| *path == started)
+        call.power == Power::Runs && saved.contains(&started)
     })
 }
