@@ -3,12 +3,15 @@ import os
 import sys
 
 from eighth import alive as alive_eighth  # noqa: F401
+from ninth import alive as alive_ninth
 from seventh import alive
 
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive.KINDS:
+    if name in alive_ninth.KINDS:
+        alive_ninth.KINDS[name](path, detail)
+    elif name in alive.KINDS:
         alive.KINDS[name](path, detail)
     elif kind == "pickle":
         import pickle
