@@ -19,8 +19,8 @@ pub mod text;
 
 pub use detector::{Detector, Observation, Outcome};
 pub use pinned::{
-    Boundary, Constraint, Mark, Ordinary, Pin, PinError, PinnedRule, Relation, Shown, Term, Trace,
-    TraceError, TraceRow, derive, derive_from, side_by_side,
+    Boundary, Constraint, Mark, Ordinary, Pin, PinError, PinnedRule, Shown, Trace, TraceError, TraceRow,
+    derive, derive_from, side_by_side,
 };
 pub use profile::{
     Column, Encoded, Honest, InputProfile, Learning, Plan, Profile, ProfileError, SKETCH, SchemaFault,

@@ -8,7 +8,7 @@ use crate::Distances;
 mod learn;
 mod relation;
 
-pub use relation::{Relation, Term};
+pub use mantlet_vocab::{Relation, Term};
 
 /// What one input value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -156,7 +156,7 @@ impl Constraints {
                 return;
             }
             for relation in &held {
-                relation.mend(self, original, changed);
+                relation::mend(relation, self, original, changed);
             }
             self.repair_each(original, changed);
         }

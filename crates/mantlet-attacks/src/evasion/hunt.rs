@@ -186,6 +186,11 @@ impl Base {
         self.rows[row].best.as_ref().is_some_and(|best| within(best.distance, self.radius))
     }
 
+    /// The distance of the nearest success; the largest number while there is none.
+    pub(crate) fn best_distance(&self, row: usize) -> f32 {
+        self.rows[row].best.as_ref().map_or(f32::MAX, |best| best.distance)
+    }
+
     /// How far value `at` may still move up or down, in widths, when it has moved by `shift` already.
     pub(crate) fn room(&self, row: usize, at: usize, shift: f32, up: bool) -> f32 {
         let constraint = self.constraints.at(at);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use mantlet_kernels::distance as distance2;
-use mantlet_vocab::{Digest, Millis, NamedValue, Tensor};
+use mantlet_vocab::{Digest, Millis, NamedValue, Relation, Tensor};
 
-use super::{Boundary, Constraint, Pin, PinError, PinnedRule, Relation, Trace, side_by_side};
+use super::{Boundary, Constraint, Pin, PinError, PinnedRule, Trace, side_by_side};
 use crate::{CallerState, Profile, RowFacts, StateLimits};
 
 /// The most centres a region has.

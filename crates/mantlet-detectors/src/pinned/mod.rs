@@ -9,11 +9,10 @@
 mod boundary;
 mod derive;
 mod mark;
-mod relation;
 mod trace;
 
 use mantlet_kernels::distance as distance2;
-use mantlet_vocab::{Detail, NamedValue, Signal, Tensor};
+use mantlet_vocab::{Detail, NamedValue, Relation, Signal, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rooms::pinned_attack::ABOUT;
@@ -22,7 +21,6 @@ use crate::{Encoded, Observation, Profile, RowFacts};
 pub use boundary::Boundary;
 pub use derive::{Ordinary, derive, derive_from};
 pub use mark::Mark;
-pub use relation::{Relation, Term};
 pub use trace::{Trace, TraceError, TraceRow};
 
 /// Rows rarer than this are odd.

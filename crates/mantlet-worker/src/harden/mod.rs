@@ -12,10 +12,10 @@ mod through;
 use std::sync::Arc;
 
 use mantlet_attacks::Constraints;
-use mantlet_detectors::{Ordinary, PinnedRule, Profile, Relation, Trace};
+use mantlet_detectors::{Ordinary, PinnedRule, Profile, Trace};
 use mantlet_guard::{Controls, Guard, GuardConfig, margin};
 use mantlet_redteam::{Campaign, Clock, ProbeReport, Target};
-use mantlet_vocab::{Impact, Mode, NamedValue, Tensor};
+use mantlet_vocab::{Impact, Mode, NamedValue, Relation, Tensor};
 
 use crate::battery::{Ground, Kin, WallClock};
 
@@ -91,8 +91,11 @@ impl<'a> Scene<'a> {
         let facts = target.describe();
         let free = facts.scores && (facts.max_rows == 0 || facts.max_rows >= FILE);
         let margins = if free { margins(&ground.train.x, target) } else { Vec::new() };
-        let relations =
-            if ground.train.x.shape().len() == 2 { relations(&ground.train.x) } else { Vec::new() };
+        let relations = if ground.train.x.shape().len() == 2 {
+            Constraints::learn(&ground.train.x).relations
+        } else {
+            Vec::new()
+        };
         Some(Self { profile, layout, ground, inputs, kin, used, seed, margins, relations })
     }
 
@@ -161,19 +164,4 @@ fn margins(rows: &Tensor, target: &mut dyn Target) -> Vec<f32> {
             .extend((0..part.len()).map(|row| margin(scores.row(row))).filter(|margin| margin.is_finite()));
     }
     margins
-}
-
-/// What holds between the columns of every training row, in the guard's words.
-fn relations(rows: &Tensor) -> Vec<Relation> {
-    let learned = Constraints::learn(rows).relations.into_iter();
-    learned
-        .filter_map(|relation| match relation {
-            mantlet_attacks::Relation::AtMost { terms, bound } => Some(Relation::AtMost { terms, bound }),
-            mantlet_attacks::Relation::OneOf { columns } => Some(Relation::OneOf { columns }),
-            mantlet_attacks::Relation::Sum { column, terms, offset } => {
-                Some(Relation::Sum { column, terms, offset })
-            }
-            _ => None,
-        })
-        .collect()
 }

@@ -1,5 +1,6 @@
 //! The cheapest believable change of a table row, seen through scores or labels (after Simonetto and others 2022,
-//! MOEVA): from the nearest real rows of another decision, keeping what real rows obey.
+//! MOEVA): from the nearest real rows of another decision, keeping what real rows obey. Where the model is an ensemble of
+//! trees and its file is at hand, the change is looked for over the thresholds, and the model only confirms it.
 
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use super::hunt::{Base, Method, Reply, at_least, usual_radius};
 use crate::{Ask, Norm};
 
 mod propose;
+#[cfg(test)]
+mod tests;
+mod thresholds;
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -36,23 +40,56 @@ pub struct Config {
     pub scores: bool,
     /// Whether relations are also learned from the rows of the pool.
     pub learn: bool,
+    /// Whether the trees of the model are read, where it is an ensemble of trees and its file is at hand.
+    pub trees: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { norm: Norm::L2, radius: None, queries: 1_500, starts: 6, scores: true, learn: true }
+        Self {
+            norm: Norm::L2,
+            radius: None,
+            queries: 1_500,
+            starts: 6,
+            scores: true,
+            learn: true,
+            trees: true,
+        }
     }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Phase {
+    /// Asking whether what the trees say is so.
+    Confirming(Vec<Vec<f32>>),
     /// Asking which of the starts are past the border.
     Meeting,
     /// Taking over values of a start, the one that brings most for its distance first.
     Greedy { target: usize, here: Vec<f32>, margin: Option<f32> },
+    /// Putting the changed values back one by one, each as far as it goes.
+    Paring(Paring),
     /// Changing the best row at random in ways that bring it nearer.
     Polishing,
+    /// Nothing nearer is looked for.
+    Over,
 }
+
+/// How far each changed value of a row can be put back: wholly, else by halving.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Paring {
+    /// Columns still to try, the next one last.
+    columns: Vec<usize>,
+    /// The share of the change of the last of them that is too little, and one that is enough.
+    little: Option<f32>,
+    enough: f32,
+    /// The change in widths from which the share is taken.
+    whole: f32,
+}
+
+/// How near the two shares are brought to each other.
+const FINE: f32 = 1.0 / 24.0;
+/// Random changes between two parings.
+const BETWEEN: u64 = 150;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Lane {
@@ -61,6 +98,8 @@ struct Lane {
     targets: Vec<Vec<f32>>,
     /// Rows past the border that were met.
     met: Vec<Vec<f32>>,
+    /// Queries spent, and the distance reached, when values were last put back.
+    pared: (u64, f32),
 }
 
 /// The method.
@@ -68,6 +107,49 @@ struct Lane {
 struct Cheapest {
     config: Config,
     lanes: Vec<Lane>,
+}
+
+impl Paring {
+    /// The changed values of the nearest success, the largest change first; `None` where there is none.
+    fn of(base: &Base, row: usize) -> Option<Self> {
+        let best = base.rows[row].best.as_ref()?;
+        let shift = base.shift_of(row, &best.values);
+        let mut columns: Vec<usize> = (0..shift.len()).filter(|&at| shift[at] != 0.0).collect();
+        columns.sort_by(|a, b| shift[*a].abs().total_cmp(&shift[*b].abs()));
+        let whole = shift[*columns.last()?];
+        Some(Self { columns, little: None, enough: 1.0, whole })
+    }
+
+    /// The nearest success with the value at hand put back: wholly at first.
+    fn proposal(&self, base: &Base, row: usize) -> Option<Vec<f32>> {
+        let mut shift = base.shift_of(row, &base.rows[row].best.as_ref()?.values);
+        let at = *self.columns.last()?;
+        shift[at] = self.whole * self.little.map_or(0.0, |little| little.midpoint(self.enough));
+        Some(base.shifted(row, &shift))
+    }
+
+    /// Learns whether that still was a success, and goes on; `None` when every value was tried.
+    fn told(mut self, base: &Base, row: usize, won: bool) -> Option<Self> {
+        let tried = self.little.map_or(0.0, |little| little.midpoint(self.enough));
+        if won {
+            self.enough = tried;
+        } else {
+            self.little = Some(tried);
+        }
+        if self.enough > 0.0 && self.enough - self.little.unwrap_or(0.0) > FINE {
+            return Some(self);
+        }
+        self.columns.pop();
+        let best = base.rows[row].best.as_ref()?;
+        let shift = base.shift_of(row, &best.values);
+        while let Some(&at) = self.columns.last() {
+            if shift[at] != 0.0 {
+                return Some(Self { columns: self.columns, little: None, enough: 1.0, whole: shift[at] });
+            }
+            self.columns.pop();
+        }
+        None
+    }
 }
 
 impl Method for Cheapest {
@@ -87,9 +169,16 @@ impl Method for Cheapest {
     }
 
     fn begin(&mut self, base: &mut Base) {
+        let trees = base.trees.take().filter(|_| self.config.trees && base.goal.column().is_none());
+        let offset = trees.as_ref().map_or(0.0, |trees| super::tree_exact::offset(base, trees));
         for row in 0..base.rows.len() {
             let targets = propose::targets(base, row, self.config.starts);
-            self.lanes.push(Lane { phase: Phase::Meeting, targets, met: Vec::new() });
+            let known = trees.as_ref().map_or_else(Vec::new, |trees| {
+                let seed = base.random.below(1 << 32) as u64;
+                thresholds::nearest(base, trees, row, offset, seed)
+            });
+            let phase = if known.is_empty() { Phase::Meeting } else { Phase::Confirming(known) };
+            self.lanes.push(Lane { phase, targets, met: Vec::new(), pared: (0, f32::MAX) });
         }
     }
 
@@ -100,6 +189,9 @@ impl Method for Cheapest {
             let lane = &mut self.lanes[row];
             let proposals = match &lane.phase {
                 _ if left == 0 => Vec::new(),
+                Phase::Over => Vec::new(),
+                Phase::Confirming(known) => known.clone(),
+                Phase::Paring(paring) => paring.proposal(base, row).into_iter().collect(),
                 Phase::Meeting => lane.targets.clone(),
                 Phase::Greedy { target, here, margin } => {
                     if margin.is_none() {
@@ -128,6 +220,17 @@ impl Method for Cheapest {
             let original = base.original(row).to_vec();
             let phase = std::mem::replace(&mut lane.phase, Phase::Polishing);
             lane.phase = match phase {
+                Phase::Over => Phase::Over,
+                Phase::Confirming(_) if places.clone().any(|place| reply.won[place]) => Phase::Over,
+                // The trees of the file are not those that answer, or something rounds before them.
+                Phase::Confirming(_) => Phase::Meeting,
+                Phase::Paring(paring) => match paring.told(base, row, reply.won[places.start]) {
+                    Some(on) => Phase::Paring(on),
+                    None => {
+                        lane.pared = (base.rows[row].queries, base.best_distance(row));
+                        Phase::Polishing
+                    }
+                },
                 Phase::Meeting => {
                     lane.met = places
                         .filter(|&place| reply.won[place])
@@ -136,7 +239,7 @@ impl Method for Cheapest {
                     if self.config.scores && !lane.met.is_empty() {
                         Phase::Greedy { target: 0, here: original, margin: None }
                     } else {
-                        Phase::Polishing
+                        Paring::of(base, row).map_or(Phase::Polishing, Phase::Paring)
                     }
                 }
                 Phase::Greedy { target, here, margin: None } => {
@@ -165,21 +268,18 @@ impl Method for Cheapest {
                         _ if target + 1 < lane.met.len().min(2) => {
                             Phase::Greedy { target: target + 1, here: original, margin: None }
                         }
-                        _ => Phase::Polishing,
+                        _ => Paring::of(base, row).map_or(Phase::Polishing, Phase::Paring),
                     }
                 }
-                Phase::Polishing => Phase::Polishing,
+                Phase::Polishing => {
+                    let (queries, far) = lane.pared;
+                    let due = base.rows[row].queries >= queries + BETWEEN && base.best_distance(row) < far;
+                    let paring = if due { Paring::of(base, row) } else { None };
+                    paring.map_or(Phase::Polishing, Phase::Paring)
+                }
             };
         }
     }
 }
 
 attack!(TableSearch, Cheapest);
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn cases_hold() {
-        crate::testing::hold(super::ABOUT.name, super::ABOUT.cases);
-    }
-}

@@ -1,6 +1,6 @@
 //! The exact smallest change that turns an ensemble of trees, with a proof that no smaller one exists.
 
-use mantlet_vocab::About;
+use mantlet_vocab::{About, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
 use super::attack;
@@ -37,6 +37,23 @@ impl Default for Config {
     }
 }
 
+/// What is added to the sum of an ensemble with one output before it is compared with zero. Such ensembles compare it with
+/// zero (a logarithm of odds) or with a half (a share): what the model said of its rows tells which.
+pub(super) fn offset(base: &Base, trees: &TreeEnsemble) -> f32 {
+    if trees.outputs != 1 {
+        return 0.0;
+    }
+    let agree = |offset: f32| {
+        let rows = base.rows.iter();
+        let agrees = rows.filter(|row| {
+            let sum = leaves::sum(trees, base.originals.row(row.index)) + offset;
+            (sum > 0.0) == (row.label == 1)
+        });
+        agrees.count()
+    };
+    if agree(-0.5) > agree(0.0) { -0.5 } else { 0.0 }
+}
+
 /// The method.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Exact {
@@ -70,22 +87,7 @@ impl Method for Exact {
     }
 
     fn begin(&mut self, base: &mut Base) {
-        // Ensembles with one output compare it with zero (a logarithm of odds) or with a half (a share): what
-        // the model said of its rows tells which.
-        if let Some(trees) = &base.trees
-            && trees.outputs == 1
-        {
-            let agree = |offset: f32| {
-                base.rows
-                    .iter()
-                    .filter(|row| {
-                        let sum = leaves::sum(trees, base.originals.row(row.index)) + offset;
-                        (sum > 0.0) == (row.label == 1)
-                    })
-                    .count()
-            };
-            self.offset = if agree(-0.5) > agree(0.0) { -0.5 } else { 0.0 };
-        }
+        self.offset = base.trees.as_ref().map_or(0.0, |trees| offset(base, trees));
     }
 
     fn ask(&mut self, base: &mut Base) -> Option<Ask> {
@@ -127,4 +129,4 @@ impl Method for Exact {
 attack!(TreeExact, Exact);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

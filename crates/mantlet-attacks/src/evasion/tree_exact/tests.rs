@@ -6,7 +6,7 @@ use super::*;
 use crate::{Answer, Attack, Constraint, Constraints, Detail, Material, Random, State, Step};
 
 /// A random ensemble over three features with thresholds at tenths.
-fn ensemble(random: &mut Random, outputs: usize) -> TreeEnsemble {
+pub(in crate::evasion) fn ensemble(random: &mut Random, outputs: usize) -> TreeEnsemble {
     let tree = |random: &mut Random| {
         let mut nodes = Vec::new();
         for at in 0..3 {
@@ -35,7 +35,8 @@ fn ensemble(random: &mut Random, outputs: usize) -> TreeEnsemble {
     }
 }
 
-fn class(ensemble: &TreeEnsemble, row: &[f32]) -> usize {
+/// The class the trees give a row.
+pub(in crate::evasion) fn class(ensemble: &TreeEnsemble, row: &[f32]) -> usize {
     if ensemble.outputs == 1 {
         return usize::from(leaves::sum(ensemble, row) > 0.0);
     }
@@ -57,7 +58,11 @@ fn play(ensemble: &TreeEnsemble, rows: Tensor, constraints: Constraints, config:
     let classes = ensemble.outputs.max(2);
     let material =
         Material::new(rows, vec![], classes).constraints(constraints).trees(Some(ensemble.clone()));
-    let mut attack = TreeExact::new(config, 1, material).unwrap();
+    answered(ensemble, &mut TreeExact::new(config, 1, material).unwrap())
+}
+
+/// What an attack that asks for labels ends with.
+pub(in crate::evasion) fn answered(ensemble: &TreeEnsemble, attack: &mut dyn Attack) -> crate::Outcome {
     let mut answer = None;
     loop {
         match attack.step(answer.take()) {
@@ -72,6 +77,37 @@ fn play(ensemble: &TreeEnsemble, rows: Tensor, constraints: Constraints, config:
     }
 }
 
+/// The least size of a change after which `turned` holds, of every way to put three values on either side of a threshold
+/// or leave them.
+pub(in crate::evasion) fn by_corners(
+    row: &[f32],
+    turned: impl Fn(&[f32]) -> bool,
+    size: impl Fn([f32; 3]) -> f32,
+) -> f32 {
+    let corners: Vec<Vec<f32>> = (0..3)
+        .map(|feature| {
+            let mut values = vec![row[feature]];
+            for step in 0..10 {
+                let t = step as f32 / 10.0 + 0.05;
+                values.extend([t, t.next_up(), t.next_down()]);
+            }
+            values.retain(|value| (0.0..=1.0).contains(value));
+            values
+        })
+        .collect();
+    let mut best = f32::MAX;
+    for &a in &corners[0] {
+        for &b in &corners[1] {
+            for &c in &corners[2] {
+                if turned(&[a, b, c]) {
+                    best = best.min(size([a - row[0], b - row[1], c - row[2]]));
+                }
+            }
+        }
+    }
+    best
+}
+
 #[test]
 fn the_smallest_change_is_that_of_trying_every_corner() {
     let mut random = Random::new(11);
@@ -79,29 +115,9 @@ fn the_smallest_change_is_that_of_trying_every_corner() {
         let trees = ensemble(&mut random, if round % 2 == 0 { 1 } else { 3 });
         let row: Vec<f32> = (0..3).map(|_| random.unit()).collect();
         let label = class(&trees, &row);
-        // Corners: every threshold from both sides, and the value itself.
-        let corners: Vec<Vec<f32>> = (0..3)
-            .map(|feature| {
-                let mut values = vec![row[feature]];
-                for step in 0..10 {
-                    let t = step as f32 / 10.0 + 0.05;
-                    values.extend([t, t.next_up(), t.next_down()]);
-                }
-                values.retain(|value| (0.0..=1.0).contains(value));
-                values
-            })
-            .collect();
-        let mut best = f32::MAX;
-        for &a in &corners[0] {
-            for &b in &corners[1] {
-                for &c in &corners[2] {
-                    if class(&trees, &[a, b, c]) != label {
-                        let far = (a - row[0]).abs().max((b - row[1]).abs()).max((c - row[2]).abs());
-                        best = best.min(far);
-                    }
-                }
-            }
-        }
+        let turned = |values: &[f32]| class(&trees, values) != label;
+        let largest = |shift: [f32; 3]| shift.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let best = by_corners(&row, turned, largest);
         let rows = Tensor::new([1, 3], row).unwrap();
         let config = Config { radius: 1.0, boxes: 1_000_000 };
         let outcome = play(&trees, rows, Constraints::uniform(3, 0.0, 1.0), config);
