@@ -52,6 +52,13 @@ impl Words {
 }
 
 impl Lane {
+    /// The values of an Arrow array, read as a column of that kind just as the same array of a file would be; nothing
+    /// where it cannot be one.
+    #[must_use]
+    pub fn of_arrow(array: &arrow_array::ArrayRef, kind: crate::Kind) -> Option<Self> {
+        crate::read::lane(array, kind)
+    }
+
     /// Rows.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -20,7 +20,7 @@ pub use decisions::{Decided, LABELS_MOST, Labels, Truth, WINDOWS_MOST, reference
 pub use error::DatasetError;
 pub use grouped::{Grouping, grouped};
 pub use lane::Lane;
-pub use measure::{Judged, Measured, count, cube, profile};
+pub use measure::{Judged, Measured, count, count_by, cube, profile};
 pub use open::{Column, Dataset, Kind};
 pub use pictures::{Frame, LABELS_OF_PICTURES, Pictures};
 pub use series::{Series, Watching};

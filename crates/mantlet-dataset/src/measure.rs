@@ -140,8 +140,23 @@ pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile
 /// When a file cannot be read to its end, a column of the profile is missing or holds something else, or there are
 /// no rows.
 pub fn count(dataset: &Dataset, profile: &Profile) -> Result<Measured<Counts>, DatasetError> {
+    count_by(dataset, profile, |wanted| counts(dataset, profile, wanted))
+}
+
+/// The same, by an engine of the caller's: it is handed the columns of the profile as they are to be read.
+///
+/// # Errors
+/// When a column of the profile is missing or holds something else, there are no rows, or as the engine says.
+pub fn count_by<E: From<DatasetError>>(
+    dataset: &Dataset,
+    profile: &Profile,
+    engine: impl FnOnce(&[Column]) -> Result<Measured<Counts>, E>,
+) -> Result<Measured<Counts>, E> {
     let wanted = pinned(dataset, profile)?;
-    let mut counted = counts(dataset, profile, &wanted)?;
+    let mut counted = engine(&wanted)?;
+    if counted.value.rows == 0 {
+        return Err(DatasetError::Empty { path: first(dataset) }.into());
+    }
     for column in dataset.columns() {
         let judged = matches!(column.kind, Kind::Numbers | Kind::Words);
         if judged && !wanted.iter().any(|wanted| wanted.name == column.name) {

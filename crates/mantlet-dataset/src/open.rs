@@ -107,6 +107,12 @@ impl Dataset {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
+    /// The first file that is not Parquet, if there is one: not every engine reads the others.
+    #[must_use]
+    pub fn other_than_parquet(&self) -> Option<&Path> {
+        self.files.iter().find(|(_, format)| *format != Format::Parquet).map(|(path, _)| path.as_path())
+    }
+
     /// The files as one line of text.
     #[must_use]
     pub fn name(&self) -> String {

@@ -16,6 +16,7 @@ mod profile;
 pub mod segment;
 mod sketch;
 pub mod statistic;
+mod tally;
 pub mod unlike;
 
 use mantlet_vocab::About;
@@ -28,6 +29,7 @@ pub use profile::{
     crossed,
 };
 pub use sketch::{NumberSketch, WordSketch, mix};
+pub use tally::Tally;
 
 /// Why counts cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -159,7 +159,8 @@ fn hand(
     take(lanes, &vec![0; wanted.len()])
 }
 
-fn lane(array: &ArrayRef, wanted: Kind) -> Option<Lane> {
+/// An Arrow array as a column of that kind; nothing where it cannot be one.
+pub(crate) fn lane(array: &ArrayRef, wanted: Kind) -> Option<Lane> {
     match wanted {
         Kind::Numbers => numbers(array).map(Lane::Numbers),
         Kind::Words => words(array).or_else(|| days(array)),

@@ -6,6 +6,8 @@ mod json;
 
 use std::path::Path;
 
+pub(crate) use arrow::lane;
+
 use crate::{Column, DatasetError, Lane};
 
 /// A format.
