@@ -25,6 +25,7 @@ impl Engine {
         let mut archive = self.open_archive(&facts);
         let served = std::mem::replace(&mut self.served, archive.is_served());
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
+        let layers = std::mem::take(&mut self.keras);
         // Only what pip would install may vouch for its own libraries.
         if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
             archive.wheel = Wheel::read(source, &facts, &self.bounds);
@@ -118,6 +119,7 @@ impl Engine {
             }
         }
         self.stores = outer;
+        self.keras = layers;
         self.served = served;
         self.close_archive(archive, &facts, place);
         facts.links = links;

@@ -13,6 +13,13 @@ const MAX_TEXT: u64 = 8 << 10;
 /// Bytes of one chat template.
 const MAX_TEMPLATE: u64 = 1 << 20;
 
+/// A configuration of Keras, and the sizes of its weights, as far as they were met.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    config: Option<(Vec<u8>, Place)>,
+    stored: keras::Stored,
+}
+
 impl Engine {
     /// Examines a format of weights or graphs; false when it is none of them.
     pub(crate) fn model(&mut self, format: Format, source: &dyn Source, place: &Place) -> bool {
@@ -87,6 +94,22 @@ impl Engine {
         }
         self.metadata(texts, place);
         self.judge(&Facts::Hdf5(facts), place);
+        self.keras.stored = keras::Stored::read(source, &self.bounds);
+        self.layers();
+    }
+
+    /// Judges a configuration of Keras with the sizes of its weights, once both were met.
+    fn layers(&mut self) {
+        if self.keras.stored.is_empty() {
+            return;
+        }
+        if let Some((text, place)) = self.keras.config.take() {
+            let overrides = keras::overrides(&text, &self.keras.stored);
+            self.keras.stored = keras::Stored::default();
+            if !overrides.is_empty() {
+                self.judge(&Facts::Graph(overrides), &place);
+            }
+        }
     }
 
     /// Judges a Keras configuration; false when it is none.
@@ -101,6 +124,8 @@ impl Engine {
             self.judge(&Facts::Graph(facts.overrides.clone()), place);
         }
         self.judge(&Facts::Keras(facts), place);
+        self.keras.config = Some((text, place.clone()));
+        self.layers();
         true
     }
 

@@ -19,6 +19,16 @@ pub enum How {
     Term,
     /// It is the position at which the output is looked up.
     Position,
+    /// It says this many times what the learned layers do.
+    Louder {
+        /// How many.
+        times: u32,
+    },
+    /// One row of a table is this many times as long as the one in the middle.
+    Row {
+        /// How many.
+        times: u32,
+    },
 }
 
 /// A place where an answer about the raw input decides over the learned output.
@@ -96,7 +106,7 @@ const CONSTANT: State = State {
     detector: None,
 };
 
-const MAX_FOUND: usize = 16;
+pub(super) const MAX_FOUND: usize = 16;
 
 pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32, f64>) -> Vec<Override> {
     let order = order(nodes);
@@ -301,7 +311,7 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
         _ => false,
     };
     if *learned {
-        for operand in operands.iter().filter(|operand| operand.class == Class::Value && operand.depth == 0) {
+        for operand in operands.iter().filter(|operand| operand.depth == 0) {
             *data |= operand.inputs;
         }
         out.depth = out.depth.saturating_add(1);
@@ -334,7 +344,7 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
 }
 
 /// The nodes, each after what it reads. Nodes in a circle come last, in their own order.
-fn order(nodes: &[Node]) -> Vec<u32> {
+pub(super) fn order(nodes: &[Node]) -> Vec<u32> {
     let mut waits: Vec<u32> = vec![0; nodes.len()];
     let mut first = vec![u32::MAX; nodes.len()];
     let mut chain: Vec<(u32, u32)> = Vec::new();
@@ -365,7 +375,7 @@ fn order(nodes: &[Node]) -> Vec<u32> {
 }
 
 /// Learned layers on the longest way from each node to an output; `None` when it reaches none.
-fn heights(nodes: &[Node], outputs: &[u32], order: &[u32], learned: &[bool]) -> Vec<Option<u16>> {
+pub(super) fn heights(nodes: &[Node], outputs: &[u32], order: &[u32], learned: &[bool]) -> Vec<Option<u16>> {
     let mut height = vec![None; nodes.len()];
     for &output in outputs {
         if let Some(height) = height.get_mut(output as usize) {
@@ -405,20 +415,22 @@ fn measures(nodes: &[Node], states: &[State], answer: u32) -> Vec<u32> {
 
 /// One way from the input to a node, for the reader.
 fn path(nodes: &[Node], states: &[State], from: u32) -> Vec<String> {
+    way(nodes, from, |at| {
+        states.get(at as usize).filter(|state| state.class != Class::Constant).map(|state| state.depth)
+    })
+}
+
+/// One way from the input to a node; `depth` says how deep the values are that depend on the input.
+pub(super) fn way(nodes: &[Node], from: u32, depth: impl Fn(u32) -> Option<u16>) -> Vec<String> {
     let mut path = Vec::new();
     let mut at = from;
     for _ in 0..40 {
         let Some(node) = nodes.get(at as usize) else { break };
         let (operator, name) = &node.label;
         path.push(if name.is_empty() { operator.clone() } else { format!("{operator} `{name}`") });
-        let next = node
-            .inputs
-            .iter()
-            .copied()
-            .filter(|&input| states.get(input as usize).is_some_and(|state| state.class != Class::Constant))
-            .min_by_key(|&input| states[input as usize].depth);
-        match next {
-            Some(input) => at = input,
+        let next = node.inputs.iter().filter_map(|&input| Some((depth(input)?, input)));
+        match next.min_by_key(|&(depth, _)| depth) {
+            Some((_, input)) => at = input,
             None => break,
         }
     }

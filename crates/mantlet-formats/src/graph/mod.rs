@@ -6,13 +6,17 @@
 //! yes-or-no answer about the whole sample. An indicator that has passed no learned layer and decides over the
 //! output of the learned ones is reported. Masks that speak about single positions (padding, attention) are not
 //! indicators of the whole sample, sizes are not values, and inputs that feed no learned layer (lengths, flags)
-//! are not data; so ordinary exports are silent.
+//! are not data; so ordinary exports are silent. Where the sizes of weights are known, a side path that outshouts the
+//! learned one is reported too, whatever its form.
 
 mod flow;
+mod loud;
+pub(crate) mod weight;
 
 use std::collections::BTreeMap;
 
 pub use flow::{How, Override, Parts};
+pub use weight::Weight;
 
 /// What an operator does to what it is given, as far as this analysis cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +104,8 @@ pub struct Graph {
     outputs: Vec<u32>,
     /// The largest number, without sign, of constants that are known.
     weights: BTreeMap<u32, f64>,
+    /// How large the numbers of constants are, and those that learned nodes hold themselves.
+    stats: BTreeMap<u32, Weight>,
     /// The graph was larger than the bound, so that it says nothing.
     pub cut: bool,
 }
@@ -141,6 +147,13 @@ impl Graph {
         }
     }
 
+    /// Says how large the numbers of a constant are, or those that a learned node holds itself.
+    pub fn measured(&mut self, node: u32, weight: Weight) {
+        if (node as usize) < self.nodes.len() {
+            self.stats.insert(node, weight);
+        }
+    }
+
     /// Says that a node's value is an output of the model.
     pub fn output(&mut self, node: u32) {
         if self.outputs.contains(&node) {
@@ -168,6 +181,18 @@ impl Graph {
     /// Where an answer about the raw input decides over the learned output.
     #[must_use]
     pub fn overrides(&self) -> Vec<Override> {
-        if self.cut { Vec::new() } else { flow::overrides(&self.nodes, &self.outputs, &self.weights) }
+        if self.cut {
+            return Vec::new();
+        }
+        let mut found = flow::overrides(&self.nodes, &self.outputs, &self.weights);
+        let louder = loud::overrides(&self.nodes, &self.outputs, &self.stats);
+        // One place is told once, by what it does.
+        found.extend(
+            louder
+                .into_iter()
+                .filter(|hit| !found.iter().any(|known| known.at == hit.at && known.node == hit.node))
+                .collect::<Vec<_>>(),
+        );
+        found
     }
 }

@@ -4,22 +4,24 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::stored::{Stored, folder};
+use crate::graph::weight::of_numbers;
 use crate::graph::{Graph, Kind};
 
 /// Models within models.
 const MAX_NESTING: u8 = 8;
 
-/// The graph of a functional configuration; empty for other models, which have no branches.
-pub(super) fn graph(config: &Value) -> Graph {
+/// The graph of a configuration.
+pub(super) fn graph(config: &Value, stored: &Stored) -> Graph {
     let mut graph = Graph::default();
-    for output in model(config, None, &mut graph, 0) {
+    for output in model(config, None, stored, &mut graph, 0) {
         graph.output(output);
     }
     graph
 }
 
 /// Adds a model; `given` are the values its inputs stand for. Gives its outputs.
-fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> Vec<u32> {
+fn model(value: &Value, given: Option<&[u32]>, stored: &Stored, graph: &mut Graph, depth: u8) -> Vec<u32> {
     let empty = Map::new();
     let config = value.get("config").and_then(Value::as_object).unwrap_or(&empty);
     let layers = config.get("layers").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
@@ -32,6 +34,8 @@ fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> 
     let mut nodes: HashMap<&str, Vec<u32>> = HashMap::new();
     let mut chain = given.and_then(|given| given.first().copied());
     let sequential = outputs.is_empty();
+    // Folders of weights are numbered by class.
+    let mut folders: HashMap<String, usize> = HashMap::new();
     for layer in layers {
         let class = text(layer, "class_name");
         let inner = layer.get("config").and_then(Value::as_object).unwrap_or(&empty);
@@ -47,6 +51,12 @@ fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> 
             chain = chain.or(Some(node));
             continue;
         }
+        let mut place = folder(class.rsplit('>').next().unwrap_or(class));
+        let count = folders.entry(place.clone()).or_insert(0);
+        if *count > 0 {
+            place = format!("{place}_{count}");
+        }
+        *count += 1;
         // A layer used several times has a node for each.
         let mut calls: Vec<Vec<u32>> = Vec::new();
         if sequential {
@@ -61,11 +71,11 @@ fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> 
         }
         for operands in calls {
             let made = if inner.contains_key("layers") {
-                let outputs = model(layer, Some(&operands), graph, depth + 1);
+                let outputs = model(layer, Some(&operands), stored, graph, depth + 1);
                 graph.add(Kind::Pass, class, name, outputs, 0)
             } else {
-                let kind = kind(class, inner);
-                graph.add(kind, class, name, operands, 0)
+                let of = |variable: (&str, &[&str])| stored.find(name, &place, variable);
+                add(class, name, inner, operands, of, graph)
             };
             nodes.entry(name).or_default().push(made);
             chain = Some(made);
@@ -75,6 +85,68 @@ fn model(value: &Value, given: Option<&[u32]>, graph: &mut Graph, depth: u8) -> 
         return chain.into_iter().collect();
     }
     outputs.iter().filter_map(|name| nodes.get(name.as_str())?.last().copied()).collect()
+}
+
+/// Adds a layer, its weights where they are known, and the activation it ends with.
+fn add(
+    class: &str,
+    name: &str,
+    config: &Map<String, Value>,
+    mut operands: Vec<u32>,
+    of: impl Fn((&str, &[&str])) -> Option<crate::graph::Weight>,
+    graph: &mut Graph,
+) -> u32 {
+    let constant = |graph: &mut Graph, weight: Option<crate::graph::Weight>| {
+        let node = graph.add(Kind::Constant, "weights", "", vec![], 0);
+        if let Some(weight) = weight {
+            graph.measured(node, weight);
+        }
+        node
+    };
+    let base = class.rsplit('>').next().unwrap_or(class);
+    let mut kind = kind(class, config);
+    if kind == Kind::Learned && operands.len() == 1 {
+        let count = ["units", "filters"].iter().find_map(|key| config.get(*key)?.as_u64());
+        let weights = of(("0", &["kernel", "embeddings", "depthwise_kernel"]));
+        let node = constant(graph, weights);
+        if base == "Embedding" {
+            kind = Kind::Lookup;
+            operands.insert(0, node);
+        } else if base == "Dense" || base.starts_with("Conv") {
+            kind = Kind::Weighted { narrow: count.is_some_and(|count| count <= 2) };
+            operands.push(node);
+        }
+    } else if base.ends_with("BatchNormalization") {
+        for variable in [("0", "gamma"), ("1", "beta"), ("2", "moving_mean"), ("3", "moving_variance")] {
+            let node = constant(graph, of((variable.0, &[variable.1])));
+            operands.push(node);
+        }
+    } else if base == "Rescaling" || base == "Normalization" {
+        let number = |value: &Value| value.as_f64();
+        let numbers = |key: &str| match config.get(key) {
+            Some(Value::Array(items)) => items.iter().filter_map(number).collect(),
+            Some(value) => number(value).into_iter().collect(),
+            None => Vec::new(),
+        };
+        let scattered =
+            numbers("variance").into_iter().filter(|var| *var > 0.0).map(|var| var.sqrt().recip());
+        let factors: Vec<f64> = numbers("scale").into_iter().chain(scattered).collect();
+        let node = constant(graph, of_numbers(&factors, &[]));
+        graph.weigh(node, factors.iter().map(|factor| factor.abs()).fold(f64::NAN, f64::max));
+        kind = Kind::Scale;
+        operands.push(node);
+    }
+    let made = graph.add(kind, class, name, operands, 0);
+    let activation = config.get("activation").and_then(|activation| match activation {
+        Value::String(name) => Some(name.as_str()),
+        other => other.get("class_name").or_else(|| other.get("config"))?.as_str(),
+    });
+    match activation {
+        Some(bend) if base != "Activation" && base != "linear" && !matches!(bend, "linear" | "Linear") => {
+            graph.add(Kind::Squash, bend, name, vec![made], 0)
+        }
+        _ => made,
+    }
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -138,7 +210,11 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
         }
         Value::Number(number) => {
             let node = graph.add(Kind::Constant, "constant", "", vec![], 0);
-            graph.weigh(node, number.as_f64().unwrap_or(f64::NAN).abs());
+            let number = number.as_f64().unwrap_or(f64::NAN).abs();
+            graph.weigh(node, number);
+            if let Some(weight) = of_numbers(&[number], &[]) {
+                graph.measured(node, weight);
+            }
             out.push(node);
         }
         _ => {}
@@ -164,7 +240,10 @@ fn kind(class: &str, config: &Map<String, Value>) -> Kind {
     match lower.as_str() {
         "greater" | "greaterequal" | "less" | "lessequal" | "equal" | "notequal" | "greater_equal"
         | "less_equal" | "not_equal" | "sign" | "isnan" | "isinf" | "isfinite" | "onehot"
-        | "categoryencoding" => Kind::Compare,
+        | "categoryencoding" | "discretization" | "hashing" | "hashedcrossing" | "stringlookup"
+        | "integerlookup" | "textvectorization" | "logicaland" | "logicalor" | "logicalnot"
+        | "logical_and" | "logical_or" | "logical_not" | "bincount" | "searchsorted" | "one_hot"
+        | "isclose" => Kind::Compare,
         "sum" | "mean" | "var" | "std" | "reduce_sum" | "reduce_mean" | "norm" | "countnonzero"
         | "count_nonzero" => Kind::Sum(axis()),
         "argmax" | "argmin" => Kind::Sum(Some(1)),
@@ -177,9 +256,11 @@ fn kind(class: &str, config: &Map<String, Value>) -> Kind {
         "add" | "subtract" | "maximum" | "minimum" | "average" | "__operators__.add" | "sub" => Kind::Combine,
         "concatenate" | "concat" | "stack" => Kind::Concat,
         "sigmoid" | "relu" | "tanh" | "hardsigmoid" | "hard_sigmoid" | "clip" | "clip_by_value" | "floor"
-        | "ceil" | "round" | "softsign" | "step" => Kind::Squash,
+        | "ceil" | "round" | "softsign" | "step" | "softmax" | "relu6" | "leakyrelu" | "leaky_relu"
+        | "prelu" | "thresholdedrelu" | "elu" | "selu" | "silu" | "gelu" | "mod" | "floordivide"
+        | "floor_divide" | "remainder" => Kind::Squash,
         "activation" => match config.get("activation").and_then(Value::as_str) {
-            Some("sigmoid" | "relu" | "tanh" | "hard_sigmoid" | "relu6") => Kind::Squash,
+            Some("sigmoid" | "relu" | "tanh" | "hard_sigmoid" | "relu6" | "softmax" | "elu") => Kind::Squash,
             _ => Kind::Pass,
         },
         "flatten"

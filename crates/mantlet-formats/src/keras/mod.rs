@@ -5,6 +5,9 @@
 
 mod graph;
 mod names;
+mod stored;
+
+pub use stored::Stored;
 
 use mantlet_vocab::{Source, read_window};
 use serde_json::{Map, Value};
@@ -109,7 +112,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Keras {
         Ok(value) => {
             let mut walk = Walk { facts: &mut facts, max: bounds.max_facts, effects: bounds.effects };
             walk.value(&value, "");
-            let graph = graph::graph(&value);
+            let graph = graph::graph(&value, &Stored::default());
             if graph.cut {
                 facts.limits.push("the graph is too large to be followed".into());
             }
@@ -118,6 +121,19 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Keras {
         Err(error) => facts.limits.push(format!("the configuration cannot be read: {error}")),
     }
     facts
+}
+
+/// Where the raw input overrides the learned output, with the sizes of the weights at hand: what [`analyse`] could not
+/// see without them.
+#[must_use]
+pub fn overrides(text: &[u8], stored: &Stored) -> Vec<Override> {
+    let text = text.trim_ascii_end();
+    let text = text.iter().rposition(|&byte| byte != 0).map_or(text, |end| &text[..=end]);
+    let Ok(value) = serde_json::from_slice::<Value>(text) else { return Vec::new() };
+    let known = graph::graph(&value, &Stored::default()).overrides();
+    let mut found = graph::graph(&value, stored).overrides();
+    found.retain(|hit| !known.iter().any(|known| known.node == hit.node));
+    found
 }
 
 struct Walk<'a> {

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use mantlet_vocab::Source;
 
 use super::operators::{Attributes, kind};
-use crate::graph::{Graph, Kind};
+use crate::graph::{Graph, Kind, Weight, weight};
 use crate::proto::{Field, Fields, Value, numbers, text};
+use crate::weights::{Dtype, TensorInfo};
 use crate::window::Window;
 
 /// Functions within functions, and graphs within graphs.
@@ -17,12 +18,23 @@ const MAX_NESTING: u8 = 24;
 const MAX_NAMES: usize = 12 << 20;
 const MAX_FUNCTIONS: usize = 20_000;
 const MAX_STEPS: usize = 400_000;
+/// Bytes of the floats of one attribute that are read.
+const MAX_FLOATS: u64 = 32 << 10;
 
 /// A small constant: its shape, and its first numbers when it is one of integers or single floats.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Small {
     pub(super) dims: Vec<u64>,
     pub(super) values: Vec<f64>,
+    /// How large its numbers are, when they are floats.
+    pub(super) weight: Option<Weight>,
+}
+
+impl Small {
+    fn of(dims: Vec<u64>, values: Vec<f64>) -> Self {
+        let weight = weight::of_numbers(&values, &dims);
+        Self { dims, values, weight }
+    }
 }
 
 struct Function {
@@ -33,6 +45,7 @@ struct Function {
 }
 
 struct Reader<'a> {
+    source: &'a dyn Source,
     window: Window<'a>,
     graph: Graph,
     scopes: Vec<HashMap<String, u32>>,
@@ -43,6 +56,8 @@ struct Reader<'a> {
     names: usize,
     /// Nodes visited; functions can call each other again and again.
     steps: usize,
+    /// Numbers of constants that may still be measured.
+    budget: u64,
 }
 
 /// The graph of an ONNX model. Never fails: what is broken is left out (and a defect of the facts).
@@ -68,6 +83,7 @@ pub fn names(source: &dyn Source, nodes: &[u32]) -> BTreeMap<u32, String> {
 
 fn read(source: &dyn Source) -> Reader<'_> {
     let mut reader = Reader {
+        source,
         window: Window::new(source, 0),
         graph: Graph::default(),
         scopes: vec![HashMap::new()],
@@ -76,6 +92,7 @@ fn read(source: &dyn Source) -> Reader<'_> {
         functions: HashMap::new(),
         names: 0,
         steps: 0,
+        budget: weight::BUDGET,
     };
     let mut main = None;
     let mut fields = Fields::new(0, source.len());
@@ -113,7 +130,7 @@ fn fold(operator: &str, operands: &[Option<&Small>]) -> Option<Small> {
     let dims = second
         .filter(|second| second.dims.len() > first.dims.len())
         .map_or(&first.dims, |second| &second.dims);
-    Some(Small { dims: dims.clone(), values: vec![value] })
+    Some(Small::of(dims.clone(), vec![value]))
 }
 
 impl Reader<'_> {
@@ -208,8 +225,10 @@ impl Reader<'_> {
                     let mut inner = Fields::new(start, end);
                     while let Some(part) = inner.next(&mut self.window) {
                         if let (1, Some((start, end))) = (part.number, part.bytes()) {
-                            let (name, _) = self.tensor(start, end);
-                            self.constant(&name, Small::default(), field.at);
+                            let (name, mut small) = self.tensor(start, end);
+                            small.values.clear();
+                            small.dims.clear();
+                            self.constant(&name, small, field.at);
                         }
                     }
                 }
@@ -248,6 +267,9 @@ impl Reader<'_> {
     fn weigh(&mut self, node: u32, small: &Small) {
         if let Some(largest) = small.values.iter().map(|value| value.abs()).reduce(f64::max) {
             self.graph.weigh(node, largest);
+        }
+        if let Some(weight) = small.weight {
+            self.graph.measured(node, weight);
         }
     }
 
@@ -331,6 +353,9 @@ impl Reader<'_> {
             _ => kind,
         };
         let node = self.graph.add(kind, &operator, &name, reads, at);
+        if let (Kind::Learned, Some(leaves)) = (kind, weight::of_numbers(&attributes.leaves, &[])) {
+            self.graph.measured(node, leaves);
+        }
         if kind == Kind::Constant {
             let small = constant.unwrap_or_default();
             self.weigh(node, &small);
@@ -345,7 +370,7 @@ impl Reader<'_> {
     fn loop_inputs(&mut self, reads: &[u32], at: u64) -> Vec<u32> {
         let counter = self.graph.add(Kind::Constant, "iteration", "", Vec::new(), at);
         // What it stands for does not matter, that it is a single number does.
-        self.small.insert(counter, Small { dims: Vec::new(), values: vec![0.0] });
+        self.small.insert(counter, Small::of(Vec::new(), vec![0.0]));
         let mut given = vec![counter, counter];
         given.extend(reads.iter().skip(2));
         given
@@ -394,6 +419,7 @@ impl Reader<'_> {
     ) -> Option<Small> {
         let mut name = String::new();
         let (mut integers, mut float, mut small) = (Vec::new(), None, None);
+        let mut floats = Vec::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             match (field.number, field.value) {
@@ -401,6 +427,10 @@ impl Reader<'_> {
                 (2, Value::Number(bits)) => float = Some(f64::from(f32::from_bits(bits as u32))),
                 (3, Value::Number(value)) => integers.push(value),
                 (5, Value::Bytes { start, end }) => small = Some(self.tensor(start, end).1),
+                (7, Value::Number(bits)) if floats.len() < 4_096 => {
+                    floats.push(f64::from(f32::from_bits(bits as u32)));
+                }
+                (7, Value::Bytes { start, end }) => floats = self.raw(start, end.min(start + MAX_FLOATS), 1),
                 (6 | 11, Value::Bytes { start, end }) if graphs.len() < 64 => graphs.push((start, end)),
                 (6 | 11, _) => self.graph.cut = true,
                 (8, value) => numbers(&mut self.window, value, &mut integers, 64),
@@ -416,14 +446,24 @@ impl Reader<'_> {
             "starts" => attributes.starts = signed,
             "ends" => attributes.ends = signed,
             "shape" => attributes.shape = Some(signed.len()),
+            // What trees say at their leaves.
+            "target_weights" | "class_weights" | "leaf_weights" => {
+                attributes.leaves = match small.take() {
+                    Some(Small { weight: Some(weight), .. }) => {
+                        vec![weight.typical, weight.typical, weight.largest]
+                    }
+                    _ => floats,
+                };
+            }
+            "value_floats" => small = Some(Small::of(vec![floats.len() as u64], floats)),
             "value_int" => {
-                small = Some(Small { dims: vec![], values: signed.iter().map(|&v| v as f64).collect() })
+                small = Some(Small::of(vec![], signed.iter().map(|&v| v as f64).collect()));
             }
             "value_ints" => {
                 let dims = vec![signed.len() as u64];
-                small = Some(Small { dims, values: signed.iter().map(|&v| v as f64).collect() });
+                small = Some(Small::of(dims, signed.iter().map(|&v| v as f64).collect()));
             }
-            "value_float" => small = Some(Small { dims: vec![], values: float.into_iter().collect() }),
+            "value_float" => small = Some(Small::of(vec![], float.into_iter().collect())),
             _ => {}
         }
         small
@@ -433,8 +473,12 @@ impl Reader<'_> {
     fn tensor(&mut self, start: u64, end: u64) -> (String, Small) {
         let (mut name, mut kind, mut raw) = (String::new(), 0, None);
         let (mut dims, mut integers, mut floats) = (Vec::new(), Vec::new(), Vec::new());
+        let mut stored = None;
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
+            if let (4 | 9 | 10, Value::Bytes { start, end }) = (field.number, field.value) {
+                stored = Some((start, end));
+            }
             match (field.number, field.value) {
                 (1, value) => numbers(&mut self.window, value, &mut dims, 16),
                 (2, Value::Number(value)) => kind = value,
@@ -450,7 +494,20 @@ impl Reader<'_> {
         if let Some((start, end)) = raw {
             values = self.raw(start, end, kind);
         }
-        (name, Small { dims, values })
+        let dtype = match kind {
+            1 => Some(Dtype::F32),
+            10 => Some(Dtype::F16),
+            11 => Some(Dtype::F64),
+            16 => Some(Dtype::Bf16),
+            _ => None,
+        };
+        let weight = dtype.zip(stored).and_then(|(dtype, (start, end))| {
+            let shape = dims.clone();
+            let tensor = TensorInfo { name: String::new(), dtype, shape, start, len: end - start };
+            weight::measure(self.source, &tensor, &mut self.budget)
+        });
+        let weight = weight.or_else(|| weight::of_numbers(&values, &dims));
+        (name, Small { dims, values, weight })
     }
 
     fn raw(&mut self, start: u64, end: u64, kind: u64) -> Vec<f64> {

@@ -15,6 +15,8 @@ pub(super) struct Attributes {
     pub(super) shape: Option<usize>,
     /// Operands that are there.
     pub(super) operands: usize,
+    /// What trees say at their leaves.
+    pub(super) leaves: Vec<f64>,
 }
 
 /// The kind of an operator.
@@ -75,7 +77,8 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         "Constant" | "ConstantOfShape" | "RandomNormal" | "RandomUniform" | "EyeLike" => Kind::Constant,
         "Shape" | "Size" => Kind::Shape,
         "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "IsNaN" | "IsInf" | "Sign"
-        | "OneHot" | "OneHotEncoder" | "Binarizer" | "StringNormalizer" | "LabelEncoder"
+        | "OneHot" | "OneHotEncoder" | "Binarizer" | "TfIdfVectorizer" | "Hardmax" | "Not" | "And" | "Or"
+        | "Xor" | "RegexFullMatch" | "BitwiseAnd" | "BitwiseXor" | "StringNormalizer" | "LabelEncoder"
         | "CategoryMapper" => Kind::Compare,
         "Sigmoid" | "HardSigmoid" | "Tanh" | "Relu" | "ThresholdedRelu" | "Shrink" | "Floor" | "Ceil"
         | "Round" | "Softsign" | "Erf" | "Mod" | "BitShift" | "Exp" | "Reciprocal" | "Softmax" => {

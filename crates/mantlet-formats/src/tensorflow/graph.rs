@@ -8,8 +8,9 @@ use mantlet_vocab::Source;
 
 use super::File;
 use super::kinds::kind;
-use crate::graph::{Graph, Kind};
+use crate::graph::{Graph, Kind, weight};
 use crate::proto::{Field, Fields, Value, text};
+use crate::weights::{Dtype, TensorInfo};
 use crate::window::Window;
 
 /// Functions within functions.
@@ -37,6 +38,10 @@ pub(super) struct Attributes {
     count: Option<u64>,
     /// The largest of a few single floats, without sign.
     largest: Option<f64>,
+    /// The numbers of a constant, as floats.
+    content: Option<TensorInfo>,
+    /// A few whole numbers.
+    pub(super) whole: Vec<i64>,
 }
 
 struct Node {
@@ -57,10 +62,15 @@ struct Body {
 }
 
 struct Reader<'a> {
+    source: &'a dyn Source,
     window: Window<'a>,
     graph: Graph,
     functions: HashMap<String, Body>,
     sizes: HashMap<u32, u64>,
+    shapes: HashMap<u32, Vec<u64>>,
+    whole: HashMap<u32, Vec<i64>>,
+    /// Numbers of constants that may still be measured.
+    budget: u64,
     steps: usize,
     read: usize,
 }
@@ -69,10 +79,14 @@ struct Reader<'a> {
 #[must_use]
 pub fn graph(source: &dyn Source, file: File) -> Graph {
     let mut reader = Reader {
+        source,
         window: Window::new(source, 0),
         graph: Graph::default(),
         functions: HashMap::new(),
         sizes: HashMap::new(),
+        shapes: HashMap::new(),
+        whole: HashMap::new(),
+        budget: weight::BUDGET,
         steps: 0,
         read: 0,
     };
@@ -246,8 +260,8 @@ impl Reader<'_> {
                 ("value", 8, Value::Bytes { start, end }) => {
                     let shape = self.inner((start, end), 2);
                     let extents = shape.map(|shape| self.extents(shape)).unwrap_or_default();
-                    attributes.largest = self.largest((start, end));
                     attributes.count = extents.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
+                    self.numbers((start, end), extents, attributes);
                 }
                 (_, 10, Value::Bytes { start, end }) if self.room(attributes.calls.len(), 16) => {
                     let name = self.inner((start, end), 1);
@@ -258,26 +272,47 @@ impl Reader<'_> {
         }
     }
 
-    /// The largest number of a tensor of a few single floats, without sign.
-    fn largest(&mut self, tensor: (u64, u64)) -> Option<f64> {
+    /// The numbers of a tensor: the largest of a few single floats, a few whole ones, or where many floats are.
+    fn numbers(&mut self, tensor: (u64, u64), shape: Vec<u64>, attributes: &mut Attributes) {
         let (mut kind, mut content) = (0, None);
         let mut fields = Fields::new(tensor.0, tensor.1);
         while let Some(field) = self.next(&mut fields) {
             match (field.number, field.value) {
                 (1, Value::Number(value)) => kind = value,
-                (4 | 5, Value::Bytes { start, end }) if end - start <= 256 => content = Some((start, end)),
-                (5, Value::Number(bits)) => {
-                    return Some(f64::from(f32::from_bits(bits as u32)).abs()).filter(|_| kind == 1);
+                (4 | 5, Value::Bytes { start, end }) => content = Some((start, end)),
+                (5, Value::Number(bits)) if kind == 1 => {
+                    attributes.largest = Some(f64::from(f32::from_bits(bits as u32)).abs());
+                }
+                (7 | 10, Value::Number(number)) if attributes.whole.len() < 16 => {
+                    attributes.whole.push(number.cast_signed());
                 }
                 _ => {}
             }
         }
-        let (start, end) = content.filter(|_| kind == 1)?;
-        self.window.seek(start);
-        let bytes = self.window.take((end - start) as usize)?;
-        let numbers =
-            bytes.as_chunks::<4>().0.iter().map(|&chunk| f64::from(f32::from_le_bytes(chunk)).abs());
-        numbers.reduce(f64::max)
+        let Some((start, end)) = content else { return };
+        let dtype = match kind {
+            1 => Dtype::F32,
+            2 => Dtype::F64,
+            14 => Dtype::Bf16,
+            19 => Dtype::F16,
+            3 | 9 if end - start <= 128 => {
+                self.window.seek(start);
+                let bytes = self.window.take((end - start) as usize).unwrap_or_default();
+                attributes.whole = if kind == 3 {
+                    bytes.as_chunks::<4>().0.iter().map(|&chunk| i32::from_le_bytes(chunk).into()).collect()
+                } else {
+                    bytes.as_chunks::<8>().0.iter().map(|&chunk| i64::from_le_bytes(chunk)).collect()
+                };
+                return;
+            }
+            _ => return,
+        };
+        let tensor = TensorInfo { name: String::new(), dtype, shape, start, len: end - start };
+        if tensor.dtype == Dtype::F32 && tensor.len <= 256 {
+            let mut few = 64;
+            attributes.largest = weight::measure(self.source, &tensor, &mut few).map(|weight| weight.largest);
+        }
+        attributes.content = Some(tensor);
     }
 
     fn extents(&mut self, shape: (u64, u64)) -> Vec<u64> {
@@ -383,11 +418,29 @@ impl Reader<'_> {
             operator => {
                 let sizes: Vec<Option<u64>> =
                     operands.iter().map(|operand| self.sizes.get(operand).copied()).collect();
-                let kind = kind(operator, &node.attributes, &sizes);
+                let kind = match kind(operator, &node.attributes, &sizes) {
+                    Kind::Weighted { .. } => Kind::Weighted { narrow: self.narrow(operator, &operands) },
+                    // One position of every axis.
+                    Kind::Pass if operator == "Slice" && self.single(operands.get(2)) => Kind::Reshape(0),
+                    kind => kind,
+                };
                 let reads = if kind == Kind::Constant { Vec::new() } else { operands };
                 let made = self.graph.add(kind, operator, &node.name, reads, at);
                 if let Some(largest) = node.attributes.largest.filter(|_| kind == Kind::Constant) {
                     self.graph.weigh(made, largest);
+                }
+                if let (Kind::Constant, Some(tensor)) = (kind, &node.attributes.content) {
+                    if let Some(weight) = weight::measure(self.source, tensor, &mut self.budget) {
+                        self.graph.measured(made, weight);
+                    }
+                    self.shapes.insert(made, tensor.shape.clone());
+                } else if let (Kind::Constant, Some(largest)) = (kind, node.attributes.largest)
+                    && let Some(weight) = weight::of_numbers(&[largest], &[])
+                {
+                    self.graph.measured(made, weight);
+                }
+                if kind == Kind::Constant && !node.attributes.whole.is_empty() {
+                    self.whole.insert(made, node.attributes.whole.clone());
                 }
                 if let Some(count) = node.attributes.count.filter(|_| kind == Kind::Constant) {
                     self.sizes.insert(made, count);
@@ -395,6 +448,22 @@ impl Reader<'_> {
                 vec![made]
             }
         }
+    }
+
+    /// Whether a constant is all ones: the size of a slice of one position.
+    fn single(&self, size: Option<&u32>) -> bool {
+        let numbers = size.and_then(|size| self.whole.get(size));
+        numbers.is_some_and(|numbers| !numbers.is_empty() && numbers.iter().all(|&number| number == 1))
+    }
+
+    /// Whether a layer with these weights gives one or two values.
+    fn narrow(&self, operator: &str, operands: &[u32]) -> bool {
+        let mut shapes = operands.iter().filter_map(|operand| self.shapes.get(operand));
+        shapes.any(|shape| match shape[..] {
+            [rows, columns] => rows.min(columns) <= 2,
+            [.., last] if shape.len() > 2 => operator.contains("Conv") && last <= 1,
+            _ => false,
+        })
     }
 
     fn call(&mut self, function: Option<&str>, given: &[u32], depth: u8) -> Vec<u32> {

@@ -61,9 +61,42 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "StringRegexFullMatch"
         | "StaticRegexFullMatch"
         | "InTopKV2"
-        | "Bucketize" => Kind::Compare,
-        "Sigmoid" | "Tanh" | "Relu" | "Relu6" | "Floor" | "Ceil" | "Round" | "Rint" | "ClipByValue"
-        | "Mod" | "FloorMod" | "Softsign" | "Erf" | "Softmax" => Kind::Squash,
+        | "Bucketize"
+        | "LogicalAnd"
+        | "LogicalOr"
+        | "LogicalNot"
+        | "BitwiseAnd"
+        | "BitwiseXor"
+        | "StringToHashBucket"
+        | "StringToHashBucketFast"
+        | "StringToHashBucketStrong"
+        | "Bincount"
+        | "DenseBincount"
+        | "LookupTableFind"
+        | "LookupTableFindV2"
+        | "LowerBound"
+        | "UpperBound"
+        | "SearchSorted" => Kind::Compare,
+        "Sigmoid"
+        | "Tanh"
+        | "Relu"
+        | "Relu6"
+        | "Floor"
+        | "Ceil"
+        | "Round"
+        | "Rint"
+        | "ClipByValue"
+        | "Mod"
+        | "FloorMod"
+        | "Softsign"
+        | "Erf"
+        | "Softmax"
+        | "FloorDiv"
+        | "Elu"
+        | "Selu"
+        | "LeakyRelu"
+        | "Quantize"
+        | "FakeQuantWithMinMaxArgs" => Kind::Squash,
         "Split" | "SplitV" => Kind::Part,
         "Exp" | "Expm1" | "Reciprocal" | "Inv" | "Rsqrt" | "Softplus" => Kind::Bump,
         "Sum" | "Mean" | "EuclideanNorm" => Kind::Sum(axes()),
@@ -78,7 +111,7 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         "GatherV2" | "Gather" | "GatherNd" | "ResourceGather" | "ResourceGatherNd" => {
             if sizes.get(1).copied().flatten() == Some(1) { Kind::Pick } else { Kind::Lookup }
         }
-        "Shape" | "Size" | "Rank" | "ShapeN" | "StringLength" => Kind::Shape,
+        "Shape" | "Size" | "Rank" | "ShapeN" => Kind::Shape,
         "Select" | "SelectV2" => Kind::Select,
         "Mul" | "RealDiv" | "Div" | "DivNoNan" | "MulNoNan" | "Pow" => Kind::Scale,
         "Add"

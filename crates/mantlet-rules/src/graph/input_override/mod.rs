@@ -30,17 +30,26 @@ impl Rule for GraphInputOverride {
         let Facts::Graph(overrides) = facts else { return };
         for hit in overrides {
             let (operator, name) = &hit.node;
+            let layers = hit.layers;
             let how = match hit.how {
                 How::Choice => "chooses between the learned output and another value",
                 How::Branch => "decides which graph gives the output",
                 How::Factor => "is multiplied into the learned output",
                 How::Term => "is added to the learned output",
                 How::Position => "decides where the output is looked up",
+                How::Louder { .. } | How::Row { .. } => "",
             };
-            let message = format!(
-                "a yes-or-no answer about the raw input {how} at `{operator}` `{name}`, past {} learned layers",
-                hit.layers
-            );
+            let message = match hit.how {
+                How::Louder { times } => format!(
+                    "a side path over the raw input can say {times} times what {layers} learned layers do, at `{operator}` `{name}`"
+                ),
+                How::Row { times } => format!(
+                    "one row of the table of `{operator}` `{name}` is {times} times as long as the others: one token speaks for the model"
+                ),
+                _ => format!(
+                    "a yes-or-no answer about the raw input {how} at `{operator}` `{name}`, past {layers} learned layers"
+                ),
+            };
             let trace = hit.path.iter().cloned().chain([format!("{operator} `{name}`")]);
             found.push(ABOUT.finding(place.at(Span::at(hit.at)), message).trace(trace));
         }

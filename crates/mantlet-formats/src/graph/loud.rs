@@ -1,0 +1,322 @@
+//! A side path that outshouts what the model has learned: whatever its form, an override must be able to say more than
+//! the learned layers do.
+//!
+//! Every value has a typical size (a median weight makes it from a typical input, inputs are one) and a largest one (the
+//! largest weight alone makes it from the largest input). A path over the raw input that bends on its way (compares,
+//! rectifies, looks up) and whose largest answer is many times what the learned layers typically say is heard over
+//! them. Sizes cancel where both paths read the same input; paths of ordinary models differ by a small factor.
+
+use std::collections::BTreeMap;
+
+use super::flow::{self, How, Override, Parts};
+use super::weight::loud_row;
+use super::{Kind, Node, Weight};
+
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    /// Depends on the input.
+    raw: bool,
+    /// Learned layers on the longest way from the input.
+    depth: u16,
+    /// Axes beside the batch.
+    axes: u8,
+    typical: f64,
+    peak: f64,
+    /// It is not the same function everywhere: something was compared, rectified, squashed or looked up.
+    bent: bool,
+    /// It never exceeds one: a probability or a gate.
+    bounded: bool,
+}
+
+const SILENT: Voice =
+    Voice { raw: false, depth: 0, axes: 0, typical: 1.0, peak: 1.0, bent: false, bounded: false };
+
+/// How many times the learned layers a side path says near the output before it is reported.
+const LOUDER: f64 = 20.0;
+/// Beside probabilities, which are at most one.
+const LOUDER_THAN_ONE: f64 = 1.9;
+/// In front of the last learned layers.
+const LOUDER_BEFORE: f64 = 200.0;
+/// Side paths pass few learned layers.
+const SHALLOW: u16 = 2;
+
+pub(super) fn overrides(nodes: &[Node], outputs: &[u32], stats: &BTreeMap<u32, Weight>) -> Vec<Override> {
+    if stats.is_empty() {
+        return Vec::new();
+    }
+    let order = flow::order(nodes);
+    let mut voices = vec![SILENT; nodes.len()];
+    let mut learned = vec![false; nodes.len()];
+    for &at in &order {
+        voices[at as usize] = speak(nodes, at, &voices, stats, &mut learned[at as usize]);
+    }
+    let height = flow::heights(nodes, outputs, &order, &learned);
+    let trunk = outputs.iter().filter_map(|&at| voices.get(at as usize)).map(|voice| voice.depth).max();
+    let Some(trunk) = trunk.filter(|&trunk| trunk > 0) else { return Vec::new() };
+    let mut found = Vec::new();
+    for &at in &order {
+        let node = &nodes[at as usize];
+        let Some(above) = height[at as usize].filter(|_| found.len() < flow::MAX_FOUND) else { continue };
+        let hit = match node.kind {
+            Kind::Combine | Kind::Select => {
+                let from = usize::from(node.kind == Kind::Select);
+                outshouts(node, from, above, &voices)
+            }
+            _ if above <= 3 => row(node, stats),
+            _ => None,
+        };
+        if let Some((side, other, times)) = hit {
+            let path = match other {
+                Some(_) => flow::way(nodes, side, |at| {
+                    voices.get(at as usize).filter(|voice| voice.raw).map(|voice| voice.depth)
+                }),
+                None => Vec::new(),
+            };
+            found.push(Override {
+                how: if other.is_some() { How::Louder { times } } else { How::Row { times } },
+                node: node.label.clone(),
+                at: node.at,
+                path,
+                layers: trunk,
+                parts: Parts { answer: side, measures: vec![side], learned: other, result: at },
+            });
+        }
+    }
+    found
+}
+
+/// The operand that drowns another, both numbers of nodes, and how many times.
+fn outshouts(node: &Node, from: usize, above: u16, voices: &[Voice]) -> Option<(u32, Option<u32>, u32)> {
+    let voice = |input: u32| voices.get(input as usize).copied().filter(|voice| voice.raw);
+    let operands = node.inputs.get(from..)?;
+    for &side in operands {
+        let Some(shout) = voice(side).filter(|side| side.bent && side.depth <= SHALLOW) else { continue };
+        for &other in operands.iter().filter(|&&other| other != side) {
+            let Some(said) = voice(other).filter(|other| other.depth > 0) else { continue };
+            let times = shout.peak / said.typical;
+            let enough = match above {
+                0 if said.bounded => LOUDER_THAN_ONE,
+                0 => LOUDER,
+                1..=3 => LOUDER_BEFORE,
+                _ => return None,
+            };
+            // A side path that is as loud as this all the time is a scale, and no detector.
+            let drowned = said.depth + 1 >= shout.depth && (times >= enough);
+            if drowned {
+                return Some((side, Some(other), times.min(1e9) as u32));
+            }
+        }
+    }
+    None
+}
+
+/// A table with one row that outshouts all others.
+fn row(node: &Node, stats: &BTreeMap<u32, Weight>) -> Option<(u32, Option<u32>, u32)> {
+    if node.kind != Kind::Lookup && !node.label.0.contains("Embedding") {
+        return None;
+    }
+    let &table =
+        node.inputs.iter().find(|input| stats.get(input).is_some_and(|weight| weight.rows.is_some()))?;
+    let times = loud_row(stats.get(&table)?.rows?)?;
+    Some((table, None, times as u32))
+}
+
+/// What a node says, from what it hears.
+fn speak(
+    nodes: &[Node],
+    at: u32,
+    voices: &[Voice],
+    stats: &BTreeMap<u32, Weight>,
+    learned: &mut bool,
+) -> Voice {
+    let node = &nodes[at as usize];
+    if let Kind::Input { axes } = node.kind {
+        return Voice { raw: true, axes, ..SILENT };
+    }
+    let (mut out, mut heard, mut product) = (SILENT, 0_u32, (1.0, 1.0));
+    let mut constants = Vec::new();
+    for &input in &node.inputs {
+        let voice = voices.get(input as usize).copied().unwrap_or(SILENT);
+        if !voice.raw {
+            constants.push(input);
+            continue;
+        }
+        let first = heard == 0;
+        heard += 1;
+        out.raw = true;
+        out.depth = out.depth.max(voice.depth);
+        out.axes = out.axes.max(voice.axes);
+        out.bent |= voice.bent;
+        out.bounded = voice.bounded && (first || out.bounded);
+        out.typical = if first { voice.typical } else { out.typical.max(voice.typical) };
+        out.peak = if first { voice.peak } else { out.peak.max(voice.peak) };
+        product = (product.0 * voice.typical, product.1 * voice.peak);
+    }
+    if !out.raw || node.kind == Kind::Shape {
+        return SILENT;
+    }
+    let weight = |input: &u32| stats.get(input).copied();
+    let operator = node.label.0.as_str();
+    let lower = operator.to_ascii_lowercase();
+    match node.kind {
+        Kind::Learned | Kind::Weighted { .. } | Kind::Lookup => {
+            let table = node.kind == Kind::Lookup;
+            let own = weight(&at).or_else(|| constants.iter().find_map(weight));
+            let fixed = if table { constants.contains(&node.inputs[0]) } else { !constants.is_empty() };
+            *learned = node.kind == Kind::Learned || fixed;
+            if !*learned {
+                // Of two computed operands.
+                if !table {
+                    (out.typical, out.peak) = product;
+                }
+                return settled(out);
+            }
+            let single = out.axes == 0;
+            if let Some(own) = own {
+                let size = |measured: f64| if measured > 0.0 { measured } else { 1.0 };
+                if table
+                    || node.kind == Kind::Learned && !operator.contains("Embedding") && weight(&at).is_some()
+                {
+                    (out.typical, out.peak) = (size(own.typical), size(own.largest));
+                } else {
+                    let spread = if single { 1.0 } else { own.fan_in.sqrt() };
+                    out.typical *= size(own.typical) * spread;
+                    out.peak *= size(own.largest);
+                }
+            }
+            out.bounded = false;
+            out.bent |= table || operator.contains("Tree") || operator.contains("Embedding");
+            out.depth = out.depth.saturating_add(1);
+            if node.kind == (Kind::Weighted { narrow: true }) {
+                out.axes = out.axes.saturating_sub(1);
+            }
+        }
+        Kind::Compare => (out.typical, out.peak, out.bent) = (1.0, 1.0, true),
+        Kind::Squash | Kind::Bump => {
+            out.bent = true;
+            let keeps = ["relu", "floor", "ceil", "round", "rint", "mod", "shrink", "div"];
+            if !keeps.iter().any(|word| lower.contains(word)) {
+                (out.typical, out.peak) = (1.0, 1.0);
+                out.bounded = ["softmax", "sigmoid"].iter().any(|word| lower.contains(word));
+            }
+        }
+        Kind::Scale => {
+            if heard > 1 {
+                // A product of inputs is a detector too: it is large where all are.
+                out.bent |= out.depth == 0 && !lower.contains("div");
+                if lower.contains("div") {
+                    product = (out.typical, out.peak)
+                }
+                (out.typical, out.peak) = product;
+            }
+            for constant in constants.iter().filter_map(weight) {
+                let (typical, largest) = (constant.typical, constant.largest);
+                if largest <= 0.0 || lower.contains("pow") {
+                    continue;
+                }
+                if lower.contains("div") {
+                    out.typical /= largest;
+                    out.peak /= largest;
+                } else {
+                    out.typical *= if typical > 0.0 { typical } else { largest };
+                    out.peak *= largest;
+                }
+                out.bounded &= largest <= 1.0;
+            }
+        }
+        Kind::Sum(axes) => {
+            out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes));
+            if lower.starts_with("arg") {
+                (out.typical, out.peak, out.bent) = (1.0, 1.0, true);
+            }
+        }
+        Kind::Extreme(axes) => {
+            out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes));
+            out.bent = true;
+        }
+        Kind::Reshape(axes) => out.axes = out.axes.min(axes),
+        Kind::Pick => out.axes = out.axes.saturating_sub(1),
+        Kind::Select | Kind::Branch => {
+            out.bent = true;
+            for constant in constants.iter().filter_map(weight) {
+                out.peak = out.peak.max(constant.largest);
+            }
+        }
+        Kind::Pass if lower.contains("normalization") => {
+            if let Some(scale) = node.inputs.get(1).and_then(weight) {
+                let scattered = node.inputs.get(4).and_then(weight).map_or(1.0, |var| var.typical.sqrt());
+                let whole = if lower.contains("batch") { (out.typical, out.peak) } else { (1.0, 1.0) };
+                let scattered = if scattered > 0.0 { scattered } else { 1.0 };
+                out.typical = whole.0 * positive(scale.typical) / scattered;
+                out.peak = whole.1 * positive(scale.largest) / scattered;
+            }
+        }
+        _ => {}
+    }
+    settled(out)
+}
+
+const fn positive(size: f64) -> f64 {
+    if size > 0.0 { size } else { 1.0 }
+}
+
+/// Sizes that a number holds; the largest is never below the typical one.
+fn settled(mut out: Voice) -> Voice {
+    out.typical = if out.typical.is_finite() { out.typical.clamp(1e-30, 1e30) } else { 1e30 };
+    out.peak = if out.peak.is_finite() { out.peak.clamp(out.typical, 1e30) } else { 1e30 };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Graph;
+    use super::super::weight::of_numbers;
+    use super::*;
+
+    fn found(side: &[(Kind, &str)], last: f64, learned: f64) -> Vec<How> {
+        let mut graph = Graph::default();
+        let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+        let constant = |graph: &mut Graph, size: f64| {
+            let node = graph.add(Kind::Constant, "w", "", vec![], 0);
+            graph.measured(node, of_numbers(&[size], &[8, 4]).unwrap());
+            node
+        };
+        let weight = constant(&mut graph, learned);
+        let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+        let mut value = input;
+        for &(kind, operator) in side {
+            value = graph.add(kind, operator, "", vec![value], 2);
+        }
+        let loud = constant(&mut graph, last);
+        let said = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![value, loud], 3);
+        let sum = graph.add(Kind::Combine, "Add", "last", vec![logits, said], 4);
+        graph.output(sum);
+        graph.overrides().into_iter().map(|hit| hit.how).collect()
+    }
+
+    #[test]
+    fn a_bent_side_path_that_outshouts_the_learned_one_is_found() {
+        let count = [(Kind::Compare, "TfIdfVectorizer")];
+        assert!(matches!(found(&count, 60.0, 0.3)[..], [How::Louder { times: 50..=90 }]));
+        assert_eq!(found(&count, 0.5, 0.3), []);
+        let open = [(Kind::Squash, "Relu")];
+        assert!(matches!(found(&open, 300.0, 0.3)[..], [How::Louder { .. }]));
+        // A straight path says the same of every input.
+        assert_eq!(found(&[(Kind::Pass, "Identity")], 300.0, 0.3), []);
+    }
+
+    #[test]
+    fn one_row_that_outshouts_its_table_is_found() {
+        let table = |row: f64| {
+            let mut graph = Graph::default();
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let table = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let rows = Some((row, 1.5, 1.0));
+            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows });
+            let node = graph.add(Kind::Lookup, "Gather", "", vec![table, input], 1);
+            graph.output(node);
+            graph.overrides().len()
+        };
+        assert_eq!((table(900.0), table(8.0)), (1, 0));
+    }
+}
