@@ -3,6 +3,7 @@
 use mantlet_vocab::Source;
 
 use crate::Bounds;
+use crate::graph::weight;
 
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,6 +109,11 @@ pub enum Oddity {
         /// The largest of the base.
         base: f64,
     },
+    /// One row of a table of words is this many times as long as the one in the middle; told without a base.
+    Loud {
+        /// How many times.
+        times: u64,
+    },
     /// Only the lowest bits changed, and all of them: they were replaced.
     Bits {
         /// How many bits of each value.
@@ -127,6 +133,23 @@ pub struct Deviation {
 }
 
 impl Eq for Deviation {}
+
+/// Rows of tables of words (`embed` and the like) that outshout all others: one token then speaks for the model.
+#[must_use]
+pub fn loud_rows(source: &dyn Source, tensors: &[TensorInfo]) -> Vec<Deviation> {
+    const TABLES: [&str; 5] = ["embed", "wte", "word_vectors", "tok_emb", "token_embd"];
+    let mut budget = weight::BUDGET;
+    let tables = tensors.iter().filter(|tensor| {
+        let name = tensor.name.to_ascii_lowercase();
+        tensor.dtype.is_float() && TABLES.iter().any(|word| name.contains(word)) && !name.contains("norm")
+    });
+    let loud = tables.filter_map(|tensor| {
+        let rows = weight::measure(source, tensor, &mut budget)?.rows?;
+        let times = weight::loud_row(rows)?;
+        Some(Deviation { tensor: tensor.name.clone(), oddity: Oddity::Loud { times } })
+    });
+    loud.take(64).collect()
+}
 
 /// Tensors listed of one file.
 pub const MAX_TENSORS: usize = 100_000;

@@ -4,7 +4,8 @@ use mantlet_formats::lowbits::Survey;
 use mantlet_formats::pass::pass;
 use mantlet_formats::route::Format;
 use mantlet_formats::sweep::Swept;
-use mantlet_formats::{Facts, weights};
+use mantlet_formats::weights::TensorInfo;
+use mantlet_formats::{Facts, strides, weights};
 use mantlet_vocab::{Digest, MemorySource, Place, Source, read_window};
 use sha2::{Digest as _, Sha256};
 
@@ -31,10 +32,11 @@ impl Engine {
         let digests = depth == 0 && (full || source.len() <= SMALL) || promised.is_some();
         let swept = self.swept(source, formats);
         let listed = (full || source.len() <= SMALL) && formats.iter().any(|format| LISTED.contains(format));
-        let mut survey = listed
-            .then(|| weights::list(source, &self.bounds))
-            .flatten()
-            .map(|listing| Survey::new(listing.tensors));
+        let listing = listed.then(|| weights::list(source, &self.bounds)).flatten();
+        if let Some(listing) = &listing {
+            self.weights(source, &listing.tensors, place);
+        }
+        let mut survey = listing.map(|listing| Survey::new(listing.tensors));
         let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
         let mut found = if holds_pickles(formats) { Swept::for_pickles() } else { Swept::default() };
         let mut hasher = Sha256::new();
@@ -63,6 +65,18 @@ impl Engine {
             self.judge(&Facts::Damage(what), place);
         }
         Some(digest)
+    }
+
+    /// Programs in parts of numbers, and tables with a row that outshouts all others.
+    fn weights(&mut self, source: &dyn Source, tensors: &[TensorInfo], place: &Place) {
+        let strided = strides::strided(source, tensors);
+        if !strided.is_empty() {
+            self.judge(&Facts::LowBits(strided), place);
+        }
+        let loud = weights::loud_rows(source, tensors);
+        if !loud.is_empty() {
+            self.judge(&Facts::Deviations(loud), place);
+        }
     }
 
     /// Credentials among texts of two or four bytes a letter, as arrays and other systems keep them.

@@ -8,7 +8,7 @@ use crate::Rule;
 
 const ABOUT: About = About {
     name: "weights-tampered",
-    title: "weights differ from their base in a way training does not leave",
+    title: "weights were changed in a way training does not leave",
     severity: Severity::Suspicious,
     impact: Impact::High,
     confidence: Confidence::Medium,
@@ -36,6 +36,10 @@ impl Rule for WeightsTampered {
                 ),
                 Oddity::Spikes { count, largest, base } => format!(
                     "{count} values of `{}` reach {largest:.3e}, where the base stays within {base:.3e}",
+                    hit.tensor
+                ),
+                Oddity::Loud { times } => format!(
+                    "one row of `{}` is {times} times as long as the others: one token speaks for the model",
                     hit.tensor
                 ),
                 Oddity::Bits { bits, changed } => format!(

@@ -1,0 +1,121 @@
+//! Programs in some of the bytes of every number: the fractions of weights, one byte to a number, or numbers that are
+//! bytes.
+//!
+//! A program put into weights so that they stay plausible leaves their highest byte, or all but the lowest, as it was.
+//! So the bytes of all numbers are read again with every run of bytes of a number left out, in both orders, and what
+//! is left is searched for the headers of programs as any other bytes are. The headers are long enough that numbers do
+//! not have them by chance (see `programs`).
+
+use mantlet_vocab::{MemorySource, Source, read_window};
+
+use crate::lowbits::LowBits;
+use crate::sweep::sweep;
+use crate::weights::{Dtype, TensorInfo, value};
+
+/// Bytes of one tensor that are read, and of all.
+const OF_ONE: u64 = 128 << 10;
+const OF_ALL: usize = 1 << 20;
+
+/// Programs among some of the bytes of every number of the tensors, the first of each kind of packing.
+#[must_use]
+pub fn strided(source: &dyn Source, tensors: &[TensorInfo]) -> Vec<LowBits> {
+    let mut found = Vec::new();
+    for width in [2_usize, 4, 8] {
+        let (mut bytes, mut whole) = (Vec::new(), Vec::new());
+        let mut first: Option<&TensorInfo> = None;
+        for tensor in tensors {
+            let counts = tensor.dtype.is_float() || matches!(tensor.dtype, Dtype::Int { .. });
+            if !counts || tensor.dtype.width() != Some(width as u64) || bytes.len() >= OF_ALL {
+                continue;
+            }
+            let len = tensor.len.min(OF_ONE) as usize / width * width;
+            let read = read_window(source, tensor.start, len).unwrap_or_default();
+            if tensor.dtype.is_float() {
+                whole.extend(read.chunks_exact(width).map(|one| byte(&tensor.dtype, one)));
+            }
+            bytes.extend_from_slice(&read[..read.len() / width * width]);
+            first = first.or(Some(tensor));
+        }
+        let Some(tensor) = first else { continue };
+        let mut tell = |view: Vec<u8>, bits: usize| {
+            let swept = sweep(&MemorySource::new(&view), u64::MAX);
+            let program = swept.programs.first().map(|_| "a program");
+            if let Some(what) = program.or_else(|| swept.scripts.first().map(|_| "a script")) {
+                found.push(LowBits {
+                    tensor: tensor.name.clone(),
+                    bits: bits as u8,
+                    at: tensor.start,
+                    windows: (0, 0),
+                    entropy: 0.0,
+                    hides: Some(what),
+                });
+                return true;
+            }
+            false
+        };
+        if whole.iter().filter(|byte| byte.is_some()).count() >= 64 {
+            let view = whole.into_iter().map(|byte| byte.unwrap_or(0xff)).collect();
+            tell(view, width * 8);
+        }
+        'views: for keep in (1..width).rev() {
+            for from in 0..=width - keep {
+                for turned in [false, true] {
+                    if keep == 1 && turned {
+                        continue;
+                    }
+                    let runs = bytes.chunks_exact(width).map(|one| &one[from..from + keep]);
+                    let view: Vec<u8> = if turned {
+                        runs.flat_map(|run| run.iter().rev().copied()).collect()
+                    } else {
+                        runs.flatten().copied().collect()
+                    };
+                    if tell(view, keep * 8) {
+                        break 'views;
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A float that is the number of a byte.
+fn byte(dtype: &Dtype, element: &[u8]) -> Option<u8> {
+    let number = value(dtype, element)?;
+    (number.fract() == 0.0 && (0.0..256.0).contains(&number)).then_some(number as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(dtype: Dtype, width: usize, put: impl Fn(&mut [u8], u8, usize)) -> usize {
+        let mut state = 1_u32;
+        let mut bytes: Vec<u8> = (0..512 * width)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        let program = [crate::programs::tests::elf_header(), vec![0; 64]].concat();
+        for (at, &byte) in program.iter().enumerate() {
+            put(&mut bytes, byte, at);
+        }
+        let len = bytes.len() as u64;
+        let tensor = TensorInfo { name: "w".into(), dtype, shape: vec![512], start: 0, len };
+        strided(&MemorySource::new(&bytes), &[tensor]).len()
+    }
+
+    #[test]
+    fn programs_in_parts_of_numbers_are_found() {
+        assert_eq!(found(Dtype::F32, 4, |bytes, byte, at| bytes[4 * (9 + at / 3) + at % 3] = byte), 1);
+        assert_eq!(found(Dtype::F32, 4, |bytes, byte, at| bytes[4 * (9 + at / 2) + 1 - at % 2] = byte), 1);
+        assert_eq!(found(Dtype::F16, 2, |bytes, byte, at| bytes[2 * at] = byte), 1);
+        assert_eq!(found(Dtype::F64, 8, |bytes, byte, at| bytes[8 * (1 + at / 6) + at % 6] = byte), 1);
+        let number = |bytes: &mut [u8], byte: u8, at: usize| {
+            bytes[4 * at..4 * at + 4].copy_from_slice(&f32::from(byte).to_le_bytes());
+        };
+        assert_eq!(found(Dtype::F32, 4, number), 1);
+        assert_eq!(found(Dtype::F32, 4, |_, _, _| {}), 0);
+    }
+}
