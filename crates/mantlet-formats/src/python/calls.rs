@@ -23,6 +23,8 @@ pub enum Power {
     Opens,
     /// Writes where programs start by themselves, or where people are let in.
     Plants,
+    /// Writes or moves a file.
+    Writes,
     /// None of these.
     Computes,
 }
@@ -136,7 +138,12 @@ pub fn power(callee: &str) -> Power {
     }
     let (module, name) = callee.rsplit_once('.').unwrap_or(("", callee));
     match module {
-        "get_ipython()" if matches!(name, "run_cell_magic" | "run_line_magic" | "magic" | "getoutput") => {
+        "get_ipython()"
+            if matches!(
+                name,
+                "run_cell_magic" | "run_line_magic" | "magic" | "getoutput" | "system_raw" | "system_piped"
+            ) =>
+        {
             Power::Runs
         }
         "os" if name.starts_with("exec") || name.starts_with("spawn") => Power::Runs,
@@ -256,6 +263,15 @@ pub(super) fn writes(callee: &str) -> bool {
             | "symlink"
             | "urlretrieve"
     )
+}
+
+/// Whether a function writes a file whatever it belongs to; others of these names are methods of texts and tables too.
+pub(super) fn surely_writes(callee: &str) -> bool {
+    callee.ends_with(".write_text")
+        || callee.ends_with(".write_bytes")
+        || callee.ends_with(".symlink_to")
+        || callee.starts_with("shutil.")
+        || matches!(callee, "os.rename" | "os.replace" | "os.symlink" | "os.link")
 }
 
 /// Functions that give back what was hidden in their argument.

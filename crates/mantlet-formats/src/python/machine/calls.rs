@@ -417,6 +417,8 @@ impl Machine {
         let writes = self.writes(&full, power, &given);
         if origin.trusted_place && writes {
             self.record(&full, Power::Plants, &given, line, taint);
+        } else if writes && !self.deferred && (power == Power::Opens || calls::surely_writes(&full)) {
+            self.record(&full, Power::Writes, &given, line, taint);
         }
         let reads_data = power == Power::Opens && library::is_data_file(&first);
         if calls::loads_source(&full)
