@@ -119,7 +119,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn elsewhere(facts: &mut Structure, role: &'static str, path: &str, at: usize) {
     let remote =
         path.contains("://") && !path.starts_with("hf.co") && !path.starts_with("https://huggingface.co/");
-    if remote || path.split(['/', '\\']).any(|part| part == "..") {
+    if remote || crate::config::secret_file(path) || path.split(['/', '\\']).any(|part| part == "..") {
         facts.reads(role, path, at as u64);
     }
 }

@@ -11,6 +11,7 @@ pub mod card;
 pub mod config;
 mod decompress;
 pub mod deployment;
+mod engines;
 pub mod fetching;
 mod flat;
 pub mod gguf;
@@ -30,6 +31,7 @@ pub mod models;
 pub mod msgpack;
 pub mod npy;
 pub mod onnx;
+pub mod opened;
 pub mod origin;
 pub mod page;
 pub mod pass;
@@ -46,6 +48,7 @@ pub mod secrets;
 pub mod sevenz;
 pub mod skops;
 pub mod store;
+pub mod strides;
 pub mod structure;
 pub mod sweep;
 pub mod tabular;
@@ -137,6 +140,8 @@ pub enum Facts {
     Structure(Box<structure::Structure>),
     /// Credentials in plain sight.
     Secrets(Vec<secrets::Secret>),
+    /// What a file makes whoever opens it do.
+    Opened(Vec<opened::Opened>),
     /// Something compressed that could not be unpacked as declared: a damaged stream, a wrong checksum.
     Damage(String),
 }

@@ -34,9 +34,56 @@ pub fn sends(page: &str) -> Option<&'static str> {
         .then_some("runs commands in the kernel of whoever opens it")
 }
 
+/// Whether a file is a text whose chunks of code run when it is rendered.
+#[must_use]
+pub fn has_chunks(file: &str) -> bool {
+    [".rmd", ".qmd", ".jmd", ".rnw", ".pmd"].iter().any(|end| file.ends_with(end))
+}
+
+/// The chunks of code of such a text: the language in lower case, and the lines.
+#[must_use]
+pub fn chunks(text: &str) -> Vec<(String, String)> {
+    const MAX_CHUNKS: usize = 1_000;
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut open: Option<(String, String, String)> = None;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        if let Some((fence, language, mut code)) = open.take() {
+            if bare.starts_with(&fence) {
+                found.push((language, code));
+            } else {
+                code.push_str(line);
+                code.push('\n');
+                open = Some((fence, language, code));
+            }
+        } else if bare.starts_with("```") && found.len() < MAX_CHUNKS {
+            let fence: String = bare.chars().take_while(|&c| c == '`').collect();
+            // Only what stands in braces runs.
+            let inside = bare.trim_start_matches('`').trim_start().strip_prefix('{');
+            let language: Option<String> = inside.map(|inside| {
+                let word = inside.trim_start_matches('.').split(|c: char| !c.is_alphanumeric()).next();
+                word.unwrap_or("").to_ascii_lowercase()
+            });
+            if let Some(language) = language {
+                open = Some((fence, language, String::new()));
+            }
+        }
+    }
+    found.extend(open.map(|(_, language, code)| (language, code)));
+    found
+}
+
 #[cfg(test)]
 mod tests {
-    use super::sends;
+    use super::{chunks, sends};
+
+    #[test]
+    fn chunks_that_run_are_told_from_those_that_are_shown() {
+        let found =
+            chunks("```{bash, echo=FALSE}\nls\n```\ntext\n```bash\nrm x\n```\n````{python}\na = 1\n````\n");
+        let expected = [("bash", "ls\n"), ("python", "a = 1\n")];
+        assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
 
     #[test]
     fn figures_are_told_from_thieves() {

@@ -7,7 +7,7 @@ use mantlet_formats::inflate::Inflated;
 use mantlet_formats::origin::Origin;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
-use mantlet_formats::{Bounds, Facts, npy, onnx, pickle, safetensors, tar};
+use mantlet_formats::{Bounds, Facts, npy, onnx, opened, pickle, safetensors, tar};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
@@ -18,6 +18,8 @@ use crate::{Options, UserRules, companion, structures};
 /// Findings of one artifact beyond which the rest is a gap.
 pub(crate) const MAX_FINDINGS: usize = 1_000;
 const MAX_GAPS: usize = 200;
+/// Bytes of a document that are searched for what it does when it is opened.
+const MAX_DOCUMENT: usize = 4 << 20;
 const UNREADABLE: &str = "scan it where it can be read from end to end";
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
@@ -46,6 +48,8 @@ pub(crate) struct Engine {
     deadline: Option<Arc<Deadline>>,
     /// What the artifact says of its licence and origin.
     pub(crate) said: Origin,
+    /// The configuration of Keras that was read last, and the weights: they are judged together.
+    pub(crate) keras: crate::models::Layers,
     /// Whether files beside the artifact were asked about, so that its own bytes do not decide alone.
     pub(crate) neighbours: bool,
 }
@@ -69,6 +73,7 @@ impl Engine {
             served: false,
             deadline: options.max_time.map(Deadline::new),
             said: Origin::default(),
+            keras: crate::models::Layers::default(),
             neighbours: false,
         }
     }
@@ -133,6 +138,9 @@ impl Engine {
         }
         if self.deadline.as_ref().is_some_and(|deadline| deadline.is_missed()) {
             return;
+        }
+        if let Some(act) = opened::member(name) {
+            self.judge(&Facts::Opened(vec![act]), place);
         }
         let mut route = recognise(source, name, &self.bounds);
         let chunk = self.is_chunk(name, depth);
@@ -242,6 +250,13 @@ impl Engine {
             other if self.structured(other, source, place, depth) => {}
             other if self.beside(other, source, place, depth) => {}
             other => {
+                if other == Format::Pdf {
+                    let bytes = mantlet_vocab::read_window(source, 0, MAX_DOCUMENT).unwrap_or_default();
+                    let acts = opened::document(&bytes);
+                    if !acts.is_empty() {
+                        self.judge(&Facts::Opened(acts), place);
+                    }
+                }
                 let why = format!("{} is recognised but not examined yet", other.name());
                 let remedy = match other {
                     Format::Rar => "unpack it and scan the inner file",

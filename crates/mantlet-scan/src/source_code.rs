@@ -1,5 +1,6 @@
 //! Python source wherever it lies: scripts, modules, the cells of notebooks, hooks that run by themselves.
 
+use mantlet_formats::opened::Opened;
 use mantlet_formats::python::{self, Role};
 use mantlet_formats::route::Format;
 use mantlet_formats::tree::{self, Event};
@@ -65,12 +66,18 @@ impl Engine {
         }
         // Cells belong to the language of the kernel.
         match cells.language.to_ascii_lowercase().as_str() {
-            "r" | "julia" => {
+            "" | "python" | "ipython" | "python3" => {}
+            "bash" | "sh" | "shell" => self.commands(&cells.code, place),
+            _ => {
                 self.commands(&cells.code, place);
                 self.foreign(&cells.code, place);
             }
-            "bash" | "sh" | "shell" => self.commands(&cells.code, place),
-            _ => {}
+        }
+        if !cells.other.is_empty() {
+            self.commands(&cells.other, place);
+        }
+        if !cells.planted.is_empty() {
+            self.judge(&Facts::Opened(std::mem::take(&mut cells.planted)), place);
         }
         if cells.code.contains("_PRELOAD") || cells.code.contains("LD_AUDIT") {
             let sets = |line: &&str| line.starts_with("%env ") || line.starts_with("%set_env ");
@@ -80,6 +87,51 @@ impl Engine {
         let mut script = python::analyse(&cells.code, Role::Notebook);
         script.pages = cells.pages;
         self.script(script, place);
+    }
+
+    /// The chunks of code in a text that is rendered: R Markdown, Quarto and their kind.
+    pub(crate) fn chunks(&mut self, text: &str, place: &Place) {
+        let mut python_code = String::new();
+        for (language, code) in page::chunks(text) {
+            match language.as_str() {
+                "python" => python_code.push_str(&code),
+                "r" | "julia" => {
+                    self.commands(&code, place);
+                    self.foreign(&code, place);
+                }
+                _ => self.commands(&code, place),
+            }
+        }
+        if !python_code.is_empty() {
+            self.python(&python_code, Role::Notebook, place);
+        }
+    }
+
+    /// The paragraphs of a Zeppelin note, each with its interpreter in the first line.
+    pub(crate) fn paragraphs(&mut self, source: &dyn Source, place: &Place) {
+        let (mut shell, mut code, mut key) = (String::new(), String::new(), String::new());
+        tree::json(source, &mut |event, _| match event {
+            Event::Key(name) => key = name.chars().take(40).collect(),
+            Event::Scalar { text, .. }
+                if key == "text" && shell.len() + code.len() + text.len() < MAX_CODE =>
+            {
+                let first = text.lines().next().unwrap_or("").to_ascii_lowercase();
+                let into = if first.contains("python") || first.contains("pyspark") {
+                    &mut code
+                } else {
+                    &mut shell
+                };
+                text.lines().skip(usize::from(first.starts_with('%'))).for_each(|line| {
+                    into.push_str(line);
+                    into.push('\n');
+                });
+            }
+            _ => {}
+        });
+        self.commands(&shell, place);
+        if !code.is_empty() {
+            self.python(&code, Role::Notebook, place);
+        }
     }
 
     /// The lines of a `.pth` file that Python runs at every start.
@@ -143,14 +195,77 @@ struct Cells {
     inner: String,
     /// What pages do that a page should not.
     pages: Vec<String>,
+    /// Lines of cells in another language.
+    other: String,
+    /// Files that cells write where programs start by themselves.
+    planted: Vec<Opened>,
 }
 
 /// Cells whose lines all belong to a shell.
 const SHELLS: [&str; 5] = ["%%bash", "%%sh", "%%script bash", "%%script sh", "%%system"];
+/// Magics of cells whose lines are Python still.
+const STAYS: [&str; 12] = [
+    "time", "timeit", "capture", "prun", "python", "python3", "pypy", "cython", "memit", "mprun", "px",
+    "debug",
+];
+/// Places where programs look for what they start by themselves.
+const STARTS: [&str; 12] = [
+    ".ipython/",
+    ".jupyter/",
+    ".bashrc",
+    ".bash_profile",
+    ".zshrc",
+    ".profile",
+    ".ssh/",
+    ".config/autostart",
+    "site-packages/",
+    "/etc/",
+    "sitecustomize.py",
+    ".git/hooks",
+];
 /// Text of one page that is looked at.
 const MAX_PAGE: usize = 1 << 20;
 
 impl Cells {
+    /// What the magic of a cell makes of its lines.
+    fn magic(&mut self) {
+        let cell = self.pending.trim_start();
+        if ["Javascript(", "HTML("].iter().any(|call| cell.contains(call))
+            && let Some(what) = page::sends(cell)
+        {
+            self.pages.push(what.to_owned());
+        }
+        let Some((first, rest)) =
+            cell.strip_prefix("%%").map(|cell| cell.split_once('\n').unwrap_or((cell, "")))
+        else {
+            return;
+        };
+        let mut words = first.split_whitespace();
+        let name = words.next().unwrap_or("").to_ascii_lowercase();
+        match name.as_str() {
+            "javascript" | "js" | "html" | "svg" | "markdown" | "latex" => {
+                self.pages.extend(page::sends(rest).map(str::to_owned));
+            }
+            "writefile" | "file" => {
+                let path = words.rfind(|word| !word.starts_with('-')).unwrap_or("");
+                if self.planted.len() < 16 && STARTS.iter().any(|place| path.contains(place)) {
+                    self.planted.push(Opened {
+                        what: "is written by a cell where programs start by themselves",
+                        shown: path.chars().filter(|c| !c.is_control()).take(120).collect(),
+                        line: 0,
+                    });
+                }
+                self.other.push_str(rest);
+                self.other.push('\n');
+            }
+            stays if STAYS.contains(&stays) => {}
+            _ => {
+                self.other.push_str(rest);
+                self.other.push('\n');
+            }
+        }
+    }
+
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Open { .. } => {
@@ -163,6 +278,7 @@ impl Cells {
             }
             Event::Close => {
                 if self.depth == 3 && self.is_code {
+                    self.magic();
                     let shell = SHELLS.iter().any(|cell| self.pending.trim_start().starts_with(cell));
                     for line in self.pending.lines() {
                         if shell && !line.trim().is_empty() && !line.starts_with(['%', '!']) {

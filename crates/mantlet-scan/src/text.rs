@@ -4,7 +4,7 @@ use mantlet_formats::config::Act;
 use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::{
-    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, page, python,
+    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, opened, page, python,
     requirements, tensorflow, xml,
 };
 use mantlet_vocab::{MemorySource, Place, Source, read_window};
@@ -42,6 +42,8 @@ impl Engine {
             self.said.json(source);
             if notebook {
                 self.notebook(source, place);
+            } else if file.ends_with(".zpln") {
+                self.paragraphs(source, place);
             }
             return;
         }
@@ -54,6 +56,18 @@ impl Engine {
         let text = decoded(&bytes);
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             self.wide_text(source, place);
+        }
+        let acts = opened::analyse(&lower, &text);
+        if !acts.is_empty() {
+            self.judge(&Facts::Opened(acts), place);
+        }
+        let sources = requirements::sources(&file, &text);
+        if !sources.is_empty() {
+            let facts = requirements::analyse(&sources, requirements::Kind::Pip);
+            self.judge(&Facts::Requirements(facts), place);
+        }
+        if page::has_chunks(&file) {
+            self.chunks(&text, place);
         }
         if file.ends_with(".pth") {
             self.startup(&text, place);
@@ -70,7 +84,8 @@ impl Engine {
         } else if format == Format::Script {
             self.commands(&text, place);
             self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
-        } else if foreign_source(&file) {
+        } else if !is_prose(&file) {
+            // Whatever tool reads it: a line that only an attack needs is one everywhere but in words for people.
             self.commands(&text, place);
         }
         let page = [".svg", ".html", ".htm", ".xhtml", ".md"].iter().any(|end| file.ends_with(end));
@@ -213,13 +228,16 @@ fn other_language(file: &str) -> bool {
     [".r", ".rprofile", ".jl", ".lua"].iter().any(|end| file.ends_with(end))
 }
 
-/// Sources of other languages, of which the commands they hand to a shell are looked at.
-fn foreign_source(file: &str) -> bool {
-    const ENDINGS: [&str; 21] = [
-        ".rs", ".pl", ".pm", ".go", ".java", ".kt", ".scala", ".cs", ".php", ".c", ".cc", ".cpp", ".cu",
-        ".h", ".swift", ".groovy", ".ts", ".mjs", ".cjs", ".js", ".rb",
+/// Words for people and rows of data: what they say to run is not run.
+fn is_prose(file: &str) -> bool {
+    const ENDINGS: [&str; 23] = [
+        ".md", ".rst", ".txt", ".csv", ".tsv", ".html", ".htm", ".xhtml", ".log", ".tex", ".po", ".srt",
+        ".vtt", ".adoc", ".org", ".jsonl", ".ndjson", ".patch", ".diff", ".rmd", ".qmd", ".jmd", ".bib",
     ];
-    ENDINGS.iter().any(|end| file.ends_with(end))
+    const NAMES: [&str; 9] =
+        ["readme", "license", "licence", "changelog", "changes", "notice", "authors", "news", "copying"];
+    file != "cmakelists.txt"
+        && (ENDINGS.iter().any(|end| file.ends_with(end)) || NAMES.iter().any(|name| file.starts_with(name)))
 }
 
 /// Places in an image or a home whose files a shell or a service reads by itself.

@@ -4,11 +4,14 @@
 
 mod callee;
 mod named;
+mod pieces;
 mod reach;
 #[cfg(test)]
 mod tests;
 
 use mantlet_vocab::Source;
+
+pub(crate) use reach::secret_file;
 
 use crate::jinja::{self, Template};
 use crate::metadata::Text;
@@ -155,6 +158,8 @@ struct Reader {
     /// A container is given secrets of its host, and these are the proxies that see what it sends.
     hands: bool,
     proxies: Vec<Said>,
+    /// Texts that may be parts of one.
+    pieces: pieces::Pieces,
 }
 
 /// A value that names code under a condition that may be read later: value, path, offset.
@@ -206,6 +211,7 @@ impl Reader {
         if self.hands {
             self.config.sent.append(&mut self.proxies);
         }
+        self.all_pieces();
         self.config.defect = walked.defect;
         self.config.limits.extend(walked.limits);
         if walked.expanded > MAX_EXPANSION {
@@ -220,6 +226,7 @@ impl Reader {
                 self.key.clear();
                 self.key.extend(key.chars().take(120));
                 self.nodes |= matches!(key, "class_type" | "widgets_values");
+                self.piece("", key);
                 self.stranger(key);
                 if self.levels.len() == 1 {
                     self.pipeline |= self.key == "_diffusers_version";
@@ -376,6 +383,9 @@ impl Reader {
             level.values.push(if level.list { shown } else { format!("{}={shown}", self.key) });
         }
         let near = self.near().to_owned();
+        if string {
+            self.piece(&near, text);
+        }
         if let Some(level) = self.levels.last_mut() {
             level.builds |= !level.list && self.key == "type" && text == "constructor";
             if level.list && level.key == "id" && string && level.parts.len() < MAX_PARTS {
@@ -401,6 +411,15 @@ impl Reader {
             }
             "trust_remote_code" if text.eq_ignore_ascii_case("true") => {
                 self.item(Act::Trusts, "trust_remote_code", Effect::Unknown, at);
+            }
+            "user_dir" if text.contains("://") => {
+                self.item(Act::ForeignCode, text, Effect::Imports, at);
+            }
+            "allowed_tools"
+                if self.config.keys.iter().any(|key| key == "_type")
+                    && matches!(text, "terminal" | "python_repl" | "bash" | "shell") =>
+            {
+                self.item(Act::Calls, "os.system", Effect::Executes, at);
             }
             "parent_library" | "loader_module" | "custom_pipeline" | "handler_module"
                 if !callee::is_known_library(text) && !text.is_empty() && text != "null" =>
@@ -479,7 +498,44 @@ impl Reader {
             let key = key.to_ascii_lowercase();
             KEYS.contains(&key.as_str()) || key.ends_with("command") || key.ends_with("script")
         };
-        if named(self.near()) || self.levels.iter().rev().take(3).any(|level| named(&level.key)) {
+        let starts = [
+            "curl ",
+            "wget ",
+            "sh -c",
+            "bash -c",
+            "/bin/sh ",
+            "/bin/bash ",
+            "powershell",
+            "python -c",
+            "python3 -c",
+            "bash -i",
+            "nc ",
+        ];
+        // What is nothing but a command is one under any key that is not for words.
+        let words = [
+            "content",
+            "text",
+            "output",
+            "response",
+            "completion",
+            "prompt",
+            "input",
+            "instruction",
+            "description",
+            "answer",
+            "question",
+            "code",
+            "value",
+            "message",
+            "query",
+            "chosen",
+            "rejected",
+            "title",
+        ];
+        let alone = text.len() < 2_000
+            && starts.iter().any(|start| text.starts_with(start))
+            && !words.iter().any(|word| self.near().contains(word));
+        if alone || named(self.near()) || self.levels.iter().rev().take(3).any(|level| named(&level.key)) {
             if self.config.commands.len() >= MAX_COMMANDS || text.len() > MAX_COMMAND {
                 let limit = "it holds more or longer commands than are examined".to_owned();
                 if !self.config.limits.contains(&limit) {
@@ -508,6 +564,8 @@ impl Reader {
                     | "data"
                     | "code"
                     | "model_code_path"
+                    | "python_model"
+                    | "artifact_path"
             );
         let kit = top("manifestVersion") && near == "path";
         let runtime = below("runtime_env") && matches!(near, "working_dir" | "py_modules");

@@ -22,6 +22,38 @@ impl Reader {
         if let Some(why) = self.of_the_host(near, text) {
             self.say(|config| &mut config.host, why, at);
         }
+        if secret_file(text) {
+            self.say(
+                |config| &mut config.paths,
+                text.chars().filter(|c| !c.is_control()).take(200).collect(),
+                at,
+            );
+        }
+        let image = near == "Env" || near == "env";
+        if image && HOOKS.iter().any(|name| text.starts_with(name)) {
+            self.say(|config| &mut config.commands, text.chars().take(400).collect(), at);
+        }
+        let plain = text.strip_prefix("http://").is_some_and(|host| {
+            let host = host.split(['/', ':']).next().unwrap_or("");
+            host.contains('.')
+                && !host.starts_with("127.")
+                && !host.starts_with("10.")
+                && !host.starts_with("192.168.")
+        });
+        let lent = self.config.keys.iter().any(|key| key == "lc")
+            && ["api_base", "base_url", "endpoint"].iter().any(|end| near.ends_with(end));
+        let pictured = string
+            && text.split("](http").skip(1).any(|rest| {
+                let address = rest.split([')', ' ']).next().unwrap_or("");
+                let holds = address.contains('{') || text.contains("encoded") && address.contains("?");
+                holds && text.contains("![")
+            })
+            && ["prompt", "system", "instruction", "template", "suffix", "prefix"]
+                .iter()
+                .any(|word| near.contains(word));
+        if lent && plain || pictured {
+            self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
+        }
         if sends_secret(text) {
             self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
         }
@@ -79,6 +111,45 @@ impl Reader {
         (all || text == "--privileged" && (near == "runArgs" || near == "args"))
             .then(|| "it is given every right on the host".to_owned())
     }
+}
+
+/// Variables by which every start of an interpreter runs a file, or every program loads a library.
+const HOOKS: [&str; 7] = [
+    "LD_PRELOAD=",
+    "LD_AUDIT=",
+    "DYLD_INSERT_LIBRARIES=",
+    "PYTHONSTARTUP=",
+    "PERL5OPT=",
+    "RUBYOPT=",
+    "NODE_OPTIONS=",
+];
+
+/// Files of a host by which somebody gets in, as a whole value.
+pub(crate) fn secret_file(text: &str) -> bool {
+    const WHOLE: [&str; 5] =
+        ["/etc/passwd", "/etc/shadow", "/proc/self/environ", "/proc/1/environ", "/root/.bash_history"];
+    const ENDS: [&str; 13] = [
+        "/.ssh/id_rsa",
+        "/.ssh/id_ed25519",
+        "/.ssh/id_ecdsa",
+        "/.ssh/authorized_keys",
+        "/.aws/credentials",
+        "/.netrc",
+        "/.git-credentials",
+        "/.kube/config",
+        "/.docker/config.json",
+        "/.huggingface/token",
+        "/huggingface/token",
+        "/.pypirc",
+        "/etc/shadow",
+    ];
+    if text.len() > 200 || text.contains(char::is_whitespace) {
+        return false;
+    }
+    let path = text.trim_start_matches("file://");
+    let host_key = path.starts_with("/etc/ssh/ssh_host_") && !path.ends_with(".pub");
+    path.starts_with(['/', '~', '$', '.'])
+        && (WHOLE.contains(&path) || host_key || ENDS.iter().any(|end| path.ends_with(end)))
 }
 
 const PRELOADS: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"];

@@ -131,6 +131,66 @@ pub fn settings(text: &str) -> String {
     out
 }
 
+/// Where the settings of package managers fetch from without encryption, and requirements that name an address, as the
+/// lines of pip that mean the same. `file` is the name in lower case.
+#[must_use]
+pub fn sources(file: &str, text: &str) -> String {
+    const FILES: [&str; 14] = [
+        ".npmrc",
+        ".yarnrc",
+        ".yarnrc.yml",
+        "bunfig.toml",
+        "uv.toml",
+        ".condarc",
+        "condarc",
+        "gemfile",
+        "setup.cfg",
+        "pyproject.toml",
+        "renv.lock",
+        ".rprofile",
+        "poetry.toml",
+        "pixi.toml",
+    ];
+    const KEYS: [&str; 9] =
+        ["registry", "index", "channel", "source", "repos", "url", "default", "mirror", "dependency_links"];
+    let mut out = String::new();
+    if !FILES.contains(&file) {
+        return out;
+    }
+    let (mut section, mut listed) = (String::new(), false);
+    for line in text.lines().take(20_000) {
+        let bare = line.trim();
+        if bare.starts_with(['#', ';']) {
+            continue;
+        }
+        if bare.starts_with('[') {
+            section = bare.to_ascii_lowercase();
+        }
+        let lower = bare.to_ascii_lowercase();
+        if file == "setup.cfg" {
+            let value = bare.split_once('=').filter(|_| !line.starts_with(char::is_whitespace));
+            if let Some((key, _)) = value {
+                listed =
+                    ["requires", "require", "dependency_links"].iter().any(|end| key.trim().ends_with(end));
+            }
+            let named = value.map_or(bare, |(_, value)| value).trim();
+            if listed && named.contains(" @ ") {
+                out.push_str(&format!("{named}\n"));
+            }
+        }
+        // Requirements of a project are read as such; here only its settings of tools are.
+        if file == "pyproject.toml" && !section.contains("tool.uv") && !section.contains("tool.pixi") {
+            continue;
+        }
+        let keyed = KEYS.iter().any(|key| lower.contains(key)) || lower.starts_with("- ");
+        if let (true, Some(at)) = (keyed, bare.find("http://")) {
+            let address = bare.get(at..).and_then(|rest| rest.split(['"', '\'', ' ', ',', ')', ']']).next());
+            out.extend(address.map(|address| format!("--index-url {address}\n")));
+        }
+    }
+    out
+}
+
 /// The form of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

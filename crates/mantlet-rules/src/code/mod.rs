@@ -72,6 +72,9 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if commands::preloads(command) {
         return Some("makes every program load a library from a place where no library belongs");
     }
+    if commands::hooks(command) {
+        return Some("makes every start of an interpreter run a file of its own");
+    }
     if commands::one_liner(&text) {
         return Some("fetches a program and runs it");
     }

@@ -1,5 +1,6 @@
 //! Rules over what a file is.
 
+mod acts_when_opened;
 mod embedded_pickle;
 mod embedded_program;
 mod executable;
@@ -18,5 +19,6 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &embedded_pickle::FileEmbeddedPickle,
         &unclaimed::FileUnclaimed,
         &network_indicator::FileNetworkIndicator,
+        &acts_when_opened::FileActsWhenOpened,
     ]
 }

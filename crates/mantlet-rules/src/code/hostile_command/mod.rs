@@ -95,9 +95,15 @@ impl Rule for CodeHostileCommand {
 
 /// What the lines of a script do together, and the line where it begins.
 fn together(script: &Script) -> Option<(&'static str, u32)> {
-    let (_, line) = script.shell.iter().find(|(text, _)| text.contains("curl ") || text.contains("wget "))?;
+    const FETCH: [&str; 6] = ["curl ", "wget ", "ADD http", "certutil", "bitsadmin", "Invoke-WebRequest"];
+    let fetch = |text: &str| FETCH.iter().any(|word| text.contains(word));
+    let (_, line) = script.shell.iter().find(|(text, _)| fetch(text))?;
     let all: Vec<&str> = script.shell.iter().map(|(text, _)| text.as_str()).take(2_000).collect();
-    super::commands::fetched(&all.join("\n")).map(|why| (why, *line))
+    let all = all.join("\n");
+    let windows = ["certutil", "bitsadmin", "Invoke-WebRequest"].iter().any(|word| all.contains(word));
+    let why = super::commands::fetched(&all);
+    let why = why.or_else(|| super::commands::windows(&all.to_ascii_lowercase()).filter(|_| windows));
+    why.map(|why| (why, *line))
 }
 
 /// The text of a command, whether given as one or in parts.
