@@ -260,10 +260,10 @@ const fn positive(size: f64) -> f64 {
     if size > 0.0 { size } else { 1.0 }
 }
 
-/// Sizes that a number holds; the largest is never below the typical one.
+/// Sizes that a number holds.
 fn settled(mut out: Voice) -> Voice {
     out.typical = if out.typical.is_finite() { out.typical.clamp(1e-30, 1e30) } else { 1e30 };
-    out.peak = if out.peak.is_finite() { out.peak.clamp(out.typical, 1e30) } else { 1e30 };
+    out.peak = if out.peak.is_finite() { out.peak.clamp(1e-30, 1e30) } else { 1e30 };
     out
 }
 
