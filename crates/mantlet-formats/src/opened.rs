@@ -3,6 +3,8 @@
 //! look like.
 //!
 //! Each kind of file has few lines that act, so lines are read, and nothing is decided that takes a parser.
+//!
+//! Long because every kind of file has its few lines here.
 
 use crate::engines;
 
