@@ -6,6 +6,7 @@
 //! order, so the result of an image does not depend on which images it stands beside.
 
 use crate::conv::Conv2d;
+use crate::lanes::Lanes;
 use crate::matrix::{Taps, Tile, tile};
 
 /// Images worked on at once.
@@ -14,8 +15,6 @@ pub const LANES: usize = 16;
 const CHANNELS: usize = 4;
 /// Neighbouring results worked on at once.
 const ACROSS: usize = 4;
-
-type Lanes = [f32; LANES];
 
 /// Weights `[m][c][ky][kx]` as the kernel reads them, for the product and for its transpose.
 #[derive(Debug, Clone)]
@@ -124,6 +123,43 @@ impl Direct {
         }
     }
 
+    /// Values of one image that are read.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.shape.image()
+    }
+
+    /// Values of one image that are given.
+    #[must_use]
+    pub fn gives(&self) -> usize {
+        self.results * self.shape.positions()
+    }
+
+    /// Values of scratch memory [`Direct::run_lanes`] needs, to be handed to it as zeros the first time.
+    #[must_use]
+    pub fn margins(&self) -> usize {
+        let (height, width) = self.padded();
+        self.shape.channels * height * width * LANES
+    }
+
+    /// As [`Direct::run`], for images that stand side by side already, `[channel][y][x]`, into results that do.
+    ///
+    /// # Panics
+    /// When a slice is too short.
+    pub fn run_lanes(&self, images: &[Lanes], out: &mut [Lanes], bias: Option<&[f32]>, scratch: &mut [f32]) {
+        let (height, width) = self.padded();
+        let (y, x) = (&self.shape.y, &self.shape.x);
+        let (block, _) = scratch[..self.margins()].as_chunks_mut::<LANES>();
+        for channel in 0..self.shape.channels {
+            for line in 0..y.input {
+                let from = (channel * y.input + line) * x.input;
+                let to = (channel * height + line + self.margin.0) * width + self.margin.1;
+                block[to..to + x.input].copy_from_slice(&images[from..from + x.input]);
+            }
+        }
+        self.sweep(&scratch[..self.margins()], out, bias);
+    }
+
     /// Puts the images side by side inside their margins; lanes without an image are zero.
     fn spread(&self, images: &[f32], stride: usize, count: usize, block: &mut [Lanes]) {
         let (height, width) = self.padded();
@@ -202,6 +238,16 @@ mod tests {
                 let target = (&mut out[..], results * positions);
                 direct.run((&images, image), target, count, Some(&bias), &mut scratch);
             }
+            let mut side = vec![[0.0; LANES]; image];
+            crate::lanes::interleave(&images, &mut side);
+            let mut block = vec![0.0; direct.margins()];
+            let mut results_side = vec![[f32::NAN; LANES]; results * positions];
+            for _ in 0..2 {
+                direct.run_lanes(&side, &mut results_side, Some(&bias), &mut block);
+            }
+            let mut parted = vec![f32::NAN; out.len()];
+            crate::lanes::part(&results_side, &mut parted);
+            assert_eq!(parted, out);
             let back = Direct::transposed(&shape, &weights, results).unwrap();
             let mut back_scratch = vec![0.0; back.scratch()];
             let mut gradients = vec![f32::NAN; count * image];

@@ -7,10 +7,12 @@
 
 mod conv;
 mod direct;
+mod lanes;
 mod matrix;
 mod rows;
 
 pub use conv::{Axis, Conv2d, col2im, im2col};
 pub use direct::{Direct, LANES};
+pub use lanes::{Dense, Lanes, Pool2d, interleave, part};
 pub use matrix::{Layout, sgemm};
 pub use rows::{distance, distances, products};

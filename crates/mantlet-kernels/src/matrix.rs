@@ -1,5 +1,6 @@
 //! The matrix product, safely, and what runs in registers found at run time.
 
+use crate::lanes::{self, Lanes, Pool2d, RESULTS};
 use crate::rows::{self, Each};
 
 /// How a matrix lies in a slice: `(row stride, column stride)`.
@@ -170,6 +171,58 @@ pub(crate) fn widest(row: &[f32], rows: &[f32], found: &mut [f32], each: Each) {
     rows::each(row, rows, found, each);
 }
 
+/// One pass of pooling over a block of rows side by side.
+pub(crate) enum Pooling<'a> {
+    /// The largest value of each window.
+    Largest { x: &'a [Lanes], out: &'a mut [Lanes] },
+    /// Its gradient.
+    LargestBack { x: &'a [Lanes], out: &'a [Lanes], gradient: &'a [Lanes], to: &'a mut [Lanes] },
+}
+
+/// Pooling in the widest registers there are.
+pub(crate) fn pool(pool: &Pool2d, what: Pooling<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the machine has the feature.
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::pool512(pool, what) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the machine has the feature.
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::pool256(pool, what) };
+        }
+    }
+    lanes::pool(pool, what);
+}
+
+/// Adds a product to sixteen sums of a full layer: `sums[m] += weights[k][m] * x[k]` over all `k`.
+///
+/// # Panics
+/// When there are not as many weights as values.
+pub(crate) fn dense(x: &[Lanes], weights: &[[f32; RESULTS]], sums: &mut [Lanes; RESULTS]) {
+    assert_eq!(x.len(), weights.len(), "a full layer of another depth");
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the machine has the feature.
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::dense512(x, weights, sums) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the machine has the features.
+            #[expect(unsafe_code, reason = "code for registers found at run time")]
+            return unsafe { wide::dense256(x, weights, sums) };
+        }
+    }
+    for (values, weights) in x.iter().zip(weights) {
+        for (sums, weight) in sums.iter_mut().zip(weights) {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+        }
+    }
+}
+
 /// [`tile`] in wide registers.
 #[cfg(target_arch = "x86_64")]
 mod wide {
@@ -178,7 +231,79 @@ mod wide {
         _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::{Each, Taps, Tile, rows};
+    use super::{Each, Lanes, Pool2d, Pooling, RESULTS, Taps, Tile, lanes, rows};
+
+    /// The same code in registers of eight values.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn pool256(pool: &Pool2d, what: Pooling<'_>) {
+        lanes::pool(pool, what);
+    }
+
+    /// The same code in registers of sixteen values.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn pool512(pool: &Pool2d, what: Pooling<'_>) {
+        lanes::pool(pool, what);
+    }
+
+    /// Sixteen sums in sixteen registers.
+    #[target_feature(enable = "avx512f")]
+    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
+    pub(super) fn dense512(x: &[Lanes], weights: &[[f32; RESULTS]], sums: &mut [Lanes; RESULTS]) {
+        let mut own = [_mm512_set1_ps(0.0); RESULTS];
+        for m in 0..RESULTS {
+            // SAFETY: an array of sixteen values is read.
+            #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+            unsafe {
+                own[m] = _mm512_loadu_ps(sums[m].as_ptr());
+            }
+        }
+        for (values, weights) in x.iter().zip(weights) {
+            // SAFETY: an array of sixteen values is read.
+            #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+            let values = unsafe { _mm512_loadu_ps(values.as_ptr()) };
+            for m in 0..RESULTS {
+                own[m] = _mm512_fmadd_ps(values, _mm512_set1_ps(weights[m]), own[m]);
+            }
+        }
+        for m in 0..RESULTS {
+            // SAFETY: an array of sixteen values is written.
+            #[expect(unsafe_code, reason = "registers are stored to raw pointers")]
+            unsafe {
+                _mm512_storeu_ps(sums[m].as_mut_ptr(), own[m]);
+            }
+        }
+    }
+
+    /// Eight sums of half the lanes at a time.
+    #[target_feature(enable = "avx2,fma")]
+    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
+    pub(super) fn dense256(x: &[Lanes], weights: &[[f32; RESULTS]], sums: &mut [Lanes; RESULTS]) {
+        for (half, first) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            let mut own = [_mm256_set1_ps(0.0); 8];
+            for m in 0..8 {
+                // SAFETY: half of an array of sixteen values is read.
+                #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+                unsafe {
+                    own[m] = _mm256_loadu_ps(sums[first + m].as_ptr().add(half));
+                }
+            }
+            for (values, weights) in x.iter().zip(weights) {
+                // SAFETY: half of an array of sixteen values is read.
+                #[expect(unsafe_code, reason = "registers are loaded from raw pointers")]
+                let values = unsafe { _mm256_loadu_ps(values.as_ptr().add(half)) };
+                for m in 0..8 {
+                    own[m] = _mm256_fmadd_ps(values, _mm256_set1_ps(weights[first + m]), own[m]);
+                }
+            }
+            for m in 0..8 {
+                // SAFETY: half of an array of sixteen values is written.
+                #[expect(unsafe_code, reason = "registers are stored to raw pointers")]
+                unsafe {
+                    _mm256_storeu_ps(sums[first + m].as_mut_ptr().add(half), own[m]);
+                }
+            }
+        }
+    }
 
     /// Eight lanes are one register; nothing is fused, so that the bits are those of narrow registers.
     #[target_feature(enable = "avx2")]
@@ -321,6 +446,41 @@ mod wide {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_full_layer_has_the_same_bits_in_every_width() {
+        let x: Vec<Lanes> = (0..9).map(|k| std::array::from_fn(|l| ((k * 16 + l) as f32).sin())).collect();
+        let weights: Vec<[f32; RESULTS]> =
+            (0..9).map(|k| std::array::from_fn(|m| ((k * 16 + m) as f32 * 1.7).cos())).collect();
+        let start: [Lanes; RESULTS] = [[0.25; 16]; RESULTS];
+        let mut found = Vec::new();
+        if is_x86_feature_detected!("avx512f") {
+            let mut sums = start;
+            // SAFETY: the feature is there.
+            #[expect(unsafe_code, reason = "one width is asked for")]
+            unsafe {
+                wide::dense512(&x, &weights, &mut sums);
+            }
+            found.push(sums);
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let mut sums = start;
+            // SAFETY: the features are there.
+            #[expect(unsafe_code, reason = "one width is asked for")]
+            unsafe {
+                wide::dense256(&x, &weights, &mut sums);
+            }
+            found.push(sums);
+        }
+        for sums in &found {
+            assert_eq!(sums, &found[0]);
+            for m in 0..RESULTS {
+                let sum: f32 = (0..9).map(|k| weights[k][m] * x[k][5]).sum();
+                assert!((sums[m][5] - sum - 0.25).abs() < 1e-5);
+            }
+        }
+    }
 
     #[test]
     fn products_with_every_layout_agree_with_the_definition() {

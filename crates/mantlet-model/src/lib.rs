@@ -17,6 +17,7 @@ mod onnx;
 mod ops;
 mod rows;
 mod run;
+mod side;
 mod values;
 
 pub use classifier::Classifier;

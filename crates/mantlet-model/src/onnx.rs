@@ -1,6 +1,6 @@
 //! An ONNX graph as a [`Model`].
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mantlet_vocab::{NamedValue, Tensor, TreeEnsemble, Value};
 
@@ -8,12 +8,18 @@ use crate::execute::{Trace, backward, forward};
 use crate::graph::Graph;
 use crate::heads;
 use crate::rows::numbers;
-use crate::run::{Pool, Run};
+use crate::run::{Fail, Pool, Run};
+use crate::side::{self, Plan};
 use crate::{Heads, Limits, Model, ModelError, Signature, values};
 
 /// Spare buffers kept between calls, in bytes and in number of calls.
 const SPARE_BYTES: usize = 64 << 20;
 const SPARE_CALLS: usize = 4;
+/// Ways for rows side by side that are remembered.
+const PLANS: usize = 16;
+
+/// A way that was looked for: its target, the shape of a row, and what was found.
+type Known = (usize, Vec<usize>, Option<Arc<Plan>>);
 
 /// A loaded ONNX model.
 pub(crate) struct OnnxModel {
@@ -23,6 +29,8 @@ pub(crate) struct OnnxModel {
     blocked: Vec<String>,
     limits: Limits,
     pools: Mutex<Vec<Pool>>,
+    /// Ways for rows side by side that were looked for, by target and shape of a row.
+    plans: Mutex<Vec<Known>>,
 }
 
 impl OnnxModel {
@@ -33,7 +41,7 @@ impl OnnxModel {
             Some(&slot) => graph.smooth(slot).1,
             None => vec!["no floating-point output".to_owned()],
         };
-        Self { graph, signature, heads, blocked, limits, pools: Mutex::default() }
+        Self { graph, signature, heads, blocked, limits, pools: Mutex::default(), plans: Mutex::default() }
     }
 
     fn begin(&self) -> Run {
@@ -45,6 +53,89 @@ impl OnnxModel {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         if pools.len() < SPARE_CALLS && run.pool.bytes() <= SPARE_BYTES {
             pools.push(run.pool);
+        }
+    }
+
+    /// The way for these rows side by side to a value, when there is one and there are enough rows for it.
+    fn plan(&self, run: &mut Run, feeds: &[(usize, Value)], of: usize) -> Option<Arc<Plan>> {
+        let [(input, Value::F32(x))] = feeds else { return None };
+        let (rows, row) = (x.rows(), x.shape().get(1..)?);
+        if rows < side::LEAST {
+            return None;
+        }
+        let known = |plans: &[Known]| {
+            plans.iter().find(|(slot, shape, _)| *slot == of && shape == row).map(|(_, _, plan)| plan.clone())
+        };
+        let lock = || self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known(&lock());
+        let plan = found.unwrap_or_else(|| {
+            let made = Plan::new(&self.graph, run, *input, of, row).map(Arc::new);
+            run.settle(0);
+            let mut plans = lock();
+            if plans.len() < PLANS && known(&plans).is_none() {
+                plans.push((of, row.to_vec(), made.clone()));
+            }
+            made
+        });
+        plan.filter(|plan| plan.bytes(rows) <= self.limits.max_memory)
+    }
+
+    /// Scores and gradient of rows side by side.
+    fn side_by_side(
+        &self,
+        run: &Run,
+        plan: &Plan,
+        x: &Tensor,
+        of: usize,
+        cotangent: &mut dyn FnMut(&Tensor) -> Tensor,
+    ) -> Result<(Tensor, Tensor), ModelError> {
+        let mut desk = plan.desk();
+        let result = (|| {
+            let failed = |fail| self.side_error(fail, of);
+            let scores = plan.forward(&self.graph, run, &mut desk, x.data()).map_err(failed)?;
+            let slope = cotangent(&scores);
+            if slope.shape() != scores.shape() {
+                let reason = format!("cotangent of shape {:?} for {:?}", slope.shape(), scores.shape());
+                let place = format!("value `{}`", self.graph.names[of]);
+                return Err(ModelError::Graph { place, reason });
+            }
+            let mut gradient = Tensor::full(x.shape(), 0.0);
+            let target = gradient.data_mut();
+            plan.backward(&self.graph, run, &mut desk, slope.data(), target).map_err(failed)?;
+            Ok((scores, gradient))
+        })();
+        plan.clear(desk);
+        result
+    }
+
+    /// One value for rows side by side; `None` where they do not go that way.
+    fn beside(&self, inputs: &[NamedValue], of: usize) -> Option<Result<Tensor, ModelError>> {
+        let [NamedValue { value: Value::F32(x), .. }] = inputs else { return None };
+        if x.rows() < side::LEAST {
+            return None;
+        }
+        let feeds = match self.feeds(inputs) {
+            Ok(feeds) => feeds,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut run = self.begin();
+        let found = self.plan(&mut run, &feeds, of).map(|plan| {
+            let mut desk = plan.desk();
+            let found = plan.forward(&self.graph, &run, &mut desk, x.data());
+            plan.clear(desk);
+            found.map_err(|fail| self.side_error(fail, of))
+        });
+        self.end(run);
+        found
+    }
+
+    fn side_error(&self, fail: Fail, of: usize) -> ModelError {
+        match fail {
+            Fail::Bad(reason) => {
+                ModelError::Graph { place: format!("value `{}`", self.graph.names[of]), reason }
+            }
+            Fail::Memory => ModelError::Memory { limit: self.limits.max_memory },
+            Fail::Time => ModelError::Time { limit: self.limits.max_millis.unwrap_or(0) },
         }
     }
 
@@ -162,6 +253,11 @@ impl Model for OnnxModel {
 
     fn infer(&self, inputs: &[NamedValue]) -> Result<Vec<NamedValue>, ModelError> {
         let outputs = self.graph.outputs.clone();
+        if let ([port], [of]) = (&self.signature.outputs[..], &outputs[..])
+            && let Some(value) = self.beside(inputs, *of)
+        {
+            return Ok(vec![NamedValue { name: port.name.clone(), value: Value::F32(value?) }]);
+        }
         self.traced(inputs, &outputs, |trace| {
             let mut named = Vec::with_capacity(outputs.len());
             for (port, &slot) in self.signature.outputs.iter().zip(&outputs) {
@@ -214,13 +310,25 @@ impl Model for OnnxModel {
         let wrt = wrt.iter().map(|name| self.slot(name)).collect::<Result<Vec<_>, _>>()?;
         let feeds = self.feeds(inputs)?;
         let mut run = self.begin();
-        let result = self.differentiate(&mut run, feeds, of, &wrt, cotangent);
+        let whole = matches!(&feeds[..], [(input, _)] if wrt == [*input]);
+        let plan = if whole { self.plan(&mut run, &feeds, of) } else { None };
+        let result = if let (Some(plan), Some((_, Value::F32(x)))) = (&plan, feeds.first()) {
+            let found = self.side_by_side(&run, plan, x, of, cotangent);
+            found.map(|(scores, gradient)| (scores, vec![gradient]))
+        } else {
+            self.differentiate(&mut run, feeds, of, &wrt, cotangent)
+        };
         self.end(run);
         result
     }
 
     fn activations(&self, inputs: &[NamedValue], names: &[&str]) -> Result<Vec<Tensor>, ModelError> {
         let slots = names.iter().map(|name| self.slot(name)).collect::<Result<Vec<_>, _>>()?;
+        if let [of] = slots[..]
+            && let Some(value) = self.beside(inputs, of)
+        {
+            return Ok(vec![value?]);
+        }
         self.traced(inputs, &slots, |trace| {
             let value = |(&slot, name): (&usize, &&str)| {
                 let value = trace.value(&self.graph, slot).and_then(Value::to_f32);

@@ -90,6 +90,11 @@ impl Run {
         Self { limits, deadline, live: 0, pending: 0, pool }
     }
 
+    /// The limits of the call.
+    pub(crate) const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Fails when the time is up.
     pub(crate) fn tick(&self) -> Result<(), Fail> {
         match self.deadline {

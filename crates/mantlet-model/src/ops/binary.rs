@@ -5,6 +5,7 @@ use mantlet_vocab::{Tensor, Value};
 use super::broadcast::{Broadcast, reduce_to};
 use super::{Edge, Gradients, Inputs, Operator, Pass};
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values::{self, dtype, len};
 
 /// Which operation.
@@ -201,6 +202,34 @@ impl Operator for Binary {
 
     fn edge(&self, _: usize) -> Edge {
         if matches!(self.operation, Mod(_)) { Edge::Blocked } else { Edge::Smooth }
+    }
+
+    fn side(&self, given: &[Given<'_>], out: &[usize]) -> Option<Side> {
+        let &[first, second] = given else { return None };
+        if self.mean {
+            return None;
+        }
+        let (row, constant, turned) = match (first, second) {
+            (Given::Row(a), Given::Row(b)) => return (self.operation == Add && a == b).then_some(Side::Sum),
+            (Given::Row(row), Given::Constant(Value::F32(t))) => (row, t, false),
+            (Given::Constant(Value::F32(t)), Given::Row(row)) => (row, t, true),
+            _ => return None,
+        };
+        // The constant is the same for every row: walked along one row of the batch.
+        let mut shape = vec![1];
+        shape.extend_from_slice(row);
+        let plan = Broadcast::new(constant.shape(), &shape).ok().filter(|plan| plan.shape == shape)?;
+        let mut each = Vec::with_capacity(plan.len);
+        let line = |c: f32| match (self.operation, turned) {
+            (Add, _) => Some((1.0, c)),
+            (Sub, false) => Some((1.0, -c)),
+            (Sub, true) => Some((-1.0, c)),
+            (Mul, _) => Some((c, 0.0)),
+            (Div, false) => Some((1.0 / c, 0.0)),
+            _ => None,
+        };
+        plan.map(constant.data(), &vec![0.0_f32; plan.len], &mut each, |c, _| line(*c));
+        (row == out).then(|| each.into_iter().collect::<Option<Vec<_>>>())?.map(Side::Affine)
     }
 
     fn backward(&self, run: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {

@@ -7,6 +7,7 @@ use super::matmul::product;
 use super::{Edge, Gradients, Inputs, Operator, Pass};
 use crate::attrs::Attrs;
 use crate::run::{Fail, Run, count};
+use crate::side::{Given, Side};
 use crate::values::{like, require_float, singles};
 
 /// Values of the column matrix worked on at once: it stays in the second-level cache.
@@ -16,6 +17,9 @@ const COLUMNS: usize = 48 * 1024;
 const SIDE_BY_SIDE: usize = 6;
 /// Values of scratch memory above which they are not: one image fills the cache then.
 const SCRATCH: usize = 1 << 20;
+
+/// Multiplications of one row above which rows are not put side by side.
+const STRETCH: usize = 1 << 26;
 
 /// The window attributes convolution and pooling share.
 #[derive(Debug, Clone)]
@@ -279,6 +283,24 @@ impl Operator for Conv {
 
     fn edge(&self, index: usize) -> Edge {
         if index == 0 { Edge::Smooth } else { Edge::Blocked }
+    }
+
+    fn side(&self, given: &[Given<'_>], _: &[usize]) -> Option<Side> {
+        let (Given::Row(row), Given::Constant(Value::F32(w))) = (given.first()?, given.get(1)?) else {
+            return None;
+        };
+        let mut shape = vec![1];
+        shape.extend_from_slice(row);
+        let p = self.plan(&shape, w.shape()).ok().filter(|p| p.groups == 1)?;
+        let bias = match given.get(2) {
+            None => None,
+            Some(Given::Constant(Value::F32(bias))) if bias.data().len() == p.m => Some(bias.data().to_vec()),
+            Some(_) => return None,
+        };
+        // Between two looks at the clock.
+        let work = p.shape.window().checked_mul(p.shape.positions())?.checked_mul(p.m)?;
+        let there = Direct::new(&p.shape, w.data(), p.m).filter(|_| work < STRETCH)?;
+        Some(Side::Conv { there, back: Direct::transposed(&p.shape, w.data(), p.m)?, bias })
     }
 
     fn backward(&self, run: &mut Run, pass: &Pass<'_>, gradient: Tensor) -> Result<Gradients, Fail> {

@@ -1,11 +1,12 @@
 //! Matrix products.
 
-use mantlet_kernels::{Layout, sgemm};
+use mantlet_kernels::{Dense, Layout, sgemm};
 use mantlet_vocab::{Tensor, Value};
 
 use super::broadcast::{Broadcast, reduce_to};
 use super::{Edge, Gradients, Inputs, Operator, Pass, strides};
 use crate::run::{Fail, Run, count};
+use crate::side::{Given, Side};
 use crate::values::{like, require_float, singles};
 
 /// Multiplications after which the clock is looked at.
@@ -155,6 +156,35 @@ impl Operator for Gemm {
     fn flips_weights(&self) -> bool {
         self.transposed.1
     }
+
+    fn side(&self, given: &[Given<'_>], out: &[usize]) -> Option<Side> {
+        let (Given::Row(&[k]), Given::Constant(Value::F32(b)), &[n]) = (*given.first()?, *given.get(1)?, out)
+        else {
+            return None;
+        };
+        let e = self.extent(&[1, k], b.shape()).ok().filter(|e| !self.transposed.0 && e.n == n)?;
+        let bias = match given.get(2) {
+            None => None,
+            Some(Given::Constant(Value::F32(c))) => {
+                let plan = Broadcast::new(c.shape(), &[1, n]).ok().filter(|plan| plan.shape == [1, n])?;
+                let mut bias = Vec::with_capacity(n);
+                plan.map(c.data(), &vec![0.0_f32; n], &mut bias, |c, _| self.beta * c);
+                Some(bias)
+            }
+            Some(_) => return None,
+        };
+        let scaled: Vec<f32> = b.data().iter().map(|weight| self.alpha * weight).collect();
+        full(&scaled, (e.k, e.n), e.b, bias)
+    }
+}
+
+/// A full layer for rows side by side, by a matrix of `k` rows and `n` columns.
+fn full(weights: &[f32], (k, n): (usize, usize), layout: Layout, bias: Option<Vec<f32>>) -> Option<Side> {
+    if k.checked_mul(n)? > STRETCH >> 1 {
+        return None;
+    }
+    let (there, back) = (Dense::new(weights, (n, k), flip(layout))?, Dense::new(weights, (k, n), layout)?);
+    Some(Side::Dense { there, back, bias })
 }
 
 /// `MatMul`: numpy's rules; leading axes are broadcast.
@@ -235,6 +265,14 @@ impl Operator for MatMul {
 
     fn edge(&self, _: usize) -> Edge {
         Edge::Smooth
+    }
+
+    fn side(&self, given: &[Given<'_>], out: &[usize]) -> Option<Side> {
+        let (&[Given::Row(&[k]), Given::Constant(Value::F32(b))], &[n]) = (given, out) else { return None };
+        if b.shape() != [k, n] {
+            return None;
+        }
+        full(b.data(), (k, n), Layout::row_major(n), None)
     }
 
     fn backward(&self, run: &mut Run, pass: &Pass<'_>, gradient: Tensor) -> Result<Gradients, Fail> {

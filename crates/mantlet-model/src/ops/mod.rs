@@ -29,6 +29,7 @@ use mantlet_vocab::{Tensor, TreeEnsemble, Value};
 pub(crate) use registry::{Part, lower};
 
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values;
 
 /// How a gradient passes from an output to one input.
@@ -147,6 +148,23 @@ pub(crate) trait Operator: Send + Sync {
             Some(gradient) => self.backward(run, pass, gradient),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The same work on rows side by side, given what reaches it and the shape of one row of the result; where there is
+    /// no such form, or no need of one, `None`.
+    fn side(&self, given: &[Given<'_>], out: &[usize]) -> Option<Side> {
+        let _ = (given, out);
+        None
+    }
+
+    /// A function of each value, for operators whose form is [`Side::Each`].
+    fn each(&self, x: &[f32], to: &mut [f32]) {
+        let _ = (x, to);
+    }
+
+    /// Its gradient: the slope at argument and result times the gradient of the result.
+    fn each_back(&self, at: (&[f32], &[f32]), gradient: &[f32], to: &mut [f32]) {
+        let _ = (at, gradient, to);
     }
 
     /// What it tells about classifier heads.

@@ -4,6 +4,7 @@ use mantlet_vocab::{Tensor, Value};
 
 use super::{Edge, Gradients, Inputs, Operator, Pass, around, axis};
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values::{like, require_float, singles};
 
 /// `BatchNormalization` with the statistics of the file.
@@ -51,6 +52,16 @@ impl Operator for BatchNorm {
 
     fn edge(&self, index: usize) -> Edge {
         if index == 0 { Edge::Smooth } else { Edge::Blocked }
+    }
+
+    fn side(&self, given: &[Given<'_>], _: &[usize]) -> Option<Side> {
+        let row = given.first()?.row()?;
+        let constants: Vec<Option<&Value>> = given.iter().map(|given| given.constant()).collect();
+        let channels = row.first().copied()?;
+        let line = self.line(Inputs(&constants), channels).ok()?;
+        let inner = row.iter().skip(1).product::<usize>();
+        let lines = line.into_iter().flat_map(|line| std::iter::repeat_n(line, inner));
+        Some(Side::Affine(lines.collect()))
     }
 
     fn backward(&self, _: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {

@@ -1,11 +1,12 @@
 //! Pooling.
 
-use mantlet_kernels::Axis;
+use mantlet_kernels::{Axis, Pool2d};
 use mantlet_vocab::{Tensor, Value};
 
 use super::conv::Window;
 use super::{Edge, Gradients, Inputs, Operator, Pass};
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values::{like, require_float, singles};
 
 /// `MaxPool`, `AveragePool` and their global forms over one or two spatial axes.
@@ -201,6 +202,27 @@ impl Operator for Pool {
 
     fn edge(&self, _: usize) -> Edge {
         Edge::Smooth
+    }
+
+    fn side(&self, given: &[Given<'_>], _: &[usize]) -> Option<Side> {
+        let &[Given::Row(row)] = given else { return None };
+        let mut shape = vec![1];
+        shape.extend_from_slice(row);
+        let p = self.plan(&shape).ok().filter(|p| !p.is_heavy())?;
+        let pool = Pool2d { channels: p.planes, y: p.y, x: p.x };
+        Some(match self {
+            Self::Max(_) | Self::GlobalMax => Side::Largest(pool),
+            Self::Average { .. } | Self::GlobalAverage => {
+                let padding = matches!(self, Self::Average { count_padding: true, .. });
+                let places = (0..p.y.output).flat_map(|oy| (0..p.x.output).map(move |ox| (oy, ox)));
+                #[expect(clippy::cast_precision_loss, reason = "a count of pixels")]
+                let share = |(oy, ox): (usize, usize)| {
+                    let size = weight(&p.y, p.ends.0, oy, padding) * weight(&p.x, p.ends.1, ox, padding);
+                    if size == 0 { 0.0 } else { 1.0 / size as f32 }
+                };
+                Side::Shared(pool, places.map(share).collect())
+            }
+        })
     }
 
     fn backward(&self, run: &mut Run, pass: &Pass<'_>, gradient: Tensor) -> Result<Gradients, Fail> {

@@ -4,6 +4,7 @@ use mantlet_vocab::{Tensor, Value};
 
 use super::{Edge, Gradients, Inputs, Operator, Pass, around, axis};
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values::{like, require_float, singles};
 
 /// `Softmax` and `LogSoftmax`.
@@ -66,6 +67,12 @@ impl Operator for Softmax {
 
     fn edge(&self, _: usize) -> Edge {
         Edge::Smooth
+    }
+
+    fn side(&self, given: &[Given<'_>], _: &[usize]) -> Option<Side> {
+        let &[Given::Row(&[_])] = given else { return None };
+        let last = self.axis == -1 || self.axis == 1;
+        (last && !self.log).then_some(Side::Softmax)
     }
 
     fn backward(&self, _: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {

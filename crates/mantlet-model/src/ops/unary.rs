@@ -5,6 +5,7 @@ use mantlet_vocab::{Tensor, Value};
 use super::{Edge, Gradients, Inputs, Operator, Pass};
 use crate::attrs::Attrs;
 use crate::run::{Fail, Run};
+use crate::side::{Given, Side};
 use crate::values::{self, dtype};
 
 /// A function of one value, in single and double precision, and its derivative from argument and result.
@@ -60,6 +61,22 @@ where
 
     fn edge(&self, _: usize) -> Edge {
         self.edge
+    }
+
+    fn side(&self, given: &[Given<'_>], _: &[usize]) -> Option<Side> {
+        matches!(given, [Given::Row(_)]).then_some(Side::Each)
+    }
+
+    fn each(&self, x: &[f32], to: &mut [f32]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = (self.single)(*x);
+        }
+    }
+
+    fn each_back(&self, (x, y): (&[f32], &[f32]), gradient: &[f32], to: &mut [f32]) {
+        for (((to, gradient), x), y) in to.iter_mut().zip(gradient).zip(x).zip(y) {
+            *to = gradient * (self.derivative)(*x, *y);
+        }
     }
 
     fn backward(&self, _: &mut Run, pass: &Pass<'_>, mut gradient: Tensor) -> Result<Gradients, Fail> {

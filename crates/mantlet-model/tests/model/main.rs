@@ -1,6 +1,7 @@
 //! The interpreter against ONNX Runtime, finite differences, exported models and hostile files.
 #![cfg(test)]
 
+mod beside;
 mod classifiers;
 mod hostile;
 mod operators;
