@@ -52,6 +52,9 @@ pub(crate) fn lower(attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Vec<Part
         outputs: outputs.to_vec(),
     };
     match node.domain.as_str() {
+        "" | "ai.onnx" if matches!(node.op_type.as_str(), "QLinearConv" | "QLinearMatMul") => {
+            quantised(attrs).map(Some)
+        }
         "" | "ai.onnx" => {
             let built = common(&node.op_type, attrs, limits)?;
             Ok(built.map(|operator| vec![part(operator, &node.op_type, &node.input, &node.output)]))
@@ -77,6 +80,42 @@ pub(crate) fn lower(attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Vec<Part
         }
         _ => Ok(None),
     }
+}
+
+/// `QLinearConv` and `QLinearMatMul` as what they stand for: both operands from their grids, the operation, and the
+/// result to its own grid; so gradients pass straight through, as through the operators one by one.
+fn quantised(attrs: Attrs<'_>) -> Result<Vec<Part>, Fail> {
+    let node = attrs.node;
+    let conv = node.op_type == "QLinearConv";
+    let output = node.output.first().cloned().unwrap_or_default();
+    let input = |index: usize| node.input.get(index).cloned().unwrap_or_default();
+    let inner = |what: &str| format!("{output}/{what}");
+    let part = |operator: Box<dyn Operator>, kind: &str, inputs: Vec<String>, output: String| Part {
+        operator,
+        kind: kind.to_owned(),
+        inputs,
+        outputs: vec![output],
+    };
+    // Scales may be one a row of the left matrix, and one a column of the right one or a channel of the weights.
+    let (left, right) = if conv { (1, 0) } else { (-2, -1) };
+    let from = |axis| Box::new(Quantise::From(axis));
+    let mut parts = vec![
+        part(from(left), "DequantizeLinear", vec![input(0), input(1), input(2)], inner("left")),
+        part(from(right), "DequantizeLinear", vec![input(3), input(4), input(5)], inner("right")),
+    ];
+    let mut operands = vec![inner("left"), inner("right")];
+    if conv && !input(8).is_empty() {
+        // The bias is on the grid of the products.
+        let steps = Box::new(Binary::new(Arithmetic::Mul));
+        parts.push(part(steps, "Mul", vec![input(1), input(4)], inner("steps")));
+        parts.push(part(from(0), "DequantizeLinear", vec![input(8), inner("steps")], inner("shift")));
+        operands.push(inner("shift"));
+    }
+    let operation: Box<dyn Operator> = if conv { Box::new(Conv::new(attrs)?) } else { Box::new(MatMul) };
+    parts.push(part(operation, &node.op_type, operands, inner("sums")));
+    let to = Box::new(Quantise::To(if conv { 1 } else { -2 }));
+    parts.push(part(to, "QuantizeLinear", vec![inner("sums"), input(6), input(7)], output.clone()));
+    Ok(parts)
 }
 
 fn common(name: &str, attrs: Attrs<'_>, limits: &Limits) -> Result<Option<Box<dyn Operator>>, Fail> {
