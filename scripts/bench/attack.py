@@ -11,6 +11,7 @@ import sys
 
 import backdoors
 import battery
+import gradients
 import membership
 import whole
 from measure import append, cpu_seconds, spread
@@ -160,7 +161,7 @@ def figures(report):
     return f"{report[0]['counts']['hit']} of {report[0]['n']} turned"
 
 
-PARTS = {"backdoors": planted, "pgd": beside_art, "battery": compare, "membership": membership.run, "whole": whole.run}
+PARTS = {"backdoors": planted, "pgd": beside_art, "gradients": gradients.run, "battery": compare, "membership": membership.run, "whole": whole.run}
 
 if __name__ == "__main__":
     os.environ["NO_COLOR"] = "1"
