@@ -1,4 +1,6 @@
 //! The matrix product, safely, and what runs in registers found at run time.
+//!
+//! Long because all unsafe code stands in one file.
 
 use crate::lanes::{self, Lanes, Pool2d, RESULTS};
 use crate::rows::{self, Each};

@@ -4,6 +4,8 @@
 //!
 //! A plan is made from the graph where every operator on the way has such a form ([`Side`]); else there is none and
 //! the graph is run as usual.
+//!
+//! Long because a plan, the memory it works on and both directions of each form have to agree.
 
 use std::sync::{Mutex, PoisonError};
 

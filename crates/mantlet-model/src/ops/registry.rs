@@ -1,4 +1,6 @@
 //! From nodes of a file to operators.
+//!
+//! Long because every operator has its line here.
 
 use mantlet_vocab::{Tensor, Value};
 
