@@ -11,6 +11,7 @@ mod answers;
 mod desk;
 mod group;
 mod hands;
+mod ids;
 mod incident;
 mod memory;
 mod more;

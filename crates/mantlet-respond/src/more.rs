@@ -68,7 +68,7 @@ impl Incident {
             self.queries = self.queries.saturating_add(1);
             self.in_doubt = self.in_doubt.saturating_add(doing.untold.len() as u64);
         }
-        self.exchanges.extend(doing.untold.clone().cloned());
+        self.exchanges.extend(doing.untold.clone().map(ToString::to_string));
         if self.exchanges.len() > MOST_EXCHANGES + SLACK {
             self.drop_oldest();
         }

@@ -1,16 +1,20 @@
 //! What each caller has been doing lately, and the alert it amounts to.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque, vec_deque};
 
 use mantlet_vocab::{Action, Confidence, Exchange, Impact, Millis, Signal};
 
 use crate::alert::{Alert, AlertKind, Traffic};
+use crate::ids::{Id, Ids};
 use crate::playbook::Playbook;
 
 /// Callers followed at once; the one that was quiet longest gives way.
 const MOST_CALLERS: usize = 10_000;
 /// Ids of decisions given out, kept per caller.
 const MOST_EXCHANGES: usize = 256;
+/// Ids kept of all callers together; beyond that each keeps its last [`FEW_EXCHANGES`].
+const ALL_EXCHANGES: usize = 1 << 16;
+const FEW_EXCHANGES: usize = 16;
 /// A caller that was quiet this long starts anew.
 const QUIET_MS: u64 = 10 * 60_000;
 /// Requests a minute are counted over this many minutes.
@@ -62,7 +66,7 @@ struct Stream {
     unnumbered: u64,
     /// Whether it was known before it fell quiet.
     anew: bool,
-    passed: VecDeque<String>,
+    passed: Ids,
     passed_total: u64,
     /// How many of the last in `passed` no incident has yet.
     untold: usize,
@@ -121,7 +125,7 @@ pub(crate) struct Doing<'a> {
     /// Of these, how many got an answer.
     pub(crate) passed: u64,
     /// The last ids of these that no incident has yet, oldest first.
-    pub(crate) untold: std::collections::vec_deque::Iter<'a, String>,
+    pub(crate) untold: vec_deque::Iter<'a, Id>,
     /// The incident that the last alert went to; empty when there was none.
     pub(crate) told: &'a str,
 }
@@ -137,6 +141,8 @@ struct System {
 #[derive(Debug, Clone, Default)]
 pub struct Streams {
     systems: BTreeMap<String, System>,
+    /// Ids in all of them.
+    ids: usize,
 }
 
 impl Streams {
@@ -148,18 +154,30 @@ impl Streams {
 
     /// Takes in what the guard saw; what its signals amount to, when that is an alert.
     pub fn take(&mut self, seen: &Seen, playbook: &Playbook) -> Option<Raised> {
+        let most = self.most();
         let stream = self.stream(&seen.system, &seen.caller, seen.at);
         stream.catch_up(seen);
-        stream.count(seen.at, &seen.exchange, seen.action.passes());
-        stream.weigh(&seen.signals, playbook)
+        let (held, raised) = (
+            stream.count(seen.at, &seen.exchange, seen.action.passes(), most),
+            stream.weigh(&seen.signals, playbook),
+        );
+        self.ids = self.ids.saturating_add_signed(held);
+        raised
     }
 
     /// Takes in an exchange that nothing was noticed about and that was let through.
     pub fn passed(&mut self, exchange: &Exchange) {
+        let most = self.most();
         let stream = self.stream(&exchange.system, &exchange.caller, exchange.at);
         // It has no number here.
         stream.unnumbered += 1;
-        stream.count(exchange.at, &exchange.id, true);
+        let held = stream.count(exchange.at, &exchange.id, true, most);
+        self.ids = self.ids.saturating_add_signed(held);
+    }
+
+    /// How many ids a caller may have now.
+    const fn most(&self) -> usize {
+        if self.ids < ALL_EXCHANGES { MOST_EXCHANGES } else { FEW_EXCHANGES }
     }
 
     /// What a caller has been doing, from now on with something at this instant; it is counted for its system.
@@ -175,6 +193,7 @@ impl Streams {
         }
         let stream = system.callers.get_mut(caller).expect("it was put there when it was missing");
         if stream.queries == 0 || at.since(stream.last) > QUIET_MS {
+            self.ids = self.ids.saturating_sub(stream.passed.len());
             *stream = Stream { since: at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
         }
         stream.last = stream.last.max(at);
@@ -202,7 +221,7 @@ impl Streams {
         if let Some(stream) = system.and_then(|system| system.callers.get(&seen.caller)) {
             alert.since = stream.since;
             alert.queries = stream.queries;
-            alert.exchanges = stream.passed.iter().cloned().collect();
+            alert.exchanges = stream.passed.iter().map(ToString::to_string).collect();
             alert.in_doubt = stream.passed_total;
             traffic.caller_per_minute = stream.minutes.per_minute(seen.at);
         }
@@ -247,38 +266,49 @@ impl Streams {
         if held(&self.systems) < MOST_CALLERS {
             return;
         }
-        // A tenth at a time, so that a flood of new callers does not sort the map at every request.
+        // A tenth at a time, so that a flood of new callers does not sort the map at every request. Those that nothing was
+        // noticed about go first: whoever brings many names pushes out these, not the one that is being followed.
         let streams = self.systems.values().flat_map(|system| system.callers.values());
-        let mut ages: Vec<Millis> = streams.map(|stream| stream.last).collect();
+        let mut ages: Vec<(bool, Millis)> = streams.map(Stream::worth).collect();
         let tenth = ages.len() / 10;
-        let (_, oldest, _) = ages.select_nth_unstable(tenth);
-        let oldest = *oldest;
+        let (_, last, _) = ages.select_nth_unstable(tenth);
+        let last = *last;
         let mut room = tenth + 1;
         callers(&mut self.systems, &mut |stream| {
-            let goes = stream.last <= oldest && room > 0;
+            let goes = stream.worth() <= last && room > 0;
             room -= usize::from(goes);
             !goes
         });
+        let streams = self.systems.values().flat_map(|system| system.callers.values());
+        self.ids = streams.map(|stream| stream.passed.len()).sum();
     }
 }
 
 impl Stream {
-    /// Counts a request, and keeps its id when it got an answer.
-    fn count(&mut self, at: Millis, exchange: &str, passes: bool) {
+    /// What is forgotten first is least: who nothing was noticed about, then who was quiet longest.
+    fn worth(&self) -> (bool, Millis) {
+        (!self.hints.is_empty() || !self.told.is_empty(), self.last)
+    }
+
+    /// Counts a request, and keeps its id when it got an answer, as one of at most so many; gives how many more ids
+    /// there are then.
+    fn count(&mut self, at: Millis, exchange: &str, passes: bool, most: usize) -> isize {
         self.queries += 1;
         self.minutes.count(at);
-        if passes {
-            self.passed_total += 1;
-            // The oldest id gives its room to the new one.
-            let mut room = if self.passed.len() >= MOST_EXCHANGES {
-                self.passed.pop_front().unwrap_or_default()
-            } else {
-                String::new()
-            };
-            exchange.clone_into(&mut room);
-            self.passed.push_back(room);
-            self.untold = (self.untold + 1).min(self.passed.len());
+        if !passes {
+            return 0;
         }
+        let before = self.passed.len();
+        self.passed_total += 1;
+        // One that has more than it may loses two for each new one.
+        for _ in 0..2 {
+            if self.passed.len() >= most {
+                self.passed.pop_front();
+            }
+        }
+        self.passed.push_back(Id::of(exchange));
+        self.untold = (self.untold + 1).min(self.passed.len());
+        self.passed.len().cast_signed() - before.cast_signed()
     }
 
     /// Counts what the guard let through unmarked, and so unseen here, by the guard's own numbers. What lies
@@ -316,5 +346,56 @@ impl Stream {
             gravest = gravest.max(Some((kind, signal.confidence)));
         }
         gravest.map(|(kind, confidence)| Raised { kind, confidence })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(caller: &str, number: u64, signals: Vec<Signal>) -> Seen {
+        Seen {
+            at: Millis(number),
+            exchange: format!("00000000-0000-4000-8000-{number:012x}"),
+            system: "s".into(),
+            impact: Impact::Low,
+            route: "r".into(),
+            caller: caller.into(),
+            version: "1".into(),
+            row: 0,
+            signals,
+            action: Action::Allow,
+        }
+    }
+
+    #[test]
+    fn however_many_callers_there_are_ids_are_bounded_and_who_is_followed_stays() {
+        let (mut streams, playbook) = (Streams::default(), Playbook::default());
+        streams.take(&seen("followed", 0, Vec::new()), &playbook);
+        streams.told("s", "followed", "incident-1");
+        // Each of many callers asks often, then as many come once.
+        let mut number = 0;
+        for turn in 0..200 {
+            for caller in 0..2_000 {
+                number += 1;
+                streams.take(&seen(&format!("caller-{caller}"), number + turn, Vec::new()), &playbook);
+            }
+        }
+        for caller in 0..30_000 {
+            number += 1;
+            streams.take(&seen(&format!("once-{caller}"), number, Vec::new()), &playbook);
+        }
+        let held = |streams: &Streams| -> usize {
+            streams.systems["s"].callers.values().map(|stream| stream.passed.len()).sum()
+        };
+        assert_eq!(streams.ids, held(&streams));
+        assert!(streams.ids <= ALL_EXCHANGES + 10_000 * FEW_EXCHANGES, "{}", streams.ids);
+        assert!(streams.systems["s"].callers.len() <= MOST_CALLERS);
+        assert!(streams.systems["s"].callers.contains_key("followed"));
+        // The last ones are there, and whole.
+        let last = seen("caller-1999", number + 1, Vec::new());
+        streams.take(&last, &playbook);
+        let raised = Raised { kind: AlertKind::of_signal("input-outlier"), confidence: Confidence::High };
+        assert_eq!(streams.alert(&last, raised).exchanges.last(), Some(&last.exchange));
     }
 }
