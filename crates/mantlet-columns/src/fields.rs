@@ -4,7 +4,7 @@
 //! whose texts would each be allocated by one thread and freed by another.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::builder::{
     Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder,
@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
             },
             status: exchange.status,
             took_ms: if exchange.took_ms.is_finite() { exchange.took_ms } else { 0.0 },
-            request: request_digest(exchange).hex().into(),
+            request: digest(exchange),
             rows: first.and_then(|rows| u32::try_from(rows).ok()).unwrap_or(0),
             features,
             features_cut: u32::try_from(cut).unwrap_or(u32::MAX),
@@ -151,6 +151,15 @@ impl<'a> From<&'a Row> for Fields<'a> {
             signal_scores: row.signal_scores.as_slice().into(),
         }
     }
+}
+
+/// The digest of what was asked. Exchanges whose request is not kept have that of nothing, which is made once.
+fn digest(exchange: &Exchange) -> Cow<'_, str> {
+    static NOTHING: OnceLock<String> = OnceLock::new();
+    if exchange.request.inputs.is_empty() && exchange.request.pieces.is_empty() {
+        return NOTHING.get_or_init(|| request_digest(exchange).hex()).as_str().into();
+    }
+    request_digest(exchange).hex().into()
 }
 
 /// The numeric inputs, flattened, and how many values were left out.

@@ -100,11 +100,32 @@ fn up_to_eight(word: u64) -> (u64, usize) {
 /// Powers of ten that `f32` holds exactly.
 const TENS_F32: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 
+/// How many digits stand behind the point of most numbers. A processor that guesses so reads the next number before it
+/// knows where this one ends; what is rarer is told apart by a branch.
+struct Usual {
+    count: usize,
+    /// What came instead, last.
+    other: usize,
+}
+
+impl Usual {
+    /// Another count came. Twice in a row makes it the usual one.
+    #[cold]
+    #[inline(never)]
+    const fn unusual(&mut self, count: usize) -> usize {
+        if self.other == count {
+            self.count = count;
+        }
+        self.other = count;
+        count
+    }
+}
+
 /// Reads a number of one digit before the point and at most seven behind it, with the comma that follows; gives its
 /// value and where the comma ends. Digits below 2^24 and the power of ten are exact in `f32`, so the one rounding of
 /// the division is the right one.
 #[inline]
-fn short(bytes: &[u8], at: usize) -> Option<(f32, usize)> {
+fn short(bytes: &[u8], at: usize, usual: &mut Usual) -> Option<(f32, usize)> {
     let negative = bytes.get(at) == Some(&b'-');
     let at = at + usize::from(negative);
     let window = bytes.get(at..)?.first_chunk::<10>()?;
@@ -126,8 +147,13 @@ fn short(bytes: &[u8], at: usize) -> Option<(f32, usize)> {
         return None;
     }
     let digits = whole * POWERS[count] + fraction;
+    if digits >= 1 << 24 {
+        return None;
+    }
     #[expect(clippy::cast_precision_loss, reason = "below 2^24")]
-    (digits < 1 << 24).then(|| (sign(digits as f32 / TENS_F32[count & 7]), at + 3 + count))
+    let value = sign(digits as f32 / TENS_F32[count & 7]);
+    let length = if count == usual.count { usual.count } else { usual.unusual(count) };
+    Some((value, at + 3 + length))
 }
 
 /// Reads the number at `start`; gives it and where it ends, or what stands there instead.
@@ -229,10 +255,11 @@ impl<'a> Reader<'a> {
     ) -> usize {
         let bytes = self.bytes();
         let mut count = 0;
+        let mut usual = Usual { count: 0, other: 0 };
         loop {
             let mut at = self.at;
             while count < most
-                && let Some((value, end)) = short(bytes, at)
+                && let Some((value, end)) = short(bytes, at, &mut usual)
             {
                 out.push(value);
                 count += 1;

@@ -41,8 +41,8 @@ impl Asked {
         // For each of 64 bits, how many pairs have it: one plane of bits for each digit of the counts.
         let mut planes = [0_u64; 32];
         let (mut before, mut count) = (0, 0_u32);
-        for word in reading.split(' ').filter(|word| !word.is_empty()) {
-            let hash = fnv(word.as_bytes(), 0);
+        for word in reading.as_bytes().split(|byte| *byte == b' ').filter(|word| !word.is_empty()) {
+            let hash = fnv(word, 0);
             let pair = mix(hash ^ before);
             before = hash.rotate_left(17);
             count += 1;
@@ -66,8 +66,8 @@ impl Asked {
                 same &= plane;
             }
         }
-        let compact: Vec<u8> = reading.bytes().filter(|byte| *byte != b' ').collect();
-        let (raw, words) = (fnv(text.as_bytes(), 1), fnv(&compact, 2));
+        let compact = reading.as_bytes().iter().filter(|byte| **byte != b' ');
+        let (raw, words) = (fnv(text.as_bytes(), 1), fnv(compact, 2));
         Self { raw, words, sketch, count, at: Millis(0), stopped: false }
     }
 }
@@ -129,9 +129,9 @@ impl Attempts {
     }
 }
 
-fn fnv(bytes: &[u8], seed: u64) -> u64 {
+fn fnv<'a>(bytes: impl IntoIterator<Item = &'a u8>, seed: u64) -> u64 {
     mix(bytes
-        .iter()
+        .into_iter()
         .fold(0xcbf2_9ce4_8422_2325 ^ seed, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3)))
 }
 

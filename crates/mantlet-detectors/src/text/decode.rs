@@ -65,14 +65,25 @@ pub(crate) fn readable(bytes: &[u8]) -> Option<&str> {
     (count >= 6 && odd == 0 && letters * 10 >= count * 7).then_some(text)
 }
 
+/// Bytes that stand in base64 of either alphabet, or in base16.
+const IN_RUN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'+' | b'/' | b'-' | b'_' | b'=');
+        byte += 1;
+    }
+    table
+};
+
 /// What is encoded in a text, decoded, when it reads as words.
 pub(crate) fn encoded(text: &str) -> Vec<(String, &'static str)> {
     let bytes = text.as_bytes();
     let mut out = Vec::new();
     let (mut at, mut runs) = (0, 0);
     while at < bytes.len().min(super::reading::LONGEST) && runs < RUNS {
-        let in_run =
-            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+        let in_run = |byte: &u8| IN_RUN[usize::from(*byte)];
         if !in_run(&bytes[at]) {
             at += 1;
             continue;
@@ -120,9 +131,14 @@ fn spaced_hex(bytes: &[u8]) -> Option<String> {
         .filter(|part| !part.is_empty());
     for part in pairs {
         let part = part.strip_prefix(b"0x").or_else(|| part.strip_prefix(b"x")).unwrap_or(part);
-        match hex(part).filter(|_| part.len() == 2).as_deref() {
-            Some(&[byte]) => out.push(byte),
-            _ => {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let byte = match part {
+            [high, low] => digit(*high).zip(digit(*low)).map(|(high, low)| (high * 16 + low) as u8),
+            _ => None,
+        };
+        match byte {
+            Some(byte) => out.push(byte),
+            None => {
                 if out.len() > best.len() {
                     best = std::mem::take(&mut out);
                 }

@@ -225,8 +225,8 @@ fn unleet(words: &str) -> String {
 fn together(words: &str) -> Option<String> {
     // Hardly any text has them, so they are looked for before anything is put together.
     let (mut run, mut longest) = (0, 0);
-    for word in words.split(' ') {
-        run = if stands_alone(word) { run + 1 } else { 0 };
+    for word in words.as_bytes().split(|byte| *byte == b' ') {
+        run = if matches!(word, [byte] if byte.is_ascii_alphanumeric()) { run + 1 } else { 0 };
         longest = longest.max(run);
     }
     if longest < APART {
@@ -322,13 +322,15 @@ fn turned(words: &str) -> Option<Reading> {
     ];
     const TURNED_LENGTHS: [u32; 26] = lengths(&TURNED);
     const BACK_LENGTHS: [u32; 26] = lengths(&BACK);
-    let is_of = |word: &str, list: &[&str], lengths: &[u32; 26]| {
-        let first = word.bytes().next().map_or(u8::MAX, |byte| byte.wrapping_sub(b'a'));
+    let is_of = |word: &[u8], list: &[&str], lengths: &[u32; 26]| {
+        let first = word.first().map_or(u8::MAX, |byte| byte.wrapping_sub(b'a'));
         let lengths = lengths.get(usize::from(first)).copied().unwrap_or(0);
-        word.len() < 32 && lengths >> word.len() & 1 == 1 && list.contains(&word)
+        word.len() < 32
+            && lengths >> word.len() & 1 == 1
+            && list.iter().any(|listed| listed.as_bytes() == word)
     };
     let (mut turned, mut back) = (0, 0);
-    for word in words.split(' ') {
+    for word in words.as_bytes().split(|byte| *byte == b' ') {
         turned += usize::from(is_of(word, &TURNED, &TURNED_LENGTHS));
         back += usize::from(is_of(word, &BACK, &BACK_LENGTHS));
     }
