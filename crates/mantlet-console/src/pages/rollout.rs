@@ -55,7 +55,7 @@ fn told(who: &Who, rollout: &Rollout, now: Millis) -> Markup {
             span.sign aria-hidden="true" { (sign) }
             div {
                 h1 { (rollout.candidate) " beside " (rollout.stable) ": " (rollout.phase) }
-                p { (share(rollout.share())) " of the callers get " (rollout.candidate) ", since " (when(rollout.since, now)) ". " (next(rollout, &verdict)) }
+                p { (share(rollout.share())) " of the callers get " (rollout.candidate) ", begun " (when(rollout.since, now)) ". " (next(rollout, &verdict)) }
                 @if let Verdict::Hold(holds) = &verdict { ul { @for hold in holds { li { "It waits: " (hold) } } } }
             }
         }
@@ -136,6 +136,7 @@ fn observed(rollout: &Rollout) -> Markup {
                     dt { (rollout.candidate) } dd { (tally.candidate) " observations at this step, " (tally.candidate_labels) " labels" }
                     dt { (rollout.stable) } dd { (tally.baseline) " observations at this step, " (tally.baseline_labels) " labels" }
                     dt { "Lacking" } dd { (tally.missing) " without a figure, " (tally.late) " from before this step" }
+                    dt { "One caller" } dd { "counts at most " (rollout.plan.per_caller) " times at a step: where few callers come, a step waits long" }
                 }
                 dt { "False alarms" }
                 dd { "a version that is no worse than allowed is taken back in at most " (percent(Some(rollout.plan.false_rollback))) " of rollouts, however often one looks" }
