@@ -5,6 +5,8 @@ A figure that misses its bar is appended like any other.
 """
 
 import asyncio
+import base64
+import http.server
 import json
 import os
 import pathlib
@@ -14,6 +16,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -158,6 +161,114 @@ def memory(bench):
     append(bench.options.page, "Gateway", ["memory, all rules on tensors of 784", "requests", "MiB at rest", "MiB at most", "MiB gained in the second half", "callers remembered at the end", "bar, MiB"], rows, "The gateway alone, 16 connections; resident memory of the process, looked at every 5 s. Callers are forgotten as `Callers` says: the least suspicious first.")
 
 
+class Provider:
+    """An OpenID Connect provider on loopback, and tokens of as many callers as are wanted, signed by Ed25519."""
+
+    def __init__(self):
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        self.key = Ed25519PrivateKey.generate()
+        public = self.key.public_key().public_bytes_raw()
+        port = gateway.free_port()
+        self.issuer = f"http://127.0.0.1:{port}"
+        keys = {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "x": self.plain(public)}]}
+        documents = {"/.well-known/openid-configuration": {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}, "/keys": keys}
+
+        class Documents(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(documents.get(self.path, {})).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Documents)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def plain(value):
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    def tokens(self, numbers, path):
+        """One token a line."""
+        head = self.plain(b'{"alg":"EdDSA","kid":"k"}')
+        ends = int(time.time()) + 86_400
+        with path.open("w") as file:
+            for number in numbers:
+                claims = self.plain(json.dumps({"iss": self.issuer, "aud": "models", "sub": f"caller-{number}", "exp": ends}).encode())
+                signed = f"{head}.{claims}"
+                file.write(f"{signed}.{self.plain(self.key.sign(signed.encode()))}\n")
+
+
+# Each run of wrk takes up where the last one stopped; tokens are read as they are used, so that wrk holds none of them.
+TOKENS = """
+local bodies, at = {}, 0
+for line in io.lines("%s") do bodies[#bodies + 1] = line end
+local tokens, skip = io.open("%s"), %d
+for _ = 1, skip do tokens:read() end
+request = function()
+  at = at + 1
+  local token = tokens:read()
+  if token == nil then
+    tokens:seek("set", 0)
+    token = tokens:read()
+  end
+  return wrk.format("POST", "/v2/models/model/infer", {["Content-Type"] = "application/json", ["Authorization"] = "Bearer " .. token}, bodies[at %% #bodies + 1])
+end
+"""
+
+
+def memory_parts(pid):
+    """MiB resident of a process by what it is: its file and libraries, the heap, stacks and the rest."""
+    parts, kind = {}, None
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        head = re.match(r"[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ (\d+) *(.*)", line)
+        if head:
+            access, inode, name = head.groups()
+            own = "mantlet" in name or "guarded_proxy" in name
+            if inode != "0":
+                kind = ("the program's code" if "x" in access else "its constants") if own else "libraries of the system"
+                if own and "w" in access:
+                    kind = "what the loader wrote"
+            else:
+                kind = "stack of the first thread" if name == "[stack]" else "heap and stacks of threads"
+        elif line.startswith("Rss:"):
+            parts[kind] = parts.get(kind, 0) + int(line.split()[1]) / 1024
+    return parts
+
+
+def whole_memory(bench):
+    """Resident memory of the whole program over a million requests of 100,000 callers with tokens of their own, then over
+    callers that are seen once each: all rules, everything recorded."""
+    provider = Provider()
+    goal, fresh = (100_000, 100_000) if bench.options.quick else (1_000_000, 1_000_000)
+    few, many = bench.work / "few.txt", bench.work / "many.txt"
+    provider.tokens(range(100_000), few)
+    provider.tokens(range(1_000_000, 1_000_000 + fresh), many)
+    text = lambda text: text.replace("record_features = true", "record_features = false") + f'\n[gateway.oidc]\nissuer = "{provider.issuer}"\naudience = "models"\n'
+    process, port, key, folder = bench.whole(bench.model(), text)
+    pids, rows, tables = gateway.family(process.pid), [], []
+    time.sleep(2)
+    at_rest, resting = gateway.resident_kib(pids) / 1024, memory_parts(process.pid)
+    for name, tokens, goal in (("100,000 callers", few, goal), ("every caller new", many, fresh)):
+        seen, sizes = 0, []
+        while seen < goal:
+            script = bench.lua("tokens", TOKENS % (bench.work / "bodies.txt", tokens, seen % 100_000 if tokens == few else seen))
+            seen += bench.load(port, script, 16, 10)[0]
+            sizes.append(gateway.resident_kib(pids) / 1024)
+        half = sizes[len(sizes) // 2 :]
+        own = gateway.file_kib(pids) / 1024
+        remembered = counted(metrics_of(port, key), "callers")
+        rows.append([name, seen, f"{at_rest:.1f}", f"**{max(sizes):.1f}**", f"{own:.1f}", f"{half[-1] - half[0]:+.1f}", remembered, "40"])
+        tables.append(memory_parts(process.pid))
+    append(bench.options.page, "Gateway", ["memory, the whole program, all rules on tensors of 784, recorded", "requests", "MiB at rest", "MiB at most", "of it the file's pages at the end", "MiB gained in the second half", "callers remembered at the end", "bar, MiB"], rows, "Callers have tokens of an OpenID Connect provider, each verified (Ed25519); 16 connections; resident memory looked at every 10 s. Decisions and figures are recorded.")
+    kinds = list(dict.fromkeys(kind for table in (resting, *tables) for kind in table))
+    append(bench.options.page, "Gateway", ["part of the memory of that process", "MiB at rest", *(f"after {row[1]} requests, {row[0]}" for row in rows)], [[kind, *(f"{table.get(kind, 0):.1f}" for table in (resting, *tables))] for kind in kinds], "`/proc/PID/smaps`. Code and constants are pages of the program's file, which the system may drop and share.")
+
+
 def reloads(bench):
     """Fifty configurations taken over under load, and what failed meanwhile."""
     process, port, key, folder = bench.whole(bench.model())
@@ -237,7 +348,7 @@ async def _streams(bench):
         writer.close()
         return times
 
-    count = 20 if bench.options.quick else 100
+    count = 20 if bench.options.quick else 200
     direct, guarded = [], []
     for turn in range(count):
         for which, at in ((direct, upstream), (guarded, port)) if turn % 2 else ((guarded, port), (direct, upstream)):
@@ -249,6 +360,43 @@ async def _streams(bench):
     row = [f"{len(words)} chunks, 20 ms apart", count, cell(first), cell(later), "one chunk or 20 ms", "all" if whole else "NOT ALL"]
     append(bench.options.page, "Gateway", ["benign streams", "pairs", "ms added to the first event, median [quartiles]", "ms added to the last", "bar", "events arrived"], [row], "Chat over SSE, all rules, enforced; direct and guarded calls in turn, each pair's difference. Wall time: read with the load.")
     server.close()
+
+
+def sharing(bench):
+    """What it costs to tell guards of other replicas through Redis what is seen of callers: the same program with and
+    without, in the same rounds."""
+    upstream, redis = bench.model(), gateway.free_port()
+    bench.start(["redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", bench.work])
+    gateway.wait_for(redis)
+    gateway.protected(bench.mantlet, bench.work / "system", upstream)
+    sides = {}
+    for name, text in {"alone": "", "limits through Redis": "detectors = false\n", "limits and detector state": "detectors = true\n"}.items():
+        folder = bench.work / name.replace(" ", "-")
+        shutil.copytree(bench.work / "system", folder)
+        file = folder / "mantlet.toml"
+        shared = f'\n[shared]\nredis = "redis://127.0.0.1:{redis}"\n{text}' if text else ""
+        file.write_text(file.read_text().replace("record_features = true", "record_features = false") + shared)
+        process, port, key = gateway.up(bench.mantlet, folder, bench.log)
+        bench.started.append(process)
+        script = bench.lua(folder.name, gateway.LUA % (bench.work / "bodies.txt", "/v2/models/model/infer", key))
+        sides[name] = (port, script, gateway.family(process.pid), key)
+    each, counts, rounds = {name: [] for name in sides}, dict.fromkeys(sides, 0), 3 if bench.options.quick else bench.options.rounds
+    for turn in range(-1, rounds):
+        names = list(sides)
+        for name in names[turn % 3 :] + names[: turn % 3]:
+            port, script, pids, _ = sides[name]
+            before = gateway.cpu_ns(pids)
+            requests, _ = bench.load(port, script, 8, 2)
+            if turn >= 0:
+                each[name].append((gateway.cpu_ns(pids) - before) / requests / 1000)
+                counts[name] += requests
+    rows = []
+    for name in sides:
+        ratios = sorted(one / base for one, base in zip(each[name], each["alone"]))
+        text = metrics_of(sides[name][0], sides[name][3])
+        told, left = (counted(text, "sightings", what=what) for what in ("told", "left-out"))
+        rows.append([name, counts[name], f"{statistics.median(each[name]):.1f}", f"**{statistics.median(ratios):.2f}** [{ratios[0]:.2f}, {ratios[-1]:.2f}]", f"{told} / {left}"])
+    append(bench.options.page, "Gateway", ["sharing with other replicas", "requests", "CPU us per request", "over alone, median [least, most]", "told / left out since the start"], rows, f"The whole program with all rules on tensors of 784, recorded, 8 connections, {rounds} rotated rounds of 2 s after one not counted; Redis on loopback, nobody else listens. CPU is the gateway's process, Redis not included. The queue to Redis is bounded: what has no room is left out and counted.")
 
 
 def rollback(bench):
@@ -556,7 +704,7 @@ def detectors(bench):
     append(bench.options.page, "Gateway", ["part", "us"], rows, "Median of 31 rounds of 200, wall time of one thread: read with the load. Rules of text run as one automaton over each piece, so they are not told apart.")
 
 
-ALL = {"detectors": detectors, "canary": canary, "memory": memory, "reloads": reloads, "streams": streams, "rollback": rollback, "kill": kill, "litellm": litellm, "soak": soak}
+ALL = {"detectors": detectors, "canary": canary, "memory": memory, "whole-memory": whole_memory, "reloads": reloads, "streams": streams, "sharing": sharing, "rollback": rollback, "kill": kill, "litellm": litellm, "soak": soak}
 
 
 def run(options, work, names):
