@@ -40,7 +40,7 @@ pub(crate) fn json_answer(status: StatusCode, body: &serde_json::Value) -> Answe
 }
 
 /// An upstream's reply as it came, with the headers that belong to it.
-pub(crate) fn passed(status: StatusCode, headers: &HeaderMap, body: Body) -> Answer {
+pub(crate) fn passed(status: StatusCode, headers: HeaderMap, body: Body) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     *answer.headers_mut() = back(headers);

@@ -62,6 +62,10 @@ pub struct GatewayConfig {
     pub write_timeout_ms: u64,
     /// How long a stream of the upstream may fall silent.
     pub stream_idle_ms: u64,
+    /// WebSockets one caller may have open at once.
+    pub websockets_per_caller: usize,
+    /// How long a WebSocket may be silent both ways before it is closed.
+    pub websocket_idle_ms: u64,
     /// Failures in a row after which an upstream is left alone; 0 never does.
     pub breaker_failures: u32,
     /// How long it is left alone before one request tries it again.
@@ -99,6 +103,8 @@ impl Default for GatewayConfig {
             tap: false,
             write_timeout_ms: 30_000,
             stream_idle_ms: 60_000,
+            websockets_per_caller: 32,
+            websocket_idle_ms: 300_000,
             breaker_failures: 5,
             breaker_open_ms: 5_000,
             health_interval_ms: 5_000,

@@ -415,11 +415,11 @@ impl Open {
             let refusal = self.dialect.refuse(503, "the exchange cannot be recorded now", &id);
             return signed(from_refusal(refusal), &id, self.live.generation);
         }
-        signed(passed(status, &headers, Body::from(body)), &id, self.live.generation)
+        signed(passed(status, headers, Body::from(body)), &id, self.live.generation)
     }
 
     /// Passes a reply of gRPC on, whose end stands in trailers, and closes with the status of HTTP that it means.
-    pub(crate) fn trailed(mut self, headers: &HeaderMap, body: Body, status: u16) -> Answer {
+    pub(crate) fn trailed(mut self, headers: HeaderMap, body: Body, status: u16) -> Answer {
         let id = self.id();
         let refuses = self.route.route.guard.config().record_on_failure != OnFailure::PassAndFlag;
         if !self.close(status) && refuses {
@@ -442,11 +442,11 @@ impl Open {
             }
         };
         let body = Body::Passed(Passing::new(body, Box::new(done)));
-        signed(passed(parts.status, &parts.headers, body), &id, generation)
+        signed(passed(parts.status, parts.headers, body), &id, generation)
     }
 
     /// The head of an answer that is written piece by piece; whoever writes it closes the exchange.
-    pub(crate) fn begun(&self, status: StatusCode, headers: &HeaderMap, body: Body) -> Answer {
+    pub(crate) fn begun(&self, status: StatusCode, headers: HeaderMap, body: Body) -> Answer {
         signed(passed(status, headers, body), &self.id(), self.live.generation)
     }
 
@@ -482,9 +482,17 @@ impl Open {
             }
         }
         let action = exchange.decision.action.word();
-        let answered =
-            Answered { route: exchange.route.clone(), version: exchange.version.clone(), action, status };
-        shared.metrics.exchanges.get_or_create(&answered).inc();
+        match self.route.of_version(&exchange.version) {
+            Some(target) => {
+                let (route, version) = (&exchange.route, &exchange.version);
+                target.counts.count(&shared.metrics.exchanges, route, version, action, status);
+            }
+            None => {
+                let (route, version) = (exchange.route.clone(), exchange.version.clone());
+                let answered = Answered { route, version, action, status };
+                shared.metrics.exchanges.get_or_create(&answered).inc();
+            }
+        }
         shared.metrics.took.observe(took / 1000.0);
         for signal in &exchange.decision.signals {
             let noticed = Noticed { route: exchange.route.clone(), signal: signal.name.clone() };

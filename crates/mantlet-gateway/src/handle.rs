@@ -179,7 +179,7 @@ async fn about(
         Verb::Metadata | Verb::Infer => "",
     };
     match ask(shared, live, route, target, Call::get(verb)).await {
-        Ok(reply) => passed(reply.status, &reply.headers, Body::from(reply.body)),
+        Ok(reply) => passed(reply.status, reply.headers, Body::from(reply.body)),
         Err(fault) => refuse(shared, fault.status(), fault.text(), "upstream"),
     }
 }

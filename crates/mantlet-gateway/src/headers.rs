@@ -5,7 +5,8 @@
 
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 
 use crate::coding::acceptable;
@@ -58,36 +59,59 @@ fn nominated(headers: &HeaderMap) -> Vec<String> {
 
 /// The headers of a request that go to the upstream. `plain` asks for an answer without compression.
 pub(crate) fn onward(headers: &HeaderMap, plain: bool) -> HeaderMap {
-    let nominated = nominated(headers);
-    let mut onward = HeaderMap::with_capacity(headers.len());
+    onward_of(headers.clone(), plain)
+}
+
+/// The same of headers that nobody needs any more.
+pub(crate) fn onward_of(headers: HeaderMap, plain: bool) -> HeaderMap {
+    let nominated = nominated(&headers);
+    let goes = |name: &HeaderName| !(hop(name) || kept(name) || named(&nominated, name));
+    filtered(headers, 1, goes, |name, value| {
+        if *name != ACCEPT_ENCODING {
+            return Some(value);
+        }
+        acceptable(&value).filter(|_| !plain)
+    })
+}
+
+fn named(nominated: &[String], name: &HeaderName) -> bool {
+    nominated.iter().any(|other| other == name.as_str())
+}
+
+/// Those whose name goes, each with the value it goes with, and room for a few more.
+fn filtered(
+    headers: HeaderMap,
+    more: usize,
+    goes: impl Fn(&HeaderName) -> bool,
+    with: impl Fn(&HeaderName, HeaderValue) -> Option<HeaderValue>,
+) -> HeaderMap {
+    let mut filtered = HeaderMap::with_capacity(headers.len() + more);
+    // A further value of a header comes without its name.
+    let mut last: Option<HeaderName> = None;
     for (name, value) in headers {
-        if hop(name) || kept(name) || nominated.iter().any(|other| other == name.as_str()) {
-            continue;
-        }
-        if *name == ACCEPT_ENCODING {
-            if !plain && let Some(value) = acceptable(value) {
-                onward.append(name.clone(), value);
+        let name = match (name, &last) {
+            (Some(name), _) => {
+                last = Some(name.clone()).filter(|name| goes(name));
+                name
             }
-            continue;
+            (None, Some(last)) => last.clone(),
+            (None, None) => continue,
+        };
+        if last.is_some()
+            && let Some(value) = with(&name, value)
+        {
+            filtered.append(name, value);
         }
-        onward.append(name.clone(), value.clone());
     }
-    onward
+    filtered
 }
 
 /// The headers of a reply that go to the client.
-pub(crate) fn back(headers: &HeaderMap) -> HeaderMap {
-    let nominated = nominated(headers);
-    let mut back = HeaderMap::with_capacity(headers.len() + 2);
-    for (name, value) in headers {
-        let own = name.as_str().starts_with("x-mantlet-");
-        // Cookies would be this gateway's origin's.
-        if hop(name) || own || *name == SET_COOKIE || nominated.iter().any(|other| other == name.as_str()) {
-            continue;
-        }
-        back.append(name.clone(), value.clone());
-    }
-    back
+pub(crate) fn back(headers: HeaderMap) -> HeaderMap {
+    let nominated = nominated(&headers);
+    // Cookies would be this gateway's origin's.
+    let own = |name: &HeaderName| name.as_str().starts_with("x-mantlet-") || *name == SET_COOKIE;
+    filtered(headers, 2, |name| !(hop(name) || own(name) || named(&nominated, name)), |_, value| Some(value))
 }
 
 #[cfg(test)]
@@ -129,6 +153,14 @@ mod tests {
         );
         assert_eq!(onward(&headers, false)["accept-encoding"], "gzip");
         assert!(!onward(&headers, true).contains_key("accept-encoding"));
-        assert!(!names(&back(&headers)).iter().any(|name| name == "x-custom" || name == "connection"));
+        // Several values of one header stay together and in order, or go together.
+        for name in ["x-twice", "x-custom", "cookie"] {
+            ["a", "b"].iter().for_each(|value| drop(headers.append(name, value.parse().unwrap())));
+        }
+        headers.append("x-last", "c".parse().unwrap());
+        let twice = onward(&headers, false);
+        assert_eq!(twice.get_all("x-twice").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((twice.len(), &twice["x-last"]), (8, &"c".parse::<HeaderValue>().unwrap()));
+        assert!(!names(&back(headers)).iter().any(|name| name == "x-custom" || name == "connection"));
     }
 }

@@ -10,6 +10,7 @@ use mantlet_vocab::Digest;
 use mantlet_wire::classic::{Classic, ClassicCall, Mapping, classic_call};
 use rustls::ServerConfig;
 
+use crate::metrics::Counts;
 use crate::upstream::Known;
 use crate::upstream::breaker::Breaker;
 use crate::upstream::direct::Lanes;
@@ -57,6 +58,8 @@ pub(crate) struct Target {
     model: String,
     /// Where it answers gRPC.
     pub(crate) grpc: Option<Grpc>,
+    /// What became of exchanges it answered.
+    pub(crate) counts: Counts,
 }
 
 /// Where a version answers gRPC.
@@ -320,6 +323,7 @@ impl Target {
                     infer: Uri::default(),
                     base: base.to_owned(),
                     grpc,
+                    counts: Counts::default(),
                     scheme,
                     authority,
                 };

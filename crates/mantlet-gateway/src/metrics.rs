@@ -1,5 +1,7 @@
 //! Prometheus metrics. Labels are names of the configuration, never callers or contents.
 
+use std::sync::{Mutex, PoisonError};
+
 use mantlet_guard::PeersStatus;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -63,6 +65,37 @@ impl EncodeLabelSet for Limited {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Sighting {
     pub(crate) what: &'static str,
+}
+
+/// The counters of exchanges that one version answered, by what was done: found without naming route and version.
+#[derive(Debug, Default)]
+pub(crate) struct Counts(Mutex<Vec<(&'static str, u16, Counter)>>);
+
+/// Kinds of end that are found so.
+const KINDS: usize = 32;
+
+impl Counts {
+    /// Counts one.
+    pub(crate) fn count(
+        &self,
+        all: &Family<Answered, Counter>,
+        route: &str,
+        version: &str,
+        action: &'static str,
+        status: u16,
+    ) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, counter)) = known.iter().find(|(a, s, _)| *a == action && *s == status) {
+            counter.inc();
+            return;
+        }
+        let answered = Answered { route: route.to_owned(), version: version.to_owned(), action, status };
+        let counter = all.get_or_create(&answered).clone();
+        counter.inc();
+        if known.len() < KINDS {
+            known.push((action, status, counter));
+        }
+    }
 }
 
 pub(crate) struct Metrics {

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::ids::Ids;
 use crate::keys::Remembered;
+use crate::layers::grpc::health::Serving;
+use crate::layers::upgrade::Upgraded;
 use crate::lines::Lines;
 use crate::listen::{accept, listen};
 use crate::live::Live;
@@ -23,8 +25,8 @@ use crate::{GatewayConfig, GatewayError, Kind, Ports, Route};
 
 /// Copies under way to a version that is tried in the shadow at most; beyond that requests are not copied.
 const SHADOWS: usize = 64;
-/// Connections that are WebSockets at most.
-const UPGRADED: usize = 1_024;
+/// Callers that watch health at most.
+const WATCHES: usize = 64;
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -42,8 +44,11 @@ pub(crate) struct Shared {
     pub(crate) started: Millis,
     /// Room for copies under way to a version that is tried in the shadow.
     pub(crate) shadows: Arc<Semaphore>,
-    /// Room for connections that became WebSockets.
-    pub(crate) upgraded: Arc<Semaphore>,
+    /// Connections that became WebSockets.
+    pub(crate) upgraded: Arc<Upgraded>,
+    /// Room for those that watch health over gRPC, and what they are told.
+    pub(crate) watches: Arc<Semaphore>,
+    pub(crate) serving: Serving,
     /// Says when the gateway stops.
     pub(crate) stop: watch::Receiver<bool>,
     generation: AtomicU64,
@@ -111,7 +116,9 @@ impl Gateway {
             clients,
             known,
             provider: ProviderKeys::default(),
-            upgraded: Arc::new(Semaphore::new(UPGRADED)),
+            upgraded: Arc::default(),
+            watches: Arc::new(Semaphore::new(WATCHES)),
+            serving: Serving::default(),
             stop: stopped,
             generation: AtomicU64::new(1),
         });

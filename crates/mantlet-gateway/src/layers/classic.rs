@@ -44,7 +44,7 @@ pub(crate) async fn alive(shared: &Shared, live: &Live, route: &LiveRoute, asked
     };
     let call = Call { path: Path::Below(asked.path.clone()), ..Call::get("") };
     match ask(shared, live, route, target, call).await {
-        Ok(reply) => passed(reply.status, &reply.headers, Body::from(reply.body)),
+        Ok(reply) => passed(reply.status, reply.headers, Body::from(reply.body)),
         Err(fault) => refuse(shared, fault.status(), fault.text(), "upstream"),
     }
 }
@@ -101,7 +101,7 @@ async fn flow(
         shadow::send(open, &parts.headers, &body.raw, path, read);
     }
     let path = Path::Below(target.classic(asked) + &query);
-    let mut replied = upstream(open, target, path, &parts.headers, body.raw, &inspection, diverted).await?;
+    let mut replied = upstream(open, target, path, parts.headers, body.raw, &inspection, diverted).await?;
     detect_reply(open, caller, asked.dialect, &mut inspection, &mut replied, looked)?;
     if inspection.decision.action == Action::Divert {
         return Err(Ending::Diverted(inspection.decision, inspection.reason));

@@ -12,7 +12,7 @@ use super::shape::receive;
 use super::{Ending, recordable, unanswered, version};
 use crate::answer::Answer;
 use crate::exchange::Open;
-use crate::headers::onward;
+use crate::headers::onward_of;
 use crate::upstream::direct::Arriving;
 use crate::upstream::{Call, Fault, Path, begin};
 
@@ -61,7 +61,7 @@ async fn flow(
         receive(&parts.headers, body, &live).await?
     };
     together::arrived(open, body.len()).await?;
-    let call = Call { method: parts.method, path, headers: onward(&parts.headers, false), body };
+    let call = Call { method: parts.method, path, headers: onward_of(parts.headers, false), body };
     let timeout = Duration::from_millis(live.config.upstream_timeout_ms);
     let reply = tokio::time::timeout(timeout, begin(&shared, &live, &route, target, call)).await;
     let reply = reply.unwrap_or(Err(Fault::Late)).map_err(|fault| {

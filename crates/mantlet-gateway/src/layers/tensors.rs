@@ -17,7 +17,7 @@ use super::{Ending, Replied, decision, recordable, step_up, unanswered, version}
 use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
 use crate::exchange::Open;
-use crate::headers::onward;
+use crate::headers::onward_of;
 use crate::live::{Live, Target};
 use crate::shadow;
 use crate::upstream::{Call, Path, Reply, ask};
@@ -66,7 +66,7 @@ async fn flow(
         shadow::send(open, &parts.headers, &body.raw, |_| Path::Model("/infer"), read);
     }
     let infer = Path::Model("/infer");
-    let mut replied = upstream(open, target, infer, &parts.headers, body.raw, &inspection, diverted).await?;
+    let mut replied = upstream(open, target, infer, parts.headers, body.raw, &inspection, diverted).await?;
     detect_reply(open, caller, &mut inspection, &mut replied, looked)?;
     if inspection.decision.action == Action::Divert {
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
@@ -119,13 +119,13 @@ pub(super) async fn upstream(
     open: &mut Open,
     target: &Target,
     path: Path,
-    headers: &HeaderMap,
+    headers: HeaderMap,
     body: Bytes,
     inspection: &Inspection,
     diverted: bool,
 ) -> Result<Box<Replied>, Ending> {
     let (shared, live, route) = (open.shared(), open.live(), open.route());
-    let headers = onward(headers, false);
+    let headers = onward_of(headers, false);
     let call = Call { method: Method::POST, path, headers, body };
     let reply = ask(&shared, &live, &route, target, call).await;
     let withheld = || Ending::Diverted(inspection.decision.clone(), inspection.reason.clone());

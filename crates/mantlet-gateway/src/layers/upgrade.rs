@@ -1,7 +1,11 @@
 //! Connections that become WebSockets, on routes that allow it: identity, limits and controls, the upstream's consent,
 //! then bytes both ways that nobody looks at. The record says so.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +13,11 @@ use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
+use hyper::upgrade::Upgraded as Carried;
 use hyper_util::rt::TokioIo;
 use mantlet_guard::Caller;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
 
 use super::limits as together;
 use super::{Ending, Replied, recordable, unanswered, version};
@@ -29,6 +35,124 @@ use crate::upstream::{Call, Fault, Path, upgrade};
 
 /// How often it is asked whether the caller was blocked meanwhile.
 const LOOK: Duration = Duration::from_secs(1);
+/// Connections that are WebSockets at most.
+const MOST: usize = 1_024;
+
+/// Connections that are WebSockets, by caller.
+#[derive(Default)]
+pub(crate) struct Upgraded(Mutex<HashMap<String, usize>>);
+
+/// Why one more cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Full {
+    /// All places are taken.
+    All,
+    /// The caller has as many as it may.
+    Caller,
+}
+
+impl Upgraded {
+    /// A place, when there is one for this caller.
+    fn take(self: &Arc<Self>, caller: &str, each: usize) -> Result<Place, Full> {
+        let mut open = self.open();
+        let own = open.get(caller).copied().unwrap_or(0);
+        if own >= each {
+            return Err(Full::Caller);
+        }
+        if open.values().sum::<usize>() >= MOST {
+            return Err(Full::All);
+        }
+        open.insert(caller.to_owned(), own + 1);
+        Ok(Place { all: Arc::clone(self), caller: caller.to_owned() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place, free again when this is dropped.
+struct Place {
+    all: Arc<Upgraded>,
+    caller: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.all.open();
+        if let Some(count) = open.get_mut(&self.caller) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.caller);
+            }
+        }
+    }
+}
+
+/// When something was last heard of either side.
+struct Heard(Mutex<Instant>);
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl Heard {
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nothing was heard for so long.
+    async fn silence(&self, patience: Duration) {
+        loop {
+            let until = *self.last() + patience;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+/// A side, of which what is heard is told.
+struct Heeding<'a, T> {
+    inner: T,
+    heard: &'a Heard,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Heeding<'_, T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            *self.heard.last() = Instant::now();
+        }
+        polled
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Heeding<'_, T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
 
 /// One connection of a known caller.
 pub(crate) async fn answer(
@@ -44,8 +168,19 @@ pub(crate) async fn answer(
         Ok(who) => who,
         Err(refusal) => return refusal,
     };
-    let Ok(room) = Arc::clone(&shared.upgraded).try_acquire_owned() else {
-        return refuse(shared, 503, "too many connections are WebSockets already", "upgrade");
+    let room = match shared.upgraded.take(&who.id, live.config.websockets_per_caller) {
+        Ok(room) => room,
+        Err(Full::All) => {
+            return refuse(shared, 503, "too many connections are WebSockets already", "upgrade");
+        }
+        Err(Full::Caller) => {
+            return refuse(
+                shared,
+                429,
+                "too many connections of this caller are WebSockets already",
+                "upgrade",
+            );
+        }
     };
     let mut open = Open::new(shared, live, route, &who, dialect);
     let reply = match flow(&mut open, &who, path, &request).await {
@@ -56,7 +191,7 @@ pub(crate) async fn answer(
     let head = {
         let mut head = Response::new(Body::Whole(None));
         *head.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *head.headers_mut() = crate::headers::back(reply.headers());
+        *head.headers_mut() = crate::headers::back(reply.headers().clone());
         head.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         crate::answer::signed(head, &open.id(), live.generation)
@@ -114,11 +249,14 @@ async fn flow(
     Err(Ending::Passed(Box::new(Replied { status: parts.status, headers: parts.headers, body })))
 }
 
-/// Bytes both ways, until one side ends, the caller is blocked or the gateway stops.
-async fn carry(open: &Open, key: &str, client: Upgraded, upstream: Upgraded) {
+/// Bytes both ways, until one side ends, both are silent for too long, the caller is blocked or the gateway stops.
+async fn carry(open: &Open, key: &str, client: Carried, upstream: Carried) {
     let (shared, route) = (open.shared(), open.route());
     let mut stop = shared.stop.clone();
-    let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+    let heard = Heard::default();
+    let mut client = Heeding { inner: TokioIo::new(client), heard: &heard };
+    let mut upstream = Heeding { inner: TokioIo::new(upstream), heard: &heard };
+    let idle = Duration::from_millis(open.live().config.websocket_idle_ms);
     let blocked = async {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -130,6 +268,7 @@ async fn carry(open: &Open, key: &str, client: Upgraded, upstream: Upgraded) {
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut client, &mut upstream) => {}
         () = blocked => {}
+        () = heard.silence(idle) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }

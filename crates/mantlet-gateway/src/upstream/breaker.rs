@@ -25,11 +25,12 @@ pub(crate) struct Breaker {
 
 impl Breaker {
     /// Whether the upstream may be asked now. While it is open one caller in each period is let through to try.
-    pub(crate) fn allows(&self, now: Millis, policy: Policy) -> bool {
+    pub(crate) fn allows(&self, now: impl FnOnce() -> Millis, policy: Policy) -> bool {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
             return true;
         }
+        let now = now();
         let next = now.0.saturating_add(policy.open_ms.max(1));
         now.0 >= until
             && self.until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -88,15 +89,15 @@ mod tests {
         assert!(!breaker.failed(Millis(1), POLICY) && !breaker.failed(Millis(1), POLICY));
         breaker.succeeded();
         assert!(!breaker.failed(Millis(1), POLICY) && !breaker.failed(Millis(1), POLICY));
-        assert!(breaker.allows(Millis(1), POLICY));
+        assert!(breaker.allows(|| Millis(1), POLICY));
         assert!(breaker.failed(Millis(1), POLICY), "the third in a row");
-        assert!(!breaker.allows(Millis(100), POLICY));
-        assert!(breaker.allows(Millis(101), POLICY), "one may try");
-        assert!(!breaker.allows(Millis(101), POLICY), "and only one");
+        assert!(!breaker.allows(|| Millis(100), POLICY));
+        assert!(breaker.allows(|| Millis(101), POLICY), "one may try");
+        assert!(!breaker.allows(|| Millis(101), POLICY), "and only one");
         assert!(!breaker.failed(Millis(102), POLICY), "it was open already");
-        assert!(!breaker.allows(Millis(150), POLICY) && breaker.allows(Millis(202), POLICY));
+        assert!(!breaker.allows(|| Millis(150), POLICY) && breaker.allows(|| Millis(202), POLICY));
         breaker.succeeded();
-        assert!(breaker.allows(Millis(203), POLICY) && !breaker.is_open());
+        assert!(breaker.allows(|| Millis(203), POLICY) && !breaker.is_open());
     }
 
     #[test]

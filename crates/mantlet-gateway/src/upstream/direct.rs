@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
-use super::{IDLE, Lost, cause};
+use super::{IDLE, cause};
 
 /// How long a connection may wait for its next use.
 const REST: Duration = Duration::from_secs(20);
@@ -94,19 +94,18 @@ impl Lanes {
         connector: &HttpConnector,
         address: &Uri,
         mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Arriving>, Lost> {
+    ) -> Result<Response<Arriving>, Refused> {
         loop {
             let Some(lane) = self.take() else { break };
             match self.ask_on(lane, request).await {
                 Err(Refused { unsent: Some(again), .. }) => request = *again,
-                Err(Refused { why, .. }) => return Err(Lost { unseen: false, why }),
-                Ok(answer) => return Ok(answer),
+                other => return other,
             }
         }
-        let lane = open(connector, address).await.map_err(|why| Lost { unseen: true, why })?;
-        self.ask_on(lane, request)
-            .await
-            .map_err(|refused| Lost { unseen: refused.unsent.is_some(), why: refused.why })
+        match open(connector, address).await {
+            Ok(lane) => self.ask_on(lane, request).await,
+            Err(why) => Err(Refused { unsent: Some(Box::new(request)), why }),
+        }
     }
 
     async fn ask_on(
@@ -135,9 +134,9 @@ impl Lanes {
 }
 
 /// Why a connection gave no answer, and the request, when nothing of it was sent.
-struct Refused {
-    unsent: Option<Box<Request<Full<Bytes>>>>,
-    why: String,
+pub(super) struct Refused {
+    pub(super) unsent: Option<Box<Request<Full<Bytes>>>>,
+    pub(super) why: String,
 }
 
 async fn open(connector: &HttpConnector, address: &Uri) -> Result<Box<Lane>, String> {

@@ -43,7 +43,7 @@ pub(crate) async fn begin(
 ) -> Result<Response<Incoming>, Fault> {
     let Some(grpc) = &target.grpc else { return Err(Fault::Unreachable) };
     let policy = live.config.breaker();
-    if !grpc.breaker.allows(shared.ports.clock.now(), policy) {
+    if !grpc.breaker.allows(|| shared.ports.clock.now(), policy) {
         return Err(Fault::Resting);
     }
     let mut request = Request::new(body);

@@ -23,9 +23,9 @@ pub(crate) async fn check(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) 
         }
         for target in live.routes.values().chain(&live.prefixed).flat_map(|route| &route.targets) {
             let Some(path) = &target.upstream.health else { continue };
-            let call = Call { path: Path::Below(path.clone()), ..Call::get("") };
+            let mut call = Call { path: Path::Below(path.clone()), ..Call::get("") };
             let asked = async {
-                let reply = target.ask(&shared.clients, &call).await.ok()?;
+                let reply = target.ask(&shared.clients, &mut call).await.ok()?;
                 let good = reply.status().is_success();
                 Limited::new(reply.into_body(), ANSWER).collect().await.ok()?;
                 good.then_some(())

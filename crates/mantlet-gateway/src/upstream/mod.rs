@@ -24,7 +24,7 @@ use crate::body::Body;
 use crate::live::{Live, LiveRoute, Target};
 use crate::service::Shared;
 use crate::{GatewayConfig, GatewayError};
-use direct::Arriving;
+use direct::{Arriving, Refused};
 
 /// Connections kept ready for one upstream address.
 const IDLE: usize = 256;
@@ -229,9 +229,9 @@ pub(crate) async fn begin<'a>(
     live: &Live,
     route: &'a LiveRoute,
     target: &'a Target,
-    call: Call,
+    mut call: Call,
 ) -> Result<Reply<'a, Arriving>, Fault> {
-    let first = attempt(shared, live, target, &call).await;
+    let first = attempt(shared, live, target, &mut call).await;
     let Err(fault) = first else { return first };
     // An upstream that may have taken the call is not replaced by another.
     let unseen = matches!(fault, Fault::Unreachable | Fault::Resting) || call.idempotent();
@@ -242,7 +242,7 @@ pub(crate) async fn begin<'a>(
                 "the fallback is asked"
             );
             shared.metrics.fallbacks.inc();
-            attempt(shared, live, other, &call).await
+            attempt(shared, live, other, &mut call).await
         }
         None => Err(fault),
     }
@@ -253,12 +253,12 @@ async fn attempt<'a>(
     shared: &Shared,
     live: &Live,
     target: &'a Target,
-    call: &Call,
+    call: &mut Call,
 ) -> Result<Reply<'a, Arriving>, Fault> {
     let policy = live.config.breaker();
     let mut again = true;
     loop {
-        if !target.breaker.allows(shared.ports.clock.now(), policy) {
+        if !target.breaker.allows(|| shared.ports.clock.now(), policy) {
             return Err(Fault::Resting);
         }
         match target.ask(&shared.clients, call).await {
@@ -298,11 +298,11 @@ pub(crate) async fn upgrade(
     target: &Target,
     call: &Call,
 ) -> Result<Response<Incoming>, Fault> {
-    if !target.breaker.allows(shared.ports.clock.now(), live.config.breaker()) {
+    if !target.breaker.allows(|| shared.ports.clock.now(), live.config.breaker()) {
         return Err(Fault::Resting);
     }
     let Path::Below(path) = &call.path else { return Err(Fault::Unreachable) };
-    let mut request = target.request(call).ok_or(Fault::Unreachable)?;
+    let mut request = target.request(call, call.headers.clone()).ok_or(Fault::Unreachable)?;
     *request.uri_mut() = target.whole(path).ok_or(Fault::Unreachable)?;
     // The address says it here.
     request.headers_mut().remove(HOST);
@@ -335,13 +335,24 @@ fn failed_at(shared: &Shared, live: &Live, target: &Target, breaker: &breaker::B
 }
 
 impl Target {
-    /// Asks once.
-    pub(crate) async fn ask(&self, clients: &Clients, call: &Call) -> Result<Response<Arriving>, Lost> {
+    /// Asks once. The call has its headers afterwards only when it may be made again.
+    pub(crate) async fn ask(&self, clients: &Clients, call: &mut Call) -> Result<Response<Arriving>, Lost> {
+        // They come back with a request of which nothing was sent, and then hold nothing that is this version's own.
+        let lent = self.lanes.is_some() && self.credentials.is_empty() && !call.idempotent();
+        let headers = if lent { std::mem::take(&mut call.headers) } else { call.headers.clone() };
         let request = self
-            .request(call)
+            .request(call, headers)
             .ok_or_else(|| Lost { unseen: true, why: "the path cannot be part of an address".to_owned() })?;
         if let Some(lanes) = &self.lanes {
-            return lanes.ask(&clients.connector, &self.address, request).await;
+            let asked = lanes.ask(&clients.connector, &self.address, request).await;
+            return asked.map_err(|Refused { unsent, why }| {
+                let unseen = unsent.is_some();
+                if let Some(mut request) = unsent.filter(|_| lent) {
+                    call.headers = std::mem::take(request.headers_mut());
+                    call.headers.remove(HOST);
+                }
+                Lost { unseen, why }
+            });
         }
         let client = if self.upstream.h2 { &clients.h2 } else { &clients.plain };
         let asked = client.request(request).await;
@@ -350,7 +361,7 @@ impl Target {
             .map_err(|error| Lost { unseen: error.is_connect(), why: cause(&error) })
     }
 
-    fn request(&self, call: &Call) -> Option<Request<Full<Bytes>>> {
+    fn request(&self, call: &Call, headers: HeaderMap) -> Option<Request<Full<Bytes>>> {
         let uri: Uri = match &call.path {
             Path::Model(verb) => self.uri(verb)?,
             Path::Below(path) => self.below(path)?,
@@ -358,7 +369,7 @@ impl Target {
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = uri;
-        *request.headers_mut() = call.headers.clone();
+        *request.headers_mut() = headers;
         if self.lanes.is_some() {
             request.headers_mut().insert(HOST, self.host.clone());
         }

@@ -18,19 +18,19 @@ use crate::grpc_peer::{
 };
 
 /// Reads messages of a stream as they come.
-struct Heard {
+pub(crate) struct Heard {
     body: Incoming,
     frames: GrpcFrames,
     ready: Vec<Vec<u8>>,
-    trailers: Option<HeaderMap>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl Heard {
-    fn new(reply: Response<Incoming>) -> Self {
+    pub(crate) fn new(reply: Response<Incoming>) -> Self {
         Self { body: reply.into_body(), frames: GrpcFrames::new(1 << 20), ready: Vec::new(), trailers: None }
     }
 
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
         while self.ready.is_empty() {
             let frame = tokio::time::timeout(Duration::from_secs(20), self.body.frame()).await.unwrap()?;
             match frame.unwrap().into_data() {

@@ -10,6 +10,7 @@ mod flow;
 mod grpc;
 mod grpc_health;
 mod grpc_peer;
+mod grpc_shadow;
 mod grpc_stream;
 mod hostile;
 mod limits;

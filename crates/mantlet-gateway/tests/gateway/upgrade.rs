@@ -66,6 +66,15 @@ struct Setting {
 }
 
 async fn before(upstream: SocketAddr, websocket: bool, config: GuardConfig) -> Setting {
+    configured(upstream, websocket, config, GatewayConfig::default()).await
+}
+
+async fn configured(
+    upstream: SocketAddr,
+    websocket: bool,
+    config: GuardConfig,
+    gateway: GatewayConfig,
+) -> Setting {
     let guard = Arc::new(Guard::new(config, Some(profile()), vec![], Arc::new(Controls::new())).unwrap());
     let version = Upstream {
         version: "1".into(),
@@ -77,7 +86,7 @@ async fn before(upstream: SocketAddr, websocket: bool, config: GuardConfig) -> S
     let kind = Kind::Text { prefix: "/llm".into() };
     let route = Route { kind, websocket, ..Route::new("sums".into(), vec![version], guard.clone()) };
     let memory = Arc::new(Memory::default());
-    let gateway = Gateway::start(GatewayConfig::default(), vec![route], ports(&memory)).await.unwrap();
+    let gateway = Gateway::start(gateway, vec![route], ports(&memory)).await.unwrap();
     Setting { gateway, memory, guard }
 }
 
@@ -166,6 +175,69 @@ async fn identity_limits_and_controls_hold_before_and_a_blocked_caller_is_cut_of
     timeout(SOON, gateway.shutdown()).await.expect("it ends");
     until("connections end with the gateway", || open.load(Ordering::SeqCst) == 0).await;
     assert!(memory.exchanges.lock().unwrap().iter().any(|exchange| exchange.status == 429));
+}
+
+#[tokio::test]
+async fn a_caller_has_so_many_and_others_theirs_and_a_place_is_free_again() {
+    let (address, _heads, open) = endpoint(SWITCHED).await;
+    let few = GatewayConfig { websockets_per_caller: 2, ..GatewayConfig::default() };
+    let Setting { gateway, memory, .. } = configured(address, true, guard_config(), few).await;
+    let (at, path) = (gateway.address(), "/llm/v1/realtime");
+    let (first, held) = ask(at, path, KEY).await;
+    let (second, other) = ask(at, path, KEY).await;
+    assert!(first.starts_with("HTTP/1.1 101") && second.starts_with("HTTP/1.1 101"), "{first} {second}");
+    let (third, _) = ask(at, path, KEY).await;
+    assert!(third.starts_with("HTTP/1.1 429"), "{third}");
+    let (bob, _bobs) = ask(at, path, "authorization: Bearer secret-bob\r\n").await;
+    assert!(bob.starts_with("HTTP/1.1 101"), "{bob}");
+    drop((held, other));
+    until("places are free again", || open.load(Ordering::SeqCst) == 1).await;
+    until("both are recorded", || memory.exchanges.lock().unwrap().len() == 2).await;
+    // The place is given back just after the record.
+    let begun = Instant::now();
+    let mut held = Vec::new();
+    while held.len() < 2 {
+        assert!(begun.elapsed() < SOON, "a place is free again");
+        let (head, stream) = ask(at, path, KEY).await;
+        if head.starts_with("HTTP/1.1 101") {
+            held.push(stream);
+        }
+    }
+    // One that the upstream did not want takes no place.
+    let no = "HTTP/1.1 426 Upgrade Required\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+    let (address, _heads, _) = endpoint(no).await;
+    let one = GatewayConfig { websockets_per_caller: 1, ..GatewayConfig::default() };
+    let setting = configured(address, true, guard_config(), one).await;
+    for _ in 0..3 {
+        let (head, _) = ask(setting.gateway.address(), path, KEY).await;
+        assert!(head.starts_with("HTTP/1.1 426"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_silent_both_ways_is_closed_and_one_that_speaks_is_not() {
+    let (address, _heads, open) = endpoint(SWITCHED).await;
+    let idle = GatewayConfig { websocket_idle_ms: 400, ..GatewayConfig::default() };
+    let Setting { gateway, memory, .. } = configured(address, true, guard_config(), idle).await;
+    let (_, mut silent) = ask(gateway.address(), "/llm/v1/realtime", KEY).await;
+    let (_, mut speaking) = ask(gateway.address(), "/llm/v1/realtime", KEY).await;
+    let speaks = async {
+        loop {
+            echoes(&mut speaking, b"still here").await;
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    };
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    tokio::select! {
+        () = speaks => unreachable!("it speaks for ever"),
+        ended = timeout(SOON, silent.read_to_end(&mut rest)) => drop(ended.expect("silence ends it")),
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(300), "it was given its time: {:?}", begun.elapsed());
+    echoes(&mut speaking, b"and after").await;
+    until("the upstream's side ends too", || open.load(Ordering::SeqCst) == 1).await;
+    until("it is recorded", || !memory.exchanges.lock().unwrap().is_empty()).await;
+    assert_eq!(memory.last().status, 101);
 }
 
 #[tokio::test]

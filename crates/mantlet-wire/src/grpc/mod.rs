@@ -20,7 +20,7 @@ pub use infer::{
 };
 
 pub use write::{
-    rename_grpc, write_grpc_flag, write_grpc_health, write_grpc_reply, write_grpc_server,
+    GrpcHealth, rename_grpc, write_grpc_flag, write_grpc_health, write_grpc_reply, write_grpc_server,
     write_grpc_stream_reply,
 };
 

@@ -49,11 +49,27 @@ pub fn write_grpc_flag(flag: bool) -> Vec<u8> {
     message
 }
 
-/// `HealthCheckResponse` of `grpc.health.v1`: `SERVING` or `NOT_SERVING`.
+/// What `grpc.health.v1` says of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrpcHealth {
+    /// `SERVING`
+    Serving,
+    /// `NOT_SERVING`
+    NotServing,
+    /// `SERVICE_UNKNOWN`, which only a watch says.
+    Unknown,
+}
+
+/// `HealthCheckResponse` of `grpc.health.v1`.
 #[must_use]
-pub fn write_grpc_health(serving: bool) -> Vec<u8> {
+pub fn write_grpc_health(health: GrpcHealth) -> Vec<u8> {
     let mut message = Vec::new();
-    push_number(&mut message, 1, if serving { 1 } else { 2 });
+    let status = match health {
+        GrpcHealth::Serving => 1,
+        GrpcHealth::NotServing => 2,
+        GrpcHealth::Unknown => 3,
+    };
+    push_number(&mut message, 1, status);
     message
 }
 

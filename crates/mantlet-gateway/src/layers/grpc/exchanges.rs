@@ -13,9 +13,9 @@ use mantlet_wire::grpc::{
     write_grpc_stream_reply,
 };
 
-use super::message::{Message, Unread, limits_of, message};
+use super::message::{Message, Unread, limits_of, message, onward_grpc};
 use super::stream::{End, Line, Waiting};
-use super::{detect, identify, route_of};
+use super::{detect, identify, mirror, route_of};
 use crate::coding::Coding;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
@@ -117,7 +117,11 @@ impl Line {
         together::arrived(open, message.raw.len()).await?;
         let (inspection, _) = detect(open, caller, read.request);
         together::read(open).await?;
-        decision(&inspection)?;
+        let diverted = decision(&inspection)?;
+        if !diverted && route.route.inspect {
+            let headers = onward_grpc(&self.headers);
+            mirror::copy(&mut self.mirror, open, &headers, &message, named.as_deref(), read.id.as_ref());
+        }
         let bytes = message
             .for_target(target, &route.route.model, named.as_deref())
             .ok_or_else(|| Ending::refused(400, "the message cannot be read"))?;

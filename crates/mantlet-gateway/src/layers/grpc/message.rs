@@ -164,7 +164,7 @@ pub(super) const fn meant(code: u32) -> u16 {
 /// An upstream's answer as it came.
 pub(super) fn answer(said: Said) -> Answer {
     let body = (!said.body.is_empty()).then_some(said.body);
-    passed(StatusCode::OK, &said.headers, Body::Trailed(body, said.trailers))
+    passed(StatusCode::OK, said.headers, Body::Trailed(body, said.trailers))
 }
 
 /// An answer of this gateway's own.
@@ -172,7 +172,7 @@ pub(super) fn own(message: &[u8]) -> Answer {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     let body = Body::Trailed(Some(Bytes::from(grpc_frame(message))), Some(ended()));
-    passed(StatusCode::OK, &headers, body)
+    passed(StatusCode::OK, headers, body)
 }
 
 /// The trailers of a call that went well.

@@ -1,9 +1,11 @@
 //! The Open Inference Protocol over gRPC: which call it is, and one message each way. The layers are those of tensors;
-//! streams are in [`stream`] and [`exchanges`], frames and trailers in [`message`].
+//! streams are in [`stream`] and [`exchanges`], their copies to a version in the shadow in [`mirror`], frames and
+//! trailers in [`message`].
 
 mod exchanges;
-mod health;
+pub(crate) mod health;
 mod message;
+mod mirror;
 mod stream;
 
 use std::sync::Arc;
@@ -61,10 +63,7 @@ pub(crate) async fn handle(
         GrpcCall::Live => return own(&write_grpc_flag(true)),
         GrpcCall::Ready => return own(&write_grpc_flag(ready(shared, live).await)),
         GrpcCall::Health => return health::check(shared, live, request).await,
-        // Whoever is told so takes the service for well, and may ask again by `Check`.
-        GrpcCall::HealthWatch => {
-            return refuse(501, "health is answered when it is asked for, and not watched", "grpc");
-        }
+        GrpcCall::HealthWatch => return health::watch(shared, live, request).await,
         GrpcCall::SharedMemory => {
             let text = "shared memory hides inputs from inspection and is refused";
             return refuse(403, text, "shared-memory");
@@ -247,7 +246,7 @@ async fn infer(shared: &Arc<Shared>, live: &Arc<Live>, peer: &Peer, request: Req
             let status = meant(said.code);
             let Said { headers, body, trailers, .. } = said;
             let body = (!body.is_empty()).then_some(body);
-            open.trailed(&headers, crate::body::Body::Trailed(body, trailers), status)
+            open.trailed(headers, crate::body::Body::Trailed(body, trailers), status)
         }
         Err(ending) => open.end(ending),
     }

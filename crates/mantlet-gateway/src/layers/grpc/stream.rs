@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::message::{STATUS, code, coding, ended, onward_grpc};
+use super::mirror::Mirror;
 use crate::answer::{Answer, passed};
 use crate::body::{Body, Broken};
 use crate::coding::Coding;
@@ -31,7 +32,7 @@ use crate::upstream::Fault;
 use crate::upstream::grpc::begin as ask;
 use crate::who::Who;
 
-const STREAM: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
+pub(super) const STREAM: &str = "/inference.GRPCInferenceService/ModelStreamInfer";
 /// Requests of one stream that wait for their answer at most.
 const WAITING: usize = 256;
 
@@ -56,11 +57,12 @@ pub(super) fn begin(
         down: sender,
         outgoing: VecDeque::new(),
         waiting: VecDeque::new(),
+        mirror: None,
     };
     tokio::spawn(line.run(body));
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    passed(StatusCode::OK, &headers, Body::Framed(receiver))
+    passed(StatusCode::OK, headers, Body::Framed(receiver))
 }
 
 /// A request on its way.
@@ -119,6 +121,8 @@ pub(super) struct Line {
     /// Messages for the caller.
     pub(super) outgoing: VecDeque<Bytes>,
     pub(super) waiting: VecDeque<Waiting>,
+    /// What a version in the shadow is sent.
+    pub(super) mirror: Option<Mirror>,
 }
 
 impl Line {
@@ -280,7 +284,7 @@ impl Line {
 }
 
 /// Sends the first message of a queue on; says whether somebody takes it.
-async fn give(
+pub(super) async fn give(
     sender: Option<&mpsc::Sender<Result<Frame<Bytes>, Broken>>>,
     queue: &mut VecDeque<Bytes>,
 ) -> bool {
@@ -296,7 +300,7 @@ async fn give(
     }
 }
 
-async fn next_frame(
+pub(super) async fn next_frame(
     replies: &mut Option<(Incoming, GrpcFrames, Coding)>,
 ) -> Option<Result<Frame<Bytes>, hyper::Error>> {
     match replies {

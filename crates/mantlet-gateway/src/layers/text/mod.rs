@@ -22,7 +22,7 @@ use super::{Ending, Replied, beside, decision, pass, recordable, step_up, unansw
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
-use crate::headers::onward;
+use crate::headers::onward_of;
 use crate::live::Target;
 use crate::upstream::direct::Arriving;
 use crate::upstream::{Call, Fault, Path, begin};
@@ -102,7 +102,7 @@ async fn flow(
         // Nobody is given the model's answer until a person has looked, so the model is not asked.
         return Err(Ending::Diverted(inspection.decision, inspection.reason));
     }
-    let (headers, body) = redact(&inspection, onward(&parts.headers, streams), received)?;
+    let (headers, body) = redact(&inspection, onward_of(parts.headers, streams), received)?;
     let asked = Call { method: parts.method, path: Path::Below(path), headers, body };
     upstream(open, surface, target, asked, inspection).await
 }

@@ -41,7 +41,7 @@ enum End {
 pub(super) fn answer(open: Open, surface: Surface, streamed: Streamed) -> Answer {
     let Streamed { status, headers, body, inspection } = streamed;
     let (sender, receiver) = mpsc::channel(1);
-    let answer = open.begun(status, &headers, Body::Written(receiver));
+    let answer = open.begun(status, headers, Body::Written(receiver));
     let pump = Pump {
         reader: StreamReader::new(surface, {
             let live = open.live();
