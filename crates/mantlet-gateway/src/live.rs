@@ -1,4 +1,6 @@
 //! A configuration in force: checked once, then only read.
+//!
+//! Long because a route, its versions and where each is asked are checked together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
