@@ -1,4 +1,6 @@
 //! What each caller has been doing lately, and the alert it amounts to.
+//!
+//! Long because what is kept of a caller, how it is bounded and what it amounts to are one thing.
 
 use std::collections::{BTreeMap, HashMap, VecDeque, vec_deque};
 
