@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import boto3
@@ -31,6 +32,10 @@ def fill(client):
     put("a dir/\u00e4 big.safetensors", weights(9_000_000))
     put("a dir/call.pkl", EVIL)
     put("a dir/100%25.pkl", b"\x80\x04N.")
+    for week in range(2):
+        rows = "".join(f"{week * 500 + row},{row % 7},{'api' if row % 3 else 'web'}\n" for row in range(500))
+        put(f"tables/week-{week}.csv", ("amount,hour,channel\n" + rows).encode())
+    put("tables/README.md", b"no table")
     for index in range(1_200):
         put(f"many/{index}.pkl", b"\x80\x04]\x94.")
 
@@ -85,6 +90,21 @@ def main():
         check("what is not there is not clean", code == 2, said)
         code, report, said = scan("s3://other/")
         check("a bucket that is not there is not clean", code == 2, said)
+        with tempfile.TemporaryDirectory() as folder:
+            profile = os.path.join(folder, "profile.json")
+
+            def monitor(*arguments):
+                return subprocess.run([mantlet, "monitor", *arguments], env=environment, capture_output=True, text=True)
+
+            made = monitor("baseline", "s3://models/tables/", "--out", profile)
+            check("a prefix is a table of two files", made.returncode == 0 and "1000 rows, 3 columns" in made.stdout, made)
+            same = monitor("drift", "s3://models/tables/week-0.csv", "s3://models/tables/week-1.csv", "--baseline", profile)
+            check("the same rows file by file have not drifted", same.returncode == 0, same)
+            moved = monitor("drift", "s3://models/tables/week-1.csv", "--baseline", profile, "--format", "json")
+            place = json.loads(moved.stdout)["findings"][0]["place"]["artifact"] if moved.returncode == 1 else None
+            check("drift is told under the address", place == "s3://models/tables/week-1.csv", moved)
+            none = monitor("drift", "s3://models/many/", "--baseline", profile)
+            check("a prefix without a table is said so", none.returncode == 4 and "holds no table" in none.stderr, none)
         del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
         code, report, said = scan("s3://models/a dir/call.pkl")
         check("without keys nothing is taken for clean", code != 0, said)

@@ -245,7 +245,7 @@ impl<'a> Coded<'a> {
             }
         }
         let (time, batches) = match time {
-            None => (None, dataset.files().map(|path| path.display().to_string()).collect()),
+            None => (None, dataset.names().map(str::to_owned).collect()),
             Some(place) => {
                 let name = roles.time.clone().unwrap_or_default();
                 let lane = lane(place).ok_or_else(|| missing("time", &name))?;

@@ -6,7 +6,7 @@ use mantlet_datachecks::flood::{
     Flood, From, Group, Groups, KeyCounts, Tokens, Totals, fewest, fewest_of_key, look,
 };
 use mantlet_dataset::{Column, Dataset, Kind, Lane};
-use mantlet_vocab::{Finding, Place};
+use mantlet_vocab::{Finding, Place, Severity};
 
 use crate::coding::{find, keyed};
 use crate::{CurateError, Roles};
@@ -38,6 +38,23 @@ impl Flooded {
     #[must_use]
     pub const fn all(&self) -> u64 {
         self.totals.rows
+    }
+
+    /// The rows of groups that are told as more than a note, with the number of their group, in order of the rows. Empty
+    /// unless rows were asked for.
+    #[must_use]
+    pub fn suspicious(&self) -> Vec<(u64, u32)> {
+        let place = Place::artifact("");
+        let is_loud = |group: &&Group| {
+            let flood = Flood { group, totals: &self.totals, example: String::new(), what: self.what };
+            look(&flood, &place).iter().any(|finding| finding.severity > Severity::Note)
+        };
+        let number = |group: &Group| {
+            let at = self.rows.binary_search_by_key(&group.row, |(row, _)| *row).ok()?;
+            self.rows.get(at).map(|(_, number)| *number)
+        };
+        let loud: Vec<u32> = self.groups.iter().filter(is_loud).filter_map(number).collect();
+        self.rows.iter().filter(|(_, group)| loud.contains(group)).copied().collect()
     }
 
     /// The findings of the rooms, the largest group first.
@@ -258,7 +275,7 @@ pub fn floods(
         told.truncate(TOLD);
     }
     let [feeds, batches, labels] = counted.map(|counted| counted.rows);
-    let names = dataset.files().map(|path| path.display().to_string());
+    let names = dataset.names().map(str::to_owned);
     let batches = if reading.roles[1].is_some() { batches } else { names.zip(files).collect() };
     let totals =
         Totals { feeds, batches, labels: labels.into_iter().map(|(word, _)| word).collect(), rows: all };
@@ -344,6 +361,8 @@ mod tests {
         let names: Vec<_> = findings.iter().map(|finding| finding.name.as_str()).collect();
         assert_eq!(names, ["flood-boilerplate", "flood-near-copies"]);
         assert_eq!((&findings[1].facts["feed"], &findings[1].facts["rows"]), (&"F3".into(), &125.into()));
+        // The footer's 200 rows are no matter for a person.
+        assert_eq!(flooded.suspicious().len(), 125);
         assert!(findings[1].message.contains("batches 5 to 5"), "{}", findings[1].message);
         assert!(findings[1].trace[0].contains("cheap pills"), "{:?}", findings[1].trace);
     }

@@ -21,7 +21,7 @@ pub use error::DatasetError;
 pub use grouped::{Grouping, grouped};
 pub use lane::Lane;
 pub use measure::{Judged, Measured, count, count_by, cube, profile};
-pub use open::{Column, Dataset, Kind};
+pub use open::{Column, Dataset, Kind, is_table};
 pub use pictures::{Frame, LABELS_OF_PICTURES, Pictures};
 pub use series::{Series, Watching};
 pub use vectors::Vectors;

@@ -1,9 +1,11 @@
 //! A table in one or many files, with its columns pinned.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::read::{self, Format};
 use crate::{COLUMNS_MOST, DatasetError};
@@ -47,7 +49,11 @@ pub struct Column {
 #[derive(Debug, Clone)]
 pub struct Dataset {
     pub(crate) files: Vec<(PathBuf, Format)>,
+    /// What each file is called in reports.
+    names: Vec<String>,
     columns: Vec<Column>,
+    /// What has to live as long as the files do.
+    _held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Dataset {
@@ -69,6 +75,32 @@ impl Dataset {
                 return Err(DatasetError::NoTable { path: path.clone() });
             }
         }
+        let names = files.iter().map(|(path, _)| path.display().to_string()).collect();
+        Self::of(files, names, None)
+    }
+
+    /// Opens a table of copies, each under the name it has in reports; `held` lives as long as the table does.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_copies(
+        copies: Vec<(PathBuf, String)>,
+        held: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Self, DatasetError> {
+        let mut files = Vec::new();
+        let mut names = Vec::new();
+        for (path, name) in copies {
+            files.push((path.clone(), format(&path)?));
+            names.push(name);
+        }
+        Self::of(files, names, Some(held))
+    }
+
+    fn of(
+        files: Vec<(PathBuf, Format)>,
+        names: Vec<String>,
+        held: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Result<Self, DatasetError> {
         let Some((first, rest)) = files.split_first() else {
             return Err(DatasetError::NoTable { path: PathBuf::from(".") });
         };
@@ -93,7 +125,7 @@ impl Dataset {
                 }
             }
         }
-        Ok(Self { files, columns })
+        Ok(Self { files, names, columns, _held: held })
     }
 
     /// Its columns, in the order of the first file.
@@ -113,17 +145,26 @@ impl Dataset {
         self.files.iter().find(|(_, format)| *format != Format::Parquet).map(|(path, _)| path.as_path())
     }
 
+    /// What the files are called in reports, in the same order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     /// The files as one line of text.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.files.as_slice() {
-            [(path, _)] => path.display().to_string(),
-            [(first, _), .., (last, _)] => {
-                format!("{} to {} ({} files)", first.display(), last.display(), self.files.len())
-            }
+        match self.names.as_slice() {
+            [only] => only.clone(),
+            [first, .., last] => format!("{first} to {last} ({} files)", self.names.len()),
             [] => String::new(),
         }
     }
+}
+
+/// Whether a file's name ends like that of a table.
+#[must_use]
+pub fn is_table(name: &str) -> bool {
+    read::by_extension(Path::new(name)).is_some()
 }
 
 /// The tables directly in a folder, by name.

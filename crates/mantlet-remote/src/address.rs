@@ -68,7 +68,12 @@ pub(crate) fn shown(uri: &str) -> String {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let host = authority.rsplit('@').next().unwrap_or(authority);
             // Repositories name revisions with the same sign.
-            let host = if matches!(scheme, "http" | "https" | "mlflow") { host } else { authority };
+            let host = if matches!(scheme, "http" | "https" | "mlflow" | "postgres" | "postgresql" | "mysql")
+            {
+                host
+            } else {
+                authority
+            };
             format!("{scheme}://{host}{path}")
         }
         None => plain.to_owned(),

@@ -14,6 +14,7 @@ mod keyring;
 mod mirror;
 mod mlflow;
 mod offline;
+mod table;
 mod way;
 mod web;
 

@@ -11,6 +11,8 @@ mod image;
 mod mlflow;
 #[path = "parts/server.rs"]
 mod server;
+#[path = "parts/table.rs"]
+mod table;
 #[path = "parts/way.rs"]
 mod way;
 #[path = "parts/web.rs"]

@@ -22,6 +22,7 @@ pub mod review;
 mod rollout;
 pub mod scan;
 pub mod seal;
+mod tables;
 pub mod up;
 pub mod watch;
 

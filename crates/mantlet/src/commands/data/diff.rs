@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mantlet_dataset::{Dataset, Measured};
+use mantlet_dataset::Measured;
 use mantlet_drift::{Comparison, Settings};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -40,7 +41,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     if !(options.alpha > 0.0 && options.alpha <= 0.5) {
         return Err(Usage(format!("--alpha is above 0 and at most 0.5, not {}", options.alpha)).into());
     }
-    let (before, after) = (Dataset::open(&options.before)?, Dataset::open(&options.tables)?);
+    let (before, after) = (tables::open(&options.before)?, tables::open(&options.tables)?);
     let Measured { value: profile, gaps: _ } = mantlet_dataset::profile(&before, &options.without)?;
     let counted = mantlet_dataset::count(&after, &profile)?;
     let settings = Settings { alpha: options.alpha, ..Settings::default() };

@@ -14,6 +14,7 @@ use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::exit::{self, Usage};
 use crate::terminal::{self, Terminal};
 
@@ -54,7 +55,7 @@ impl Sources {
         if !(self.alpha > 0.0 && self.alpha <= 0.5) {
             return Err(Usage(format!("--alpha is above 0 and at most 0.5, not {}", self.alpha)).into());
         }
-        let dataset = Dataset::open(&self.tables)?;
+        let dataset = tables::open(&self.tables)?;
         let roles = Roles {
             label: self.label.clone(),
             feed: self.feed.clone(),

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use mantlet_curate::Roles;
 use mantlet_curate::floods::floods;
-use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::terminal::{self, Terminal};
 
 /// The table, and what its columns stand for.
@@ -53,7 +53,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         without: options.without.clone(),
         ..Roles::default()
     };
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let flooded = floods(&dataset, &roles, options.text.as_deref(), options.rows.is_some())?;
     if let Some(path) = &options.rows {
         let mut writer = csv::Writer::from_writer(Vec::new());

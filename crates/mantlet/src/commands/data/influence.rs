@@ -7,11 +7,11 @@ use clap::Args;
 use mantlet_curate::Roles;
 use mantlet_curate::influence::influence;
 use mantlet_datachecks::influence::InfluenceSettings;
-use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::terminal::Terminal;
 
 /// The table, and what its columns stand for.
@@ -41,7 +41,7 @@ pub struct Options {
 /// # Errors
 /// When the table cannot be read, or a column cannot play its role.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let roles = Roles {
         label: options.label.clone(),
         feed: Some(options.feed.clone()),

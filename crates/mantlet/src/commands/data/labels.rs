@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use mantlet_curate::Roles;
 use mantlet_curate::labels::{Asked, Found, labels};
-use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::{self, Terminal};
 
@@ -64,7 +64,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         },
         probabilities: options.probability.iter().map(pair).collect::<Result<_, Usage>>()?,
     };
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let found = labels(&dataset, &asked)?;
     if let Some(path) = &options.rows {
         write(path, &found)?;

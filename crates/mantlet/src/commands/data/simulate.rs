@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use mantlet_curate::simulate::{Plant, Where, simulate};
-use mantlet_dataset::{Dataset, Kind};
+use mantlet_dataset::Kind;
 
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -99,7 +100,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         Poison::Values => Plant::Values { set: pairs(&options.set, "set")?, to: need(&options.to, "to")? },
     };
     let place = Where { cell: pairs(&options.cell, "cell")?, share: options.share, seed: options.seed };
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let copy = || format!("cannot write {}", options.out.display());
     let mut writer = csv::Writer::from_path(&options.out).with_context(copy)?;
     let names = dataset.columns().iter().filter(|column| column.kind != Kind::Other);

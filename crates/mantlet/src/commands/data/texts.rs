@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mantlet_curate::texts::texts;
-use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::terminal::{self, Terminal};
 
 /// The table, and what its columns stand for.
@@ -39,7 +39,7 @@ pub struct Options {
 /// # Errors
 /// When the table cannot be read, or a column is missing.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let found = texts(&dataset, &options.text, options.feed.as_deref(), &options.term)?;
     if let Some(path) = &options.rows {
         let mut writer = csv::Writer::from_writer(Vec::new());

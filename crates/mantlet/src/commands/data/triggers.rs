@@ -7,11 +7,11 @@ use clap::Args;
 use mantlet_curate::Roles;
 use mantlet_curate::triggers::triggers;
 use mantlet_datachecks::trigger::Limits;
-use mantlet_dataset::Dataset;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::tables;
 use crate::terminal::Terminal;
 
 /// The table, and what its columns stand for.
@@ -42,7 +42,7 @@ pub struct Options {
 /// When the table cannot be read, or a column is missing.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let roles = Roles { label: options.label.clone(), without: options.without.clone(), ..Roles::default() };
-    let dataset = Dataset::open(&options.tables)?;
+    let dataset = tables::open(&options.tables)?;
     let limits = Limits { rows: options.least.max(3), ..Limits::default() };
     let found = triggers(&dataset, &roles, options.text.as_deref(), &limits)?;
     let findings = found.findings(&Place::artifact(dataset.name()));
