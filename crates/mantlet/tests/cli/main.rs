@@ -12,6 +12,7 @@ mod attacks;
 mod data;
 mod demo;
 mod faults;
+mod influences;
 mod integrations;
 mod monitor;
 mod pictures;
