@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use mantlet_vocab::{Confidence, Finding, Impact, Millis, Severity, Signal};
 use serde::{Deserialize, Serialize};
 
+use crate::record::FiveAnswers;
+
 /// What kind of trouble an alert is about. The order is the order of gravity within one incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -15,10 +17,14 @@ pub enum AlertKind {
     Profile,
     /// Inputs unlike anything the model was trained on.
     Outlier,
+    /// What a model is asked about, or what it says, is no longer what it was.
+    Drift,
     /// Many nearly identical requests.
     Probing,
     /// A check of training data found something.
     Data,
+    /// The model errs more than it used to, on the whole or in a segment.
+    Performance,
     /// Systematic questioning that yields a copy of the model.
     Extraction,
     /// Step by step search for the place where the decision flips.
@@ -39,8 +45,10 @@ impl AlertKind {
             Self::Other => "other",
             Self::Profile => "profile",
             Self::Outlier => "outlier",
+            Self::Drift => "drift",
             Self::Probing => "probing",
             Self::Data => "data",
+            Self::Performance => "performance",
             Self::Extraction => "extraction",
             Self::BoundaryWalk => "boundary-walk",
             Self::Artifact => "artifact",
@@ -56,12 +64,14 @@ impl AlertKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Other,
         Self::Profile,
         Self::Outlier,
+        Self::Drift,
         Self::Probing,
         Self::Data,
+        Self::Performance,
         Self::Extraction,
         Self::BoundaryWalk,
         Self::Artifact,
@@ -95,7 +105,7 @@ impl AlertKind {
     /// A hint alone is not an attack: it never leads to an automatic step.
     #[must_use]
     pub const fn is_hint(self) -> bool {
-        matches!(self, Self::Other | Self::Profile | Self::Outlier | Self::Data)
+        matches!(self, Self::Other | Self::Profile | Self::Outlier | Self::Drift | Self::Data)
     }
 
     /// Whether it is about one caller's requests.
@@ -112,12 +122,21 @@ impl AlertKind {
         )
     }
 
+    /// Whether it comes from looking back at tables, again and again: an incident that is open takes in what is told
+    /// of the same thing, however late.
+    #[must_use]
+    pub const fn recurs(self) -> bool {
+        matches!(self, Self::Drift | Self::Performance)
+    }
+
     /// ATLAS and OWASP ids, for the details under the plain words.
     #[must_use]
     pub const fn ids(self) -> &'static [&'static str] {
         match self {
             Self::Other => &[],
             Self::Profile | Self::Outlier => &["AML.T0043", "ML01:2023"],
+            Self::Drift => &["AML.T0059", "ML08:2023"],
+            Self::Performance => &["AML.T0015", "ML01:2023"],
             Self::Probing => &["AML.T0042", "AML.T0043.001", "ML01:2023"],
             Self::Data => &["AML.T0020", "ML02:2023"],
             Self::Extraction => &["AML.T0024.002", "ML05:2023"],
@@ -211,6 +230,9 @@ pub struct Alert {
     /// What else was going on.
     #[serde(default)]
     pub traffic: Option<Traffic>,
+    /// The five answers, where who raises it knows them; `next` holds a task a line.
+    #[serde(default)]
+    pub told: Option<FiveAnswers>,
     /// The guard rule a confirmed attack yielded.
     #[serde(default)]
     pub rule: Option<RuleDraft>,
@@ -240,6 +262,7 @@ impl Alert {
             in_doubt: 0,
             cases: Vec::new(),
             traffic: None,
+            told: None,
             rule: None,
         }
     }
@@ -293,6 +316,49 @@ impl Alert {
         alert.cases = vec![case.to_owned()];
         alert.serving = true;
         alert.fact("change", change)
+    }
+
+    /// A monitor has a finding about live behaviour: drift, a segment, errors that rose. The same finding about the
+    /// same part joins the incident that is open about it. `look` is the command that shows where it is.
+    #[must_use]
+    pub fn behaviour(system: &str, impact: Impact, at: Millis, finding: &Finding, look: &str) -> Self {
+        const ERRS: [&str; 4] =
+            ["online-slow-evasion", "segment-loss", "performance-fell", "performance-contradicted"];
+        let errs = ERRS.contains(&finding.name.as_str());
+        let kind = if errs { AlertKind::Performance } else { AlertKind::Drift };
+        let mut alert = Self::new(kind, system, impact, at);
+        let part = finding.place.part.clone();
+        let named = part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
+        alert.subject = Some(format!("{}{named}", finding.title));
+        alert.serving = true;
+        alert.confidence = finding.confidence;
+        alert.noticed = vec![finding.message.clone()];
+        let said = |question: &str| {
+            let lead = format!("{question}: ");
+            finding.trace.iter().find_map(|line| line.strip_prefix(&lead)).map(str::to_owned)
+        };
+        let mut next: Vec<String> = match said("what to do now") {
+            Some(text) => vec![text],
+            None => vec![finding.help.clone(), format!("Look where it is: {look}")],
+        };
+        next.push(
+            "Hold retraining until the cause is known: `mantlet data freeze --note \"look into drift\" --user YOU`."
+                .to_owned(),
+        );
+        alert.told = Some(FiveAnswers {
+            changed: said("what changed").unwrap_or_else(|| finding.message.clone()),
+            suspicious: said("what is suspicious").unwrap_or_else(|| finding.why.clone()),
+            affected: said("who and what is affected")
+                .unwrap_or_else(|| part.unwrap_or_else(|| "everybody who is decided about".to_owned())),
+            decisions: said("which decisions may be wrong")
+                .unwrap_or_else(|| "those made on such rows since then".to_owned()),
+            next: next.join("\n"),
+        });
+        let mut alert = alert.fact("finding", finding.name.as_str());
+        for (name, value) in finding.facts.iter().take(MOST_NOTICED) {
+            alert.facts.insert(name.clone(), value.clone());
+        }
+        alert
     }
 
     /// Adds a named figure.
@@ -370,6 +436,45 @@ mod tests {
         assert_eq!(backdoor.impact(), Impact::Critical);
         backdoor.confidence = Confidence::Low;
         assert_eq!(backdoor.impact(), Impact::Medium);
+    }
+
+    #[test]
+    fn a_monitor_s_finding_brings_its_five_answers_and_its_kind() {
+        let finding = |name: &str, trace: &[&str]| Finding {
+            name: name.into(),
+            title: "a share has changed".into(),
+            severity: Severity::Suspicious,
+            confidence: Confidence::High,
+            place: mantlet_vocab::Place::artifact("week-48.csv").part("missed among channel api"),
+            message: "since Tuesday".into(),
+            why: "somebody may steer it".into(),
+            help: "find the feed".into(),
+            trace: trace.iter().map(|line| (*line).to_owned()).collect(),
+            facts: BTreeMap::new(),
+            atlas: vec![],
+            owasp: vec![],
+        };
+        let told =
+            finding("online-slow-evasion", &["what changed: misses rose", "what to do now: review 40"]);
+        let alert = Alert::behaviour("cards", Impact::High, Millis(9), &told, "`look`");
+        assert_eq!((alert.kind, alert.impact()), (AlertKind::Performance, Impact::High));
+        let five = alert.told.as_ref().unwrap();
+        assert_eq!(
+            (five.changed.as_str(), five.suspicious.as_str()),
+            ("misses rose", "somebody may steer it")
+        );
+        assert!(five.next.starts_with("review 40\nHold retraining"), "{}", five.next);
+        let drift = Alert::behaviour(
+            "cards",
+            Impact::High,
+            Millis(9),
+            &finding("drift-marginal-shift", &[]),
+            "`look`",
+        );
+        assert_eq!((drift.kind, drift.impact()), (AlertKind::Drift, Impact::Medium));
+        assert!(drift.told.as_ref().unwrap().next.contains("Look where it is: `look`"));
+        // The file's name is no part of what is concerned: next week's is the same trouble.
+        assert_eq!(drift.subject.as_deref(), Some("a share has changed, missed among channel api"));
     }
 
     #[test]

@@ -130,10 +130,10 @@ impl Desk {
     fn belongs_to(&self, alert: &Alert) -> Option<String> {
         let window = self.playbook.window_ms;
         let fresh = |incident: &&Incident| {
-            incident.closed.is_none()
-                && incident.system == alert.system
-                && alert.at.since(incident.last_alert) <= window
-                && incident.last_alert.since(alert.at) <= window
+            let near = alert.at.since(incident.last_alert) <= window
+                && incident.last_alert.since(alert.at) <= window;
+            let known = incident.kind.recurs() && alert.kind.recurs();
+            incident.closed.is_none() && incident.system == alert.system && (near || known)
         };
         let newest = |incidents: Vec<&Incident>| {
             incidents

@@ -129,6 +129,12 @@ pub struct Incident {
     pub queries_at_containment: Option<u64>,
     /// How notifications went.
     pub deliveries: Vec<Delivery>,
+    /// The five answers as who raised it knows them, newest alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<FiveAnswers>,
+    /// Whether whoever runs the notifications has still to tell it: it was opened, or became graver, elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
 }
 
 impl Incident {
@@ -184,6 +190,8 @@ impl Incident {
             queries_at_opening: alert.queries,
             queries_at_containment: None,
             deliveries: Vec::new(),
+            told: None,
+            untold: false,
         };
         incident.take(alert);
         incident.refresh();
@@ -245,6 +253,9 @@ impl Incident {
             if !self.noticed.contains(line) && self.noticed.len() < MOST_SIGNALS {
                 self.noticed.push(line.clone());
             }
+        }
+        if alert.told.is_some() {
+            self.told.clone_from(&alert.told);
         }
         self.facts.extend(alert.facts.iter().map(|(name, value)| (name.clone(), value.clone())));
         for signal in &alert.signals {
@@ -352,6 +363,9 @@ impl Incident {
         self.last_alert = self.last_alert.max(other.last_alert);
         self.impact = self.impact.max(other.impact);
         self.kind = self.kind.max(other.kind);
+        if self.told.is_none() || other.last_alert >= self.last_alert {
+            self.told = other.told.clone().or_else(|| self.told.take());
+        }
         for caller in &other.callers {
             if !self.callers.contains(caller) {
                 self.callers.push(caller.clone());

@@ -34,6 +34,8 @@ fn words(incident: &Incident) -> Words {
         AlertKind::Artifact => still::artifact(incident),
         AlertKind::Regression => still::regression(incident),
         AlertKind::Data => still::data(incident),
+        AlertKind::Drift => still::behaviour(incident, "is not what it was"),
+        AlertKind::Performance => still::behaviour(incident, "errs more than it used to"),
     }
 }
 

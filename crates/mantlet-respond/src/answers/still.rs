@@ -149,3 +149,29 @@ pub(super) fn data(incident: &Incident) -> Words {
         ],
     }
 }
+
+/// What a monitor found, in its own words.
+pub(super) fn behaviour(incident: &Incident, how: &str) -> Words {
+    let told = incident.told.clone().unwrap_or_default();
+    let sentence = |text: &str, otherwise: &str| {
+        let text = if text.is_empty() { otherwise } else { text };
+        format!("{}.", capital(text.trim_end_matches('.')))
+    };
+    let subject: String = incident.subject.as_deref().unwrap_or(how).chars().take(90).collect();
+    let again = match incident.alerts {
+        0 | 1 => String::new(),
+        more => format!(" It was told {more} times."),
+    };
+    Words {
+        title: format!("{}: {subject}", incident.system),
+        changed: format!("{}{again}", sentence(&told.changed, &noticed(incident, how))),
+        suspicious: sentence(&told.suspicious, "Nobody said that it would change"),
+        affected: format!(
+            "{} All of it is decided about by {}.",
+            sentence(&told.affected, "Everybody who is decided about"),
+            stakes(incident)
+        ),
+        decisions: sentence(&told.decisions, "Those made since then"),
+        tasks: told.next.lines().map(|line| sentence(line, "Find the cause")).collect(),
+    }
+}

@@ -86,6 +86,11 @@ pub(crate) fn examples() -> Vec<Alert> {
         "the guard's profile was replaced",
     ));
     alerts.push(Alert::data("cheque reader", Impact::High, at, "train.csv", &[finding()]));
+    for name in ["drift-marginal-shift", "segment-loss"] {
+        let mut told = finding();
+        told.name = name.to_owned();
+        alerts.push(Alert::behaviour("cheque reader", Impact::High, at, &told, "`mantlet monitor segments`"));
+    }
     alerts
 }
 

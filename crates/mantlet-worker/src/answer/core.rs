@@ -34,7 +34,7 @@ pub(super) enum Wish {
 /// The answering loop's work.
 pub struct Answer<A, S, J, C> {
     pub(super) config: AnswerConfig,
-    hands: Hands<A, S>,
+    pub(super) hands: Hands<A, S>,
     pub(super) journal: J,
     pub(super) clock: C,
     streams: Streams,
@@ -93,10 +93,13 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
         };
         let id = incident.id.clone();
         let told = incident.deliveries.iter().any(|delivery| delivery.notice == NoticeKind::Opened.word());
+        let untold = incident.untold;
         let news = !told && incident.closed.is_none() && now.since(incident.opened) < STILL_NEWS_MS;
         self.desk.put(incident);
         self.record(&id, &deeds).await;
-        if news {
+        if untold {
+            self.tell_of(&id, now).await;
+        } else if news {
             self.tell(&id, NoticeKind::Opened, now).await;
         }
     }
@@ -197,19 +200,26 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
     /// Ends what is over, does what another process asked for, keeps what has changed.
     pub async fn tick(&mut self) {
         let now = self.clock.now();
+        let mut untold = Vec::new();
         match self.hands.store.list(&IncidentFilter::open()).await {
             Ok(stored) => {
                 for mut incident in stored {
                     match self.desk.incident(&incident.id) {
                         Some(mine) if mine.revision >= incident.revision => continue,
                         Some(mine) => incident.merge(mine),
-                        None if self.is_due(&incident, now) => {}
+                        None if incident.untold || self.is_due(&incident, now) => {}
                         None => continue,
+                    }
+                    if incident.untold {
+                        untold.push(incident.id.clone());
                     }
                     self.desk.put(incident);
                 }
             }
             Err(error) => tracing::error!(%error, "incidents not read"),
+        }
+        for id in untold {
+            self.tell_of(&id, now).await;
         }
         let due: Vec<String> = self
             .desk

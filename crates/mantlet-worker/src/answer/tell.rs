@@ -1,6 +1,6 @@
 //! Telling people and the journal what happened.
 
-use mantlet_respond::{Actuator, Deed, IncidentStore, SELF, StepState};
+use mantlet_respond::{Actuator, Deed, IncidentStore, IncidentStoreError, SELF, StepState};
 use mantlet_vocab::Millis;
 use serde_json::{Value, json};
 
@@ -63,6 +63,29 @@ impl<A: Actuator, S: IncidentStore, J: Journal, C: Clock> Answer<A, S, J, C> {
             Err(why) => {
                 incident.note(now, SELF, format!("nobody was told ({}): {why}", kind.word()));
                 self.dirty.insert(id.to_owned());
+            }
+        }
+    }
+
+    /// Tells of an incident that a monitor opened or made graver elsewhere. Of several replicas the one tells whose
+    /// save comes first.
+    pub(super) async fn tell_of(&mut self, id: &str, now: Millis) {
+        let Some(mut incident) = self.desk.incident(id).cloned() else { return };
+        incident.untold = false;
+        match self.hands.save(&mut incident).await {
+            Ok(()) => {
+                let opened = NoticeKind::Opened.word();
+                let known = incident.deliveries.iter().any(|delivery| delivery.notice == opened);
+                self.desk.put(incident);
+                self.tell(id, if known { NoticeKind::Changed } else { NoticeKind::Opened }, now).await;
+            }
+            Err(IncidentStoreError::Conflict { .. }) => {
+                // Another replica has it, or will be read again within a tick.
+                self.desk.remove(id);
+            }
+            Err(error) => {
+                tracing::error!(incident = id, %error, "nobody is told yet; trying again");
+                self.desk.remove(id);
             }
         }
     }

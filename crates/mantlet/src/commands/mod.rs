@@ -16,6 +16,7 @@ pub mod keys;
 pub mod monitor;
 mod probe;
 pub mod protect;
+mod raise;
 pub mod registry;
 mod remote;
 pub mod review;

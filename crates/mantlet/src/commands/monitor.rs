@@ -12,13 +12,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use mantlet_dataset::{Dataset, Judged, Measured};
+use mantlet_dataset::{Judged, Measured};
 use mantlet_drift::segment::{SegmentSettings, Segments};
 use mantlet_drift::{Comparison, Layout, Profile, Settings};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::raise::Raising;
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -55,6 +57,8 @@ pub enum Command {
         #[arg(long, value_name = "SHARE", default_value_t = Settings::default().shape)]
         least: f64,
         #[command(flatten)]
+        raising: Raising,
+        #[command(flatten)]
         reporting: Reporting,
     },
     /// Find the segments, crossings of up to three columns, in which the model errs more than before, or a column
@@ -78,6 +82,8 @@ pub enum Command {
         /// Segments named at most, of each kind.
         #[arg(long, value_name = "N", default_value_t = SegmentSettings::default().most)]
         most: usize,
+        #[command(flatten)]
+        raising: Raising,
         #[command(flatten)]
         reporting: Reporting,
     },
@@ -112,16 +118,17 @@ fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Baseline { tables, out, without } => baseline(terminal, &tables, &out, &without),
-        Command::Drift { tables, baseline, alpha, least, reporting } => {
+        Command::Drift { tables, baseline, alpha, least, raising, reporting } => {
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
-            drift(terminal, &tables, &baseline, settings, &reporting)
+            drift(terminal, &tables, &baseline, settings, &raising, &reporting)
         }
-        Command::Segments { tables, reference, label, prediction, without, most, reporting } => {
+        Command::Segments { tables, reference, label, prediction, without, most, raising, reporting } => {
             let judged = label.zip(prediction).map(|(label, prediction)| Judged { label, prediction });
             let settings = SegmentSettings { most, ..SegmentSettings::default() };
-            segments(terminal, [&reference, &tables], judged.as_ref(), without, settings, &reporting)
+            let to = (&raising, &reporting);
+            segments(terminal, [&reference, &tables], judged.as_ref(), without, settings, to)
         }
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Redecide(options) => redecide::run(terminal, &options),
@@ -138,12 +145,12 @@ fn segments(
     judged: Option<&Judged>,
     mut without: Vec<String>,
     settings: SegmentSettings,
-    reporting: &Reporting,
+    (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
     without.extend(judged.iter().flat_map(|judged| [judged.label.clone(), judged.prediction.clone()]));
     without.sort();
     without.dedup();
-    let (before, now) = (Dataset::open(reference)?, Dataset::open(tables)?);
+    let (before, now) = (tables::open(reference)?, tables::open(tables)?);
     let Measured { value: profile, mut gaps } = mantlet_dataset::profile(&before, &without)?;
     let layout = Layout::new(&profile);
     let old = mantlet_dataset::cube(&before, &profile, &layout, judged)?;
@@ -155,7 +162,12 @@ fn segments(
     }));
     let findings = mantlet_drift::segment::look(&segments, &Place::artifact(now.name()));
     let said = format!("{} tests of segments against {}", segments.tests, before.name());
+    raising.raise(terminal, &findings, &format!("`mantlet monitor segments {}`", tables_of(tables)))?;
     conclude(terminal, Looked::compared(&now), said, gaps, findings, reporting)
+}
+
+fn tables_of(tables: &[PathBuf]) -> String {
+    tables.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn baseline(
@@ -164,7 +176,7 @@ fn baseline(
     out: &Path,
     without: &[String],
 ) -> anyhow::Result<ExitCode> {
-    let dataset = Dataset::open(tables)?;
+    let dataset = tables::open(tables)?;
     let Measured { value: profile, gaps } = mantlet_dataset::profile(&dataset, without)?;
     keep(out, &serde_json::to_vec(&profile)?)?;
     terminal.say(&format!(
@@ -198,7 +210,7 @@ fn keep(out: &Path, text: &[u8]) -> anyhow::Result<()> {
 }
 
 /// The bytes of a file that may come from anywhere.
-fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     file.take(most + 1).read_to_end(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
@@ -224,13 +236,16 @@ fn drift(
     tables: &[PathBuf],
     baseline: &Path,
     settings: Settings,
+    raising: &Raising,
     reporting: &Reporting,
 ) -> anyhow::Result<ExitCode> {
     let profile = read(baseline)?;
-    let dataset = Dataset::open(tables)?;
+    let dataset = tables::open(tables)?;
     let counted = mantlet_dataset::count(&dataset, &profile)?;
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);
+    let look = format!("`mantlet monitor segments {}` beside the reference", tables_of(tables));
+    raising.raise(terminal, &findings, &look)?;
     conclude(terminal, Looked::compared(&dataset), said, counted.gaps, findings, reporting)
 }

@@ -12,6 +12,7 @@ mod attacks;
 mod data;
 mod demo;
 mod faults;
+mod incidents;
 mod influences;
 mod integrations;
 mod monitor;

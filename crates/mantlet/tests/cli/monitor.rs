@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::program::{expect, run};
 
 /// A table of 3,000 rows: two columns that go together, words, gaps; `drifted` moves each in its own way.
-fn table(drifted: bool) -> String {
+pub fn table(drifted: bool) -> String {
     let mut text = String::from("id,amount,limit,city,age\n");
     let mut random = 7_u64 + u64::from(drifted);
     let mut next = || {

@@ -13,7 +13,7 @@ use crate::running::{ROW, as_person, served_by};
 const SECRET: &str = "a secret of the loans desk";
 
 /// A server that takes documents: heads and bodies come out; the first is turned away.
-fn sink() -> (String, mpsc::Receiver<(String, String)>) {
+pub fn sink() -> (String, mpsc::Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, taken) = mpsc::channel();

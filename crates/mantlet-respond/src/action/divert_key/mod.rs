@@ -35,6 +35,8 @@ impl Action for DivertKey {
             AlertKind::Outlier | AlertKind::Profile => false,
             AlertKind::Other
             | AlertKind::Data
+            | AlertKind::Drift
+            | AlertKind::Performance
             | AlertKind::Artifact
             | AlertKind::Regression
             | AlertKind::Backdoor => return None,

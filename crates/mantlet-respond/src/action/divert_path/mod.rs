@@ -33,6 +33,9 @@ impl Action for DivertPath {
             AlertKind::Backdoor | AlertKind::Artifact if alert.serving => {
                 "what the model decides for anybody may be what an attacker wants"
             }
+            AlertKind::Performance if alert.confidence == Confidence::High => {
+                "the model errs more than it used to, and nobody knows yet in whose favour"
+            }
             AlertKind::Regression => "an attack that was stopped before now works for anybody who knows it",
             AlertKind::BoundaryWalk | AlertKind::Probing | AlertKind::Extraction if many => {
                 "several keys do the same at once, so stopping single keys will not end it"
@@ -43,7 +46,8 @@ impl Action for DivertPath {
         // Everybody waits for a person: only a system that can hurt people is better off so without being asked.
         let automatic = situation.incident.system_impact == Impact::Critical
             && alert.confidence == Confidence::High
-            && !alert.kind.is_hint();
+            && !alert.kind.is_hint()
+            && !alert.kind.recurs();
         Some(Draft {
             why: why.to_owned(),
             undo: Undo::By { plain: format!("{system} decides by itself again") },

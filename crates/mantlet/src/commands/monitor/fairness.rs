@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use mantlet_dataset::{Dataset, Grouping, grouped};
+use mantlet_dataset::{Grouping, grouped};
 use mantlet_drift::fairness::{FairnessSettings, gaps, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::raise::Raising;
+use crate::commands::tables;
 use crate::terminal::Terminal;
 
 /// The decisions, and what their columns stand for.
@@ -43,6 +45,8 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = FairnessSettings::default().least)]
     least: f64,
     #[command(flatten)]
+    raising: Raising,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
@@ -56,7 +60,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         groups: options.group.clone(),
         given: options.given.clone(),
     };
-    let (before, now) = (Dataset::open(&options.reference)?, Dataset::open(&options.tables)?);
+    let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
     let (old, new) = (grouped(&before, &grouping)?, grouped(&now, &grouping)?);
     let settings =
         FairnessSettings { alpha: options.alpha, least: options.least, ..FairnessSettings::default() };
@@ -69,5 +73,6 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     if found.is_empty() {
         unseen.push("no group has 30 decisions and 30 others beside it in both tables".into());
     }
+    options.raising.raise(terminal, &findings, "`mantlet monitor fairness` with these tables")?;
     conclude(terminal, Looked::compared(&now), said, unseen, findings, &options.reporting)
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mantlet_dataset::{Cut, Dataset, Decided, Labels, Measured, Span, Truth};
+use mantlet_dataset::{Cut, Decided, Labels, Measured, Span, Truth};
 use mantlet_drift::performance::{Figure, Performance, PerformanceSettings, Reference, Window};
 use mantlet_vocab::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, Reporting};
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::raise::Raising;
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -64,6 +66,8 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = PerformanceSettings::default().least)]
     least: f64,
     #[command(flatten)]
+    raising: Raising,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
@@ -99,7 +103,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         return Err(Usage("--rows is at least 1".into()).into());
     }
     let told = options.history.as_deref().filter(|path| path.exists()).map(read).transpose()?;
-    let (before, now) = (Dataset::open(&options.reference)?, Dataset::open(&options.tables)?);
+    let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
     let decided = Decided {
         score: options.score.clone(),
         prediction: options.prediction.clone(),
@@ -111,7 +115,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let mut gaps = Vec::new();
     let late = match &options.id {
         Some(id) => {
-            let tables = Dataset::open(&options.labels)?;
+            let tables = tables::open(&options.labels)?;
             let labels = Labels::read(&tables, id, &options.label, &options.positive)?;
             if labels.incomplete > 0 {
                 gaps.push(format!("{} labels have no identifier or no value", labels.incomplete));
@@ -165,6 +169,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         performance.windows.len(),
         before.name()
     );
+    options.raising.raise(terminal, &findings, "`mantlet monitor segments` with these tables")?;
     conclude(terminal, Looked::compared(&now), said, gaps, findings, &options.reporting)
 }
 

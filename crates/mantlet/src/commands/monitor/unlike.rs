@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mantlet_curate::unlike::{self, Told};
-use mantlet_dataset::{Dataset, Pictures};
+use mantlet_dataset::Pictures;
 use mantlet_drift::unlike::{UnlikeSettings, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::raise::Raising;
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -50,6 +52,8 @@ pub struct Texts {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
+    raising: Raising,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
@@ -63,6 +67,8 @@ pub struct Embeddings {
     reference: PathBuf,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    raising: Raising,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -78,10 +84,11 @@ fn said(told: &Told) -> String {
 
 pub(super) fn texts(terminal: Terminal, options: &Texts) -> anyhow::Result<ExitCode> {
     let settings = options.limits.settings()?;
-    let (before, now) = (Dataset::open(&options.reference)?, Dataset::open(&options.tables)?);
+    let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
     let told = unlike::texts(&before, &now, &options.text)?;
     let findings = look(&told.0, settings, &Place::artifact(now.name()));
     let said = said(&told);
+    options.raising.raise(terminal, &findings, "the examples in the report")?;
     conclude(terminal, Looked::compared(&now), said, told.1, findings, &options.reporting)
 }
 
@@ -96,5 +103,6 @@ pub(super) fn embeddings(terminal: Terminal, options: &Embeddings) -> anyhow::Re
     };
     let findings = look(&told.0, settings, &place);
     let said = said(&told);
+    options.raising.raise(terminal, &findings, "the examples in the report")?;
     conclude(terminal, looked, said, told.1, findings, &options.reporting)
 }

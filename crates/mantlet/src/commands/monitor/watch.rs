@@ -8,13 +8,15 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use mantlet_dataset::{Dataset, Labels, Series, Watching};
+use mantlet_dataset::{Labels, Series, Watching};
 use mantlet_drift::online::{Bin, Told, Usual, Watch, WatchSettings, look};
 use mantlet_vocab::{Finding, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
+use crate::commands::raise::Raising;
+use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::{self, Terminal};
 
@@ -79,6 +81,8 @@ pub struct Options {
     /// Write what was told in the last seven days here, as Markdown.
     #[arg(long, value_name = "FILE", requires = "state")]
     digest: Option<PathBuf>,
+    #[command(flatten)]
+    raising: Raising,
     #[command(flatten)]
     reporting: Reporting,
 }
@@ -212,11 +216,11 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     if options.prediction.is_none() && options.column.is_empty() {
         return Err(Usage("nothing is watched: name --prediction, --column or both".into()).into());
     }
-    let now = Dataset::open(&options.tables)?;
+    let now = tables::open(&options.tables)?;
     let late = match &options.id {
         Some(id) => {
             let label = options.label.as_deref().unwrap_or_default();
-            Some(Labels::read(&Dataset::open(&options.labels)?, id, label, &options.positive)?)
+            Some(Labels::read(&tables::open(&options.labels)?, id, label, &options.positive)?)
         }
         None => None,
     };
@@ -273,6 +277,9 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     }
     let excess = state.told.len().saturating_sub(TOLD_MOST);
     state.told.drain(..excess);
+    // Before the state is kept: told twice joins the same incident, never told would be lost.
+    let raised: Vec<Finding> = findings.iter().map(|(_, finding)| finding.clone()).collect();
+    options.raising.raise(terminal, &raised, &look_at)?;
     if let Some(path) = &options.alerts {
         append(path, &findings)?;
     }
@@ -294,7 +301,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
 
 /// Lays out the streams and learns what is usual.
 fn learn(options: &Options, late: Option<&Labels>, gaps: &mut Vec<String>) -> anyhow::Result<State> {
-    let before = Dataset::open(&options.reference)?;
+    let before = tables::open(&options.reference)?;
     let mut series = Series::lay_out(&before, &options.watching())?;
     let reference_late =
         late.filter(|_| !before.columns().iter().any(|own| Some(&own.name) == options.label.as_ref()));
