@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::PortError;
+use crate::pages::batch;
 use crate::pages::fault::Fault;
 use crate::pages::review::carry_out;
 use crate::server::Shared;
@@ -88,6 +89,9 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/reviews", get(reviews))
         .route("/reviews/{id}", get(review))
         .route("/reviews/{id}/decide", post(decide))
+        .route("/batches", get(batches))
+        .route("/batches/{system}/{batch}", get(one_batch))
+        .route("/batches/{system}/{batch}/decide", post(decide_batch))
         .route("/exchanges", get(exchanges))
         .route("/audit", get(audit))
         .route("/keys", get(keys))
@@ -205,6 +209,39 @@ async fn decide(
     Json(ask): Json<Decide>,
 ) -> Answer {
     carry_out(&shared, &who, &id, &ask.ruling, &ask.answer, &ask.note).await?;
+    body("done", &true)
+}
+
+async fn batches(State(shared): State<Arc<Shared>>, _: Caller) -> Answer {
+    let ledgers = shared.ports.batches.ledgers().await?;
+    let all: Vec<Value> = ledgers
+        .iter()
+        .flat_map(|(system, ledger)| {
+            ledger.batches.values().map(move |batch| json!({ "system": system, "batch": batch }))
+        })
+        .collect();
+    body("batches", &all)
+}
+
+async fn one_batch(
+    State(shared): State<Arc<Shared>>,
+    Caller(who): Caller,
+    Path((system, name)): Path<(String, String)>,
+) -> Answer {
+    who.must(Act::SeeExchanges)?;
+    let (batch, frozen) = batch::find(&shared, &system, &name).await?;
+    let sheet = shared.ports.batches.sheet(&system, &batch).await?;
+    let rulings = batch.rulings.digest();
+    body("batch", &json!({ "batch": batch, "frozen": frozen, "rulings": rulings, "sheet": sheet }))
+}
+
+async fn decide_batch(
+    State(shared): State<Arc<Shared>>,
+    Caller(who): Caller,
+    Path((system, name)): Path<(String, String)>,
+    Json(fields): Json<Fields>,
+) -> Answer {
+    batch::carry_out(&shared, &who, (&system, &name), &fields).await?;
     body("done", &true)
 }
 

@@ -20,7 +20,7 @@ mod showing;
 
 pub use live::{Line, Live};
 pub use ports::{
-    Actions, AuditLine, AuditTail, People, PortError, Ports, Review, ReviewState, Ruling, Soon,
+    Actions, AuditLine, AuditTail, Batches, People, PortError, Ports, Review, ReviewState, Ruling, Soon,
     VersionEvidence, Views,
 };
 pub use server::{Console, ConsoleConfig, StartError};

@@ -4,7 +4,7 @@ use axum::Json;
 use serde_json::{Map, Value, json};
 
 /// Method, path, what it does, the envelope's field, fields of the body.
-const OPERATIONS: [(&str, &str, &str, &str, &[&str]); 14] = [
+const OPERATIONS: [(&str, &str, &str, &str, &[&str]); 17] = [
     ("get", "/systems", "All systems", "systems", &[]),
     ("get", "/systems/{system}/versions", "The versions of a system, oldest first", "versions", &[]),
     (
@@ -33,6 +33,22 @@ const OPERATIONS: [(&str, &str, &str, &str, &[&str]); 14] = [
         "Decide and release: ruling is release, answer or reject",
         "done",
         &["ruling", "answer", "note"],
+    ),
+    ("get", "/batches", "Batches of training data and where they stand", "batches", &[]),
+    (
+        "get",
+        "/batches/{system}/{batch}",
+        "One batch: what was decided about its rows, and the rows most worth a look",
+        "batch",
+        &[],
+    ),
+    (
+        "post",
+        "/batches/{system}/{batch}/decide",
+        "A signed-in person lets a batch through or throws it out, as `digest` and `rulings` say they saw it: ruling \
+         is approve or reject",
+        "done",
+        &["ruling", "note", "digest", "rulings"],
     ),
     ("get", "/exchanges", "The last exchanges, without what callers sent", "exchanges", &[]),
     ("get", "/audit", "The last lines of the audit log", "audit", &[]),
@@ -78,7 +94,8 @@ fn operation(path: &str, summary: &str, field: &str, fields: &[&str]) -> Value {
     let parameters: Vec<Value> = names
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
-    let plural = matches!(field, "systems" | "versions" | "incidents" | "reviews" | "exchanges" | "keys");
+    let plural =
+        matches!(field, "systems" | "versions" | "incidents" | "reviews" | "batches" | "exchanges" | "keys");
     let kind = match field {
         "done" => "boolean",
         _ if plural => "array",

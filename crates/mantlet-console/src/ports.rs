@@ -5,10 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use mantlet_access::{ApiKey, Session, User};
+use mantlet_registry::batch::{Batch, Ledger};
 use mantlet_registry::rollout::Rollout;
+use mantlet_registry::rows::{RowRuled, Sheet};
 use mantlet_registry::{ModelVersion, System, Transition};
 use mantlet_report::{Input, SystemReport};
 use mantlet_respond::{Incident, IncidentFilter};
+use mantlet_store::{Ledgers, Seen};
 use mantlet_vocab::{Millis, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +118,36 @@ pub trait Actions: Send + Sync {
     fn divert<'a>(&'a self, actor: &'a str, system: &'a str, on: bool, why: &'a str) -> Soon<'a, ()>;
 }
 
+/// Batches of training data: what waits, what a person is shown of it, and what they decide. The console has checked
+/// that the actor's role may and that they are a person; an implementation records who did it, refuses what the ledger
+/// does not allow, and hashes the files again.
+pub trait Batches: Send + Sync {
+    /// The batches of all systems.
+    fn ledgers(&self) -> Soon<'_, Ledgers>;
+    /// The rows of a batch that are most worth a look; nothing where its gate has listed none of exactly these bytes.
+    fn sheet<'a>(&'a self, system: &'a str, batch: &'a Batch) -> Soon<'a, Option<Sheet>>;
+    /// Decides about rows.
+    fn rule<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        rows: Vec<RowRuled>,
+        note: &'a str,
+    ) -> Soon<'a, Ledger>;
+    /// Lets a batch through, or throws it out.
+    fn decide<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        approve: bool,
+        note: &'a str,
+    ) -> Soon<'a, Ledger>;
+}
+
 /// Everything the console is handed.
 #[derive(Clone)]
 pub struct Ports {
@@ -124,6 +157,8 @@ pub struct Ports {
     pub people: Arc<dyn People>,
     /// Hands.
     pub actions: Arc<dyn Actions>,
+    /// Batches of training data.
+    pub batches: Arc<dyn Batches>,
     /// The exchanges of the last minutes.
     pub live: Live,
 }

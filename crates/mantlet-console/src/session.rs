@@ -29,6 +29,11 @@ impl Who {
         &self.session.user
     }
 
+    /// Whether somebody signed in, and no key that may manage.
+    pub(crate) fn is_person(&self) -> bool {
+        !self.session.csrf.is_empty()
+    }
+
     pub(crate) fn may(&self, act: Act) -> bool {
         may(self.session.role, act)
     }

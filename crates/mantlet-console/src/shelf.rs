@@ -1,17 +1,21 @@
 //! The ports over the store: what the console shows, whom it knows, and decisions about diverted requests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mantlet_access::{ApiKey, Scope, Session, User};
+use mantlet_registry::batch::{Batch, BatchError, Ledger};
 use mantlet_registry::rollout::Rollout;
+use mantlet_registry::rows::{RowRuled, Sheet};
 use mantlet_registry::{ModelVersion, RegistryStore, System, Transition};
 use mantlet_report::SystemReport;
 use mantlet_respond::{Incident, IncidentFilter};
-use mantlet_store::{Record, RecordKind, Store, StoreError};
+use mantlet_store::{Ledgers, Record, RecordKind, Seen, Store, StoreError};
 use mantlet_vocab::{Digest, Millis, Reply, Request};
 
 use crate::ports::{
-    AuditLine, AuditTail, People, PortError, Review, ReviewState, Ruling, Soon, VersionEvidence, Views,
+    AuditLine, AuditTail, Batches, People, PortError, Review, ReviewState, Ruling, Soon, VersionEvidence,
+    Views,
 };
 use crate::{Live, showing};
 
@@ -23,13 +27,15 @@ const LISTED: usize = 200;
 pub struct Shelf {
     store: Store,
     class_names: BTreeMap<String, Vec<String>>,
+    /// The audit log is read on from where the last page left it.
+    ledgers: Arc<tokio::sync::Mutex<Ledgers>>,
 }
 
 impl Shelf {
     /// The ports over this store.
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store, class_names: BTreeMap::new() }
+    pub fn new(store: Store) -> Self {
+        Self { store, class_names: BTreeMap::new(), ledgers: Arc::default() }
     }
 
     /// Names the classes of a system's model, so that answers are shown by name. Otherwise they are numbers.
@@ -196,7 +202,11 @@ fn report_id(system: &str, version: &str) -> String {
 fn failed(error: StoreError) -> PortError {
     match error {
         StoreError::Missing { what, name } => PortError::Missing(format!("{what} {name}")),
-        StoreError::Settled { .. } => PortError::Refused(mantlet_report::sentence(&error.to_string())),
+        StoreError::Batch(BatchError::NoBatch(name)) => PortError::Missing(format!("batch {name}")),
+        StoreError::Batch(BatchError::OtherRulings(_)) => PortError::Conflict,
+        StoreError::Batch(_) | StoreError::Settled { .. } => {
+            PortError::Refused(mantlet_report::sentence(&error.to_string()))
+        }
         other => {
             let mut words = other.to_string();
             let mut source = std::error::Error::source(&other);
@@ -298,6 +308,47 @@ impl Views for Shelf {
     }
     fn keys(&self) -> Soon<'_, Vec<ApiKey>> {
         Box::pin(async { self.store.keys().await.map_err(failed) })
+    }
+}
+
+impl Batches for Shelf {
+    fn ledgers(&self) -> Soon<'_, Ledgers> {
+        Box::pin(async {
+            let mut ledgers = self.ledgers.lock().await;
+            ledgers.read_on(&self.store).await.map_err(failed)?;
+            Ok(ledgers.clone())
+        })
+    }
+    fn sheet<'a>(&'a self, system: &'a str, batch: &'a Batch) -> Soon<'a, Option<Sheet>> {
+        Box::pin(async move { self.store.sheet(system, batch).await.map_err(failed) })
+    }
+    fn rule<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        rows: Vec<RowRuled>,
+        note: &'a str,
+    ) -> Soon<'a, Ledger> {
+        Box::pin(async move {
+            let done = self.store.rule_rows(system, batch, actor, seen.digest, rows, note).await;
+            done.map_err(failed)
+        })
+    }
+    fn decide<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        approve: bool,
+        note: &'a str,
+    ) -> Soon<'a, Ledger> {
+        Box::pin(async move {
+            let done = self.store.decide_batch(system, batch, actor, seen, approve, note).await;
+            done.map_err(failed)
+        })
     }
 }
 

@@ -15,6 +15,7 @@ pub mod simulate;
 pub mod texts;
 pub mod triggers;
 pub mod unlike;
+pub mod worth;
 
 pub use coding::{Roles, keyed};
 pub use error::CurateError;

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use mantlet_vocab::{Digest, Impact, Millis};
 use serde::{Deserialize, Serialize};
 
+use crate::rows::{LABEL_MOST, MOST_RULED, RowRuled, RowRuling, Rulings};
+
 /// What happened to a batch, or to retraining as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
@@ -42,12 +44,26 @@ pub enum BatchEvent {
         /// Whether all of it could be examined.
         complete: bool,
     },
+    /// A person decided about single rows.
+    RowsRuled {
+        /// The batch.
+        batch: String,
+        /// The digest the person saw.
+        digest: Digest,
+        /// The rows.
+        rows: Vec<RowRuled>,
+        /// Why.
+        note: String,
+    },
     /// A person let it through.
     Approved {
         /// The batch.
         batch: String,
         /// The digest the person saw.
         digest: Digest,
+        /// What was decided about its rows when the person looked ([`Rulings::digest`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rulings: Option<Digest>,
         /// Why.
         note: String,
     },
@@ -76,6 +92,7 @@ impl BatchEvent {
         match self {
             Self::Delivered { .. } => "batch-delivered",
             Self::Gated { .. } => "batch-gated",
+            Self::RowsRuled { .. } => "batch-rows-ruled",
             Self::Approved { .. } => "batch-approved",
             Self::Rejected { .. } => "batch-rejected",
             Self::Frozen { on: true, .. } => "retraining-frozen",
@@ -89,6 +106,7 @@ impl BatchEvent {
         match self {
             Self::Delivered { batch, .. }
             | Self::Gated { batch, .. }
+            | Self::RowsRuled { batch, .. }
             | Self::Approved { batch, .. }
             | Self::Rejected { batch, .. } => Some(batch),
             Self::Frozen { .. } => None,
@@ -157,8 +175,11 @@ pub struct Batch {
     pub state: BatchState,
     /// What its gate found.
     pub findings: Vec<String>,
-    /// Who consents to exactly these bytes.
+    /// Who consents to exactly these bytes, with what was decided about rows.
     pub approvals: Vec<String>,
+    /// What was decided about rows of exactly these bytes.
+    #[serde(default, skip_serializing_if = "Rulings::is_empty")]
+    pub rulings: Rulings,
 }
 
 impl Batch {
@@ -188,6 +209,29 @@ pub enum BatchError {
         recorded: Digest,
         /// On disk, or what the person saw.
         found: Digest,
+    },
+    /// Rows were decided about after the person looked.
+    #[error("decisions about rows of batch `{0}` changed since it was looked at; look again")]
+    OtherRulings(String),
+    /// Too much to decide row by row.
+    #[error(
+        "{rows} rows of batch `{batch}` are decided about one by one, {MOST_RULED} can be; reject the batch, or have it delivered again"
+    )]
+    TooManyRows {
+        /// The batch.
+        batch: String,
+        /// Rows.
+        rows: usize,
+    },
+    /// A label that cannot be one.
+    #[error(
+        "row {row} of batch `{batch}` cannot have that label; it has 1 to {LABEL_MOST} bytes and no control characters"
+    )]
+    Label {
+        /// The batch.
+        batch: String,
+        /// The row, from 1.
+        row: u64,
     },
     /// Nobody lets their own batch through.
     #[error("`{who}` delivered batch `{batch}` and cannot decide about it; another person has to")]
@@ -253,6 +297,7 @@ impl Ledger {
                     state: BatchState::Quarantined,
                     findings: Vec::new(),
                     approvals: Vec::new(),
+                    rulings: Rulings::default(),
                 };
                 self.batches.insert(batch.clone(), own);
             }
@@ -265,9 +310,28 @@ impl Ledger {
                 let clean = findings.is_empty() && *complete;
                 own.state = if clean { BatchState::Passed } else { BatchState::Held };
             }
-            BatchEvent::Approved { batch, digest, .. } => {
+            BatchEvent::RowsRuled { batch, digest, rows, .. } => {
                 let own = self.own(batch, *digest)?;
                 decide(own, actor)?;
+                let new = rows.iter().filter(|ruled| own.rulings.of(ruled.row).is_none()).count();
+                if own.rulings.len() + new > MOST_RULED {
+                    let rows = own.rulings.len() + new;
+                    return Err(BatchError::TooManyRows { batch: batch.clone(), rows });
+                }
+                if let Some(wrong) = rows.iter().find(|ruled| !is_label(&ruled.ruling)) {
+                    return Err(BatchError::Label { batch: batch.clone(), row: wrong.row.saturating_add(1) });
+                }
+                if own.rulings.take(rows, actor) {
+                    // Whoever consented did so to a batch that is learned from otherwise now.
+                    own.approvals.clear();
+                }
+            }
+            BatchEvent::Approved { batch, digest, rulings, .. } => {
+                let own = self.own(batch, *digest)?;
+                decide(own, actor)?;
+                if *rulings != own.rulings.digest() {
+                    return Err(BatchError::OtherRulings(batch.clone()));
+                }
                 if !own.approvals.iter().any(|by| by == actor) {
                     own.approvals.push(actor.to_owned());
                 }
@@ -325,6 +389,15 @@ impl Ledger {
     }
 }
 
+fn is_label(ruling: &RowRuling) -> bool {
+    match ruling {
+        RowRuling::Relabel(label) => {
+            (1..=LABEL_MOST).contains(&label.len()) && !label.chars().any(char::is_control)
+        }
+        RowRuling::Keep | RowRuling::LeaveOut => true,
+    }
+}
+
 fn decide(own: &Batch, actor: &str) -> Result<(), BatchError> {
     if own.by == actor {
         return Err(BatchError::Own { batch: own.name.clone(), who: actor.to_owned() });
@@ -361,7 +434,12 @@ mod tests {
     }
 
     fn approved(bytes: u8) -> BatchEvent {
-        BatchEvent::Approved { batch: "w1".into(), digest: digest(bytes), note: "looked".into() }
+        BatchEvent::Approved {
+            batch: "w1".into(),
+            digest: digest(bytes),
+            rulings: None,
+            note: "looked".into(),
+        }
     }
 
     #[test]
@@ -403,6 +481,49 @@ mod tests {
         ledger.apply(&approved(1), "cem", Millis(7)).unwrap();
         assert_eq!(ledger.batches["w1"].state, BatchState::Approved);
         assert!(matches!(ledger.apply(&approved(1), "dan", Millis(8)), Err(BatchError::State { .. })));
+    }
+
+    #[test]
+    fn consent_is_to_the_rows_as_they_were_decided_about_and_a_later_decision_voids_it() {
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::High), "ann", Millis(1)).unwrap();
+        ledger.apply(&gated(1, &["feed-label-shift"]), "mantlet", Millis(2)).unwrap();
+        let rule = |row: u64, ruling: RowRuling| BatchEvent::RowsRuled {
+            batch: "w1".into(),
+            digest: digest(1),
+            rows: vec![RowRuled { row, ruling }],
+            note: "looked".into(),
+        };
+        assert!(matches!(
+            ledger.apply(&rule(3, RowRuling::LeaveOut), "ann", Millis(3)),
+            Err(BatchError::Own { .. })
+        ));
+        ledger.apply(&approved(1), "bea", Millis(3)).unwrap();
+        ledger.apply(&rule(3, RowRuling::Keep), "cem", Millis(4)).unwrap();
+        assert_eq!(ledger.batches["w1"].approvals, ["bea"], "nothing is learned otherwise");
+        ledger.apply(&rule(3, RowRuling::LeaveOut), "cem", Millis(5)).unwrap();
+        assert!(ledger.batches["w1"].approvals.is_empty());
+        assert!(matches!(ledger.apply(&approved(1), "bea", Millis(6)), Err(BatchError::OtherRulings(_))));
+        let rulings = ledger.batches["w1"].rulings.digest();
+        let seen =
+            BatchEvent::Approved { batch: "w1".into(), digest: digest(1), rulings, note: "both".into() };
+        for who in ["bea", "cem"] {
+            ledger.apply(&seen, who, Millis(7)).unwrap();
+        }
+        assert_eq!(ledger.batches["w1"].state, BatchState::Approved);
+        assert!(matches!(
+            ledger.apply(&rule(4, RowRuling::Keep), "cem", Millis(8)),
+            Err(BatchError::State { .. })
+        ));
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::Low), "ann", Millis(1)).unwrap();
+        for label in ["", "a\nb", &"x".repeat(LABEL_MOST + 1)] {
+            let wrong = rule(3, RowRuling::Relabel(label.to_owned()));
+            assert!(matches!(ledger.apply(&wrong, "bea", Millis(2)), Err(BatchError::Label { row: 4, .. })));
+        }
+        let rows = (0..=MOST_RULED as u64).map(|row| RowRuled { row, ruling: RowRuling::Keep }).collect();
+        let many = BatchEvent::RowsRuled { batch: "w1".into(), digest: digest(1), rows, note: "all".into() };
+        assert!(matches!(ledger.apply(&many, "bea", Millis(2)), Err(BatchError::TooManyRows { .. })));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod flow;
 mod port;
 mod record;
 pub mod rollout;
+pub mod rows;
 
 pub use disk::{DiskError, Stamp, TrustedKeys};
 pub use error::RegistryError;

@@ -1,16 +1,115 @@
 //! Batches of training data: the audit log holds every event, and the ledger is what they add up to.
 //!
 //! There is no second record that could differ from the log. An event that two replicas let happen at once, and that
-//! may not follow the other, is refused when the log is read: the same way by everyone who reads it.
+//! may not follow the other, is refused when the log is read: the same way by everyone who reads it. Decisions of
+//! people are made here for the command line and the console alike: the files are hashed again, and what the person
+//! saw has to be what is there.
 
-use mantlet_registry::batch::{BatchError, BatchEvent, Ledger};
-use mantlet_vocab::Millis;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use mantlet_registry::batch::{Batch, BatchError, BatchEvent, Ledger};
+use mantlet_registry::disk;
+use mantlet_registry::rows::{RowRuled, Sheet};
+use mantlet_vocab::{Digest, Millis};
 use serde_json::json;
 
-use crate::{Store, StoreError};
+use crate::{Record, RecordKind, Store, StoreError};
 
 /// Entries read at a time.
 const PAGE: usize = 1_000;
+
+/// What a person had before them when they decided about a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The digest of the files.
+    pub digest: Digest,
+    /// What was decided about rows ([`mantlet_registry::rows::Rulings::digest`]).
+    pub rulings: Option<Digest>,
+}
+
+impl Seen {
+    /// A batch as it stands in the ledger.
+    #[must_use]
+    pub fn of(batch: &Batch) -> Self {
+        Self { digest: batch.digest, rulings: batch.rulings.digest() }
+    }
+}
+
+/// The digest of a batch: of the digests of its files, in order.
+///
+/// # Errors
+/// When a file is not there or cannot be read.
+pub fn batch_digest(files: &[PathBuf]) -> Result<Digest, StoreError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend_from_slice(&disk::digest_file(file)?.0);
+    }
+    Ok(Digest::of(&all))
+}
+
+/// The ledgers of all systems, as far as the audit log was read; reading on takes in what came since.
+#[derive(Debug, Clone, Default)]
+pub struct Ledgers {
+    next: u64,
+    by_system: BTreeMap<String, Ledger>,
+    refused: BTreeMap<String, Vec<(BatchEvent, BatchError)>>,
+}
+
+impl Ledgers {
+    /// Reads the audit log from where it was left.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn read_on(&mut self, store: &Store) -> Result<(), StoreError> {
+        loop {
+            let page = store.audit().entries(self.next, PAGE).await?;
+            let full = page.len() == PAGE;
+            for entry in page {
+                self.next += 1;
+                let Some(system) = entry.detail.get("system").and_then(serde_json::Value::as_str) else {
+                    continue;
+                };
+                let event = entry.detail.get("event").cloned().map(serde_json::from_value::<BatchEvent>);
+                if let Some(Ok(event)) = event
+                    && event.action() == entry.action
+                {
+                    if let Err(error) = self.take(system, &event, &entry.actor, entry.at) {
+                        self.refused.entry(system.to_owned()).or_default().push((event, error));
+                    }
+                }
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in an event that is known otherwise.
+    ///
+    /// # Errors
+    /// When it may not happen.
+    pub fn take(
+        &mut self,
+        system: &str,
+        event: &BatchEvent,
+        actor: &str,
+        at: Millis,
+    ) -> Result<(), BatchError> {
+        self.by_system.entry(system.to_owned()).or_default().apply(event, actor, at)
+    }
+
+    /// Systems with batches, or with a word about retraining.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Ledger)> {
+        self.by_system.iter().map(|(system, ledger)| (system.as_str(), ledger))
+    }
+
+    /// The ledger of a system.
+    #[must_use]
+    pub fn of(&self, system: &str) -> Option<&Ledger> {
+        self.by_system.get(system)
+    }
+}
 
 impl Store {
     /// The batches of a system, replayed from the audit log, and the events in it that could not happen.
@@ -18,28 +117,10 @@ impl Store {
     /// # Errors
     /// When the log cannot be read.
     pub async fn ledger(&self, system: &str) -> Result<(Ledger, Vec<(BatchEvent, BatchError)>), StoreError> {
-        let mut events: Vec<(BatchEvent, String, Millis)> = Vec::new();
-        let mut first = 0;
-        loop {
-            let page = self.audit().entries(first, PAGE).await?;
-            first += page.len() as u64;
-            let full = page.len() == PAGE;
-            for entry in page {
-                if entry.detail.get("system").and_then(serde_json::Value::as_str) != Some(system) {
-                    continue;
-                }
-                let event = entry.detail.get("event").cloned().map(serde_json::from_value::<BatchEvent>);
-                if let Some(Ok(event)) = event
-                    && event.action() == entry.action
-                {
-                    events.push((event, entry.actor, entry.at));
-                }
-            }
-            if !full {
-                break;
-            }
-        }
-        Ok(Ledger::replay(events.iter().map(|(event, actor, at)| (event, actor.as_str(), *at))))
+        let mut ledgers = Ledgers::default();
+        ledgers.read_on(self).await?;
+        let ledger = ledgers.by_system.remove(system).unwrap_or_default();
+        Ok((ledger, ledgers.refused.remove(system).unwrap_or_default()))
     }
 
     /// Lets something happen to a batch; nothing is written when it may not. Gives the ledger with it.
@@ -58,4 +139,94 @@ impl Store {
         self.note(actor, event.action(), subject, json!({ "system": system, "event": event })).await?;
         Ok(ledger)
     }
+
+    /// A person lets a batch through or throws it out, as they saw it. Gives the ledger with it.
+    ///
+    /// # Errors
+    /// When there is no such batch, its files are not what was seen, the person may not, or the log fails.
+    pub async fn decide_batch(
+        &self,
+        system: &str,
+        batch: &str,
+        actor: &str,
+        seen: Seen,
+        approve: bool,
+        note: &str,
+    ) -> Result<Ledger, StoreError> {
+        self.same_bytes(system, batch, seen.digest).await?;
+        let (batch, digest, note) = (batch.to_owned(), seen.digest, note.to_owned());
+        let event = if approve {
+            BatchEvent::Approved { batch, digest, rulings: seen.rulings, note }
+        } else {
+            BatchEvent::Rejected { batch, digest, note }
+        };
+        self.batch_event(system, &event, actor).await
+    }
+
+    /// A person decides about rows of a batch. Gives the ledger with it.
+    ///
+    /// # Errors
+    /// When there is no such batch, its files are not what was seen, the person may not, or the log fails.
+    pub async fn rule_rows(
+        &self,
+        system: &str,
+        batch: &str,
+        actor: &str,
+        seen: Digest,
+        rows: Vec<RowRuled>,
+        note: &str,
+    ) -> Result<Ledger, StoreError> {
+        self.same_bytes(system, batch, seen).await?;
+        let (batch, note) = (batch.to_owned(), note.to_owned());
+        self.batch_event(system, &BatchEvent::RowsRuled { batch, digest: seen, rows, note }, actor).await
+    }
+
+    /// Fails unless the files of a batch are those that were seen.
+    async fn same_bytes(&self, system: &str, batch: &str, seen: Digest) -> Result<(), StoreError> {
+        let (ledger, _) = self.ledger(system).await?;
+        let own = ledger.batches.get(batch).ok_or_else(|| BatchError::NoBatch(batch.to_owned()))?;
+        let files: Vec<PathBuf> = own.files.iter().map(PathBuf::from).collect();
+        let found = tokio::task::spawn_blocking(move || batch_digest(&files)).await;
+        let found = found.map_err(|_| StoreError::Closed)??;
+        if found != seen {
+            return Err(BatchError::OtherBytes { batch: batch.to_owned(), recorded: seen, found }.into());
+        }
+        Ok(())
+    }
+
+    /// Keeps the rows of a batch that are most worth a look, in place of those of an earlier gate. The audit log holds
+    /// their digest.
+    ///
+    /// # Errors
+    /// When the log or the database fails.
+    pub async fn keep_sheet(&self, system: &str, sheet: &Sheet, actor: &str) -> Result<(), StoreError> {
+        let record = Record {
+            id: sheet_id(system, &sheet.batch),
+            system: system.to_owned(),
+            at: sheet.at,
+            state: sheet.digest.hex(),
+            doc: serde_json::to_value(sheet).map_err(|error| unreadable(&error))?,
+        };
+        self.put_record(RecordKind::BatchSheet, &record, actor).await
+    }
+
+    /// The rows of a batch that are most worth a look, when its gate has listed them for exactly these bytes.
+    ///
+    /// # Errors
+    /// When the database fails, or what it holds does not read back.
+    pub async fn sheet(&self, system: &str, batch: &Batch) -> Result<Option<Sheet>, StoreError> {
+        let record = self.record(RecordKind::BatchSheet, &sheet_id(system, &batch.name)).await?;
+        let Some(record) = record.filter(|record| record.state == batch.digest.hex()) else {
+            return Ok(None);
+        };
+        serde_json::from_value(record.doc).map(Some).map_err(|error| unreadable(&error))
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> StoreError {
+    StoreError::Record { table: "records", reason: format!("the sheet of a batch: {error}") }
+}
+
+fn sheet_id(system: &str, batch: &str) -> String {
+    format!("{system}/{batch}")
 }

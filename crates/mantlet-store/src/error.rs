@@ -126,6 +126,9 @@ pub enum StoreError {
     /// A batch of training data may not be treated like this.
     #[error(transparent)]
     Batch(#[from] mantlet_registry::batch::BatchError),
+    /// A file of a batch cannot be read.
+    #[error(transparent)]
+    BatchFile(#[from] mantlet_registry::DiskError),
 }
 
 impl StoreError {

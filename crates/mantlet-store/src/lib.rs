@@ -34,6 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use audit::{AuditEntry, AuditLog, AuditReport, NewEntry, Recovery, verify_audit};
+pub use batches::{Ledgers, Seen, batch_digest};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AuditError, StoreError};
 pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus};

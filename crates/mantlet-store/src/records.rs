@@ -31,6 +31,8 @@ pub enum RecordKind {
     Profile,
     /// A version going before users step by step; kept by the registry's port, its lines audited one by one.
     Rollout,
+    /// The rows of a batch of training data that are shown to people.
+    BatchSheet,
 }
 
 impl RecordKind {
@@ -48,6 +50,7 @@ impl RecordKind {
             Self::Generation => "generation",
             Self::Profile => "profile",
             Self::Rollout => "rollout",
+            Self::BatchSheet => "batch-sheet",
         }
     }
 

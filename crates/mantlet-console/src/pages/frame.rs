@@ -13,16 +13,18 @@ pub(crate) enum At {
     Overview,
     Incidents,
     Reviews,
+    Data,
     Live,
     Audit,
     Keys,
     Elsewhere,
 }
 
-const ENTRIES: [(At, &str, &str); 6] = [
+const ENTRIES: [(At, &str, &str); 7] = [
     (At::Overview, "/", "Overview"),
     (At::Incidents, "/incidents", "Incidents"),
     (At::Reviews, "/reviews", "Decisions"),
+    (At::Data, "/data", "Data"),
     (At::Live, "/live", "Live"),
     (At::Audit, "/audit", "Audit log"),
     (At::Keys, "/keys", "Keys"),

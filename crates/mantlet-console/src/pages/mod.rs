@@ -2,6 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod audit;
+pub(crate) mod batch;
+pub(crate) mod batches;
 pub(crate) mod fault;
 pub(crate) mod frame;
 pub(crate) mod incident;

@@ -67,8 +67,32 @@ fn somebody_on_call_contains_undoes_and_decides() {
     // Foreign markup in a second decision stays text.
     browser.go(&format!("{base}/reviews/rev-0002"));
     assert!(browser.text("h1").contains("<script>alert(1)</script>"));
+    rows(&browser, &stage, &base);
     live(&browser, &stage, &base);
     looks(&browser, &stage, &base);
+}
+
+/// A person decides about rows of a batch, then about the batch.
+fn rows(browser: &Browser<'_>, stage: &Stage, base: &str) {
+    browser.go(&format!("{base}/data"));
+    browser.follow("tbody a");
+    assert_eq!(browser.text("h1"), "May a model learn from week-48?");
+    browser.write("select[name='all-0']", "leave out");
+    browser.write("select[name='row-17']", "right");
+    browser.write("#rows-note", "bank-4 sent these twice");
+    browser.follow("section form button");
+    let of = |row: u64| {
+        let ledgers = stage.world.ledgers.lock().unwrap();
+        let ruled = ledgers.of("cheque reader").unwrap().batches["week-48"].rulings.of(row);
+        ruled.map(|(ruling, by)| format!("{} by {by}", ruling.word()))
+    };
+    assert_eq!(of(12).as_deref(), Some("leave-out by ada"));
+    assert_eq!(of(17).as_deref(), Some("keep by ada"));
+    assert_eq!(of(40), None, "another group");
+    browser.click("input[value=approve]");
+    browser.write("#note", "looked at");
+    browser.follow("form.panel button.strong");
+    assert!(browser.text("form.panel").contains("Another person has to, too"), "{}", browser.text("main"));
 }
 
 /// The live view shows a request as it comes by.
@@ -96,6 +120,9 @@ fn looks(browser: &Browser<'_>, stage: &Stage, base: &str) {
         ("reviews", "/reviews"),
         ("review", "/reviews/rev-0002"),
         ("picture", "/reviews/rev-0001"),
+        ("batches", "/data"),
+        ("batch", "/data/cheque%20reader/week-48"),
+        ("own-batch", "/data/cheque%20reader/week-47"),
         ("system", "/systems/cheque%20reader"),
         ("version", "/systems/cheque%20reader/versions/v1"),
         ("live", "/live"),

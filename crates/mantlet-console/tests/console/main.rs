@@ -7,6 +7,7 @@
     reason = "a test says what broke by panicking"
 )]
 
+mod batches;
 mod browser;
 mod driver;
 mod pages;

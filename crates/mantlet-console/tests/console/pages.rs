@@ -42,6 +42,9 @@ fn pages(stage: &Stage) -> Vec<String> {
         "/reviews",
         "/reviews/rev-0001",
         "/reviews/rev-0002",
+        "/data",
+        "/data/cheque%20reader/week-47",
+        "/data/cheque%20reader/week-48",
         "/live",
         "/audit",
         "/keys",
@@ -61,7 +64,7 @@ fn nobody_sees_anything_without_signing_in() {
         assert_eq!(answer.status, 303, "{path}");
         assert!(answer.header("location").unwrap().starts_with("/sign-in?next=%2F"), "{path}");
     }
-    for path in ["/api/v1/incidents", "/api/v1/reviews", "/api/v1/audit", "/api/v1/keys"] {
+    for path in ["/api/v1/incidents", "/api/v1/reviews", "/api/v1/batches", "/api/v1/audit", "/api/v1/keys"] {
         assert_eq!(ask(stage.addr, "GET", path, &[], "").status, 401, "{path}");
     }
     assert_eq!(ask(stage.addr, "GET", "/live/events", &[], "").status, 303);

@@ -77,6 +77,7 @@ fn a_diverted_picture_is_decided_and_its_caller_gets_the_answer() {
     let live = runtime.block_on(async { shelf.live() });
     let ports = Ports {
         views: views.clone(),
+        batches: views.clone(),
         people: views,
         actions: Arc::new(OnlyReviews(shelf)),
         live: live.clone(),

@@ -19,7 +19,12 @@ fn delivered(digest: u8) -> BatchEvent {
 }
 
 fn approved(digest: u8) -> BatchEvent {
-    BatchEvent::Approved { batch: "week-8".into(), digest: Digest([digest; 32]), note: "explained".into() }
+    BatchEvent::Approved {
+        batch: "week-8".into(),
+        digest: Digest([digest; 32]),
+        rulings: None,
+        note: "explained".into(),
+    }
 }
 
 #[test]

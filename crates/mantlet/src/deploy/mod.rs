@@ -164,6 +164,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
             live: shelf.live(),
             people: Arc::new(shelf.clone()),
             views: Arc::new(shelf.clone()),
+            batches: Arc::new(shelf.clone()),
             actions: Arc::new(actions::Hands::new(
                 loaded,
                 store.clone(),

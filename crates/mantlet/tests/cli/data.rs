@@ -274,6 +274,44 @@ fn a_batch_waits_for_its_gate_and_for_people_and_a_changed_one_waits_again() {
     assert!(batches.contains("held") && batches.contains("feed-label-shift"), "{batches}");
     let usable = expect(0, ["data", "batches", "--folder", home, "--usable"]).out;
     assert_eq!((usable.lines().count(), usable.contains("week-5")), (5, false), "{usable}");
+    // The rows most worth a look, with room for decisions; those of the turned cell are mostly poisoned.
+    let (list, turned) = (system.path.join("rows.csv"), system.path.join("export.csv"));
+    let (list, turned) = (list.to_str().unwrap(), turned.to_str().unwrap());
+    expect(0, ["data", "rows", "week-5", "--folder", home, "--out", list]);
+    let rows = std::fs::read_to_string(list).unwrap();
+    assert!(rows.starts_with("decision,row,why,chance,label,suggested,feed,kind,amount,risk\n"), "{rows}");
+    let before: Vec<String> = week(5).lines().skip(1).map(str::to_owned).collect();
+    let now: Vec<String> =
+        std::fs::read_to_string(file(5)).unwrap().lines().skip(1).map(str::to_owned).collect();
+    let label = |line: &str| line.rsplit(',').next().unwrap().to_owned();
+    let is_poison = |row: usize| label(&before[row]) != label(&now[row]);
+    let poison = (0..now.len()).filter(|&row| is_poison(row)).count();
+    let numbers: Vec<usize> = rows
+        .lines()
+        .skip(1)
+        .filter(|line| line.contains("labels turned in feed=bank2"))
+        .map(|line| line.split(',').nth(1).unwrap().parse::<usize>().unwrap() - 1)
+        .collect();
+    let hits = numbers.iter().filter(|&&row| is_poison(row)).count();
+    assert!(hits * 2 >= poison && hits * 3 >= numbers.len(), "{hits} of {poison} in {} rows", numbers.len());
+    let marked: String = rows
+        .lines()
+        .enumerate()
+        .map(|(at, line)| match at {
+            1 => format!("leave-out{line}\n"),
+            2 => format!("relabel 1{line}\n"),
+            3 => format!("keep{line}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    std::fs::write(list, marked).unwrap();
+    let rule = ["data", "rule", "week-5", "--decisions", list, "--note", "looked at three"];
+    let own = as_user(0, &rule);
+    assert!(own.code != 0 && own.err.contains("another person has to"), "{} {}", own.out, own.err);
+    let said = as_user(1, &rule);
+    assert!(said.out.contains("3 rows decided about, 1 left out, 1 relabelled"), "{} {}", said.out, said.err);
+    let early = run(["data", "export", "week-5", "--folder", home, "--out", turned]);
+    assert!(early.code != 0 && early.err.contains("no model learns from it"), "{}", early.err);
     let approve = ["data", "approve", "week-5", "--note", "known promotion"];
     let own = as_user(0, &approve);
     assert!(own.code != 0 && own.err.contains("another person has to"), "{} {}", own.out, own.err);
@@ -283,8 +321,25 @@ fn a_batch_waits_for_its_gate_and_for_people_and_a_changed_one_waits_again() {
         said = as_user(2, &approve);
     }
     assert!(said.out.contains("is approved"), "{} {}", said.out, said.err);
-    let usable = expect(0, ["data", "batches", "--folder", home, "--usable"]).out;
-    assert!(usable.contains("week-5"), "{usable}");
+    // Its files are not what may be learned from; what is written is.
+    let usable = expect(1, ["data", "batches", "--folder", home, "--usable"]);
+    assert!(!usable.out.contains("week-5") && usable.err.contains("data export week-5"), "{}", usable.err);
+    let said = expect(0, ["data", "export", "week-5", "--folder", home, "--out", turned]).out;
+    assert!(said.contains("4999 rows of batch week-5") && said.contains("1 left out"), "{said}");
+    let number =
+        |at: usize| rows.lines().nth(at).unwrap().split(',').nth(1).unwrap().parse::<usize>().unwrap() - 1;
+    let (out, other) = (number(1), number(2));
+    let wanted: Vec<String> = now
+        .iter()
+        .enumerate()
+        .filter(|(row, _)| *row != out)
+        .map(|(row, line)| {
+            let kept = line.rsplit_once(',').unwrap().0;
+            if row == other { format!("{kept},1") } else { line.clone() }
+        })
+        .collect();
+    let written = std::fs::read_to_string(turned).unwrap();
+    assert!(written.lines().skip(1).eq(wanted.iter().map(String::as_str)), "as delivered, but for two rows");
     // One more byte, and nobody has approved it.
     std::fs::write(file(5), std::fs::read_to_string(file(5)).unwrap() + "bank1,k1,20.0,0.1,0\n").unwrap();
     let usable = expect(1, ["data", "batches", "--folder", home, "--usable"]);

@@ -1,6 +1,7 @@
 //! A world in memory behind the console's ports; incidents and steps are the real engine's.
 
 mod acts;
+mod batches;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use mantlet_report::{
     Admission, Basis, EvasionGrid, EvasionItem, Field, Input, ModelCard, SystemReport, Tone, VerdictBlock,
 };
 use mantlet_respond::{Alert, AlertKind, Desk, Incident, IncidentFilter, Playbook, Traffic};
+use mantlet_store::Ledgers;
 use mantlet_vocab::{
     Action, Confidence, Decision, Digest, Exchange, Impact, Millis, Mode, NamedValue, Request, Signal,
     Tensor, Value,
@@ -41,6 +43,7 @@ pub(crate) struct World {
     pub(crate) manage: Mutex<String>,
     pub(crate) rollout: Mutex<Option<Rollout>>,
     pub(crate) diverted: Mutex<Option<String>>,
+    pub(crate) ledgers: Mutex<Ledgers>,
 }
 
 pub(crate) struct Stage {
@@ -68,13 +71,19 @@ impl Stage {
             let review = review(n, answer, &id);
             world.reviews.lock().unwrap().insert(review.id.clone(), review);
         }
+        world.deliver();
         world.note("mantlet", "incident.opened", &id, serde_json::json!({ "impact": "high" }));
         let live = Live::default();
         for n in 0..4 {
             live.push(&exchange(n, Action::Allow, "k-teller"));
         }
-        let ports =
-            Ports { views: world.clone(), people: world.clone(), actions: world.clone(), live: live.clone() };
+        let ports = Ports {
+            views: world.clone(),
+            people: world.clone(),
+            actions: world.clone(),
+            batches: world.clone(),
+            live: live.clone(),
+        };
         let config = ConsoleConfig { clock: now, ..ConsoleConfig::new(([127, 0, 0, 1], 0).into()) };
         let console = runtime.block_on(Console::start(config, ports)).unwrap();
         Self { world, live, addr: console.addr(), incident: id, _console: console, _runtime: runtime }

@@ -1,5 +1,5 @@
-//! `mantlet data deliver|gate|batches|approve|reject|freeze`: batches wait until their gate passes or people let
-//! them through.
+//! `mantlet data deliver|batches|approve|reject|freeze`: batches wait until their gate passes or people let them
+//! through.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,22 +7,14 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use mantlet_access::Act;
-use mantlet_curate::Roles;
-use mantlet_curate::feeds::{Settings, study};
-use mantlet_curate::floods::floods;
-use mantlet_curate::triggers::triggers;
-use mantlet_datachecks::trigger::Limits;
-use mantlet_dataset::Dataset;
 use mantlet_registry::batch::{Batch, BatchEvent, BatchState, Ledger};
 use mantlet_registry::disk;
-use mantlet_store::Store;
-use mantlet_vocab::{Digest, Examination, Finding, Place, Severity};
+use mantlet_store::{Seen, Store, batch_digest};
+use mantlet_vocab::Digest;
 
-use crate::cli::Reporting;
 use crate::commands::{Person, open_store};
 use crate::config::Loaded;
 use crate::exit::{self, Usage};
-use crate::protect::take_in;
 use crate::runtime;
 use crate::terminal::Terminal;
 
@@ -48,18 +40,6 @@ pub struct Delivered {
     folder: PathBuf,
     #[command(flatten)]
     person: Person,
-}
-
-/// A batch whose gate is run.
-#[derive(Debug, Args)]
-pub struct Gated {
-    /// The batch.
-    name: String,
-    /// The folder with mantlet.toml.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    folder: PathBuf,
-    #[command(flatten)]
-    reporting: Reporting,
 }
 
 /// A person's decision about a batch.
@@ -104,19 +84,15 @@ pub struct Listed {
     usable: bool,
 }
 
-/// The digest of a batch: of the digests of its files, in order.
-fn digest(files: &[PathBuf]) -> anyhow::Result<Digest> {
-    let mut all = Vec::new();
-    for file in files {
-        if !file.is_file() {
-            return Err(Usage(format!("{} is no file; a batch is a list of files", file.display())).into());
-        }
-        all.extend_from_slice(&disk::digest_file(file)?.0);
+/// The digest of a batch of files.
+pub(super) fn digest(files: &[PathBuf]) -> anyhow::Result<Digest> {
+    if let Some(other) = files.iter().find(|file| !file.is_file()) {
+        return Err(Usage(format!("{} is no file; a batch is a list of files", other.display())).into());
     }
-    Ok(Digest::of(&all))
+    Ok(batch_digest(files)?)
 }
 
-fn files(batch: &Batch) -> Vec<PathBuf> {
+pub(super) fn files(batch: &Batch) -> Vec<PathBuf> {
     batch.files.iter().map(PathBuf::from).collect()
 }
 
@@ -162,101 +138,9 @@ fn signer(loaded: &Loaded, files: &[PathBuf], signature: &Path) -> anyhow::Resul
     Ok(disk::verify_path(file, signature, &keys.0)?.key_hint)
 }
 
-/// Runs `mantlet data gate`.
-///
-/// # Errors
-/// When the batch is not there, its bytes changed, or a table cannot be read.
-pub fn gate(terminal: Terminal, options: &Gated) -> anyhow::Result<ExitCode> {
-    runtime::block_on(async {
-        let (loaded, store) = open_store(&options.folder).await?;
-        let system = &loaded.config.system.name;
-        let (ledger, _) = store.ledger(system).await?;
-        let batch = known(&ledger, &options.name)?.clone();
-        let found = digest(&files(&batch))?;
-        if found != batch.digest {
-            let (batch, recorded) = (batch.name, batch.digest);
-            return Err(mantlet_registry::batch::BatchError::OtherBytes { batch, recorded, found }.into());
-        }
-        let examination = examine(&loaded, &ledger, &batch)?;
-        let suspicious = |finding: &&Finding| finding.severity >= Severity::Suspicious;
-        let mut findings: Vec<String> =
-            examination.findings.iter().filter(suspicious).map(|finding| finding.name.clone()).collect();
-        findings.sort();
-        findings.dedup();
-        let partial = examination.verdict(Severity::Suspicious) == mantlet_vocab::Verdict::NotFullyExamined;
-        let event =
-            BatchEvent::Gated { batch: batch.name.clone(), digest: found, findings, complete: !partial };
-        let ledger = store.batch_event(system, &event, mantlet_respond::SELF).await?;
-        crate::commands::report(terminal, &examination, &options.reporting)?;
-        let batch = &ledger.batches[&options.name];
-        let next = match batch.state {
-            BatchState::Held => format!(
-                "; {} to let it through: `mantlet data review`, then `mantlet data approve {}`",
-                if batch.eyes() > 1 {
-                    "two people other than who delivered it have"
-                } else {
-                    "another person has"
-                },
-                batch.name
-            ),
-            _ => String::new(),
-        };
-        terminal.note(&format!("batch {} is {}{next}", batch.name, batch.state.word()));
-        store.close().await?;
-        Ok(exit::verdict(examination.verdict(options.reporting.threshold)))
-    })
-}
-
-fn known<'a>(ledger: &'a Ledger, name: &str) -> anyhow::Result<&'a Batch> {
+pub(super) fn known<'a>(ledger: &'a Ledger, name: &str) -> anyhow::Result<&'a Batch> {
     let batch = ledger.batches.get(name);
     batch.ok_or_else(|| mantlet_registry::batch::BatchError::NoBatch(name.to_owned()).into())
-}
-
-/// What every check says of a batch; the scan over feeds reads all usable batches before it, as well.
-fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow::Result<Examination> {
-    let Some(data) = &loaded.config.data else {
-        return Err(Usage(format!("{} names no data: add `[data]`", loaded.file.display())).into());
-    };
-    let Some(label) = data.label.clone() else {
-        return Err(Usage(format!("{} names no `data.label`", loaded.file.display())).into());
-    };
-    let roles = Roles {
-        label: label.clone(),
-        feed: data.feed.clone(),
-        labeler: data.labeler.clone(),
-        without: data.without.clone(),
-        ..Roles::default()
-    };
-    let mut examination = Examination::default();
-    for file in &files(batch) {
-        examination.merge(take_in::table(file, Some(&label)));
-    }
-    let own = Dataset::open(&files(batch))?;
-    let place = Place::artifact(batch.name.clone());
-    // Batches of one file each are what the scan divides time by.
-    let mut before: Vec<&Batch> = ledger.batches.values().filter(|other| other.state.is_usable()).collect();
-    before.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
-    let mut paths: Vec<PathBuf> =
-        before.into_iter().filter(|other| other.name != batch.name).flat_map(files).collect();
-    let first = paths.len();
-    paths.extend(files(batch));
-    if first > 0 {
-        let studied = study(&Dataset::open(&paths)?, &roles, &Settings { rows: 0, ..Settings::default() })?;
-        // What ended before this batch was decided about when its own batch came.
-        let here = studied
-            .cells
-            .iter()
-            .zip(studied.findings(&place))
-            .filter(|(cell, _)| cell.alarm.window.1 >= first);
-        examination.findings.extend(here.map(|(_, finding)| finding));
-    }
-    let flooded = floods(&own, &roles, data.text.as_deref(), false)?;
-    examination.findings.extend(flooded.findings(&place));
-    if let Some(text) = &data.text {
-        examination.findings.extend(triggers(&own, &roles, Some(text), &Limits::default())?.findings(&place));
-    }
-    Finding::sort(&mut examination.findings);
-    Ok(examination)
 }
 
 /// Runs `mantlet data batches`.
@@ -279,6 +163,14 @@ pub fn list(terminal: Terminal, options: &Listed) -> anyhow::Result<ExitCode> {
                     code = exit::verdict(mantlet_vocab::Verdict::Found);
                     continue;
                 }
+                if batch.rulings.digest().is_some() {
+                    terminal.note(&format!(
+                        "people decided about rows of batch {0}; `mantlet data export {0}` writes it as they did",
+                        batch.name
+                    ));
+                    code = exit::verdict(mantlet_vocab::Verdict::Found);
+                    continue;
+                }
                 batch.files.iter().for_each(|file| terminal.say(file));
             }
             return Ok(code);
@@ -294,8 +186,12 @@ pub fn list(terminal: Terminal, options: &Listed) -> anyhow::Result<ExitCode> {
             } else {
                 format!("  approved by {}", batch.approvals.join(", "))
             };
+            let ruled = match batch.rulings.changes() {
+                (0, 0) => String::new(),
+                (out, other) => format!("  {out} rows left out, {other} relabelled"),
+            };
             let line = format!(
-                "{:<16} {:<11} {:<12} {}{findings}{approved}",
+                "{:<16} {:<11} {:<12} {}{findings}{ruled}{approved}",
                 batch.name,
                 batch.state.word(),
                 batch.feed,
@@ -324,14 +220,9 @@ pub fn decide(terminal: Terminal, options: &Decided, approve: bool) -> anyhow::R
         let user = options.person.prove(&store, Act::DecideReview).await?;
         let system = &loaded.config.system.name;
         let (ledger, _) = store.ledger(system).await?;
-        let digest = digest(&files(known(&ledger, &options.name)?))?;
-        let (batch, note) = (options.name.clone(), options.note.clone());
-        let event = if approve {
-            BatchEvent::Approved { batch, digest, note }
-        } else {
-            BatchEvent::Rejected { batch, digest, note }
-        };
-        let ledger = store.batch_event(system, &event, &user.name).await?;
+        let seen = Seen::of(known(&ledger, &options.name)?);
+        let ledger =
+            store.decide_batch(system, &options.name, &user.name, seen, approve, &options.note).await?;
         let batch = &ledger.batches[&options.name];
         let missing = batch.eyes().saturating_sub(batch.approvals.len());
         let still = if batch.state == BatchState::Held && missing > 0 {

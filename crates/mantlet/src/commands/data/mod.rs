@@ -5,9 +5,11 @@ mod diff;
 mod feedback;
 mod feeds;
 mod floods;
+mod gate;
 mod images;
 mod influence;
 mod labels;
+mod rows;
 mod simulate;
 mod texts;
 mod triggers;
@@ -74,7 +76,13 @@ pub enum Command {
     /// Register a batch; it is quarantined until its gate passes or people let it through.
     Deliver(batches::Delivered),
     /// Run the gate of a batch: it passes, or is held for people to decide.
-    Gate(batches::Gated),
+    Gate(gate::Gated),
+    /// List the rows of a held batch that are most worth a look, as CSV with room for a decision about each.
+    Rows(rows::Listed),
+    /// Decide about rows of a held batch: keep, leave out, or give another label.
+    Rule(rows::Ruled),
+    /// Write a batch as it may be learned from: without rows that people left out, with the labels they gave.
+    Export(rows::Exported),
     /// Every batch and where it stands, as the audit log tells it; with --usable, the files to learn from.
     Batches(batches::Listed),
     /// Let a batch through, for exactly its present bytes; nobody lets their own through.
@@ -104,7 +112,10 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         Command::Influence(options) => influence::run(terminal, &options),
         Command::Texts(options) => texts::run(terminal, &options),
         Command::Deliver(options) => batches::deliver(terminal, &options),
-        Command::Gate(options) => batches::gate(terminal, &options),
+        Command::Gate(options) => gate::gate(terminal, &options),
+        Command::Rows(options) => rows::list(terminal, &options),
+        Command::Rule(options) => rows::rule(terminal, &options),
+        Command::Export(options) => rows::export(terminal, &options),
         Command::Batches(options) => batches::list(terminal, &options),
         Command::Approve(options) => batches::decide(terminal, &options, true),
         Command::Reject(options) => batches::decide(terminal, &options, false),
