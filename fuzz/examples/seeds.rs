@@ -147,6 +147,14 @@ const BESIDE: [&[u8]; 4] = [
     b"PAR1\x15\x02\x19\x1c\0\x04\0\0\0PAR1",
 ];
 
+/// Colours, a palette, grey with transparency of 16 bits; a grey JPEG.
+const PICTURES: [&str; 4] = [
+    "89504e470d0a1a0a0000000d49484452000000030000000208020000001216f14d0000001449444154789c636060646266616563e76084b3000276004a7ed720af0000000049454e44ae426082",
+    "89504e470d0a1a0a0000000d49484452000000040000000102030000008452e75e0000000c504c5445000102030405060708090a0bdc4c389c0000000a49444154789c63900600001d001c8ef4f5210000000049454e44ae426082",
+    "89504e470d0a1a0a0000000d49484452000000020000000110040000000ebb6b420000001149444154789c6360606462666165630700005d001db3baa50a0000000049454e44ae426082",
+    "ffd8ffdb00430001010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101010101ffc0000b080008000801011100ffc40014000100000000000000000000000000000000ffc40014100100000000000000000000000000000000ffda0008010100003f003fffd9",
+];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0_usize;
@@ -234,6 +242,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     seed(root, "settings", SETTINGS.len(), mantlet_formats::pickle::Effects::default().text().as_bytes())?;
     for (number, bytes) in BESIDE.iter().enumerate() {
         seed(root, "beside", 10_000 + number, bytes)?;
+    }
+    for (number, hex) in PICTURES.iter().enumerate() {
+        let byte = |at: usize| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).filter_map(byte).collect();
+        seed(root, "pictures", number, &[&[2], bytes.as_slice()].concat())?;
     }
     seed(root, "bundle", 0, BUNDLE.as_bytes())?;
     seed(root, "bundle", 1, b"example\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n")?;

@@ -128,4 +128,45 @@ mod tests {
             let _ = decode(&bytes[..cut], &mut frame);
         }
     }
+
+    /// A small change to a whole picture, or anything behind the first bytes of one.
+    fn hostile() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::*;
+        let whole = prop_oneof![
+            Just(written(5, 4, png::ColorType::Rgba, &[7; 80])),
+            Just(written(9, 2, png::ColorType::Grayscale, &[9; 18])),
+            Just(
+                (0..JPEG.len())
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&JPEG[at..at + 2], 16).unwrap())
+                    .collect()
+            ),
+        ];
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12);
+        let changed = (whole, changes, any::<prop::sample::Index>()).prop_map(|(mut bytes, changes, cut)| {
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len() * 2).max(8));
+            bytes
+        });
+        let behind = (any::<bool>(), prop::collection::vec(any::<u8>(), 0..400)).prop_map(|(png, rest)| {
+            let lead: &[u8] = if png { b"\x89PNG\r\n\x1a\n" } else { &[0xff, 0xd8, 0xff] };
+            [lead, &rest].concat()
+        });
+        prop_oneof![changed, behind]
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_pixels_or_a_reason(bytes in hostile()) {
+            let once = Frame::of_bytes(&bytes);
+            if let Ok(frame) = &once {
+                proptest::prop_assert_eq!(frame.pixels.len(), frame.width * frame.height * frame.channels);
+                proptest::prop_assert!((1..=4).contains(&frame.channels));
+            }
+            proptest::prop_assert_eq!(Frame::of_bytes(&bytes), once);
+        }
+    }
 }

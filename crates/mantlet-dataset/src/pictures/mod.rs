@@ -38,6 +38,18 @@ pub struct Frame {
     pub pixels: Vec<u8>,
 }
 
+impl Frame {
+    /// Decodes a PNG or JPEG, at most 16,384 pixels a side and 256 MiB.
+    ///
+    /// # Errors
+    /// Why it is not decoded, in words.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let mut frame = Self::default();
+        decode::decode(bytes, &mut frame)?;
+        Ok(frame)
+    }
+}
+
 #[derive(Debug)]
 enum From {
     Files(Vec<(PathBuf, u16)>),
