@@ -3,6 +3,7 @@
 //! Rows are fed one by one into a [`TableSummary`]; the rooms look at the summary only, so a table of any length is
 //! checked in bounded memory. Opening files and decoding CSV or Parquet is the caller's business.
 
+pub mod abuse;
 mod cell;
 pub mod datacheck;
 pub mod feed;
@@ -58,6 +59,7 @@ pub fn examine(
 /// What every room of this crate says about itself.
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
+    let abuse = abuse::all().iter().map(|room| room.about);
     let influence = influence::all().iter().map(|room| room.about);
     let labels = label::all().iter().map(|room| room.about);
     let floods = flood::all().iter().map(|room| room.about);
@@ -68,6 +70,7 @@ pub fn abouts() -> Vec<&'static About> {
     datacheck::all()
         .iter()
         .map(|room| room.about)
+        .chain(abuse)
         .chain(feeds)
         .chain(feedback)
         .chain(floods)
