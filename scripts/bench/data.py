@@ -22,7 +22,7 @@ import drift
 import images
 from measure import append, cpu_seconds, mib, peak_kib
 
-PARTS = ["poison", "labels", "images", "flood", "drift"]
+PARTS = ["poison", "review", "labels", "images", "flood", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
@@ -111,6 +111,30 @@ def slow_poison(program, work, runs):
     command = [program, "data", "feeds", path, *FEEDS]
     rows.append(["CPU s, MiB, 480,000 rows", f"{cpu_seconds(command, {0, 1}):.2f}", mib(peak_kib(command))])
     return rows
+
+
+# Cells with about as many turned rows as the generator's own, none of them its own.
+CELLS = [(3, "digital"), (4, "travel"), (2, "digital"), (4, "electronics"), (5, "digital")]
+
+
+def review_rows(program, work, runs):
+    """Of the 200 rows that are listed, how many were turned: tables and cells that nothing was set on."""
+    path, out = work / "fraud.parquet", work / "review.csv"
+    shares, hits, planted, silent = [], 0, 0, 0
+    for run in range(runs):
+        feed, kind = CELLS[run % len(CELLS)]
+        table, poison = fraud(11_000 + run, "feed", feed, kind)
+        pq.write_table(table, path)
+        out.unlink(missing_ok=True)
+        subprocess.run([program, "data", "review", path, *FEEDS, "--rows", "200", "--out", out], check=False, stdout=subprocess.DEVNULL)
+        listed = [int(line.split(",")[1]) - 1 for line in out.read_text().splitlines()[1:]] if out.exists() else []
+        hit, all_of_them = int(poison[listed].sum()), int(poison.sum())
+        silent += not listed
+        hits, planted = hits + hit, planted + all_of_them
+        shares.append(hit / all_of_them)
+        print("review", run, feed, kind, hit, all_of_them, len(listed), flush=True)
+    reached = sum(share >= 40 / 136 for share in shares)
+    return [[f"rows to look at, 200 listed, {runs} tables of other seeds and cells", f"{hits} of {planted} turned rows; {min(shares):.0%} to {max(shares):.0%} a table", f"40 of 136 (29 %) or more in {reached} of {runs}; no list in {silent}"]]
 
 
 def wrong_labels(program, work, errors):
@@ -205,19 +229,25 @@ def main():
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--page", required=True)
     parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--reviews", type=int, default=20, help="tables whose list of rows to look at is judged")
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--errors", type=pathlib.Path)
     parser.add_argument("--optdigits", type=pathlib.Path)
     parser.add_argument("--only", action="append", choices=PARTS)
-    parser.add_argument("--rows", type=int, action="append", help="rows of each side of a drift report; 1,000,000 and 5,000,000 without it")
+    parser.add_argument("--rows", type=int, action="append", help="rows of each side of a drift report; 1,000,000 and 5,000,000 without it, none for 0")
     parser.add_argument("--nulls", type=int, default=100, help="sets without any change")
     parser.add_argument("--null-rows", type=int, default=200_000)
+    parser.add_argument("--null-first", type=int, default=0, help="the number of the first such set, to make them in parts")
+    parser.add_argument("--peer", action="append", choices=["evidently", "nannyml", "alibi-detect"], help="drift peers beside ours, each in an environment of its own")
+    parser.add_argument("--peer-rows", type=int, default=200_000)
     options = parser.parse_args()
     only = options.only or PARTS
     options.work.mkdir(parents=True, exist_ok=True)
     rows = []
     if "poison" in only:
         rows += slow_poison(options.mantlet, options.work, options.runs)
+    if "review" in only:
+        rows += review_rows(options.mantlet, options.work, options.reviews)
     if "labels" in only:
         rows += wrong_labels(options.mantlet, options.work, options.errors)
     if "images" in only:
@@ -225,7 +255,7 @@ def main():
     if "flood" in only:
         rows += flood(options.mantlet, options.work, options.texts)
     if "drift" in only:
-        rows += drift.drift(options.mantlet, options.work, options.rows or [1_000_000, 5_000_000], options.nulls, options.null_rows)
+        rows += drift.drift(options.mantlet, options.work, [r for r in options.rows or [1_000_000, 5_000_000] if r], options.nulls, options.null_rows, options.null_first, options.peer or [], options.peer_rows)
     append(options.page, "Training data", ["work", "result", "more"], rows, "CPU seconds are user and system of the whole process, reading included. Generated data; real rates differ.")
 
 

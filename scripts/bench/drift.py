@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from measure import cpu_seconds, mib, peak_kib
+from peers import peers
 
 FEATURES = ["amount", "balance", "age_days", "n_tx_1h", "n_tx_24h", "velocity", "geo_dist", "dev_score", "ip_risk", "hour", "latent_a", "latent_b", "merchant", "mcc", "device", "plan", "os", "bin6", "country", "channel"]
 ASIDE = [argument for column in ("y", "y_pred", "score", "ts") for argument in ("--without", column)]
@@ -91,21 +92,21 @@ def whole(program, work, rows, label):
     return [label, f"{seconds:.1f} CPU s, {mib(peak)} MiB", f"{len(want & seen)} of 7 planted changes named, {len(seen - want)} other findings"], before, now
 
 
-def nulls(program, work, sets, rows):
+def nulls(program, work, sets, rows, first=0):
     """Sets without any change: how many have an alarm of drift, how many one of segments."""
     drifted = segmented = 0
     before, now, profile = work / "null-before.parquet", work / "null-now.parquet", work / "null-profile.json"
-    for number in range(sets):
+    for number in range(first, first + sets):
         write(before, rows, 20_000 + 2 * number, False)
         write(now, rows, 20_001 + 2 * number, False)
         subprocess.run([program, "monitor", "baseline", str(before), "--out", str(profile), *ASIDE], check=True, stdout=subprocess.DEVNULL)
         drifted += bool(told(program, ["monitor", "drift", now, "--baseline", profile]))
         segmented += bool(told(program, ["monitor", "segments", now, "--reference", before, "--label", "y", "--prediction", "y_pred", "--without", "score", "--without", "ts"]))
         print("null", number, drifted, segmented, flush=True)
-    return [[f"sets of {rows:,} and {rows:,} rows without any change: any drift told", f"{drifted} of {sets}", "nominal 1 %"], [f"the same: any segment told", f"{segmented} of {sets}", "nominal 1 %"]]
+    return [[f"sets of {rows:,} and {rows:,} rows without any change: any drift told", f"{drifted} of {sets}", f"nominal 1 %; sets {first} to {first + sets - 1}"], [f"the same: any segment told", f"{segmented} of {sets}", "nominal 1 %"]]
 
 
-def drift(program, work, sizes, sets, null_rows):
+def drift(program, work, sizes, sets, null_rows, first=0, names=(), peer_rows=200_000):
     out = []
     for rows in sizes:
         row, before, now = whole(program, work, rows, f"profile and drift, {rows:,} and {rows:,} rows of 20 columns")
@@ -120,4 +121,9 @@ def drift(program, work, sizes, sets, null_rows):
                 firsts.setdefault(finding["name"], finding["place"].get("part", ""))
             out.append([f"segments, {rows:,} and {rows:,} rows", f"{seconds:.1f} CPU s, {mib(peak)} MiB", "; ".join(f"{name} first: {part}" for name, part in firsts.items())])
             print(out[-1], flush=True)
-    return out + nulls(program, work, sets, null_rows)
+    if names:
+        label = f"{peer_rows:,} and {peer_rows:,} rows of 20 columns"
+        row, before, now = whole(program, work, peer_rows, f"ours, {label}")
+        out.append(row)
+        out += peers(work, before, now, label, names)
+    return out + (nulls(program, work, sets, null_rows, first) if sets else [])
