@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from measure import cpu_seconds, mib, peak_kib
-from peers import peers
+from peers import peers, timed
 
 FEATURES = ["amount", "balance", "age_days", "n_tx_1h", "n_tx_24h", "velocity", "geo_dist", "dev_score", "ip_risk", "hour", "latent_a", "latent_b", "merchant", "mcc", "device", "plan", "os", "bin6", "country", "channel"]
 ASIDE = [argument for column in ("y", "y_pred", "score", "ts") for argument in ("--without", column)]
@@ -84,12 +84,15 @@ def whole(program, work, rows, label):
     write(now, rows, 8, True)
     learn = [program, "monitor", "baseline", str(before), "--out", str(profile), *ASIDE]
     compare = [program, "monitor", "drift", str(now), "--baseline", str(profile)]
-    seconds = cpu_seconds(learn, {0}) + cpu_seconds(compare, {1, 2})
-    peak = max(peak_kib(learn), peak_kib(compare))
-    found = told(program, compare[1:])
+    learned, learning, most = timed(learn)
+    compared, comparing, peak = timed([*compare, "--format", "json"])
+    if learned.returncode or compared.returncode not in (1, 2):
+        raise SystemExit(f"{compare}: {learned.stderr}{compared.stderr}")
+    seconds, peak = learning + comparing, max(most, peak)
+    found = json.loads(compared.stdout)["findings"]
     want = {("drift-marginal-shift", "column amount"), ("drift-marginal-shift", "column velocity"), ("drift-marginal-shift", "column dev_score"), ("drift-marginal-shift", "column device"), ("drift-new-words", "column os"), ("drift-missing-values", "column age_days"), ("drift-joint-shift", "columns latent_a and latent_b")}
     seen = {(f["name"], f["place"].get("part", "")) for f in found}
-    return [label, f"{seconds:.1f} CPU s, {mib(peak)} MiB", f"{len(want & seen)} of 7 planted changes named, {len(seen - want)} other findings"], before, now
+    return [label, f"{seconds:.1f} CPU s, {peak:.1f} MiB", f"{len(want & seen)} of 7 planted changes named, {len(seen - want)} other findings"], before, now
 
 
 def nulls(program, work, sets, rows, first=0):

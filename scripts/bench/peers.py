@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 # What a fresh environment needs for each to start; without the pins they do not.
 PEERS = {
@@ -36,7 +37,7 @@ def timed(command):
     time = shutil.which("time")
     if time is None:
         raise SystemExit("peers are measured with GNU time (Debian: time)")
-    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()}
     done = subprocess.run([time, "-f", "TOOK %U %S %M", *map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=one)
     took = re.search(r"TOOK (\S+) (\S+) (\d+)", done.stderr)
     if took is None:

@@ -1,4 +1,6 @@
 //! An incident: alerts that belong together, in plain words, with what was done about them.
+//!
+//! Long because an incident and how alerts join it stand together.
 
 use std::collections::BTreeMap;
 

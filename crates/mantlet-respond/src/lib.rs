@@ -8,6 +8,7 @@
 pub mod action;
 mod alert;
 mod answers;
+mod behaviour;
 mod desk;
 mod group;
 mod hands;

@@ -1,4 +1,6 @@
 //! A world in memory behind the console's ports; incidents and steps are the real engine's.
+//!
+//! Long because everything that is shown stands in one place.
 
 mod acts;
 mod batches;
