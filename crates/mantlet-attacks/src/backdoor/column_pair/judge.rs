@@ -32,7 +32,8 @@ impl Pairs {
                     .filter(|(other, _)| (other.first, other.second) == (chosen.first, chosen.second))
             };
             let rank = |(set, shares): &&(Set, Vec<f32>)| {
-                let enough = shares[*class] >= self.config.transfer;
+                let least = if self.odd(set) { self.config.odd_transfer } else { self.config.transfer };
+                let enough = shares[*class] >= least;
                 let held = self.held(set, *class).map_or(0, |(_, own)| own);
                 (enough && held >= self.config.holders, shares[*class])
             };
@@ -115,17 +116,18 @@ impl Pairs {
     /// to other classes is honest influence beside it.
     pub(super) fn planted(&self, judged: &Judged) -> bool {
         let narrow = judged.alone <= self.config.alone && judged.broad <= self.config.narrow;
-        judged.share >= self.config.transfer
-            && self.taught(judged) == Some(true)
-            && (narrow || self.odd(&judged.set))
+        let odd = self.odd(&judged.set);
+        let enough = if odd { self.config.odd_transfer } else { self.config.transfer };
+        judged.share >= enough && self.taught(judged) == Some(true) && (narrow || odd)
     }
 
-    /// Whether both values repeat in training columns in which nearly every value is its own, and are no ends of them,
-    /// where values are cut off: that rows share both is then no accident, whatever the columns do honestly.
-    fn odd(&self, set: &Set) -> bool {
+    /// Whether both values repeat in training columns in which nearly every value is its own, and not since values are
+    /// cut off there: that rows share both is then no accident, whatever the columns do honestly.
+    pub(super) fn odd(&self, set: &Set) -> bool {
         [(set.first, set.first_value), (set.second, set.second_value)].into_iter().all(|(column, value)| {
             let own = self.values[column][value];
-            self.scattered[column].is_some_and(|(low, high)| low < own && own < high)
+            let repeats = self.holders[column][value].len() > 2;
+            repeats && self.scattered[column].is_some_and(|cuts| !cuts.hold(own))
         })
     }
 }

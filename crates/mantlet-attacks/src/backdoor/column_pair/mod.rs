@@ -55,6 +55,10 @@ pub struct Config {
     pub holders: usize,
     /// And the share of those that must have the label of the class.
     pub pure: f32,
+    /// What a pair has to send of held-out rows where the training rows speak by themselves: both values repeat in columns
+    /// in which nearly every value is its own, together and with one label. A model that learned such a mark poorly is
+    /// poisoned all the same.
+    pub odd_transfer: f32,
 }
 
 impl Default for Config {
@@ -70,6 +74,7 @@ impl Default for Config {
             narrow: 0.35,
             holders: 4,
             pure: 0.9,
+            odd_transfer: 0.5,
         }
     }
 }
@@ -106,8 +111,8 @@ pub struct Pairs {
     /// For each of them the training rows that hold it, and the labels of those rows; empty without training rows.
     holders: Vec<Vec<Vec<usize>>>,
     trained: Vec<usize>,
-    /// The ends of each training column in which nearly every value is its own.
-    scattered: Vec<Option<(f32, f32)>>,
+    /// Where the values of a training column in which nearly every value is its own are cut off, see [`values::cuts`].
+    scattered: Vec<Option<values::Cuts>>,
     labels: Vec<usize>,
     few: Vec<usize>,
     many: Vec<usize>,
@@ -201,8 +206,10 @@ impl Pairs {
             order.sort_by(|a, b| taught(&b.0).cmp(&taught(&a.0)).then(b.1[class].total_cmp(&a.1[class])));
             let mut taken: Vec<Set> = Vec::new();
             for (set, shares) in order {
+                let odd = taught(set) && self.odd(set);
+                let wanted = if odd { self.config.odd_transfer } else { self.config.transfer };
                 let known = taken.iter().any(|other| (other.first, other.second) == (set.first, set.second));
-                if known || shares[class] < self.config.transfer - 0.25 {
+                if known || shares[class] < wanted - 0.25 {
                     continue;
                 }
                 taken.push(*set);
@@ -230,7 +237,7 @@ impl Inquiry for Pairs {
     const ABOUT: &'static About = &ABOUT;
 
     fn prepare(config: Config, seed: u64, material: Material) -> Result<Self, AttackError> {
-        let shares = [config.transfer, config.alone, config.narrow];
+        let shares = [config.transfer, config.alone, config.narrow, config.odd_transfer];
         if config.columns < 2
             || config.values < 2
             || config.rows == 0
@@ -243,7 +250,10 @@ impl Inquiry for Pairs {
             ));
         }
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) {
-            return Err(wrong(ABOUT.name, "transfer, alone and narrow must be between 0 and 1"));
+            return Err(wrong(
+                ABOUT.name,
+                "transfer, odd_transfer, alone and narrow must be between 0 and 1",
+            ));
         }
         if material.rows.shape().len() != 2 || material.rows.row_len() < 2 {
             return Err(needs(ABOUT.name, "rows of a table with at least two columns"));
@@ -264,13 +274,8 @@ impl Inquiry for Pairs {
                 }
             })
             .collect();
-        let scattered = (0..material.rows.row_len()).map(|column| {
-            let pool = pool?;
-            let mut own: Vec<f32> = (0..pool.rows()).map(|row| pool.row(row)[column]).collect();
-            own.sort_by(f32::total_cmp);
-            own.dedup();
-            (own.len() * 2 > pool.rows()).then(|| own.first().copied().zip(own.last().copied())).flatten()
-        });
+        let scattered = (0..material.rows.row_len())
+            .map(|column| values::cuts(pool?, column, material.constraints.at(column)));
         let scattered = scattered.collect();
         let holding = |column: usize, value: f32| match pool {
             Some(pool) => (0..pool.rows()).filter(|row| pool.row(*row)[column] == value).collect(),
@@ -428,11 +433,13 @@ impl Inquiry for Pairs {
             "a pair of columns is called planted when two values send at least {:.0} % of held-out rows of other classes \
              to one class, at least {} training rows hold both values with the label of the class, more than chance would \
              have it, and either neither does it alone (at most {:.0} %) and at most {:.0} % of their other values do as \
-             much, or both values repeat where nearly every value is its own; {} values of the pairs of {} columns were tried",
+             much, or both values repeat where nearly every value is its own, in which case {:.0} % of held-out rows are \
+             enough; {} values of the pairs of {} columns were tried",
             self.config.transfer * 100.0,
             self.config.holders,
             self.config.alone * 100.0,
             self.config.narrow * 100.0,
+            self.config.odd_transfer * 100.0,
             self.config.values,
             self.values.iter().filter(|values| !values.is_empty()).count().min(self.config.columns),
         );
