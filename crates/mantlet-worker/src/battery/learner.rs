@@ -27,9 +27,9 @@ pub struct SmallLearner {
     pub rows_seen: usize,
     /// Networks in a copy's committee.
     pub members: usize,
-    /// How often each picture is shown, turned and moved each time but the first.
+    /// How often each picture is shown, turned, moved and bent each time but the first.
     pub copies: usize,
-    /// How far it is turned and moved (see [`Warp::random`]).
+    /// How far it is turned, moved and bent (see [`Warp::bent`]).
     pub strength: f32,
     /// Maps of the two convolutions of a copy, and the width of the layer behind them.
     pub widths: [usize; 3],
@@ -45,7 +45,7 @@ impl Default for SmallLearner {
             members: 1,
             copies: 8,
             strength: 0.6,
-            widths: [8, 16, 32],
+            widths: [16, 32, 64],
             kin: Kin::Network,
             kept: VecDeque::new(),
         }
@@ -94,7 +94,7 @@ impl SmallLearner {
         Ok(Rc::new(Scaled { networks: vec![network.map_err(|error| error.to_string())?], scale }))
     }
 
-    /// A committee of networks, each trained on the rows and, for pictures, on turned and moved copies of them: what
+    /// A committee of networks, each trained on the rows and, for pictures, on turned, moved and bent copies of them: what
     /// is shown does not change, and the copy learns that from few answers.
     fn copy(
         &self,
@@ -118,7 +118,7 @@ impl SmallLearner {
             for _ in 1..copies {
                 for row in 0..rows.rows() {
                     let Some(image) = image else { break };
-                    data.extend(Warp::random(&mut random, self.strength).apply(rows.row(row), image));
+                    data.extend(Warp::bent(&mut random, self.strength, image).apply(rows.row(row), image));
                     wanted.extend_from_slice(targets.row(row));
                 }
             }

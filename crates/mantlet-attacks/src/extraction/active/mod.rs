@@ -44,6 +44,9 @@ impl Default for Config {
     }
 }
 
+/// The share of made-up rows that are mixed of two.
+const MIXED: f32 = 0.6;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Fresh,
@@ -130,16 +133,22 @@ impl Active {
         Step::Ask(Ask::Learned { lesson: Box::new(lesson), rows, loss: None })
     }
 
-    /// A seed turned and moved (pictures) or jittered (tables); half of them mixed with another.
+    /// A seed turned, moved and bent (pictures) or jittered (tables), and more than half of them mixed with another:
+    /// pictures with one the target gives the same class, since what lies between two ways to show one thing shows it
+    /// too, while what lies between two things is like nothing it will be asked about; tables with any.
     fn make(&mut self) -> Vec<f32> {
         let seeds = self.seeds.rows();
-        let (first, second) = (self.random.below(seeds), self.random.below(seeds));
+        let first = self.random.below(seeds);
         let base = self.seeds.row(first).to_vec();
         let mut row = self.vary(&base);
-        if self.random.unit() < 0.5 {
-            let other = self.seeds.row(second).to_vec();
+        if self.random.unit() < MIXED {
+            let pictures = self.shape.image().is_some();
+            let fits = |other: usize| !pictures || self.labels.get(other) == self.labels.get(first);
+            let others: Vec<usize> = (0..seeds).filter(|&other| fits(other)).collect();
+            let other = others[self.random.below(others.len())];
+            let other = self.seeds.row(other).to_vec();
             let other = self.vary(&other);
-            let share = self.random.between(0.0, 0.5);
+            let share = self.random.between(0.0, if pictures { 1.0 } else { 0.5 });
             row.iter_mut().zip(other).for_each(|(value, other)| *value += share * (other - *value));
         }
         self.constraints.repair(&base, &mut row);
@@ -148,7 +157,7 @@ impl Active {
 
     fn vary(&mut self, row: &[f32]) -> Vec<f32> {
         if let Some(image) = self.shape.image() {
-            return Warp::random(&mut self.random, 1.0).apply(row, image);
+            return Warp::bent(&mut self.random, 1.0, image).apply(row, image);
         }
         row.iter()
             .enumerate()
