@@ -10,11 +10,24 @@ pub struct Budget {
     pub queries: u64,
     /// Milliseconds by the campaign's clock.
     pub millis: u64,
+    /// Tokens billed by the target; without a limit when absent. Before each question the most it can cost is set aside,
+    /// see [`crate::Target::tokens_at_most`].
+    #[serde(default = "without_limit", skip_serializing_if = "is_without_limit")]
+    pub tokens: u64,
+}
+
+const fn without_limit() -> u64 {
+    u64::MAX
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_without_limit(tokens: &u64) -> bool {
+    *tokens == u64::MAX
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { queries: 1_000_000, millis: 600_000 }
+        Self { queries: 1_000_000, millis: 600_000, tokens: without_limit() }
     }
 }
 

@@ -148,6 +148,8 @@ impl Campaign {
             queries: 0,
             refusals: 0,
             failures: 0,
+            tokens: 0,
+            remembered: 0,
             unsupported: None,
             away: None,
         };
@@ -169,6 +171,11 @@ impl Campaign {
         report.refusals = run.refusals;
         report.failures = run.failures;
         report.millis = run.spent();
+        for (name, count) in [("tokens", run.tokens), ("answers-remembered", run.remembered)] {
+            if count > 0 {
+                report.facts.insert(name.to_owned(), count.into());
+            }
+        }
         let away = run.away.map(|wait| {
             format!(
                 "the target asked to be left alone for {} s, longer than the {} s this run waits",
@@ -259,6 +266,9 @@ struct Run<'a> {
     queries: u64,
     refusals: u64,
     failures: u64,
+    tokens: u64,
+    /// Rows that were not asked, since their answers were known.
+    remembered: u64,
     unsupported: Option<String>,
     /// How long the target asked to be left alone, when that was longer than the campaign's patience.
     away: Option<u64>,
@@ -318,21 +328,37 @@ impl Run<'_> {
 
     fn batch(&mut self, ask: &Ask) -> Result<Result<Answer, Stop>, CampaignError> {
         let digest = rows_digest(ask.rows());
-        let count = ask.rows().rows();
+        let rows = ask.rows().rows() as u64;
         let (mut refused, mut failed) = (0, 0);
         loop {
-            if self.queries.saturating_add(count as u64) > self.campaign.budget.queries
-                || self.spent() >= self.campaign.budget.millis
+            // What was asked then, as the journal says; now, what is not remembered.
+            let (count, tokens) = match self.past.front() {
+                Some(entry) => (entry.rows(), entry.tokens()),
+                None => match self.target.unanswered(ask) as u64 {
+                    0 => (0, 0),
+                    count => (count, self.target.tokens_at_most(ask.rows())),
+                },
+            };
+            let budget = self.campaign.budget;
+            if self.queries.saturating_add(count) > budget.queries
+                || self.tokens.saturating_add(tokens) > budget.tokens
+                || self.spent() >= budget.millis
             {
                 return Ok(Err(Stop::Budget));
             }
-            self.queries += count as u64;
+            self.queries += count;
             let result = match self.past.pop_front() {
-                Some(entry) => self.replay(&entry, ask, digest)?,
-                None => self.fresh(ask, digest)?,
+                Some(entry) => {
+                    self.tokens += tokens;
+                    self.replay(&entry, ask, digest)?
+                }
+                None => self.fresh(ask, digest, count, tokens)?,
             };
             match result {
-                Ok(answer) => return Ok(Ok(answer)),
+                Ok(answer) => {
+                    self.remembered += rows.saturating_sub(count);
+                    return Ok(Ok(answer));
+                }
                 Err(TargetError::Refused { retry_after_ms, status, .. }) => {
                     self.refusals += 1;
                     refused += 1;
@@ -381,15 +407,29 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fresh(&mut self, ask: &Ask, rows: Digest) -> Result<Result<Answer, TargetError>, CampaignError> {
-        let count = ask.rows().rows();
+    /// Asks the target about `count` rows, which costs at most `tokens`.
+    fn fresh(
+        &mut self,
+        ask: &Ask,
+        rows: Digest,
+        count: u64,
+        at_most: u64,
+    ) -> Result<Result<Answer, TargetError>, CampaignError> {
+        let before = self.target.tokens();
         let result = query(self.target, ask);
+        let billed = self.target.tokens().saturating_sub(before);
+        // An answer that did not arrive, or is none, may have been billed all the same.
+        let lost = matches!(result, Err(TargetError::Failed { .. } | TargetError::Malformed { .. }));
+        let tokens = if lost { billed.max(at_most) } else { billed };
+        self.tokens = self.tokens.saturating_add(tokens);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         let spent_ms = self.spent();
         let entry = match &result {
             Ok(answer) => Entry::Answered {
                 ask: ask.word().to_owned(),
                 rows,
                 count,
+                tokens,
                 labels: if let Answer::Labels(labels) = answer { labels.clone() } else { Vec::new() },
                 scores: match answer {
                     Answer::Scores(scores) if matches!(ask, Ask::Scores(_)) => bits::write(scores.data()),
@@ -400,7 +440,7 @@ impl Run<'_> {
             Err(TargetError::Refused { status, retry_after_ms, .. }) => {
                 Entry::Refused { count, status: *status, retry_after_ms: *retry_after_ms, spent_ms }
             }
-            Err(other) => Entry::Failed { count, reason: other.to_string(), spent_ms },
+            Err(other) => Entry::Failed { count, reason: other.to_string(), tokens, spent_ms },
         };
         self.journal.append(&entry)?;
         Ok(result)
@@ -446,6 +486,9 @@ impl Run<'_> {
                 (answer, *spent_ms)
             }
         };
+        if let Ok(answer) = &answer {
+            self.target.remind(ask, answer);
+        }
         self.spent_before = spent;
         self.started = self.clock.now_ms();
         Ok(answer)

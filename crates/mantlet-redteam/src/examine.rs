@@ -19,26 +19,13 @@ pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Vec<Doubt
     }
     let facts = target.describe();
     if !facts.scores {
-        let answers = [target.labels(rows), target.labels(rows)];
-        if let [Ok(first), Ok(second)] = answers {
-            let differ = first.iter().zip(&second).filter(|(a, b)| a != b).count();
-            if differ > 0 {
-                doubts.push(doubt("randomised-answers", randomised(differ, rows.rows())));
-            }
+        if let Some(differ) = differing(target, rows).filter(|differ| *differ > 0) {
+            doubts.push(doubt("randomised-answers", randomised(differ, rows.rows())));
         }
         return doubts;
     }
     let (Ok(first), Ok(second)) = (target.scores(rows), target.scores(rows)) else { return doubts };
-    if first.shape() != second.shape() || first.data().iter().any(|value| !value.is_finite()) {
-        return doubts;
-    }
-    let scale = spread(first.data()).max(1e-6);
-    let differ = (0..rows.rows())
-        .filter(|&row| {
-            let pairs = first.row(row).iter().zip(second.row(row));
-            pairs.into_iter().any(|(a, b)| (a - b).abs() > 1e-4 * scale)
-        })
-        .count();
+    let Some(differ) = apart(&first, &second) else { return doubts };
     if differ > 0 {
         doubts.push(doubt("randomised-answers", randomised(differ, rows.rows())));
         // What follows compares answers, which says nothing here.
@@ -61,6 +48,36 @@ pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Vec<Doubt
         slopes(target, rows, &answer.gradient, &answer.loss).map(|(kind, message)| doubt(kind, message)),
     );
     doubts
+}
+
+/// Whether a target answers the same question the same way twice: each of these rows is asked two times. `None` when it
+/// does not answer, or not with numbers.
+#[must_use]
+pub fn steady(target: &mut dyn Target, rows: &Tensor) -> Option<bool> {
+    differing(target, rows).map(|differ| differ == 0)
+}
+
+/// How many rows were answered differently the second time.
+fn differing(target: &mut dyn Target, rows: &Tensor) -> Option<usize> {
+    if target.describe().scores {
+        return apart(&target.scores(rows).ok()?, &target.scores(rows).ok()?);
+    }
+    let (first, second) = (target.labels(rows).ok()?, target.labels(rows).ok()?);
+    (first.len() == rows.rows() && first.len() == second.len())
+        .then(|| first.iter().zip(&second).filter(|(a, b)| a != b).count())
+}
+
+/// Rows whose scores differ by more than rounding; `None` when they cannot be compared.
+fn apart(first: &Tensor, second: &Tensor) -> Option<usize> {
+    if first.shape() != second.shape() || first.data().iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    let scale = spread(first.data()).max(1e-6);
+    let moved = |row: &usize| {
+        let pairs = first.row(*row).iter().zip(second.row(*row));
+        pairs.into_iter().any(|(a, b)| (a - b).abs() > 1e-4 * scale)
+    };
+    Some((0..first.rows()).filter(moved).count())
 }
 
 fn randomised(differ: usize, rows: usize) -> String {

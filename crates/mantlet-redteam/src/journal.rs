@@ -18,8 +18,11 @@ pub enum Entry {
         ask: String,
         /// Digest of the rows asked.
         rows: Digest,
-        /// How many rows.
+        /// How many rows the target was asked about; what is remembered of it is not among them.
         count: usize,
+        /// Tokens billed.
+        #[serde(default, skip_serializing_if = "none")]
+        tokens: u64,
         /// Labels, when labels were asked.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         labels: Vec<usize>,
@@ -48,9 +51,17 @@ pub enum Entry {
         count: usize,
         /// What happened.
         reason: String,
+        /// Tokens billed, or the most it may have cost where that is not known.
+        #[serde(default, skip_serializing_if = "none")]
+        tokens: u64,
         /// Milliseconds spent so far.
         spent_ms: u64,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Entry {
@@ -62,6 +73,15 @@ impl Entry {
             Self::Answered { count, .. } | Self::Refused { count, .. } | Self::Failed { count, .. } => {
                 *count as u64
             }
+        }
+    }
+
+    /// The tokens of this line's batch.
+    #[must_use]
+    pub const fn tokens(&self) -> u64 {
+        match self {
+            Self::Begin { .. } | Self::Refused { .. } => 0,
+            Self::Answered { tokens, .. } | Self::Failed { tokens, .. } => *tokens,
         }
     }
 }

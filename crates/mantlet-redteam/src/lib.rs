@@ -24,7 +24,7 @@ pub use case::{Case, Expected, ReplayResult, ReplayVerdict};
 pub use changes::{Change, Changes, changes};
 pub use compare::{Comparison, Trend, compare};
 pub use distrust::{Doubt, distrust};
-pub use examine::examine;
+pub use examine::{examine, steady};
 pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
 pub use learner::{CurvePoint, Imitation, Learner, NoLearner, fidelity};
 pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};

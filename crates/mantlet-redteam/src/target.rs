@@ -1,6 +1,6 @@
 //! What is attacked.
 
-use mantlet_attacks::{Loss, ScoreKind};
+use mantlet_attacks::{Answer, Ask, Loss, ScoreKind};
 use mantlet_vocab::{Tensor, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,27 @@ pub trait Target {
     fn margins(&mut self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Result<Vec<f32>, TargetError> {
         let _ = (low, high, labels);
         Err(TargetError::Unsupported { reason: "its inside cannot be looked into".to_owned() })
+    }
+
+    /// How many rows of this question the target itself has to be asked about: fewer where its answers are remembered.
+    fn unanswered(&self, ask: &Ask) -> usize {
+        ask.rows().rows()
+    }
+
+    /// Is told an answer it gave before the run was interrupted.
+    fn remind(&mut self, ask: &Ask, answer: &Answer) {
+        let _ = (ask, answer);
+    }
+
+    /// The most tokens a question about these rows costs; 0 where nothing is billed by tokens.
+    fn tokens_at_most(&self, rows: &Tensor) -> u64 {
+        let _ = rows;
+        0
+    }
+
+    /// Tokens billed so far.
+    fn tokens(&self) -> u64 {
+        0
     }
 
     /// The weights of the last layer, one row a class, when the target is a file that has one.

@@ -308,7 +308,7 @@ proptest! {
     ) {
         let name = ["evasion-pgd", "evasion-hop-skip-jump", "extraction-query-copy"][attack];
         let mut target = Line { refuse_after, fails, max_rows, ..Line::new() };
-        let campaign = Campaign::new(name, seed, rows()).budget(Budget { queries, millis: 1_000 });
+        let campaign = Campaign::new(name, seed, rows()).budget(Budget { queries, millis: 1_000, ..Budget::default() });
         let report = campaign.run(&mut target, &mut NoJournal, &mut NoClock::default()).unwrap();
         prop_assert!(target.asked <= queries);
         prop_assert_eq!(report.queries, target.asked);

@@ -197,6 +197,8 @@ fn template(url: &str, body: Value, path: &str, shape: usize, classes: &[&str]) 
         key_env: None,
         max_rows: 64,
         timeout_ms: 10_000,
+        tokens: None,
+        tokens_per_request: None,
     };
     TemplateTarget::new(config, None).unwrap()
 }

@@ -52,10 +52,12 @@ impl Battery<'_> {
                 return Ok(());
             }
         };
-        let campaign = self.campaign(name, material);
+        let campaign = self.campaign(name, material).config(self.overlaid(serde_json::json!({})));
         let report = match self.conduct(&campaign, target) {
-            // What does not fit this target or these rows is left out, and said.
-            Err(CampaignError::Attack(why)) => campaign.skipped(target, self.gap(name, &why.to_string())),
+            // What was set by hand is to be corrected; what does not fit this target is left out, and said.
+            Err(CampaignError::Attack(why)) if self.plan.set.is_null() => {
+                campaign.skipped(target, self.gap(name, &why.to_string()))
+            }
             result => result?,
         };
         // Weak evidence asks for a person; a recovered trigger speaks for itself.

@@ -21,10 +21,7 @@ impl Battery<'_> {
             .pool(self.ground.train.x.clone(), self.ground.train.y.clone())
             .trees(target.trees())
             .goal(self.plan.goal);
-        let mut config = self.limits(name, target.describe().scores);
-        if let (Value::Object(config), Value::Object(set)) = (&mut config, &self.plan.set) {
-            config.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
-        }
+        let config = self.overlaid(self.limits(name, target.describe().scores));
         let campaign = self.campaign(name, material).config(config);
         let report = match self.conduct(&campaign, target) {
             // What was set by hand is to be corrected; what does not fit this target is left out, and said.

@@ -4,7 +4,6 @@ use mantlet_attacks::Material;
 use mantlet_redteam::{CampaignError, Target};
 use mantlet_verdict::{Family, ProbeSummary};
 use mantlet_vocab::Gap;
-use serde_json::Value;
 
 use super::{Battery, Probe, Results, summarise};
 
@@ -34,12 +33,7 @@ impl Battery<'_> {
             ("robustness-smoothing" | "robustness-interval", _) => (of(unseen.first(self.plan.rows)), None),
             _ => (of(unseen.clone()).pool(ground.train.x.clone(), ground.train.y.clone()), None),
         };
-        let config = if self.plan.set.is_null() {
-            Value::Object(serde_json::Map::new())
-        } else {
-            self.plan.set.clone()
-        };
-        let campaign = self.campaign(name, material).config(config);
+        let campaign = self.campaign(name, material).config(self.overlaid(serde_json::json!({})));
         let report = match gap {
             Some(gap) => campaign.skipped(target, gap),
             None => match self.conduct(&campaign, target) {
@@ -55,7 +49,9 @@ impl Battery<'_> {
             Some(gap) => ProbeSummary::skipped(name, Family::Other, gap.clone()),
             None => summarise(&report, Family::Other, self.gate),
         });
-        results.probes.push(Probe { report, summary, campaign: None });
+        // Of what it measures only damage is something a guard can be told of.
+        let kept = (name == "robustness-corruptions").then_some(campaign);
+        results.probes.push(Probe { report, summary, campaign: kept });
         Ok(())
     }
 }

@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Goal, Material, Norm};
 use mantlet_redteam::{
-    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
+    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine, steady,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
 use mantlet_vocab::{Digest, Gap, Tensor};
 use serde_json::json;
 
 use crate::harden::{Stream, Tap};
-use crate::targets::FileJournal;
+use crate::targets::{Answers, FileJournal, Remembering};
 
 pub use ground::{Ground, Rows};
 pub use learner::{Kin, SmallLearner};
@@ -49,6 +49,8 @@ pub struct Results {
     pub doubts: Vec<Doubt>,
     /// What each campaign asked, by its digest, when the plan wants it written down.
     pub streams: Vec<(Digest, Stream)>,
+    /// What is left of the caps.
+    pub left: Caps,
 }
 
 impl Results {
@@ -155,6 +157,11 @@ pub const MOVERS: &[&str] = &[
     "evasion-table-search",
 ];
 
+/// Rows asked twice to find out whether answers are worth keeping.
+const STEADY: usize = 4;
+/// How many times as much must be left for that to be worth it.
+const SPARE: u64 = 16;
+
 /// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`
 /// is told the name of each probe before it runs and may end the battery by returning `false`.
 ///
@@ -175,39 +182,22 @@ pub fn run(
         plan,
         learner: SmallLearner::of(plan.kin),
         started: Instant::now(),
-        queries_left: plan.caps.queries,
+        left: plan.caps,
         streams: Vec::new(),
     };
-    for (name, family) in ATTACKS.iter().chain(FURTHER.iter().filter(|_| !only.is_empty())) {
-        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        if !step(name) {
-            break;
-        }
-        match family {
-            Family::Evasion if *name == "evasion-pgd" && plan.goal == Goal::Leave => {
-                battery.gradient(target, &mut results)?
-            }
-            Family::DecisionEvasion if *name == "evasion-hop-skip-jump" && plan.goal == Goal::Leave => {
-                battery.decisions(target, &mut results)?;
-            }
-            Family::Evasion | Family::DecisionEvasion => {
-                battery.further(name, *family, target, &mut results)?;
-            }
-            Family::Extraction => battery.extraction(name, target, &mut results)?,
-            Family::Membership => battery.membership(name, target, &mut results)?,
-            Family::Backdoor => battery.backdoor(name, target, &mut results)?,
-            Family::Other => battery.measured(name, target, &mut results)?,
+    match battery.memory(target)? {
+        None => battery.all(target, only, &mut results, step)?,
+        Some(mut answers) => {
+            battery.all(&mut Remembering::new(target, &mut answers), only, &mut results, step)?;
         }
     }
+    results.left = battery.caps_left();
     results.streams = battery.streams;
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
     results.doubts = distrust(&reports);
     let evasion = |report: &&&ProbeReport| report.probe.starts_with("evasion-");
     // The examination's own questions are not counted, so a battery with a cap does without it.
-    let capped = plan.caps.queries < u64::MAX;
-    if let Some(first) = reports.iter().find(evasion).filter(|_| !capped) {
+    if let Some(first) = reports.iter().find(evasion).filter(|_| !plan.caps.any()) {
         results.doubts.extend(examine(target, &ground.probe_rows(plan.rows.min(16)).x, &first.probe));
     }
     Ok(results)
@@ -219,11 +209,89 @@ struct Battery<'a> {
     plan: &'a Plan,
     learner: SmallLearner,
     started: Instant,
-    queries_left: u64,
+    left: Caps,
     streams: Vec<(Digest, Stream)>,
 }
 
 impl Battery<'_> {
+    /// Runs the attacks wanted.
+    fn all(
+        &mut self,
+        target: &mut dyn Target,
+        only: &[String],
+        results: &mut Results,
+        step: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), CampaignError> {
+        for (name, family) in ATTACKS.iter().chain(FURTHER.iter().filter(|_| !only.is_empty())) {
+            if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+                continue;
+            }
+            if !step(name) {
+                break;
+            }
+            match family {
+                Family::Evasion if *name == "evasion-pgd" && self.plan.goal == Goal::Leave => {
+                    self.gradient(target, results)?
+                }
+                Family::DecisionEvasion
+                    if *name == "evasion-hop-skip-jump" && self.plan.goal == Goal::Leave =>
+                {
+                    self.decisions(target, results)?;
+                }
+                Family::Evasion | Family::DecisionEvasion => {
+                    self.further(name, *family, target, results)?;
+                }
+                Family::Extraction => self.extraction(name, target, results)?,
+                Family::Membership => self.membership(name, target, results)?,
+                Family::Backdoor => self.backdoor(name, target, results)?,
+                Family::Other => self.measured(name, target, results)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What an endpoint answered so far, when it answers the same question the same way; the questions that find it out
+    /// count. Files answer for nothing, and are asked again.
+    fn memory(&mut self, target: &mut dyn Target) -> Result<Option<Answers>, CampaignError> {
+        let facts = target.describe();
+        if facts.max_rows == 0 {
+            return Ok(None);
+        }
+        let rows = self.ground.probe_rows(STEADY.min(facts.max_rows)).x;
+        let (queries, tokens) = (2 * rows.rows() as u64, 2 * target.tokens_at_most(&rows));
+        let few = self.left.queries < SPARE.saturating_mul(queries)
+            || self.left.tokens < SPARE.saturating_mul(tokens);
+        if few || rows.rows() == 0 {
+            return Ok(None);
+        }
+        self.left.queries = self.left.queries.saturating_sub(queries);
+        self.left.tokens = self.left.tokens.saturating_sub(tokens);
+        let mut answers = match &self.plan.journal {
+            Some(folder) => {
+                let name = Digest::of(facts.name.as_bytes()).hex();
+                Answers::open(&folder.join(format!("answers-{}.jsonl", &name[..12])))?
+            }
+            None => Answers::default(),
+        };
+        let steady = match answers.steady() {
+            Some(steady) => steady,
+            None => {
+                let Some(steady) = steady(target, &rows) else { return Ok(None) };
+                answers.set_steady(steady)?;
+                steady
+            }
+        };
+        Ok(steady.then_some(answers))
+    }
+
+    /// What is left of the caps now.
+    fn caps_left(&self) -> Caps {
+        let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            if self.plan.caps.millis == u64::MAX { u64::MAX } else { self.left.millis.saturating_sub(spent) };
+        Caps { millis, ..self.left }
+    }
+
     fn campaign(&self, attack: &str, material: Material) -> Campaign {
         let mut campaign =
             Campaign::new(attack, self.plan.seed, material.constraints(self.ground.constraints.clone()));
@@ -231,8 +299,9 @@ impl Battery<'_> {
         campaign.patience = self.plan.patience;
         let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         campaign.budget = Budget {
-            queries: self.queries_left.min(5_000_000),
+            queries: self.left.queries.min(5_000_000),
             millis: self.plan.caps.millis.saturating_sub(spent).min(300_000),
+            tokens: self.left.tokens,
         };
         campaign
     }
@@ -272,7 +341,9 @@ impl Battery<'_> {
                 ProbeReport { millis: 0, ..report }
             }
         };
-        self.queries_left = self.queries_left.saturating_sub(report.queries);
+        self.left.queries = self.left.queries.saturating_sub(report.queries);
+        let tokens = report.facts.get("tokens").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        self.left.tokens = self.left.tokens.saturating_sub(tokens);
         if let Some(price) = self.plan.caps.price {
             #[expect(clippy::cast_precision_loss, reason = "queries are far below 2^53")]
             report.facts.insert("cost".to_owned(), (price * report.queries as f64).into());
@@ -283,13 +354,15 @@ impl Battery<'_> {
     /// Labels of further rows, within the caps; `None` beyond them or when the target does not answer.
     fn labels(&mut self, target: &mut dyn Target, rows: &Tensor) -> Option<Vec<usize>> {
         let count = rows.rows() as u64;
-        self.queries_left = self.queries_left.checked_sub(count)?;
+        self.left.queries = self.left.queries.checked_sub(count)?;
         let most = target.describe().max_rows;
         let size = if most == 0 { rows.rows().max(1) } else { most };
         let mut labels = Vec::with_capacity(rows.rows());
         for start in (0..rows.rows()).step_by(size) {
             let part: Vec<usize> = (start..(start + size).min(rows.rows())).collect();
-            labels.extend(target.labels(&rows.select(&part)).ok()?);
+            let part = rows.select(&part);
+            self.left.tokens = self.left.tokens.checked_sub(target.tokens_at_most(&part))?;
+            labels.extend(target.labels(&part).ok()?);
         }
         (labels.len() == rows.rows()).then_some(labels)
     }
@@ -298,10 +371,14 @@ impl Battery<'_> {
         let rows = self.ground.probe_rows(self.plan.rows);
         let limit = self.gate.evasion;
         let material = Material::new(rows.x, rows.y, self.ground.classes);
-        let config = json!({ "norm": limit.norm.word(), "epsilon": limit.epsilon });
+        let config = self.overlaid(json!({ "norm": limit.norm.word(), "epsilon": limit.epsilon }));
         let campaign = self.campaign("evasion-pgd", material.clone()).config(config);
         let report = self.conduct(&campaign, target)?;
-        if report.not_examined.is_none() && (self.plan.shown_epsilon - limit.epsilon).abs() > f64::EPSILON {
+        let own = self.plan.set.is_null();
+        if own
+            && report.not_examined.is_none()
+            && (self.plan.shown_epsilon - limit.epsilon).abs() > f64::EPSILON
+        {
             let config = json!({ "norm": "linf", "epsilon": self.plan.shown_epsilon });
             let shown = self.campaign("evasion-pgd", material).config(config);
             let shown_report = self.conduct(&shown, target)?;
@@ -317,7 +394,7 @@ impl Battery<'_> {
         let limit = self.gate.decision_evasion;
         let material = Material::new(rows.x, rows.y, self.ground.classes)
             .pool(self.ground.train.x.clone(), self.ground.train.y.clone());
-        let config = json!({ "queries": self.plan.queries, "radius": limit.epsilon });
+        let config = self.overlaid(json!({ "queries": self.plan.queries, "radius": limit.epsilon }));
         let campaign = self.campaign("evasion-hop-skip-jump", material).config(config);
         let report = self.conduct(&campaign, target)?;
         let mut summary = summarise(&report, Family::DecisionEvasion, self.gate);
@@ -349,11 +426,20 @@ impl Battery<'_> {
         let members = self.ground.train.first(most);
         let material =
             Material::new(members.x, members.y, self.ground.classes).pool(others.x.clone(), others.y.clone());
-        let campaign = self.campaign(name, material);
+        let campaign = self.campaign(name, material).config(self.overlaid(json!({})));
         let report = self.conduct(&campaign, target)?;
         let summary = summarise(&report, Family::Membership, self.gate);
         results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
+    }
+
+    /// A configuration with the keys set by hand in the place of its own.
+    fn overlaid(&self, mut config: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        if let (Value::Object(config), Value::Object(set)) = (&mut config, &self.plan.set) {
+            config.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        config
     }
 
     fn gap(&self, probe: &str, why: &str) -> Gap {

@@ -14,13 +14,23 @@ pub struct Caps {
     pub queries: u64,
     /// Milliseconds.
     pub millis: u64,
+    /// Tokens billed by the target.
+    pub tokens: u64,
     /// The price of a query, to be told in reports.
     pub price: Option<f64>,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { queries: u64::MAX, millis: u64::MAX, price: None }
+        Self { queries: u64::MAX, millis: u64::MAX, tokens: u64::MAX, price: None }
+    }
+}
+
+impl Caps {
+    /// Whether there is a cap on what is asked.
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.queries < u64::MAX || self.tokens < u64::MAX
     }
 }
 
@@ -45,7 +55,7 @@ pub struct Plan {
     pub journal: Option<PathBuf>,
     /// The command that runs the battery again; each probe adds its own name.
     pub command: String,
-    /// Keys of an attack's configuration set by the caller, over those of the policy; for the further evasions.
+    /// Keys of an attack's configuration set by the caller, over those of the policy.
     pub set: serde_json::Value,
     /// What evasions want; other families ask about classes only.
     pub goal: Goal,

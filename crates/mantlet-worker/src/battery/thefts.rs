@@ -43,10 +43,12 @@ impl Battery<'_> {
                 (Material::new(seeds.x, seeds.y, classes), config)
             }
         };
-        let campaign = self.campaign(name, material).config(config);
+        let campaign = self.campaign(name, material).config(self.overlaid(config));
         let mut report = match self.conduct(&campaign, target) {
-            // What does not fit this target or these rows is left out, and said.
-            Err(CampaignError::Attack(why)) => campaign.skipped(target, self.gap(name, &why.to_string())),
+            // What was set by hand is to be corrected; what does not fit this target is left out, and said.
+            Err(CampaignError::Attack(why)) if self.plan.set.is_null() => {
+                campaign.skipped(target, self.gap(name, &why.to_string()))
+            }
             result => result?,
         };
         let copies = matches!(name, "extraction-query-copy" | "extraction-active");

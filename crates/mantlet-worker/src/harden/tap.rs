@@ -1,6 +1,6 @@
 //! What an attack asks of a target and is answered, written down as it happens.
 
-use mantlet_attacks::Loss;
+use mantlet_attacks::{Answer, Ask, Loss};
 use mantlet_guard::margin;
 use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
 use mantlet_vocab::{Tensor, TreeEnsemble};
@@ -90,6 +90,22 @@ impl Target for Tap<'_> {
 
     fn margins(&mut self, low: &Tensor, high: &Tensor, labels: &[usize]) -> Result<Vec<f32>, TargetError> {
         self.inner.margins(low, high, labels)
+    }
+
+    fn unanswered(&self, ask: &Ask) -> usize {
+        self.inner.unanswered(ask)
+    }
+
+    fn remind(&mut self, ask: &Ask, answer: &Answer) {
+        self.inner.remind(ask, answer);
+    }
+
+    fn tokens_at_most(&self, rows: &Tensor) -> u64 {
+        self.inner.tokens_at_most(rows)
+    }
+
+    fn tokens(&self) -> u64 {
+        self.inner.tokens()
     }
 
     fn last_weights(&self) -> Option<Tensor> {

@@ -1,11 +1,12 @@
 //! What a campaign can attack: a model file in process, an endpoint over HTTP that speaks the Open Inference
-//! Protocol or JSON of its own, or a program of the user's; and its journal in a file.
+//! Protocol or JSON of its own, or a program of the user's; its journal and its answers in files.
 
 mod endpoint;
 mod journal;
 mod metadata;
 mod model;
 mod process;
+mod remembered;
 mod template;
 mod transport;
 
@@ -13,4 +14,5 @@ pub use endpoint::{EndpointConfig, EndpointTarget, without_credentials};
 pub use journal::FileJournal;
 pub use model::ModelTarget;
 pub use process::{ProcessConfig, ProcessTarget};
+pub use remembered::{Answers, Remembering};
 pub use template::{TemplateConfig, TemplateTarget};

@@ -122,7 +122,7 @@ fn play(endpoint: &Endpoint, attack: &str, queries: u64, patience: u64) -> Playe
         } else {
             json!({"queries": 80})
         })
-        .budget(Budget { queries, millis: 600_000 });
+        .budget(Budget { queries, ..Budget::default() });
     campaign.patience.wait_ms = patience;
     let report = campaign.run(&mut target, &mut NoJournal, &mut clock).unwrap();
     let text = serde_json::to_string(&report).unwrap();

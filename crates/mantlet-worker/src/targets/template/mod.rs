@@ -55,6 +55,13 @@ pub struct TemplateConfig {
     /// Milliseconds to wait for an answer.
     #[serde(default = "ten_seconds")]
     pub timeout_ms: u64,
+    /// Where the answer says how many tokens it is billed at; several numbers are summed.
+    #[serde(default)]
+    pub tokens: Option<String>,
+    /// The most tokens one request is billed at. Where only `tokens` is given, the request's bytes and a quarter more than
+    /// the dearest answer so far are taken for it, whichever is more.
+    #[serde(default)]
+    pub tokens_per_request: Option<u64>,
 }
 
 const fn one() -> usize {
@@ -73,6 +80,8 @@ pub struct TemplateTarget {
     transport: Transport,
     single: bool,
     kind: Option<ScoreKind>,
+    billed: u64,
+    dearest: u64,
 }
 
 impl TemplateTarget {
@@ -121,10 +130,10 @@ impl TemplateTarget {
             headers.insert(name, value);
         }
         let transport = Transport::new(Duration::from_millis(config.timeout_ms))?;
-        Ok(Self { config, uri, headers, transport, single, kind: None })
+        Ok(Self { config, uri, headers, transport, single, kind: None, billed: 0, dearest: 0 })
     }
 
-    fn ask(&self, rows: &Tensor) -> Result<Value, TargetError> {
+    fn ask(&mut self, rows: &Tensor) -> Result<Value, TargetError> {
         let width: usize = self.config.shape.iter().product();
         if rows.row_len() != width {
             return Err(unsupported(format!(
@@ -134,8 +143,18 @@ impl TemplateTarget {
         }
         let body = self.fill(&self.config.body, rows).to_string().into_bytes();
         let reply = self.transport.send(Method::POST, self.uri.clone(), self.headers.clone(), body)?;
-        serde_json::from_slice(accept(&reply).map_err(|error| without_key(error, &self.headers))?)
-            .map_err(|error| malformed(format!("the answer is no JSON: {error}")))
+        let answer =
+            serde_json::from_slice(accept(&reply).map_err(|error| without_key(error, &self.headers))?)
+                .map_err(|error| malformed(format!("the answer is no JSON: {error}")))?;
+        let at_most = self.tokens_at_most(rows);
+        let counted = self.config.tokens.as_ref().map(|path| follow(&answer, path));
+        let billed = match counted.filter(|found| !found.is_empty()) {
+            Some(found) => found.into_iter().filter_map(Value::as_u64).fold(0, u64::saturating_add),
+            None => at_most,
+        };
+        self.billed = self.billed.saturating_add(billed);
+        self.dearest = self.dearest.max(billed);
+        Ok(answer)
     }
 
     fn fill(&self, template: &Value, rows: &Tensor) -> Value {
@@ -318,6 +337,22 @@ impl Target for TemplateTarget {
             self.kind = Some(kind);
         }
         Ok(scores)
+    }
+
+    fn tokens_at_most(&self, rows: &Tensor) -> u64 {
+        match (self.config.tokens_per_request, &self.config.tokens) {
+            (Some(most), _) => most,
+            // No token is shorter than a byte.
+            (None, Some(_)) => {
+                let body = self.fill(&self.config.body, rows).to_string().len() as u64;
+                body.max(self.dearest.saturating_add(self.dearest / 4)).max(1)
+            }
+            (None, None) => 0,
+        }
+    }
+
+    fn tokens(&self) -> u64 {
+        self.billed
     }
 
     fn gradient(&mut self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, TargetError> {

@@ -55,6 +55,8 @@ fn config(url: &str) -> TemplateConfig {
         key_env: None,
         max_rows: 8,
         timeout_ms: 5_000,
+        tokens: None,
+        tokens_per_request: None,
     }
 }
 
@@ -143,4 +145,33 @@ fn a_template_that_cannot_work_is_refused_before_anything_is_asked() {
     ] {
         assert!(matches!(TemplateTarget::new(bad, None), Err(TargetError::Unsupported { .. })));
     }
+}
+
+#[test]
+fn a_cap_on_tokens_holds_and_what_is_not_counted_is_taken_at_its_most() {
+    use mantlet_attacks::Material;
+    use mantlet_redteam::{Budget, Campaign, NoClock, NoJournal};
+
+    let run = |answer: Value, per_request: Option<u64>| {
+        let (address, _server) = serve(vec![("200 OK", answer.to_string()); 100]);
+        let config = TemplateConfig {
+            tokens: Some("/usage/total_tokens".to_owned()),
+            tokens_per_request: per_request,
+            max_rows: 1,
+            ..config(&address)
+        };
+        let mut target = TemplateTarget::new(config, None).unwrap();
+        let campaign = Campaign::new("evasion-hop-skip-jump", 1, Material::new(rows(2), Vec::new(), 3))
+            .budget(Budget { tokens: 400, ..Budget::default() });
+        let report = campaign.run(&mut target, &mut NoJournal, &mut NoClock::default()).unwrap();
+        assert_eq!(report.counts.undecided, 2, "{report:?}");
+        (report.queries, report.facts["tokens"].as_u64().unwrap())
+    };
+    let p = json!([{"p": [0.2, 0.5, 0.3]}]);
+    // Counted by the answer: thirty each, and never a question that might go past the cap.
+    let (queries, tokens) = run(json!({"predictions": p, "usage": {"total_tokens": 30}}), None);
+    assert!(tokens == 30 * queries && (300..=400).contains(&tokens), "{queries} {tokens}");
+    // Not counted: the most that is stated for each.
+    let (queries, tokens) = run(json!({"predictions": p}), Some(90));
+    assert_eq!((queries, tokens), (4, 360));
 }

@@ -1,7 +1,8 @@
 //! What a battery may cost, as it is said on the command line.
 
 use clap::Args;
-use mantlet_redteam::Patience;
+use mantlet_redteam::{Patience, Target};
+use mantlet_vocab::Tensor;
 use mantlet_worker::battery::Caps;
 
 use crate::exit::Usage;
@@ -21,6 +22,10 @@ pub struct Costs {
     /// The most money spent, in the same currency.
     #[arg(long, value_name = "MONEY", requires = "price")]
     max_cost: Option<f64>,
+    /// The most tokens billed, for targets that say what a request costs (`tokens` or `tokens-per-request` in the target
+    /// file).
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u64>,
     /// The longest wait, in seconds, when the target says to come back later (`Retry-After`); one that asks for more is
     /// left alone, and what was not asked is undecided.
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
@@ -29,7 +34,14 @@ pub struct Costs {
 
 impl Default for Costs {
     fn default() -> Self {
-        Self { max_queries: None, max_minutes: None, price: None, max_cost: None, max_wait: 2 }
+        Self {
+            max_queries: None,
+            max_minutes: None,
+            price: None,
+            max_cost: None,
+            max_tokens: None,
+            max_wait: 2,
+        }
     }
 }
 
@@ -42,6 +54,7 @@ impl Costs {
             set("max-minutes", self.max_minutes.map(|value| value.to_string())),
             set("price", self.price.map(|value| value.to_string())),
             set("max-cost", self.max_cost.map(|value| value.to_string())),
+            set("max-tokens", self.max_tokens.map(|value| value.to_string())),
             set("max-wait", (self.max_wait != 2).then(|| self.max_wait.to_string())),
         ]
         .into_iter()
@@ -55,6 +68,23 @@ impl Costs {
         Patience { wait_ms: self.max_wait.saturating_mul(1_000), ..Patience::default() }
     }
 
+    /// Refuses a cap on tokens where the target does not say what a request costs.
+    ///
+    /// # Errors
+    /// In that case.
+    pub fn countable(self, target: &dyn Target) -> Result<(), Usage> {
+        let row =
+            Tensor::full(std::iter::once(1).chain(target.describe().input_shape).collect::<Vec<_>>(), 0.0);
+        if self.max_tokens.is_some() && target.tokens_at_most(&row) == 0 {
+            return Err(Usage(
+                "--max-tokens needs a target that is billed by tokens: say in its file where the answer counts them \
+                 (`tokens = \"/usage/total_tokens\"`) or what a request costs at most (`tokens-per-request = 200`)"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The caps of a battery.
     ///
     /// # Errors
@@ -62,6 +92,7 @@ impl Costs {
     pub fn caps(self) -> Result<Caps, Usage> {
         let mut caps = Caps { price: self.price, ..Caps::default() };
         caps.queries = self.max_queries.unwrap_or(caps.queries);
+        caps.tokens = self.max_tokens.unwrap_or(caps.tokens);
         caps.millis = self.max_minutes.map_or(caps.millis, |minutes| minutes.saturating_mul(60_000));
         if let (Some(price), Some(money)) = (self.price, self.max_cost) {
             if !(price > 0.0 && price.is_finite() && money >= 0.0) {
@@ -90,10 +121,11 @@ mod tests {
             max_cost: Some(1.0),
             max_queries: Some(900),
             max_minutes: Some(2),
+            max_tokens: Some(7_000),
             max_wait: 2,
         };
         let caps = costs.caps().expect("a plain price");
-        assert_eq!((caps.queries, caps.millis), (500, 120_000));
+        assert_eq!((caps.queries, caps.millis, caps.tokens), (500, 120_000, 7_000));
         assert_eq!(Costs { max_queries: Some(100), ..costs }.caps().expect("a plain price").queries, 100);
         assert!(Costs { price: Some(0.0), ..costs }.caps().is_err());
         assert_eq!(Costs::default().caps().expect("no price").queries, u64::MAX);

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use clap::Args;
 use mantlet_attacks::{Constraints, Material, text};
 use mantlet_columns::{TableLimits, read_table};
-use mantlet_redteam::{Budget, Campaign, NoJournal, ProbeReport, Target};
+use mantlet_redteam::{Budget, Campaign, NoJournal, ProbeReport, Target, steady};
 use mantlet_vocab::{Tensor, Verdict};
 use mantlet_worker::battery::{Caps, WallClock};
+use mantlet_worker::targets::{Answers, Remembering};
 
 use super::again::settings;
 use super::costs::Costs;
@@ -129,13 +130,22 @@ pub fn run(terminal: Terminal, options: &TextOptions) -> anyhow::Result<ExitCode
     };
     let texts = read(options, width, &classes)?;
     let mut caps = options.costs.caps()?;
+    options.costs.countable(target.as_ref())?;
+    let mut answers = memory(target.as_mut(), &texts.rows, &mut caps);
     let mut reports = Vec::new();
     for name in
         ATTACKS.iter().filter(|name| options.only.is_empty() || options.only.iter().any(|own| own == *name))
     {
         terminal.note(&format!("  {name}"));
-        let report = conduct(name, options, &texts, &classes, target.as_mut(), facts.scores, &mut caps)?;
-        reports.push(report);
+        let mut remembering;
+        let asked: &mut dyn Target = match &mut answers {
+            Some(answers) => {
+                remembering = Remembering::new(target.as_mut(), answers);
+                &mut remembering
+            }
+            None => target.as_mut(),
+        };
+        reports.push(conduct(name, options, &texts, &classes, asked, facts.scores, &mut caps)?);
     }
     let text = if options.json {
         serde_json::to_string_pretty(&reports)?
@@ -150,6 +160,20 @@ pub fn run(terminal: Terminal, options: &TextOptions) -> anyhow::Result<ExitCode
         (false, true) => Verdict::NotFullyExamined,
         (false, false) => Verdict::Clean,
     }))
+}
+
+/// An empty memory of answers, where the same texts are answered the same way twice; what it costs to find that out is
+/// taken from the caps.
+fn memory(target: &mut dyn Target, texts: &Tensor, caps: &mut Caps) -> Option<Answers> {
+    let first =
+        texts.select(&(0..texts.rows().min(target.describe().max_rows.clamp(1, 4))).collect::<Vec<_>>());
+    let (queries, tokens) = (2 * first.rows() as u64, 2 * target.tokens_at_most(&first));
+    if caps.queries < 16 * queries || caps.tokens < tokens.saturating_mul(16) {
+        return None;
+    }
+    caps.queries -= queries;
+    caps.tokens -= tokens;
+    (steady(target, &first) == Some(true)).then(Answers::default)
 }
 
 fn conduct(
@@ -170,7 +194,11 @@ fn conduct(
         config.extend(set);
     }
     let mut campaign = Campaign::new(name, options.seed, material).config(config);
-    campaign.budget = Budget { queries: caps.queries.min(5_000_000), millis: caps.millis.min(600_000) };
+    campaign.budget = Budget {
+        queries: caps.queries.min(5_000_000),
+        millis: caps.millis.min(600_000),
+        tokens: caps.tokens,
+    };
     campaign.command = format!(
         "mantlet attack text {} --target {} --only {name} --seed {} --rows {}",
         options.texts.display(),
@@ -180,6 +208,8 @@ fn conduct(
     );
     let report = campaign.run(target, &mut NoJournal, &mut WallClock::default())?;
     caps.queries = caps.queries.saturating_sub(report.queries);
+    let tokens = report.facts.get("tokens").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    caps.tokens = caps.tokens.saturating_sub(tokens);
     caps.millis = caps.millis.saturating_sub(report.millis);
     Ok(report)
 }
