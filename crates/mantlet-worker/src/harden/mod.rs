@@ -6,6 +6,7 @@ mod confirmed;
 mod guarded;
 mod layout;
 mod prove;
+mod purse;
 mod tap;
 mod through;
 
@@ -23,6 +24,7 @@ pub use benign::{Benign, benign, benign_through};
 pub use confirmed::{Example, Reproducer};
 pub use guarded::{GuardedTarget, Passage};
 pub use layout::Layout;
+pub use purse::{Capped, Purse};
 pub use tap::{Stream, Tap};
 pub use through::{Through, through};
 

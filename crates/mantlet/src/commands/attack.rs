@@ -15,7 +15,7 @@ use mantlet_store::{Clock as _, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
 use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Plan, Results};
-use mantlet_worker::harden::Scene;
+use mantlet_worker::harden::{Capped, Purse, Scene};
 
 mod again;
 mod compare;
@@ -113,11 +113,11 @@ pub struct RunOptions {
     journal: Option<PathBuf>,
     /// Keep each hit here: the smallest case that shows it again, its stream, and a rule of the guard that is shown to
     /// stop unseen variants and to leave ordinary rows alone.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["max_queries", "max_cost"])]
+    #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
     /// Run each attack that hits once more through a guard, `guard` for this folder's in this process, or the address of a
     /// running gateway (its key from `--key-env`), and print both side by side with what ordinary rows meet.
-    #[arg(long, value_name = "guard|URL", conflicts_with_all = ["max_queries", "max_cost"])]
+    #[arg(long, value_name = "guard|URL")]
     through: Option<String>,
     #[command(flatten)]
     costs: Costs,
@@ -265,6 +265,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let policy = protect::policy(&loaded.config);
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.open(&loaded, &subject)?;
+    options.costs.countable(target.as_ref())?;
     let mut results =
         battery::run(target.as_mut(), &subject.ground, policy.gate(impact), &plan, &only, &mut |name| {
             terminal.note(&format!("  {name}"));
@@ -311,16 +312,15 @@ fn after(
         )
     })?;
     let (ground, kin) = (&subject.ground, plan.kin);
-    let scene = Scene::new(profile.clone(), ground, &subject.inputs, kin, plan.rows, plan.seed, target)
+    let mut purse = Purse::of(&results.left);
+    let mut asked = Capped::new(target, &mut purse);
+    let scene = Scene::new(profile.clone(), ground, &subject.inputs, kin, plan.rows, plan.seed, &mut asked)
         .ok_or_else(|| {
-            Usage(
-                "the model takes texts beside numbers: --keep and --through are for rows of numbers"
-                    .to_owned(),
-            )
-        })?;
+        Usage("the model takes texts beside numbers: --keep and --through are for rows of numbers".to_owned())
+    })?;
     let mut text = String::new();
     if let Some(folder) = &options.keep {
-        text += &keep::keep(folder, &scene, target, results, &mut |name| {
+        text += &keep::keep(folder, &scene, target, &mut purse, results, &mut |name| {
             terminal.note(&format!("  keeping {name}"));
         })?;
     }
@@ -328,13 +328,17 @@ fn after(
     let mut step = |name: &str| terminal.note(&format!("  through the guard: {name}"));
     let compared = if door == through::GUARD {
         let (guard, notes) = through::guard_of(loaded, profile)?;
-        through::in_process(&scene, target, &guard, results, notes, &mut step)
+        through::in_process(&scene, target, &mut purse, &guard, results, notes, &mut step)
     } else {
         let mut gateway = options.endpoint.at(door).open(loaded, subject)?;
-        through::running(&scene, gateway.as_mut(), results, &mut step)
+        through::running(&scene, gateway.as_mut(), &mut purse, results, &mut step)
     };
     compared.add_to(results);
-    Ok(text + &compared.table())
+    text += &compared.table();
+    if purse.spent > 0 {
+        let _ = writeln!(text, "{} further rows were asked of the model for this", purse.spent);
+    }
+    Ok(text)
 }
 
 /// Found when a hit is above the policy, not fully examined when something is undecided.

@@ -293,5 +293,75 @@ fn a_hit_becomes_a_case_a_trace_and_a_rule_and_the_guard_loads_it() {
     let ran = run(["attack", "replay", "--folder", folder.text(), "--traces", &kept]);
     assert_ne!(ran.code, 0, "{}", ran.out);
     assert!(ran.err.contains("other.json") && ran.err.contains("gateway.pinned"), "{}", ran.err);
-    assert_eq!(with(&["--keep", &kept, "--max-queries", "10"]).code, 3);
+}
+
+#[test]
+fn what_is_kept_is_paid_from_the_same_cap_and_no_rule_is_claimed_that_was_not_shown() {
+    let folder = Folder::with_model();
+    with_digits(&folder);
+    let only = ["attack", "run", folder.text(), "--only", "evasion-boundary", "--set", "radius=1.5"];
+    let with = |more: &[&str]| {
+        let rows = ["--set", "queries=150", "--rows", "8", "--seed", "3"];
+        run(only.iter().copied().chain(rows).chain(more.iter().copied()))
+    };
+    let [poor, rich] = ["poor", "rich"].map(|name| text(&folder.path.join(name)));
+    let said = with(&["--keep", &poor, "--max-queries", "1210"]);
+    assert!(
+        said.out.contains("kept as case-") && said.out.contains("none is kept"),
+        "{} {}",
+        said.out,
+        said.err
+    );
+    assert!(!Path::new(&poor).join("rules").exists(), "{}", said.out);
+    let said = with(&["--keep", &rich, "--through", "guard", "--max-queries", "2000000"]);
+    assert!(said.out.contains("guard rule pin-"), "{} {}", said.out, said.err);
+    assert!(said.out.contains("further rows were asked of the model"), "{}", said.out);
+}
+
+/// Sets what the gateway lets one caller ask.
+fn limit(folder: &Folder, per_minute: u32, burst: u32) {
+    folder.edit(|text| {
+        let kept = text.lines().filter(|line| {
+            let line = line.trim_start_matches(['#', ' ']);
+            !line.starts_with("requests_per_minute") && !line.starts_with("burst")
+        });
+        let limits = format!("[gateway]\nrequests_per_minute = {per_minute}\nburst = {burst}");
+        kept.collect::<Vec<_>>().join("\n").replacen("[gateway]", &limits, 1)
+    });
+}
+
+#[test]
+fn a_running_gateway_is_put_between_and_what_it_withholds_is_counted() {
+    let (folder, _) = crate::running::served_by("ada");
+    // A caller's right to ask is what it is when the gateway starts.
+    let mut key = String::new();
+    let mut through = |per_minute, burst| {
+        limit(&folder, per_minute, burst);
+        let up = crate::program::Up::start(&folder.path);
+        if let Some(fresh) = up.said["api_key"].as_str() {
+            fresh.clone_into(&mut key);
+        }
+        let door = format!("http://{}", up.address("gateway"));
+        let arguments = ["attack", "run", folder.text(), "--only", "evasion-boundary", "--set", "radius=1"];
+        let more =
+            ["--set", "queries=60", "--rows", "3", "--seed", "3", "--json", "--through", door.as_str()];
+        let command = mantlet(arguments.iter().copied().chain(more)).env("MANTLET_KEY", &key).output();
+        let ran = crate::program::ran(&command.unwrap());
+        up.interrupt();
+        let reports: serde_json::Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
+        let figures = reports[0]["figures"].as_array().unwrap();
+        let ordinary = figures.iter().find(|figure| figure["name"] == "ordinary rows blocked").unwrap();
+        (reports[0]["facts"]["through-guard"].clone(), ordinary["value"]["value"].as_f64().unwrap())
+    };
+    // Nothing is withheld: the attack reaches behind the gateway what it reaches on the file.
+    let (open, blocked) = through(1_000_000, 1_000_000);
+    assert!(open["without"].as_u64().unwrap() > 0 && open["with"] == open["without"], "{open}");
+    assert!(open["answered"] == open["asked"] && open["asked"].as_u64().unwrap() > 100, "{open}");
+    assert!(blocked < 0.001, "{blocked}");
+    // Ordinary rows are answered, and the attack until the caller has asked for all it may.
+    let (closed, blocked) = through(1, 250);
+    assert!(closed["answered"].as_u64() < closed["asked"].as_u64(), "{closed}");
+    let withheld = closed["withheld_at"].as_u64().unwrap();
+    assert!((20..=180).contains(&withheld) && blocked < 0.001, "{closed} {blocked}");
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use mantlet_attacks::wilson;
 use mantlet_redteam::Target;
 use mantlet_worker::battery::Results;
-use mantlet_worker::harden::{Hardened, Reproducer, Scene};
+use mantlet_worker::harden::{Capped, Hardened, Purse, Reproducer, Scene};
 use serde::Serialize;
 
 /// Keeps every hit of the results; says in words what was kept.
@@ -19,6 +19,7 @@ pub(super) fn keep(
     folder: &Path,
     scene: &Scene<'_>,
     target: &mut dyn Target,
+    purse: &mut Purse,
     results: &Results,
     step: &mut dyn FnMut(&str),
 ) -> anyhow::Result<String> {
@@ -29,7 +30,18 @@ pub(super) fn keep(
         };
         step(&probe.report.probe);
         let stream = results.stream(campaign).cloned().unwrap_or_default();
-        let Some(kept) = scene.harden(target, campaign, &probe.report, &stream) else { continue };
+        purse.short = false;
+        let hardened = scene.harden(&mut Capped::new(target, purse), campaign, &probe.report, &stream);
+        let Some(mut kept) = hardened else { continue };
+        if purse.short {
+            // What was not asked says nothing of what a rule stops.
+            kept.rule = None;
+            kept.notes = vec![
+                "what the run may spend was spent before a rule could be shown to stop this attack: none is kept; \
+                 raise the cap"
+                    .to_owned(),
+            ];
+        }
         write(folder, &kept)?;
         say(&mut text, folder, &probe.report.probe, &kept);
     }

@@ -9,7 +9,7 @@ use mantlet_guard::{Controls, Guard};
 use mantlet_redteam::{Figure, NoJournal, ProbeReport, Target};
 use mantlet_vocab::Mode;
 use mantlet_worker::battery::{Results, SmallLearner, WallClock};
-use mantlet_worker::harden::{Benign, Scene, Through, benign, benign_through, through};
+use mantlet_worker::harden::{Benign, Capped, Purse, Scene, Through, benign, benign_through, through};
 
 use crate::config::Loaded;
 use crate::deploy;
@@ -17,6 +17,9 @@ use crate::runtime;
 
 /// The word that stands for the guard of the folder, in this process.
 pub(super) const GUARD: &str = "guard";
+/// Said of what was left out for want of money.
+const SPENT: &str =
+    "what the run may spend is spent: not put through the guard, or not wholly; raise the cap";
 /// Ordinary rows asked of a running gateway before the attacks.
 const ORDINARY: usize = 200;
 
@@ -58,20 +61,29 @@ pub(super) fn guard_of(loaded: &Loaded, profile: Arc<Profile>) -> anyhow::Result
 pub(super) fn in_process(
     scene: &Scene<'_>,
     target: &mut dyn Target,
+    purse: &mut Purse,
     guard: &Guard,
     results: &Results,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
     step: &mut dyn FnMut(&str),
 ) -> Compared {
     step("ordinary rows");
-    let benign = benign(target, guard, &scene.layout, &scene.half(1), scene.seed);
+    purse.short = false;
+    let benign = benign(&mut Capped::new(target, purse), guard, &scene.layout, &scene.half(1), scene.seed);
+    if purse.short {
+        notes.push(SPENT.to_owned());
+    }
     let mut rows = Vec::new();
     for probe in &results.probes {
         let Some(campaign) = probe.campaign.as_ref().filter(|_| probe.report.counts.hit > 0) else {
             continue;
         };
         step(&probe.report.probe);
-        if let Some(found) = through(scene, target, guard, campaign, &probe.report) {
+        purse.short = false;
+        let found = through(scene, &mut Capped::new(target, purse), guard, campaign, &probe.report);
+        if purse.short {
+            notes.push(format!("{}: {SPENT}", probe.report.probe));
+        } else if let Some(found) = found {
             rows.push((probe.report.probe.clone(), found));
         }
     }
@@ -83,16 +95,22 @@ pub(super) fn in_process(
 pub(super) fn running(
     scene: &Scene<'_>,
     gateway: &mut dyn Target,
+    purse: &mut Purse,
     results: &Results,
     step: &mut dyn FnMut(&str),
 ) -> Compared {
     step("ordinary rows");
-    let benign = benign_through(gateway, &scene.half(1), scene.seed, ORDINARY);
+    purse.short = false;
+    let ordinary = scene.half(1);
+    let benign = benign_through(&mut Capped::new(gateway, purse), &ordinary, scene.seed, ORDINARY);
     let mut notes = vec![
         "ordinary rows were asked first, then every attack, all under one key: the gateway remembers its caller; name one \
          attack with --only, and take a new key, for a figure of its own"
             .to_owned(),
     ];
+    if purse.short {
+        notes.push(SPENT.to_owned());
+    }
     let mut rows = Vec::new();
     for probe in &results.probes {
         let Some(campaign) = probe.campaign.as_ref().filter(|_| probe.report.counts.hit > 0) else {
@@ -114,7 +132,13 @@ pub(super) fn running(
         step(&probe.report.probe);
         let mut learner = SmallLearner::of(scene.kin);
         let mut clock = WallClock::default();
-        let again = match campaign.run_with(gateway, &mut learner, &mut NoJournal, &mut clock) {
+        purse.short = false;
+        let mut capped = Capped::new(gateway, purse);
+        let again = match campaign.run_with(&mut capped, &mut learner, &mut NoJournal, &mut clock) {
+            Ok(_) if purse.short => {
+                notes.push(format!("{}: {SPENT}", probe.report.probe));
+                continue;
+            }
             Ok(again) => again,
             Err(error) => {
                 notes.push(format!("{}: {error}", probe.report.probe));
