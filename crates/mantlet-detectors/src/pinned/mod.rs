@@ -109,6 +109,11 @@ pub enum Pin {
         /// The best score is less than this above the next, as a share of 1.
         margin: f32,
     },
+    /// How many different inputs a caller may ask about in one window of a day: what the attack needed was more.
+    Allowance {
+        /// The most.
+        rows: u64,
+    },
     /// Answers have less detail, for everybody: the attack lived on exact scores.
     Detail {
         /// What is left of them.
@@ -138,6 +143,7 @@ impl Pin {
             Self::Relations { .. } => "relations",
             Self::Marked(_) => "marked",
             Self::Unsure { .. } => "unsure",
+            Self::Allowance { .. } => "allowance",
             Self::Detail { .. } => "detail",
         }
     }
@@ -191,6 +197,12 @@ impl Pin {
                     .find(|index| mark.carried_by(raw.row(*index)))
                     .map(|index| (number(index), "carries the mark of a planted backdoor".into()))
             }
+            Self::Allowance { rows: allowed } => rows.iter().find(|row| row.spent > *allowed).map(|row| {
+                (
+                    row.row,
+                    format!("is one more than the {allowed} new inputs a caller may ask about in a day"),
+                )
+            }),
             Self::Unsure { .. } | Self::Detail { .. } => None,
         }
     }

@@ -54,31 +54,81 @@ pub(super) fn by_gradients(report: &ProbeReport) -> bool {
 
 /// The rows an attack with gradients ended with: what an endpoint would be sent.
 pub(super) fn results(campaign: &Campaign, report: &ProbeReport) -> Vec<(usize, Tensor)> {
-    let shape = |row: &[f32]| -> Option<Tensor> {
-        let mut shape = campaign.material.rows.shape().to_vec();
-        *shape.first_mut()? = 1;
-        Tensor::new(shape, row.to_vec()).ok()
-    };
     let outcome = report.outcome.iter().flat_map(|outcome| &outcome.rows);
     let hits = outcome.filter(|row| row.state == State::Hit);
-    hits.filter_map(|row| Some((row.row, shape(row.changed.as_ref()?)?))).collect()
+    hits.filter_map(|row| Some((row.row, one(campaign, row.changed.as_ref()?)?))).collect()
 }
 
 /// The trace of a confirmed attack, with its successes marked.
 pub(super) fn trace(campaign: &Campaign, report: &ProbeReport, stream: &Stream, layout: &Layout) -> Trace {
+    if damages(campaign) {
+        return damaged(campaign, report, stream, layout);
+    }
     let mut trace = Trace { case: String::new(), attack: campaign.attack.clone(), rows: Vec::new() };
-    let shape = |row: &[f32]| -> Option<Tensor> {
-        let mut shape = campaign.material.rows.shape().to_vec();
-        *shape.first_mut()? = 1;
-        Tensor::new(shape, row.to_vec()).ok()
-    };
     let succeeds = success(campaign, report);
     for (at, (row, label, margin)) in stream.iter().enumerate() {
-        let Some(tensor) = shape(row) else { continue };
+        let Some(tensor) = one(campaign, row) else { continue };
         let success = succeeds(at, row, label);
         trace.rows.push(TraceRow { inputs: layout.inputs(&tensor), label, margin, success });
     }
     trace
+}
+
+/// The attack that damages rows as sensors and forms do.
+const DAMAGE: &str = "robustness-corruptions";
+/// Damaged rows kept in a trace.
+const DAMAGED: usize = 400;
+/// Undamaged rows kept before them.
+const UNDAMAGED: usize = 16;
+
+/// Whether an attack is one of damage, of which a guard can be told.
+pub(super) fn damages(campaign: &Campaign) -> bool {
+    campaign.attack == DAMAGE
+}
+
+/// What was asked about, and of the damaged rows those that were misread although the row itself was read right: at most
+/// so many, spread over all kinds of damage.
+pub(super) fn misread<'s>(
+    campaign: &Campaign,
+    report: &ProbeReport,
+    stream: &'s Stream,
+    most: usize,
+) -> Vec<(&'s [f32], Option<usize>, Option<f32>)> {
+    let labels = &campaign.material.labels;
+    let before = report.outcome.iter().flat_map(|outcome| outcome.rows.iter().map(|row| row.before));
+    let before: Vec<Option<usize>> = before.collect();
+    let n = labels.len().max(1);
+    let wrong: Vec<_> = stream
+        .iter()
+        .enumerate()
+        .skip(n)
+        .filter(|(at, (_, label, _))| {
+            let own = labels.get(at % n).copied();
+            before.get(at % n).copied().flatten() == own && label.is_some() && *label != own
+        })
+        .map(|(_, heard)| heard)
+        .collect();
+    let step = wrong.len().div_ceil(most.max(1)).max(1);
+    wrong.into_iter().step_by(step).collect()
+}
+
+/// The trace of damage: some rows as they were, then what was misread.
+fn damaged(campaign: &Campaign, report: &ProbeReport, stream: &Stream, layout: &Layout) -> Trace {
+    let mut trace = Trace { case: String::new(), attack: campaign.attack.clone(), rows: Vec::new() };
+    let plain = stream.iter().take(campaign.material.labels.len().min(UNDAMAGED)).map(|heard| (heard, false));
+    let wrong = misread(campaign, report, stream, DAMAGED).into_iter().map(|heard| (heard, true));
+    for ((row, label, margin), success) in plain.chain(wrong) {
+        let Some(tensor) = one(campaign, row) else { continue };
+        trace.rows.push(TraceRow { inputs: layout.inputs(&tensor), label, margin, success });
+    }
+    trace
+}
+
+/// A row in the shape of the campaign's.
+pub(super) fn one(campaign: &Campaign, row: &[f32]) -> Option<Tensor> {
+    let mut shape = campaign.material.rows.shape().to_vec();
+    *shape.first_mut()? = 1;
+    Tensor::new(shape, row.to_vec()).ok()
 }
 
 /// Whether a row of a stream is a success: its place, the row, the class that was answered.

@@ -7,7 +7,7 @@ use mantlet_guard::Guard;
 use mantlet_redteam::{Campaign, NoJournal, ProbeReport, Target};
 use mantlet_vocab::{Detail as Left, Tensor};
 
-use super::confirmed::{by_gradients, results, smallest, trace};
+use super::confirmed::{by_gradients, damages, misread, one, results, smallest, trace};
 use super::{GuardedTarget, Hardened, Hurried, Scene, Stream, benign};
 use crate::battery::SmallLearner;
 
@@ -17,6 +17,10 @@ const VARIANTS: [usize; 6] = [1, 1, 1, 1, 5, 5];
 const RESULTS: usize = 60;
 /// Unseen variants of a theft.
 const THEFTS: u64 = 3;
+/// Damaged rows that are sent.
+const SENT: usize = 300;
+/// Fewer new inputs a day are no use to an ordinary client.
+const ALLOWED: u64 = 75;
 /// Unseen rows a mark is stamped on.
 const STAMPED: usize = 100;
 /// The share of ordinary rows a pin may cost while a rule is put together; what the rule costs in the end is counted on
@@ -41,7 +45,12 @@ pub(super) fn harden(
     stream: &Stream,
 ) -> Option<Hardened> {
     let outcome = report.outcome.as_ref()?;
-    if report.counts.hit == 0 || matches!(outcome.detail, Detail::Measured { .. } | Detail::Rows { .. }) {
+    let beyond = match outcome.detail {
+        Detail::Measured { .. } => !damages(campaign),
+        Detail::Rows { .. } => true,
+        _ => false,
+    };
+    if report.counts.hit == 0 || beyond {
         return None;
     }
     let mut learner = SmallLearner::of(scene.kin);
@@ -67,10 +76,10 @@ pub(super) fn harden(
     }
     let derived = match &outcome.detail {
         Detail::Triggers { .. } => marks(scene, report, &id, &campaign.attack),
-        Detail::Membership { .. } => None,
+        Detail::Membership { .. } if stream.scores => None,
         _ => derive_from(&trace, &scene.profile, &scene.ordinary()).ok(),
     };
-    // Members asked about one by one look like ordinary rows: only less detail helps.
+    // Members asked about once look like ordinary rows: only less detail helps. Who sees labels alone asks around them.
     let empty = PinnedRule::of(&id, &campaign.attack, Vec::new());
     let mut rule = derived.and_then(|rule| frugal(scene, target, &rule)).unwrap_or(empty);
     let mut tally = attempt(scene, target, campaign, report, &rule, &mut learner);
@@ -93,11 +102,33 @@ pub(super) fn harden(
             }
         }
     }
+    if tally.stopped < tally.succeed && matches!(outcome.detail, Detail::Extraction { .. }) {
+        let needed = needed(report);
+        let allowed = needed / 2;
+        if allowed >= ALLOWED {
+            let words = format!(
+                "callers who ask about more than {allowed} new inputs in a day (a copy that agrees on most rows takes \
+                 {needed}; the ordinary clients of the proof ask about 50)"
+            );
+            let pins = rule.pins.iter().cloned().zip(rule.description.iter().cloned());
+            let more = pins.chain([(Pin::Allowance { rows: allowed }, words)]).collect();
+            let frugal = PinnedRule::of(&id, &campaign.attack, more);
+            let reached = attempt(scene, target, campaign, report, &frugal, &mut learner);
+            if reached.stopped > tally.stopped {
+                (rule, tally) = (frugal, reached);
+            }
+        }
+    }
     let guard = scene.alone(&rule)?;
     let other = scene.half(1);
     let cost = benign(target, &guard, &scene.layout, &other, scene.seed);
-    let case_stopped = by_gradients(report) && sent(scene, target, &guard, campaign, report).stopped > 0
-        || !by_gradients(report) && guard.replay(&trace).stopped();
+    let case_stopped = if damages(campaign) {
+        damaged(scene, target, &guard, campaign, &mut learner).stopped > 0
+    } else if by_gradients(report) {
+        sent(scene, target, &guard, campaign, report).stopped > 0
+    } else {
+        guard.replay(&trace).stopped()
+    };
     rule.shown = Some(Shown {
         case: case_stopped || rule.detail().is_some(),
         variants: tally.succeed,
@@ -118,6 +149,12 @@ pub(super) fn harden(
         ));
     }
     Some(Hardened { case, trace, rule: kept.then_some(rule), notes })
+}
+
+/// Answers after which a copy agrees on four fifths of unseen rows; all that were asked where none did.
+fn needed(report: &ProbeReport) -> u64 {
+    let reached = report.curve.iter().find(|point| point.fidelity.value >= 0.8);
+    reached.or(report.curve.last()).map_or(report.queries, |point| point.queries as u64)
 }
 
 /// The results of an attack with gradients as an endpoint would see them, with its answers.
@@ -200,8 +237,7 @@ pub(super) fn attempt(
             }
         }
         Detail::Extraction { .. } => {
-            let reached = report.curve.iter().find(|point| point.fidelity.value >= 0.8);
-            let needed = reached.or(report.curve.last()).map_or(report.queries, |point| point.queries as u64);
+            let needed = needed(report);
             for number in 1..=THEFTS {
                 let variant = variant(scene, campaign, campaign.material.rows.rows(), number);
                 tally.succeed += 1;
@@ -225,7 +261,32 @@ pub(super) fn attempt(
             tally = Tally { succeed: without, stopped: without.saturating_sub(with) };
         }
         Detail::Triggers { .. } => tally = stamped(scene, target, &guard, report),
+        Detail::Measured { .. } if damages(campaign) => {
+            tally = damaged(scene, target, &guard, &variant(scene, campaign, RESULTS, 1), learner);
+        }
         Detail::Measured { .. } | Detail::Rows { .. } => {}
+    }
+    tally
+}
+
+/// Damaged rows of a campaign that are misread, each sent by a caller of its own.
+pub(super) fn damaged(
+    scene: &Scene<'_>,
+    target: &mut dyn Target,
+    guard: &Guard,
+    campaign: &Campaign,
+    learner: &mut SmallLearner,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut tap = super::Tap::new(target);
+    let Some(report) = run(&mut tap, campaign, learner) else { return tally };
+    let stream = tap.stream;
+    for (number, (row, ..)) in misread(campaign, &report, &stream, SENT).into_iter().enumerate() {
+        let Some(sent) = one(campaign, row) else { continue };
+        tally.succeed += 1;
+        let caller = format!("damaged {number}");
+        let mut guarded = GuardedTarget::new(target, guard, &scene.layout, &caller);
+        tally.stopped += usize::from(guarded.labels(&sent).is_err());
     }
     tally
 }

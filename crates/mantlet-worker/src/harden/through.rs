@@ -5,8 +5,8 @@ use mantlet_guard::Guard;
 use mantlet_redteam::{Campaign, NoJournal, ProbeReport, Target, fidelity};
 use serde::{Deserialize, Serialize};
 
-use super::confirmed::{by_gradients, results};
-use super::prove::{hits, stamped};
+use super::confirmed::{by_gradients, damages, results};
+use super::prove::{damaged, hits, stamped};
 use super::{GuardedTarget, Hurried, Passage, Scene};
 use crate::battery::SmallLearner;
 
@@ -128,6 +128,14 @@ pub fn through(
             let passed = tally.succeed - tally.stopped;
             (tally.succeed > 0).then(|| {
                 let of = "rows with the planted mark that are answered";
+                Through::new(of, tally.succeed, passed, tally.succeed, &Passage::default())
+            })
+        }
+        Detail::Measured { .. } if damages(campaign) => {
+            let tally = damaged(scene, target, guard, campaign, &mut learner);
+            let passed = tally.succeed - tally.stopped;
+            (tally.succeed > 0).then(|| {
+                let of = "damaged rows that are misread and answered";
                 Through::new(of, tally.succeed, passed, tally.succeed, &Passage::default())
             })
         }

@@ -198,3 +198,57 @@ fn hits_on_a_table_that_break_what_holds_in_every_row_are_stopped_by_it() {
     let rule = kept.rule.unwrap();
     assert!(rule.pins.iter().any(|pin| matches!(pin, Pin::Relations { .. })), "{:?}", rule.description);
 }
+
+/// A perceptron that learned this table by heart, as far as so many epochs get it.
+fn perceptron(rows: &Table, epochs: usize) -> ModelTarget {
+    let architecture = Architecture::Mlp { hidden: vec![64] };
+    let training = Training { epochs, rate: 5e-3, decay: 0.0, seed: 4, ..Training::default() };
+    let mut quiet = |_| std::ops::ControlFlow::Continue(());
+    let network = train(&architecture, &rows.x, &rows.y, 2, &training, &mut quiet).unwrap();
+    let model = load(&MemorySource::new(&network.to_onnx("table")), Limits::default()).unwrap();
+    ModelTarget::new("table", Arc::new(Classifier::new(model).unwrap()))
+}
+
+#[test]
+fn members_told_by_scores_yield_an_order_for_less_detail() {
+    let noise = |seed, rows: usize| {
+        let mut random = mantlet_attacks::Random::new(seed);
+        let x = (0..rows * 8).map(|_| random.unit()).collect();
+        Table { x: Tensor::new([rows, 8], x).unwrap(), y: (0..rows).map(|_| random.below(2)).collect() }
+    };
+    let (learned, unseen) = (noise(1, 300), noise(2, 900));
+    let mut target = perceptron(&learned, 300);
+    let mut world = world(&learned, &unseen, Constraints::uniform(8, 0.0, 1.0), "columns");
+    world.ground.classes = 2;
+    let mut campaign = world.campaign("membership-threshold", json!({}));
+    campaign.material = Material::new(learned.x, learned.y, 2).pool(unseen.x, unseen.y);
+    let kept = world.harden(&mut target, &campaign);
+    holds(&kept, 0.9, 0);
+    let rule = kept.rule.unwrap();
+    assert!(rule.detail().is_some(), "{:?}", rule.description);
+}
+
+#[test]
+fn a_thief_whose_rows_are_ordinary_yields_an_allowance() {
+    let (mut target, world) = pictures();
+    let theft = world.campaign("extraction-query-copy", json!({"queries": 300, "strategy": "natural"}));
+    let kept = world.harden(&mut target, &theft);
+    holds(&kept, 1.0, 2);
+    let rule = kept.rule.unwrap();
+    let allowed = rule.pins.iter().find_map(|pin| match pin {
+        Pin::Allowance { rows } => Some(*rows),
+        _ => None,
+    });
+    assert_eq!(allowed, Some(150), "{:?}", rule.description);
+}
+
+#[test]
+fn damage_that_is_misread_yields_a_rule_about_inputs() {
+    let (mut target, world) = pictures();
+    let damage = world.campaign("robustness-corruptions", json!({"severities": [3, 5]}));
+    let kept = world.harden(&mut target, &damage);
+    // Some rows as they were, then those that were misread.
+    let wrong = kept.trace.rows.iter().filter(|row| row.success).count();
+    assert!(wrong > 0 && kept.trace.rows.len() <= 416, "{wrong} of {}", kept.trace.rows.len());
+    holds(&kept, 1.0 / 3.0, 2);
+}
