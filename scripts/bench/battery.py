@@ -247,7 +247,7 @@ def run(mantlet, work, quick):
             line(model, attack, "mantlet", ours(mantlet, work / model, f"evasion-{attack}", ROWS, settings))
         for tool, attack in peers:
             other(tool, model, attack)
-    for attack, settings, count in (("ddn", {}, ROWS), ("boundary", {"queries": 5000}, 10), ("geoda", {"queries": 1800}, 10)):
+    for attack, settings, count in (("ddn", {}, ROWS), ("hop-skip-jump", {"queries": 1800}, 10), ("hop-skip-jump", {"queries": 6500}, 10), ("boundary", {"queries": 5000}, 10), ("geoda", {"queries": 1800}, 10)):
         line("cnn_std", attack, "mantlet", ours(mantlet, work / "cnn_std", f"evasion-{attack}", count, settings))
     other("foolbox", "cnn_std", "ddn")
     other("art", "cnn_std", "hop-skip-jump")
