@@ -7,6 +7,7 @@ mod evasion;
 mod ground;
 mod learner;
 mod measured;
+mod once;
 mod plan;
 mod summary;
 mod thefts;
@@ -15,14 +16,14 @@ use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Goal, Material, Norm};
 use mantlet_redteam::{
-    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine, steady,
+    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
-use mantlet_vocab::{Digest, Gap, Tensor};
+use mantlet_vocab::{Digest, Gap};
 use serde_json::json;
 
 use crate::harden::{Stream, Tap};
-use crate::targets::{Answers, FileJournal, Remembering};
+use crate::targets::{FileJournal, Remembering};
 
 pub use ground::{Ground, Rows};
 pub use learner::{Kin, SmallLearner};
@@ -157,11 +158,6 @@ pub const MOVERS: &[&str] = &[
     "evasion-table-search",
 ];
 
-/// Rows asked twice to find out whether answers are worth keeping.
-const STEADY: usize = 4;
-/// How many times as much must be left for that to be worth it.
-const SPARE: u64 = 16;
-
 /// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`
 /// is told the name of each probe before it runs and may end the battery by returning `false`.
 ///
@@ -250,48 +246,6 @@ impl Battery<'_> {
         Ok(())
     }
 
-    /// What an endpoint answered so far, when it answers the same question the same way; the questions that find it out
-    /// count. Files answer for nothing, and are asked again.
-    fn memory(&mut self, target: &mut dyn Target) -> Result<Option<Answers>, CampaignError> {
-        let facts = target.describe();
-        if facts.max_rows == 0 {
-            return Ok(None);
-        }
-        let rows = self.ground.probe_rows(STEADY.min(facts.max_rows)).x;
-        let (queries, tokens) = (2 * rows.rows() as u64, 2 * target.tokens_at_most(&rows));
-        let few = self.left.queries < SPARE.saturating_mul(queries)
-            || self.left.tokens < SPARE.saturating_mul(tokens);
-        if few || rows.rows() == 0 {
-            return Ok(None);
-        }
-        self.left.queries = self.left.queries.saturating_sub(queries);
-        self.left.tokens = self.left.tokens.saturating_sub(tokens);
-        let mut answers = match &self.plan.journal {
-            Some(folder) => {
-                let name = Digest::of(facts.name.as_bytes()).hex();
-                Answers::open(&folder.join(format!("answers-{}.jsonl", &name[..12])))?
-            }
-            None => Answers::default(),
-        };
-        let steady = match answers.steady() {
-            Some(steady) => steady,
-            None => {
-                let Some(steady) = steady(target, &rows) else { return Ok(None) };
-                answers.set_steady(steady)?;
-                steady
-            }
-        };
-        Ok(steady.then_some(answers))
-    }
-
-    /// What is left of the caps now.
-    fn caps_left(&self) -> Caps {
-        let spent = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let millis =
-            if self.plan.caps.millis == u64::MAX { u64::MAX } else { self.left.millis.saturating_sub(spent) };
-        Caps { millis, ..self.left }
-    }
-
     fn campaign(&self, attack: &str, material: Material) -> Campaign {
         let mut campaign =
             Campaign::new(attack, self.plan.seed, material.constraints(self.ground.constraints.clone()));
@@ -349,22 +303,6 @@ impl Battery<'_> {
             report.facts.insert("cost".to_owned(), (price * report.queries as f64).into());
         }
         Ok(report)
-    }
-
-    /// Labels of further rows, within the caps; `None` beyond them or when the target does not answer.
-    fn labels(&mut self, target: &mut dyn Target, rows: &Tensor) -> Option<Vec<usize>> {
-        let count = rows.rows() as u64;
-        self.left.queries = self.left.queries.checked_sub(count)?;
-        let most = target.describe().max_rows;
-        let size = if most == 0 { rows.rows().max(1) } else { most };
-        let mut labels = Vec::with_capacity(rows.rows());
-        for start in (0..rows.rows()).step_by(size) {
-            let part: Vec<usize> = (start..(start + size).min(rows.rows())).collect();
-            let part = rows.select(&part);
-            self.left.tokens = self.left.tokens.checked_sub(target.tokens_at_most(&part))?;
-            labels.extend(target.labels(&part).ok()?);
-        }
-        (labels.len() == rows.rows()).then_some(labels)
     }
 
     fn gradient(&mut self, target: &mut dyn Target, results: &mut Results) -> Result<(), CampaignError> {

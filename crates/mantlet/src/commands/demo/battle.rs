@@ -157,11 +157,8 @@ pub fn campaign(example: &Example, v1: &Protected, kind: &str, seed: u64) -> any
     let mut draw = |count: usize| -> Vec<usize> {
         (0..count).map(|_| right[random.random_range(0..right.len())]).collect()
     };
-    let budget = Budget {
-        queries: if kind == "evasion" { QUERIES } else { THIEF_QUERIES },
-        millis: 60_000,
-        ..Budget::default()
-    };
+    let queries = if kind == "evasion" { QUERIES } else { THIEF_QUERIES };
+    let budget = Budget { queries, millis: 60_000, ..Budget::default() };
     let patience = Patience { refusals: 3, failures: 3, wait_ms: 20 };
     let mut campaign = if kind == "evasion" {
         let rows = live.select(&draw(1));
