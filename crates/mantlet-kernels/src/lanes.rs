@@ -106,6 +106,23 @@ impl Dense {
     }
 }
 
+/// Runs a block of code for the places of one window in its plane, in order. No closure: what is called from code for
+/// wide registers has to become part of it.
+macro_rules! places {
+    ($pool:expr, $oy:expr, $ox:expr, $place:ident => $body:block) => {{
+        let ((mut iy, bottom), (left, right)) = (inside(&$pool.y, $oy), inside(&$pool.x, $ox));
+        while iy < bottom {
+            let mut ix = left;
+            while ix < right {
+                let $place = iy * $pool.x.input + ix;
+                $body
+                ix += $pool.x.dilation;
+            }
+            iy += $pool.y.dilation;
+        }
+    }};
+}
+
 /// Pooling over the planes of a block `[channel][y][x]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool2d {
@@ -118,15 +135,6 @@ pub struct Pool2d {
 }
 
 impl Pool2d {
-    /// The places of one window in its plane, in order.
-    #[inline(always)]
-    pub(crate) fn places(&self, oy: usize, ox: usize) -> impl Iterator<Item = usize> + Clone + '_ {
-        let (y, x) = (self.y, self.x);
-        (0..y.kernel).filter_map(move |tap| y.input_at(oy, tap)).flat_map(move |iy| {
-            (0..x.kernel).filter_map(move |tap| x.input_at(ox, tap)).map(move |ix| iy * x.input + ix)
-        })
-    }
-
     /// Values of one row that are read.
     #[must_use]
     pub const fn reads(&self) -> usize {
@@ -172,9 +180,10 @@ impl Pool2d {
                 for ox in 0..self.x.output {
                     let at = oy * self.x.output + ox;
                     let mut sum = [0.0; LANES];
-                    for place in self.places(oy, ox) {
-                        (0..LANES).for_each(|lane| sum[lane] += x[place][lane]);
-                    }
+                    places!(self, oy, ox, place => {
+                        let values = &x[place];
+                        (0..LANES).for_each(|lane| sum[lane] += values[lane]);
+                    });
                     out[at] = sum.map(|value| value * share[at]);
                 }
             }
@@ -194,13 +203,24 @@ impl Pool2d {
                 for ox in 0..self.x.output {
                     let at = oy * self.x.output + ox;
                     let part = gradient[channel * positions + at].map(|value| value * share[at]);
-                    for place in self.places(oy, ox) {
-                        (0..LANES).for_each(|lane| to[place][lane] += part[lane]);
-                    }
+                    places!(self, oy, ox, place => {
+                        let slots = &mut to[place];
+                        (0..LANES).for_each(|lane| slots[lane] += part[lane]);
+                    });
                 }
             }
         }
     }
+}
+
+/// The places of an axis under the window at `at` that lie inside the input: the first, and one past the last; they
+/// are a dilation apart.
+#[inline(always)]
+fn inside(axis: &Axis, at: usize) -> (usize, usize) {
+    let start = at * axis.stride;
+    let before = axis.pad_begin.saturating_sub(start).div_ceil(axis.dilation);
+    let end = (start + (axis.kernel - 1) * axis.dilation + 1).saturating_sub(axis.pad_begin);
+    (start + before * axis.dilation - axis.pad_begin.min(start + before * axis.dilation), end.min(axis.input))
 }
 
 /// The work of pooling, compiled into whatever calls it.
@@ -214,14 +234,14 @@ pub(crate) fn pool(pool: &Pool2d, what: Pooling<'_>) {
                 for oy in 0..pool.y.output {
                     for ox in 0..pool.x.output {
                         let mut best = [f32::NEG_INFINITY; LANES];
-                        for place in pool.places(oy, ox) {
+                        places!(pool, oy, ox, place => {
                             let values = &x[place];
                             for lane in 0..LANES {
                                 let value = values[lane];
                                 best[lane] =
                                     if (value > best[lane]) | value.is_nan() { value } else { best[lane] };
                             }
-                        }
+                        });
                         out[oy * pool.x.output + ox] = best;
                     }
                 }
@@ -237,14 +257,14 @@ pub(crate) fn pool(pool: &Pool2d, what: Pooling<'_>) {
                         let best = &out[at];
                         // What is still to be given away: everything, until the first place takes it.
                         let mut left = gradient[at];
-                        for place in pool.places(oy, ox) {
+                        places!(pool, oy, ox, place => {
                             let (values, slots) = (&x[place], &mut to[place]);
                             for lane in 0..LANES {
                                 let takes = (values[lane] == best[lane]) | values[lane].is_nan();
                                 slots[lane] += if takes { left[lane] } else { 0.0 };
                                 left[lane] = if takes { 0.0 } else { left[lane] };
                             }
-                        }
+                        });
                     }
                 }
             }
@@ -317,6 +337,7 @@ mod tests {
             (axis(4, 2, 2, 0, 2), axis(6, 2, 2, 0, 3)),
             (axis(5, 3, 2, 1, 3), axis(4, 3, 1, 1, 4)),
             (axis(3, 3, 1, 0, 1), axis(3, 3, 1, 0, 1)),
+            (Axis { dilation: 2, ..axis(5, 2, 1, 1, 5) }, Axis { dilation: 3, ..axis(6, 3, 2, 2, 2) }),
         ] {
             let pool = Pool2d { channels: 2, y, x };
             let (size, positions) = pool.sizes();
@@ -336,7 +357,17 @@ mod tests {
                 let (mut first, mut even) = (vec![0.0; 2 * size], vec![0.0; 2 * size]);
                 for (at, given) in gradient.iter().enumerate() {
                     let (channel, place) = (at / positions, at % positions);
-                    let window: Vec<usize> = pool.places(place / x.output, place % x.output).collect();
+                    let mut window = Vec::new();
+                    let (oy, ox) = (place / x.output, place % x.output);
+                    places!(pool, oy, ox, inner => {
+                        window.push(inner);
+                    });
+                    let taps = (0..y.kernel).filter_map(|tap| y.input_at(place / x.output, tap));
+                    let across = |iy: usize| {
+                        let taps = (0..x.kernel).filter_map(move |tap| x.input_at(place % x.output, tap));
+                        taps.map(move |ix| iy * x.input + ix)
+                    };
+                    assert_eq!(window, taps.flat_map(across).collect::<Vec<_>>());
                     let value = |place: &usize| values[channel * size + place][lane];
                     let top = window.iter().map(value).fold(f32::NEG_INFINITY, f32::max);
                     assert_eq!(out[at][lane], top);

@@ -401,3 +401,6 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
