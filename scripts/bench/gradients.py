@@ -62,7 +62,7 @@ def peer(work, tool, name, repeats):
         import pyautoattack
 
         attack = pyautoattack.AutoAttack(model, eps=radius, norm="Linf", seed=0)
-        return lambda: attack.run_standard_evaluation(x, y, batch_size=ROWS)
+        return lambda: attack.run_standard_evaluation(x, y, batch_size=ROWS)[0]
 
     made = {"torch": lambda: loop, "foolbox": foolbox, "art": art, "autoattack": auto}[tool]()
     for repeat in range(repeats):

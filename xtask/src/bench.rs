@@ -38,7 +38,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     if name == "attack" {
         let forge = ["build", "--release", "-p", "mantlet-worker", "--example", "backdoors", "--locked"];
         steps.step("models with planted backdoors", || run::shown(run::cargo(project).args(forge)));
-        let alone = ["build", "--release", "-p", "mantlet-model", "--example", "evasion", "--locked"];
+        let alone = ["build", "--release", "-p", "mantlet-worker", "--example", "evasion", "--locked"];
         steps.step("attacks alone", || run::shown(run::cargo(project).args(alone)));
     }
     steps.step(name, || {
