@@ -90,4 +90,5 @@ def main():
     (FOLDER / "operators.json").write_text("{\n" + text + "\n}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

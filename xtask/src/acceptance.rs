@@ -56,6 +56,21 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         python(project, &litellm, "scripts/acceptance/litellm.txt")
     });
     steps.step("acceptance of another gateway's guardrails", || through(project, &litellm, "gateways.py"));
+    let engines = project.target.join("acceptance-engines-venv");
+    steps.step("python environment with ONNX Runtime", || {
+        python(project, &engines, "scripts/acceptance/engines.txt")
+    });
+    steps.step("build of the comparison of engines", || {
+        run::shown(run::cargo(project).args(["build", "-p", "mantlet-ort", "--example", "agree", "--locked"]))
+    });
+    steps.step("acceptance of ONNX Runtime as the engine", || {
+        let mut python = Command::new(engines.join("bin").join("python"));
+        python.current_dir(&project.root).args(["-B", "-u", "scripts/acceptance/engines.py"]);
+        python.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+        python.arg("--agree").arg(project.target.join("debug").join("examples").join("agree"));
+        python.arg("--work").arg(project.target.join("acceptance"));
+        run::shown(&mut python)
+    });
     let store = project.target.join("acceptance-s3-venv");
     steps.step("python environment with an S3 server", || {
         python(project, &store, "scripts/acceptance/s3.txt")

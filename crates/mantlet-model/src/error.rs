@@ -87,6 +87,14 @@ pub enum ModelError {
         /// Why, and what would help.
         reason: String,
     },
+    /// An engine that is not this crate's failed.
+    #[error("{engine}: {reason}")]
+    Engine {
+        /// Which one.
+        engine: String,
+        /// What it says.
+        reason: String,
+    },
     /// No value of that name is in the graph.
     #[error("the graph has no value named `{name}`")]
     NoSuchValue {

@@ -120,6 +120,11 @@ pub trait Model: Send + Sync {
     /// What it takes and gives.
     fn signature(&self) -> &Signature;
 
+    /// What computes its outputs, when it is not this crate's interpreter: for reports.
+    fn engine(&self) -> Option<&str> {
+        None
+    }
+
     /// Runs it.
     ///
     /// # Errors

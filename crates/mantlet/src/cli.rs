@@ -20,6 +20,8 @@ struct Cli {
     /// Use no colour.
     #[arg(long, global = true)]
     no_color: bool,
+    #[command(flatten)]
+    engine: crate::engine::Options,
     #[command(subcommand)]
     command: Command,
 }
@@ -145,7 +147,12 @@ impl Scan {
         let (_, rest) = rest.split_first().filter(|(command, _)| *command == "scan")?;
         let scan = Self::of_paths(rest)
             .or_else(|| Self::try_parse_from(std::iter::once(program).chain(rest)).ok())?;
-        Some(Cli { quiet: scan.quiet, no_color: scan.no_color, command: Command::Scan(scan.options) })
+        Some(Cli {
+            quiet: scan.quiet,
+            no_color: scan.no_color,
+            engine: crate::engine::Options::default(),
+            command: Command::Scan(scan.options),
+        })
     }
 
     /// A scan of paths and nothing else, which is what most are. The parser of options would take a third of the
@@ -180,6 +187,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let terminal = Terminal::new(cli.quiet, cli.no_color);
+    crate::engine::choose(cli.engine);
     let result = match cli.command {
         Command::Demo(options) => commands::demo::run(terminal, options),
         Command::Init(options) => commands::init::run(terminal, options),

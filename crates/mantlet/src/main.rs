@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod config;
 mod deploy;
+mod engine;
 mod exit;
 mod infer;
 mod protect;

@@ -28,7 +28,10 @@ impl ModelTarget {
             Ok(()) => None,
             Err(operators) => Some(format!("no gradient through {}", operators.join(", "))),
         };
-        Self { name: name.into(), classifier, no_gradient }
+        // Another engine than the interpreter is told wherever the target is named.
+        let engine = classifier.model().engine().map(|engine| format!(" by {engine}"));
+        let name = name.into() + engine.as_deref().unwrap_or_default();
+        Self { name, classifier, no_gradient }
     }
 }
 

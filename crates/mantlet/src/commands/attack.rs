@@ -266,6 +266,9 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
     let impact = loaded.config.system.impact;
     let mut target = options.endpoint.open(&loaded, &subject)?;
     options.costs.countable(target.as_ref())?;
+    if let Some(engine) = subject.classifier.model().engine() {
+        terminal.note(&format!("  {engine} computes what the model answers"));
+    }
     let mut results =
         battery::run(target.as_mut(), &subject.ground, policy.gate(impact), &plan, &only, &mut |name| {
             terminal.note(&format!("  {name}"));

@@ -101,7 +101,8 @@ pub fn run_as_data(path: &Path) -> anyhow::Result<Arc<dyn Model>> {
     }
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
     let source = read_source(path)?;
-    Ok(mantlet_model::load_with_external(&source, Some(&Beside(folder)), Limits::default())?)
+    let ours = mantlet_model::load_with_external(&source, Some(&Beside(folder)), Limits::default());
+    crate::engine::of(&source, ours)
 }
 
 /// Reads a model file into memory, unless it is larger than any that is loaded.

@@ -15,6 +15,7 @@ pub(super) fn command(options: &RunOptions) -> String {
     words.extend(options.moves.again());
     words.extend(options.costs.again());
     words.extend(options.endpoint.again());
+    words.extend(crate::engine::again());
     let keep = options.keep.iter();
     words.extend(keep.flat_map(|folder| ["--keep".to_owned(), folder.display().to_string()]));
     words.extend(options.through.iter().flat_map(|door| ["--through".to_owned(), without_credentials(door)]));
