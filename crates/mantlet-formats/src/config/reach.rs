@@ -29,7 +29,12 @@ impl Reader {
                 at,
             );
         }
-        let image = near == "Env" || near == "env";
+        let image = matches!(near, "Env" | "env" | "environment");
+        let keyed = HOOKS.iter().any(|name| name.strip_suffix('=') == Some(near));
+        if keyed && !PRELOADS.contains(&near) {
+            let line = format!("{near}={}", text.chars().take(400).collect::<String>());
+            self.say(|config| &mut config.commands, line, at);
+        }
         if image && HOOKS.iter().any(|name| text.starts_with(name)) {
             self.say(|config| &mut config.commands, text.chars().take(400).collect(), at);
         }
@@ -113,8 +118,22 @@ impl Reader {
     }
 }
 
-/// Variables by which every start of an interpreter runs a file, or every program loads a library.
-const HOOKS: [&str; 7] = [
+/// Variables by which every start of an interpreter runs a file, every program loads a library, or what is fetched comes
+/// from somewhere else.
+const HOOKS: [&str; 20] = [
+    "HTTP_PROXY=",
+    "HTTPS_PROXY=",
+    "ALL_PROXY=",
+    "http_proxy=",
+    "https_proxy=",
+    "all_proxy=",
+    "PIP_INDEX_URL=",
+    "PIP_EXTRA_INDEX_URL=",
+    "UV_INDEX_URL=",
+    "UV_DEFAULT_INDEX=",
+    "HF_ENDPOINT=",
+    "NPM_CONFIG_REGISTRY=",
+    "npm_config_registry=",
     "LD_PRELOAD=",
     "LD_AUDIT=",
     "DYLD_INSERT_LIBRARIES=",

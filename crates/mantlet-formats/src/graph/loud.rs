@@ -26,10 +26,20 @@ struct Voice {
     bent: bool,
     /// It never exceeds one: a probability or a gate.
     bounded: bool,
+    /// What the layers say and a side path that bends lie side by side in it.
+    mixed: bool,
 }
 
-const SILENT: Voice =
-    Voice { raw: false, depth: 0, axes: 0, typical: 1.0, peak: 1.0, bent: false, bounded: false };
+const SILENT: Voice = Voice {
+    raw: false,
+    depth: 0,
+    axes: 0,
+    typical: 1.0,
+    peak: 1.0,
+    bent: false,
+    bounded: false,
+    mixed: false,
+};
 
 /// How many times the learned layers a side path says near the output before it is reported.
 const LOUDER: f64 = 20.0;
@@ -58,11 +68,14 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], stats: &BTreeMap<u32, W
         let node = &nodes[at as usize];
         let Some(above) = height[at as usize].filter(|_| found.len() < flow::MAX_FOUND) else { continue };
         let hit = match node.kind {
-            Kind::Combine | Kind::Select => {
+            Kind::Weighted { .. } if above <= 3 => {
+                mixed(node, &voices, stats).or_else(|| row(node, stats, &voices))
+            }
+            Kind::Combine | Kind::Select | Kind::Concat => {
                 let from = usize::from(node.kind == Kind::Select);
                 outshouts(node, from, above, &voices)
             }
-            _ if above <= 3 => row(node, stats),
+            _ if above <= 3 => row(node, stats, &voices),
             _ => None,
         };
         if let Some((side, other, times)) = hit {
@@ -110,9 +123,21 @@ fn outshouts(node: &Node, from: usize, above: u16, voices: &[Voice]) -> Option<(
     None
 }
 
+/// A layer over what the layers before it say and a side path, side by side, of which few weights outshout all others.
+fn mixed(node: &Node, voices: &[Voice], stats: &BTreeMap<u32, Weight>) -> Option<(u32, Option<u32>, u32)> {
+    let &input =
+        node.inputs.iter().find(|&&input| voices.get(input as usize).is_some_and(|voice| voice.mixed))?;
+    let weight = node.inputs.iter().find_map(|input| stats.get(input))?;
+    let times = weight.largest / weight.typical;
+    (weight.typical > 0.0 && times >= LOUDER_BEFORE).then_some((input, Some(input), times.min(1e9) as u32))
+}
+
 /// A table with one row that outshouts all others.
-fn row(node: &Node, stats: &BTreeMap<u32, Weight>) -> Option<(u32, Option<u32>, u32)> {
-    if node.kind != Kind::Lookup && !node.label.0.contains("Embedding") {
+fn row(node: &Node, stats: &BTreeMap<u32, Weight>, voices: &[Voice]) -> Option<(u32, Option<u32>, u32)> {
+    // Of a layer over values that were rectified, a row is what one neuron says.
+    let neurons = matches!(node.kind, Kind::Weighted { .. })
+        && node.inputs.first().and_then(|&input| voices.get(input as usize)).is_some_and(|voice| voice.bent);
+    if node.kind != Kind::Lookup && !node.label.0.contains("Embedding") && !neurons {
         return None;
     }
     let &table =
@@ -147,6 +172,7 @@ fn speak(
         out.depth = out.depth.max(voice.depth);
         out.axes = out.axes.max(voice.axes);
         out.bent |= voice.bent;
+        out.mixed |= voice.mixed;
         out.bounded = voice.bounded && (first || out.bounded);
         out.typical = if first { voice.typical } else { out.typical.max(voice.typical) };
         out.peak = if first { voice.peak } else { out.peak.max(voice.peak) };
@@ -185,7 +211,11 @@ fn speak(
                 }
             }
             out.bounded = false;
-            out.bent |= table || operator.contains("Tree") || operator.contains("Embedding");
+            out.mixed = false;
+            out.bent |= ["Tree", "Embedding", "SVM"].iter().any(|word| operator.contains(word)) || table;
+            if ["LSTM", "GRU", "RNN"].iter().any(|word| operator.contains(word)) {
+                (out.typical, out.peak, out.bent) = (1.0, 1.0, true);
+            }
             out.depth = out.depth.saturating_add(1);
             if node.kind == (Kind::Weighted { narrow: true }) {
                 out.axes = out.axes.saturating_sub(1);
@@ -211,7 +241,13 @@ fn speak(
             }
             for constant in constants.iter().filter_map(weight) {
                 let (typical, largest) = (constant.typical, constant.largest);
-                if largest <= 0.0 || lower.contains("pow") {
+                if lower.contains("pow") {
+                    out.bent = true;
+                    // What is a little above one is huge after so many products.
+                    out.peak *= if largest >= 8.0 { 1_000.0 } else { 1.0 };
+                    continue;
+                }
+                if largest <= 0.0 {
                     continue;
                 }
                 if lower.contains("div") {
@@ -242,7 +278,15 @@ fn speak(
                 out.peak = out.peak.max(constant.largest);
             }
         }
-        Kind::Pass if lower.contains("normalization") => {
+        Kind::Concat => {
+            let of = |side: bool| {
+                node.inputs.iter().filter_map(|&input| voices.get(input as usize)).any(|voice| {
+                    voice.raw && if side { voice.bent && voice.depth == 0 } else { voice.depth > 0 }
+                })
+            };
+            out.mixed |= of(true) && of(false);
+        }
+        Kind::Pass if lower.contains("normalization") || lower.contains("batchnorm") => {
             if let Some(scale) = node.inputs.get(1).and_then(weight) {
                 let scattered = node.inputs.get(4).and_then(weight).map_or(1.0, |var| var.typical.sqrt());
                 let whole = if lower.contains("batch") { (out.typical, out.peak) } else { (1.0, 1.0) };

@@ -249,7 +249,7 @@ fn kind(class: &str, config: &Map<String, Value>) -> Kind {
         "argmax" | "argmin" => Kind::Sum(Some(1)),
         "max" | "min" | "amax" | "amin" | "all" | "any" | "prod" | "reduce_max" | "reduce_min"
         | "reduce_all" | "reduce_any" | "reduce_prod" => Kind::Extreme(axis()),
-        "exp" | "expm1" | "reciprocal" | "rsqrt" | "softplus" => Kind::Bump,
+        "exp" | "expm1" | "exponential" | "reciprocal" | "rsqrt" | "softplus" => Kind::Bump,
         "where" | "where_v2" | "select" => Kind::Select,
         "cond" | "switch" => Kind::Branch,
         "multiply" | "divide" | "truedivide" | "true_divide" | "power" | "truediv" | "pow" => Kind::Scale,

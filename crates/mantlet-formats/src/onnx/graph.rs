@@ -335,6 +335,13 @@ impl Reader<'_> {
         };
         let constant = folded.or(constant);
         let mut reads = operands;
+        let bias = reads.get(2).copied().filter(|bias| {
+            matches!(operator.as_str(), "Gemm" | "Conv" | "FusedConv" | "FusedGemm")
+                && !self.graph.is_constant(*bias)
+        });
+        if bias.is_some() {
+            reads.truncate(2);
+        }
         for (start, end) in graphs {
             let given = match operator.as_str() {
                 "Loop" => self.loop_inputs(&reads, at),
@@ -344,6 +351,8 @@ impl Reader<'_> {
             let results = self.lay_out(start, end, &given, false, depth + 1);
             reads.extend(results);
         }
+        let reads = self.apart(&operator, kind, reads, at);
+        let mut reads = self.own(&operator, &attributes, reads, at);
         // A loop whose first condition is computed runs or does not, as a branch does.
         let kind = match operator.as_str() {
             "Loop" if reads.len() > 2 => {
@@ -353,8 +362,14 @@ impl Reader<'_> {
             _ => kind,
         };
         let node = self.graph.add(kind, &operator, &name, reads, at);
+        // A bias that is computed is added as any other value.
+        let layer = node;
+        let node = match bias {
+            Some(bias) => self.graph.add(Kind::Combine, &operator, &name, vec![node, bias], at),
+            None => node,
+        };
         if let (Kind::Learned, Some(leaves)) = (kind, weight::of_numbers(&attributes.leaves, &[])) {
-            self.graph.measured(node, leaves);
+            self.graph.measured(layer, leaves);
         }
         if kind == Kind::Constant {
             let small = constant.unwrap_or_default();
@@ -364,6 +379,42 @@ impl Reader<'_> {
         for output in outputs.iter().filter(|output| !output.is_empty()) {
             self.define(output, node);
         }
+    }
+
+    /// Operands beside the first that are computed where they are usually constant: the bounds of a clip choose the larger
+    /// or smaller of two values, the scale and the bias of a normalisation are multiplied and added.
+    fn apart(&mut self, operator: &str, kind: Kind, mut reads: Vec<u32>, at: u64) -> Vec<u32> {
+        let lower = operator.to_ascii_lowercase();
+        if operator != "Clip" && !lower.contains("normalization") && operator != "PRelu"
+            || kind == Kind::Constant
+        {
+            return reads;
+        }
+        let computed: Vec<(usize, u32)> = (1..)
+            .zip(reads.iter().skip(1).copied())
+            .filter(|(_, read)| !self.graph.is_constant(*read))
+            .collect();
+        for &(index, read) in &computed {
+            let scales = operator == "PRelu" || operator != "Clip" && index == 1;
+            let how = if scales { Kind::Scale } else { Kind::Combine };
+            reads[0] = self.graph.add(how, operator, "", vec![reads[0], read], at);
+        }
+        if !computed.is_empty() {
+            reads.truncate(1);
+        }
+        reads
+    }
+
+    /// Factors that an operator holds itself, as operands.
+    fn own(&mut self, operator: &str, attributes: &Attributes, mut reads: Vec<u32>, at: u64) -> Vec<u32> {
+        if operator == "Scaler" && !attributes.scale.is_empty() {
+            let factor = self.graph.add(Kind::Constant, "scale", "", Vec::new(), at);
+            let small = Small::of(vec![attributes.scale.len() as u64], attributes.scale.clone());
+            self.weigh(factor, &small);
+            self.small.insert(factor, small);
+            reads.push(factor);
+        }
+        reads
     }
 
     /// The iteration number and the condition, then what is carried along.
@@ -447,7 +498,9 @@ impl Reader<'_> {
             "ends" => attributes.ends = signed,
             "shape" => attributes.shape = Some(signed.len()),
             // What trees say at their leaves.
-            "target_weights" | "class_weights" | "leaf_weights" => {
+            "scale" => attributes.scale = floats,
+            "to" => attributes.to = signed.first().copied(),
+            "target_weights" | "class_weights" | "leaf_weights" | "coefficients" => {
                 attributes.leaves = match small.take() {
                     Some(Small { weight: Some(weight), .. }) => {
                         vec![weight.typical, weight.typical, weight.largest]

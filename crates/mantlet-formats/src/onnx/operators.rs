@@ -17,6 +17,10 @@ pub(super) struct Attributes {
     pub(super) operands: usize,
     /// What trees say at their leaves.
     pub(super) leaves: Vec<f64>,
+    /// The factors of a scaler.
+    pub(super) scale: Vec<f64>,
+    /// The type that a value is cast to.
+    pub(super) to: Option<i64>,
 }
 
 /// The kind of an operator.
@@ -102,6 +106,19 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
                 Kind::Reshape(attributes.shape.map_or(8, |rank| rank.saturating_sub(1).clamp(1, 8) as u8))
             }
         },
+        // What is cast to whole numbers or to yes and no is cut off.
+        "Cast" if matches!(attributes.to, Some(2..=7 | 9 | 12 | 13)) => Kind::Squash,
+        "QuantizeLinear"
+        | "DynamicQuantizeLinear"
+        | "CastLike"
+        | "Celu"
+        | "Elu"
+        | "LeakyRelu"
+        | "HardSwish"
+        | "Gelu"
+        | "Imputer" => Kind::Squash,
+        "Scaler" => Kind::Scale,
+        "SequenceAt" | "Compress" => Kind::Lookup,
         "Where" => Kind::Select,
         "If" => Kind::Branch,
         "Mul" | "Div" | "Pow" => Kind::Scale,

@@ -263,6 +263,14 @@ impl Reader<'_> {
                     attributes.count = extents.iter().try_fold(1_u64, |all, &extent| all.checked_mul(extent));
                     self.numbers((start, end), extents, attributes);
                 }
+                // The functions of a choice among several.
+                ("branches", 1, Value::Bytes { start, end }) => {
+                    for function in self.all((start, end), 9, 64) {
+                        let name = self.inner(function, 1);
+                        let name = self.text(name);
+                        attributes.calls.push((key.to_owned(), name));
+                    }
+                }
                 (_, 10, Value::Bytes { start, end }) if self.room(attributes.calls.len(), 16) => {
                     let name = self.inner((start, end), 1);
                     attributes.calls.push((key.to_owned(), self.text(name)));
@@ -397,6 +405,30 @@ impl Reader<'_> {
                     })
                     .collect()
             }
+            "Case" | "StatelessCase" => {
+                let names: Vec<String> = node
+                    .attributes
+                    .calls
+                    .iter()
+                    .filter(|(key, _)| key == "branches")
+                    .map(|(_, name)| name.clone())
+                    .collect();
+                let given = operands.get(1..).unwrap_or_default().to_vec();
+                let branches: Vec<Vec<u32>> =
+                    names.iter().map(|name| self.call(Some(name), &given, depth)).collect();
+                let outputs = branches.iter().map(Vec::len).min().unwrap_or(0);
+                (0..outputs)
+                    .map(|output| {
+                        let results = branches.iter().map(|branch| branch[output]);
+                        let reads = operands.first().copied().into_iter().chain(results).collect();
+                        self.graph.add(Kind::Branch, &node.operator, &node.name, reads, at)
+                    })
+                    .collect()
+            }
+            "Merge" | "RefMerge" => {
+                let reads = self.switched(&operands).into_iter().chain(operands.iter().copied()).collect();
+                vec![self.graph.add(Kind::Branch, &node.operator, &node.name, reads, at)]
+            }
             "While" | "StatelessWhile" => {
                 let turned = self.call(call("body").as_deref(), &operands, depth);
                 operands
@@ -464,6 +496,22 @@ impl Reader<'_> {
             [.., last] if shape.len() > 2 => operator.contains("Conv") && last <= 1,
             _ => false,
         })
+    }
+
+    /// What decides which of these values is alive: the condition of the nearest switch before them.
+    fn switched(&self, values: &[u32]) -> Option<u32> {
+        let mut seen: Vec<u32> = values.to_vec();
+        let mut next = 0;
+        while let Some(&at) = seen.get(next).filter(|_| next < 512) {
+            next += 1;
+            let node = self.graph.nodes().get(at as usize)?;
+            if node.label.0 == "Switch" || node.label.0 == "RefSwitch" {
+                return node.inputs.get(1).copied();
+            }
+            let more: Vec<u32> = node.inputs.iter().copied().filter(|input| !seen.contains(input)).collect();
+            seen.extend(more);
+        }
+        None
     }
 
     fn call(&mut self, function: Option<&str>, given: &[u32], depth: u8) -> Vec<u32> {

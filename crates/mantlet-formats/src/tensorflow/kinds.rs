@@ -118,6 +118,7 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "AddV2"
         | "AddN"
         | "Sub"
+        | "BiasAdd"
         | "Maximum"
         | "Minimum"
         | "TensorScatterUpdate"

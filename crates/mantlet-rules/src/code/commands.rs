@@ -106,6 +106,48 @@ pub(super) fn preloads(command: &str) -> bool {
     })
 }
 
+/// Whether what is fetched later goes through a bare address of the internet, or over a plain connection to an index.
+pub(super) fn redirects(command: &str) -> bool {
+    const PROXIES: [&str; 6] =
+        ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+    const SOURCES: [&str; 7] = [
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "UV_INDEX_URL",
+        "UV_DEFAULT_INDEX",
+        "HF_ENDPOINT",
+        "NPM_CONFIG_REGISTRY",
+        "npm_config_registry",
+    ];
+    let numeric = |host: &str| host.contains('.') && host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let near = |host: &str| {
+        let second = host.split('.').nth(1).and_then(|part| part.parse::<u8>().ok());
+        host.starts_with("127.")
+            || host.starts_with("10.")
+            || host.starts_with("192.168.")
+            || host.starts_with("172.") && second.is_some_and(|second| (16..32).contains(&second))
+            || !host.contains('.')
+    };
+    PROXIES.iter().any(|name| given(command, name).iter().any(|(_, host)| numeric(host) && !near(host)))
+        || SOURCES.iter().any(|name| {
+            given(command, name)
+                .iter()
+                .any(|(scheme, host)| !near(host) && (scheme == "http" || numeric(host)))
+        })
+}
+
+/// The schemes and hosts of the addresses that a variable of this name is given.
+fn given(command: &str, name: &str) -> Vec<(String, String)> {
+    let addresses = command.split(name).skip(1).filter_map(|rest| {
+        let rest = rest.strip_prefix(['=', ' '])?.trim_start_matches(['"', '\'', ' ']);
+        let (scheme, host) = rest.split_once("://")?;
+        let host = host.split(['/', '"', '\'', ' ']).next().unwrap_or("");
+        let host = host.rsplit('@').next().unwrap_or(host).split(':').next().unwrap_or("");
+        Some((scheme.to_owned(), host.to_owned()))
+    });
+    addresses.collect()
+}
+
 /// Whether every start of an interpreter is made to run a file of the image's own.
 pub(super) fn hooks(command: &str) -> bool {
     ["PYTHONSTARTUP", "PERL5OPT", "RUBYOPT", "NODE_OPTIONS"].iter().any(|name| {
@@ -272,6 +314,12 @@ mod tests {
         assert!(!preloads("ENV LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"));
         assert!(preloads("LD_PRELOAD=/app/a.so") && !preloads("LD_PRELOAD=/app/libtcmalloc.so.4"));
         assert!(hooks("PYTHONSTARTUP=/app/a.py") && hooks("NODE_OPTIONS=--require /app/a.js"));
+        assert!(
+            redirects("ENV HTTPS_PROXY=http://198.51.100.7:8080")
+                && redirects("HF_ENDPOINT=http://x.example")
+        );
+        assert!(!redirects("ENV HTTP_PROXY=http://proxy.example:3128 HF_ENDPOINT=https://mirror.example"));
+        assert!(!redirects("export http_proxy=http://10.0.0.1:3128"));
         assert!(!hooks("NODE_OPTIONS=--max-old-space-size=4096"));
         assert!(fetched("ADD http://192.0.2.9/a /a\nRUN sh /a").is_some());
         assert!(

@@ -34,7 +34,20 @@ fn text_of(call: &Call) -> String {
 pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     let text = command.to_ascii_lowercase();
     let has = |part: &str| text.contains(part);
-    let shell = ["| sh", "|sh", "| bash", "|bash", "| python", "|python", "| sudo bash", "| zsh"];
+    let shell = [
+        "| sh",
+        "|sh",
+        "| bash",
+        "|bash",
+        "| python",
+        "|python",
+        "| sudo bash",
+        "| zsh",
+        "| \"sh\"",
+        "| \"bash\"",
+        "| 'sh'",
+        "| 'bash'",
+    ];
     let piped = shell.iter().any(|pipe| {
         text.match_indices(pipe).any(|(at, found)| {
             let after = text.get(at + found.len()..).unwrap_or("");
@@ -71,6 +84,9 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     }
     if commands::preloads(command) {
         return Some("makes every program load a library from a place where no library belongs");
+    }
+    if commands::redirects(command) {
+        return Some("has what is fetched go through a machine that nobody vouches for");
     }
     if commands::hooks(command) {
         return Some("makes every start of an interpreter run a file of its own");

@@ -39,7 +39,13 @@ impl Rule for CodeImportEffect {
             let what = match call.power {
                 Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
                 Power::Network if strict && (call.at_import || !prepares(call)) => "talks to the network",
-                Power::Writes if call.at_import && matches!(script.role, Role::Startup | Role::Module) => {
+                Power::Writes
+                    if call.at_import
+                        && matches!(script.role, Role::Startup | Role::Module)
+                        && !call.arguments.first().is_some_and(|first| {
+                            first.shown.contains("devnull") || first.shown.contains("/dev/null")
+                        }) =>
+                {
                     "writes a file"
                 }
                 Power::Evaluates if script.role == Role::Startup => "runs code",
