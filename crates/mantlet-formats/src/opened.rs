@@ -321,6 +321,23 @@ fn places(path: &str, file: &str, lines: &Lines<'_>, acts: &mut Acts) {
                 acts.add("sends what is asked of a hub to another machine", *number, line);
             }
         }
+    } else if path.contains("etc/apt/") && (file.ends_with(".list") || file.ends_with(".sources")) {
+        for (number, line, lower) in all {
+            if lower.contains("trusted=yes") || lower.starts_with("trusted: yes") {
+                acts.add("installs packages that nobody has signed", *number, line);
+            }
+        }
+    } else if file == ".lfsconfig" {
+        for (number, line, lower) in all {
+            let key = lower.split('=').next().unwrap_or("").trim();
+            if matches!(key, "path" | "standalonetransferagent") || lower.contains("http://") {
+                acts.add(
+                    "has large files fetched by a program of its own, or over a plain connection",
+                    *number,
+                    line,
+                );
+            }
+        }
     } else if path.contains("etc/pam.d/") {
         for (number, line, lower) in all {
             if lower.contains("pam_exec")

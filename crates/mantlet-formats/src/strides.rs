@@ -8,7 +8,10 @@
 
 use mantlet_vocab::{MemorySource, Source, read_window};
 
+use crate::Bounds;
+use crate::inflate::{Inflated, Wrapper};
 use crate::lowbits::LowBits;
+use crate::metadata::{hidden, program};
 use crate::sweep::sweep;
 use crate::weights::{Dtype, TensorInfo, value};
 
@@ -19,7 +22,8 @@ const OF_ALL: usize = 1 << 20;
 /// Programs among some of the bytes of every number of the tensors, the first of each kind of packing.
 #[must_use]
 pub fn strided(source: &dyn Source, tensors: &[TensorInfo]) -> Vec<LowBits> {
-    let mut found = Vec::new();
+    let mut found: Vec<LowBits> =
+        tensors.iter().filter_map(|tensor| of_bytes(source, tensor)).take(16).collect();
     for width in [2_usize, 4, 8] {
         let (mut bytes, mut whole) = (Vec::new(), Vec::new());
         let mut first: Option<&TensorInfo> = None;
@@ -79,6 +83,73 @@ pub fn strided(source: &dyn Source, tensors: &[TensorInfo]) -> Vec<LowBits> {
     found
 }
 
+/// Programs in the bytes of one tensor of bytes, each changed in the same way: turned round, cut in halves, or joined with
+/// one byte by exclusive or or a sum; and what they decompress or decode to.
+fn of_bytes(source: &dyn Source, tensor: &TensorInfo) -> Option<LowBits> {
+    let small = matches!(tensor.dtype, Dtype::Int { width: 1, .. }) || tensor.dtype == Dtype::Bool;
+    if !small || tensor.len < 16 {
+        return None;
+    }
+    let head = read_window(source, tensor.start, tensor.len.min(OF_ONE) as usize).ok()?;
+    if head.len() < 16 {
+        return None;
+    }
+    let begins = |view: &[u8]| program(view).or_else(|| hidden(view));
+    let turned = || {
+        let from = tensor.start + tensor.len - tensor.len.min(4_096);
+        let tail = read_window(source, from, tensor.len.min(4_096) as usize).unwrap_or_default();
+        program(&tail.into_iter().rev().collect::<Vec<u8>>())
+    };
+    let short = &head[..head.len().min(4_096)];
+    let halves = || {
+        let joined = |high: usize| {
+            let pair = |pair: &[u8]| pair[high] << 4 | pair[1 - high] & 15;
+            program(&short.chunks_exact(2).map(pair).collect::<Vec<u8>>())
+        };
+        short.iter().all(|byte| *byte < 16).then(|| joined(0).or_else(|| joined(1))).flatten()
+    };
+    let keyed = || {
+        // One key for all: what makes a known beginning of the first byte makes it of the others too.
+        [b'\x7f', b'M', b'#', b'P', 0x80].into_iter().find_map(|wanted| {
+            let (key, step) = (short[0] ^ wanted, short[0].wrapping_sub(wanted));
+            let view =
+                |change: &dyn Fn(u8) -> u8| short.iter().map(|&byte| change(byte)).collect::<Vec<u8>>();
+            (key != 0)
+                .then(|| {
+                    strong(view(&|byte| byte ^ key)).or_else(|| strong(view(&|byte| byte.wrapping_sub(step))))
+                })
+                .flatten()
+        })
+    };
+    let packed = || {
+        let wrapper = match head.get(..3)? {
+            [0x1f, 0x8b, 8] => Wrapper::Gzip,
+            [0x78, 0x01 | 0x5e | 0x9c | 0xda, _] => Wrapper::Zlib,
+            _ => return None,
+        };
+        let bounds = Bounds::default();
+        let inner = MemorySource::new(&head);
+        let inflated = Inflated::open(&inner, wrapper, &bounds, 1 << 20);
+        program(&read_window(&inflated, 0, 4_096).ok()?)
+    };
+    let what = begins(short).or_else(turned).or_else(halves).or_else(keyed).or_else(packed)?;
+    Some(LowBits {
+        tensor: tensor.name.clone(),
+        bits: 8,
+        at: tensor.start,
+        windows: (0, 0),
+        entropy: 0.0,
+        hides: Some(what),
+    })
+}
+
+/// What bytes begin with, by so much of it that it is nothing else.
+fn strong(view: Vec<u8>) -> Option<&'static str> {
+    let swept = sweep(&MemorySource::new(&view), u64::MAX);
+    let first = |found: &[crate::programs::Program]| found.first().is_some_and(|program| program.offset == 0);
+    first(&swept.programs).then_some("a program").or_else(|| first(&swept.scripts).then_some("a script"))
+}
+
 /// A float that is the number of a byte.
 fn byte(dtype: &Dtype, element: &[u8]) -> Option<u8> {
     let number = value(dtype, element)?;
@@ -117,5 +188,9 @@ mod tests {
         };
         assert_eq!(found(Dtype::F32, 4, number), 1);
         assert_eq!(found(Dtype::F32, 4, |_, _, _| {}), 0);
+        let bytes = Dtype::Int { width: 1, signed: false };
+        assert_eq!(found(bytes.clone(), 1, |bytes, byte, at| bytes[at] = byte ^ 0x5a), 1);
+        assert_eq!(found(bytes.clone(), 1, |bytes, byte, at| bytes[511 - at] = byte), 1);
+        assert_eq!(found(bytes, 1, |_, _, _| {}), 0);
     }
 }

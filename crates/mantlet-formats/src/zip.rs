@@ -93,6 +93,8 @@ pub struct Zip {
     pub faults: Vec<(ZipFault, u64)>,
     /// Symbolic links: name, where each leads, and offset. Whoever unpacks the members fills them in.
     pub links: Vec<(String, String, u64)>,
+    /// Stretches between members and before the directory that belong to none of them: start and end.
+    pub gaps: Vec<(u64, u64)>,
     /// What was not followed, in words.
     pub limits: Vec<String>,
 }
@@ -118,6 +120,9 @@ const LOCAL: [u8; 4] = *b"PK\x03\x04";
 const CENTRAL: [u8; 4] = *b"PK\x01\x02";
 /// Bytes between members that are searched for hidden headers.
 const MAX_GAP: u64 = 32 << 20;
+/// Shorter gaps are descriptors and padding; of many the first are told.
+const MIN_GAP: u64 = 512;
+const MAX_GAPS: usize = 16;
 const MAX_NAME: usize = 1_024;
 const LONG_NAME: &str = "a member has a name of more than";
 
@@ -383,6 +388,9 @@ fn hidden(source: &dyn Source, bounds: &Bounds, directory_at: u64, zip: &mut Zip
     for (start, end, index) in regions.iter().chain(&ends).copied() {
         if start > at {
             gap(source, bounds, at, start, &mut searched, zip);
+            if at > 0 && start - at >= MIN_GAP && zip.gaps.len() < MAX_GAPS {
+                zip.gaps.push((at, start));
+            }
         } else if start < at && index != usize::MAX {
             overlaps.push((ZipFault::Overlap(zip.entries[index].name.clone()), start));
         }

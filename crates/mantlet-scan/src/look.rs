@@ -1,7 +1,9 @@
 //! One look at every byte: credentials, programs, low bits of weights, digests and checksums together.
 
 use mantlet_formats::lowbits::Survey;
+use mantlet_formats::metadata;
 use mantlet_formats::pass::pass;
+use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::sweep::Swept;
 use mantlet_formats::weights::TensorInfo;
@@ -72,6 +74,24 @@ impl Engine {
         let strided = strides::strided(source, tensors);
         if !strided.is_empty() {
             self.judge(&Facts::LowBits(strided), place);
+        }
+        if let Some(what) = metadata::joined(tensors.iter().map(|tensor| tensor.name.as_str())) {
+            let mut text = metadata::Text::new("names of tensors", "");
+            text.hides = Some(what);
+            self.judge(&Facts::Metadata(vec![text]), place);
+        }
+        for tensor in
+            tensors.iter().filter(|tensor| tensor.dtype.width() == Some(1) && tensor.len >= 16).take(64)
+        {
+            let bytes =
+                read_window(source, tensor.start, tensor.len.min(64 << 10) as usize).unwrap_or_default();
+            let printed = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+            if bytes.iter().filter(printed).count() * 50 >= bytes.len() * 49 {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let inside = place.part(tensor.name.clone());
+                self.commands(&text, &inside);
+                self.python(&text, Role::Script, &inside);
+            }
         }
         let loud = weights::loud_rows(source, tensors);
         if !loud.is_empty() {

@@ -37,6 +37,14 @@ impl Engine {
                 continue;
             }
             let inside = place.member(shown(&entry.name));
+            let stream = entry.name.rsplit_once(':').is_some_and(|(_, stream)| {
+                let ends = [".exe", ".dll", ".bat", ".cmd", ".ps1", ".vbs", ".js", ".scr", ".hta"];
+                ends.iter().any(|end| stream.to_ascii_lowercase().ends_with(end))
+            });
+            if entry.name.contains('\0') || stream {
+                let what = format!("readers take the name `{}` for different ones", shown(&entry.name));
+                self.judge(&Facts::Damage(what), &inside);
+            }
             let Some(data) = entry.data else {
                 self.gap(&inside, "it has no local header".into(), "do not use the archive");
                 continue;
@@ -116,6 +124,14 @@ impl Engine {
                     let why = format!("compression method {other} is not supported");
                     self.gap(&inside, why, "unpack the archive and scan the folder");
                 }
+            }
+        }
+        // A program there is owned by no member, and found by whoever knows where it lies.
+        for (start, end) in facts.gaps.clone() {
+            let inner = SubSource::new(source, start, end - start);
+            let swept = mantlet_formats::sweep::sweep(&inner, SMALL);
+            if !swept.programs.is_empty() || !swept.scripts.is_empty() {
+                self.unclaimed(source, start, end, place, depth);
             }
         }
         self.stores = outer;

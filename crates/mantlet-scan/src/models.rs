@@ -3,8 +3,8 @@
 use mantlet_formats::graph::Graph;
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, gguf, hdf5, jinja, keras, onnx, tensorflow, tflite};
-use mantlet_vocab::{Place, Source, SubSource, read_window};
+use mantlet_formats::{Facts, config, gguf, hdf5, jinja, keras, metadata, onnx, pickle, tensorflow, tflite};
+use mantlet_vocab::{MemorySource, Place, Severity, Source, SubSource, read_window};
 
 use crate::engine::{Engine, SMALL};
 
@@ -89,6 +89,18 @@ impl Engine {
             let inner = SubSource::new(source, text.start, text.len);
             if !self.keras(&inner, &part) {
                 let value = read_window(&inner, 0, MAX_TEXT as usize).unwrap_or_default();
+                // A text that is a pickle is opened as one by PyTables.
+                let bare =
+                    value.iter().rposition(|&byte| byte != 0).map_or(&value[..0], |end| &value[..=end]);
+                if bare.len() > 8 && bare.ends_with(b".") {
+                    let source = MemorySource::new(bare);
+                    let facts = Facts::Pickle(pickle::analyse(&source, &self.bounds));
+                    let mut found = Vec::new();
+                    mantlet_rules::check(&facts, &part, &mut found);
+                    if found.iter().any(|one| one.severity == Severity::Malicious) {
+                        self.judge(&facts, &part);
+                    }
+                }
                 texts.push(Text::new(&text.name, &String::from_utf8_lossy(&value)));
             }
         }
@@ -134,6 +146,19 @@ impl Engine {
         self.said.texts(&texts);
         for (key, template) in texts.iter().filter_map(|text| Some((&text.key, text.template.clone()?))) {
             self.template(*template, key == "chat_template", &place.part(key.clone()));
+        }
+        // Parts under one key each.
+        if let Some(what) = metadata::joined(texts.iter().map(|text| text.shown.as_str()))
+            && texts.iter().all(|text| text.hides.is_none())
+        {
+            let mut text = Text::new("all texts together", "");
+            text.hides = Some(what);
+            self.judge(&Facts::Metadata(vec![text]), place);
+        }
+        // A configuration within a text, as some loaders read it.
+        for text in texts.iter().filter(|text| text.shown.contains("_target_")) {
+            let facts = config::yaml(&text.shown, self.bounds.effects);
+            self.config(facts, false, &place.part(text.key.clone()));
         }
         if !texts.is_empty() {
             self.judge(&Facts::Metadata(texts), place);

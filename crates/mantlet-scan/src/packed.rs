@@ -22,6 +22,15 @@ pub(crate) const fn wrapper(format: Format) -> Option<(Wrapper, &'static [&'stat
     })
 }
 
+/// The name that the header of a gzip file has, when it has no further fields before it.
+fn gzip_name(source: &dyn Source) -> Option<String> {
+    let head = read_window(source, 0, 1_024).ok()?;
+    let named = head.get(3).is_some_and(|flags| flags & 8 != 0 && flags & 4 == 0);
+    let rest = head.get(10..).filter(|_| named)?;
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    Some(String::from_utf8_lossy(&rest[..end]).into_owned())
+}
+
 impl Engine {
     pub(crate) fn compressed(
         &mut self,
@@ -45,6 +54,13 @@ impl Engine {
             None if name.contains("blobs/sha256/") => "layer".to_owned(),
             None => name.to_owned(),
         };
+        if format == Format::Gzip
+            && let Some(stored) =
+                gzip_name(source).filter(|stored| stored.split(['/', '\\']).any(|part| part == ".."))
+        {
+            let what = format!("the name in its header, `{}`, leads out of the folder", shown(&stored));
+            self.judge(&Facts::Damage(what), place);
+        }
         self.inflated(&inflated, &inner, &place.member(format.name()), depth);
         if format == Format::Zstd {
             self.skipped_frames(source, place, depth);

@@ -17,7 +17,19 @@ const MAX_LINES: usize = 20_000;
 impl Engine {
     /// Judges Python source.
     pub(crate) fn python(&mut self, text: &str, role: Role, place: &Place) {
-        self.script(python::analyse(text, role), place);
+        // What pip calls of a build back end that travels with a package.
+        const HOOKS: [&str; 5] = [
+            "def build_wheel(",
+            "def build_sdist(",
+            "def build_editable(",
+            "def get_requires_for_build_",
+            "def prepare_metadata_for_build_",
+        ];
+        let builds = HOOKS.iter().any(|hook| text.contains(hook)) && role != Role::Notebook;
+        let role = if builds { Role::Install } else { role };
+        let mut script = python::analyse(text, role);
+        script.install_hooks |= builds;
+        self.script(script, place);
     }
 
     fn script(&mut self, script: python::Script, place: &Place) {

@@ -71,6 +71,12 @@ impl Engine {
         }
         if file.ends_with(".pth") {
             self.startup(&text, place);
+        } else if file.ends_with(".py")
+            && (file == "ipython_config.py" || file.starts_with("jupyter_") && file.ends_with("_config.py"))
+        {
+            // The settings are a program, and lines in them are run by every kernel.
+            self.python(&format!("{text}\n{}", settings_lines(&text)), Role::Startup, place);
+            return;
         } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
             let role = self.role(name, depth);
             self.python(&text, role, place);
@@ -189,7 +195,9 @@ impl Engine {
         }
         for program in &facts.programs {
             let inside = place.part(program.path.clone());
-            self.python(&program.text, Role::Script, &inside);
+            // What a trainer runs when it first reads the description of a data set.
+            let role = if program.path.ends_with("download") { Role::Install } else { Role::Script };
+            self.python(&program.text, role, &inside);
         }
         for (path, bytes) in &facts.pickles {
             let inside = place.member(format!("numbers of `{path}`"));
@@ -221,6 +229,26 @@ impl Engine {
         }
         self.judge(&Facts::Template(Box::new(template)), place);
     }
+}
+
+/// The lines that the settings of IPython and Jupyter have run: texts in lists of `exec_lines` and the like.
+fn settings_lines(text: &str) -> String {
+    let mut lines = String::new();
+    for key in ["exec_lines", "code_to_run"] {
+        for part in text.split(key).skip(1).take(64) {
+            let part = part.get(..part.find("\n\n").unwrap_or(part.len()).min(4_000)).unwrap_or("");
+            let mut rest = part;
+            while let Some(start) = rest.find(['"', '\'']) {
+                let quote = rest.as_bytes().get(start).copied().unwrap_or(b'"');
+                let inner = rest.get(start + 1..).unwrap_or("");
+                let Some(end) = inner.bytes().position(|byte| byte == quote) else { break };
+                lines.push_str(inner.get(..end).unwrap_or(""));
+                lines.push('\n');
+                rest = inner.get(end + 1..).unwrap_or("");
+            }
+        }
+    }
+    lines
 }
 
 /// Programs of other languages that lie beside models and start by themselves.

@@ -9,6 +9,8 @@ mod reach;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use mantlet_vocab::Source;
 
 pub(crate) use reach::secret_file;
@@ -110,6 +112,8 @@ pub struct Config {
 }
 
 const MAX_ITEMS: usize = 256;
+/// Texts that are kept for names that are put together from them.
+const MAX_SCALARS: usize = 4_000;
 const MAX_TEMPLATES: usize = 64;
 /// Commands of one file, and bytes of one of them.
 const MAX_COMMANDS: usize = 1_000;
@@ -160,6 +164,9 @@ struct Reader {
     proxies: Vec<Said>,
     /// Texts that may be parts of one.
     pieces: pieces::Pieces,
+    /// Short texts by their path, for names that are put together from them, and those names.
+    scalars: HashMap<String, String>,
+    targets: Vec<Part>,
 }
 
 /// A value that names code under a condition that may be read later: value, path, offset.
@@ -181,6 +188,8 @@ struct Level {
     parts: Vec<String>,
     /// The text before, in a list.
     before: String,
+    /// The words of a list that is a command.
+    words: Vec<String>,
     /// The mapping says that its `id` is built.
     builds: bool,
     /// The module and the name of a function, where a mapping has both.
@@ -188,6 +197,15 @@ struct Level {
     /// It is a data set that is a pickle, and one that lies at an address of the web.
     pickle: bool,
     address: bool,
+}
+
+impl Level {
+    /// Whether the mapping says of itself that it is this.
+    fn kind_is(&self, what: &str) -> bool {
+        self.values
+            .iter()
+            .any(|value| value.strip_prefix("type=").is_some_and(|kind| kind.trim_matches('"') == what))
+    }
 }
 
 impl Reader {
@@ -212,6 +230,13 @@ impl Reader {
             self.config.sent.append(&mut self.proxies);
         }
         self.all_pieces();
+        for (value, path, at) in std::mem::take(&mut self.targets) {
+            let name = self.filled(&value);
+            if callee::is_dotted(&name) {
+                let effect = callee::effect(self.effects, &name);
+                self.item_at(Act::Calls, &name, effect, at, path);
+            }
+        }
         self.config.defect = walked.defect;
         self.config.limits.extend(walked.limits);
         if walked.expanded > MAX_EXPANSION {
@@ -251,6 +276,10 @@ impl Reader {
                 let effects = self.effects;
                 let Some(level) = self.levels.pop() else { return };
                 self.function(&level, at);
+                if level.words.len() > 1 {
+                    let line = level.words.join(" ");
+                    self.command_line(&level.key, &line, at);
+                }
                 if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
                     item.arguments.extend(level.values);
                     callee::resolve(effects, item);
@@ -331,6 +360,16 @@ impl Reader {
     }
 
     fn tag(&mut self, tag: &str, at: u64) {
+        let other =
+            ["js/function", "ruby/object", "ruby/hash", "ruby/struct", "javax.", "java.", "com.sun.", "org."];
+        if other.iter().any(|word| tag.trim_start_matches(['!', '<']).contains(word)) && tag.starts_with('!')
+            || tag.contains(":js/function")
+            || tag.contains(":ruby/object")
+        {
+            let shown: String = tag.chars().filter(|c| !c.is_control()).take(100).collect();
+            self.item(Act::PythonTag, &shown, Effect::Executes, at);
+            return;
+        }
         let Some((_, python)) = tag.rsplit_once("python/") else { return };
         let (kind, name) = python.split_once(':').unwrap_or((python, ""));
         // Plain values that PyYAML spells with a tag.
@@ -383,6 +422,10 @@ impl Reader {
             level.values.push(if level.list { shown } else { format!("{}={shown}", self.key) });
         }
         let near = self.near().to_owned();
+        if text.len() <= 100 && self.scalars.len() < MAX_SCALARS {
+            let path = self.path();
+            self.scalars.insert(path, text.to_owned());
+        }
         if string {
             self.piece(&near, text);
         }
@@ -392,6 +435,13 @@ impl Reader {
                 level.parts.push(text.chars().take(80).collect());
             }
         }
+        if let Some(level) = self.levels.last_mut().filter(|level| {
+            const LISTS: [&str; 8] =
+                ["cmd", "command", "args", "argv", "entrypoint", "exec", "test", "onbuild"];
+            level.list && level.words.len() < 32 && LISTS.contains(&level.key.to_ascii_lowercase().as_str())
+        }) {
+            level.words.push(text.chars().take(400).collect());
+        }
         self.remote_pickle(text, at);
         self.command(text, at);
         self.names(&near, text, at);
@@ -399,6 +449,10 @@ impl Reader {
         self.image(&near, text, at);
         self.outside(&near, text, at);
         match near.as_str() {
+            "_target_" if text.contains("${") && self.targets.len() < MAX_ITEMS => {
+                let path = self.path();
+                self.targets.push((text.chars().take(200).collect(), path, at));
+            }
             "_target_" | "_class_path_" | "class_path" | "_factory_" | "_component_" | "__target__"
                 if callee::is_dotted(text) =>
             {
@@ -411,6 +465,24 @@ impl Reader {
             }
             "trust_remote_code" if text.eq_ignore_ascii_case("true") => {
                 self.item(Act::Trusts, "trust_remote_code", Effect::Unknown, at);
+            }
+            "index_url" | "extra_index_url" | "find_links" | "index-url" | "extra-index-url"
+                if text.starts_with("http://") && self.config.commands.len() < MAX_COMMANDS =>
+            {
+                let line = format!("pip install --index-url {}", text.chars().take(200).collect::<String>());
+                let path = self.path();
+                self.config.commands.push(Said { path, text: line, offset: at });
+            }
+            "custom_auth" | "custom_sso" | "custom_key_generate" | "middleware"
+                if callee::is_dotted(text) && !callee::is_known_library(text) =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "backbone" | "head" if string && callee::is_dotted(text) => {
+                let effect = callee::effect(self.effects, text);
+                if matches!(effect, Effect::Executes) {
+                    self.item(Act::Calls, text, effect, at);
+                }
             }
             "user_dir" if text.contains("://") => {
                 self.item(Act::ForeignCode, text, Effect::Imports, at);
@@ -489,8 +561,8 @@ impl Reader {
             "healthcheck",
             "onbuild",
         ];
-        let plain =
-            !text.contains(['|', '$', '`', '>', '<']) && !text.contains("nc ") && !text.contains("&&");
+        let plain = !text.contains(['|', '$', '`', '>', '<'])
+            && !["nc ", "&&", "http", "exec(", "eval("].iter().any(|word| text.contains(word));
         if plain || text.len() < 8 {
             return;
         }
@@ -549,6 +621,33 @@ impl Reader {
         }
     }
 
+    /// A text with its interpolations filled in from the other values of the file; what is not known stays.
+    fn filled(&self, text: &str) -> String {
+        let mut whole = text.to_owned();
+        for _ in 0..8 {
+            let Some(start) = whole.rfind("${") else { break };
+            let Some(len) = whole.get(start..).and_then(|rest| rest.find('}')) else { break };
+            let Some(value) = whole.get(start + 2..start + len).and_then(|name| {
+                // A resolver for plain texts gives back what it is given.
+                self.scalars.get(name.trim_start_matches('.'))
+            }) else {
+                break;
+            };
+            let value = value.clone();
+            whole.replace_range(start..=start + len, &value);
+        }
+        whole
+    }
+
+    /// A command whose words are the items of a list.
+    fn command_line(&mut self, key: &str, line: &str, at: u64) {
+        let shell = ["nc ", "ncat ", "/dev/tcp", "| sh", "|sh", "| bash", "|bash", "curl ", "wget "];
+        if self.config.commands.len() < MAX_COMMANDS && shell.iter().any(|word| line.contains(word)) {
+            let path = format!("{}.{key}", self.path());
+            self.config.commands.push(Said { path, text: line.to_owned(), offset: at });
+        }
+    }
+
     /// A file that the loader opens and that is not below the configuration.
     fn outside(&mut self, near: &str, text: &str, at: u64) {
         let top = |key: &str| self.config.keys.iter().any(|known| known == key);
@@ -571,7 +670,12 @@ impl Reader {
         let runtime = below("runtime_env") && matches!(near, "working_dir" | "py_modules");
         let prompt =
             top("_type") && matches!(near, "template_path" | "prefix_path" | "suffix_path" | "example_path");
-        if !(shard || mlflow || kit || runtime || prompt) || self.config.paths.len() >= MAX_SAID {
+        let climbs = matches!(near, "artifact_path" | "artifact_uri" | "model_uri")
+            && text.split(['/', '\\']).any(|part| part == "..")
+            || near == "path" && below("source") && text.split('/').filter(|part| *part == "..").count() > 2
+            || near == "context" && below("build") && text.starts_with("http://")
+            || near == "searchpath" && (text.starts_with("file:///") || text.starts_with("http"));
+        if !(shard || mlflow || kit || runtime || prompt || climbs) || self.config.paths.len() >= MAX_SAID {
             return;
         }
         let away = text.starts_with(['/', '\\', '~'])

@@ -65,7 +65,9 @@ impl Reader {
     /// A function that a mapping names by `module` and `name` under `type`, as Fiddle writes what it calls.
     pub(super) fn function(&mut self, level: &Level, at: u64) {
         let [module, name] = &level.named;
-        if level.list || level.key != "type" || module.is_empty() || name.is_empty() {
+        // Beside a class or as a reference to a function: by its key, or by what it says it is.
+        let refers = level.kind_is("pyref");
+        if level.list || level.key != "type" && !refers || module.is_empty() || name.is_empty() {
             return;
         }
         let full = format!("{module}.{name}");

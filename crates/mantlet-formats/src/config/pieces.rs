@@ -1,7 +1,7 @@
 //! Texts that lie side by side and are one program when they are put together.
 
 use super::Reader;
-use crate::metadata::{self, Text};
+use crate::metadata::{self, Text, begins};
 
 /// Bytes that are put together: enough for the header of any program.
 const JOINED: usize = 2_048;
@@ -24,34 +24,6 @@ struct Start {
 pub(super) struct Pieces {
     open: Vec<Start>,
     starts: usize,
-}
-
-/// Whether a text begins like a program in base64 or hexadecimal.
-fn begins(text: &str) -> bool {
-    const BEGINNINGS: [&str; 20] = [
-        "f0VMRg",
-        "TVqQ",
-        "TVpQ",
-        "TVpA",
-        "TVoA",
-        "TVoB",
-        "z/rt/g",
-        "z_rt_g",
-        "IyEv",
-        "UEsDB",
-        "N3q8r",
-        "gASV",
-        "gAWV",
-        "7f454c46",
-        "4d5a90",
-        "cffaedfe",
-        "23212f",
-        "504b0304",
-        "8004",
-        "0x7f454c46",
-    ];
-    let lower = text.get(..text.len().min(16)).unwrap_or_default().to_ascii_lowercase();
-    BEGINNINGS.iter().any(|known| text.starts_with(known) || known.len() >= 6 && lower.starts_with(known))
 }
 
 impl Reader {

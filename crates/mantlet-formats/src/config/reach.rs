@@ -22,6 +22,11 @@ impl Reader {
         if let Some(why) = self.of_the_host(near, text) {
             self.say(|config| &mut config.host, why, at);
         }
+        // Expressions that a reader of the file evaluates.
+        let evaluated = ["${eval:", "${python:", "eval(", "exec("].iter().any(|open| text.contains(open));
+        if text.len() < 500 && text.contains("__import__(") && evaluated && near != "expr_str" {
+            self.item(Act::Calls, "eval", Effect::Executes, at);
+        }
         if secret_file(text) {
             self.say(
                 |config| &mut config.paths,
@@ -37,6 +42,10 @@ impl Reader {
         }
         if image && HOOKS.iter().any(|name| text.starts_with(name)) {
             self.say(|config| &mut config.commands, text.chars().take(400).collect(), at);
+        }
+        // Of an image, a variable that is a command itself.
+        if near == "Env" && (text.contains('|') || text.contains("$(")) {
+            self.say(|config| &mut config.commands, text.chars().take(2_000).collect(), at);
         }
         let plain = text.strip_prefix("http://").is_some_and(|host| {
             let host = host.split(['/', ':']).next().unwrap_or("");
@@ -61,6 +70,13 @@ impl Reader {
         }
         if sends_secret(text) {
             self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
+        }
+        if near == "download"
+            && string
+            && (text.contains('\n') || text.starts_with("import ") || text.starts_with("from "))
+        {
+            let program = text.chars().take(MAX_PROGRAM).collect();
+            self.say(|config| &mut config.programs, program, at);
         }
         let before = self.levels.last().filter(|level| level.list).map(|level| level.before.clone());
         let before = before.unwrap_or_default();
@@ -111,6 +127,21 @@ impl Reader {
         let source = near == "source" && (within("volumes") || within("mounts"));
         if (source || near == "path" && within("hostPath")) && of_everybody(text) {
             return Some(format!("`{}` of the host is mounted", shown()));
+        }
+        let container = within("services") || within("securityContext") || within("spec");
+        // Sharing memory with the host (`ipc`) is ordinary for training.
+        let shares = near == "pid" && text == "host" && within("services")
+            || near == "hostPID" && text == "true" && within("spec");
+        let rights = matches!(near, "cap_add" | "add")
+            && matches!(text, "ALL" | "SYS_ADMIN" | "SYS_MODULE" | "CAP_SYS_ADMIN")
+            && container;
+        let devices = near == "devices"
+            && ["/dev/sd", "/dev/nvme", "/dev/mem", "/dev/kmem", "/dev/disk"]
+                .iter()
+                .any(|device| text.starts_with(device));
+        let cluster = near == "name" && within("roleRef") && text == "cluster-admin";
+        if shares || rights || devices || cluster {
+            return Some(format!("`{}: {}` gives it what belongs to the host", near, shown()));
         }
         let all = near == "privileged" && text == "true" && (within("services") || within("securityContext"));
         (all || text == "--privileged" && (near == "runArgs" || near == "args"))

@@ -26,6 +26,8 @@ struct Voice {
     bent: bool,
     /// It never exceeds one: a probability or a gate.
     bounded: bool,
+    /// It comes from a layer that gives one or two values alone.
+    narrow: bool,
     /// What the layers say and a side path that bends lie side by side in it.
     mixed: bool,
 }
@@ -38,6 +40,7 @@ const SILENT: Voice = Voice {
     peak: 1.0,
     bent: false,
     bounded: false,
+    narrow: false,
     mixed: false,
 };
 
@@ -173,6 +176,7 @@ fn speak(
         out.axes = out.axes.max(voice.axes);
         out.bent |= voice.bent;
         out.mixed |= voice.mixed;
+        out.narrow = voice.narrow && (first || out.narrow);
         out.bounded = voice.bounded && (first || out.bounded);
         out.typical = if first { voice.typical } else { out.typical.max(voice.typical) };
         out.peak = if first { voice.peak } else { out.peak.max(voice.peak) };
@@ -212,6 +216,7 @@ fn speak(
             }
             out.bounded = false;
             out.mixed = false;
+            out.narrow = node.kind == (Kind::Weighted { narrow: true }) || out.narrow && single;
             out.bent |= ["Tree", "Embedding", "SVM"].iter().any(|word| operator.contains(word)) || table;
             if ["LSTM", "GRU", "RNN"].iter().any(|word| operator.contains(word)) {
                 (out.typical, out.peak, out.bent) = (1.0, 1.0, true);
@@ -223,7 +228,8 @@ fn speak(
         }
         Kind::Compare => (out.typical, out.peak, out.bent) = (1.0, 1.0, true),
         Kind::Squash | Kind::Bump => {
-            out.bent = true;
+            // Rectifying many values of a hidden layer is what layers do.
+            out.bent |= out.depth == 0 || out.axes == 0 || out.narrow;
             let keeps = ["relu", "floor", "ceil", "round", "rint", "mod", "shrink", "div"];
             if !keeps.iter().any(|word| lower.contains(word)) {
                 (out.typical, out.peak) = (1.0, 1.0);
@@ -263,12 +269,13 @@ fn speak(
         Kind::Sum(axes) => {
             out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes));
             if lower.starts_with("arg") {
-                (out.typical, out.peak, out.bent) = (1.0, 1.0, true);
+                (out.typical, out.peak) = (1.0, 1.0);
+                out.bent |= out.depth == 0;
             }
         }
         Kind::Extreme(axes) => {
             out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes));
-            out.bent = true;
+            out.bent |= out.depth == 0 || out.axes == 0 || out.narrow;
         }
         Kind::Reshape(axes) => out.axes = out.axes.min(axes),
         Kind::Pick => out.axes = out.axes.saturating_sub(1),

@@ -430,7 +430,8 @@ impl<'t> Machine<'t> {
                 _ => continue,
             };
             let words = text.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).count();
-            if words >= 6 {
+            let leads = text.contains("://") || text.contains("<script");
+            if words >= 6 || words >= 2 && leads {
                 let what =
                     text.trim().chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect();
                 Self::spot(&mut self.facts.injections, what, token.at);

@@ -356,7 +356,15 @@ impl Reader<'_> {
         // A loop whose first condition is computed runs or does not, as a branch does.
         let kind = match operator.as_str() {
             "Loop" if reads.len() > 2 => {
-                reads.remove(0);
+                // The number of rounds decides as the condition does.
+                let counts = !self.graph.is_constant(reads[0]);
+                let asks = !self.graph.is_constant(reads[1]);
+                if counts && asks {
+                    reads[1] = self.graph.add(Kind::Combine, &operator, &name, vec![reads[0], reads[1]], at);
+                    reads.remove(0);
+                } else {
+                    reads.remove(usize::from(counts));
+                }
                 Kind::Branch
             }
             _ => kind,

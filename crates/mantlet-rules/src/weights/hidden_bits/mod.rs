@@ -33,7 +33,12 @@ impl Rule for WeightsHiddenBits {
                 Some(what) => format!("begin like {what}"),
                 None => format!("are not noise in {ordered} of {all} windows"),
             };
-            let message = format!("the lowest {} bits of tensor `{}` {what}", hit.bits, hit.tensor);
+            let message = match hit.hides {
+                Some(what) if hit.windows == (0, 0) => {
+                    format!("{} bits of each number of tensor `{}` are {what}", hit.bits, hit.tensor)
+                }
+                _ => format!("the lowest {} bits of tensor `{}` {what}", hit.bits, hit.tensor),
+            };
             let mut finding = ABOUT.finding(place.at(Span::at(hit.at)), message);
             if ordered > 0 {
                 finding = finding.fact("entropy", (hit.entropy * 1_000.0).round() / 1_000.0);
