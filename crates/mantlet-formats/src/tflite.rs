@@ -1,6 +1,10 @@
 //! TensorFlow Lite: a flatbuffer read table by table, every offset checked.
 
+mod graph;
+
 use std::collections::BTreeMap;
+
+pub use graph::graph;
 
 use mantlet_vocab::Source;
 

@@ -31,6 +31,7 @@ impl Engine {
                 let facts = tflite::analyse(source, &self.bounds);
                 self.limits(place, &facts.limits);
                 self.judge(&Facts::Tflite(facts), place);
+                self.follow(&tflite::graph(source), place);
             }
             Format::Ggml => {
                 let facts = gguf::analyse_ggml(source);
