@@ -39,6 +39,8 @@ pub struct Origin {
     pub trusted_place: bool,
     /// From a file whose name is that of data.
     pub data_file: bool,
+    /// From a file of weights, an array or a picture.
+    pub weights_file: bool,
 }
 
 impl Origin {
@@ -52,6 +54,7 @@ impl Origin {
             socket: self.socket || other.socket,
             trusted_place: self.trusted_place || other.trusted_place,
             data_file: self.data_file || other.data_file,
+            weights_file: self.weights_file || other.weights_file,
         }
     }
 }

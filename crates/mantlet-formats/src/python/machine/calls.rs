@@ -421,6 +421,7 @@ impl Machine {
             self.record(&full, Power::Writes, &given, line, taint);
         }
         let reads_data = power == Power::Opens && library::is_data_file(&first);
+        let opens_weights = library::is_weights_file(&first);
         if calls::loads_source(&full)
             && let Some(at) = given.iter().position(|(_, value)| library::is_data_file(value))
         {
@@ -476,6 +477,7 @@ impl Machine {
         origin.decoded |= calls::decodes(&full);
         origin.file |= power == Power::Opens;
         origin.data_file |= reads_data;
+        origin.weights_file |= power == Power::Opens && opens_weights;
         origin.socket |= full.starts_with("socket.");
         let built = taint.built || sum.built || full.starts_with("ast.") && library::builds_code(&full);
         let result = Taint { origin, made: false, inside: false, built };

@@ -271,6 +271,35 @@ pub(super) fn parameter(function: &str, name: &str, role: Role) -> Value {
     Value::unknown(Taint { origin, ..Taint::default() })
 }
 
+/// Whether a file is called like weights, an array or a picture: nothing that anybody runs.
+pub(super) fn is_weights_file(value: &Value) -> bool {
+    value.as_text().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, ending)| {
+        matches!(
+            ending,
+            "safetensors"
+                | "gguf"
+                | "ggml"
+                | "onnx"
+                | "npy"
+                | "npz"
+                | "h5"
+                | "hdf5"
+                | "keras"
+                | "tflite"
+                | "png"
+                | "jpg"
+                | "jpeg"
+                | "bin"
+                | "pt"
+                | "ckpt"
+                | "msgpack"
+                | "parquet"
+                | "arrow"
+                | "wav"
+        )
+    })
+}
+
 /// Whether a constant is the name of a file that is no program's.
 pub(super) fn is_data_file(value: &Value) -> bool {
     value.as_text().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, ending)| {

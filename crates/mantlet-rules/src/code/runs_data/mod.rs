@@ -39,6 +39,7 @@ impl Rule for CodeRunsData {
                 {
                     ("a file that is not named like a program", Severity::Suspicious)
                 }
+                Power::Evaluates if origin.weights_file => ("a file of weights", Severity::Suspicious),
                 Power::Evaluates if origin.input && origin.file => {
                     ("a file the caller names", Severity::Note)
                 }
