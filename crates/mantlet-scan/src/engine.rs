@@ -48,6 +48,8 @@ pub(crate) struct Engine {
     deadline: Option<Arc<Deadline>>,
     /// What the artifact says of its licence and origin.
     pub(crate) said: Origin,
+    /// Modules of the package that is open, which its pickles may name.
+    pub(crate) carried: Vec<String>,
     /// The configuration of Keras that was read last, and the weights: they are judged together.
     pub(crate) keras: crate::models::Layers,
     /// Whether files beside the artifact were asked about, so that its own bytes do not decide alone.
@@ -73,6 +75,7 @@ impl Engine {
             served: false,
             deadline: options.max_time.map(Deadline::new),
             said: Origin::default(),
+            carried: Vec::new(),
             keras: crate::models::Layers::default(),
             neighbours: false,
         }
@@ -288,6 +291,7 @@ impl Engine {
             self.gap(place, why, "load it with `weights_only=True`, or convert it to safetensors");
         }
         self.limits(place, &facts.limits);
+        facts.carried.clone_from(&self.carried);
         if facts.trailing > 0 && all.len() == 1 {
             let why = format!("{} bytes after the last pickle belong to no known format", facts.trailing);
             self.gap(place, why, "find out what wrote them");

@@ -26,6 +26,7 @@ impl Engine {
         let served = std::mem::replace(&mut self.served, archive.is_served());
         let outer = std::mem::replace(&mut self.stores, structures::stores(&facts));
         let layers = std::mem::take(&mut self.keras);
+        let carried = std::mem::replace(&mut self.carried, packaged(&facts));
         // Only what pip would install may vouch for its own libraries.
         if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
             archive.wheel = Wheel::read(source, &facts, &self.bounds);
@@ -136,6 +137,7 @@ impl Engine {
         }
         self.stores = outer;
         self.keras = layers;
+        self.carried = carried;
         self.served = served;
         self.close_archive(archive, &facts, place);
         facts.links = links;
@@ -180,6 +182,20 @@ impl Engine {
         }
         self.judge(&Facts::Tar(facts), place);
     }
+}
+
+/// The modules of an archive of `torch.package`, whose importer takes them from there and from nowhere else.
+fn packaged(facts: &zip::Zip) -> Vec<String> {
+    if !facts.entries.iter().any(|entry| entry.name.ends_with("/.data/extern_modules")) {
+        return Vec::new();
+    }
+    let modules = facts.entries.iter().filter_map(|entry| {
+        let (_, path) = entry.name.split_once('/')?;
+        let module = path.strip_suffix(".py")?;
+        let module = module.strip_suffix("/__init__").unwrap_or(module);
+        (module.len() <= 200).then(|| module.replace('/', "."))
+    });
+    modules.take(1_000).collect()
 }
 
 /// A member name without characters that would mislead a reader or a terminal.

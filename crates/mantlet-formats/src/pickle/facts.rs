@@ -185,6 +185,8 @@ pub struct Pickle {
     pub imports: Vec<Import>,
     /// Calls that are not known to be harmless.
     pub calls: Vec<Call>,
+    /// Modules whose source lies in the same package and is judged as code: what they define is known there.
+    pub carried: Vec<String>,
     /// All calls made, harmless ones included.
     pub call_count: u64,
     /// Bytes that reach a decoder.

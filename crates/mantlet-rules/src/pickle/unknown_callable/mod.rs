@@ -28,7 +28,14 @@ impl Rule for PickleUnknownCallable {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Pickle(pickle) = facts else { return };
-        for accused in super::accused(pickle, |effect| matches!(effect, Effect::Unknown)) {
+        let carried = |callee: &str| {
+            pickle
+                .carried
+                .iter()
+                .any(|module| callee.strip_prefix(module.as_str()).is_some_and(|rest| rest.starts_with('.')))
+        };
+        let unknown = super::accused(pickle, |effect| matches!(effect, Effect::Unknown));
+        for accused in unknown.into_iter().filter(|accused| !carried(&accused.callee)) {
             found.push(accused.finding(&ABOUT, place).fact("table", pickle.effects.name()));
         }
     }
