@@ -220,13 +220,17 @@ impl Engine {
             Format::Npy => {
                 let facts = npy::analyse(source, &self.bounds);
                 self.wide_text(source, place);
-                let (objects, data) = (facts.objects, facts.data);
+                let (objects, data, next) = (facts.objects, facts.data, facts.next);
                 self.judge(&Facts::Npy(facts), place);
                 if objects {
                     let inner = SubSource::new(source, data, u64::MAX);
                     self.formats.retain(|known| known != Format::Pickle.name());
                     self.formats.push(Format::Pickle.name().into());
                     self.pickle(&[Format::Pickle], &inner, &place.member("objects"), depth + 1);
+                }
+                if let Some(next) = next {
+                    let inner = SubSource::new(source, next, u64::MAX);
+                    self.examine(&inner, name, &place.member(format!("array at {next:#x}")), depth + 1);
                 }
             }
             Format::Safetensors => {

@@ -19,6 +19,8 @@ pub struct Npy {
     pub objects: bool,
     /// Where the data starts.
     pub data: u64,
+    /// Where another array begins, when several were saved one after another.
+    pub next: Option<u64>,
     /// What is wrong, in words.
     pub defects: Vec<String>,
 }
@@ -89,7 +91,14 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Npy {
                 Some(expect) if expect > rest => {
                     npy.defects.push(format!("{expect} bytes of data are declared, {rest} are there"));
                 }
-                Some(expect) => npy.defects.push(format!("{} bytes follow the data", rest - expect)),
+                Some(expect) => {
+                    let after = npy.data + expect;
+                    if read_window(source, after, 6).is_ok_and(|head| is_npy(&head)) {
+                        npy.next = Some(after);
+                    } else {
+                        npy.defects.push(format!("{} bytes follow the data", rest - expect));
+                    }
+                }
                 None => npy.defects.push("the shape cannot be read".into()),
             }
         }
