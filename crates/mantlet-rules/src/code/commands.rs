@@ -1,4 +1,6 @@
 //! Command lines by what their parts do together: what is read and sent, fetched and run, loaded into others.
+//!
+//! Long because every way in which parts work together has its few lines here.
 
 /// Places that hold what lets somebody in.
 const CREDENTIALS: [&str; 22] = [
