@@ -8,4 +8,5 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let source = support::source(data);
     let _ = support::same(data, || mantlet_formats::tflite::analyse(&source, &support::bounds()));
+    let _ = support::same(data, || mantlet_formats::tflite::graph(&source).overrides());
 });

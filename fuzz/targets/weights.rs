@@ -5,7 +5,7 @@
 mod support;
 
 use libfuzzer_sys::fuzz_target;
-use mantlet_formats::{lowbits, pass, torch, weights};
+use mantlet_formats::{lowbits, pass, strides, torch, weights};
 
 fuzz_target!(|data: &[u8]| {
     let Some((cut, data)) = data.split_first() else { return };
@@ -16,6 +16,8 @@ fuzz_target!(|data: &[u8]| {
             let end = tensor.start.checked_add(tensor.len);
             assert!(end.is_some_and(|end| end <= data.len() as u64), "{tensor:?} lies inside");
         }
+        let _ = strides::strided(&source, &listing.tensors);
+        let _ = weights::loud_rows(&source, &listing.tensors);
         let mut survey = lowbits::Survey::new(listing.tensors);
         let _ = pass::pass(&source, u64::MAX, |step| survey.see(step.offset(), step.new_bytes()));
         let _ = survey.found();

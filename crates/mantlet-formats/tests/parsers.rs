@@ -9,8 +9,8 @@ mod texts;
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{
-    Bounds, gguf, hdf5, keras, npy, onnx, pickle, route, safetensors, secrets, skops, tar, tensorflow,
-    tflite, torch, weights, zip,
+    Bounds, gguf, hdf5, keras, npy, onnx, opened, pickle, route, safetensors, secrets, skops, strides, tar,
+    tensorflow, tflite, torch, weights, zip,
 };
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
@@ -50,6 +50,12 @@ fn every_weights_parser(source: &dyn Source, bounds: &Bounds) {
     let _ = hdf5::tensors(source, bounds);
     let _ = keras::analyse(source, bounds);
     let _ = tflite::analyse(source, bounds);
+    let _ = tflite::graph(source).overrides();
+    let tensors = weights::list(source, bounds).map(|listing| listing.tensors).unwrap_or_default();
+    let _ = strides::strided(source, &tensors);
+    let _ = weights::loud_rows(source, &tensors);
+    let text = mantlet_vocab::read_window(source, 0, 4_096).unwrap_or_default();
+    let _ = opened::analyse("a.url", &String::from_utf8_lossy(&text));
     let file = tensorflow::recognise(source).unwrap_or_default();
     let _ = tensorflow::analyse(source, file, bounds);
     let _ = tensorflow::graph(source, file).overrides();

@@ -135,7 +135,7 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         | "SkipLayerNormalization" => Kind::Combine,
         "Concat" | "ConcatFromSequence" | "SequenceConstruct" => Kind::Concat,
         "Gather" | "GatherElements" | "GatherND" | "ArrayFeatureExtractor" => match constant(1) {
-            Some(index) if index.dims.iter().product::<u64>() == 1 => Kind::Pick,
+            Some(index) if index.dims.iter().all(|&extent| extent == 1) => Kind::Pick,
             Some(_) => Kind::Pass,
             // One of two rows: what yes and no are worth.
             None if constant(0)

@@ -151,7 +151,8 @@ impl Walk<'_> {
 fn kind(code: u64, second: Option<&[u64]>, out: &[u64]) -> (Kind, &'static str) {
     // What is reduced is seen from the shape that is left.
     let axes = Some(0);
-    let narrow = out.iter().skip(1).product::<u64>() <= 2
+    let values = out.iter().skip(1).try_fold(1_u64, |all, &extent| all.checked_mul(extent));
+    let narrow = values.is_some_and(|values| values <= 2)
         || second.is_some_and(|weights| weights.len() > 2 && weights.first() == Some(&1));
     match code {
         0 => (Kind::Combine, "ADD"),
