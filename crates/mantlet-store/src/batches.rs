@@ -16,6 +16,8 @@ use serde_json::json;
 
 use crate::{Record, RecordKind, Store, StoreError};
 
+/// Bytes of decisions about rows in one entry of the log.
+const PART: usize = 32 << 10;
 /// Entries read at a time.
 const PAGE: usize = 1_000;
 
@@ -163,7 +165,8 @@ impl Store {
         self.batch_event(system, &event, actor).await
     }
 
-    /// A person decides about rows of a batch. Gives the ledger with it.
+    /// A person decides about rows of a batch. Gives the ledger with it. An entry of the audit log has at most 64 KiB, so
+    /// many rows are several entries; when any of them may not happen, none does.
     ///
     /// # Errors
     /// When there is no such batch, its files are not what was seen, the person may not, or the log fails.
@@ -177,8 +180,24 @@ impl Store {
         note: &str,
     ) -> Result<Ledger, StoreError> {
         self.same_bytes(system, batch, seen).await?;
-        let (batch, note) = (batch.to_owned(), note.to_owned());
-        self.batch_event(system, &BatchEvent::RowsRuled { batch, digest: seen, rows, note }, actor).await
+        let event = |rows| {
+            let (batch, note) = (batch.to_owned(), note.to_owned());
+            BatchEvent::RowsRuled { batch, digest: seen, rows, note }
+        };
+        let (mut ledger, _) = self.ledger(system).await?;
+        ledger.apply(&event(rows.clone()), actor, self.now())?;
+        let mut part: Vec<RowRuled> = Vec::new();
+        let mut bytes = 0;
+        for ruled in rows {
+            let own = serde_json::to_string(&ruled).map_err(|error| unreadable(&error))?.len() + 1;
+            if bytes + own > PART && !part.is_empty() {
+                self.batch_event(system, &event(std::mem::take(&mut part)), actor).await?;
+                bytes = 0;
+            }
+            bytes += own;
+            part.push(ruled);
+        }
+        self.batch_event(system, &event(part), actor).await
     }
 
     /// Fails unless the files of a batch are those that were seen.

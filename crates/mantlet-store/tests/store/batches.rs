@@ -60,3 +60,41 @@ fn decisions_are_replayed_from_the_log_and_void_once_the_bytes_change() {
         assert!(report.is_ok(), "{report:?}");
     });
 }
+
+#[test]
+fn thousands_of_rows_are_decided_about_whole_or_not_at_all() {
+    use mantlet_registry::rows::{MOST_RULED, RowRuled, RowRuling};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("week-8.csv");
+    std::fs::write(&file, "a,label\n1,0\n").unwrap();
+    let digest = mantlet_store::batch_digest(std::slice::from_ref(&file)).unwrap();
+    block(async {
+        let store = open(&folder.path().join("home")).await;
+        let BatchEvent::Delivered { batch, feed, signer, parent, impact, .. } = delivered(1) else { return };
+        let files = vec![file.display().to_string()];
+        let event = BatchEvent::Delivered { batch, feed, files, digest, signer, parent, impact };
+        store.batch_event("cards", &event, "ann").await.unwrap();
+        let rows = |count: usize| -> Vec<RowRuled> {
+            let ruling = |row: u64| {
+                if row % 2 == 0 { RowRuling::LeaveOut } else { RowRuling::Relabel("x".repeat(180)) }
+            };
+            (0..count as u64).map(|row| RowRuled { row, ruling: ruling(row) }).collect()
+        };
+        let rule = async |who: &str, count: usize| {
+            store.rule_rows("cards", "week-8", who, digest, rows(count), "looked").await
+        };
+        let before = store.audit().entries(0, 1_000).await.unwrap().len();
+        let own = rule("ann", 3_000).await.unwrap_err();
+        assert!(matches!(own, StoreError::Batch(BatchError::Own { .. })), "{own}");
+        let many = rule("bea", MOST_RULED + 1).await.unwrap_err();
+        assert!(matches!(many, StoreError::Batch(BatchError::TooManyRows { .. })), "{many}");
+        assert_eq!(store.audit().entries(0, 1_000).await.unwrap().len(), before, "nothing was written");
+        let ledger = rule("bea", 3_000).await.unwrap();
+        assert_eq!(ledger.batches["week-8"].rulings.changes(), (1_500, 1_500));
+        assert!(store.audit().entries(0, 1_000).await.unwrap().len() > before + 5);
+        assert_eq!(store.ledger("cards").await.unwrap(), (ledger, Vec::new()), "as the log has it");
+        store.close().await.unwrap();
+        let report = mantlet_store::verify_audit(&folder.path().join("home/audit"), None, None);
+        assert!(report.is_ok(), "{report:?}");
+    });
+}
