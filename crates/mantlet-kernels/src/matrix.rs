@@ -249,7 +249,6 @@ mod wide {
 
     /// Sixteen sums in sixteen registers.
     #[target_feature(enable = "avx512f")]
-    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
     pub(super) fn dense512(x: &[Lanes], weights: &[[f32; RESULTS]], sums: &mut [Lanes; RESULTS]) {
         let mut own = [_mm512_set1_ps(0.0); RESULTS];
         for m in 0..RESULTS {
@@ -278,7 +277,6 @@ mod wide {
 
     /// Eight sums of half the lanes at a time.
     #[target_feature(enable = "avx2,fma")]
-    #[expect(clippy::needless_range_loop, reason = "registers are numbered")]
     pub(super) fn dense256(x: &[Lanes], weights: &[[f32; RESULTS]], sums: &mut [Lanes; RESULTS]) {
         for (half, first) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
             let mut own = [_mm256_set1_ps(0.0); 8];
