@@ -36,11 +36,22 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step("tests", || {
         run::shown(run::cargo(project).args(["test", "--workspace", "--locked", "--no-fail-fast"]))
     });
-    // The one optional feature: its crate is tested above, here it is only wired to the command line.
+    // An optional feature: its crate is tested above, here it is only wired to the command line.
     steps.step("tests of the remote feature", || {
         let mut cargo = run::cargo(project);
         cargo.args(["test", "-p", "mantlet", "--features", "remote", "--test", "cli", "--locked", "--quiet"]);
         run::shown(cargo.args(["--", "scan::addresses"]))
+    });
+    // DataFusion and Ballista are built for this feature alone, so its crate is empty above and tested here.
+    steps.step("tests of the cluster feature", || {
+        let test = ["test", "-p", "mantlet", "-p", "mantlet-cluster", "--features", "mantlet/cluster"];
+        let of = |more: &[&str]| {
+            run::shown(run::cargo(project).args(test).args(["--locked", "--quiet"]).args(more))
+        };
+        match of(&["--lib"])? {
+            Outcome::Passed => of(&["--test", "cli", "--", "cluster::"]),
+            other => Ok(other),
+        }
     });
     steps.finish()
 }

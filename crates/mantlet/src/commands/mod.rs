@@ -3,6 +3,7 @@
 
 pub mod attack;
 pub mod audit;
+pub mod cluster;
 mod conclude;
 pub mod config;
 pub mod data;

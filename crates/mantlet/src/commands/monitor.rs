@@ -18,6 +18,7 @@ use mantlet_drift::{Comparison, Layout, Profile, Settings};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
+use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
@@ -58,6 +59,8 @@ pub enum Command {
         least: f64,
         #[command(flatten)]
         raising: Raising,
+        #[command(flatten)]
+        engine: Engine,
         #[command(flatten)]
         reporting: Reporting,
     },
@@ -118,11 +121,11 @@ fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Baseline { tables, out, without } => baseline(terminal, &tables, &out, &without),
-        Command::Drift { tables, baseline, alpha, least, raising, reporting } => {
+        Command::Drift { tables, baseline, alpha, least, engine, raising, reporting } => {
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
-            drift(terminal, &tables, &baseline, settings, &raising, &reporting)
+            drift(terminal, (&tables, &baseline), settings, &engine, (&raising, &reporting))
         }
         Command::Segments { tables, reference, label, prediction, without, most, raising, reporting } => {
             let judged = label.zip(prediction).map(|(label, prediction)| Judged { label, prediction });
@@ -233,15 +236,14 @@ fn read(path: &Path) -> anyhow::Result<Profile> {
 
 fn drift(
     terminal: Terminal,
-    tables: &[PathBuf],
-    baseline: &Path,
+    (tables, baseline): (&[PathBuf], &Path),
     settings: Settings,
-    raising: &Raising,
-    reporting: &Reporting,
+    engine: &Engine,
+    (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
     let profile = read(baseline)?;
     let dataset = tables::open(tables)?;
-    let counted = mantlet_dataset::count(&dataset, &profile)?;
+    let counted = engine.count(&dataset, &profile)?;
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);

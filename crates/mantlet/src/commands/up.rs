@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use mantlet_access::Role;
 use serde_json::json;
 
+use super::cluster;
 use super::keys::add_user;
 use crate::config;
 use crate::deploy::{self, Roles};
@@ -26,6 +27,8 @@ pub struct Options {
     /// How addresses and credentials are printed: lines, or one JSON object.
     #[arg(long, value_enum, default_value_t = Print::Text)]
     format: Print,
+    #[command(flatten)]
+    part: cluster::Part,
 }
 
 /// What a process does.
@@ -39,6 +42,10 @@ pub enum WhichRole {
     Console,
     /// The analysis of what gateways saw: alerts are answered and rollouts judged.
     Worker,
+    /// The scheduler of a cluster that counts tables; reads no mantlet.toml.
+    Scheduler,
+    /// An executor of such a cluster; reads no mantlet.toml.
+    Executor,
 }
 
 /// How start-up is printed.
@@ -58,6 +65,14 @@ const WATCH: Duration = Duration::from_secs(1);
 /// # Errors
 /// When an address is taken, nothing may serve, or the store is held by another process.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
+    let part = match options.role {
+        WhichRole::Scheduler => Some(cluster::Does::Scheduler),
+        WhichRole::Executor => Some(cluster::Does::Executor),
+        WhichRole::All | WhichRole::Gateway | WhichRole::Console | WhichRole::Worker => None,
+    };
+    if let Some(does) = part {
+        return cluster::run(terminal, does, options.part, options.format == Print::Json);
+    }
     runtime::logs(options.format == Print::Json);
     let loaded = config::load(&options.folder)?;
     runtime::block_on(async {

@@ -9,6 +9,7 @@
 )]
 
 mod attacks;
+mod cluster;
 mod data;
 mod demo;
 mod faults;

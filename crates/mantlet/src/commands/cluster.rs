@@ -1,0 +1,234 @@
+//! Who counts a table: this program as it streams, DataFusion in this process, or a cluster; and the roles of a
+//! cluster's own processes. What needs DataFusion is in builds that have the `cluster` feature.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use mantlet_dataset::{Dataset, Measured};
+use mantlet_drift::{Counts, Profile};
+
+use crate::exit::Usage;
+use crate::terminal::Terminal;
+
+/// Who counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// This program, as it streams the table.
+    Stream,
+    /// DataFusion, in this process.
+    Datafusion,
+    /// The executors of a cluster.
+    Cluster,
+}
+
+/// Who counts, and where.
+#[derive(Debug, Args)]
+pub struct Engine {
+    /// Who counts: the report is the same, byte for byte.
+    #[arg(long, value_enum, default_value_t = Which::Stream)]
+    engine: Which,
+    /// The cluster's scheduler.
+    #[arg(long, value_name = "HOST:PORT", required_if_eq("engine", "cluster"))]
+    scheduler: Option<String>,
+    /// File with the cluster's token.
+    #[arg(long, value_name = "FILE", required_if_eq("engine", "cluster"))]
+    token_file: Option<PathBuf>,
+    /// Memory that DataFusion may hold in this process, in MiB; what it needs beyond goes to disk.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    memory: usize,
+}
+
+/// A process of a cluster.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Roles scheduler and executor")]
+pub struct Part {
+    /// Where it listens: 127.0.0.1:8490 for the scheduler, any free port of this machine for an executor.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The name under which others reach this executor; the address at which it listens when absent.
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The scheduler that an executor works for.
+    #[arg(long, value_name = "HOST:PORT", required_if_eq("role", "executor"))]
+    scheduler: Option<String>,
+    /// File with the cluster's token, 32 random characters or more: whoever holds it belongs to the cluster.
+    #[arg(long, value_name = "FILE", required_if_eq_any([("role", "executor"), ("role", "scheduler")]))]
+    token_file: Option<PathBuf>,
+    /// A folder or file that plans may read; nothing else is.
+    #[arg(long, value_name = "PATH", required_if_eq_any([("role", "executor"), ("role", "scheduler")]))]
+    root: Vec<PathBuf>,
+    /// Folder for what is spilled and exchanged while a query runs; one of its own inside is removed at the end.
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+    /// Memory that queries may hold, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    memory: usize,
+    /// Disk that they may spill to, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 4096)]
+    spill: u64,
+    /// Tasks of an executor at once; all of the machine's cores when absent.
+    #[arg(long, value_name = "N")]
+    cores: Option<NonZeroUsize>,
+}
+
+/// What a process of a cluster does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    /// Hands out work.
+    Scheduler,
+    /// Does it.
+    Executor,
+}
+
+#[cfg(feature = "cluster")]
+mod engine {
+    use std::path::Path;
+
+    use anyhow::Context as _;
+    use mantlet_cluster::{Bounds, Roots, Scheduler, Trust};
+    use serde_json::json;
+
+    use super::*;
+    use crate::runtime;
+
+    /// A token is a line.
+    const TOKEN_MOST: u64 = 4096;
+
+    fn trust(file: Option<&Path>) -> anyhow::Result<Trust> {
+        use std::io::Read as _;
+        let file =
+            file.ok_or_else(|| Usage("name the file with the cluster's token: --token-file".into()))?;
+        let mut token = String::new();
+        std::fs::File::open(file)
+            .and_then(|opened| opened.take(TOKEN_MOST).read_to_string(&mut token))
+            .with_context(|| format!("cannot read the token in {}", file.display()))?;
+        Ok(Trust::from_token(&token).map_err(|error| Usage(format!("{}: {error}", file.display())))?)
+    }
+
+    fn scratch(parent: Option<&Path>) -> anyhow::Result<tempfile::TempDir> {
+        let mut named = tempfile::Builder::new();
+        let named = named.prefix("mantlet-cluster-");
+        match parent {
+            Some(parent) => named.tempdir_in(parent),
+            None => named.tempdir(),
+        }
+        .context("cannot make a folder for what is spilled; name another with --scratch")
+    }
+
+    impl Engine {
+        /// Counts a table in the buckets of a profile.
+        ///
+        /// # Errors
+        /// As the engine says.
+        pub fn count(&self, dataset: &Dataset, profile: &Profile) -> anyhow::Result<Measured<Counts>> {
+            if self.engine == Which::Stream {
+                return Ok(mantlet_dataset::count(dataset, profile)?);
+            }
+            let scratch = scratch(None)?;
+            let bounds =
+                Bounds { memory: self.memory.saturating_mul(1 << 20), ..Bounds::new(scratch.path()) };
+            mantlet_dataset::count_by(dataset, profile, |wanted| {
+                runtime::block_on(async {
+                    let counted = if self.engine == Which::Cluster {
+                        let trust = trust(self.token_file.as_deref())?;
+                        let scheduler = self.scheduler.as_deref().unwrap_or_default();
+                        let whom = (scheduler, &trust);
+                        mantlet_cluster::count_there(dataset, profile, wanted, &bounds, whom)
+                            .await
+                            .with_context(|| format!("the cluster of {scheduler} did not count the table"))?
+                    } else {
+                        mantlet_cluster::count_here(dataset, profile, wanted, &bounds).await?
+                    };
+                    Ok(counted)
+                })
+            })
+        }
+    }
+
+    /// Runs a process of a cluster until it is interrupted or terminated.
+    ///
+    /// # Errors
+    /// When the token, a root or the address is none, or the scheduler cannot be reached.
+    pub fn run(terminal: Terminal, does: Does, part: Part, json: bool) -> anyhow::Result<ExitCode> {
+        runtime::logs(json);
+        let trust = trust(part.token_file.as_deref())?;
+        let roots = Roots::new(&part.root)?;
+        let scratch = scratch(part.scratch.as_deref())?;
+        let mut bounds = Bounds {
+            memory: part.memory.saturating_mul(1 << 20),
+            spill: part.spill.saturating_mul(1 << 20),
+            ..Bounds::new(scratch.path())
+        };
+        bounds.cores = part.cores.unwrap_or(bounds.cores);
+        let say = |name: &str, address: SocketAddr| {
+            if json {
+                terminal.say(&json!({ name: address.to_string() }).to_string());
+            } else {
+                terminal.say(&format!("{name:<17} {address}"));
+                terminal.note("Ctrl-C stops.");
+            }
+        };
+        runtime::block_on(async {
+            match does {
+                Does::Scheduler => {
+                    let listen = part.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8490)));
+                    let mut ending = runtime::Ending::listen()?;
+                    let scheduler = Scheduler::bind(listen, trust, &roots, &bounds).await?;
+                    say("scheduler", scheduler.address());
+                    scheduler.run(async move { ending.asked().await }).await?;
+                }
+                Does::Executor => {
+                    let listen = part.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+                    let executor = mantlet_cluster::executor(listen, part.host).await?;
+                    say("executor", executor.address());
+                    let scheduler = part.scheduler.unwrap_or_default();
+                    executor
+                        .run(&scheduler, &trust, &roots, &bounds)
+                        .await
+                        .with_context(|| format!("the executor of {scheduler} ended"))?;
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+#[cfg(feature = "cluster")]
+pub use engine::run;
+
+/// What a build without the feature says.
+#[cfg(not(feature = "cluster"))]
+const ABSENT: &str = "is not in this build: build mantlet with `--features cluster`";
+
+#[cfg(not(feature = "cluster"))]
+impl Engine {
+    /// Counts a table in the buckets of a profile.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or another engine is asked for.
+    pub fn count(&self, dataset: &Dataset, profile: &Profile) -> anyhow::Result<Measured<Counts>> {
+        // Only an engine that this build has would read them.
+        let _ = (&self.scheduler, &self.token_file, self.memory);
+        match self.engine {
+            Which::Stream => Ok(mantlet_dataset::count(dataset, profile)?),
+            Which::Datafusion => Err(Usage(format!("the engine datafusion {ABSENT}")).into()),
+            Which::Cluster => Err(Usage(format!("the engine cluster {ABSENT}")).into()),
+        }
+    }
+}
+
+/// Says which build can do it.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "cluster"))]
+pub fn run(_: Terminal, does: Does, part: Part, _: bool) -> anyhow::Result<ExitCode> {
+    // Only a role that this build has would read them.
+    let _ = (part.listen, part.host, part.scheduler, part.token_file, part.root);
+    let _ = (part.scratch, part.memory, part.spill, part.cores);
+    let role = if does == Does::Scheduler { "scheduler" } else { "executor" };
+    Err(Usage(format!("the role {role} {ABSENT}")).into())
+}
