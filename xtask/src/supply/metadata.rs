@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) folder: PathBuf,
     /// Whether it ends up in the released program.
     pub(crate) shipped: bool,
+    /// The names of the packages that need it.
+    pub(crate) needed_by: BTreeSet<String>,
 }
 
 /// All packages of the workspace on this platform.
@@ -44,12 +46,19 @@ pub(crate) fn platform() -> Result<String> {
 impl Metadata {
     /// Asks cargo.
     pub(crate) fn read(project: &Project) -> Result<Self> {
+        Self::with(project, &[])
+    }
+
+    /// Asks cargo for the tree of a build with these features.
+    pub(crate) fn with(project: &Project, features: &[&str]) -> Result<Self> {
         let platform = platform()?;
         let mut cargo = run::cargo(project);
         cargo.args(["metadata", "--format-version", "1", "--locked", "--filter-platform", &platform]);
+        cargo.args(features.iter().flat_map(|feature| ["--features", feature]));
         let metadata: Value =
             serde_json::from_str(&run::captured(&mut cargo)?).context("cannot read cargo metadata")?;
         let nodes = nodes(&metadata);
+        let parents = parents(&metadata);
         let shipped = reachable(&nodes, "mantlet", &metadata);
         let mut packages: Vec<Package> = array(&metadata, "packages")
             .iter()
@@ -64,6 +73,7 @@ impl Metadata {
                     .map(PathBuf::from)
                     .unwrap_or_default(),
                 shipped: shipped.contains(text(package, "id")),
+                needed_by: parents.get(text(package, "id")).cloned().unwrap_or_default(),
             })
             .collect();
         packages.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
@@ -85,6 +95,22 @@ fn nodes(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
             (text(node, "id"), needs)
         })
         .collect()
+}
+
+/// The names of the packages that need a package, at run time, to build it or to test it.
+fn parents(metadata: &Value) -> BTreeMap<&str, BTreeSet<String>> {
+    let names: BTreeMap<&str, &str> = array(metadata, "packages")
+        .iter()
+        .map(|package| (text(package, "id"), text(package, "name")))
+        .collect();
+    let mut parents: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for node in array(metadata.get("resolve").unwrap_or(&Value::Null), "nodes") {
+        let name = names.get(text(node, "id")).copied().unwrap_or_default();
+        for dependency in array(node, "deps") {
+            parents.entry(text(dependency, "pkg")).or_default().insert(name.to_owned());
+        }
+    }
+    parents
 }
 
 /// Everything the program called `name` needs at run time.

@@ -30,14 +30,24 @@ pub(crate) fn outcome(project: &Project) -> Result<Outcome> {
     let text = std::fs::read_to_string(project.root.join("deny.toml")).context("cannot read deny.toml")?;
     let policy = Policy::read(&text)?;
     let metadata = Metadata::read(project)?;
-    let judged = policy.judge(&metadata.packages);
+    let mut judged = policy.judge(&metadata.packages);
+    // The tree of the cluster feature is its own; what it adds is judged as well.
+    let clustered = Metadata::with(project, &["mantlet/cluster"])?;
+    judged.faults.extend(policy.judge(&clustered.packages).faults);
+    judged.faults.sort();
+    judged.faults.dedup();
     for fault in &judged.faults {
         println!("{fault}");
     }
     for doubled in &judged.doubled {
         println!("note: two versions of {doubled}");
     }
-    println!("supply: {} packages, {} faults", metadata.packages.len(), judged.faults.len());
+    println!(
+        "supply: {} packages, {} with the cluster feature, {} faults",
+        metadata.packages.len(),
+        clustered.packages.len(),
+        judged.faults.len()
+    );
     if !judged.faults.is_empty() {
         return Ok(Outcome::Failed(format!("{} faults", judged.faults.len())));
     }
@@ -59,7 +69,8 @@ struct Policy {
     licences: Vec<String>,
     /// Licences allowed for one package only.
     exceptions: BTreeMap<String, Vec<String>>,
-    banned: Vec<String>,
+    /// With the packages that alone may need each all the same.
+    banned: BTreeMap<String, Vec<String>>,
     registries: Vec<String>,
 }
 
@@ -93,7 +104,10 @@ impl Policy {
             licences: words(list("licenses", "allow")),
             exceptions,
             banned: banned
-                .map(|ban| named(ban).context("a ban of deny.toml names no crate"))
+                .map(|ban| {
+                    let name = named(ban).context("a ban of deny.toml names no crate")?;
+                    Ok((name, words(ban.get("wrappers").and_then(Value::as_array))))
+                })
                 .collect::<Result<_>>()?,
             registries: words(list("sources", "allow-registry")),
         };
@@ -109,7 +123,10 @@ impl Policy {
         for package in packages {
             *versions.entry(&package.name).or_default() += 1;
             let shown = format!("{} {}", package.name, package.version);
-            if self.banned.contains(&package.name) {
+            let wrapped = |wrappers: &Vec<String>| {
+                !wrappers.is_empty() && package.needed_by.iter().all(|parent| wrappers.contains(parent))
+            };
+            if self.banned.get(&package.name).is_some_and(|wrappers| !wrapped(wrappers)) {
                 judged.faults.push(format!("{shown} is banned by deny.toml"));
             }
             match &package.source {
@@ -147,7 +164,7 @@ impl Policy {
 mod tests {
     use super::*;
 
-    const DENY: &str = "[licenses]\nallow = [\"MIT\"]\nexceptions = [{ crate = \"odd\", allow = [\"MPL-2.0\"] }]\n[bans]\ndeny = [{ crate = \"openssl\" }, \"native-tls\"]\n[sources]\nallow-registry = [\"https://github.com/rust-lang/crates.io-index\"]\n";
+    const DENY: &str = "[licenses]\nallow = [\"MIT\"]\nexceptions = [{ crate = \"odd\", allow = [\"MPL-2.0\"] }]\n[bans]\ndeny = [{ crate = \"openssl\" }, \"native-tls\", { crate = \"held\", wrappers = [\"wrapper\"] }, { crate = \"loose\", wrappers = [\"another\"] }]\n[sources]\nallow-registry = [\"https://github.com/rust-lang/crates.io-index\"]\n";
 
     fn package(name: &str, licence: Option<&str>, source: Option<&str>) -> Package {
         Package {
@@ -157,6 +174,7 @@ mod tests {
             source: source.map(str::to_owned),
             folder: std::path::PathBuf::new(),
             shipped: true,
+            needed_by: std::collections::BTreeSet::from(["wrapper".to_owned()]),
         }
     }
 
@@ -171,6 +189,8 @@ mod tests {
         assert_eq!(faults(package("even", Some("MPL-2.0"), index)), 1);
         assert_eq!(faults(package("a", None, index)), 1);
         assert_eq!(faults(package("openssl", Some("MIT"), index)), 1);
+        assert_eq!(faults(package("held", Some("MIT"), index)), 0);
+        assert_eq!(faults(package("loose", Some("MIT"), index)), 1);
         assert_eq!(faults(package("a", Some("MIT"), Some("git+https://git.example/a"))), 1);
         assert_eq!(faults(package("a", Some("MIT"), Some("registry+https://crates.example/index"))), 1);
         assert!(Policy::read("[licenses]\n").is_err());
