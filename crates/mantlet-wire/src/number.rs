@@ -104,20 +104,26 @@ const TENS_F32: [f32; 8] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 /// knows where this one ends; what is rarer is told apart by a branch.
 struct Usual {
     count: usize,
-    /// What came instead, last.
+    /// What came instead, last, and where that number ended.
     other: usize,
+    end: usize,
 }
 
 impl Usual {
-    /// Another count came. Twice in a row makes it the usual one.
+    const fn new() -> Self {
+        Self { count: 0, other: 0, end: usize::MAX }
+    }
+
+    /// Another count came, in a number that stands from `start` to `end`, which is given back. Twice in a row makes it the
+    /// usual one.
     #[cold]
     #[inline(never)]
-    const fn unusual(&mut self, count: usize) -> usize {
-        if self.other == count {
+    const fn unusual(&mut self, count: usize, start: usize, end: usize) -> usize {
+        if self.other == count && start.wrapping_sub(self.end) <= 1 {
             self.count = count;
         }
-        self.other = count;
-        count
+        (self.other, self.end) = (count, end);
+        end
     }
 }
 
@@ -126,6 +132,7 @@ impl Usual {
 /// the division is the right one.
 #[inline]
 fn short(bytes: &[u8], at: usize, usual: &mut Usual) -> Option<(f32, usize)> {
+    let start = at;
     let negative = bytes.get(at) == Some(&b'-');
     let at = at + usize::from(negative);
     let window = bytes.get(at..)?.first_chunk::<10>()?;
@@ -152,8 +159,9 @@ fn short(bytes: &[u8], at: usize, usual: &mut Usual) -> Option<(f32, usize)> {
     }
     #[expect(clippy::cast_precision_loss, reason = "below 2^24")]
     let value = sign(digits as f32 / TENS_F32[count & 7]);
-    let length = if count == usual.count { usual.count } else { usual.unusual(count) };
-    Some((value, at + 3 + length))
+    let guess = at + 3 + usual.count;
+    let end = if count == usual.count { guess } else { usual.unusual(count, start, at + 3 + count) };
+    Some((value, end))
 }
 
 /// Reads the number at `start`; gives it and where it ends, or what stands there instead.
@@ -255,7 +263,7 @@ impl<'a> Reader<'a> {
     ) -> usize {
         let bytes = self.bytes();
         let mut count = 0;
-        let mut usual = Usual { count: 0, other: 0 };
+        let mut usual = Usual::new();
         loop {
             let mut at = self.at;
             while count < most
