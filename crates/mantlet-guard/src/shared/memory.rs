@@ -1,6 +1,8 @@
 //! The counts of one process, exact, bounded.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -9,6 +11,9 @@ use super::{Allowance, Answer, Ask, Denied, Granted, SharedLimits, Standing};
 
 /// Buckets looked through for a full one at each sweep.
 const SWEEP_EVERY: usize = 4_096;
+/// Buckets of their own at most: some thirty megabytes. Callers beyond share [`SHARED`] buckets for each size.
+const MOST: usize = 1 << 18;
+const SHARED: u64 = 1 << 10;
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -25,15 +30,26 @@ impl Bucket {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     buckets: HashMap<String, Bucket>,
+    most: usize,
+    /// Keyed, so that nobody picks whose bucket it shares.
+    hasher: RandomState,
     places: HashMap<String, u32>,
     since_sweep: usize,
 }
 
+impl Default for Counts {
+    fn default() -> Self {
+        let (buckets, places, hasher) = (HashMap::new(), HashMap::new(), RandomState::new());
+        Self { buckets, most: MOST, hasher, places, since_sweep: 0 }
+    }
+}
+
 /// The counts of one process. A bucket that is full again is forgotten, so memory follows the callers that are active
-/// within the time a bucket takes to fill; no caller can push out another's bucket.
+/// within the time a bucket takes to fill; no caller can push out another's bucket. When so many are active that there
+/// is no room, those without a bucket share some: they get less, and nobody gets more.
 #[derive(Debug, Default)]
 pub struct InMemory(Mutex<Counts>);
 
@@ -58,7 +74,8 @@ impl InMemory {
         for ask in asks {
             match ask.allowance {
                 Allowance::Rate { per_minute, burst } => {
-                    let level = counts.buckets.get(&ask.bucket).map_or(burst, |bucket| bucket.now(now));
+                    let bucket = counts.buckets.get(&*counts.place(ask));
+                    let level = bucket.map_or(burst, |bucket| bucket.now(now));
                     if level + TINY < ask.amount {
                         let rate = per_minute / 60_000.0;
                         let wait =
@@ -92,12 +109,23 @@ impl InMemory {
 }
 
 impl Counts {
+    /// The name of the bucket that an ask is counted in.
+    fn place<'a>(&self, ask: &'a Ask) -> Cow<'a, str> {
+        if self.buckets.len() < self.most || self.buckets.contains_key(&ask.bucket) {
+            return ask.bucket.as_str().into();
+        }
+        let Allowance::Rate { per_minute, burst } = ask.allowance else { return ask.bucket.as_str().into() };
+        let turn = self.hasher.hash_one(&ask.bucket) % SHARED;
+        format!("\0{:x}/{:x}/{turn}", per_minute.to_bits(), burst.to_bits()).into()
+    }
+
     fn spend(&mut self, ask: &Ask, now: Instant) {
         match ask.allowance {
             Allowance::Rate { per_minute, burst } => {
-                let level = self.buckets.get(&ask.bucket).map_or(burst, |bucket| bucket.now(now));
+                let place = self.place(ask);
+                let level = self.buckets.get(&*place).map_or(burst, |bucket| bucket.now(now));
                 let bucket = Bucket { level: level - ask.amount, at: now, per_minute, burst };
-                self.buckets.insert(ask.bucket.clone(), bucket);
+                self.buckets.insert(place.into_owned(), bucket);
             }
             Allowance::Concurrent(_) => *self.places.entry(ask.bucket.clone()).or_insert(0) += 1,
         }
@@ -172,6 +200,30 @@ mod tests {
         assert!(limits.take_at(&places, start).is_err());
         limits.release(&places);
         assert!(limits.take_at(&places, start).is_ok());
+    }
+
+    #[test]
+    fn beyond_the_bound_callers_share_and_nobody_gets_more_or_loses_what_was_counted() {
+        let limits = InMemory::default();
+        limits.counts().most = 1_000;
+        let start = Instant::now();
+        assert!(limits.take_at(&[rate("first", 3.0)], start).is_ok());
+        let mut granted = 0;
+        for n in 0..50_000 {
+            granted += u32::from(limits.take_at(&[rate(&format!("caller-{n}"), 1.0)], start).is_ok());
+        }
+        let most = usize::try_from(SHARED).unwrap() + 1_000;
+        assert!(limits.len() <= most, "{}", limits.len());
+        // Each of the first thousand has its own; all others share three requests a bucket.
+        assert!(granted >= 999 && granted <= 999 + 3 * 1_024, "{granted}");
+        assert!(limits.take_at(&[rate("first", 1.0)], start).is_err(), "it was not pushed out");
+        assert!(limits.take_at(&[rate("caller-1", 2.0)], start).is_ok(), "nor was its neighbour's rest");
+        // Time gives everybody room again.
+        let later = start + Duration::from_secs(3_600);
+        for n in 0..5_000 {
+            let _ = limits.take_at(&[rate("again", 0.0), rate(&format!("later-{}", n % 10), 0.1)], later);
+        }
+        assert!(limits.len() < 50, "{}", limits.len());
     }
 
     #[test]
