@@ -54,7 +54,7 @@ impl Database {
             sqlite_url(&absolute).parse().map_err(sql("open", path, Kind::Sqlite))?;
         let settings = format!(
             "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON;",
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;",
             patience.as_millis()
         );
         // A pool tries again what fails: what is wrong with the file is found out before.

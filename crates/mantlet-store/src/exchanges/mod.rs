@@ -47,7 +47,7 @@ pub struct HistoryOptions {
 
 impl Default for HistoryOptions {
     fn default() -> Self {
-        Self { queue: 2048, rows: 8192, bytes: 4 << 20, flush_ms: 60_000, sync_ms: 1_000, recent: 500 }
+        Self { queue: 2048, rows: 4096, bytes: 4 << 20, flush_ms: 60_000, sync_ms: 1_000, recent: 500 }
     }
 }
 
