@@ -292,6 +292,9 @@ pub struct Gateway {
     /// Whether connections may become WebSockets, which nobody can look at; for what is not `tensors`.
     #[serde(skip_serializing_if = "transport::is_no")]
     pub websocket: bool,
+    /// Bounds of those connections.
+    #[serde(skip_serializing_if = "transport::Websockets::is_default")]
+    pub websockets: transport::Websockets,
     /// Whether callers without a key are served too, all of them as one caller named `anonymous`.
     #[serde(skip_serializing_if = "transport::is_no")]
     pub anonymous: bool,
@@ -349,6 +352,7 @@ impl Default for Gateway {
             text: text::Text::default(),
             inspect: true,
             websocket: false,
+            websockets: transport::Websockets::default(),
             anonymous: false,
             tap: false,
             tls: None,

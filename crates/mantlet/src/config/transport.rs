@@ -49,6 +49,30 @@ pub struct Calls {
     pub headers: BTreeMap<String, PathBuf>,
 }
 
+/// Connections that became WebSockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Websockets {
+    /// How many one caller may have open at once.
+    pub per_caller: usize,
+    /// Seconds one may be silent both ways before it is closed.
+    pub idle_seconds: u64,
+}
+
+impl Default for Websockets {
+    fn default() -> Self {
+        Self { per_caller: 32, idle_seconds: 300 }
+    }
+}
+
+impl Websockets {
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Default for Calls {
     fn default() -> Self {
         Self {

@@ -50,6 +50,8 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
         anonymous: gateway.anonymous,
         otlp: otlp(loaded)?,
         tap: gateway.tap,
+        websockets_per_caller: gateway.websockets.per_caller,
+        websocket_idle_ms: gateway.websockets.idle_seconds.max(1).saturating_mul(1_000),
         breaker_failures: calls.failures,
         breaker_open_ms: calls.rest_ms,
         ..GatewayConfig::default()

@@ -17,6 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwapOption;
 use mantlet_access::KeyRing;
 use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
 use mantlet_detectors::PinnedRule;
@@ -28,7 +29,7 @@ use mantlet_replicas::{Bus, RedisLimits, RedisPeers};
 use mantlet_respond::Switchboard;
 use mantlet_serve::Server;
 use mantlet_store::{Store, SystemClock};
-use mantlet_worker::answer::{self, AnswerHandle};
+use mantlet_worker::answer::{self, AnswerHandle, Hook};
 use mantlet_worker::rollout::{self, Analyst, RolloutHandle};
 
 use crate::config::{self, Loaded};
@@ -79,6 +80,8 @@ pub struct Running {
     keys: Arc<KeyCache>,
     changes: Option<tokio::sync::watch::Receiver<u64>>,
     settled: Option<tokio::task::JoinHandle<()>>,
+    desk: Arc<traffic::Desk>,
+    hook: Arc<ArcSwapOption<Hook>>,
 }
 
 /// Starts what the roles ask for.
@@ -137,14 +140,15 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         ),
         _ => {}
     }
-    let hook = settled::hook(loaded)?;
+    let hook = Arc::new(ArcSwapOption::from_pointee(settled::hook(loaded)?));
     let settled = roles.worker.then(|| {
         let rollout = rollout.as_ref().map(RolloutHandle::sink);
-        tokio::spawn(settled::hand_on(store.clone(), hook, rollout))
+        tokio::spawn(settled::hand_on(store.clone(), hook.clone(), rollout))
     });
+    let desk = Arc::new(traffic::Desk::new(store.clone(), config.reviews.terms()));
     let ports = Ports {
         keys: keys.clone(),
-        reviews: Arc::new(traffic::Desk::new(store.clone(), config.reviews.terms())),
+        reviews: desk.clone(),
         recorder: Arc::new(traffic::Tee::new(&store, analysis.clone())?),
         events: Arc::new(analysis),
         clock: Arc::new(traffic::Now),
@@ -198,6 +202,8 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         keys,
         changes,
         settled,
+        desk,
+        hook,
     })
 }
 
@@ -264,6 +270,7 @@ impl Running {
         // What is remembered of callers goes on under the new rules.
         let guard = Arc::new(guard.succeeding(&self.guard));
         let answer = notify::answer_config(loaded)?;
+        let hook = settled::hook(loaded)?;
         let route = Route {
             inspect: loaded.config.gateway.inspect,
             websocket: loaded.config.gateway.websocket,
@@ -275,6 +282,8 @@ impl Running {
             None => 0,
         };
         self.answer.reload(answer).await?;
+        self.desk.terms_are(loaded.config.reviews.terms());
+        self.hook.store(hook.map(Arc::new));
         self.deck.guard_is(guard.clone());
         self.guard = guard;
         Ok(generation)

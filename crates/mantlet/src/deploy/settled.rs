@@ -2,9 +2,11 @@
 //! configuration names is told, signed, until it is taken.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use arc_swap::ArcSwapOption;
 use mantlet_store::{DEADLINE, Review, ReviewDecision, ReviewState, Store};
 use mantlet_worker::answer::{Hook, WebhookConfig};
 use mantlet_worker::rollout::RolloutSink;
@@ -39,7 +41,7 @@ pub(super) fn hook(loaded: &Loaded) -> anyhow::Result<Option<Hook>> {
 }
 
 /// Hands on what is settled, as the installation's worker.
-pub(super) async fn hand_on(store: Store, hook: Option<Hook>, rollout: Option<RolloutSink>) {
+pub(super) async fn hand_on(store: Store, hook: Arc<ArcSwapOption<Hook>>, rollout: Option<RolloutSink>) {
     // When a ticket that was not taken is tried again, and the pause after that.
     let mut later: HashMap<String, (Instant, Duration)> = HashMap::new();
     let mut tick = tokio::time::interval(LOOK);
@@ -53,6 +55,7 @@ pub(super) async fn hand_on(store: Store, hook: Option<Hook>, rollout: Option<Ro
                 continue;
             }
         };
+        let hook = hook.load_full();
         later.retain(|ticket, _| settled.iter().any(|review| review.ticket == *ticket));
         for review in settled {
             let tried = later.get(&review.ticket).copied();

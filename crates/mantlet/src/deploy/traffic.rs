@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use mantlet_gateway::{Clock, Reviewed, Reviews, Ticket};
 use mantlet_guard::{Controls, Events, GuardEvent, Overloaded, Recorder};
 use mantlet_replicas::{Bus, Topic};
@@ -154,19 +155,24 @@ impl Recorder for Tee {
 /// Files diverted decisions with the store.
 pub struct Desk {
     store: Store,
-    terms: ReviewTerms,
+    terms: ArcSwap<ReviewTerms>,
 }
 
 impl Desk {
     /// A desk whose tickets wait for a person under these terms.
     pub fn new(store: Store, terms: ReviewTerms) -> Self {
-        Self { store, terms }
+        Self { store, terms: ArcSwap::from_pointee(terms) }
+    }
+
+    /// Tickets filed from now on wait under other terms; those that wait keep theirs.
+    pub fn terms_are(&self, terms: ReviewTerms) {
+        self.terms.store(terms.into());
     }
 }
 
 impl Reviews for Desk {
     fn file(&self, exchange: &Exchange) -> Result<Ticket, Overloaded> {
-        self.store.desk().file_for(exchange, &self.terms).map(Ticket)
+        self.store.desk().file_for(exchange, &self.terms.load()).map(Ticket)
     }
 
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed {
