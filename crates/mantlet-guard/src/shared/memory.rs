@@ -215,7 +215,7 @@ mod tests {
         let most = usize::try_from(SHARED).unwrap() + 1_000;
         assert!(limits.len() <= most, "{}", limits.len());
         // Each of the first thousand has its own; all others share three requests a bucket.
-        assert!(granted >= 999 && granted <= 999 + 3 * 1_024, "{granted}");
+        assert!((999..=999 + 3 * 1_024).contains(&granted), "{granted}");
         assert!(limits.take_at(&[rate("first", 1.0)], start).is_err(), "it was not pushed out");
         assert!(limits.take_at(&[rate("caller-1", 2.0)], start).is_ok(), "nor was its neighbour's rest");
         // Time gives everybody room again.
