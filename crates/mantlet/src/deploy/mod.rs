@@ -1,4 +1,6 @@
 //! A running installation of one system: model server, guard, gateway, answering loop, console, on one store.
+//!
+//! Long because what runs is started, changed and stopped in one order.
 
 mod actions;
 mod connect;
