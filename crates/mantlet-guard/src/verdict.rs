@@ -144,7 +144,7 @@ pub(crate) fn words(by: &str, signals: &[Signal]) -> String {
             "the answer holds what may not leave; ask in another way".into()
         }
         "tool-not-allowed" => "the model asked for a tool that it may not use".into(),
-        "prompt-injection" | "prompt-jailbreak" => {
+        "prompt-injection" | "prompt-jailbreak" | "injection-suspected" => {
             "the request reads like an attempt to change the model's instructions".into()
         }
         "indirect-injection" | "text-invisible" => {

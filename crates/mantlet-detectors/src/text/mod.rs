@@ -8,6 +8,7 @@
 mod attempts;
 mod config;
 mod decode;
+mod letters;
 mod lexicon;
 mod linear;
 mod matcher;
@@ -15,14 +16,13 @@ mod orders;
 mod reading;
 mod rooms;
 mod rules;
+mod sentences;
 mod stream;
 mod view;
 
 pub use attempts::{Asked, Attempts};
 pub use config::{NamedPattern, TextConfig, TextConfigError, ToolPolicy};
-pub use linear::{BUCKETS, features, windows};
 pub use matcher::{HOLD, Uncompilable};
-pub use reading::plain_reading;
 pub use rooms::text_abouts;
 pub use rules::{Prompts, TextHit, TextRules};
 pub use stream::{Looked, StreamLook};

@@ -4,6 +4,8 @@
 //! of letters (Unicode Technical Standard #39), accents, letters set apart. Encodings give readings of their own.
 
 use super::decode;
+use super::letters::{look_alike, unaccented};
+use super::sentences::Ends;
 use super::view::{Folded, fold};
 
 /// Bytes of one piece that are read for orders; what is longer is read in parts by the caller.
@@ -19,6 +21,8 @@ pub(crate) struct Reading {
     pub(crate) text: String,
     /// The disguise or encoding undone; empty for the text as it stands.
     pub(crate) how: &'static str,
+    /// After how many words a sentence ends, and whether it asks.
+    pub(crate) ends: Vec<(u32, bool)>,
 }
 
 /// Every reading of a text, the plain one first.
@@ -26,12 +30,6 @@ pub(crate) fn readings(text: &str) -> Vec<Reading> {
     let mut readings = Vec::new();
     read(text, "", 0, &mut readings);
     readings
-}
-
-/// The text as it stands, in lower case and without disguise of single letters: words with one space between them.
-#[must_use]
-pub fn plain_reading(text: &str) -> String {
-    Plain::of(text).words
 }
 
 fn read(text: &str, how: &'static str, depth: usize, readings: &mut Vec<Reading>) {
@@ -46,19 +44,25 @@ fn read(text: &str, how: &'static str, depth: usize, readings: &mut Vec<Reading>
     }
     let place = if depth == 0 { 0 } else { readings.len() };
     if plain.leet >= 2 {
-        readings.push(Reading { text: unleet(&plain.words), how: "digits for letters" });
+        readings.push(Reading {
+            text: unleet(&plain.words),
+            how: "digits for letters",
+            ends: plain.ends.clone(),
+        });
     }
     if let Some(text) = plain.apart {
-        readings.push(Reading { text, how: "letters set apart" });
+        readings.push(Reading { text, how: "letters set apart", ends: Vec::new() });
     }
-    if let Some(text) = turned(&plain.words) {
-        readings.push(text);
+    if let Some((text, how)) = turned(&plain.words) {
+        readings.push(Reading { text, how, ends: plain.ends.clone() });
     }
-    readings.insert(place.min(readings.len()), Reading { text: plain.words, how });
+    readings.insert(place.min(readings.len()), Reading { text: plain.words, how, ends: plain.ends });
 }
 
 struct Plain {
     words: String,
+    /// As in [`Reading`].
+    ends: Vec<(u32, bool)>,
     /// Words that mix letters with digits or signs that look like letters.
     leet: usize,
     /// The text with letters that stood alone put together.
@@ -69,6 +73,8 @@ impl Plain {
     fn of(text: &str) -> Self {
         let mut words = String::with_capacity(text.len());
         let mut leet = 0;
+        let mut count = 0_u32;
+        let mut ends = Ends::default();
         let mut word = String::new();
         let mut tags = String::new();
         let mut end = |word: &mut String, words: &mut String| {
@@ -90,21 +96,32 @@ impl Plain {
                 }
                 words.push_str(word);
                 word.clear();
+                count += 1;
             }
+            count
         };
         for c in text.chars().take(LONGEST) {
             if c.is_ascii_alphanumeric() {
+                ends.letter();
                 word.push(c.to_ascii_lowercase());
                 continue;
             }
             if c.is_ascii() {
-                if SIGNS.contains(&c) && !word.is_empty() {
+                if c.is_ascii_whitespace() {
+                    let count = end(&mut word, &mut words);
+                    ends.space(c, count);
+                } else if SIGNS.contains(&c) && !word.is_empty() {
+                    ends.sign(c);
                     word.push(c);
-                } else if c != '\'' {
+                } else if c == '\'' {
+                    ends.other();
+                } else {
+                    ends.sign(c);
                     end(&mut word, &mut words);
                 }
                 continue;
             }
+            ends.other();
             if matches!(c, '\u{e0020}'..='\u{e007e}') {
                 tags.extend(char::from_u32(c as u32 - 0xe0000));
             }
@@ -113,23 +130,29 @@ impl Plain {
                 Folded::Byte(byte) if byte.is_ascii_alphanumeric() => {
                     word.push(char::from(byte.to_ascii_lowercase()));
                 }
-                Folded::Byte(_) => end(&mut word, &mut words),
+                Folded::Byte(_) => {
+                    end(&mut word, &mut words);
+                }
                 Folded::Keep if ideograph(c) => word.push(c),
                 Folded::Keep if c.is_alphanumeric() => {
                     c.to_lowercase().for_each(|c| word.push_str(&unaccented(c)));
                 }
                 // Combining accents.
                 Folded::Keep if matches!(c, '\u{300}'..='\u{36f}') => {}
-                Folded::Keep => end(&mut word, &mut words),
+                Folded::Keep => {
+                    end(&mut word, &mut words);
+                }
             }
         }
-        end(&mut word, &mut words);
+        let count = end(&mut word, &mut words);
+        ends.end(count);
+        let ends = ends.found;
         if tags.len() >= 4 {
             words.push(' ');
             words.push_str(&Self::of(&tags).words);
         }
         let apart = together(&words);
-        Self { words, leet, apart }
+        Self { words, ends, leet, apart }
     }
 }
 
@@ -139,65 +162,6 @@ const SIGNS: [char; 5] = ['@', '$', '!', '|', '+'];
 /// Scripts written without spaces.
 pub(crate) fn ideograph(c: char) -> bool {
     matches!(c as u32, 0x3040..=0x30ff | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff)
-}
-
-/// Letters of other scripts that look like Latin ones, in a word that has Latin ones too.
-fn look_alike(c: char) -> char {
-    match c {
-        'а' | 'α' | 'ɑ' => 'a',
-        'в' | 'β' | 'ь' => 'b',
-        'с' | 'ϲ' | 'ς' => 'c',
-        'ԁ' | 'ɗ' => 'd',
-        'е' | 'ε' | 'э' | 'ҽ' => 'e',
-        'ғ' => 'f',
-        'ɡ' | 'ց' => 'g',
-        'һ' | 'н' | 'հ' => 'h',
-        'і' | 'ι' | 'ӏ' | 'ı' => 'i',
-        'ј' => 'j',
-        'к' | 'κ' => 'k',
-        'ⅼ' => 'l',
-        'м' => 'm',
-        'п' | 'η' | 'ո' => 'n',
-        'о' | 'ο' | 'σ' | 'օ' => 'o',
-        'р' | 'ρ' => 'p',
-        'ԛ' => 'q',
-        'г' | 'я' => 'r',
-        'ѕ' => 's',
-        'т' | 'τ' => 't',
-        'υ' | 'ս' | 'ц' => 'u',
-        'ν' | 'ѵ' => 'v',
-        'ԝ' | 'ω' | 'ш' => 'w',
-        'х' | 'χ' => 'x',
-        'у' | 'γ' | 'ү' => 'y',
-        'ᴢ' => 'z',
-        other => other,
-    }
-}
-
-/// Latin letters without their accents.
-fn unaccented(c: char) -> std::borrow::Cow<'static, str> {
-    let plain = match c {
-        'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ǎ' => "a",
-        'ç' | 'ć' | 'č' | 'ĉ' => "c",
-        'ď' | 'đ' => "d",
-        'è' | 'é' | 'ê' | 'ë' | 'ē' | 'ę' | 'ě' | 'ė' => "e",
-        'ğ' | 'ģ' => "g",
-        'ì' | 'í' | 'î' | 'ï' | 'ī' | 'ı' | 'į' => "i",
-        'ł' | 'ľ' => "l",
-        'ñ' | 'ń' | 'ň' => "n",
-        'ò' | 'ó' | 'ô' | 'õ' | 'ö' | 'ø' | 'ō' | 'ő' => "o",
-        'ř' => "r",
-        'ś' | 'š' | 'ş' | 'ș' => "s",
-        'ť' | 'ţ' | 'ț' => "t",
-        'ù' | 'ú' | 'û' | 'ü' | 'ū' | 'ů' | 'ű' => "u",
-        'ý' | 'ÿ' => "y",
-        'ź' | 'ż' | 'ž' => "z",
-        'ß' => "ss",
-        'æ' => "ae",
-        'œ' => "oe",
-        other => return other.to_string().into(),
-    };
-    plain.into()
 }
 
 fn unleet(words: &str) -> String {
@@ -274,7 +238,7 @@ const fn lengths(list: &[&str]) -> [u32; 26] {
 }
 
 /// The text turned by thirteen letters, or back to front, when that makes words of orders.
-fn turned(words: &str) -> Option<Reading> {
+fn turned(words: &str) -> Option<(String, &'static str)> {
     // Words that hardly any text is without, English and German, and the ones orders are made of.
     const TURNED: [&str; 22] = [
         "gur",
@@ -339,9 +303,9 @@ fn turned(words: &str) -> Option<Reading> {
             'a'..='z' => char::from((c as u8 - b'a' + 13) % 26 + b'a'),
             other => other,
         };
-        return Some(Reading { text: words.chars().map(turn).collect(), how: "rot13" });
+        return Some((words.chars().map(turn).collect(), "rot13"));
     }
-    (back >= 2).then(|| Reading { text: words.chars().rev().collect(), how: "back to front" })
+    (back >= 2).then(|| (words.chars().rev().collect(), "back to front"))
 }
 
 #[cfg(test)]

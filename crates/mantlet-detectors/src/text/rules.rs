@@ -234,26 +234,22 @@ impl TextRules {
             if !is_asking(piece.kind) && indirect.is_none() {
                 continue;
             }
-            let Some(order) = judge(&piece.text, indirect.unwrap_or(1.0), read) else { continue };
-            let (room, score) = match indirect {
-                Some(_) => (Room::IndirectInjection, order.score),
-                None if order.jailbreak => (Room::PromptJailbreak, order.score),
-                None => (Room::PromptInjection, order.score),
-            };
-            let Some(about) = room.about().filter(|_| self.asks(room) && score >= 1.0) else { continue };
-            let how =
-                if order.how.is_empty() { String::new() } else { format!(" (hidden by {})", order.how) };
-            hits.push(TextHit {
-                rule: about.name,
-                piece: index,
-                range: 0..piece.text.len(),
-                score: score.min(8.0),
-                label: format!(
-                    "{}{how}",
-                    if order.jailbreak { "talking it out of its limits" } else { "orders" }
-                ),
-                replacement: None,
-            });
+            for order in judge(&piece.text, piece.kind, read).into_iter().flatten() {
+                let Some(about) = order.room.about().filter(|_| self.asks(order.room) && order.score >= 1.0)
+                else {
+                    continue;
+                };
+                let how =
+                    if order.how.is_empty() { String::new() } else { format!(" (hidden by {})", order.how) };
+                hits.push(TextHit {
+                    rule: about.name,
+                    piece: index,
+                    range: 0..piece.text.len(),
+                    score: order.score.min(8.0),
+                    label: format!("{}{how}", order.label),
+                    replacement: None,
+                });
+            }
         }
     }
 }
@@ -261,16 +257,28 @@ impl TextRules {
 /// The rule name of placeholders among hits of a stream.
 pub(crate) const PLACEHOLDER: &str = "";
 
-/// The strongest order of a text.
+/// The strongest order of one kind in a text.
 struct Order {
+    room: Room,
     score: f64,
-    jailbreak: bool,
+    label: &'static str,
     how: &'static str,
 }
 
-/// What the linear model must be surer by when no pattern supports it, and from which sum of patterns one does.
-const ALONE: f64 = 0.25;
+impl Order {
+    /// The stronger of two.
+    fn or(most: &mut Option<Self>, other: Self) {
+        if most.as_ref().is_none_or(|most| other.score > most.score) {
+            *most = Some(other);
+        }
+    }
+}
+
+/// The sum of patterns from which the model can make them surer, how sure it must be for that (as no ordinary text
+/// made it), and how sure it counts at most.
 const SUPPORT: f64 = 0.5;
+const SURE: f64 = 2.0;
+const SUREST: f64 = 3.0;
 
 /// What is hidden is worse than what stands plainly: nobody encodes a question by chance.
 const HIDDEN: f64 = 1.5;
@@ -282,9 +290,11 @@ fn asked_of(text: &str, readings: &[Reading]) -> Option<Asked> {
     Some(Asked::new(text, undressed.map_or(&plain.text, |reading| &reading.text)))
 }
 
-/// `weight`: how much orders count where this text stands; `read`: its readings, when it is read as a whole.
-fn judge(text: &str, weight: f64, read: &mut Option<Vec<Reading>>) -> Option<Order> {
-    let mut most: Option<Order> = None;
+/// The strongest orders of a text: by patterns, and by the model. `read`: its readings, when it is read as a whole.
+fn judge(text: &str, kind: Kind, read: &mut Option<Vec<Reading>>) -> [Option<Order>; 2] {
+    let indirect = rooms::weigh_indirect(kind);
+    let weight = indirect.unwrap_or(1.0);
+    let mut most = [None, None];
     let mut rest = text;
     while !rest.is_empty() {
         let mut cut = rest.len().min(reading::LONGEST);
@@ -296,19 +306,26 @@ fn judge(text: &str, weight: f64, read: &mut Option<Vec<Reading>>) -> Option<Ord
         let forged = orders::forged(part);
         let readings = reading::readings(part);
         for reading in &readings {
-            let orders = orders::weigh(&reading.text);
-            let hidden = if reading.how.is_empty() { 1.0 } else { HIDDEN };
+            let how = reading.how;
+            let tokens = orders::tokens(&reading.text);
+            let orders = orders::weigh(&tokens);
+            let hidden = if how.is_empty() { 1.0 } else { HIDDEN };
             let rules = (orders.injection + orders.jailbreak + forged) * hidden * weight;
-            // What it learned is a text as a whole, wherever it stands; a manual is full of orders.
-            let learned = linear::score(&reading.text) * weight.min(1.0);
-            // Either can be sure alone, half sure both are sure together. Letters alone must be surer: the words of
-            // orders also occur where nobody gives any.
-            let alone = if rules >= SUPPORT { learned } else { learned - ALONE };
-            let score = rules.max(alone).max(f64::midpoint(rules, learned));
-            if most.as_ref().is_none_or(|most| score > most.score) {
-                most =
-                    Some(Order { score, jailbreak: orders.jailbreak > orders.injection, how: reading.how });
-            }
+            // A tool's description is a manual, and a manual is full of orders.
+            let learned = linear::score(reading, &tokens) * weight.min(1.0);
+            let both = rules >= SUPPORT && learned >= SURE;
+            let score = if both { rules.max(f64::midpoint(rules, learned.min(SUREST))) } else { rules };
+            let jailbreak = orders.jailbreak > orders.injection;
+            let room = match indirect {
+                Some(_) => Room::IndirectInjection,
+                None if jailbreak => Room::PromptJailbreak,
+                None => Room::PromptInjection,
+            };
+            let label = if jailbreak { "talking it out of its limits" } else { "orders" };
+            Order::or(&mut most[0], Order { room, score, label, how });
+            let order =
+                Order { room: Room::InjectionSuspected, score: learned, label: "like known attacks", how };
+            Order::or(&mut most[1], order);
         }
         *read = (part.len() == text.len()).then_some(readings);
     }

@@ -127,6 +127,7 @@ impl Look<'_> {
             | Room::PromptJailbreak
             | Room::IndirectInjection
             | Room::PromptVariations
+            | Room::InjectionSuspected
             | Room::PromptPersistence => false,
         };
         concerns && (room == Room::Placeholder || self.rules.asks(room))

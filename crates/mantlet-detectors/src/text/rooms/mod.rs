@@ -6,6 +6,7 @@ use super::matcher::Pattern;
 
 mod blocked_term;
 mod indirect_injection;
+mod injection_suspected;
 mod link_exfiltration;
 mod personal_data;
 mod prompt_injection;
@@ -38,6 +39,7 @@ pub(crate) enum Room {
     PromptInjection,
     PromptJailbreak,
     IndirectInjection,
+    InjectionSuspected,
     PromptVariations,
     PromptPersistence,
     /// No room: a placeholder that stands for redacted text, to be put back.
@@ -46,7 +48,7 @@ pub(crate) enum Room {
 
 impl Room {
     /// Every room with a card, in the order of reports.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::SecretExposed,
         Self::PersonalData,
         Self::LinkExfiltration,
@@ -57,6 +59,7 @@ impl Room {
         Self::PromptInjection,
         Self::PromptJailbreak,
         Self::IndirectInjection,
+        Self::InjectionSuspected,
         Self::PromptVariations,
         Self::PromptPersistence,
     ];
@@ -73,6 +76,7 @@ impl Room {
             Self::PromptInjection => &prompt_injection::ABOUT,
             Self::PromptJailbreak => &prompt_jailbreak::ABOUT,
             Self::IndirectInjection => &indirect_injection::ABOUT,
+            Self::InjectionSuspected => &injection_suspected::ABOUT,
             Self::PromptVariations => &prompt_variations::ABOUT,
             Self::PromptPersistence => &prompt_persistence::ABOUT,
             Self::Placeholder => return None,
