@@ -40,7 +40,7 @@ impl Acts {
 /// What a text does when it is opened; `path` is its name, in lower case, as far as it is known.
 #[must_use]
 pub fn analyse(path: &str, text: &str) -> Vec<Opened> {
-    let path = path.replace('\\', "/").replace('!', "/");
+    let path = path.replace(['\\', '!'], "/");
     let file = path.rsplit('/').next().unwrap_or("");
     let mut acts = Acts::default();
     let lines: Vec<(u32, &str, String)> = (1_u32..)

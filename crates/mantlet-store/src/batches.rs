@@ -75,10 +75,9 @@ impl Ledgers {
                 let event = entry.detail.get("event").cloned().map(serde_json::from_value::<BatchEvent>);
                 if let Some(Ok(event)) = event
                     && event.action() == entry.action
+                    && let Err(error) = self.take(system, &event, &entry.actor, entry.at)
                 {
-                    if let Err(error) = self.take(system, &event, &entry.actor, entry.at) {
-                        self.refused.entry(system.to_owned()).or_default().push((event, error));
-                    }
+                    self.refused.entry(system.to_owned()).or_default().push((event, error));
                 }
             }
             if !full {

@@ -16,7 +16,7 @@ impl Words {
     pub fn of(text: &str) -> Self {
         let mut words = Vec::new();
         let mut word = String::new();
-        let mut ends = |words: &mut Vec<String>, word: &mut String| {
+        let ends = |words: &mut Vec<String>, word: &mut String| {
             if !word.is_empty() {
                 words.push(std::mem::take(word));
             }

@@ -106,7 +106,7 @@ mod tests {
         let cut = of((0..1_000).map(|_| random.normal().max(-1.6)).collect());
         assert!(cut.hold(-1.6) && !cut.hold(0.5));
         // The same bell whole, with a mark on some rows beyond its end.
-        let marked = |row: usize, value: f32| if row % 20 == 0 { -5.0 } else { value };
+        let marked = |row: usize, value: f32| if row.is_multiple_of(20) { -5.0 } else { value };
         let planted = of((0..1_000).map(|row| marked(row, random.normal())).collect());
         assert!(!planted.hold(-5.0) && planted.hold(9.0));
     }

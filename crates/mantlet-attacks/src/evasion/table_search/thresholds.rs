@@ -150,7 +150,7 @@ impl<'a> Search<'a> {
                 return Some(here);
             }
             let mut best: Option<(f64, Tried)> = None;
-            for at in 0..self.values.len() {
+            for (at, liked) in liking.iter().enumerate().take(self.values.len()) {
                 for place in 0..self.values[at].len() {
                     let value = self.values[at][place];
                     if value == here.values[at] {
@@ -159,7 +159,7 @@ impl<'a> Search<'a> {
                     let next = self.tried(here.values.clone(), &[(at, value)])?;
                     let gain = next.margin.min(10.0 * CLEAR) - here.margin;
                     let cost = f64::from((next.far * next.far - here.far * here.far).max(1e-4));
-                    let worth = gain / cost * f64::from(liking[at]);
+                    let worth = gain / cost * f64::from(*liked);
                     if gain > 0.0 && best.as_ref().is_none_or(|(most, _)| worth > *most) {
                         best = Some((worth, next));
                     }
