@@ -146,16 +146,22 @@ fn share_out(groups: Vec<(String, Vec<Worth>)>, most: usize) -> (Vec<Worth>, Vec
     (rows, gaps)
 }
 
-/// Columns and values of rows as they are shown, in the order of `rows`, the column `first` before the others; and the
-/// number of rows in the table. Values longer than 300 letters are cut, and so is a table of more than 40 columns.
+/// Rows of a table as people see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The values, as many in each row as there are columns.
+    pub cells: Vec<Vec<String>>,
+    /// How many rows the whole table has.
+    pub of: u64,
+}
+
+/// The rows asked for, in the order of `rows`, the column `first` before the others. Values longer than 300 letters are cut, and so is a table of more than 40 columns.
 ///
 /// # Errors
 /// When the table cannot be read again.
-pub fn shown(
-    dataset: &Dataset,
-    first: &str,
-    rows: &[u64],
-) -> Result<(Vec<String>, Vec<Vec<String>>, u64), CurateError> {
+pub fn shown(dataset: &Dataset, first: &str, rows: &[u64]) -> Result<Shown, CurateError> {
     let mut columns = as_words(dataset);
     columns.sort_by_key(|column| column.name != first);
     columns.truncate(COLUMNS);
@@ -173,7 +179,7 @@ pub fn shown(
         }
         Ok(())
     })?;
-    Ok((columns.into_iter().map(|column| column.name).collect(), cells, all))
+    Ok(Shown { columns: columns.into_iter().map(|column| column.name).collect(), cells, of: all })
 }
 
 fn short(lane: &Lane, row: usize) -> String {

@@ -189,7 +189,7 @@ impl Plan {
             let mut given = Vec::with_capacity(node.inputs.len());
             let mut from = Vec::new();
             for (at, slot) in node.inputs.iter().enumerate() {
-                let Some(slot) = *slot else { return None };
+                let slot = (*slot)?;
                 given.push(match (&graph.constants[slot], places[slot]) {
                     (Some(value), _) => Given::Constant(value),
                     (None, Some(place)) if node.operator.edge(at) == Edge::Smooth => {

@@ -266,7 +266,8 @@ mod tests {
             }
             if let Some(scan) = line.get(2..).and_then(Scan::of_paths).filter(|_| line[1] == "scan") {
                 let Scan { quiet, no_color, options } = scan;
-                let plain = Cli { quiet, no_color, command: Command::Scan(options) };
+                let engine = crate::engine::Options::default();
+                let plain = Cli { quiet, no_color, engine, command: Command::Scan(options) };
                 assert_eq!(format!("{:?}", Some(plain)), format!("{whole:?}"), "{line:?}");
             }
         }

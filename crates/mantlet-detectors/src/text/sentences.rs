@@ -48,10 +48,11 @@ impl Ends {
     }
 
     pub(super) fn end(&mut self, words: u32) {
-        if let Some(asks) = self.open.take() {
-            if words > 0 && self.found.last().is_none_or(|last| last.0 < words) {
-                self.found.push((words, asks));
-            }
+        if let Some(asks) = self.open.take()
+            && words > 0
+            && self.found.last().is_none_or(|last| last.0 < words)
+        {
+            self.found.push((words, asks));
         }
     }
 }

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn rows_and_sizes_are_measured() {
-        let mut numbers = vec![0.5_f32; 40];
+        let mut numbers = [0.5_f32; 40];
         numbers[8] = -300.0;
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         let mut tensor =

@@ -93,7 +93,6 @@ async fn a_version_in_the_shadow_gets_a_streams_allowed_messages_in_order_over_o
     // No longer tried, it is no longer asked.
     guard.controls().set_split(None);
     ask("4", &NEAR).await;
-    drop(ask);
     drop(sender);
     assert_eq!(heard.next().await, None);
     assert_eq!(heard.trailers.unwrap()["grpc-status"], "0");

@@ -51,8 +51,9 @@ fn ask(model: &dyn Model, x: &Tensor, rows: &[usize]) -> (Tensor, Tensor) {
         let data = rows.iter().flat_map(|row| (0..len).map(|at| slope(at, *row))).collect();
         Tensor::new(y.shape(), data).unwrap()
     };
-    let (scores, mut gradients) = model.gradient(&[input.clone()], "y", &["x"], &mut weigh).unwrap();
-    let outputs = model.infer(&[input.clone()]).unwrap();
+    let (scores, mut gradients) =
+        model.gradient(std::slice::from_ref(&input), "y", &["x"], &mut weigh).unwrap();
+    let outputs = model.infer(std::slice::from_ref(&input)).unwrap();
     assert_eq!(outputs[0].value, Value::F32(scores.clone()));
     assert_eq!(model.activations(&[input], &["y"]).unwrap()[0], scores);
     (scores, gradients.remove(0))
@@ -105,7 +106,7 @@ fn limits_hold_for_rows_side_by_side() {
     let model = load(&MemorySource::new(&sketch.bytes), limits).unwrap();
     let Value::F32(x) = sketch.x else { panic!() };
     let input = NamedValue { name: "x".to_owned(), value: Value::F32(x) };
-    let refused = model.activations(&[input.clone()], &["y"]);
+    let refused = model.activations(std::slice::from_ref(&input), &["y"]);
     assert_eq!(refused, Err(ModelError::Time { limit: 0 }));
     let limits = Limits { max_memory: 30_000, ..Limits::default() };
     let model = load(&MemorySource::new(&sketch.bytes), limits).unwrap();

@@ -6,10 +6,10 @@ use sqlx::Connection as _;
 
 use super::remote;
 
-fn fill(url: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+fn fill(url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut connection = sqlx::postgres::PgConnection::connect(url).await.unwrap();
+        let mut connection = sqlx::postgres::PgConnection::connect(url).await?;
         for statement in [
             "CREATE SCHEMA risk",
             "CREATE TABLE risk.\"Card payments\" (id bigint, amount double precision, at timestamptz, note text)",
@@ -18,16 +18,17 @@ fn fill(url: &str) {
             "CREATE VIEW recent AS SELECT id FROM risk.\"Card payments\" WHERE amount IS NULL",
             "CREATE TABLE large AS SELECT repeat('x', 1000) AS text FROM generate_series(1, 5000)",
         ] {
-            sqlx::query(statement).execute(&mut connection).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await?;
         }
-    });
+        Ok(())
+    })
 }
 
 #[test]
 fn a_table_and_a_view_are_copied_as_they_stand_and_no_more_than_a_bound() {
     let server = Postgres::start();
     let url = server.url();
-    fill(&url);
+    fill(&url).unwrap();
     let copy = |table: &str| {
         let mut out = Vec::new();
         let name = remote().copy_table(&format!("{url}&table={table}"), &mut out)?;

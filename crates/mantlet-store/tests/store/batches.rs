@@ -76,7 +76,7 @@ fn thousands_of_rows_are_decided_about_whole_or_not_at_all() {
         store.batch_event("cards", &event, "ann").await.unwrap();
         let rows = |count: usize| -> Vec<RowRuled> {
             let ruling = |row: u64| {
-                if row % 2 == 0 { RowRuling::LeaveOut } else { RowRuling::Relabel("x".repeat(180)) }
+                if row.is_multiple_of(2) { RowRuling::LeaveOut } else { RowRuling::Relabel("x".repeat(180)) }
             };
             (0..count as u64).map(|row| RowRuled { row, ruling: ruling(row) }).collect()
         };

@@ -8,7 +8,7 @@ use mantlet_curate::feeds::{Settings, Studied, study};
 use mantlet_curate::floods::{Flooded, floods};
 use mantlet_curate::labels::{Asked, labels};
 use mantlet_curate::triggers::{Triggers, triggers};
-use mantlet_curate::worth::{Checked, Worth, shown, worth};
+use mantlet_curate::worth::{Checked, Shown, Worth, shown, worth};
 use mantlet_curate::{CurateError, Roles};
 use mantlet_datachecks::trigger::Limits;
 use mantlet_dataset::Dataset;
@@ -179,7 +179,7 @@ fn sheet(looked: &Looked, batch: &Batch, most: usize, at: Millis) -> Result<Shee
     let (rows, left) = worth(&checked, most);
     gaps.extend(left);
     let numbers: Vec<u64> = rows.iter().map(|worth| worth.row).collect();
-    let (mut columns, cells, of) = shown(&looked.own, &looked.roles.label, &numbers)?;
+    let Shown { mut columns, cells, of } = shown(&looked.own, &looked.roles.label, &numbers)?;
     if !columns.is_empty() {
         columns.remove(0);
     }
