@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::project::Project;
-use crate::run::{self, Outcome, Steps};
+use crate::run::{self, Steps};
 
 const REQUIREMENTS: &str = "scripts/effects/requirements.txt";
 const TABLE: &str = "crates/mantlet-formats/src/pickle/effects-generated.txt";
@@ -23,7 +23,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let mut roots: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
     let mut steps = Steps::default();
     if roots.is_empty() {
-        steps.step("sources of the libraries", || fetch(project, &scratch));
+        steps.step("sources of the libraries", || run::pinned(project, REQUIREMENTS, &scratch));
         roots.push(scratch.clone());
     }
     steps.step("rows", || {
@@ -33,27 +33,4 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         run::shown(&mut script)
     });
     steps.finish()
-}
-
-/// Installs the pinned libraries without what they require: only their sources are read.
-fn fetch(project: &Project, scratch: &PathBuf) -> Result<Outcome> {
-    let wanted =
-        std::fs::read_to_string(project.root.join(REQUIREMENTS)).context("cannot read the requirements")?;
-    let stamp = scratch.join("requirements.installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        println!("{} is up to date", project.shown(scratch));
-        return Ok(Outcome::Passed);
-    }
-    if scratch.exists() {
-        std::fs::remove_dir_all(scratch).with_context(|| format!("cannot clear {}", scratch.display()))?;
-    }
-    let mut pip = Command::new("python3");
-    pip.current_dir(&project.root);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]);
-    pip.args(["-r", REQUIREMENTS, "--target"]).arg(scratch);
-    let installed = run::shown(&mut pip)?;
-    if installed == Outcome::Passed {
-        std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    }
-    Ok(installed)
 }

@@ -1,9 +1,12 @@
 //! Steps with a heading, a time and an outcome, and the summary at the end.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::project::Project;
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +124,29 @@ fn line(command: &Command) -> String {
     let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
     std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// Installs pinned packages, one to a line of `requirements`, into a folder of their own and without what they require.
+pub(crate) fn pinned(project: &Project, requirements: &str, scratch: &Path) -> Result<Outcome> {
+    let wanted =
+        std::fs::read_to_string(project.root.join(requirements)).context("cannot read the requirements")?;
+    let stamp = scratch.join("requirements.installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        println!("{} is up to date", project.shown(scratch));
+        return Ok(Outcome::Passed);
+    }
+    if scratch.exists() {
+        std::fs::remove_dir_all(scratch).with_context(|| format!("cannot clear {}", scratch.display()))?;
+    }
+    let mut pip = Command::new("python3");
+    pip.current_dir(&project.root);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]);
+    pip.args(["-r", requirements, "--target"]).arg(scratch);
+    let installed = shown(&mut pip)?;
+    if installed == Outcome::Passed {
+        std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    }
+    Ok(installed)
 }
 
 #[cfg(test)]

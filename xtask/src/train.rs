@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::project::Project;
-use crate::run::{self, Outcome, Steps};
+use crate::run::{self, Steps};
 
 const REQUIREMENTS: &str = "scripts/injection/requirements.txt";
 const OUT: &str = "crates/mantlet-detectors/src/text/linear";
@@ -30,7 +30,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     }
     let scratch = project.target.join("injection-packages");
     let mut steps = Steps::default();
-    steps.step("packages that texts are read from", || fetch(project, &scratch));
+    steps.step("packages that texts are read from", || run::pinned(project, REQUIREMENTS, &scratch));
     steps.step("model", || {
         let mut script = Command::new("python3");
         script.current_dir(&project.root).env("PYTHONPATH", &scratch).env("OMP_NUM_THREADS", "1");
@@ -53,27 +53,4 @@ fn registry() -> Result<PathBuf> {
     folders.sort();
     let first = folders.first().with_context(|| format!("{} is empty", sources.display()))?;
     Ok(sources.join(first))
-}
-
-/// Installs the pinned packages without what they require.
-fn fetch(project: &Project, scratch: &PathBuf) -> Result<Outcome> {
-    let wanted =
-        std::fs::read_to_string(project.root.join(REQUIREMENTS)).context("cannot read the requirements")?;
-    let stamp = scratch.join("requirements.installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        println!("{} is up to date", project.shown(scratch));
-        return Ok(Outcome::Passed);
-    }
-    if scratch.exists() {
-        std::fs::remove_dir_all(scratch).with_context(|| format!("cannot clear {}", scratch.display()))?;
-    }
-    let mut pip = Command::new("python3");
-    pip.current_dir(&project.root);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]);
-    pip.args(["-r", REQUIREMENTS, "--target"]).arg(scratch);
-    let installed = run::shown(&mut pip)?;
-    if installed == Outcome::Passed {
-        std::fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
-    }
-    Ok(installed)
 }
