@@ -5,11 +5,14 @@ import sys
 from eighth import alive as alive_eighth  # noqa: F401
 from ninth import alive as alive_ninth
 from seventh import alive
+from tenth import alive as alive_tenth
 
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_ninth.KINDS:
+    if name in alive_tenth.KINDS:
+        alive_tenth.KINDS[name](path, detail)
+    elif name in alive_ninth.KINDS:
         alive_ninth.KINDS[name](path, detail)
     elif name in alive.KINDS:
         alive.KINDS[name](path, detail)
