@@ -3,6 +3,7 @@ import os
 import sys
 
 from eighth import alive as alive_eighth  # noqa: F401
+from eleventh import alive as alive_eleventh
 from ninth import alive as alive_ninth
 from seventh import alive
 from tenth import alive as alive_tenth
@@ -12,6 +13,8 @@ def main(kind, path):
     name, _, detail = kind.partition(":")
     if name in alive_tenth.KINDS:
         alive_tenth.KINDS[name](path, detail)
+    elif name in alive_eleventh.KINDS:
+        alive_eleventh.KINDS[name](path, detail)
     elif name in alive_ninth.KINDS:
         alive_ninth.KINDS[name](path, detail)
     elif name in alive.KINDS:

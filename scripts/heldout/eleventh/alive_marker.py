@@ -1,0 +1,6 @@
+"""What a proof leaves behind."""
+import pathlib
+
+
+def mark():
+    pathlib.Path("marker").touch()
