@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import backdoors
+import bars
 import battery
 import gradients
 import membership
@@ -161,7 +162,7 @@ def figures(report):
     return f"{report[0]['counts']['hit']} of {report[0]['n']} turned"
 
 
-PARTS = {"backdoors": planted, "pgd": beside_art, "gradients": gradients.run, "battery": compare, "membership": membership.run, "whole": whole.run}
+PARTS = {"backdoors": planted, "pgd": beside_art, "gradients": gradients.run, "battery": compare, "bars": bars.run, "membership": membership.run, "whole": whole.run}
 
 if __name__ == "__main__":
     os.environ["NO_COLOR"] = "1"

@@ -23,7 +23,14 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::default();
     steps.step("python environment", || python(project, &environment, &format!("scripts/bench/{name}.txt")));
     steps.step("release build", || {
-        run::shown(run::cargo(project).args(["build", "--release", "-p", "mantlet", "--locked"]))
+        let mut build = run::cargo(project);
+        build.args(["build", "--release", "-p", "mantlet", "--bin", "mantlet", "--locked"]);
+        if name == "attack" {
+            // Models with planted backdoors, and attacks alone: with the program, so that what both need is built once.
+            build.args(["-p", "mantlet-worker", "--example", "backdoors"]);
+            build.args(["--example", "evasion", "--example", "extraction"]);
+        }
+        run::shown(&mut build)
     });
     if arguments.iter().any(|argument| argument == "--litellm") {
         let peer = project.target.join("bench-litellm-venv");
@@ -34,12 +41,6 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         steps.step("calibration proxy and the gateway alone", || {
             run::shown(run::cargo(project).args(proxies))
         });
-    }
-    if name == "attack" {
-        let forge = ["build", "--release", "-p", "mantlet-worker", "--example", "backdoors", "--locked"];
-        steps.step("models with planted backdoors", || run::shown(run::cargo(project).args(forge)));
-        let alone = ["build", "--release", "-p", "mantlet-worker", "--example", "evasion", "--locked"];
-        steps.step("attacks alone", || run::shown(run::cargo(project).args(alone)));
     }
     steps.step(name, || {
         let mut script = Command::new(environment.join("bin").join("python"));
