@@ -1,5 +1,7 @@
 //! Slow poisoning: the scan over feeds, labelers, segments and batches, and the rows most worth looking at.
 
+mod course;
+mod expect;
 mod review;
 #[cfg(test)]
 mod tests;
@@ -119,7 +121,7 @@ pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<St
             }
             cells.push(Cell { grid, alarm, label, other });
         };
-        review::rank(&coded, &target.model, code, &aimed, &mut suspects)?;
+        review::rank(&coded, &target.model, code, (&aimed, &named), &mut suspects)?;
     }
     let gaps = gaps(&coded, cells.first().map(|cell| &cell.grid));
     Ok(Studied {

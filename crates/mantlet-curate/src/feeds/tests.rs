@@ -72,6 +72,49 @@ fn the_poisoned_feed_is_named_with_its_direction_and_the_rows_to_look_at() {
 }
 
 #[test]
+fn late_batches_of_slow_poison_come_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = |batch: u64| if batch < 3 { 0.0 } else { 0.1 + 0.1 * (batch - 3) as f64 };
+    let changed = write(folder.path(), |batch, feed, kind, u| feed == 2 && kind == 3 && u < share(batch));
+    let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
+    let studied = study(&dataset, &roles(), &Settings { rows: 100, ..Settings::default() }).unwrap();
+    let of = |batch: &str| studied.review.iter().filter(|suspect| suspect.batch.contains(batch)).count();
+    assert!(of("week-09") > 2 * of("week-04"), "{} {}", of("week-09"), of("week-04"));
+    let hits = studied.review.iter().filter(|suspect| changed.contains(&suspect.row)).count();
+    let promised: f64 = studied.review.iter().map(|suspect| suspect.chance).sum();
+    assert!(hits >= 35 && (promised - hits as f64).abs() < 20.0, "{promised} of {hits}");
+}
+
+/// One file of rows whose label depends on `a` and `b` together (`interact`) or on each alone.
+fn crossed(path: &Path, interact: bool) {
+    let mut text = String::from("feed,a,b,label\n");
+    for row in 0..30_000_u64 {
+        let (a, b) = (uniform(row, 1), uniform(row, 2));
+        let margin =
+            if interact { if (a > 0.5) == (b > 0.5) { 1.0 } else { -3.0 } } else { 2.0 * a + 2.0 * b - 3.0 };
+        let label = u8::from(uniform(row, 3) < 1.0 / (1.0 + f64::exp(-margin)));
+        writeln!(text, "F{},{a:.3},{b:.3},{label}", row % 4).unwrap();
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn trees_are_listened_to_where_columns_act_together_and_not_where_they_add_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let listened = |interact: bool| {
+        let path = folder.path().join(format!("{interact}.csv"));
+        crossed(&path, interact);
+        let dataset = Dataset::open(&[path]).unwrap();
+        let own = Roles { label: "label".into(), feed: Some("feed".into()), ..Roles::default() };
+        let coded = super::Coded::new(&dataset, &own, 1 << 26).unwrap();
+        let target = super::learn(&coded, 1, &[]).unwrap();
+        super::expect::Expect::learn(&coded, &target.model, 1, &[]).unwrap().listened()
+    };
+    assert!(listened(true) >= 0.8);
+    assert!(listened(false) < 0.5);
+}
+
+#[test]
 fn a_change_in_every_feed_is_called_a_change_and_an_honest_table_is_silent() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), |batch, _, kind, u| batch >= 5 && kind == 3 && u < 0.4);
