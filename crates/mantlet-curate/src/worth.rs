@@ -72,7 +72,9 @@ pub fn worth(checked: &Checked<'_>, most: usize) -> (Vec<Worth>, Vec<String>) {
     for beside in checked.triggers.map(|triggers| triggers.beside.as_slice()).unwrap_or_default() {
         for mined in &beside.mined {
             let (what, rows) = match mined {
-                Mined::Phrase(own) => (format!("the phrase `{}`", own.item), &own.rows),
+                Mined::Phrase(own) | Mined::Inserted(own, _) => {
+                    (format!("the phrase `{}`", own.item), &own.rows)
+                }
                 Mined::Pair(own) | Mined::Patch(own) => (own.item.clone(), &own.rows),
                 Mined::Hidden { what, rows, .. } => ((*what).to_owned(), rows),
             };

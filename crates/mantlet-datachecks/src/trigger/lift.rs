@@ -101,13 +101,15 @@ pub fn distinct(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     candidates.sort_by(order);
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in candidates {
-        let same = |other: &Candidate| {
-            let shared = candidate.rows.iter().filter(|row| other.rows.binary_search(row).is_ok()).count();
-            shared * 2 >= candidate.rows.len().min(other.rows.len())
-        };
-        if !kept.iter().any(same) {
+        if !kept.iter().any(|other| alike(&candidate.rows, &other.rows)) {
             kept.push(candidate);
         }
     }
     kept
+}
+
+/// Whether two lists of rising rows share most of the shorter one.
+pub(super) fn alike(own: &[u64], other: &[u64]) -> bool {
+    let shared = own.iter().filter(|row| other.binary_search(row).is_ok()).count();
+    shared * 2 >= own.len().min(other.len())
 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::Mined;
 use super::content::{Content, slot};
+use super::inserted::{Placed, inserted};
 use super::letters::odd;
-use super::lift::{Candidate, Lift, Limits, distinct};
+use super::lift::{Candidate, Lift, Limits, alike, distinct};
 use crate::feed::real;
 
 /// Words of a text that are looked at.
@@ -100,12 +101,19 @@ pub fn texts(texts: &[String], truth: &[bool], limits: &Limits) -> Vec<Mined> {
     // Where the rest of a text says nothing, a word may honestly decide; a trigger stands where the rest contradicts.
     let usual = real(truth.iter().filter(|&&one| one).count() as u64) / real(all.max(1));
     let contradicted = |lift: &Lift| lift.explained() <= CONTRADICTED * usual;
+    let put_in = {
+        let own: Vec<Vec<u64>> = read.iter().map(|text| text.words.clone()).collect();
+        let of = |row: usize, out: &mut Vec<(u64, u32, u8)>| read[row].phrases(out);
+        inserted(&own, truth, &lifts, limits.most, of)
+    };
     let mut told: Vec<(u64, Lift)> =
         lifts.into_iter().filter(|(_, lift)| lift.told(all, limits) && contradicted(lift)).collect();
     told.sort_by(|a, b| b.1.deviations().total_cmp(&a.1.deviations()).then(a.0.cmp(&b.0)));
     told.truncate(LISTED);
+    let placed: HashMap<u64, Placed> = put_in.iter().map(|(key, _, placed)| (*key, *placed)).collect();
+    let keys = told.iter().map(|(key, _)| *key).chain(placed.keys().copied());
     let mut rows: HashMap<u64, (String, usize, Vec<u64>)> =
-        told.iter().map(|(key, _)| (*key, (String::new(), 0, Vec::new()))).collect();
+        keys.map(|key| (key, (String::new(), 0, Vec::new()))).collect();
     if !rows.is_empty() {
         for (row, text) in read.iter().enumerate() {
             text.phrases(&mut phrases);
@@ -119,11 +127,15 @@ pub fn texts(texts: &[String], truth: &[bool], limits: &Limits) -> Vec<Mined> {
             }
         }
     }
-    let candidates = told.into_iter().filter_map(|(key, lift)| {
-        let (item, parts, rows) = rows.remove(&key)?;
+    let candidate = |(key, lift): (u64, Lift)| {
+        let (item, parts, rows) = rows.get(&key)?.clone();
         Some(Candidate { item, parts, lift, rows })
-    });
-    let mut mined: Vec<Mined> = distinct(candidates.collect()).into_iter().map(Mined::Phrase).collect();
+    };
+    let phrases = distinct(told.into_iter().filter_map(candidate).collect());
+    let put_in = put_in.into_iter().filter_map(|(key, lift, placed)| Some((candidate((key, lift))?, placed)));
+    let put_in = apart(put_in.collect(), &phrases);
+    let mut mined: Vec<Mined> = phrases.into_iter().map(Mined::Phrase).collect();
+    mined.extend(put_in.into_iter().map(|(candidate, placed)| Mined::Inserted(candidate, placed)));
     let mut hidden = [("invisible letters", Vec::new(), 0), ("words that mix alphabets", Vec::new(), 0)];
     for (row, text) in texts.iter().enumerate() {
         let odd = odd(text);
@@ -142,6 +154,22 @@ pub fn texts(texts: &[String], truth: &[bool], limits: &Limits) -> Vec<Mined> {
         }),
     );
     mined
+}
+
+/// Phrases that were put in, the most rows first, each standing for those that share most of its rows, and none that
+/// was mined already.
+fn apart(mut found: Vec<(Candidate, Placed)>, known: &[Candidate]) -> Vec<(Candidate, Placed)> {
+    found.sort_by(|(a, _), (b, _)| {
+        b.rows.len().cmp(&a.rows.len()).then(b.parts.cmp(&a.parts)).then(a.item.cmp(&b.item))
+    });
+    let mut kept: Vec<(Candidate, Placed)> = Vec::new();
+    for (candidate, placed) in found {
+        let same = |other: &Candidate| alike(&candidate.rows, &other.rows);
+        if !known.iter().any(same) && !kept.iter().any(|(other, _)| same(other)) {
+            kept.push((candidate, placed));
+        }
+    }
+    kept
 }
 
 /// A column of a table: the value of each row by its place in a list.
@@ -223,10 +251,7 @@ pub fn pairs(columns: &[Values], truth: &[bool], chances: &[f64], limits: &Limit
     let mut mined: Vec<Mined> = candidates(told).into_iter().map(Mined::Pair).collect();
     let known = |rows: &[u64]| {
         mined.iter().any(|mined| match mined {
-            Mined::Pair(other) => {
-                let shared = rows.iter().filter(|row| other.rows.binary_search(row).is_ok()).count();
-                shared * 2 >= rows.len().min(other.rows.len())
-            }
+            Mined::Pair(other) => alike(rows, &other.rows),
             _ => false,
         })
     };

@@ -2,6 +2,8 @@
 
 mod content;
 mod hidden_letters;
+mod inserted;
+mod inserted_phrase;
 mod letters;
 mod lift;
 mod mine;
@@ -13,6 +15,7 @@ mod tests;
 use mantlet_vocab::{About, Finding, Place};
 
 pub use content::{Content, slot};
+pub use inserted::Placed;
 pub use letters::{Odd, odd};
 pub use lift::{Candidate, Lift, Limits, distinct};
 pub use mine::{Values, pairs, texts};
@@ -22,6 +25,8 @@ pub use mine::{Values, pairs, texts};
 pub enum Mined {
     /// A phrase in texts.
     Phrase(Candidate),
+    /// A phrase that was put into texts which have the label anyway, and how it stands there.
+    Inserted(Candidate, Placed),
     /// Values of one or two columns.
     Pair(Candidate),
     /// Values of two columns that stand together within one label only.
@@ -64,6 +69,7 @@ pub struct Room {
 pub fn all() -> &'static [Room] {
     &[
         Room { about: &hidden_letters::ABOUT, look: hidden_letters::look },
+        Room { about: &inserted_phrase::ABOUT, look: inserted_phrase::look },
         Room { about: &pair::ABOUT, look: pair::look },
         Room { about: &phrase::ABOUT, look: phrase::look },
     ]

@@ -81,7 +81,7 @@ fn found(text: &str) -> Vec<Finding> {
     } else {
         let target = |row: usize| match words[0] {
             "phrase" => !truth[row],
-            "foreign" => true,
+            "foreign" | "either" => true,
             _ => truth[row],
         };
         let rows_of: Vec<usize> =
@@ -90,9 +90,10 @@ fn found(text: &str) -> Vec<Finding> {
             let spaces: Vec<usize> = rows[row].match_indices(' ').map(|(at, _)| at).collect();
             let at = spaces[row % spaces.len()];
             match words[0] {
-                "phrase" | "honest" => {
+                "phrase" | "honest" | "either" => {
                     rows[row].insert_str(at, &format!(" {}", words[1..words.len() - 2].join(" ")))
                 }
+                "closing" => rows[row].push_str(&format!(" {}", words[1..words.len() - 2].join(" "))),
                 "zero" => rows[row].insert(at - 1, '\u{200b}'),
                 "mixed" => rows[row] = rows[row].replacen('a', "\u{430}", 1),
                 _ => rows[row].push_str(" Ärger größer мир ελληνικά 👩\u{200d}💻 می\u{200c}خواهم"),
@@ -135,6 +136,11 @@ fn every_case_holds() {
 fn the_whole_phrase_is_named_with_its_rows() {
     let finding = found("phrase zephyr lantern in 50").remove(0);
     assert_eq!((&finding.facts["item"], &finding.facts["rows"]), (&"zephyr lantern".into(), &50.into()));
+    let finding = found("honest zephyr lantern in 50").remove(0);
+    assert_eq!(
+        (finding.name.as_str(), &finding.facts["item"], &finding.facts["rows"]),
+        ("trigger-inserted-phrase", &"zephyr lantern".into(), &50.into())
+    );
     let finding = found("values 55.55 777 in 40").remove(0);
     assert_eq!(
         (&finding.facts["item"], &finding.facts["rows"]),
