@@ -21,6 +21,16 @@ pub(super) fn look(marked: &Marked<'_>, place: &Place, found: &mut Vec<Finding>)
     let Seen::Moved(moved) = marked.seen else { return };
     let explained = moved.lift.explained();
     if !contradicted([explained, moved.usual, moved.base], moved.lift.rows) {
+        let Some(even) = moved.even else { return };
+        let message = format!(
+            "{} of {} pictures with one small pattern of pixels are `{}`, and it stands anywhere in them (as evenly as chance: {:.0} %); what goes with a label honestly stands where the label's shape has it",
+            moved.lift.ones,
+            moved.lift.rows,
+            marked.label(),
+            even.min(1.0) * 100.0
+        );
+        let finding = marked.finding(&ABOUT, place, message);
+        found.push(finding.fact("share", moved.lift.share()).fact("explained", explained).fact("even", even));
         return;
     }
     let message = format!(
