@@ -129,7 +129,7 @@ fn a_ring_of_accounts_is_listed_whole_and_a_crowd_is_none() {
 }
 
 /// Complaints; of the new ones every fifth speaks of vouchers.
-fn complaints(path: &Path, seed: u64, new: bool) -> String {
+pub fn complaints(path: &Path, seed: u64, new: bool) -> String {
     let pick =
         |row: u64, stream: u64, of: &[&'static str]| of[(mix(row ^ mix(stream)) % of.len() as u64) as usize];
     let things = ["parcel", "invoice", "refund", "delivery", "account", "password", "order", "card"];
@@ -169,7 +169,7 @@ fn texts_that_speak_of_something_new_are_told_with_their_words() {
 }
 
 /// An array of embeddings, 1,200 rows of 16; of the moved ones a third leans along two axes.
-fn embeddings(path: &Path, seed: u64, moved: bool) -> String {
+pub fn embeddings(path: &Path, seed: u64, moved: bool) -> String {
     const DIMS: u64 = 16;
     let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (1200, {DIMS}), }}");
     while (10 + header.len() + 1) % 64 != 0 {

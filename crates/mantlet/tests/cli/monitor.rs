@@ -89,33 +89,35 @@ fn wrong_input_is_told_from_a_failed_run() {
     assert!(partial.out.contains("`extra` is not in the profile"), "{}", partial.out);
 }
 
+/// Judged decisions; when `broken`, one segment is wrong in three of five.
+pub fn judged(broken: bool, seed: u64) -> String {
+    let mut text = String::from("channel,plan,risk,truth,said\n");
+    let mut random = seed;
+    for _ in 0..12_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (channel, plan) = (["web", "app", "api"][(random >> 40) as usize % 3], (random >> 44) % 4);
+        let bad = broken && channel == "api" && plan == 2;
+        let wrong = (random >> 50) % 100 < if bad { 60 } else { 5 };
+        let truth = (random >> 57) % 2;
+        let said = if wrong { 1 - truth } else { truth };
+        let (truth, said) = (["no", "yes"][truth as usize], ["no", "yes"][said as usize]);
+        writeln!(text, "{channel},p{plan},0.{:05},{truth},{said}", (random >> 33) % 90_000).unwrap();
+    }
+    text
+}
+
 #[test]
 fn the_segment_that_broke_is_named_with_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let table = |broken: bool, seed: u64| {
-        let mut text = String::from("channel,plan,risk,truth,said\n");
-        let mut random = seed;
-        for _ in 0..12_000 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (channel, plan) = (["web", "app", "api"][(random >> 40) as usize % 3], (random >> 44) % 4);
-            let bad = broken && channel == "api" && plan == 2;
-            let wrong = (random >> 50) % 100 < if bad { 60 } else { 5 };
-            let truth = (random >> 57) % 2;
-            let said = if wrong { 1 - truth } else { truth };
-            let (truth, said) = (["no", "yes"][truth as usize], ["no", "yes"][said as usize]);
-            writeln!(text, "{channel},p{plan},0.{:05},{truth},{said}", (random >> 33) % 90_000).unwrap();
-        }
-        text
-    };
-    std::fs::write(at("reference.csv"), table(false, 3)).unwrap();
-    std::fs::write(at("same.csv"), table(false, 5)).unwrap();
-    std::fs::write(at("broken.csv"), table(true, 5)).unwrap();
+    std::fs::write(at("reference.csv"), judged(false, 3)).unwrap();
+    std::fs::write(at("same.csv"), judged(false, 5)).unwrap();
+    std::fs::write(at("broken.csv"), judged(true, 5)).unwrap();
     let reference = at("reference.csv");
-    let judged = ["--reference", &reference, "--label", "truth", "--prediction", "said", "--format", "json"];
+    let options = ["--reference", &reference, "--label", "truth", "--prediction", "said", "--format", "json"];
     let (same, broken) = (at("same.csv"), at("broken.csv"));
-    expect(0, ["monitor", "segments", &same].into_iter().chain(judged));
-    let told = expect(1, ["monitor", "segments", &broken].into_iter().chain(judged));
+    expect(0, ["monitor", "segments", &same].into_iter().chain(options));
+    let told = expect(1, ["monitor", "segments", &broken].into_iter().chain(options));
     let report: Value = serde_json::from_str(&told.out).unwrap();
     let findings = report["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 1, "{}", told.out);
@@ -126,7 +128,7 @@ fn the_segment_that_broke_is_named_with_its_rows() {
 
 /// Decisions of some weeks from Monday, 2026-10-05 on, 400 a week: score, and its label where it has come. From week
 /// `lowered` on three in ten positives are labelled negative.
-fn decisions(weeks: std::ops::Range<u64>, lowered: u64, labels: bool) -> (String, String) {
+pub fn decisions(weeks: std::ops::Range<u64>, lowered: u64, labels: bool) -> (String, String) {
     let (mut decisions, mut outcomes) =
         (String::from(if labels { "id,when,score,fraud\n" } else { "id,when,score\n" }), String::new());
     let mut random = 11 + weeks.start;

@@ -16,7 +16,7 @@ fn uniform(row: u64, stream: u64) -> f64 {
 }
 
 /// Hours of 120 decisions, busier by day; from hour `evaded` on the fraud of one channel is missed more and more.
-fn decisions(hours: Range<u64>, evaded: u64) -> String {
+pub fn decisions(hours: Range<u64>, evaded: u64) -> String {
     let mut text = String::from("at,channel,said,fraud\n");
     for hour in hours {
         let by_day = 1.0 + 0.5 * (hour as f64 * std::f64::consts::TAU / 24.0).sin();
@@ -123,7 +123,8 @@ fn a_class_that_is_missed_more_and_more_is_told_once_and_the_watch_goes_on() {
     assert!(thin.err.contains("too few bins"), "{}", thin.err);
 }
 
-fn lent(rows: Range<u64>, planted: bool) -> String {
+/// Loans by district and income; when `planted`, one district is granted fewer.
+pub fn lent(rows: Range<u64>, planted: bool) -> String {
     let mut text = String::from("district,income,granted\n");
     for row in rows {
         let district = if uniform(row, 1) < 0.25 { "north" } else { "south" };
