@@ -20,15 +20,24 @@ import pyarrow.parquet as pq
 
 import drift
 import images
+import phrases
+import review
 from measure import append, cpu_seconds, mib, peak_kib
 
-PARTS = ["poison", "review", "labels", "images", "flood", "drift"]
+PARTS = ["poison", "review", "labels", "images", "phrases", "flood", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
 def fraud(seed, mode, feed=4, kind="digital", strength=1.0, weeks=12, rows=40_000):
+    """The table and which rows are poisoned; see `payments`."""
+    return payments(seed, mode, feed, kind, strength, weeks, rows)[:2]
+
+
+def payments(seed, mode, feed=4, kind="digital", strength=1.0, weeks=12, rows=40_000, together=0.0):
     """Weekly card payments of eight feeds and 25 labelers. From week 4 on one feed calls a growing share (10 % to 65 %,
-    times `strength`) of one kind's fraud legitimate (`feed`), or all feeds do in one country (`segment`)."""
+    times `strength`) of one kind's fraud legitimate (`feed`), or all feeds do in one country (`segment`). `together` is
+    how much columns act together instead of adding up. Gives the table, which rows are poisoned, and the chance that
+    each is, to who knows everything but the draws (0 for rows with the label)."""
     rng = np.random.default_rng(seed)
     n = weeks * rows
     week = np.repeat(np.arange(1, weeks + 1), rows)
@@ -40,19 +49,25 @@ def fraud(seed, mode, feed=4, kind="digital", strength=1.0, weeks=12, rows=40_00
     amount = np.exp(rng.normal(3.3, 1, n) + .03 * (week - 1))
     age, velocity, ip_risk, device = rng.exponential(300, n), rng.poisson(1.2, n), rng.beta(.7, 3, n), rng.normal(0, 1, n)
     margin = -6.3 + .45 * np.log1p(amount) + 3 * ip_risk + .45 * velocity - .001 * age + 1.1 * (kinds == "digital") + .3 * device + .4 * (country == "C03")
-    truth = rng.random(n) < 1 / (1 + np.exp(-margin))
+    if together:
+        margin += together * (np.where((kinds == "digital") == (velocity >= 2), 1.0, -.4) + np.where((ip_risk > .3) == (np.isin(country, ["C01", "C04", "C05"])), .7, -.5))
+    odds = 1 / (1 + np.exp(-margin))
+    truth = rng.random(n) < odds
     label = truth ^ (rng.random(n) < .004)
     if mode != "clean":
         label ^= (labeler == 17) & (rng.random(n) < .02)
     turned = np.where(week >= 4, np.minimum((.10 + .07 * (week - 4)) * strength, .65 if strength <= 1 else .95), 0)
+    cell = {"feed": (feeds == feed) & (kinds == kind), "segment": (country == "C03") & (kinds == kind)}.get(mode, np.zeros(n, bool))
+    turned = turned * (.7 if mode == "segment" else 1) * cell
     poison = np.zeros(n, bool)
-    if mode == "feed":
-        poison = (feeds == feed) & (kinds == kind) & truth & (rng.random(n) < turned)
-    if mode == "segment":
-        poison = (country == "C03") & (kinds == kind) & truth & (rng.random(n) < turned * .7)
+    if mode != "clean":
+        poison = cell & truth & (rng.random(n) < turned)
     label = label & ~poison
+    wrong = np.where((labeler == 17) & (mode != "clean"), .004 * .98 + .02 * .996, .004)
+    honest = odds * (1 - turned) * wrong + (1 - odds) * (1 - wrong)
+    known = np.where(label, 0, odds * turned / (odds * turned + honest))
     table = pa.table({"week": week, "feed": np.char.add("F", feeds.astype(str)), "labeler": np.char.add("L", labeler.astype(str)), "kind": kinds, "country": country, "amount": amount, "age_days": age, "n_tx": velocity, "ip_risk": ip_risk, "dev": device, "label": label.astype(np.int8)})
-    return table, poison
+    return table, poison, known
 
 
 def findings(program, arguments, codes=(0, 1)):
@@ -111,30 +126,6 @@ def slow_poison(program, work, runs):
     command = [program, "data", "feeds", path, *FEEDS]
     rows.append(["CPU s, MiB, 480,000 rows", f"{cpu_seconds(command, {0, 1}):.2f}", mib(peak_kib(command))])
     return rows
-
-
-# Cells with about as many turned rows as the generator's own, none of them its own.
-CELLS = [(3, "digital"), (4, "travel"), (2, "digital"), (4, "electronics"), (5, "digital")]
-
-
-def review_rows(program, work, runs):
-    """Of the 200 rows that are listed, how many were turned: tables and cells that nothing was set on."""
-    path, out = work / "fraud.parquet", work / "review.csv"
-    shares, hits, planted, silent = [], 0, 0, 0
-    for run in range(runs):
-        feed, kind = CELLS[run % len(CELLS)]
-        table, poison = fraud(11_000 + run, "feed", feed, kind)
-        pq.write_table(table, path)
-        out.unlink(missing_ok=True)
-        subprocess.run([program, "data", "review", path, *FEEDS, "--rows", "200", "--out", out], check=False, stdout=subprocess.DEVNULL)
-        listed = [int(line.split(",")[1]) - 1 for line in out.read_text().splitlines()[1:]] if out.exists() else []
-        hit, all_of_them = int(poison[listed].sum()), int(poison.sum())
-        silent += not listed
-        hits, planted = hits + hit, planted + all_of_them
-        shares.append(hit / all_of_them)
-        print("review", run, feed, kind, hit, all_of_them, len(listed), flush=True)
-    reached = sum(share >= 40 / 136 for share in shares)
-    return [[f"rows to look at, 200 listed, {runs} tables of other seeds and cells", f"{hits} of {planted} turned rows; {min(shares):.0%} to {max(shares):.0%} a table", f"40 of 136 (29 %) or more in {reached} of {runs}; no list in {silent}"]]
 
 
 def wrong_labels(program, work, errors):
@@ -230,6 +221,8 @@ def main():
     parser.add_argument("--page", required=True)
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--reviews", type=int, default=20, help="tables whose list of rows to look at is judged")
+    parser.add_argument("--review-first", type=int, default=11_000, help="the seed of the first of them")
+    parser.add_argument("--corpus", type=pathlib.Path, action="append", help="labelled texts (label, tab, text) that phrases are put into")
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--errors", type=pathlib.Path)
     parser.add_argument("--optdigits", type=pathlib.Path)
@@ -240,6 +233,7 @@ def main():
     parser.add_argument("--null-first", type=int, default=0, help="the number of the first such set, to make them in parts")
     parser.add_argument("--peer", action="append", choices=["evidently", "nannyml", "alibi-detect"], help="drift peers beside ours, each in an environment of its own")
     parser.add_argument("--peer-rows", type=int, default=200_000)
+    parser.add_argument("--peer-memory", type=int, default=3072, help="MiB a peer may hold before it is ended")
     options = parser.parse_args()
     only = options.only or PARTS
     options.work.mkdir(parents=True, exist_ok=True)
@@ -247,15 +241,17 @@ def main():
     if "poison" in only:
         rows += slow_poison(options.mantlet, options.work, options.runs)
     if "review" in only:
-        rows += review_rows(options.mantlet, options.work, options.reviews)
+        rows += review.reviews(options.mantlet, options.work, payments, FEEDS, options.reviews, options.review_first)
     if "labels" in only:
         rows += wrong_labels(options.mantlet, options.work, options.errors)
     if "images" in only:
         rows += images.images(options.mantlet, options.work, options.runs, options.optdigits)
+    if "phrases" in only:
+        rows += phrases.phrases(options.mantlet, options.work, options.runs, options.corpus or [])
     if "flood" in only:
         rows += flood(options.mantlet, options.work, options.texts)
     if "drift" in only:
-        rows += drift.drift(options.mantlet, options.work, [r for r in options.rows or [1_000_000, 5_000_000] if r], options.nulls, options.null_rows, options.null_first, options.peer or [], options.peer_rows)
+        rows += drift.drift(options.mantlet, options.work, [r for r in options.rows or [1_000_000, 5_000_000] if r], options.nulls, options.null_rows, options.null_first, options.peer or [], options.peer_rows, options.peer_memory)
     append(options.page, "Training data", ["work", "result", "more"], rows, "CPU seconds are user and system of the whole process, reading included. Generated data; real rates differ.")
 
 

@@ -109,7 +109,7 @@ def nulls(program, work, sets, rows, first=0):
     return [[f"sets of {rows:,} and {rows:,} rows without any change: any drift told", f"{drifted} of {sets}", f"nominal 1 %; sets {first} to {first + sets - 1}"], [f"the same: any segment told", f"{segmented} of {sets}", "nominal 1 %"]]
 
 
-def drift(program, work, sizes, sets, null_rows, first=0, names=(), peer_rows=200_000):
+def drift(program, work, sizes, sets, null_rows, first=0, names=(), peer_rows=200_000, peer_memory=3072):
     out = []
     for rows in sizes:
         row, before, now = whole(program, work, rows, f"profile and drift, {rows:,} and {rows:,} rows of 20 columns")
@@ -128,5 +128,5 @@ def drift(program, work, sizes, sets, null_rows, first=0, names=(), peer_rows=20
         label = f"{peer_rows:,} and {peer_rows:,} rows of 20 columns"
         row, before, now = whole(program, work, peer_rows, f"ours, {label}")
         out.append(row)
-        out += peers(work, before, now, label, names)
+        out += peers(work, before, now, label, names, peer_memory)
     return out + (nulls(program, work, sets, null_rows, first) if sets else [])

@@ -57,7 +57,7 @@ def look(program, work, pictures, labels):
 def images(program, work, runs, folder):
     pictures, labels = digits(folder)
     out, command = [], None
-    for kind, clean, share in (("fixed", False, .015), ("fixed", True, .02), ("blended", False, .015), ("blended", True, .02), ("moved", False, .015)):
+    for kind, clean, share in (("fixed", False, .015), ("fixed", True, .02), ("blended", False, .015), ("blended", True, .02), ("moved", False, .015), ("moved", True, .02)):
         recall, precision, flagged, whole = [], [], [], 0
         for run in range(runs):
             rng = np.random.default_rng(300 + run)

@@ -1,12 +1,15 @@
 """Drift reports of peers on the same two tables in the same run: each in an environment of its own, measured as a whole process."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 # What a fresh environment needs for each to start; without the pins they do not.
 PEERS = {
@@ -32,17 +35,41 @@ def environment(work, name):
     return python, None
 
 
-def timed(command):
-    """Standard output, user and system seconds, peak MiB of a whole process."""
+def timed(command, most=None):
+    """Standard output, user and system seconds, peak MiB of a whole process. One that takes more than `most` MiB is ended."""
     time = shutil.which("time")
     if time is None:
         raise SystemExit("peers are measured with GNU time (Debian: time)")
     one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()}
-    done = subprocess.run([time, "-f", "TOOK %U %S %M", *map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=one)
+    done = subprocess.Popen([time, "-f", "TOOK %U %S %M", *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=one)
+    over = threading.Event()
+    watch = threading.Thread(target=bounded, args=(done, most, over))
+    watch.start()
+    done.stdout, done.stderr = done.communicate()
+    watch.join()
     took = re.search(r"TOOK (\S+) (\S+) (\d+)", done.stderr)
     if took is None:
         raise SystemExit(f"{command}: {done.stderr[-2000:]}")
+    done.over = over.is_set()
     return done, float(took[1]) + float(took[2]), int(took[3]) / 1024
+
+
+def bounded(done, most, over):
+    """Looks at what a measured process holds until it ends, and ends it when that is too much."""
+    started = pathlib.Path(f"/proc/{done.pid}/task/{done.pid}/children")
+    while most and done.poll() is None:
+        try:
+            for child in started.read_text().split():
+                held = re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{child}/status").read_text())
+                if held and int(held[1]) > most * 1024:
+                    over.set()
+                    os.kill(int(child), signal.SIGKILL)
+        except OSError:
+            pass
+        try:
+            done.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def judged(columns):
@@ -54,7 +81,7 @@ def judged(columns):
     return text + (f"; wrongly {', '.join(sorted(wrong))}" if wrong else "; none wrongly")
 
 
-def peers(work, before, now, label, names):
+def peers(work, before, now, label, names, most):
     rows = []
     script = pathlib.Path(__file__).with_name("peer_drift.py")
     for name in names:
@@ -62,7 +89,10 @@ def peers(work, before, now, label, names):
         if python is None:
             rows.append([f"{name}, {label}", "not run", why.replace("|", "/")[:200]])
             continue
-        done, seconds, peak = timed([python, "-B", script, name, before, now])
+        done, seconds, peak = timed([python, "-B", script, name, before, now], most)
+        if done.over:
+            rows.append([f"{name}, {label}", f"ended at {peak:.0f} MiB after {seconds:.1f} CPU s", f"more than the {most} MiB it was given"])
+            continue
         if done.returncode:
             why = (done.stderr.strip().splitlines() or ["no reason"])[-2 if "TOOK" in done.stderr else -1]
             rows.append([f"{name}, {label}", "failed", why.replace("|", "/")[:200]])
