@@ -18,6 +18,11 @@ pub use review::Suspect;
 /// Rows the expectation is learned from at most; beyond, an even sample.
 const LEARNED: u64 = 1 << 20;
 
+/// The chance of any lead in a table without change, for one alarm that is held at 1 in 100.
+const LEADS: f64 = 0.2;
+/// The usual chance of an alarm.
+const ALARM: f64 = 0.01;
+
 /// What is scanned for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
@@ -27,13 +32,15 @@ pub struct Settings {
     pub cells: usize,
     /// Rows to look at.
     pub rows: usize,
+    /// Cells that come nearest to an alarm and are none, of each label, whose rows may be looked at as well.
+    pub leads: usize,
     /// Bytes of codes kept in memory; a longer table is read again for every pass.
     pub memory: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { scan: ScanSettings::default(), cells: 6, rows: 200, memory: 256 << 20 }
+        Self { scan: ScanSettings::default(), cells: 6, rows: 200, leads: 0, memory: 256 << 20 }
     }
 }
 
@@ -107,11 +114,19 @@ pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<St
         let mut named: Vec<Alarm> = Vec::new();
         // What a careless labeler got wrong is not what a person is to look at first.
         let mut aimed: Vec<Alarm> = Vec::new();
+        let mut leads = 0;
         let target = loop {
             let target = learn(&coded, code, &named)?;
             let grid = count(&coded, &target, &named)?;
             looked = grid.size();
-            let alarm = if named.len() < settings.cells { feed::scan(&grid, &scan) } else { None };
+            let more = named.len() < settings.cells && leads == 0;
+            let told = if more { feed::scan(&grid, &scan) } else { None };
+            let is_lead = told.is_none();
+            let alarm = told.or_else(|| {
+                let wanted = settings.rows > 0 && leads < settings.leads;
+                let wider = ScanSettings { alpha: scan.alpha * LEADS / ALARM, ..scan };
+                if wanted { feed::scan(&grid, &wider) } else { None }
+            });
             let Some(alarm) = alarm else { break target };
             named.push(alarm.clone());
             let other = (coded.labels.len() == 2).then(|| coded.labels[0].0.clone());
@@ -119,9 +134,13 @@ pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<St
             if (Turned { grid: &grid, alarm: &alarm, label: &label, other: other.as_deref() }).is_aimed() {
                 aimed.push(alarm.clone());
             }
-            cells.push(Cell { grid, alarm, label, other });
+            if is_lead {
+                leads += 1;
+            } else {
+                cells.push(Cell { grid, alarm, label, other });
+            }
         };
-        review::rank(&coded, &target.model, code, (&aimed, &named), &mut suspects)?;
+        review::rank(&coded, &target.model, code, (&aimed, &named, scan.alpha), &mut suspects)?;
     }
     let gaps = gaps(&coded, cells.first().map(|cell| &cell.grid));
     Ok(Studied {

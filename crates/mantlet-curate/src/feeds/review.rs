@@ -85,12 +85,20 @@ impl Ranked {
     }
 }
 
-/// Ranks the rows of the cells that turned. `aside` are all cells of which nothing was learned.
+/// The chance that a cell with such a chance of arising honestly turned, if as many turn as do not: no prior makes it
+/// greater (Sellke, Bayarri and Berger, "Calibration of p values", The American Statistician 55, 2001).
+fn turned(chance: f64) -> f64 {
+    let honest = if chance < (-1.0_f64).exp() { -std::f64::consts::E * chance * chance.ln() } else { 1.0 };
+    1.0 / (1.0 + honest.max(0.0))
+}
+
+/// Ranks the rows of the cells that turned. `aside` are all cells of which nothing was learned; those that are no
+/// alarm at `alpha` count as far as they may have turned.
 pub(super) fn rank(
     coded: &Coded<'_>,
     model: &Additive,
     code: u8,
-    (named, aside): (&[Alarm], &[Alarm]),
+    (named, aside, alpha): (&[Alarm], &[Alarm], f64),
     ranked: &mut Ranked,
 ) -> Result<(), CurateError> {
     if named.is_empty() || ranked.most == 0 {
@@ -117,6 +125,8 @@ pub(super) fn rank(
         let (p, s) = (row.chance, courses[row.alarm].get(row.batch).copied().unwrap_or(0.0));
         let chance =
             if alarm.few { s * p / (1.0 - p * (1.0 - s)) } else { s * (1.0 - p) / (p + s * (1.0 - p)) };
+        let is_lead = alarm.chance > alpha;
+        let chance = if is_lead { chance * turned(alarm.chance) } else { chance };
         if chance <= ranked.least() {
             return;
         }
@@ -132,7 +142,7 @@ pub(super) fn rank(
             } else {
                 None
             },
-            cell: grid.words(&alarm.axes, &alarm.levels),
+            cell: grid.words(&alarm.axes, &alarm.levels) + if is_lead { " (may be chance)" } else { "" },
             batch: coded.batches.get(row.batch).cloned().unwrap_or_default(),
         });
     })

@@ -29,7 +29,7 @@ pub(super) fn look(marked: &Marked<'_>, place: &Place, found: &mut Vec<Finding>)
             marked.label(),
             even.min(1.0) * 100.0
         );
-        let finding = marked.finding(&ABOUT, place, message);
+        let finding = marked.finding(&ABOUT, place, message).confidence(Confidence::Medium);
         found.push(finding.fact("share", moved.lift.share()).fact("explained", explained).fact("even", even));
         return;
     }

@@ -10,7 +10,7 @@ use mantlet_curate::feeds::{Settings, Studied, Suspect, study};
 use mantlet_curate::{Roles, keyed};
 use mantlet_datachecks::feed::ScanSettings;
 use mantlet_dataset::{Column, Dataset, Kind};
-use mantlet_vocab::Place;
+use mantlet_vocab::{Place, Verdict};
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
@@ -50,6 +50,9 @@ pub struct Sources {
     base: usize,
 }
 
+/// Cells that are no alarm whose rows are listed.
+const LEADS: usize = 3;
+
 impl Sources {
     fn study(&self, rows: usize) -> anyhow::Result<(Dataset, Studied)> {
         if !(self.alpha > 0.0 && self.alpha <= 0.5) {
@@ -65,7 +68,7 @@ impl Sources {
             without: self.without.clone(),
         };
         let scan = ScanSettings { alpha: self.alpha, base: self.base, ..ScanSettings::default() };
-        let studied = study(&dataset, &roles, &Settings { scan, rows, ..Settings::default() })?;
+        let studied = study(&dataset, &roles, &Settings { scan, rows, leads: LEADS, ..Settings::default() })?;
         Ok((dataset, studied))
     }
 }
@@ -96,6 +99,9 @@ pub fn review(
         terminal.say("no cell turned; no row stands out");
         return Ok(ExitCode::SUCCESS);
     }
+    if studied.cells.is_empty() {
+        terminal.note("no cell turned beyond chance; the rows are from those that come nearest");
+    }
     let text = list(&dataset, &studied.review)?;
     match out {
         Some(path) => {
@@ -104,7 +110,8 @@ pub fn review(
         }
         None => std::io::stdout().lock().write_all(&text)?,
     }
-    Ok(exit::verdict(mantlet_vocab::Verdict::Found))
+    let verdict = if studied.cells.is_empty() { Verdict::Clean } else { Verdict::Found };
+    Ok(exit::verdict(verdict))
 }
 
 /// The rows as CSV, likeliest first: why each is there, room for a decision, and the row itself.
