@@ -5,7 +5,9 @@ use mantlet_vocab::Digest;
 use serde::Serialize;
 
 use crate::strict::{self, Node};
-use crate::{Evidence, Manifest, PrivateKey, PublicKey, SealError, Statement, statement};
+use crate::{
+    Compat, Evidence, HashKind, Manifest, Method, PrivateKey, PublicKey, SealError, Statement, statement,
+};
 
 /// The usual name of the bundle beside or inside a model's folder.
 pub const SIGNATURE_NAME: &str = "model.sig";
@@ -91,6 +93,36 @@ impl Bundle {
     pub fn sign_manifest(manifest: &Manifest, key: &PrivateKey) -> String {
         let predicate = manifest.predicate();
         Self::sign(&statement::write(&manifest.name, manifest.root(), crate::PREDICATE_OMS, predicate), key)
+    }
+
+    /// Signs the bytes of one file; the text of the bundle, which any verifier of model signatures takes.
+    ///
+    /// # Errors
+    /// When no file can have the name.
+    pub fn sign_bytes(name: &str, bytes: &[u8], key: &PrivateKey) -> Result<String, SealError> {
+        let manifest = Manifest::of_file(name, Digest::of(bytes), Compat::ModelSigning1)?;
+        Ok(Self::sign_manifest(&manifest, key))
+    }
+
+    /// Checks that a trusted key signed one file of exactly these bytes; gives the key's hint.
+    ///
+    /// # Errors
+    /// Names the first rule the bundle breaks, or that it signs other bytes.
+    pub fn verify_bytes(&self, bytes: &[u8], trusted: &[PublicKey]) -> Result<String, SealError> {
+        let signed = self.verify(trusted)?;
+        let manifest = signed.statement.manifest()?;
+        let found = Digest::of(bytes);
+        match manifest.resources.as_slice() {
+            [only] if manifest.method == Method::Files && only.hash == HashKind::Sha256 => {
+                if only.digest == found.0 {
+                    return Ok(signed.key_hint);
+                }
+                Err(SealError::OtherBytes { signed: crate::hex(&only.digest), found: found.hex() })
+            }
+            _ => {
+                Err(SealError::Field { path: "resources".into(), expected: "one whole file by its SHA-256" })
+            }
+        }
     }
 
     /// Signs evidence about the model with this name and root digest; the text of the bundle.

@@ -125,6 +125,14 @@ pub enum SealError {
         /// Computed.
         found: String,
     },
+    /// Other bytes than were signed.
+    #[error("bytes with the digest {signed} were signed, these have {found}")]
+    OtherBytes {
+        /// In the signature.
+        signed: String,
+        /// Computed.
+        found: String,
+    },
     /// A hash function we do not know.
     #[error("the hash `{found}` is not one of sha256, blake2b, blake3")]
     Hash {

@@ -406,3 +406,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_file_is_verified_from_its_bytes_and_no_other_bytes_or_keys_pass() {
+    let key = PrivateKey::generate(&[7; 32]).unwrap();
+    let text = Bundle::sign_bytes("profile.json", b"counts", &key).unwrap();
+    let bundle = Bundle::read(text.as_bytes()).unwrap();
+    assert_eq!(bundle.verify_bytes(b"counts", &[key.public()]), Ok(key.public().hint()));
+    let other = bundle.verify_bytes(b"count5", &[key.public()]);
+    assert!(matches!(other, Err(SealError::OtherBytes { .. })), "{other:?}");
+    let stranger = PrivateKey::generate(&[8; 32]).unwrap();
+    let untrusted = bundle.verify_bytes(b"counts", &[stranger.public()]);
+    assert!(matches!(untrusted, Err(SealError::UntrustedKey { .. })), "{untrusted:?}");
+    // A signature of a folder of files is not one of a file.
+    let files = vec![("a".to_owned(), Digest::of(b"counts")), ("b".to_owned(), Digest::of(b"counts"))];
+    let folder = Bundle::sign_manifest(&Manifest::of_files("x", files, Vec::new()).unwrap(), &key);
+    let folder = Bundle::read(folder.as_bytes()).unwrap().verify_bytes(b"counts", &[key.public()]);
+    assert!(matches!(folder, Err(SealError::Field { .. })), "{folder:?}");
+}
