@@ -2,6 +2,7 @@
 //!
 //! Only the crossings of exactly three columns are counted; those of two and one are sums over them.
 
+use crate::bytes::{Left, put};
 use crate::profile::{Buckets, ColumnProfile};
 use crate::statistic::real;
 use crate::{DriftError, Profile};
@@ -254,6 +255,69 @@ impl Cube {
             mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
         }
         Ok(())
+    }
+
+    /// Bytes of memory held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.heads.iter().chain(&self.sums).map(|cells| cells.len() * 24).sum()
+    }
+
+    /// As bytes, for another process; cells without rows are left out.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put(&mut bytes, self.heads.len() as u64);
+        for (heads, sums) in self.heads.iter().zip(&self.sums) {
+            let measures = sums.len() / heads.len().max(1);
+            let full = || heads.iter().enumerate().filter(|(_, head)| head[0] > 0);
+            for count in [heads.len(), measures, full().count()] {
+                put(&mut bytes, count as u64);
+            }
+            let mut before = 0;
+            for (cell, head) in full() {
+                put(&mut bytes, (cell - before) as u64);
+                before = cell;
+                let sums = sums.iter().skip(cell * measures).take(measures);
+                head.iter().chain(sums.flatten()).for_each(|&count| put(&mut bytes, count));
+            }
+        }
+        bytes
+    }
+
+    /// From bytes of another process.
+    ///
+    /// # Errors
+    /// When the bytes are no cube, or a larger one than any layout has.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DriftError> {
+        Self::read(&mut Left(bytes)).ok_or(DriftError::Counts)
+    }
+
+    fn read(left: &mut Left<'_>) -> Option<Self> {
+        let triples = left.many()?;
+        let mut cube = Self { heads: Vec::new(), sums: Vec::new() };
+        let mut room = BYTES / 24 + CELLS;
+        for _ in 0..triples {
+            let mut number = || usize::try_from(left.number()?).ok();
+            let (cells, measures, full) = (number()?, number()?, number()?);
+            room = room.checked_sub(cells.checked_mul(measures.checked_add(1)?)?)?;
+            let (mut heads, mut sums) = (vec![[0; 3]; cells], vec![[0; 3]; cells * measures]);
+            let mut cell = 0_usize;
+            for at in 0..full {
+                let step = usize::try_from(left.number()?).ok()?;
+                if at > 0 && step == 0 {
+                    return None;
+                }
+                cell = cell.checked_add(step)?;
+                let sums = sums.get_mut(cell.checked_mul(measures)?..)?.iter_mut().take(measures);
+                for count in heads.get_mut(cell)?.iter_mut().chain(sums.flatten()) {
+                    *count = left.number()?;
+                }
+            }
+            cube.heads.push(heads);
+            cube.sums.push(sums);
+        }
+        left.is_empty().then_some(cube)
     }
 
     /// Every segment of these dimensions (one to three, rising), by its levels in order.

@@ -4,6 +4,7 @@
 //! with [`Buckets`] and counts them with a [`Counter`]. Counts of any division of the rows add up to the same, so
 //! reports are equal byte for byte however the work was spread. The rooms look at a [`Comparison`].
 
+pub mod bytes;
 mod compare;
 mod counts;
 mod cube;

@@ -11,7 +11,7 @@ use crate::sketch::{NumberSketch, WordSketch, mix};
 use crate::{Counts, DriftError};
 
 /// The version of the profile's form.
-pub const PROFILE_VERSION: u32 = 1;
+pub const PROFILE_VERSION: u32 = 2;
 /// Edges of a numeric column at most. The KS distance over buckets is off by at most the largest bucket's share.
 const EDGES: usize = 511;
 /// Words with a bucket of their own.
@@ -63,6 +63,7 @@ pub enum Buckets {
     /// Numbers: code `i + 1` for a value with `i` edges at or below it.
     Numbers {
         /// Edges, rising.
+        #[serde(with = "exact")]
         edges: Vec<f64>,
         /// The level of each code, where columns are crossed.
         levels: Vec<u8>,
@@ -82,6 +83,22 @@ pub enum Buckets {
     },
     /// Nearly every row has a word of its own: counted, not judged.
     Identifier,
+}
+
+/// Numbers as texts: edges are values of the data, so one that came back as its neighbour would move every row that has
+/// it, which readers of JSON numbers do not rule out; and infinities are no JSON numbers.
+mod exact {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(edges: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(edges.iter().map(f64::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let number = |text: String| text.parse().map_err(|_| D::Error::custom("an edge is no number"));
+        Vec::<String>::deserialize(deserializer)?.into_iter().map(number).collect()
+    }
 }
 
 impl Buckets {
@@ -215,7 +232,7 @@ impl Buckets {
         }
     }
 
-    fn check(&self, name: &str) -> Result<(), DriftError> {
+    pub(crate) fn check(&self, name: &str) -> Result<(), DriftError> {
         let fault = |what| DriftError::Profile { column: name.to_owned(), what };
         let levels = self.levels();
         if levels.len() != self.codes() || levels.iter().any(|&level| usize::from(level) >= LEVELS) {
@@ -350,6 +367,19 @@ mod tests {
         assert_eq!(buckets.number(Some(f64::NAN)), MISSING);
         assert_eq!(usize::from(buckets.number(Some(f64::INFINITY))) + 1, buckets.codes());
         assert!(buckets.check("x").is_ok());
+    }
+
+    #[test]
+    fn edges_come_back_from_a_file_to_the_last_bit() {
+        let mut buckets = numbers((1..3000_u32).map(|i| f64::from(i).sqrt() / 7.0));
+        if let Buckets::Numbers { edges, levels } = &mut buckets {
+            edges.push(f64::INFINITY);
+            levels.push(7);
+        }
+        let text = serde_json::to_string(&buckets).unwrap();
+        assert_eq!(serde_json::from_str::<Buckets>(&text).unwrap(), buckets);
+        let broken = text.replacen('"', "\"x", 1);
+        assert!(serde_json::from_str::<Buckets>(&broken).is_err());
     }
 
     #[test]

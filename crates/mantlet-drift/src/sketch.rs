@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::DriftError;
+use crate::bytes::{Left, put, put_block};
+
 /// Values kept of a numeric column.
 const SAMPLE: usize = 1 << 15;
 /// Distinct words counted of a column; one with more is an identifier, not a category.
@@ -56,6 +59,47 @@ impl NumberSketch {
         self.shrink();
     }
 
+    /// As bytes, for another process.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut whole = self.clone();
+        whole.shrink();
+        let mut bytes = Vec::with_capacity(whole.kept.len() * 16 + 8);
+        put(&mut bytes, whole.kept.len() as u64);
+        for (hash, value) in whole.kept {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+            bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+        bytes
+    }
+
+    /// From bytes of another process.
+    ///
+    /// # Errors
+    /// When the bytes are no sketch.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DriftError> {
+        let mut left = Left(bytes);
+        let mut read = || -> Option<Self> {
+            let many = left.many().filter(|&many| many <= SAMPLE)?;
+            let mut sketch = Self::default();
+            for _ in 0..many {
+                let (hash, value) = (left.eight()?, f64::from_bits(left.eight()?));
+                sketch.kept.push((hash, value));
+            }
+            // A full sample has given up what lies above it.
+            sketch.bound =
+                if many == SAMPLE { sketch.kept.iter().map(|&(hash, _)| hash).max() } else { None };
+            (left.is_empty() && !sketch.kept.iter().any(|(_, value)| value.is_nan())).then_some(sketch)
+        };
+        read().ok_or(DriftError::Counts)
+    }
+
+    /// Bytes of memory held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.kept.capacity() * 16
+    }
+
     /// The sampled values in order of size.
     #[must_use]
     pub fn sorted(&self) -> Vec<f64> {
@@ -104,6 +148,47 @@ impl WordSketch {
         }
     }
 
+    /// As bytes, for another process.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.overflowed)];
+        put(&mut bytes, self.counts.len() as u64);
+        for (word, &count) in &self.counts {
+            put_block(&mut bytes, word.as_bytes());
+            put(&mut bytes, count);
+        }
+        bytes
+    }
+
+    /// From bytes of another process.
+    ///
+    /// # Errors
+    /// When the bytes are no sketch.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DriftError> {
+        let mut left = Left(bytes);
+        let mut read = || -> Option<Self> {
+            let overflowed = match left.byte()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            };
+            let many = left.many().filter(|&many| many <= if overflowed { 0 } else { WORDS })?;
+            let mut counts = BTreeMap::new();
+            for _ in 0..many {
+                let word = left.text()?;
+                counts.insert(word.into(), left.number().filter(|&count| count > 0)?);
+            }
+            (left.is_empty() && counts.len() == many).then_some(Self { counts, overflowed })
+        };
+        read().ok_or(DriftError::Counts)
+    }
+
+    /// Bytes of memory held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.counts.len() * 64
+    }
+
     /// The words with their counts, most frequent first; `None` when there were more than are counted.
     #[must_use]
     pub fn ranked(&self) -> Option<Vec<(&str, u64)>> {
@@ -130,7 +215,9 @@ mod tests {
         let mut parts: Vec<NumberSketch> = vec![NumberSketch::default(); 3];
         (0..rows).for_each(|row| parts[(row % 3) as usize].take(row, value(row)));
         let mut merged = NumberSketch::default();
-        parts.iter().rev().for_each(|part| merged.merge(part));
+        parts.iter().rev().for_each(|part| {
+            merged.merge(&NumberSketch::from_bytes(&part.to_bytes()).unwrap());
+        });
         assert_eq!(whole.sorted(), merged.sorted());
         assert_eq!(whole.sorted().len(), SAMPLE);
     }
@@ -146,5 +233,11 @@ mod tests {
         ab.merge(&b);
         b.merge(&a);
         assert!(ab.ranked().is_none() && b.ranked().is_none());
+        let again = |sketch: &WordSketch| WordSketch::from_bytes(&sketch.to_bytes()).unwrap();
+        assert!(again(&ab).ranked().is_none());
+        assert_eq!(again(&a).ranked(), a.ranked());
+        let bytes = a.to_bytes();
+        assert!(WordSketch::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+        assert!(NumberSketch::from_bytes(&[200, 1, 2]).is_err());
     }
 }

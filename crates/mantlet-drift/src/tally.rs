@@ -5,6 +5,7 @@
 //! again, [`Tally::counts`] gives the very [`Counts`] that a [`Counter`](crate::Counter) would have made of the same
 //! rows.
 
+use crate::bytes::{Left, put};
 use crate::profile::{Buckets, ColumnProfile, LEVELS, crossed};
 use crate::{Counts, DriftError};
 
@@ -201,27 +202,27 @@ impl Tally {
     /// # Errors
     /// When the bytes are no tally.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DriftError> {
-        let mut left = bytes;
+        let mut left = Left(bytes);
         Self::take(&mut left).filter(|_| left.is_empty()).ok_or(DriftError::Counts)
     }
 
-    fn take(left: &mut &[u8]) -> Option<Self> {
-        if byte(left)? != FORM {
+    fn take(left: &mut Left<'_>) -> Option<Self> {
+        if left.byte()? != FORM {
             return None;
         }
-        let rows = number(left)?;
-        let columns = usize::try_from(number(left)?).ok().filter(|&columns| columns <= COLUMNS_MOST)?;
+        let rows = left.number()?;
+        let columns = usize::try_from(left.number()?).ok().filter(|&columns| columns <= COLUMNS_MOST)?;
         let mut tally = Self { rows, columns: Vec::new(), pairs: Vec::new() };
         let mut lanes = 0;
         for _ in 0..columns {
-            let crossed = match byte(left)? {
+            let crossed = match left.byte()? {
                 0 => false,
                 1 => true,
                 _ => return None,
             };
             lanes += usize::from(crossed);
-            let codes = usize::try_from(number(left)?).ok().filter(|&codes| codes <= 1 << LEVEL_SHIFT)?;
-            let counts: Vec<u64> = (0..codes).map(|_| number(left)).collect::<Option<_>>()?;
+            let codes = usize::try_from(left.number()?).ok().filter(|&codes| codes <= 1 << LEVEL_SHIFT)?;
+            let counts: Vec<u64> = (0..codes).map(|_| left.number()).collect::<Option<_>>()?;
             tally.columns.push(Column { crossed, counts });
         }
         if lanes > crate::CROSSED {
@@ -230,7 +231,7 @@ impl Tally {
         for _ in 0..pair_count(lanes) {
             let mut pair = [0; CROSSINGS];
             for count in &mut pair {
-                *count = number(left)?;
+                *count = left.number()?;
             }
             tally.pairs.push(pair);
         }
@@ -250,37 +251,6 @@ fn level(cell: u32) -> u8 {
 
 const fn pair_count(lanes: usize) -> usize {
     lanes * lanes.saturating_sub(1) / 2
-}
-
-fn byte(left: &mut &[u8]) -> Option<u8> {
-    let (&first, rest) = left.split_first()?;
-    *left = rest;
-    Some(first)
-}
-
-/// Seven bits a byte, the lowest first; the highest bit says that more follow (LEB128).
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn number(left: &mut &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = byte(left)?;
-        let bits = u64::from(byte & 0x7f);
-        if shift == 63 && bits > 1 {
-            return None;
-        }
-        number |= bits << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use mantlet_vocab::{About, Finding, Place};
+use serde::{Deserialize, Serialize};
 
 use crate::statistic::{holm, normal_tails, real};
 
@@ -39,7 +40,7 @@ impl Rate {
 }
 
 /// Counts of decisions, and of their labels where these have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Decisions {
     /// All, and positive ones.
     pub decided: (u64, u64),
@@ -58,6 +59,16 @@ impl Decisions {
             Some(false) => self.negative = (self.negative.0 + 1, self.negative.1 + u64::from(said)),
             None => {}
         }
+    }
+
+    /// Adds the counts of other decisions.
+    pub fn merge(&mut self, other: &Self) {
+        let add = |(rows, hits): &mut (u64, u64), other: (u64, u64)| {
+            (*rows, *hits) = (rows.saturating_add(other.0), hits.saturating_add(other.1));
+        };
+        add(&mut self.decided, other.decided);
+        add(&mut self.positive, other.positive);
+        add(&mut self.negative, other.negative);
     }
 
     const fn of(&self, rate: Rate) -> (u64, u64) {

@@ -5,11 +5,37 @@ use serde::{Deserialize, Serialize};
 use crate::{Buckets, DriftError, NumberSketch};
 
 /// How scores are divided: the buckets of a reference's scores, and the range they lie in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Scale {
     buckets: Buckets,
     low: f64,
     high: f64,
+}
+
+/// A scale as it is written: an empty reference has infinite bounds, which JSON has no number for.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    buckets: Buckets,
+    low: u64,
+    high: u64,
+}
+
+impl From<Scale> for Written {
+    fn from(scale: Scale) -> Self {
+        Self { buckets: scale.buckets, low: scale.low.to_bits(), high: scale.high.to_bits() }
+    }
+}
+
+impl TryFrom<Written> for Scale {
+    type Error = DriftError;
+
+    fn try_from(written: Written) -> Result<Self, DriftError> {
+        written.buckets.check("the score")?;
+        let (low, high) = (f64::from_bits(written.low), f64::from_bits(written.high));
+        Ok(Self { buckets: written.buckets, low, high })
+    }
 }
 
 impl Scale {
@@ -71,6 +97,12 @@ impl Tally {
         self.outside += other.outside;
         self.unscored += other.unscored;
         Ok(())
+    }
+
+    /// Bytes of memory held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.cells.len() * 48
     }
 
     /// Rows with a score and a prediction.

@@ -158,8 +158,14 @@ fn parts_add_up_to_the_whole() {
         let slice: Vec<Vec<u16>> = codes.iter().map(|codes| codes[cut.0..cut.1].to_vec()).collect();
         let mut part = Cube::empty(&layout);
         part.add(&layout, &slice, Some(&one.errors[cut.0..cut.1])).unwrap();
-        parts.merge(&part).unwrap();
+        // As another process hands it over.
+        let bytes = part.to_bytes();
+        parts.merge(&Cube::from_bytes(&bytes).unwrap()).unwrap();
+        assert!(Cube::from_bytes(&bytes[..bytes.len() - 1]).is_err());
     }
     assert_eq!(parts, whole);
+    // Cells beyond the end, or more of them than any layout has, are refused before room is made for them.
+    assert!(Cube::from_bytes(&[1, 2, 0, 1, 5, 1, 1, 1]).is_err());
+    assert!(Cube::from_bytes(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0, 0]).is_err());
     assert_eq!(whole.whole(&layout).rows, ROWS);
 }
