@@ -1,58 +1,191 @@
 //! Who asks: the plan is run in this process, or handed to a cluster's scheduler.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, RecordBatch};
 use ballista_core::extension::{SessionConfigExt as _, SessionStateExt as _};
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use mantlet_dataset::{Column, Dataset, Measured};
-use mantlet_drift::{Counts, Profile, Tally};
+use mantlet_dataset::{Column, Counted, Dataset, Gathered, Job, Measured, Part, Pass, Reference, unread};
+use mantlet_drift::{Counts, Tally};
 
+use crate::codec::Codec;
+use crate::known::{Held, Known, Vouching};
+use crate::scan::{ScanTable, Spec};
 use crate::trust::{MESSAGE_MOST, joined, over_tls};
 use crate::{Bounds, ClusterError, Roots, Trust, plan, session};
 
-/// Parts into which a table is divided for a cluster: what one executor loses is a few of them.
+/// Partitions into which a table is divided for a cluster: what one executor loses is a few of them.
 const PARTS: usize = 64;
 
-/// Counts the wanted columns of a table in the buckets of a profile, in this process.
-///
-/// # Errors
-/// When the table is not of Parquet files that can be read alike and to their ends, or the bounds do not suffice.
-pub async fn count_here(
-    dataset: &Dataset,
-    profile: &Profile,
-    wanted: &[Column],
-    bounds: &Bounds,
-) -> Result<Measured<Counts>, ClusterError> {
-    let config = session::settings(SessionConfig::new(), bounds.cores.get());
-    let state = state(config, dataset, bounds)?.build();
-    ask(SessionContext::new_with_state(state), dataset, profile, wanted).await
+/// Where plans are run.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// In this process.
+    Here,
+    /// On the cluster of the scheduler at `host:port`. Executors have to reach the files under the same paths and to
+    /// have been allowed to read them.
+    There(&'a str, &'a Trust),
 }
 
-/// The same on the cluster of the scheduler at `host:port`. Scheduler and executors have to reach the files under the
-/// same paths and to have been allowed to read them.
+/// Counts the wanted columns of a table in the buckets of a reference's profile.
 ///
 /// # Errors
-/// As [`count_here`]; and when the scheduler cannot be reached or does not belong to this trust, or no executor is
-/// left.
-pub async fn count_there(
+/// When the table cannot be read to its end, or the bounds do not suffice; on a cluster also when the scheduler cannot
+/// be reached or does not belong to this trust, executors do not trust who signed the profile, or no executor is left.
+pub async fn count(
+    asked: Asked<'_>,
     dataset: &Dataset,
-    profile: &Profile,
+    reference: &Reference,
     wanted: &[Column],
     bounds: &Bounds,
-    (scheduler, trust): (&str, &Trust),
 ) -> Result<Measured<Counts>, ClusterError> {
-    let (host, port) = address(scheduler)?;
-    let config = joined(session::settings(SessionConfig::new_with_ballista(), PARTS), trust)
-        .with_ballista_grpc_client_max_message_size(MESSAGE_MOST);
-    // A scheduler that cannot be reached is told at once and by name, not by a query that waits.
-    over_tls(trust)(tonic::transport::Endpoint::from_shared(format!("http://{host}:{port}"))?)
-        .map_err(|_| ClusterError::Address { address: scheduler.to_owned() })?
-        .connect()
-        .await?;
-    let state =
-        state(config, dataset, bounds)?.build().upgrade_for_ballista(format!("http://{host}:{port}"))?;
-    ask(SessionContext::new_with_state(state), dataset, profile, wanted).await
+    let columns = reference.columns();
+    if wanted.is_empty() {
+        return Ok(Measured { value: Counts::empty(columns), gaps: Vec::new() });
+    }
+    let job = Job { wanted: wanted.to_vec(), pass: Pass::Nothing, reference: Some(reference.clone()) };
+    let parts = dataset.parts()?.into_iter().map(|part| (0, part)).collect();
+    let table = Table::of(job, parts)?;
+    let row = table.ask(asked, bounds, plan::counting(&table.held.id, wanted.len())).await?;
+    let tally = binary(&row, 0).ok_or_else(|| answer("no tally"))?;
+    let value = Tally::from_bytes(tally)?.counts(columns)?;
+    let unreadable = match binary(&row, 1) {
+        Some(bytes) => Gathered::from_bytes(bytes)?.unreadable,
+        None => Vec::new(),
+    };
+    Ok(Measured { value, gaps: unread(wanted, &unreadable) })
+}
+
+/// Makes a pass over a table.
+///
+/// # Errors
+/// As [`count`].
+pub async fn gather(
+    asked: Asked<'_>,
+    dataset: &Dataset,
+    job: Job,
+    bounds: &Bounds,
+) -> Result<Gathered, ClusterError> {
+    let mut parts = dataset.parts()?;
+    if job.is_numbered() {
+        number(asked, &mut parts, &job, bounds).await?;
+    }
+    let mut first = 0;
+    let placed = parts.into_iter().map(|part| {
+        let own = first;
+        first += part.rows.unwrap_or(0);
+        (own, part)
+    });
+    let table = Table::of(job, placed.collect())?;
+    table.gather(asked, bounds).await
+}
+
+/// Counts the rows of the files that do not say how many they have, so that every row has its number.
+async fn number(
+    asked: Asked<'_>,
+    parts: &mut [Part],
+    job: &Job,
+    bounds: &Bounds,
+) -> Result<(), ClusterError> {
+    let unknown: Vec<(u64, Part)> =
+        parts.iter().filter(|part| part.rows.is_none()).map(|part| (0, part.clone())).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let column = job.wanted.first().cloned().into_iter().collect();
+    let table = Table::of(Job::new(column, Pass::Rows), unknown)?;
+    let Counted::Rows(rows) = table.gather(asked, bounds).await?.counted else {
+        return Err(answer("other counts than of rows"));
+    };
+    for part in parts.iter_mut().filter(|part| part.rows.is_none()) {
+        part.rows = Some(rows.get(&part.file).copied().unwrap_or(0));
+    }
+    Ok(())
+}
+
+fn answer(found: &str) -> ClusterError {
+    ClusterError::Answer { found: found.to_owned() }
+}
+
+/// The bytes of a column of the one row that came back.
+fn binary(row: &RecordBatch, column: usize) -> Option<&[u8]> {
+    let array = row.columns().get(column)?.as_binary_opt::<i32>()?;
+    (array.is_valid(0)).then(|| array.value(0))
+}
+
+/// The table that a plan reads.
+struct Table {
+    spec: Arc<Spec>,
+    known: Known,
+    held: Arc<Held>,
+}
+
+impl Table {
+    fn of(job: Job, mut parts: Vec<(u64, Part)>) -> Result<Self, ClusterError> {
+        for (_, part) in &mut parts {
+            let io = |source| ClusterError::Io { path: part.path.clone(), source };
+            part.path = std::path::absolute(&part.path).map_err(io)?;
+        }
+        let text = serde_json::to_string(&job).map_err(|error| answer(&error.to_string()))?;
+        let known = Known::default();
+        let held = known.take(&text, &Vouching::own())?;
+        Ok(Self { spec: Arc::new(Spec { job: text, wanted: job.wanted, parts }), known, held })
+    }
+
+    async fn gather(&self, asked: Asked<'_>, bounds: &Bounds) -> Result<Gathered, ClusterError> {
+        let row = self.ask(asked, bounds, plan::gathering(&self.held.id, self.spec.wanted.len())).await?;
+        // Merged into nothing, so that counts of another shape are refused.
+        let mut gathered = self.held.prepared.nothing();
+        if let Some(bytes) = binary(&row, 0) {
+            gathered.merge(Gathered::from_bytes(bytes)?)?;
+        }
+        Ok(gathered)
+    }
+
+    /// Runs a query that gives one row.
+    async fn ask(&self, asked: Asked<'_>, bounds: &Bounds, sql: String) -> Result<RecordBatch, ClusterError> {
+        let context = self.context(asked, bounds).await?;
+        for function in session::scalars(&self.known) {
+            context.register_udf(function.as_ref().clone());
+        }
+        for aggregate in session::aggregates(&self.known) {
+            context.register_udaf(aggregate.as_ref().clone());
+        }
+        let held = matches!(asked, Asked::Here).then(|| Arc::clone(&self.held));
+        context.register_table(plan::TABLE, Arc::new(ScanTable::new(Arc::clone(&self.spec), held)))?;
+        let batches = context.sql(&sql).await?.collect().await?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let row = batches.into_iter().find(|batch| batch.num_rows() > 0);
+        row.filter(|_| rows == 1).ok_or_else(|| answer(&format!("{rows} rows")))
+    }
+
+    async fn context(&self, asked: Asked<'_>, bounds: &Bounds) -> Result<SessionContext, ClusterError> {
+        // Files are read by scans only, which look at roots themselves.
+        let world = session::world(bounds, &Roots::none())?;
+        let state = SessionStateBuilder::new().with_default_features().with_runtime_env(world);
+        let state = match asked {
+            Asked::Here => {
+                let config = session::settings(SessionConfig::new(), bounds.cores.get());
+                state.with_config(config).build()
+            }
+            Asked::There(scheduler, trust) => {
+                let (host, port) = address(scheduler)?;
+                let config = joined(session::settings(SessionConfig::new_with_ballista(), PARTS), trust)
+                    .with_ballista_logical_extension_codec(Arc::new(Codec::planning()))
+                    .with_ballista_physical_extension_codec(Arc::new(Codec::planning()))
+                    .with_ballista_grpc_client_max_message_size(MESSAGE_MOST);
+                // A scheduler that cannot be reached is told at once and by name, not by a query that waits.
+                over_tls(trust)(tonic::transport::Endpoint::from_shared(format!("http://{host}:{port}"))?)
+                    .map_err(|_| ClusterError::Address { address: scheduler.to_owned() })?
+                    .connect()
+                    .await?;
+                state.with_config(config).build().upgrade_for_ballista(format!("http://{host}:{port}"))?
+            }
+        };
+        Ok(SessionContext::new_with_state(state))
+    }
 }
 
 /// Host and port of a scheduler.
@@ -62,45 +195,6 @@ pub(crate) fn address(scheduler: &str) -> Result<(&str, u16), ClusterError> {
     parts
         .filter(|(host, _)| !host.is_empty() && !host.contains(['/', '@']))
         .ok_or_else(|| ClusterError::Address { address: scheduler.to_owned() })
-}
-
-fn state(
-    config: SessionConfig,
-    dataset: &Dataset,
-    bounds: &Bounds,
-) -> Result<SessionStateBuilder, ClusterError> {
-    let roots = Roots::new(dataset.files())?;
-    Ok(SessionStateBuilder::new()
-        .with_default_features()
-        .with_config(config)
-        .with_runtime_env(session::world(bounds, &roots)?))
-}
-
-async fn ask(
-    context: SessionContext,
-    dataset: &Dataset,
-    profile: &Profile,
-    wanted: &[Column],
-) -> Result<Measured<Counts>, ClusterError> {
-    if wanted.is_empty() {
-        return Ok(Measured { value: Counts::empty(&profile.columns), gaps: Vec::new() });
-    }
-    context.register_udf(session::bucket().as_ref().clone());
-    context.register_udaf(session::tally().as_ref().clone());
-    let state: SessionState = context.state();
-    let table = plan::table(&state, dataset, wanted).await?;
-    context.register_table(plan::TABLE, std::sync::Arc::new(table))?;
-    let batches = context.sql(&plan::sql(profile, wanted)?).await?.collect().await?;
-    let rows: usize = batches.iter().map(arrow_array::RecordBatch::num_rows).sum();
-    let cell = batches
-        .iter()
-        .find(|batch| batch.num_rows() > 0)
-        .and_then(|batch| batch.columns().first()?.as_binary_opt::<i32>())
-        .filter(|_| rows == 1)
-        .ok_or_else(|| ClusterError::Answer { found: format!("{rows} rows") })?;
-    let value = Tally::from_bytes(cell.value(0))?.counts(&profile.columns)?;
-    // Parquet has types: no cell is unreadable.
-    Ok(Measured { value, gaps: Vec::new() })
 }
 
 #[cfg(test)]

@@ -15,26 +15,6 @@ pub enum ClusterError {
     /// Profile and counts do not fit.
     #[error(transparent)]
     Drift(#[from] mantlet_drift::DriftError),
-    /// A format that only the stream engine reads.
-    #[error("{path} is not Parquet; the stream engine reads it, or write the table as Parquet")]
-    NotParquet {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Files whose columns cannot be read as one type.
-    #[error(
-        "column `{column}` of {path} is {found}, in the files before it is {expected}; the stream engine reads both, or write them alike"
-    )]
-    Types {
-        /// The file.
-        path: PathBuf,
-        /// The column.
-        column: String,
-        /// Its type here.
-        found: String,
-        /// Its type before.
-        expected: String,
-    },
     /// A file or folder cannot be reached.
     #[error("cannot read {path}")]
     Io {
@@ -78,7 +58,7 @@ pub enum ClusterError {
         address: std::net::SocketAddr,
     },
     /// The engine gave something else than counts.
-    #[error("the engine answered with {found} instead of one tally")]
+    #[error("the engine answered with {found} instead of counts")]
     Answer {
         /// What it gave.
         found: String,
@@ -96,7 +76,19 @@ pub enum ClusterError {
 
 impl From<DataFusionError> for ClusterError {
     fn from(error: DataFusionError) -> Self {
-        Self::Query(Box::new(error))
+        match error {
+            // What a reader says is told as it says it.
+            DataFusionError::External(inner) => match inner.downcast::<mantlet_dataset::DatasetError>() {
+                Ok(fault) => Self::Dataset(*fault),
+                Err(inner) => Self::Query(Box::new(DataFusionError::External(inner))),
+            },
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => (*inner).into(),
+            DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+                Ok(inner) => inner.into(),
+                Err(shared) => Self::Query(Box::new(DataFusionError::Shared(shared))),
+            },
+            other => Self::Query(Box::new(other)),
+        }
     }
 }
 

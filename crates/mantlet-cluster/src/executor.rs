@@ -20,8 +20,10 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use crate::client::address;
+use crate::codec::Codec;
+use crate::known::Known;
 use crate::trust::{MESSAGE_MOST, joined, over_tls};
-use crate::{Bounds, ClusterError, Roots, Trust, bucket, session, sum};
+use crate::{Bounds, ClusterError, Roots, Trust, Vouching, session};
 
 /// Seconds for which a scheduler that does not answer is waited for.
 const WAIT_FOR_SCHEDULER: u16 = 60;
@@ -60,7 +62,8 @@ impl Executor {
         self.address
     }
 
-    /// Works for the scheduler at `host:port` until interrupted or terminated.
+    /// Works for the scheduler at `host:port` until interrupted or terminated: reads what lies below these roots, and
+    /// counts with profiles that are vouched for.
     ///
     /// # Errors
     /// When the scheduler cannot be reached or does not belong to this trust, or the port fails.
@@ -68,13 +71,19 @@ impl Executor {
         self,
         scheduler: &str,
         trust: &Trust,
-        roots: &Roots,
+        (roots, vouching): (&Roots, &Vouching),
         bounds: &Bounds,
     ) -> Result<(), ClusterError> {
         let (scheduler_host, scheduler_port) = address(scheduler)?;
         let mut functions = BallistaFunctionRegistry::default();
-        functions.scalar_functions.insert(bucket::NAME.into(), session::bucket());
-        functions.aggregate_functions.insert(sum::NAME.into(), session::tally());
+        let known = Known::default();
+        for function in session::scalars(&known) {
+            functions.scalar_functions.insert(function.name().to_owned(), function);
+        }
+        for aggregate in session::aggregates(&known) {
+            functions.aggregate_functions.insert(aggregate.name().to_owned(), aggregate);
+        }
+        let codec = Codec::running(known, roots.clone(), vouching.clone());
         let world = session::world(bounds, roots)?;
         let worlds: RuntimeProducer = Arc::new(move |_: &SessionConfig| Ok(Arc::clone(&world)));
         let configs: ConfigProducer = {
@@ -100,6 +109,7 @@ impl Executor {
             grpc_max_encoding_message_size: message,
             memory_pool_size: Some(bounds.memory as u64),
             override_function_registry: Some(Arc::new(functions)),
+            override_physical_codec: Some(Arc::new(codec)),
             override_runtime_producer: Some(worlds),
             override_config_producer: Some(configs),
             override_arrow_flight_service: Some(flights(self.listener, trust)),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::{Result as QueryResult, plan_err};
+use datafusion::common::{Result as QueryResult, exec_err, plan_err};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::path::Path as Location;
@@ -23,6 +23,8 @@ use url::Url;
 
 use crate::ClusterError;
 
+/// What is said of a file that may not be read.
+const OUTSIDE: &str = "lies below no root of this process; name its folder with --root";
 /// The name of this store in its errors.
 const STORE: &str = "fenced files";
 
@@ -45,6 +47,21 @@ impl Roots {
             path.canonicalize().map_err(|source| ClusterError::Io { path: path.to_owned(), source })
         };
         Ok(Self { paths: paths.into_iter().map(resolve).collect::<std::result::Result<_, _>>()? })
+    }
+
+    /// Nothing at all.
+    #[must_use]
+    pub(crate) fn none() -> Self {
+        Self { paths: Arc::new([]) }
+    }
+
+    /// The path behind all links, which has to lie below a root.
+    pub(crate) fn place(&self, path: &Path) -> QueryResult<PathBuf> {
+        match self.resolve(path) {
+            Ok(Some(path)) => Ok(path),
+            Ok(None) => exec_err!("{} {OUTSIDE}", path.display()),
+            Err(error) => exec_err!("cannot read {}: {error}", path.display()),
+        }
     }
 
     /// The path behind all links, when it lies below a root.
@@ -70,9 +87,7 @@ impl Fenced {
         let path = self.files.path_to_filesystem(location)?;
         match self.roots.resolve(&path) {
             Ok(Some(path)) => Ok(Location::from_absolute_path(path)?),
-            Ok(None) => {
-                Err(refused(location, "it lies below no root of this process; name its folder with --root"))
-            }
+            Ok(None) => Err(refused(location, OUTSIDE)),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::NotFound { path: location.to_string(), source: Box::new(source) })
             }

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
+use crate::codec::Codec;
+use crate::known::Known;
 use crate::trust::{MESSAGE_MOST, joined, over_tls};
 use crate::{Bounds, ClusterError, Roots, Trust, session};
 
@@ -59,9 +61,11 @@ impl Scheduler {
         let world = session::world(bounds, roots)?;
         let sessions: SessionBuilder = Arc::new(move |config: SessionConfig| {
             let mut scalars = ballista_scalar_functions();
-            scalars.push(session::bucket());
+            // A scheduler plans and counts nothing.
+            let known = Known::default();
+            scalars.extend(session::scalars(&known));
             let mut aggregates = ballista_aggregate_functions();
-            aggregates.push(session::tally());
+            aggregates.extend(session::aggregates(&known));
             Ok(SessionStateBuilder::new()
                 .with_default_features()
                 .with_config(config)
@@ -96,6 +100,8 @@ impl Scheduler {
             stage_max_failures: ATTEMPTS,
             use_tls: true,
             override_create_grpc_client_endpoint: Some(over_tls(&trust)),
+            override_logical_codec: Some(Arc::new(Codec::planning())),
+            override_physical_codec: Some(Arc::new(Codec::planning())),
             override_session_builder: Some(Arc::clone(&sessions)),
             override_config_producer: Some(Arc::clone(&configs)),
             ..SchedulerConfig::default()

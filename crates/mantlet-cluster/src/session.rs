@@ -11,17 +11,22 @@ use datafusion::prelude::SessionConfig;
 
 use crate::bucket::Bucket;
 use crate::fence::Fence;
+use crate::gather::Gather;
+use crate::known::Known;
 use crate::sum::Sum;
 use crate::{Bounds, Roots};
 
-/// The function that turns a value into a cell.
-pub(crate) fn bucket() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(Bucket::new()))
+/// The functions that plans know beside DataFusion's own.
+pub(crate) fn scalars(known: &Known) -> Vec<Arc<ScalarUDF>> {
+    vec![Arc::new(ScalarUDF::new_from_impl(Bucket::new(known.clone())))]
 }
 
-/// The aggregate that adds cells up.
-pub(crate) fn tally() -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::new_from_impl(Sum::new()))
+/// The aggregates that plans know beside DataFusion's own.
+pub(crate) fn aggregates(known: &Known) -> Vec<Arc<AggregateUDF>> {
+    vec![
+        Arc::new(AggregateUDF::new_from_impl(Sum::new())),
+        Arc::new(AggregateUDF::new_from_impl(Gather::new(known.clone()))),
+    ]
 }
 
 /// The world as queries see it: memory, disk and files, all bounded.
@@ -41,9 +46,7 @@ pub(crate) fn settings(config: SessionConfig, partitions: usize) -> SessionConfi
     config
         .with_target_partitions(partitions)
         .with_batch_size(8192)
-        // Words as they are in the file; views would be copied on their way between processes.
-        .set_bool("datafusion.execution.parquet.schema_force_view_types", false)
-        // Each file is read once, by whoever counts it.
-        .set_bool("datafusion.execution.collect_statistics", false)
+        // Batches are counted where they are read.
+        .set_bool("datafusion.optimizer.enable_round_robin_repartition", false)
         .set_bool("datafusion.catalog.information_schema", false)
 }

@@ -1,14 +1,17 @@
 //! Decisions of a model, streamed into tallies: with labels beside them, or with labels that come later in other
 //! tables.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use mantlet_drift::NumberSketch;
+use mantlet_drift::DriftError;
 use mantlet_drift::performance::{PARTS, Scale, Tally};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::measure::first;
-use crate::window::{Cut, Key};
+use crate::gather::{Counted, Engine, Job, Pass, Sketch, Stream};
+use crate::measure::{first, other_counts};
+use crate::window::{Cut, Key, Span};
 use crate::{Column, Dataset, DatasetError, Kind, Lane, Measured};
 
 /// Windows at most: more are not read by anybody.
@@ -100,6 +103,150 @@ impl Labels {
     }
 }
 
+/// How the rows of a pass are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    /// So many rows each.
+    Rows(u64),
+    /// So many parts of equal length of a table with so many rows.
+    Even { rows: u64, parts: u64 },
+    /// By the day, week or month of the time.
+    Time(Span),
+    /// By the value.
+    Value,
+}
+
+/// Scored decisions as a pass counts them: the score comes first, the others where they stand among the columns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scored {
+    scale: Scale,
+    /// The bits of the threshold.
+    threshold: u64,
+    positive: String,
+    prediction: Option<usize>,
+    label: Option<usize>,
+    /// The identifier by which labels in tables of their own are found.
+    id: Option<usize>,
+    by: Option<usize>,
+    cut: By,
+}
+
+/// Decisions by window.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Windows {
+    #[serde(with = "pairs")]
+    windows: BTreeMap<Key, Tally>,
+    /// Decisions in no window.
+    nowhere: u64,
+    /// Whether there were more windows than are told apart.
+    crowded: bool,
+}
+
+/// A map whose keys are no texts, as a list.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{Key, Tally};
+
+    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<Key, Tally>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Key, Tally>, D::Error> {
+        Ok(Vec::<(Key, Tally)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+impl Windows {
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), DriftError> {
+        self.nowhere = self.nowhere.saturating_add(other.nowhere);
+        self.crowded |= other.crowded;
+        for (key, tally) in other.windows {
+            match self.windows.entry(key) {
+                Entry::Occupied(mut own) => own.get_mut().merge(&tally)?,
+                Entry::Vacant(place) => {
+                    place.insert(tally);
+                }
+            }
+        }
+        if self.windows.len() > WINDOWS_MOST {
+            self.crowded = true;
+            self.windows.clear();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.windows.values().map(|tally| tally.size() + 64).sum()
+    }
+}
+
+impl Scored {
+    pub(crate) fn fits(&self, columns: usize) -> bool {
+        let places = [self.prediction, self.label, self.id, self.by];
+        columns > 0 && places.iter().flatten().all(|&at| at < columns)
+    }
+
+    pub(crate) const fn is_numbered(&self) -> bool {
+        matches!(self.cut, By::Rows(_) | By::Even { .. })
+    }
+
+    /// Counts a batch whose first row has this number in the whole table.
+    pub(crate) fn add(&self, windows: &mut Windows, first: u64, lanes: &[Lane], late: Option<&Labels>) {
+        let Some(Lane::Numbers(scores)) = lanes.first() else { return };
+        let of = |at: Option<usize>| at.and_then(|at| lanes.get(at));
+        let threshold = f64::from_bits(self.threshold);
+        let said: Vec<Option<bool>> = match of(self.prediction) {
+            Some(lane) => truth(lane, &self.positive),
+            None => scores.iter().map(|score| (!score.is_nan()).then_some(*score >= threshold)).collect(),
+        };
+        let labels: Vec<Option<bool>> = match (of(self.label), of(self.id), late) {
+            (Some(lane), ..) => truth(lane, &self.positive),
+            (None, Some(ids), Some(late)) => late.of(ids),
+            (None, ..) => vec![None; scores.len()],
+        };
+        let by = of(self.by);
+        for (at, (&score, (said, label))) in scores.iter().zip(said.into_iter().zip(labels)).enumerate() {
+            let row = first + at as u64;
+            let order = |at: u64| Some(Key::Order(i64::try_from(at).unwrap_or(i64::MAX)));
+            let number = match by {
+                Some(Lane::Numbers(values)) => values.get(at).copied().filter(|value| !value.is_nan()),
+                _ => None,
+            };
+            let key = match self.cut {
+                By::Rows(rows) => order(row / rows.max(1)),
+                By::Even { rows, parts } => {
+                    let part = u128::from(row) * u128::from(parts) / u128::from(rows.max(1));
+                    order(u64::try_from(part).unwrap_or(u64::MAX).min(parts.saturating_sub(1)))
+                }
+                By::Time(span) => number.and_then(|seconds| span.start(seconds)).map(Key::Order),
+                By::Value => match (number, by) {
+                    (Some(number), _) => Some(Key::Number(number)),
+                    (None, Some(lane)) => lane.word(at).map(|word| Key::Word(word.into_owned())),
+                    (None, None) => None,
+                },
+            };
+            let Some(key) = key else {
+                windows.nowhere += 1;
+                continue;
+            };
+            let full = windows.windows.len() >= WINDOWS_MOST;
+            match windows.windows.entry(key) {
+                Entry::Vacant(_) if full => windows.crowded = true,
+                entry => {
+                    let tally = entry.or_insert_with(|| Tally::empty(&self.scale));
+                    tally.take(&self.scale, score, said, label);
+                }
+            }
+        }
+    }
+}
+
 /// Learns the scale of a reference's scores, and counts its rows in parts of equal length.
 ///
 /// # Errors
@@ -109,25 +256,38 @@ pub fn reference(
     decided: &Decided,
     truth: Truth<'_>,
 ) -> Result<(Scale, Vec<Tally>), DatasetError> {
-    let mut sketch = NumberSketch::default();
-    let mut rows = 0_u64;
-    dataset.stream(&[numbers(dataset, &decided.score)?], |row, lanes| {
-        if let Some(Lane::Numbers(scores)) = lanes.first() {
-            scores.iter().zip(row..).for_each(|(&score, row)| sketch.take(row, score));
-            rows += scores.len() as u64;
-        }
-        Ok(())
-    })?;
+    reference_by(&Stream, dataset, decided, truth)
+}
+
+/// The same, by an engine.
+///
+/// # Errors
+/// As [`reference`], or as the engine says.
+pub fn reference_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    decided: &Decided,
+    truth: Truth<'_>,
+) -> Result<(Scale, Vec<Tally>), E::Error> {
+    let score = numbers(dataset, &decided.score)?;
+    let job = Job::new(vec![score], Pass::Sketches { words: vec![false] });
+    let gathered = engine.gather(dataset, job, None)?;
+    let rows = gathered.rows;
+    let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
+    let Some(Sketch::Numbers(sketch)) = sketches.first() else { return Err(other_counts().into()) };
     if rows == 0 {
-        return Err(DatasetError::Empty { path: first(dataset) });
+        return Err(DatasetError::Empty { path: first(dataset) }.into());
     }
-    let scale = Scale::of(&sketch);
+    let scale = Scale::of(sketch);
+    let cut = By::Even { rows, parts: PARTS as u64 };
+    let counted = each(engine, dataset, decided, truth, &scale, (None, cut))?;
     let mut parts = vec![Tally::empty(&scale); PARTS];
-    each(dataset, decided, truth, None, |row, decision| {
-        let part = usize::try_from(row * PARTS as u64 / rows).unwrap_or(0).min(PARTS - 1);
-        parts[part].take(&scale, decision.score, decision.said, decision.label);
-        Ok(())
-    })?;
+    for (key, tally) in counted.windows {
+        let Key::Order(at) = key else { continue };
+        if let Some(part) = usize::try_from(at).ok().and_then(|at| parts.get_mut(at)) {
+            *part = tally;
+        }
+    }
     Ok((scale, parts))
 }
 
@@ -143,69 +303,51 @@ pub fn windows(
     scale: &Scale,
     cut: &Cut,
 ) -> Result<Measured<Vec<(String, Tally)>>, DatasetError> {
-    let mut windows: BTreeMap<Key, Tally> = BTreeMap::new();
-    let mut nowhere = 0_u64;
+    windows_by(&Stream, dataset, decided, truth, scale, cut)
+}
+
+/// The same, by an engine.
+///
+/// # Errors
+/// As [`windows`], or as the engine says.
+pub fn windows_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    decided: &Decided,
+    truth: Truth<'_>,
+    scale: &Scale,
+    cut: &Cut,
+) -> Result<Measured<Vec<(String, Tally)>>, E::Error> {
     let by = match cut {
-        Cut::Rows(_) => None,
-        Cut::Time(column, _) => Some(times(dataset, column)?),
-        Cut::Value(column) => Some(known(dataset, column)?),
+        Cut::Rows(rows) => (None, By::Rows(*rows)),
+        Cut::Time(column, span) => (Some(times(dataset, column)?), By::Time(*span)),
+        Cut::Value(column) => (Some(known(dataset, column)?), By::Value),
     };
-    each(dataset, decided, truth, by, |row, decision| {
-        let key = match cut {
-            Cut::Rows(rows) => Some(Key::Order(i64::try_from(row / rows.max(&1)).unwrap_or(i64::MAX))),
-            Cut::Time(_, span) => decision.number.and_then(|seconds| span.start(seconds)).map(Key::Order),
-            Cut::Value(_) => match (decision.number, decision.word) {
-                (Some(number), _) => Some(Key::Number(number)),
-                (None, word) => word.map(|word| Key::Word(word.into_owned())),
-            },
-        };
-        let Some(key) = key else {
-            nowhere += 1;
-            return Ok(());
-        };
-        let full = windows.len() >= WINDOWS_MOST;
-        match windows.entry(key) {
-            std::collections::btree_map::Entry::Vacant(_) if full => {
-                return Err(DatasetError::ManyWindows { path: first(dataset), most: WINDOWS_MOST });
-            }
-            entry => entry.or_insert_with(|| Tally::empty(scale)).take(
-                scale,
-                decision.score,
-                decision.said,
-                decision.label,
-            ),
-        }
-        Ok(())
-    })?;
-    let mut gaps = Vec::new();
-    if nowhere > 0 {
-        gaps.push(format!("{nowhere} decisions lie in no window: their time or value is missing"));
+    let counted = each(engine, dataset, decided, truth, scale, by)?;
+    if counted.crowded {
+        return Err(DatasetError::ManyWindows { path: first(dataset), most: WINDOWS_MOST }.into());
     }
-    let unscored: u64 = windows.values().map(|tally| tally.unscored).sum();
+    let mut gaps = Vec::new();
+    if counted.nowhere > 0 {
+        gaps.push(format!("{} decisions lie in no window: their time or value is missing", counted.nowhere));
+    }
+    let unscored: u64 = counted.windows.values().map(|tally| tally.unscored).sum();
     if unscored > 0 {
         gaps.push(format!("{unscored} decisions have no score or no prediction and were not counted"));
     }
-    let value = windows.into_iter().map(|(key, tally)| (key.name(cut), tally)).collect();
+    let value = counted.windows.into_iter().map(|(key, tally)| (key.name(cut), tally)).collect();
     Ok(Measured { value, gaps })
 }
 
-/// One decision.
-struct Decision<'a> {
-    score: f64,
-    said: Option<bool>,
-    label: Option<bool>,
-    number: Option<f64>,
-    word: Option<std::borrow::Cow<'a, str>>,
-}
-
-/// Streams decisions; `by` is a further column, handed over as number or word.
-fn each(
+/// Counts decisions in one pass; `by` is a further column by which they are cut.
+fn each<E: Engine>(
+    engine: &E,
     dataset: &Dataset,
     decided: &Decided,
     truth_in: Truth<'_>,
-    by: Option<Column>,
-    mut take: impl FnMut(u64, Decision<'_>) -> Result<(), DatasetError>,
-) -> Result<(), DatasetError> {
+    scale: &Scale,
+    (by, cut): (Option<Column>, By),
+) -> Result<Windows, E::Error> {
     let mut wanted = vec![numbers(dataset, &decided.score)?];
     let mut place = |column: Column| {
         wanted.push(column);
@@ -213,40 +355,27 @@ fn each(
     };
     let prediction = decided.prediction.as_deref().map(|name| words(dataset, name)).transpose()?;
     let prediction = prediction.map(&mut place);
-    let label = match truth_in {
-        Truth::Column(name) | Truth::Late(name, _) => Some(place(words(dataset, name)?)),
-        Truth::None => None,
+    let (label, id, late) = match truth_in {
+        Truth::Column(name) => (Some(place(words(dataset, name)?)), None, None),
+        Truth::Late(name, labels) => (None, Some(place(words(dataset, name)?)), Some(labels)),
+        Truth::None => (None, None, None),
     };
     let by = by.map(&mut place);
-    dataset.stream(&wanted, |row, lanes| {
-        let Some(Lane::Numbers(scores)) = lanes.first() else { return Ok(()) };
-        let of = |at: Option<usize>| at.and_then(|at| lanes.get(at));
-        let said: Vec<Option<bool>> = match of(prediction) {
-            Some(lane) => truth(lane, &decided.positive),
-            None => {
-                scores.iter().map(|score| (!score.is_nan()).then_some(*score >= decided.threshold)).collect()
-            }
-        };
-        let labels: Vec<Option<bool>> = match (of(label), truth_in) {
-            (Some(lane), Truth::Late(_, labels)) => {
-                keys(lane).into_iter().map(|key| labels.known.get(&key?).copied()).collect()
-            }
-            (Some(lane), _) => truth(lane, &decided.positive),
-            (None, _) => vec![None; scores.len()],
-        };
-        for (at, (&score, (said, label))) in scores.iter().zip(said.into_iter().zip(labels)).enumerate() {
-            let (number, word) = match of(by) {
-                Some(Lane::Numbers(values)) => {
-                    (values.get(at).copied().filter(|value| !value.is_nan()), None)
-                }
-                Some(lane) => (None, lane.word(at)),
-                None => (None, None),
-            };
-            take(row + at as u64, Decision { score, said, label, number, word })?;
-        }
-        Ok(())
-    })?;
-    Ok(())
+    let scored = Scored {
+        scale: scale.clone(),
+        threshold: decided.threshold.to_bits(),
+        positive: decided.positive.clone(),
+        prediction,
+        label,
+        id,
+        by,
+        cut,
+    };
+    let gathered = engine.gather(dataset, Job::new(wanted, Pass::Decisions(scored)), late)?;
+    match gathered.counted {
+        Counted::Windows(windows) => Ok(windows),
+        _ => Err(other_counts().into()),
+    }
 }
 
 /// Whether each value is the positive one; nothing where it is missing.

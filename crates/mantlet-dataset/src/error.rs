@@ -20,6 +20,17 @@ pub enum DatasetError {
         /// Where.
         path: PathBuf,
     },
+    /// A pattern of files' names that is none, or takes too many.
+    #[error("`{pattern}` cannot be looked up: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// Why.
+        reason: String,
+    },
+    /// Whoever took the rows wants no more of them.
+    #[error("reading was given up")]
+    GivenUp,
     /// Not what its format promises, or damaged.
     #[error("{path}, {place}: {reason}")]
     Damaged {

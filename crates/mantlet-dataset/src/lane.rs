@@ -1,5 +1,6 @@
 //! The values of one column in one batch of rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use mantlet_drift::Buckets;
@@ -76,7 +77,7 @@ impl Lane {
 
     /// The value of a row as a word; nothing where it is missing.
     #[must_use]
-    pub fn word(&self, row: usize) -> Option<std::borrow::Cow<'_, str>> {
+    pub fn word(&self, row: usize) -> Option<Cow<'_, str>> {
         match self {
             Self::Numbers(values) => {
                 values.get(row).filter(|value| !value.is_nan()).map(|value| value.to_string().into())
@@ -84,6 +85,29 @@ impl Lane {
             Self::Words { keys, words } => {
                 let key = *keys.get(row)? as usize;
                 words.get(key).map(|word| word.as_str().into())
+            }
+        }
+    }
+
+    /// The values as places in a list of words; a place beyond it is a missing value.
+    #[must_use]
+    pub fn keyed(&self) -> (Cow<'_, [u32]>, Cow<'_, [String]>) {
+        match self {
+            Self::Words { keys, words } => (keys.into(), words.into()),
+            Self::Numbers(values) => {
+                let mut words = Vec::new();
+                let mut places: HashMap<u64, u32> = HashMap::new();
+                let key = |value: &f64| {
+                    if value.is_nan() {
+                        return NO_WORD;
+                    }
+                    *places.entry(value.to_bits()).or_insert_with(|| {
+                        words.push(value.to_string());
+                        u32::try_from(words.len() - 1).unwrap_or(NO_WORD)
+                    })
+                };
+                let keys: Vec<u32> = values.iter().map(key).collect();
+                (keys.into(), words.into())
             }
         }
     }

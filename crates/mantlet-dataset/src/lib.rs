@@ -6,22 +6,29 @@
 
 mod decisions;
 mod error;
+mod gather;
 mod grouped;
 mod lane;
 mod measure;
 mod open;
+mod parts;
 mod pictures;
 mod read;
 mod series;
 mod vectors;
 mod window;
 
-pub use decisions::{Decided, LABELS_MOST, Labels, Truth, WINDOWS_MOST, reference, windows};
+pub use decisions::{
+    Decided, LABELS_MOST, Labels, Scored, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows,
+    windows_by,
+};
 pub use error::DatasetError;
-pub use grouped::{Grouping, grouped};
+pub use gather::{Counted, Engine, Gathered, Job, Pass, Prepared, Reference, Sketch, Stream, Worker};
+pub use grouped::{Grouping, Groups, Placed, grouped, grouped_by};
 pub use lane::Lane;
-pub use measure::{Judged, Measured, count, count_by, cube, profile};
+pub use measure::{Judged, Measured, count, count_by, cube, cube_by, profile, profile_by, unread};
 pub use open::{Column, Dataset, Kind, is_table};
+pub use parts::Part;
 pub use pictures::{Frame, LABELS_OF_PICTURES, Pictures};
 pub use series::{Series, Watching};
 pub use vectors::Vectors;

@@ -1,9 +1,8 @@
 //! The two passes over a reference, and the one over what came later.
 
-use mantlet_drift::{
-    Buckets, ColumnProfile, Counter, Counts, Cube, Layout, NumberSketch, Profile, WordSketch,
-};
+use mantlet_drift::{Buckets, ColumnProfile, Counts, Cube, DriftError, Profile};
 
+use crate::gather::{Counted, Engine, Job, Pass, Reference, Sketch, Stream};
 use crate::read::stream;
 use crate::{Column, Dataset, DatasetError, Kind, Lane};
 
@@ -14,11 +13,6 @@ pub struct Measured<T> {
     pub value: T,
     /// What was not looked at, one line each, naming the column.
     pub gaps: Vec<String>,
-}
-
-enum Sketch {
-    Numbers(NumberSketch),
-    Words(WordSketch),
 }
 
 impl Dataset {
@@ -64,12 +58,21 @@ impl Dataset {
 /// # Errors
 /// When a file cannot be read to its end, or there are no rows.
 pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile>, DatasetError> {
+    profile_by(&Stream, dataset, without)
+}
+
+/// The same, by an engine: one pass lays out the buckets, one counts.
+///
+/// # Errors
+/// As [`profile`], or as the engine says.
+pub fn profile_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    without: &[String],
+) -> Result<Measured<Profile>, E::Error> {
     if let Some(name) = without.iter().find(|name| !dataset.columns().iter().any(|c| c.name == **name)) {
-        return Err(DatasetError::Missing {
-            path: first(dataset),
-            column: name.clone(),
-            other: "the list of columns to leave out".into(),
-        });
+        let other = "the list of columns to leave out".into();
+        return Err(DatasetError::Missing { path: first(dataset), column: name.clone(), other }.into());
     }
     let mut gaps = Vec::new();
     let wanted: Vec<Column> = dataset
@@ -89,30 +92,9 @@ pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile
         })
         .cloned()
         .collect();
-    let mut sketches: Vec<Sketch> = wanted
-        .iter()
-        .map(|column| match column.kind {
-            Kind::Numbers => Sketch::Numbers(NumberSketch::default()),
-            _ => Sketch::Words(WordSketch::default()),
-        })
-        .collect();
-    dataset.stream(&wanted, |row, lanes| {
-        for (sketch, lane) in sketches.iter_mut().zip(&lanes) {
-            match (sketch, lane) {
-                (Sketch::Numbers(sketch), Lane::Numbers(values)) => {
-                    values.iter().zip(row..).for_each(|(&value, row)| sketch.take(row, value));
-                }
-                (Sketch::Words(sketch), Lane::Words { keys, words }) => {
-                    let mut times = vec![0_u64; words.len()];
-                    keys.iter()
-                        .for_each(|&key| times.get_mut(key as usize).into_iter().for_each(|n| *n += 1));
-                    words.iter().zip(times).for_each(|(word, times)| sketch.take(word, times));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    })?;
+    let words = wanted.iter().map(|column| column.kind == Kind::Words).collect();
+    let gathered = engine.gather(dataset, Job::new(wanted.clone(), Pass::Sketches { words }), None)?;
+    let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
     let columns = wanted
         .iter()
         .zip(sketches)
@@ -124,14 +106,22 @@ pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile
             },
         })
         .collect();
-    let mut profile = Profile::new(dataset.name(), columns);
+    let profile = Profile::new(dataset.name(), columns);
     for column in profile.columns.iter().filter(|column| matches!(column.buckets, Buckets::Identifier)) {
         gaps.push(format!("column `{}` has a word of its own in most rows and is not judged", column.name));
     }
-    let counted = counts(dataset, &profile, &wanted)?;
-    profile.counts = counted.value;
+    let reference = engine.vouch(Reference::of(profile.clone())?)?;
+    let counted = engine.count(dataset, &reference, &wanted)?;
+    if counted.value.rows == 0 {
+        return Err(DatasetError::Empty { path: first(dataset) }.into());
+    }
     gaps.extend(counted.gaps);
-    Ok(Measured { value: profile, gaps })
+    Ok(Measured { value: Profile { counts: counted.value, ..profile }, gaps })
+}
+
+/// Counts that are not those of the pass that was asked for.
+pub(crate) fn other_counts() -> DatasetError {
+    DriftError::Counts.into()
 }
 
 /// Counts a table in the buckets of a profile. Columns that the profile has not are gaps.
@@ -140,20 +130,20 @@ pub fn profile(dataset: &Dataset, without: &[String]) -> Result<Measured<Profile
 /// When a file cannot be read to its end, a column of the profile is missing or holds something else, or there are
 /// no rows.
 pub fn count(dataset: &Dataset, profile: &Profile) -> Result<Measured<Counts>, DatasetError> {
-    count_by(dataset, profile, |wanted| counts(dataset, profile, wanted))
+    count_by(&Stream, dataset, &Reference::of(profile.clone())?)
 }
 
-/// The same, by an engine of the caller's: it is handed the columns of the profile as they are to be read.
+/// The same, by an engine.
 ///
 /// # Errors
-/// When a column of the profile is missing or holds something else, there are no rows, or as the engine says.
-pub fn count_by<E: From<DatasetError>>(
+/// As [`count`], or as the engine says.
+pub fn count_by<E: Engine>(
+    engine: &E,
     dataset: &Dataset,
-    profile: &Profile,
-    engine: impl FnOnce(&[Column]) -> Result<Measured<Counts>, E>,
-) -> Result<Measured<Counts>, E> {
-    let wanted = pinned(dataset, profile)?;
-    let mut counted = engine(&wanted)?;
+    reference: &Reference,
+) -> Result<Measured<Counts>, E::Error> {
+    let wanted = pinned(dataset, reference.profile())?;
+    let mut counted = engine.count(dataset, reference, &wanted)?;
     if counted.value.rows == 0 {
         return Err(DatasetError::Empty { path: first(dataset) }.into());
     }
@@ -205,29 +195,16 @@ pub(crate) fn first(dataset: &Dataset) -> std::path::PathBuf {
 }
 
 /// What could not be read, in words.
-fn unread(wanted: &[Column], unreadable: Vec<u64>) -> Vec<String> {
+#[must_use]
+pub fn unread(wanted: &[Column], unreadable: &[u64]) -> Vec<String> {
     wanted
         .iter()
         .zip(unreadable)
-        .filter(|(_, count)| *count > 0)
+        .filter(|(_, count)| **count > 0)
         .map(|(column, count)| {
             format!("{count} cells of column `{}` are no numbers and count as missing", column.name)
         })
         .collect()
-}
-
-fn counts(dataset: &Dataset, profile: &Profile, wanted: &[Column]) -> Result<Measured<Counts>, DatasetError> {
-    let mut counter = Counter::new(&profile.columns);
-    let unreadable = dataset.stream(wanted, |_, lanes| {
-        let lanes = lanes.iter().zip(&profile.columns);
-        let codes: Vec<Vec<u16>> = lanes.map(|(lane, column)| lane.codes(&column.buckets)).collect();
-        Ok(counter.add(&codes)?)
-    })?;
-    let value = counter.finish();
-    if value.rows == 0 {
-        return Err(DatasetError::Empty { path: first(dataset) });
-    }
-    Ok(Measured { value, gaps: unread(wanted, unreadable) })
 }
 
 /// The columns that say whether a model erred: what was true, and what it said.
@@ -239,52 +216,41 @@ pub struct Judged {
     pub prediction: String,
 }
 
-/// Counts a table in the segments of a layout. A row is judged where label and prediction are both there, and an
-/// error where they differ.
+/// Counts a table in the segments that are cut from a profile's columns. A row is judged where label and prediction are
+/// both there, and an error where they differ.
 ///
 /// # Errors
 /// When a file cannot be read to its end, or a column of the profile, the label or the prediction is missing.
 pub fn cube(
     dataset: &Dataset,
     profile: &Profile,
-    layout: &Layout,
     judged: Option<&Judged>,
 ) -> Result<Measured<Cube>, DatasetError> {
-    let mut wanted = pinned(dataset, profile)?;
+    cube_by(&Stream, dataset, &Reference::of(profile.clone())?, judged)
+}
+
+/// The same, by an engine.
+///
+/// # Errors
+/// As [`cube`], or as the engine says.
+pub fn cube_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    reference: &Reference,
+    judged: Option<&Judged>,
+) -> Result<Measured<Cube>, E::Error> {
+    let mut wanted = pinned(dataset, reference.profile())?;
     for name in judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]) {
         let Some(column) = dataset.columns().iter().find(|column| column.name == *name) else {
             let path = first(dataset);
-            return Err(DatasetError::Missing {
-                path,
-                column: name.clone(),
-                other: "the command line".into(),
-            });
+            let other = "the command line".into();
+            return Err(DatasetError::Missing { path, column: name.clone(), other }.into());
         };
         wanted.push(column.clone());
     }
-    let columns = profile.columns.len();
-    let mut cube = Cube::empty(layout);
-    let unreadable = dataset.stream(&wanted, |_, lanes| {
-        let errors = match lanes.get(columns..) {
-            Some([label, prediction]) => Some(differ(label, prediction)),
-            _ => None,
-        };
-        let lanes = lanes.iter().zip(&profile.columns);
-        let codes: Vec<Vec<u16>> = lanes.map(|(lane, column)| lane.codes(&column.buckets)).collect();
-        Ok(cube.add(layout, &codes, errors.as_deref())?)
-    })?;
-    Ok(Measured { value: cube, gaps: unread(&wanted, unreadable) })
-}
-
-/// Whether two values of a row differ; nothing where one is missing.
-fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
-    let number = |value: f64| (!value.is_nan()).then_some(value);
-    match (one, other) {
-        (Lane::Numbers(one), Lane::Numbers(other)) => one
-            .iter()
-            .zip(other)
-            .map(|(&one, &other)| Some(number(one)?.total_cmp(&number(other)?).is_ne()))
-            .collect(),
-        _ => (0..one.len()).map(|row| Some(one.word(row)? != other.word(row)?)).collect(),
-    }
+    let pass = Pass::Cube { judged: judged.is_some() };
+    let job = Job { wanted: wanted.clone(), pass, reference: Some(reference.clone()) };
+    let gathered = engine.gather(dataset, job, None)?;
+    let Counted::Cube(cube) = gathered.counted else { return Err(other_counts().into()) };
+    Ok(Measured { value: cube, gaps: unread(&wanted, &gathered.unreadable) })
 }

@@ -7,11 +7,19 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::read::{self, Format};
 use crate::{COLUMNS_MOST, DatasetError};
 
+/// Levels of folders that `**` stands for at most.
+const DEPTH: usize = 16;
+/// Files of one pattern at most.
+const FILES_MOST: usize = 100_000;
+
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Numbers, whole or not, and truth values as 0 and 1.
     Numbers,
@@ -37,7 +45,8 @@ impl Kind {
 }
 
 /// A column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -57,8 +66,9 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Opens a table: files, and folders whose tables are taken in the order of their names. Reads the head of each
-    /// file.
+    /// Opens a table: files, folders whose tables are taken in the order of their names, and patterns of files'
+    /// names (`*`, `?`, `[ab]`, `{a,b}`, and `**` for folders below), taken in the order of their paths. Reads the head
+    /// of each file.
     ///
     /// # Errors
     /// When nothing is there, a file cannot be read, or files do not have the columns of the first one.
@@ -68,6 +78,11 @@ impl Dataset {
             let before = files.len();
             if path.is_dir() {
                 list(path, &mut files)?;
+            } else if let Some(found) = matching(path)? {
+                for path in found {
+                    let format = format(&path)?;
+                    files.push((path, format));
+                }
             } else {
                 files.push((path.clone(), format(path)?));
             }
@@ -139,12 +154,6 @@ impl Dataset {
         self.files.iter().map(|(path, _)| path.as_path())
     }
 
-    /// The first file that is not Parquet, if there is one: not every engine reads the others.
-    #[must_use]
-    pub fn other_than_parquet(&self) -> Option<&Path> {
-        self.files.iter().find(|(_, format)| *format != Format::Parquet).map(|(path, _)| path.as_path())
-    }
-
     /// What the files are called in reports, in the same order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
@@ -184,6 +193,45 @@ fn list(folder: &Path, files: &mut Vec<(PathBuf, Format)>) -> Result<(), Dataset
         files.push((path, format));
     }
     Ok(())
+}
+
+/// The files whose paths match a pattern, in order; nothing when the path is none, or is a file of that very name.
+fn matching(path: &Path) -> Result<Option<Vec<PathBuf>>, DatasetError> {
+    let is_pattern = |name: &str| name.contains(['*', '?', '[', '{']);
+    let Some(text) = path.to_str().filter(|text| is_pattern(text) && !path.exists()) else { return Ok(None) };
+    let wrong = |reason: String| DatasetError::Pattern { pattern: text.to_owned(), reason };
+    let glob = globset::GlobBuilder::new(text).literal_separator(true).build();
+    let glob = glob.map_err(|error| wrong(error.kind().to_string()))?.compile_matcher();
+    let literal = |part: &std::path::Component<'_>| !is_pattern(&part.as_os_str().to_string_lossy());
+    let base: PathBuf = path.components().take_while(literal).collect();
+    let below = path.components().count() - base.components().count();
+    let deep = text.contains("**");
+    let depth = if deep { DEPTH } else { below };
+    let mut found = Vec::new();
+    // What is left to look into, with the levels that may lie below it.
+    let mut folders = vec![(base, depth)];
+    while let Some((folder, levels)) = folders.pop() {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let Ok(entries) = std::fs::read_dir(here) else { continue };
+        for entry in entries.flatten() {
+            let path = folder.join(entry.file_name());
+            // A link to a folder above would be followed for ever.
+            let is_folder =
+                if deep { entry.file_type().is_ok_and(|kind| kind.is_dir()) } else { path.is_dir() };
+            if is_folder {
+                if levels > 1 {
+                    folders.push((path, levels - 1));
+                }
+            } else if glob.is_match(&path) {
+                found.push(path);
+            }
+            if found.len() > FILES_MOST {
+                return Err(wrong(format!("more than {FILES_MOST} files match")));
+            }
+        }
+    }
+    found.sort();
+    Ok(Some(found))
 }
 
 /// The format, by content where it can be told, else by the file's extension.

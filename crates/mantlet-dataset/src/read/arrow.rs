@@ -1,15 +1,17 @@
 //! Parquet and Arrow IPC files.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::reader::FileReader;
@@ -19,10 +21,17 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
+use parquet::file::metadata::RowGroupMetaData;
+
 use super::Take;
 use crate::lane::{NO_WORD, Words};
 use crate::window::date;
 use crate::{BATCH, Column, DatasetError, Kind, Lane};
+
+/// Bytes that one column may take in one row group once it is unpacked, or one batch of an Arrow file.
+const CHUNK_MOST: u64 = 1 << 30;
+/// Bytes of an Arrow file's footer.
+const FOOTER_MOST: u64 = 64 << 20;
 
 fn damaged(path: &Path, place: impl Into<String>, reason: &dyn std::fmt::Display) -> DatasetError {
     DatasetError::Damaged { path: path.to_owned(), place: place.into(), reason: reason.to_string() }
@@ -45,7 +54,10 @@ fn kind(of: &DataType) -> Kind {
         | DataType::UInt64
         | DataType::Float32
         | DataType::Float64
-        | DataType::Decimal128(..) => Kind::Numbers,
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => Kind::Numbers,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Words,
         DataType::Dictionary(_, values) => match kind(values) {
             // Numbers behind a dictionary are categories.
@@ -69,13 +81,78 @@ pub(super) fn parquet_columns(path: &Path) -> Result<Vec<Column>, DatasetError> 
 }
 
 pub(super) fn file_columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
-    let reader = FileReader::try_new(BufReader::new(open(path)?), None)
-        .map_err(|wrong| damaged(path, "the footer", &wrong))?;
+    let reader = open_batches(path)?;
     Ok(of_schema(&reader.schema()))
 }
 
+/// The rows of each row group of a Parquet file.
+pub(crate) fn row_groups(path: &Path) -> Result<Vec<u64>, DatasetError> {
+    let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
+        .map_err(|wrong| damaged(path, "the footer", &wrong))?;
+    Ok(metadata.metadata().row_groups().iter().map(rows_of).collect())
+}
+
+fn rows_of(group: &RowGroupMetaData) -> u64 {
+    u64::try_from(group.num_rows()).unwrap_or(0)
+}
+
+/// Refuses columns whose part of a row group would not fit into memory when it is unpacked.
+fn bound_chunks(
+    path: &Path,
+    group: usize,
+    of: &RowGroupMetaData,
+    wanted: &[Column],
+) -> Result<(), DatasetError> {
+    for chunk in of.columns() {
+        let name = chunk.column_path().parts().first().map_or("", String::as_str);
+        let size = u64::try_from(chunk.uncompressed_size()).unwrap_or(u64::MAX);
+        if size > CHUNK_MOST && wanted.iter().any(|column| column.name == name) {
+            let reason = format!(
+                "{size} bytes unpacked are more than the {CHUNK_MOST} that are read at once; write row groups of fewer \
+                 rows, or leave the column out"
+            );
+            return Err(damaged(path, place(group, Some(name)), &reason));
+        }
+    }
+    Ok(())
+}
+
+/// `row group 3, column `x``.
+fn place(group: usize, column: Option<&str>) -> String {
+    column.map_or_else(|| format!("row group {group}"), |name| format!("row group {group}, column `{name}`"))
+}
+
+/// The first of the wanted columns that cannot be read to the end of a row group by itself.
+fn culprit<'a>(
+    path: &Path,
+    metadata: &ArrowReaderMetadata,
+    group: usize,
+    wanted: &'a [Column],
+) -> Option<&'a str> {
+    let fails = |column: &&Column| {
+        let Ok(file) = open(path) else { return false };
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let mask = mask_of(&builder, std::slice::from_ref(*column));
+        let reader =
+            builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(BATCH).build();
+        reader.map_or(true, |mut batches| batches.any(|batch| batch.is_err()))
+    };
+    wanted.iter().find(fails).map(|column| column.name.as_str())
+}
+
+fn mask_of(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Column]) -> ProjectionMask {
+    let fields = builder.schema().fields().iter().enumerate();
+    let roots = fields
+        .filter(|(_, field)| wanted.iter().any(|column| column.name == *field.name()))
+        .map(|(at, _)| at)
+        .collect::<Vec<_>>();
+    ProjectionMask::roots(builder.parquet_schema(), roots)
+}
+
+/// Streams the row groups, all of them when none are named.
 pub(super) fn stream_parquet(
     path: &Path,
+    groups: Option<Range<usize>>,
     wanted: &[Column],
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
@@ -93,36 +170,88 @@ pub(super) fn stream_parquet(
     let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), plain.schema().metadata().clone());
     let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new().with_schema(Arc::new(schema)))
         .unwrap_or(plain);
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
-    let roots: Vec<usize> = builder
-        .schema()
-        .fields()
-        .iter()
-        .enumerate()
-        .filter(|(_, field)| wanted.iter().any(|column| column.name == *field.name()))
-        .map(|(at, _)| at)
-        .collect();
-    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-    let rows: Vec<i64> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(footer)?;
-    let mut done = 0_i64;
+    let all = metadata.metadata().num_row_groups();
+    let groups = groups.unwrap_or(0..all);
+    if groups.end > all {
+        return Err(damaged(path, "the footer", &format!("{all} row groups, and there were {}", groups.end)));
+    }
+    let mut rows = Vec::new();
+    for group in groups.clone() {
+        let of = metadata.metadata().row_group(group);
+        bound_chunks(path, group, of, wanted)?;
+        rows.push(rows_of(of));
+    }
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+    let mask = mask_of(&builder, wanted);
+    let reader = builder
+        .with_projection(mask)
+        .with_row_groups(groups.clone().collect())
+        .with_batch_size(BATCH)
+        .build()
+        .map_err(footer)?;
+    let mut done = 0_u64;
     for batch in reader {
-        let mut left = done;
-        let group = rows.iter().position(|rows| {
-            left -= rows;
-            left < 0
-        });
-        let place = || format!("row group {}", group.unwrap_or(rows.len().saturating_sub(1)));
-        let batch = batch.map_err(|wrong| damaged(path, place(), &wrong))?;
-        done = done.saturating_add(i64::try_from(batch.num_rows()).unwrap_or(i64::MAX));
+        let batch = batch.map_err(|wrong| {
+            let mut left = done;
+            let within = rows.iter().position(|&rows| {
+                let is_within = left < rows;
+                left = left.saturating_sub(rows);
+                is_within
+            });
+            // A batch may reach into the next row group: the fault may lie there.
+            let first = groups.start + within.unwrap_or(rows.len().saturating_sub(1));
+            let found = (first..groups.end.min(first + 2))
+                .find_map(|group| Some((group, culprit(path, &metadata, group, wanted)?)));
+            let (group, column) = found.map_or((first, None), |(group, name)| (group, Some(name)));
+            damaged(path, place(group, column), &wrong)
+        })?;
+        done = done.saturating_add(batch.num_rows() as u64);
         hand(path, &batch, wanted, take)?;
     }
     Ok(())
 }
 
+/// An Arrow file whose batches are each of a size that is read at once.
+fn open_batches(path: &Path) -> Result<FileReader<BufReader<File>>, DatasetError> {
+    let footer = |wrong: &dyn std::fmt::Display| damaged(path, "the footer", wrong);
+    let io = |source| DatasetError::Io { path: path.to_owned(), source };
+    let mut file = BufReader::new(open(path)?);
+    let length = file.seek(SeekFrom::End(0)).map_err(io)?;
+    // Signature, footer, its length, signature.
+    let mut tail = [0; 10];
+    if length < 20 {
+        return Err(footer(&"the file ends before it"));
+    }
+    file.seek(SeekFrom::End(-10)).map_err(io)?;
+    file.read_exact(&mut tail).map_err(io)?;
+    let size = arrow_ipc::reader::read_footer_length(tail).map_err(|wrong| footer(&wrong))?;
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+    if size > FOOTER_MOST || size + 10 > length {
+        return Err(footer(&format!("its length of {size} bytes is none")));
+    }
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(length - 10 - size)).map_err(io)?;
+    file.by_ref().take(size).read_to_end(&mut bytes).map_err(io)?;
+    let blocks = arrow_ipc::root_as_footer(&bytes).map_err(|wrong| footer(&wrong))?;
+    let sizes = [("batch", blocks.recordBatches()), ("dictionary", blocks.dictionaries())];
+    for (what, blocks) in sizes {
+        for (number, block) in blocks.into_iter().flatten().enumerate() {
+            let size = block.bodyLength().saturating_add(i64::from(block.metaDataLength()));
+            let size = u64::try_from(size).unwrap_or(u64::MAX);
+            if size > CHUNK_MOST || size > length {
+                let reason = format!(
+                    "{size} bytes are more than the file has, or the {CHUNK_MOST} that are read at once"
+                );
+                return Err(damaged(path, format!("{what} {number}"), &reason));
+            }
+        }
+    }
+    file.rewind().map_err(io)?;
+    FileReader::try_new(file, None).map_err(|wrong| footer(&wrong))
+}
+
 pub(super) fn stream_file(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Result<(), DatasetError> {
-    let reader = FileReader::try_new(BufReader::new(open(path)?), None)
-        .map_err(|wrong| damaged(path, "the footer", &wrong))?;
+    let reader = open_batches(path)?;
     for (number, batch) in reader.enumerate() {
         let batch = batch.map_err(|wrong| damaged(path, format!("batch {number}"), &wrong))?;
         for at in (0..batch.num_rows()).step_by(BATCH) {
@@ -212,9 +341,22 @@ fn numbers(array: &ArrayRef) -> Option<Vec<f64>> {
         DataType::UInt64 => primitive::<UInt64Type>(array, |value| value as f64),
         DataType::Float32 => primitive::<Float32Type>(array, f64::from),
         DataType::Float64 => primitive::<Float64Type>(array, |value| value),
+        DataType::Decimal32(_, scale) => {
+            let unit = 10_f64.powi(-i32::from(*scale));
+            primitive::<Decimal32Type>(array, |value| f64::from(value) * unit)
+        }
+        DataType::Decimal64(_, scale) => {
+            let unit = 10_f64.powi(-i32::from(*scale));
+            primitive::<Decimal64Type>(array, |value| value as f64 * unit)
+        }
         DataType::Decimal128(_, scale) => {
             let unit = 10_f64.powi(-i32::from(*scale));
             primitive::<Decimal128Type>(array, |value| value as f64 * unit)
+        }
+        DataType::Decimal256(_, scale) => {
+            let unit = 10_f64.powi(-i32::from(*scale));
+            // No float is as wide; its digits are.
+            primitive::<Decimal256Type>(array, |value| value.to_string().parse().unwrap_or(f64::NAN) * unit)
         }
         DataType::Boolean => array
             .as_boolean()

@@ -4,14 +4,17 @@ mod arrow;
 mod csv;
 mod json;
 
+use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use arrow::lane;
+pub(crate) use arrow::{lane, row_groups};
+use serde::{Deserialize, Serialize};
 
 use crate::{Column, DatasetError, Lane};
 
 /// A format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
     Csv,
     JsonLines,
@@ -71,10 +74,21 @@ pub(crate) fn stream(
     wanted: &[Column],
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
+    stream_part(path, format, None, wanted, take)
+}
+
+/// The same for some row groups of a Parquet file; of other formats, for the whole file.
+pub(crate) fn stream_part(
+    path: &Path,
+    format: Format,
+    groups: Option<Range<usize>>,
+    wanted: &[Column],
+    take: &mut Take<'_>,
+) -> Result<(), DatasetError> {
     match format {
         Format::Csv => csv::stream(path, wanted, take),
         Format::JsonLines => json::stream(path, wanted, take),
-        Format::Parquet => arrow::stream_parquet(path, wanted, take),
+        Format::Parquet => arrow::stream_parquet(path, groups, wanted, take),
         Format::ArrowFile => arrow::stream_file(path, wanted, take),
     }
 }

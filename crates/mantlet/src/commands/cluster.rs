@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mantlet_dataset::{Dataset, Measured};
-use mantlet_drift::{Counts, Profile};
+use mantlet_dataset::{
+    Column, Dataset, Engine as Passes, Gathered, Job, Labels, Measured, Reference, Stream,
+};
+use mantlet_drift::Counts;
 
+use super::monitor::sealed::Trusting;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
@@ -39,6 +42,56 @@ pub struct Engine {
     /// Memory that DataFusion may hold in this process, in MiB; what it needs beyond goes to disk.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     memory: usize,
+}
+
+impl Engine {
+    /// The engine as it makes passes. `storage` is the installation that signs profiles which are made on the way.
+    pub fn chosen<'a>(&'a self, storage: &'a std::path::Path) -> Chosen<'a> {
+        Chosen { engine: self, storage }
+    }
+}
+
+/// An engine as it makes passes over tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    engine: &'a Engine,
+    storage: &'a std::path::Path,
+}
+
+impl Passes for Chosen<'_> {
+    type Error = anyhow::Error;
+
+    fn gather(&self, dataset: &Dataset, job: Job, late: Option<&Labels>) -> anyhow::Result<Gathered> {
+        if self.engine.engine == Which::Stream {
+            return Ok(Stream.gather(dataset, job, late)?);
+        }
+        if late.is_some() {
+            let what = "labels in tables of their own are joined by the engine stream only; leave --engine out, or join \
+                        them before";
+            return Err(Usage(what.into()).into());
+        }
+        self.gather_there(dataset, job)
+    }
+
+    fn vouch(&self, reference: Reference) -> anyhow::Result<Reference> {
+        if self.engine.engine != Which::Cluster {
+            return Ok(reference);
+        }
+        let seal = super::monitor::sealed::seal(reference.text().as_bytes(), self.storage)?;
+        Ok(reference.under(seal))
+    }
+
+    fn count(
+        &self,
+        dataset: &Dataset,
+        reference: &Reference,
+        wanted: &[Column],
+    ) -> anyhow::Result<Measured<Counts>> {
+        if self.engine.engine == Which::Stream {
+            return Ok(Stream.count(dataset, reference, wanted)?);
+        }
+        self.count_there(dataset, reference, wanted)
+    }
 }
 
 /// A process of a cluster.
@@ -72,6 +125,9 @@ pub struct Part {
     /// Tasks of an executor at once; all of the machine's cores when absent.
     #[arg(long, value_name = "N")]
     cores: Option<NonZeroUsize>,
+    /// Who may have signed the profiles that an executor counts with.
+    #[command(flatten)]
+    trusting: Trusting,
 }
 
 /// What a process of a cluster does.
@@ -88,7 +144,7 @@ mod engine {
     use std::path::Path;
 
     use anyhow::Context as _;
-    use mantlet_cluster::{Bounds, Roots, Scheduler, Trust};
+    use mantlet_cluster::{Asked, Bounds, ClusterError, Roots, Scheduler, Trust, Vouching};
     use serde_json::json;
 
     use super::*;
@@ -118,32 +174,40 @@ mod engine {
         .context("cannot make a folder for what is spilled; name another with --scratch")
     }
 
-    impl Engine {
-        /// Counts a table in the buckets of a profile.
-        ///
-        /// # Errors
-        /// As the engine says.
-        pub fn count(&self, dataset: &Dataset, profile: &Profile) -> anyhow::Result<Measured<Counts>> {
-            if self.engine == Which::Stream {
-                return Ok(mantlet_dataset::count(dataset, profile)?);
-            }
+    impl Chosen<'_> {
+        /// Asks the engine, which is none that streams.
+        fn ask<T>(
+            &self,
+            what: impl AsyncFnOnce(Asked<'_>, &Bounds) -> Result<T, ClusterError>,
+        ) -> anyhow::Result<T> {
+            let engine = self.engine;
             let scratch = scratch(None)?;
             let bounds =
-                Bounds { memory: self.memory.saturating_mul(1 << 20), ..Bounds::new(scratch.path()) };
-            mantlet_dataset::count_by(dataset, profile, |wanted| {
-                runtime::block_on(async {
-                    let counted = if self.engine == Which::Cluster {
-                        let trust = trust(self.token_file.as_deref())?;
-                        let scheduler = self.scheduler.as_deref().unwrap_or_default();
-                        let whom = (scheduler, &trust);
-                        mantlet_cluster::count_there(dataset, profile, wanted, &bounds, whom)
-                            .await
-                            .with_context(|| format!("the cluster of {scheduler} did not count the table"))?
-                    } else {
-                        mantlet_cluster::count_here(dataset, profile, wanted, &bounds).await?
-                    };
-                    Ok(counted)
-                })
+                Bounds { memory: engine.memory.saturating_mul(1 << 20), ..Bounds::new(scratch.path()) };
+            runtime::block_on(async {
+                if engine.engine != Which::Cluster {
+                    return Ok(what(Asked::Here, &bounds).await?);
+                }
+                let trust = trust(engine.token_file.as_deref())?;
+                let scheduler = engine.scheduler.as_deref().unwrap_or_default();
+                what(Asked::There(scheduler, &trust), &bounds)
+                    .await
+                    .with_context(|| format!("the cluster of {scheduler} did not count the table"))
+            })
+        }
+
+        pub(super) fn gather_there(&self, dataset: &Dataset, job: Job) -> anyhow::Result<Gathered> {
+            self.ask(async |asked, bounds| mantlet_cluster::gather(asked, dataset, job, bounds).await)
+        }
+
+        pub(super) fn count_there(
+            &self,
+            dataset: &Dataset,
+            reference: &Reference,
+            wanted: &[Column],
+        ) -> anyhow::Result<Measured<Counts>> {
+            self.ask(async |asked, bounds| {
+                mantlet_cluster::count(asked, dataset, reference, wanted, bounds).await
             })
         }
     }
@@ -185,8 +249,10 @@ mod engine {
                     let executor = mantlet_cluster::executor(listen, part.host).await?;
                     say("executor", executor.address());
                     let scheduler = part.scheduler.unwrap_or_default();
+                    let keys = part.trusting.keys()?;
+                    let vouching = Vouching::of(keys, part.trusting.accepts_unsigned());
                     executor
-                        .run(&scheduler, &trust, &roots, &bounds)
+                        .run(&scheduler, &trust, (&roots, &vouching), &bounds)
                         .await
                         .with_context(|| format!("the executor of {scheduler} ended"))?;
                 }
@@ -204,19 +270,20 @@ pub use engine::run;
 const ABSENT: &str = "is not in this build: build mantlet with `--features cluster`";
 
 #[cfg(not(feature = "cluster"))]
-impl Engine {
-    /// Counts a table in the buckets of a profile.
-    ///
-    /// # Errors
-    /// When the table cannot be read, or another engine is asked for.
-    pub fn count(&self, dataset: &Dataset, profile: &Profile) -> anyhow::Result<Measured<Counts>> {
+impl Chosen<'_> {
+    fn absent<T>(&self) -> anyhow::Result<T> {
         // Only an engine that this build has would read them.
-        let _ = (&self.scheduler, &self.token_file, self.memory);
-        match self.engine {
-            Which::Stream => Ok(mantlet_dataset::count(dataset, profile)?),
-            Which::Datafusion => Err(Usage(format!("the engine datafusion {ABSENT}")).into()),
-            Which::Cluster => Err(Usage(format!("the engine cluster {ABSENT}")).into()),
-        }
+        let _ = (&self.engine.scheduler, &self.engine.token_file, self.engine.memory);
+        let name = if self.engine.engine == Which::Cluster { "cluster" } else { "datafusion" };
+        Err(Usage(format!("the engine {name} {ABSENT}")).into())
+    }
+
+    fn gather_there(&self, _: &Dataset, _: Job) -> anyhow::Result<Gathered> {
+        self.absent()
+    }
+
+    fn count_there(&self, _: &Dataset, _: &Reference, _: &[Column]) -> anyhow::Result<Measured<Counts>> {
+        self.absent()
     }
 }
 
@@ -228,7 +295,8 @@ impl Engine {
 pub fn run(_: Terminal, does: Does, part: Part, _: bool) -> anyhow::Result<ExitCode> {
     // Only a role that this build has would read them.
     let _ = (part.listen, part.host, part.scheduler, part.token_file, part.root);
-    let _ = (part.scratch, part.memory, part.spill, part.cores);
+    let _ = (part.scratch, part.memory, part.spill, part.cores, part.trusting.keys());
+    let _ = part.trusting.accepts_unsigned();
     let role = if does == Does::Scheduler { "scheduler" } else { "executor" };
     Err(Usage(format!("the role {role} {ABSENT}")).into())
 }

@@ -3,6 +3,7 @@
 mod fairness;
 mod labels;
 mod redecide;
+pub mod sealed;
 mod unlike;
 mod watch;
 
@@ -12,9 +13,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use mantlet_dataset::{Judged, Measured};
+use mantlet_dataset::{Engine as _, Judged, Measured, Reference};
 use mantlet_drift::segment::{SegmentSettings, Segments};
-use mantlet_drift::{Comparison, Layout, Profile, Settings};
+use mantlet_drift::{Comparison, Layout, Settings};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
@@ -24,9 +25,7 @@ use crate::commands::raise::Raising;
 use crate::commands::tables;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
-
-/// A profile is about a megabyte for twenty columns; a larger file is none.
-const PROFILE_MOST: u64 = 256 << 20;
+use sealed::Trusting;
 
 /// What to do with data that comes after a model was made.
 #[derive(Debug, Subcommand)]
@@ -42,6 +41,11 @@ pub enum Command {
         /// A column to leave out: a label, a score, a row number.
         #[arg(long, value_name = "COLUMN")]
         without: Vec<String>,
+        /// The installation whose key signs the profile.
+        #[arg(long, value_name = "DIR", default_value = ".mantlet")]
+        storage: PathBuf,
+        #[command(flatten)]
+        engine: Engine,
     },
     /// Compare later data with a profile: columns that drifted, missing values, new words, relations that turned.
     Drift {
@@ -57,6 +61,8 @@ pub enum Command {
         /// The least change of a distribution that is told: a Kolmogorov-Smirnov distance, or a share of rows.
         #[arg(long, value_name = "SHARE", default_value_t = Settings::default().shape)]
         least: f64,
+        #[command(flatten)]
+        trusting: Trusting,
         #[command(flatten)]
         raising: Raising,
         #[command(flatten)]
@@ -79,6 +85,9 @@ pub enum Command {
         /// The column with what the model said, in the label's words.
         #[arg(long, value_name = "COLUMN", requires = "label")]
         prediction: Option<String>,
+        /// Cut segments as this profile of the reference lays them out, instead of making one anew.
+        #[arg(long, value_name = "FILE", conflicts_with = "without")]
+        baseline: Option<PathBuf>,
         /// A column to leave out.
         #[arg(long, value_name = "COLUMN")]
         without: Vec<String>,
@@ -86,7 +95,11 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = SegmentSettings::default().most)]
         most: usize,
         #[command(flatten)]
+        trusting: Trusting,
+        #[command(flatten)]
         raising: Raising,
+        #[command(flatten)]
+        engine: Engine,
         #[command(flatten)]
         reporting: Reporting,
     },
@@ -120,18 +133,35 @@ fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
 /// When a table or the profile cannot be read, or a file cannot be written.
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Baseline { tables, out, without } => baseline(terminal, &tables, &out, &without),
-        Command::Drift { tables, baseline, alpha, least, engine, raising, reporting } => {
+        Command::Baseline { tables, out, without, storage, engine } => {
+            baseline(terminal, &tables, &out, &without, (&storage, &engine))
+        }
+        Command::Drift { tables, baseline, alpha, least, trusting, raising, engine, reporting } => {
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
-            drift(terminal, (&tables, &baseline), settings, &engine, (&raising, &reporting))
+            let by = (&trusting, &engine);
+            drift(terminal, (&tables, &baseline), settings, by, (&raising, &reporting))
         }
-        Command::Segments { tables, reference, label, prediction, without, most, raising, reporting } => {
+        Command::Segments {
+            tables,
+            reference,
+            label,
+            prediction,
+            baseline,
+            without,
+            most,
+            trusting,
+            raising,
+            engine,
+            reporting,
+        } => {
             let judged = label.zip(prediction).map(|(label, prediction)| Judged { label, prediction });
             let settings = SegmentSettings { most, ..SegmentSettings::default() };
-            let to = (&raising, &reporting);
-            segments(terminal, [&reference, &tables], judged.as_ref(), without, settings, to)
+            let asked =
+                Segmenting { judged: judged.as_ref(), baseline: baseline.as_deref(), without, settings };
+            let by = (&trusting, &engine);
+            segments(terminal, [&reference, &tables], asked, by, (&raising, &reporting))
         }
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Redecide(options) => redecide::run(terminal, &options),
@@ -142,23 +172,49 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What segments are looked for.
+struct Segmenting<'a> {
+    judged: Option<&'a Judged>,
+    baseline: Option<&'a Path>,
+    without: Vec<String>,
+    settings: SegmentSettings,
+}
+
 fn segments(
     terminal: Terminal,
     [reference, tables]: [&[PathBuf]; 2],
-    judged: Option<&Judged>,
-    mut without: Vec<String>,
-    settings: SegmentSettings,
+    asked: Segmenting<'_>,
+    (trusting, engine): (&Trusting, &Engine),
     (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
-    without.extend(judged.iter().flat_map(|judged| [judged.label.clone(), judged.prediction.clone()]));
-    without.sort();
-    without.dedup();
+    let Segmenting { judged, baseline, mut without, settings } = asked;
+    let engine = engine.chosen(trusting.storage());
     let (before, now) = (tables::open(reference)?, tables::open(tables)?);
-    let Measured { value: profile, mut gaps } = mantlet_dataset::profile(&before, &without)?;
-    let layout = Layout::new(&profile);
-    let old = mantlet_dataset::cube(&before, &profile, &layout, judged)?;
-    let new = mantlet_dataset::cube(&now, &profile, &layout, judged)?;
-    let segments = Segments::search(&profile, &layout, &old.value, &new.value, settings)?;
+    let (reference, mut gaps) = match baseline {
+        Some(path) => {
+            let known = trusting.read(path)?;
+            let own = judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]);
+            if let Some(name) = own.into_iter().find(|name| known.profile.column(name).is_some()) {
+                let why = format!("the profile {} divides rows by `{name}`", path.display());
+                return Err(Usage(format!("{why}; make one `--without {name}`")).into());
+            }
+            let gaps = known.gap().into_iter().collect();
+            (Reference::signed(known.profile, known.text, known.seal), gaps)
+        }
+        None => {
+            without
+                .extend(judged.iter().flat_map(|judged| [judged.label.clone(), judged.prediction.clone()]));
+            without.sort();
+            without.dedup();
+            let Measured { value, gaps } = mantlet_dataset::profile_by(&engine, &before, &without)?;
+            (engine.vouch(Reference::of(value)?)?, gaps)
+        }
+    };
+    let profile = reference.profile();
+    let layout = Layout::new(profile);
+    let old = mantlet_dataset::cube_by(&engine, &before, &reference, judged)?;
+    let new = mantlet_dataset::cube_by(&engine, &now, &reference, judged)?;
+    let segments = Segments::search(profile, &layout, &old.value, &new.value, settings)?;
     gaps.extend(new.gaps);
     gaps.extend(layout.left_out.iter().filter_map(|&at| profile.columns.get(at)).map(|column| {
         format!("segments are not cut from, or not compared in, column `{}`: there are too many", column.name)
@@ -178,17 +234,20 @@ fn baseline(
     tables: &[PathBuf],
     out: &Path,
     without: &[String],
+    (storage, engine): (&Path, &Engine),
 ) -> anyhow::Result<ExitCode> {
     let dataset = tables::open(tables)?;
-    let Measured { value: profile, gaps } = mantlet_dataset::profile(&dataset, without)?;
-    keep(out, &serde_json::to_vec(&profile)?)?;
+    let engine = engine.chosen(storage);
+    let Measured { value: profile, gaps } = mantlet_dataset::profile_by(&engine, &dataset, without)?;
+    let signature = sealed::write(out, &profile, storage)?;
     terminal.say(&format!(
-        "{}: {} rows, {} columns, {} pairs of columns in {}",
+        "{}: {} rows, {} columns, {} pairs of columns in {}, signed in {}",
         dataset.name(),
         profile.counts.rows,
         profile.columns.len(),
         profile.counts.pairs.len(),
-        out.display()
+        out.display(),
+        signature.display()
     ));
     for gap in &gaps {
         terminal.say(&format!("not looked at: {gap}"));
@@ -223,28 +282,21 @@ pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Reads a profile that may come from anywhere.
-fn read(path: &Path) -> anyhow::Result<Profile> {
-    let text = bounded(path, PROFILE_MOST)?;
-    let wrong = |why: String| {
-        Usage(format!("{} is no profile: {why}; make it with `mantlet monitor baseline`", path.display()))
-    };
-    let profile: Profile = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-    profile.check().map_err(|error| wrong(error.to_string()))?;
-    Ok(profile)
-}
-
 fn drift(
     terminal: Terminal,
     (tables, baseline): (&[PathBuf], &Path),
     settings: Settings,
-    engine: &Engine,
+    (trusting, engine): (&Trusting, &Engine),
     (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
-    let profile = read(baseline)?;
+    let known = trusting.read(baseline)?;
+    let unsigned = known.gap();
+    let reference = Reference::signed(known.profile, known.text, known.seal);
+    let profile = reference.profile();
     let dataset = tables::open(tables)?;
-    let counted = engine.count(&dataset, &profile)?;
-    let comparison = Comparison::new(&profile, &counted.value, settings)?;
+    let mut counted = mantlet_dataset::count_by(&engine.chosen(trusting.storage()), &dataset, &reference)?;
+    counted.gaps.extend(unsigned);
+    let comparison = Comparison::new(profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);
     let look = format!("`mantlet monitor segments {}` beside the reference", tables_of(tables));

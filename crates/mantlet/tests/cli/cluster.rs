@@ -7,14 +7,17 @@ fn engines_are_refused_or_run_as_the_build_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(at("t.csv"), "a,b\n1,x\n2,y\n3,x\n").unwrap();
-    expect(0, ["monitor", "baseline", &at("t.csv"), "--out", &at("profile.json")]);
-    let drift = ["monitor", "drift", &at("t.csv"), "--baseline", &at("profile.json")].map(str::to_owned);
+    let keys = at("keys");
+    let profile = at("profile.json");
+    expect(0, ["monitor", "baseline", &at("t.csv"), "--out", &profile, "--storage", &keys]);
+    let drift =
+        ["monitor", "drift", &at("t.csv"), "--baseline", &profile, "--storage", &keys].map(str::to_owned);
     let stream = expect(0, drift.iter().cloned().chain(["--engine".into(), "stream".into()]));
     assert!(stream.out.contains("clean: 0 findings"), "{}", stream.out);
     let engine = ["--engine", "datafusion"].map(str::to_owned);
     if cfg!(feature = "cluster") {
-        let told = expect(4, drift.iter().chain(&engine));
-        assert!(told.err.contains("t.csv is not Parquet; the stream engine reads it"), "{}", told.err);
+        let told = expect(0, drift.iter().chain(&engine));
+        assert_eq!(told.out, stream.out);
     } else {
         let told = expect(3, drift.iter().chain(&engine));
         assert!(told.err.contains("--features cluster"), "{}", told.err);
@@ -31,7 +34,7 @@ fn engines_are_refused_or_run_as_the_build_has_it() {
 }
 
 #[cfg(feature = "cluster")]
-mod processes {
+pub mod processes {
     use std::collections::BTreeMap;
     use std::fs::File;
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -138,8 +141,9 @@ mod processes {
                 write(&tables.path("later").join(format!("{file:02}.parquet")), 100 + file, ROWS, true);
             }
             std::fs::write(tables.path("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
-            let out = tables.text("profile.json");
-            expect(0, ["monitor", "baseline", &tables.text("reference.parquet"), "--out", &out]);
+            let (out, keys) = (tables.text("profile.json"), tables.text("keys"));
+            let reference = tables.text("reference.parquet");
+            expect(0, ["monitor", "baseline", &reference, "--out", &out, "--storage", &keys]);
             tables
         }
 
@@ -152,8 +156,10 @@ mod processes {
         }
 
         fn drift(&self, more: &[&str]) -> Vec<String> {
-            let (later, profile) = (self.text("later"), self.text("profile.json"));
-            let fixed = ["monitor", "drift", &later, "--baseline", &profile, "--format", "json"];
+            let (later, profile, keys) = (self.text("later"), self.text("profile.json"), self.text("keys"));
+            let trusted = ["--baseline", &profile, "--storage", &keys];
+            let fixed = ["monitor", "drift", &later, "--format", "json"].into_iter().chain(trusted);
+            let fixed: Vec<&str> = fixed.collect();
             fixed.iter().chain(more).map(|&word| word.to_owned()).collect()
         }
 
@@ -173,18 +179,31 @@ mod processes {
     }
 
     /// A process of a cluster; killed with the test.
-    struct Role {
-        child: Child,
-        address: String,
+    pub struct Role {
+        pub child: Child,
+        pub address: String,
         scratch: PathBuf,
     }
 
     impl Role {
         fn start(tables: &Tables, role: &str, scheduler: Option<&str>, root: &str) -> Self {
-            let scratch = tempfile::Builder::new().tempdir_in(tables.holder.path()).unwrap().keep();
-            let (token, root) = (tables.text("token"), tables.text(root));
+            let keys = tables.text("keys");
+            Self::start_in(tables.holder.path(), role, scheduler, &tables.text(root), &["--storage", &keys])
+        }
+
+        /// A process in a folder that holds the token.
+        pub fn start_in(
+            folder: &Path,
+            role: &str,
+            scheduler: Option<&str>,
+            root: &str,
+            more: &[&str],
+        ) -> Self {
+            let scratch = tempfile::Builder::new().tempdir_in(folder).unwrap().keep();
+            let token = folder.join("token");
             let mut command = mantlet(["up", "--role", role, "--listen", "127.0.0.1:0", "--format", "json"]);
-            command.args(["--token-file", &token, "--root", &root, "--cores", "1", "--memory", "128"]);
+            command.args(["--root", root, "--cores", "1", "--memory", "128"]).args(more);
+            command.arg("--token-file").arg(token);
             command.args(["--scratch", scratch.to_str().unwrap()]);
             command.args(scheduler.iter().flat_map(|scheduler| ["--scheduler", *scheduler]));
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -195,7 +214,7 @@ mod processes {
         }
 
         /// The parts of each query that lie in its scratch folder.
-        fn parts(&self) -> BTreeMap<String, usize> {
+        pub fn parts(&self) -> BTreeMap<String, usize> {
             fn files(folder: &Path) -> usize {
                 let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
                 let count = |entry: std::fs::DirEntry| {
@@ -224,7 +243,7 @@ mod processes {
         }
     }
 
-    fn ended(child: Child) -> Ran {
+    pub fn ended(child: Child) -> Ran {
         crate::program::ran(&child.wait_with_output().unwrap())
     }
 
@@ -300,6 +319,17 @@ mod processes {
             // A TLS alert, or nothing.
             assert!(answer.is_empty() || answer[0] == 0x15, "{answer:?}");
         }
+
+        // Nor is a profile counted with whose signer the executor does not know, or that nobody signed.
+        let keyless = tables.text("elsewhere");
+        let stranger = Role::start_in(tables.holder.path(), "scheduler", None, &tables.text("later"), &[]);
+        let more = ["--storage", &keyless];
+        let later = tables.text("later");
+        let _executor =
+            Role::start_in(tables.holder.path(), "executor", Some(&stranger.address), &later, &more);
+        let untrusted = run(tables.asked(&stranger.address, "token"));
+        let told = "which is not among the 0 trusted keys";
+        assert!(untrusted.code == 4 && untrusted.err.contains(told), "{}", untrusted.err);
 
         let outside = run(tables.asked(&scheduler.address, "token"));
         assert!(outside.code == 4 && outside.err.contains("lies below no root"), "{}", outside.err);

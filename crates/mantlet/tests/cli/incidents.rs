@@ -27,7 +27,8 @@ fn drift_opens_incidents_once_with_five_answers_and_people_are_told() {
     std::fs::write(at("reference.csv"), table(false)).unwrap();
     std::fs::write(at("later.csv"), table(true)).unwrap();
     let (profile, later) = (at("profile.json"), at("later.csv"));
-    expect(0, ["monitor", "baseline", &at("reference.csv"), "--out", &profile]);
+    let keys = at("keys");
+    expect(0, ["monitor", "baseline", &at("reference.csv"), "--out", &profile, "--storage", &keys]);
     let drift = |now: &str, code: i32| {
         let options = [
             "monitor",
@@ -35,6 +36,8 @@ fn drift_opens_incidents_once_with_five_answers_and_people_are_told() {
             now,
             "--baseline",
             &profile,
+            "--storage",
+            &keys,
             "--incidents",
             folder.text(),
             "--format",

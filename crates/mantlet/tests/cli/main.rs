@@ -12,6 +12,8 @@ mod attacks;
 mod cluster;
 mod data;
 mod demo;
+#[cfg(feature = "cluster")]
+mod engines;
 mod faults;
 mod incidents;
 mod influences;

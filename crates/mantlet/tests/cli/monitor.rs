@@ -37,13 +37,20 @@ fn what_changed_is_named_and_an_unchanged_table_is_clean() {
     std::fs::write(at("reference.csv"), table(false)).unwrap();
     std::fs::write(at("later.csv"), table(true)).unwrap();
     let (reference, later, profile) = (at("reference.csv"), at("later.csv"), at("profile.json"));
-    let made = expect(0, ["monitor", "baseline", &reference, "--out", &profile]);
+    let keys = at("keys");
+    let made = expect(0, ["monitor", "baseline", &reference, "--out", &profile, "--storage", &keys]);
     assert!(made.out.contains("3000 rows, 5 columns"), "{}", made.out);
     assert!(made.out.contains("`id` has a word of its own"), "{}", made.out);
-    let same = expect(0, ["monitor", "drift", &reference, "--baseline", &profile, "--format", "json"]);
+    let same = expect(
+        0,
+        ["monitor", "drift", &reference, "--baseline", &profile, "--storage", &keys, "--format", "json"],
+    );
     let report: Value = serde_json::from_str(&same.out).unwrap();
     assert_eq!(report["findings"].as_array().unwrap().len(), 0);
-    let drifted = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", "json"]);
+    let drifted = expect(
+        1,
+        ["monitor", "drift", &later, "--baseline", &profile, "--storage", &keys, "--format", "json"],
+    );
     let report: Value = serde_json::from_str(&drifted.out).unwrap();
     let named = |rule: &str, part: &str| {
         let findings = report["findings"].as_array().unwrap();
@@ -54,10 +61,16 @@ fn what_changed_is_named_and_an_unchanged_table_is_clean() {
     assert!(named("drift-new-words", "column city"), "{}", drifted.out);
     assert!(named("drift-joint-shift", "columns amount and limit"), "{}", drifted.out);
     assert!(!named("drift-marginal-shift", "column age"), "{}", drifted.out);
-    let again = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", "json"]);
+    let again = expect(
+        1,
+        ["monitor", "drift", &later, "--baseline", &profile, "--storage", &keys, "--format", "json"],
+    );
     assert_eq!(again.out, drifted.out, "the same report, byte for byte");
     for format in ["text", "markdown", "html", "sarif"] {
-        let told = expect(1, ["monitor", "drift", &later, "--baseline", &profile, "--format", format]);
+        let told = expect(
+            1,
+            ["monitor", "drift", &later, "--baseline", &profile, "--storage", &keys, "--format", format],
+        );
         assert!(told.out.contains("drift-joint-shift"), "{format}");
     }
 }
@@ -69,12 +82,12 @@ fn wrong_input_is_told_from_a_failed_run() {
     std::fs::write(at("t.csv"), table(false)).unwrap();
     std::fs::write(at("other.csv"), "a,b\n1,2\n").unwrap();
     std::fs::write(at("broken.json"), "{\"version\": 1}").unwrap();
-    let (table, profile) = (at("t.csv"), at("profile.json"));
-    expect(0, ["monitor", "baseline", &table, "--out", &profile, "--without", "id"]);
+    let (table, profile, keys) = (at("t.csv"), at("profile.json"), at("keys"));
+    expect(0, ["monitor", "baseline", &table, "--out", &profile, "--without", "id", "--storage", &keys]);
     let no_profile = expect(3, ["monitor", "drift", &table, "--baseline", &at("broken.json")]);
     assert!(no_profile.err.contains("is no profile"), "{}", no_profile.err);
-    expect(3, ["monitor", "drift", &table, "--baseline", &profile, "--alpha", "0.9"]);
-    let other = run(["monitor", "drift", &at("other.csv"), "--baseline", &profile]);
+    expect(3, ["monitor", "drift", &table, "--baseline", &profile, "--storage", &keys, "--alpha", "0.9"]);
+    let other = run(["monitor", "drift", &at("other.csv"), "--baseline", &profile, "--storage", &keys]);
     assert!(other.code == 4 && other.err.contains("no column `amount`"), "{} {}", other.code, other.err);
     // A column that the profile has not was not looked at, and that is said.
     let wide = at("wide.csv");
@@ -85,7 +98,7 @@ fn wrong_input_is_told_from_a_failed_run() {
         .map(|(row, line)| if row == 0 { format!("{line},extra\n") } else { format!("{line},{}\n", row % 7) })
         .collect();
     std::fs::write(&wide, text).unwrap();
-    let partial = expect(2, ["monitor", "drift", &wide, "--baseline", &profile]);
+    let partial = expect(2, ["monitor", "drift", &wide, "--baseline", &profile, "--storage", &keys]);
     assert!(partial.out.contains("`extra` is not in the profile"), "{}", partial.out);
 }
 
@@ -107,6 +120,45 @@ pub fn judged(broken: bool, seed: u64) -> String {
 }
 
 #[test]
+fn a_profile_that_was_changed_or_that_nobody_signed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("t.csv"), table(false)).unwrap();
+    let (table, profile, keys) = (at("t.csv"), at("profile.json"), at("keys"));
+    let made = expect(0, ["monitor", "baseline", &table, "--out", &profile, "--storage", &keys]);
+    assert!(made.out.contains("profile.json.sig"), "{}", made.out);
+    // What any verifier of model signatures takes.
+    let whole = expect(0, ["verify", &profile, "--storage", &keys]);
+    assert!(whole.out.contains("is what was signed"), "{}", whole.out);
+    let drift = |more: &[&str]| {
+        let fixed = ["monitor", "drift", &table, "--baseline", &profile];
+        run(fixed.into_iter().chain(more.iter().copied()))
+    };
+    assert_eq!(drift(&["--storage", &keys]).code, 0);
+    let key = at("keys/keys/signing.pub");
+    assert_eq!(drift(&["--trust", &key]).code, 0);
+    // Another installation does not trust this one's key, whatever it accepts without signature.
+    std::fs::create_dir_all(at("others")).unwrap();
+    let untrusted = drift(&["--storage", &at("others"), "--accept-unsigned"]);
+    assert!(untrusted.code == 3 && untrusted.err.contains("is refused"), "{}", untrusted.err);
+    // One row moved from one bucket into another, as somebody would who wants a drift unseen.
+    let text = std::fs::read_to_string(&profile).unwrap();
+    let changed = text.replacen("3000", "3001", 1);
+    assert_ne!(text, changed);
+    std::fs::write(&profile, &changed).unwrap();
+    for more in [&["--storage", keys.as_str()][..], &["--storage", &keys, "--accept-unsigned"]] {
+        let refused = drift(more);
+        assert!(refused.code == 3 && refused.err.contains("were signed, these have"), "{}", refused.err);
+    }
+    std::fs::write(&profile, &text).unwrap();
+    std::fs::remove_file(at("profile.json.sig")).unwrap();
+    let unsigned = drift(&["--storage", &keys]);
+    assert!(unsigned.code == 3 && unsigned.err.contains("it has no signature"), "{}", unsigned.err);
+    let accepted = drift(&["--accept-unsigned"]);
+    assert!(accepted.code == 2 && accepted.out.contains("carries no signature"), "{}", accepted.out);
+}
+
+#[test]
 fn the_segment_that_broke_is_named_with_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -124,6 +176,17 @@ fn the_segment_that_broke_is_named_with_its_rows() {
     assert_eq!(findings[0]["name"], "segment-loss");
     assert_eq!(findings[0]["place"]["part"], "segment channel=api, plan=p2");
     expect(3, ["monitor", "segments", &broken, "--reference", &reference, "--label", "truth"]);
+    // Cut as a stored profile lays them out: the same, and no other column is read for it.
+    let (profile, keys) = (at("profile.json"), at("keys"));
+    let baseline = ["monitor", "baseline", &reference, "--out", &profile, "--storage", &keys];
+    let without = ["--without", "truth", "--without", "said"];
+    expect(0, baseline.into_iter().chain(without));
+    let stored = ["--baseline", &profile, "--storage", &keys];
+    let again = expect(1, ["monitor", "segments", &broken].into_iter().chain(judged).chain(stored));
+    assert_eq!(again.out, told.out);
+    expect(0, baseline);
+    let mixed = expect(3, ["monitor", "segments", &broken].into_iter().chain(judged).chain(stored));
+    assert!(mixed.err.contains("divides rows by `truth`"), "{}", mixed.err);
 }
 
 /// Decisions of some weeks from Monday, 2026-10-05 on, 400 a week: score, and its label where it has come. From week

@@ -1,14 +1,15 @@
 //! `mantlet monitor fairness`: groups that are decided about otherwise than others, and more so than before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use mantlet_dataset::{Grouping, grouped};
+use mantlet_dataset::{Grouping, grouped_by};
 use mantlet_drift::fairness::{FairnessSettings, gaps, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
+use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
@@ -47,6 +48,8 @@ pub struct Options {
     #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
+    engine: Engine,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
@@ -61,7 +64,8 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         given: options.given.clone(),
     };
     let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
-    let (old, new) = (grouped(&before, &grouping)?, grouped(&now, &grouping)?);
+    let engine = options.engine.chosen(Path::new(""));
+    let (old, new) = (grouped_by(&engine, &before, &grouping)?, grouped_by(&engine, &now, &grouping)?);
     let settings =
         FairnessSettings { alpha: options.alpha, least: options.least, ..FairnessSettings::default() };
     let found = gaps(&old.value, &new.value, settings);

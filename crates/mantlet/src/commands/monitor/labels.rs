@@ -11,6 +11,7 @@ use mantlet_vocab::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, Reporting};
+use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
@@ -68,6 +69,8 @@ pub struct Options {
     #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
+    engine: Engine,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
@@ -110,7 +113,9 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         threshold: options.score_threshold,
         positive: options.positive.clone(),
     };
-    let (scale, parts) = mantlet_dataset::reference(&before, &decided, Truth::Column(&options.label))?;
+    let engine = options.engine.chosen(Path::new(""));
+    let (scale, parts) =
+        mantlet_dataset::reference_by(&engine, &before, &decided, Truth::Column(&options.label))?;
     let reference = Reference::learn(&parts)?;
     let mut gaps = Vec::new();
     let late = match &options.id {
@@ -139,7 +144,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         (Some(column), Every::Value) => Cut::Value(column.clone()),
     };
     let Measured { value: windows, gaps: more } =
-        mantlet_dataset::windows(&now, &decided, truth, &scale, &cut)?;
+        mantlet_dataset::windows_by(&engine, &now, &decided, truth, &scale, &cut)?;
     gaps.extend(more);
     let settings = PerformanceSettings { alpha: options.alpha, least: options.least };
     let performance = reference.judge(&windows, settings);
