@@ -1,5 +1,7 @@
 //! Decisions of a model, streamed into tallies: with labels beside them, or with labels that come later in other
 //! tables.
+//!
+//! Long because what is asked of decisions, how it is counted and what is made of the counts belong to one reading.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};

@@ -2,6 +2,8 @@
 //!
 //! The reference is read twice, once to lay out the buckets and once to count, and never again: what comes later is
 //! compared with the counts.
+//!
+//! Long because what a profile is, how it is laid out and how it is checked only make sense beside each other.
 
 use std::collections::HashMap;
 

@@ -4,6 +4,8 @@
 //! that fall to it, and hands back [`Gathered`] bytes. An [`Engine`] says who that is; [`Stream`] does it here, file
 //! after file. Every count is a whole number and every sample is chosen by the number of the row, so that all engines
 //! give the same.
+//!
+//! Long because every pass is listed four times: what is asked, counted, merged and measured, side by side.
 
 mod bytes;
 mod stream;

@@ -1,4 +1,6 @@
 //! Parquet and Arrow IPC files.
+//!
+//! Long because two formats share one way from arrays to lanes, and what is refused of each stands beside how it is read.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};

@@ -1,15 +1,17 @@
 //! Tables for `mantlet data` and `mantlet monitor`: files and folders, and, in builds that have the `remote` feature,
 //! addresses of object stores, Hugging Face, the web, and tables of a PostgreSQL server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use mantlet_dataset::Dataset;
 
 #[cfg(not(feature = "remote"))]
 use crate::exit::Usage;
 
 /// Whether an argument is the address of a table.
-fn is_address(table: &std::path::Path) -> bool {
+pub fn is_address(table: &Path) -> bool {
     let text = table.to_string_lossy();
     super::remote::is_address(&text)
         || ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme))
@@ -21,11 +23,23 @@ fn is_address(table: &std::path::Path) -> bool {
 /// # Errors
 /// When a table is not there or cannot be read, or this build has no addresses.
 pub fn open(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
-    if tables.iter().any(|table| is_address(table)) { copied(tables) } else { Ok(Dataset::open(tables)?) }
+    if !tables.iter().any(|table| is_address(table)) {
+        return Ok(Dataset::open(tables)?);
+    }
+    let folder = tempfile::Builder::new()
+        .prefix("mantlet-tables")
+        .tempdir()
+        .context("cannot make a folder for copies")?;
+    let copies = copy(tables, folder.path())?;
+    Ok(Dataset::open_copies(copies, Arc::new(folder))?)
 }
 
+/// Says which build has addresses.
+///
+/// # Errors
+/// Always.
 #[cfg(not(feature = "remote"))]
-fn copied(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
+pub fn copy(tables: &[PathBuf], _: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let address = tables.iter().find(|table| is_address(table)).map(|table| table.display().to_string());
     let address = address.unwrap_or_default();
     let scheme = address.split("://").next().unwrap_or("");
@@ -36,12 +50,15 @@ fn copied(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
     .into())
 }
 
+/// Copies what addresses stand for into a folder; files of this machine stay where they are. Gives each file and what it
+/// is called in reports.
+///
+/// # Errors
+/// When a table is not there or cannot be read, or the folder cannot be written.
 #[cfg(feature = "remote")]
-fn copied(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
+pub fn copy(tables: &[PathBuf], folder: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     use std::fs::File;
-    use std::sync::Arc;
 
-    use anyhow::Context as _;
     use mantlet_remote::{Limits, Outward, Remote};
 
     use crate::exit::Usage;
@@ -49,17 +66,13 @@ fn copied(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
     let environment = |name: &str| std::env::var(name).ok();
     let outward = Outward::from_environment(&environment).map_err(|error| Usage(error.to_string()))?;
     let remote = Remote::through(Limits::default(), &outward)?;
-    let folder = tempfile::Builder::new()
-        .prefix("mantlet-tables")
-        .tempdir()
-        .context("cannot make a folder for copies")?;
     let mut copies: Vec<(PathBuf, String)> = Vec::new();
     let create = |copies: &[(PathBuf, String)], name: &str| {
         // The name's end tells what kind of table it is; the rest of it is a stranger's.
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
         let last: String = name.rsplit('/').next().unwrap_or("").chars().map(plain).collect();
         let last = last.get(last.len().saturating_sub(80)..).unwrap_or("table").to_owned();
-        let path = folder.path().join(format!("{:06}-{last}", copies.len()));
+        let path = folder.join(format!("{:06}-{last}", copies.len()));
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         anyhow::Ok((path, file))
     };
@@ -95,5 +108,5 @@ fn copied(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
             }
         }
     }
-    Ok(Dataset::open_copies(copies, Arc::new(folder))?)
+    Ok(copies)
 }

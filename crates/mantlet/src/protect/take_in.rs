@@ -43,12 +43,17 @@ pub fn take_in(loaded: &Loaded, progress: &mut dyn mantlet_scan::Progress) -> Ve
 
 /// Examines one table.
 pub fn table(path: &Path, label: Option<&str>) -> Examination {
-    let place = Place::artifact(path.display().to_string());
+    table_as(path, &path.display().to_string(), label)
+}
+
+/// Examines one table that has this name in reports.
+pub fn table_as(path: &Path, name: &str, label: Option<&str>) -> Examination {
+    let place = Place::artifact(name.to_owned());
     let table = match read_table(path, &TableLimits::default()) {
         Ok(table) => table,
         Err(error) => {
             let gap = Gap {
-                what: path.display().to_string(),
+                what: name.to_owned(),
                 why: error.to_string(),
                 remedy: "correct the file; CSV with a header and Parquet are read".to_owned(),
             };
@@ -62,7 +67,7 @@ pub fn table(path: &Path, label: Option<&str>) -> Examination {
         mantlet_datachecks::examine(&summary, place, bytes.len() as u64, Some(Digest::of(&bytes)), format);
     if table.cut {
         examination.gaps.push(Gap {
-            what: format!("{}: rows after the first {}", path.display(), table.rows),
+            what: format!("{name}: rows after the first {}", table.rows),
             why: "the table is larger than what is read at once".to_owned(),
             remedy: "check it in parts".to_owned(),
         });

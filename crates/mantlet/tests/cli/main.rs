@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, and a test program has no outside"
 )]
 
+#[cfg(feature = "remote")]
+mod addresses;
 mod attacks;
 mod cluster;
 mod data;

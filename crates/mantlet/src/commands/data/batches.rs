@@ -12,8 +12,8 @@ use mantlet_registry::disk;
 use mantlet_store::{Seen, Store, batch_digest};
 use mantlet_vocab::Digest;
 
-use crate::commands::{Person, open_store};
-use crate::config::Loaded;
+use crate::commands::{Person, open_store, tables};
+use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
 use crate::runtime;
 use crate::terminal::Terminal;
@@ -23,7 +23,8 @@ use crate::terminal::Terminal;
 pub struct Delivered {
     /// Its name.
     name: String,
-    /// Its files, in the order in which they are read.
+    /// Its files, in the order in which they are read. In builds with `remote` also addresses of object stores and
+    /// tables of a PostgreSQL server, which are copied into the installation's folder: a batch is bytes that stay.
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Who delivered the rows.
@@ -101,16 +102,51 @@ pub(super) fn files(batch: &Batch) -> Vec<PathBuf> {
 /// # Errors
 /// When a file cannot be read, a signature does not hold, or the store fails; nothing was recorded then.
 pub fn deliver(terminal: Terminal, options: &Delivered) -> anyhow::Result<ExitCode> {
+    if !options.files.iter().any(|file| tables::is_address(file)) {
+        return record(terminal, options, &options.files);
+    }
+    let folder = fresh(&config::load(&options.folder)?.storage(), &options.name)?;
+    let came = tables::copy(&options.files, &folder).and_then(|copies| {
+        let files: Vec<PathBuf> = copies.iter().map(|(path, _)| path.clone()).collect();
+        let code = record(terminal, options, &files)?;
+        for (path, name) in copies.iter().filter(|(path, _)| path.starts_with(&folder)) {
+            terminal.note(&format!("{name} is kept as {}", path.display()));
+        }
+        Ok(code)
+    });
+    if came.is_err() {
+        // Nothing was recorded that names them.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    came
+}
+
+/// A folder for the copies of a batch, which nothing was copied into before.
+fn fresh(storage: &Path, batch: &str) -> anyhow::Result<PathBuf> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
+    let name: String = batch.chars().map(plain).take(80).collect();
+    // Two names that look alike in plain letters are told apart by the digest.
+    let digest = Digest::of(batch.as_bytes()).hex();
+    let folder = storage.join("deliveries").join(format!("{name}-{}", &digest[..12]));
+    let made = folder.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::create_dir(&folder)).with_context(|| {
+        format!("cannot make {} for copies; was batch {batch} delivered before?", folder.display())
+    })?;
+    Ok(folder)
+}
+
+/// Records a batch of files of this machine.
+fn record(terminal: Terminal, options: &Delivered, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         let (loaded, store) = open_store(&options.folder).await?;
         let user = options.person.prove(&store, Act::AddVersion).await?;
         let mut paths = Vec::new();
-        for file in &options.files {
+        for file in files {
             paths.push(file.canonicalize().with_context(|| format!("cannot read {}", file.display()))?);
         }
         let signer = match &options.signature {
             None => None,
-            Some(signature) => Some(signer(&loaded, &options.files, signature)?),
+            Some(signature) => Some(signer(&loaded, files, signature)?),
         };
         let event = BatchEvent::Delivered {
             batch: options.name.clone(),

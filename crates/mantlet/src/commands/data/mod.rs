@@ -17,10 +17,12 @@ mod triggers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 pub use feeds::list;
 use mantlet_vocab::Examination;
 
+use super::tables;
 use crate::cli::Reporting;
 use crate::protect::take_in;
 use crate::terminal::Terminal;
@@ -31,7 +33,8 @@ use crate::{config, exit};
 pub enum Command {
     /// Check a table for missing, repeated, conflicting, leaking and flipped rows.
     Check {
-        /// A CSV or Parquet file, or a folder with mantlet.toml.
+        /// A CSV or Parquet file, a folder with mantlet.toml, or, in builds with `remote`, the address of a file, of a
+        /// prefix of an object store, or of a table of a PostgreSQL server.
         path: PathBuf,
         /// The column that holds the label; the configuration's for a folder.
         #[arg(long)]
@@ -140,6 +143,14 @@ fn check(
         let label = label.or_else(|| data.label.clone());
         for table in std::iter::once(&data.train).chain(&data.test) {
             examination.merge(take_in::table(&loaded.path(table), label.as_deref()));
+        }
+    } else if tables::is_address(path) {
+        let folder = tempfile::Builder::new()
+            .prefix("mantlet-tables")
+            .tempdir()
+            .context("cannot make a folder for copies")?;
+        for (file, name) in tables::copy(&[path.to_owned()], folder.path())? {
+            examination.merge(take_in::table_as(&file, &name, label.as_deref()));
         }
     } else {
         examination = take_in::table(path, label.as_deref());
