@@ -1,6 +1,6 @@
 //! Tar archives (ustar, GNU, pax): members, links and where they would land.
 
-use mantlet_vocab::{Source, read_window};
+use mantlet_vocab::{Source, SourceError, read_window};
 
 use crate::Bounds;
 
@@ -28,6 +28,107 @@ pub struct TarEntry {
     pub data: u64,
     /// How long its data is.
     pub size: u64,
+    /// Where its data belongs, when it is a file with holes.
+    pub sparse: Option<Holes>,
+}
+
+/// A file of which only parts are stored, one after another; the rest is zeros.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holes {
+    /// Where the first part is stored.
+    pub data: u64,
+    /// Where each part belongs, and how long it is.
+    pub parts: Vec<(u64, u64)>,
+    /// How long the file is.
+    pub len: u64,
+}
+
+/// A file with holes as its reader sees it.
+pub struct Sparse<'a> {
+    source: &'a dyn Source,
+    /// Where each part belongs, how long it is, and where it is stored.
+    parts: Vec<(u64, u64, u64)>,
+    len: u64,
+}
+
+impl<'a> Sparse<'a> {
+    /// The file whose parts are stored in this archive.
+    #[must_use]
+    pub fn new(source: &'a dyn Source, holes: &Holes) -> Self {
+        let mut at = holes.data;
+        let mut parts = Vec::new();
+        for &(offset, len) in &holes.parts {
+            parts.push((offset, len, at));
+            at = at.saturating_add(len);
+        }
+        Self { source, parts, len: holes.len }
+    }
+}
+
+impl Source for Sparse<'_> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        let count = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
+        let buffer = &mut buffer[..count];
+        buffer.fill(0);
+        let end = offset.saturating_add(count as u64);
+        for &(start, len, at) in &self.parts {
+            let (from, to) = (start.max(offset), start.saturating_add(len).min(end));
+            if from < to {
+                let part = &mut buffer[(from - offset) as usize..(to - offset) as usize];
+                mantlet_vocab::read_exact_at(self.source, at.saturating_add(from - start), part)?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// Parts of one file with holes.
+const MAX_PARTS: usize = 4_096;
+
+/// The parts as GNU tar 1.0 writes them before the data: decimal numbers, one a line, filled up to a block.
+fn listed(source: &dyn Source, data: u64, size: u64, len: u64) -> Option<Holes> {
+    let head = read_window(source, data, size.min(256 << 10) as usize).ok()?;
+    let mut at = 0;
+    let mut number = || {
+        let end = at + memchr::memchr(b'\n', head.get(at..)?)?;
+        let value = std::str::from_utf8(&head[at..end]).ok()?.parse::<u64>().ok();
+        at = end + 1;
+        value
+    };
+    let count = number()? as usize;
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        let part = (number()?, number()?);
+        if parts.len() >= MAX_PARTS {
+            return None;
+        }
+        parts.push(part);
+    }
+    Some(Holes { data: data.checked_add((at as u64).checked_next_multiple_of(512)?)?, parts, len })
+}
+
+/// The parts as GNU tar wrote them first: in the header, and in blocks after it. Gives how many of those there are.
+fn in_header(source: &dyn Source, header: &[u8], data: u64) -> Option<(Holes, u64)> {
+    let pair = |bytes: &[u8]| Some((number(bytes.get(..12)?)?, number(bytes.get(12..24)?)?));
+    let mut parts: Vec<(u64, u64)> = header[386..482].chunks_exact(24).filter_map(pair).collect();
+    let (mut more, mut blocks) = (header[482] == 1, 0);
+    while more {
+        let block =
+            read_window(source, data.checked_add(512 * blocks)?, 512).ok().filter(|b| b.len() == 512)?;
+        parts.extend(block[..504].chunks_exact(24).filter_map(pair));
+        more = block[504] == 1;
+        blocks += 1;
+        if parts.len() > MAX_PARTS {
+            return None;
+        }
+    }
+    parts.retain(|&(_, len)| len > 0);
+    let len = number(&header[483..495])?;
+    Some((Holes { data: data.checked_add(512 * blocks)?, parts, len }, blocks))
 }
 
 /// The facts of a tar archive.
@@ -74,6 +175,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
     let mut tar = Tar::default();
     let (mut at, mut long_name, mut long_link, mut long_size) = (0_u64, None::<String>, None, None);
     let mut sparse_name = None::<String>;
+    let (mut real_size, mut written) = (None::<u64>, None::<String>);
     let mut kept = 0;
     while at < source.len() {
         let header = read_window(source, at, 512).unwrap_or_default();
@@ -112,6 +214,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
             break;
         };
         let data = at + 512;
+        let mut moved = size;
         if size > source.len().saturating_sub(data) {
             tar.defects.push(format!("the member at {at:#x} is longer than the archive"));
         }
@@ -131,6 +234,8 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
                     match key.as_str() {
                         "path" => long_name = Some(value),
                         "GNU.sparse.name" => sparse_name = Some(value),
+                        "GNU.sparse.realsize" | "GNU.sparse.size" => real_size = value.parse().ok(),
+                        "GNU.sparse.map" => written = Some(value),
                         "linkpath" => long_link = Some(value),
                         "size" => long_size = value.parse().ok(),
                         _ => {}
@@ -150,16 +255,33 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Tar {
                 };
                 let link = long_link.take().unwrap_or_else(|| text(&header[157..257]));
                 kept += name.len() + link.len();
+                let mut stored = size;
+                let sparse = match (real_size.take(), written.take(), kind) {
+                    (_, _, b'S') => {
+                        let found = in_header(source, &header, data);
+                        stored = size.saturating_add(512 * found.as_ref().map_or(0, |(_, blocks)| *blocks));
+                        found.map(|(holes, _)| holes)
+                    }
+                    (Some(len), Some(map), _) => {
+                        let numbers: Vec<u64> = map.split(',').filter_map(|part| part.parse().ok()).collect();
+                        let parts = numbers.as_chunks::<2>().0.iter().map(|&[offset, len]| (offset, len));
+                        Some(Holes { data, parts: parts.take(MAX_PARTS).collect(), len })
+                    }
+                    (Some(len), None, _) => listed(source, data, size, len),
+                    (None, ..) => None,
+                };
+                let kind = if kind == b'S' && sparse.is_some() { b'0' } else { kind };
                 let kind = match kind {
                     0 | b'0' | b'7' => TarKind::File,
                     b'5' => TarKind::Folder,
                     b'1' | b'2' => TarKind::Link(link),
                     other => TarKind::Other(other),
                 };
-                tar.entries.push(TarEntry { name, kind, data, size });
+                tar.entries.push(TarEntry { name, kind, data, size, sparse });
+                moved = stored;
             }
         }
-        let Some(next) = size.checked_next_multiple_of(512).and_then(|size| data.checked_add(size)) else {
+        let Some(next) = moved.checked_next_multiple_of(512).and_then(|size| data.checked_add(size)) else {
             break;
         };
         at = next;
@@ -203,6 +325,24 @@ mod tests {
         let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
         block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         block
+    }
+
+    #[test]
+    fn files_with_holes_are_read_as_they_are_unpacked() {
+        let record = "22 GNU.sparse.major=1\n27 GNU.sparse.realsize=1003\n";
+        let mut bytes = header("PaxHeaders/x", b'x', record.len());
+        bytes.extend(record.as_bytes());
+        bytes.resize(1_024, 0);
+        bytes.extend(header("GNUSparseFile.0/w", b'0', 512 + 5));
+        bytes.extend(b"2\n0\n2\n1000\n3\n");
+        bytes.resize(2_048, 0);
+        bytes.extend(b"abcde");
+        bytes.resize(4_096, 0);
+        let source = MemorySource::new(&bytes);
+        let tar = analyse(&source, &Bounds::default());
+        let sparse = Sparse::new(&source, tar.entries[0].sparse.as_ref().unwrap());
+        let whole = read_window(&sparse, 0, 2_000).unwrap();
+        assert_eq!((whole.len(), &whole[..3], &whole[999..]), (1_003, &b"ab\0"[..], &b"\0cde"[..]));
     }
 
     #[test]

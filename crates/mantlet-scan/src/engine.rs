@@ -18,6 +18,10 @@ use crate::{Options, UserRules, companion, structures};
 /// Findings of one artifact beyond which the rest is a gap.
 pub(crate) const MAX_FINDINGS: usize = 1_000;
 const MAX_GAPS: usize = 200;
+/// Bytes of members that may overlap others.
+const OVERLAP: u64 = 64 << 10;
+/// Gaps beyond which an examination that leaves more is not remembered.
+const MAX_GAP_LOG: usize = 20_000;
 /// Bytes of a document that are searched for what it does when it is opened.
 const MAX_DOCUMENT: usize = 4 << 20;
 const UNREADABLE: &str = "scan it where it can be read from end to end";
@@ -31,7 +35,14 @@ pub(crate) struct Engine {
     pub(crate) findings: Vec<Finding>,
     pub(crate) user_findings: Vec<Finding>,
     gaps: BTreeSet<Gap>,
+    /// The same in the order they were met, each time they were, as far as they are kept.
+    pub(crate) gap_log: Vec<Gap>,
+    /// Regions that were examined.
+    pub(crate) seen: crate::seen::Seen,
     formats: Vec<String>,
+    /// Bytes of members that were opened, and of the artifact itself.
+    pub(crate) opened: u64,
+    whole: u64,
     /// Decompressed bytes still allowed.
     pub(crate) budget: u64,
     /// Storages of torch that the pickles seen so far name.
@@ -65,7 +76,11 @@ impl Engine {
             findings: Vec::new(),
             user_findings: Vec::new(),
             gaps: BTreeSet::new(),
+            gap_log: Vec::new(),
+            seen: crate::seen::Seen::default(),
             formats: Vec::new(),
+            opened: 0,
+            whole: 0,
             budget: bounds.max_expanded,
             storages: Vec::new(),
             digest: None,
@@ -85,6 +100,7 @@ impl Engine {
     pub(crate) fn run(mut self, source: &dyn Source) -> (ArtifactSummary, Vec<Finding>, bool) {
         let place = Place::artifact(self.name.clone());
         let name = self.name.clone();
+        self.begin(source);
         let watched = Watched::new(source, self.deadline.clone());
         self.examine(&watched, &name, &place, 0);
         if let Some(deadline) = self.deadline.clone().filter(|deadline| deadline.was_missed()) {
@@ -108,10 +124,50 @@ impl Engine {
         (summary, self.findings, self.neighbours)
     }
 
+    /// What there is to examine.
+    pub(crate) fn begin(&mut self, source: &dyn Source) {
+        self.whole = source.len();
+    }
+
     pub(crate) fn gap(&mut self, place: &Place, why: String, remedy: &str) {
-        if self.gaps.len() < MAX_GAPS {
-            self.gaps.insert(Gap { what: place.to_string(), why, remedy: remedy.to_owned() });
+        self.add_gap(Gap { what: place.to_string(), why, remedy: remedy.to_owned() });
+    }
+
+    pub(crate) fn add_gap(&mut self, gap: Gap) {
+        if self.gap_log.len() < MAX_GAP_LOG {
+            self.gap_log.push(gap.clone());
         }
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.insert(gap);
+        }
+    }
+
+    /// Whether a member of this many bytes may still be opened. Members that lie beside one another and within one
+    /// another only are never more, all together, than what there is on each level; those that overlap are.
+    pub(crate) fn may_open(&mut self, bytes: u64) -> bool {
+        self.opened = self.opened.saturating_add(bytes);
+        let there = self.whole.saturating_add(self.bounds.max_expanded.saturating_sub(self.budget));
+        let levels = u64::from(self.bounds.max_depth).saturating_add(2);
+        self.opened <= there.saturating_mul(levels).saturating_add(OVERLAP)
+    }
+
+    /// Whether gaps are still written down in order.
+    pub(crate) fn logs_gaps(&self) -> bool {
+        self.gap_log.len() < MAX_GAP_LOG
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.deadline.as_ref().is_some_and(|deadline| deadline.was_missed())
+    }
+
+    /// Whether one more finding is kept; if not, that is a gap.
+    pub(crate) fn has_room(&mut self, place: &Place) -> bool {
+        let room = self.findings.len() < MAX_FINDINGS;
+        if !room {
+            self.gap(place, "too many findings already".into(), "the artifact is hostile; do not use it");
+        }
+        room
     }
 
     pub(crate) fn limits(&mut self, place: &Place, limits: &[String]) {
@@ -122,13 +178,8 @@ impl Engine {
 
     pub(crate) fn judge(&mut self, facts: &Facts, place: &Place) {
         // What was read when the time ended looks cut off, and is no evidence.
-        if self.deadline.as_ref().is_some_and(|deadline| deadline.was_missed()) {
-            return;
-        }
-        if self.findings.len() < MAX_FINDINGS {
+        if !self.is_over() && self.has_room(place) {
             mantlet_rules::check(facts, place, &mut self.findings);
-        } else {
-            self.gap(place, "too many findings already".into(), "the artifact is hostile; do not use it");
         }
     }
 
@@ -142,6 +193,15 @@ impl Engine {
         if self.deadline.as_ref().is_some_and(|deadline| deadline.is_missed()) {
             return;
         }
+        let before = match self.known(source, name, place, depth) {
+            Ok(()) => return,
+            Err(before) => before,
+        };
+        self.look_into(source, name, place, depth);
+        self.remember(before, place, depth);
+    }
+
+    fn look_into(&mut self, source: &dyn Source, name: &str, place: &Place, depth: u8) {
         if let Some(act) = opened::member(name) {
             self.judge(&Facts::Opened(vec![act]), place);
         }
@@ -244,12 +304,13 @@ impl Engine {
                 self.limits(place, &facts.limits);
                 self.said.producer(&facts.producer);
                 self.onnx_texts(&facts, source, place);
+                let mut beside = Vec::new();
                 if depth == 0 && !facts.external.is_empty() {
                     self.neighbours = true;
-                    companion::external_data(&self.name, &mut facts);
+                    beside = companion::external_data(&self.name, &mut facts);
                 }
                 self.judge(&Facts::Onnx(facts), place);
-                self.onnx_graph(source, place);
+                self.onnx_graph(source, &beside, place);
             }
             Format::Json | Format::Text | Format::Script => self.text(format, source, name, place, depth),
             Format::Empty => {}

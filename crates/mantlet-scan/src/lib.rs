@@ -14,6 +14,7 @@ mod look;
 mod members;
 mod models;
 mod packed;
+mod seen;
 mod select;
 mod source_code;
 mod structures;

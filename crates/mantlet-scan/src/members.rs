@@ -10,6 +10,8 @@ use crate::wheel::Wheel;
 
 /// How much of a storage is read in any mode.
 const BEGINNING: u64 = 4 << 10;
+/// Longest file with holes that is examined.
+const MAX_HOLES: u64 = 64 << 30;
 /// Symbolic links of one archive, and bytes of where each leads.
 const MAX_LINKS: usize = 10_000;
 const MAX_TARGET: usize = 4 << 10;
@@ -18,8 +20,13 @@ impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         let mut facts = zip::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
-        // TensorFlow Lite keeps the files that belong to a model in a zip behind it.
-        if read_window(source, 4, 4).is_ok_and(|mark| mark == *b"TFL3") {
+        // TensorFlow Lite keeps the files that belong to a model in a zip behind it, and Python its applications in one
+        // behind the line that names the interpreter. A stream or a pickle that ends where the file does holds its zip.
+        let prefix = facts.faults.iter().find_map(|(fault, _)| match fault {
+            zip::ZipFault::Prefix(len) => Some(*len),
+            _ => None,
+        });
+        if prefix.is_some_and(|len| self.owns_prefix(source, len)) {
             facts.faults.retain(|(fault, _)| !matches!(fault, zip::ZipFault::Prefix(_)));
         }
         let mut archive = self.open_archive(&facts);
@@ -51,6 +58,11 @@ impl Engine {
                 continue;
             };
             let packed = SubSource::new(source, data, entry.packed);
+            if !self.may_open(packed.len()) {
+                let why = "its members share their bytes again and again, and not each is examined".into();
+                self.gap(place, why, "no tool writes such an archive; do not use it");
+                break;
+            }
             if entry.symlink && links.len() < MAX_LINKS {
                 let stored = entry.method == 0;
                 let inflated = (!stored).then(|| Inflated::open(&packed, Wrapper::Raw, &self.bounds, SMALL));
@@ -168,6 +180,19 @@ impl Engine {
             let inside = place.member(shown(&entry.name));
             match &entry.kind {
                 tar::TarKind::File => {
+                    if let Some(holes) = &entry.sparse {
+                        if holes.len > MAX_HOLES {
+                            let why = format!(
+                                "it is a file of {} bytes, of which next to none are stored",
+                                holes.len
+                            );
+                            self.gap(&inside, why, "treat it as a decompression bomb");
+                        } else {
+                            let inner = tar::Sparse::new(source, holes);
+                            self.examine(&inner, &entry.name, &inside, depth + 1);
+                        }
+                        continue;
+                    }
                     let inner = SubSource::new(source, entry.data, entry.size);
                     if !self.legacy_member(&facts, entry, &inner, &inside, depth) {
                         self.examine(&inner, &entry.name, &inside, depth + 1);
@@ -181,6 +206,35 @@ impl Engine {
             }
         }
         self.judge(&Facts::Tar(facts), place);
+    }
+}
+
+impl Engine {
+    /// Whether what lies before the first member of a zip is where it belongs.
+    fn owns_prefix(&self, source: &dyn Source, len: u64) -> bool {
+        if read_window(source, 4, 4).is_ok_and(|mark| mark == *b"TFL3") {
+            return true;
+        }
+        let head = read_window(source, 0, len.min(256) as usize).unwrap_or_default();
+        if head.starts_with(b"#!") && head.len() as u64 == len {
+            return head.iter().position(|&byte| byte == b'\n') == Some(head.len() - 1);
+        }
+        if source.len() > SMALL {
+            return false;
+        }
+        if matches!(head.as_slice(), [0x80, 2..=5, ..]) {
+            let facts = mantlet_formats::pickle::analyse(source, &self.bounds);
+            return facts.trailing == 0 && facts.defects.is_empty();
+        }
+        let wrapper = match head.as_slice() {
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Wrapper::Zstd,
+            [0x1f, 0x8b, 8, ..] => Wrapper::Gzip,
+            [0x04, 0x22, 0x4d, 0x18, ..] => Wrapper::Lz4,
+            _ => return false,
+        };
+        let inflated = Inflated::open(source, wrapper, &self.bounds, self.budget.min(16 << 20));
+        let ended = inflated.consumed.is_none_or(|end| end >= source.len());
+        inflated.damage.is_none() && inflated.refused.is_none() && !inflated.cut && ended
     }
 }
 

@@ -18,6 +18,8 @@ const MAX_TEMPLATE: u64 = 1 << 20;
 pub(crate) struct Layers {
     config: Option<(Vec<u8>, Place)>,
     stored: keras::Stored,
+    /// How many were met.
+    pub(crate) met: u64,
 }
 
 impl Engine {
@@ -82,6 +84,17 @@ impl Engine {
     }
 
     fn hdf5(&mut self, source: &dyn Source, place: &Place) {
+        // Nobody but whoever put it there reads the block before the file.
+        if let Some(block) = hdf5::signature(source).filter(|&start| start > 0) {
+            let inner = SubSource::new(source, 0, block);
+            let facts = mantlet_formats::unclaimed::analyse(&inner, 0, &self.bounds);
+            if facts.opens && !facts.padding {
+                self.examine(&inner, "user block", &place.member("user block"), 2);
+            }
+            if !facts.programs.is_empty() {
+                self.judge(&Facts::Unclaimed(facts), place);
+            }
+        }
         let facts = hdf5::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
         let mut texts = Vec::new();
@@ -108,6 +121,7 @@ impl Engine {
         self.metadata(texts, place);
         self.judge(&Facts::Hdf5(facts), place);
         self.keras.stored = keras::Stored::read(source, &self.bounds);
+        self.keras.met += 1;
         self.layers();
     }
 
@@ -138,6 +152,7 @@ impl Engine {
         }
         self.judge(&Facts::Keras(facts), place);
         self.keras.config = Some((text, place.clone()));
+        self.keras.met += 1;
         self.layers();
         true
     }
@@ -194,11 +209,11 @@ impl Engine {
     }
 
     /// Whether the raw input overrides the learned output.
-    pub(crate) fn onnx_graph(&mut self, source: &dyn Source, place: &Place) {
-        self.follow(&onnx::graph(source), place);
+    pub(crate) fn onnx_graph(&mut self, source: &dyn Source, beside: &onnx::Beside, place: &Place) {
+        self.follow(&onnx::graph_with(source, beside), place);
     }
 
-    fn follow(&mut self, graph: &Graph, place: &Place) {
+    pub(crate) fn follow(&mut self, graph: &Graph, place: &Place) {
         if graph.cut {
             self.gap(
                 place,
