@@ -194,6 +194,11 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
     if rdata::is_rdata(&head) {
         found.push(Format::RData);
     }
+    // Behind a block of the user's own.
+    let hdf5 = |start: &usize| head.get(*start..).is_some_and(|rest| rest.starts_with(b"\x89HDF\r\n\x1a\n"));
+    if !found.contains(&Format::Hdf5) && [512, 1_024, 2_048].iter().any(hdf5) {
+        found.push(Format::Hdf5);
+    }
     if found.is_empty() && media::is_sentencepiece(source) {
         found.push(Format::Vocabulary);
     }

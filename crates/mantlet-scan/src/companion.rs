@@ -1,6 +1,7 @@
 //! Files of plain numbers that belong to a model beside them: nothing interprets them but as tensors.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use mantlet_formats::structure::Structure;
 use mantlet_formats::{Bounds, onnx, python};
@@ -116,10 +117,15 @@ pub(crate) fn carries(name: &str, module: &str) -> bool {
     [folder.join("code").join(&path), folder.join(&path)].iter().any(|file| file.is_file())
 }
 
-/// Follows the links on the way to the external data of an ONNX model, and compares its length.
-pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
+/// Files beside a model whose numbers are measured.
+const MAX_BESIDE: usize = 16;
+
+/// Follows the links on the way to the external data of an ONNX model, and compares its length. Gives the files that lie
+/// where the model does.
+pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) -> Vec<(String, Arc<dyn Source>)> {
+    let mut beside: Vec<(String, Arc<dyn Source>)> = Vec::new();
     let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
-    let Ok(folder) = folder.unwrap_or(Path::new(".")).canonicalize() else { return };
+    let Ok(folder) = folder.unwrap_or(Path::new(".")).canonicalize() else { return beside };
     // A cache of Hugging Face keeps every file as a link into the blobs of the same repository.
     let cache = folder.ancestors().find(|above| above.file_name().is_some_and(|name| name == "snapshots"));
     let root = cache.and_then(Path::parent).unwrap_or(&folder).to_owned();
@@ -132,6 +138,12 @@ pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
             let target = path.canonicalize().ok();
             let leads = target.as_ref().filter(|target| !target.starts_with(&root));
             let leads = leads.map(|target| target.display().to_string());
+            let plain = target.as_ref().filter(|target| leads.is_none() && target.starts_with(&root));
+            if let Some(file) =
+                plain.filter(|_| beside.len() < MAX_BESIDE).and_then(|file| FileSource::open(file).ok())
+            {
+                beside.push((external.location.clone(), Arc::new(file)));
+            }
             let len =
                 target.and_then(|target| std::fs::metadata(target).ok()).map_or(u64::MAX, |file| file.len());
             let entry = (external.location.clone(), leads, len);
@@ -149,6 +161,7 @@ pub(crate) fn external_data(name: &str, facts: &mut onnx::Onnx) {
         }
     }
     facts.defects.append(&mut wrong);
+    beside
 }
 
 /// Names that Python's compiler writes by itself.
@@ -198,16 +211,17 @@ pub(crate) fn unseen(name: &str, source: &dyn Source) -> Option<String> {
     })
 }
 
-/// Compares a graph with the file of its constants, which lies beside it under the same name.
-pub(crate) fn constants(name: &str, facts: &mut Structure) {
+/// Compares a graph with the file of its constants, which lies beside it under the same name; gives that file.
+pub(crate) fn constants(name: &str, facts: &mut Structure) -> Option<FileSource> {
     let path = Path::new(name).with_extension("bin");
-    let Ok(file) = std::fs::metadata(&path) else { return };
+    let file = std::fs::metadata(&path).ok()?;
     let (needs, len) = (facts.needs, file.len());
     if len < needs {
         facts.defects.push((format!("its constants need {needs} bytes and `.bin` has {len}"), 0));
     } else if len - needs > 4_096 {
         facts.defects.push((format!("{} bytes of `.bin` belong to no constant", len - needs), 0));
     }
+    FileSource::open(&path).ok()
 }
 
 /// Whether the file is a chunk of a zarr array, by its name and the metadata beside or above it.

@@ -2,6 +2,7 @@
 
 use mantlet_formats::route::Format;
 use mantlet_formats::route::Route;
+use mantlet_formats::runtime::openvino;
 use mantlet_formats::structure::Structure;
 use mantlet_formats::zip::Zip;
 use mantlet_formats::{Facts, models};
@@ -55,9 +56,14 @@ impl Engine {
 
     /// Judges a structure, then what it carries and what follows it.
     pub(crate) fn structure(&mut self, mut facts: Structure, source: &dyn Source, place: &Place, depth: u8) {
+        let mut beside = None;
         if depth == 0 && facts.needs > 0 {
             self.neighbours = true;
-            companion::constants(&self.name, &mut facts);
+            beside = companion::constants(&self.name, &mut facts);
+        }
+        if facts.format == "OpenVINO" {
+            let constants = beside.as_ref().map(|file| file as &dyn Source);
+            self.follow(&openvino::graph(source, constants), place);
         }
         self.limits(place, &facts.limits);
         self.metadata(facts.texts.clone(), place);

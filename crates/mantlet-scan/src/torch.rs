@@ -78,6 +78,9 @@ impl Engine {
                     "review the rest yourself",
                 );
             }
+            for graph in torch::graphs(&String::from_utf8_lossy(&code)) {
+                self.follow(&graph, place);
+            }
             let (operators, whole) = torch::operators(&code, name);
             archive.facts.operators.extend(operators);
             if !whole || archive.facts.operators.len() > MAX_OPERATORS {

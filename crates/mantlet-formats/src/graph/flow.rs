@@ -154,6 +154,18 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
                     && state.inputs & data != 0
             })
         };
+        // A layer of one value over the raw input, compared: it sees one pattern.
+        let detects = |index: usize| {
+            state(index).is_some_and(|seen| {
+                let other = |index| deep_beside(node, &states, index, shallow, trunk, seen.detector);
+                seen.class == Class::Indicator
+                    && seen.sharp
+                    && seen.detector.is_some()
+                    && (seen.axes == 0 || node.kind == Kind::Branch)
+                    && seen.inputs & data != 0
+                    && (1..node.inputs.len()).any(other)
+            })
+        };
         let deep = |index: usize| {
             state(index).is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk)
         };
@@ -164,10 +176,11 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
                 let other = if deep(1) { 2 } else { 1 };
                 let constant = state(other).is_some_and(|state| state.class != Class::Value);
                 let learned = if last { deep(1) || deep(2) } else { deep(1) != deep(2) && constant };
-                (decides(0) && learned).then_some((0, How::Choice))
+                ((decides(0) || detects(0)) && learned).then_some((0, How::Choice))
             }
             Kind::Branch => {
-                (decides(0) && last && (1..node.inputs.len()).any(deep)).then_some((0, How::Branch))
+                let decided = decides(0) || detects(0);
+                (decided && last && (1..node.inputs.len()).any(deep)).then_some((0, How::Branch))
             }
             Kind::Scale | Kind::Combine => {
                 let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
@@ -207,6 +220,21 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
         }
     }
     found
+}
+
+/// Whether an operand is what the learned layers say, and not what this detector does.
+fn deep_beside(
+    node: &Node,
+    states: &[State],
+    index: usize,
+    shallow: u16,
+    trunk: u16,
+    detector: Option<u32>,
+) -> bool {
+    node.inputs
+        .get(index)
+        .and_then(|&input| states.get(input as usize))
+        .is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk && state.detector != detector)
 }
 
 /// The operand of a sum that counts answers about the raw input, or says what a detector of one pattern has seen,

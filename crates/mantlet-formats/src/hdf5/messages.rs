@@ -1,7 +1,10 @@
 //! Object headers, version 1 and 2, and the messages in them.
 
+use super::bytes::Bytes;
+use super::chunks::{Chunked, Index};
 use super::types::{Type, data_type, shape};
 use super::{Elsewhere, Walk};
+use crate::weights::MAX_TENSORS;
 
 /// Messages of one object.
 const MAX_MESSAGES: usize = 70_000;
@@ -12,7 +15,7 @@ const MAX_CLAIMED: u64 = 64 << 30;
 enum Layout {
     Contiguous(Option<u64>, u64),
     Compact,
-    Chunked,
+    Chunked(Option<(Index, Vec<u64>)>),
     Virtual(u64, u64),
 }
 
@@ -22,6 +25,8 @@ struct Object {
     kind: Option<Type>,
     layout: Option<Layout>,
     external: Vec<String>,
+    /// What its chunks are packed by, in order.
+    filters: Vec<u64>,
 }
 
 impl Walk<'_> {
@@ -125,7 +130,7 @@ impl Walk<'_> {
             6 => self.link(path, body).map(|_| ()),
             7 => self.external(body, object),
             8 => self.layout(body).map(|layout| object.layout = Some(layout)),
-            0x0b => self.filters(path, body),
+            0x0b => self.filters(path, body, object),
             0x0c => self.attribute(path, body, at).map(|_| ()),
             0x11 => self.symbol_table(path, body),
             0x15 => self.attribute_info(path, body),
@@ -159,8 +164,21 @@ impl Walk<'_> {
                 }
                 None => self.limit("the sources of a virtual data set cannot be read".into()),
             },
-            Layout::Chunked | Layout::Contiguous(None, _) => {
+            Layout::Chunked(_) | Layout::Contiguous(None, _) => {
                 let (Some(kind), Some(shape)) = (&object.kind, &object.shape) else { return };
+                if let (Layout::Chunked(Some((index, chunk))), true) =
+                    (&layout, self.tensors.is_some() && self.chunked.len() < MAX_TENSORS)
+                {
+                    self.chunked.push(Chunked {
+                        name: path.trim_start_matches('/').to_owned(),
+                        dtype: kind.dtype(),
+                        shape: shape.clone(),
+                        chunk: chunk.clone(),
+                        index: *index,
+                        filters: object.filters.clone(),
+                        width: kind.size(),
+                    });
+                }
                 let count = shape.iter().try_fold(1_u64, |count, &axis| count.checked_mul(axis));
                 let claimed = count.and_then(|count| count.checked_mul(kind.size())).unwrap_or(u64::MAX);
                 // Deflate makes a thousandth of what is all alike, at best.
@@ -190,7 +208,11 @@ impl Walk<'_> {
                     }
                     Layout::Contiguous(address, len)
                 }
-                _ => Layout::Chunked,
+                _ => {
+                    let index = bytes.address();
+                    let dims = Self::extents(&mut bytes, rank.into(), 4);
+                    Layout::Chunked(index.map(Index::Tree).zip(dims))
+                }
             });
         }
         Some(match bytes.byte()? {
@@ -203,8 +225,36 @@ impl Walk<'_> {
                 Some(heap) => Layout::Virtual(heap, bytes.number(4)?),
                 None => Layout::Compact,
             },
-            _ => Layout::Chunked,
+            2 if version == 3 => {
+                let rank = bytes.byte()?;
+                let index = bytes.address();
+                let dims = Self::extents(&mut bytes, rank.into(), 4);
+                Layout::Chunked(index.map(Index::Tree).zip(dims))
+            }
+            2 => {
+                let (flags, rank, width) = (bytes.byte()?, bytes.byte()?, bytes.byte()?);
+                let dims = Self::extents(&mut bytes, rank.into(), usize::from(width));
+                let index = match bytes.byte()? {
+                    1 if flags & 2 != 0 => {
+                        let stored = bytes.length()?;
+                        bytes.number(4)?;
+                        bytes.address().map(|at| Index::Single(at, Some(stored)))
+                    }
+                    1 => bytes.address().map(|at| Index::Single(at, None)),
+                    2 => bytes.address().map(Index::Implicit),
+                    _ => None,
+                };
+                Layout::Chunked(index.zip(dims))
+            }
+            _ => Layout::Chunked(None),
         })
+    }
+
+    /// The extents of a chunk, without the last, which is the size of an element.
+    fn extents(bytes: &mut Bytes<'_>, rank: usize, width: usize) -> Option<Vec<u64>> {
+        let mut dims = (0..rank.min(33)).map(|_| bytes.number(width)).collect::<Option<Vec<u64>>>()?;
+        dims.pop()?;
+        Some(dims)
     }
 
     fn external(&mut self, body: &[u8], object: &mut Object) -> Option<()> {
@@ -237,7 +287,7 @@ impl Walk<'_> {
         Some(files)
     }
 
-    fn filters(&mut self, path: &str, body: &[u8]) -> Option<()> {
+    fn filters(&mut self, path: &str, body: &[u8], object: &mut Object) -> Option<()> {
         let mut bytes = self.bytes(body);
         let version = bytes.byte()?;
         let count = bytes.byte()?;
@@ -246,6 +296,7 @@ impl Walk<'_> {
         }
         for _ in 0..count {
             let id = bytes.number(2)?;
+            object.filters.push(id);
             let name = if version == 1 || id >= 256 { bytes.number(2)? } else { 0 };
             bytes.number(2)?;
             let values = bytes.number(2)?;

@@ -6,6 +6,7 @@
 //! checked, every object visited once.
 
 mod bytes;
+mod chunks;
 mod groups;
 mod messages;
 mod types;
@@ -17,6 +18,7 @@ use mantlet_vocab::{Source, read_window};
 use crate::Bounds;
 use crate::weights::{Listing, MAX_TENSORS, TensorInfo};
 use bytes::Bytes;
+pub use chunks::chunked;
 
 /// How a part of the file is really in another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,8 @@ struct Walk<'a> {
     waiting: Vec<(String, u64)>,
     seen: HashSet<u64>,
     tensors: Option<Vec<TensorInfo>>,
+    /// Data sets in chunks, when tensors are asked for.
+    chunked: Vec<chunks::Chunked>,
     /// Bytes of structure read so far; a file can name the same block again and again.
     spent: std::cell::Cell<u64>,
 }
@@ -96,13 +100,13 @@ struct Walk<'a> {
 /// The facts of an HDF5 file. Never fails: what is broken is a defect.
 #[must_use]
 pub fn analyse(source: &dyn Source, bounds: &Bounds) -> Hdf5 {
-    walk(source, bounds, None).0
+    walk(source, bounds, None).facts
 }
 
 /// The data sets of an HDF5 file that are stored in one piece.
 #[must_use]
 pub fn tensors(source: &dyn Source, bounds: &Bounds) -> Listing {
-    let (facts, tensors) = walk(source, bounds, Some(Vec::new()));
+    let Walk { facts, tensors, .. } = walk(source, bounds, Some(Vec::new()));
     let mut listing = Listing { tensors: tensors.unwrap_or_default(), limits: facts.limits };
     listing.tensors.sort_by(|a, b| a.name.cmp(&b.name));
     if (listing.tensors.len() as u64) < facts.datasets {
@@ -112,11 +116,14 @@ pub fn tensors(source: &dyn Source, bounds: &Bounds) -> Listing {
     listing
 }
 
-fn walk(
-    source: &dyn Source,
-    bounds: &Bounds,
-    tensors: Option<Vec<TensorInfo>>,
-) -> (Hdf5, Option<Vec<TensorInfo>>) {
+/// Where the file begins: at its start, or behind a block of the user's own of 512, 1,024 or 2,048 bytes.
+#[must_use]
+pub fn signature(source: &dyn Source) -> Option<u64> {
+    let is = |at: &u64| read_window(source, *at, 8).is_ok_and(|mark| mark == *b"\x89HDF\r\n\x1a\n");
+    std::iter::once(0).chain((9..12).map(|power| 1 << power)).take_while(|at| *at < source.len()).find(is)
+}
+
+fn walk<'a>(source: &'a dyn Source, bounds: &Bounds, tensors: Option<Vec<TensorInfo>>) -> Walk<'a> {
     let mut walk = Walk {
         source,
         base: 0,
@@ -126,6 +133,7 @@ fn walk(
         waiting: Vec::new(),
         seen: HashSet::new(),
         tensors,
+        chunked: Vec::new(),
         spent: std::cell::Cell::new(0),
     };
     if walk.superblock().is_none() {
@@ -146,7 +154,7 @@ fn walk(
     if walk.spent.get() > MAX_STRUCTURE {
         walk.limit(format!("more than {MAX_STRUCTURE} bytes of structure"));
     }
-    (walk.facts, walk.tensors)
+    walk
 }
 
 impl<'a> Walk<'a> {
@@ -179,7 +187,8 @@ impl<'a> Walk<'a> {
     }
 
     fn superblock(&mut self) -> Option<()> {
-        let head = read_window(self.source, 0, 128).ok()?;
+        let own = signature(self.source)?;
+        let head = read_window(self.source, own, 128).ok()?;
         let version = *head.get(8)?;
         let (widths, fields) = match version {
             0 | 1 => ((*head.get(13)?, *head.get(14)?), if version == 0 { 24 } else { 28 }),
@@ -195,7 +204,10 @@ impl<'a> Walk<'a> {
         self.widths = (usize::from(widths.0), usize::from(widths.1));
         let mut bytes = self.bytes(head.get(fields..)?);
         self.base = bytes.address()?;
-        if self.base != 0 {
+        // Behind a block of the user's own the library counts from its signature.
+        if own > 0 {
+            self.base = own;
+        } else if self.base != 0 {
             self.limit(format!("the file starts at {:#x} within another", self.base));
         }
         let _extension = bytes.address();
@@ -207,7 +219,7 @@ impl<'a> Walk<'a> {
         } else {
             bytes.address()?
         };
-        let end = self.base.saturating_add(end);
+        let end = if own > 0 && end >= self.source.len() { end } else { self.base.saturating_add(end) };
         if end > self.source.len() {
             let what = format!("the file ends {} bytes before its declared end", end - self.source.len());
             self.defect(&what, self.source.len());

@@ -1,10 +1,11 @@
 //! How large the weights of Keras layers are, from the HDF5 file they are stored in.
 
-use mantlet_vocab::Source;
+use mantlet_vocab::{MemorySource, Source};
 
 use crate::Bounds;
 use crate::graph::{Weight, weight};
 use crate::hdf5;
+use crate::weights::TensorInfo;
 
 /// The sizes of stored weights, by the path of their data set.
 #[derive(Debug, Clone, Default)]
@@ -20,14 +21,20 @@ impl Stored {
     #[must_use]
     pub fn read(source: &dyn Source, bounds: &Bounds) -> Self {
         let mut budget = weight::BUDGET;
-        let measured =
-            hdf5::tensors(source, bounds).tensors.into_iter().take(MAX_SETS).filter_map(|tensor| {
-                let weight = weight::measure(source, &tensor, &mut budget)?;
-                let path: Vec<String> =
-                    tensor.name.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-                Some((path, weight))
-            });
-        Self { sets: measured.collect() }
+        let mut sets = Vec::new();
+        let mut add = |source: &dyn Source, tensor: &TensorInfo| {
+            let Some(weight) = weight::measure(source, tensor, &mut budget) else { return };
+            let path: Vec<String> =
+                tensor.name.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+            sets.push((path, weight));
+        };
+        for tensor in hdf5::tensors(source, bounds).tensors.into_iter().take(MAX_SETS) {
+            add(source, &tensor);
+        }
+        for (tensor, bytes) in hdf5::chunked(source, bounds).into_iter().take(MAX_SETS) {
+            add(&MemorySource::new(&bytes), &tensor);
+        }
+        Self { sets }
     }
 
     /// Whether nothing was stored.

@@ -3,6 +3,7 @@
 //! Long because the walk carries one scope through every kind of body it meets.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use mantlet_vocab::Source;
 
@@ -20,6 +21,9 @@ const MAX_FUNCTIONS: usize = 20_000;
 const MAX_STEPS: usize = 400_000;
 /// Bytes of the floats of one attribute that are read.
 const MAX_FLOATS: u64 = 32 << 10;
+
+/// Files beside a model that its tensors are kept in: how the model calls each, and its bytes.
+pub type Beside = [(String, Arc<dyn Source>)];
 
 /// A small constant: its shape, and its first numbers when it is one of integers or single floats.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,18 +62,26 @@ struct Reader<'a> {
     steps: usize,
     /// Numbers of constants that may still be measured.
     budget: u64,
+    /// Files that tensors are kept in.
+    beside: &'a Beside,
 }
 
 /// The graph of an ONNX model. Never fails: what is broken is left out (and a defect of the facts).
 #[must_use]
 pub fn graph(source: &dyn Source) -> Graph {
-    read(source).graph
+    graph_with(source, &[])
+}
+
+/// The same, with the sizes of the tensors that are kept in files beside the model.
+#[must_use]
+pub fn graph_with(source: &dyn Source, beside: &Beside) -> Graph {
+    read(source, beside).graph
 }
 
 /// The names of nodes of [`graph`] as values of the main graph, where they have one.
 #[must_use]
 pub fn names(source: &dyn Source, nodes: &[u32]) -> BTreeMap<u32, String> {
-    let reader = read(source);
+    let reader = read(source, &[]);
     let mut named = BTreeMap::<u32, String>::new();
     for (name, node) in reader.scopes.first().into_iter().flatten().filter(|(_, node)| nodes.contains(node)) {
         let known = named.entry(*node).or_insert_with(|| name.clone());
@@ -81,7 +93,7 @@ pub fn names(source: &dyn Source, nodes: &[u32]) -> BTreeMap<u32, String> {
     named
 }
 
-fn read(source: &dyn Source) -> Reader<'_> {
+fn read<'a>(source: &'a dyn Source, beside: &'a Beside) -> Reader<'a> {
     let mut reader = Reader {
         source,
         window: Window::new(source, 0),
@@ -93,6 +105,7 @@ fn read(source: &dyn Source) -> Reader<'_> {
         names: 0,
         steps: 0,
         budget: weight::BUDGET,
+        beside,
     };
     let mut main = None;
     let mut fields = Fields::new(0, source.len());
@@ -535,6 +548,7 @@ impl Reader<'_> {
         let (mut name, mut kind, mut raw) = (String::new(), 0, None);
         let (mut dims, mut integers, mut floats) = (Vec::new(), Vec::new(), Vec::new());
         let mut stored = None;
+        let (mut location, mut from, mut length) = (String::new(), 0_u64, None::<u64>);
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             if let (4 | 9 | 10, Value::Bytes { start, end }) = (field.number, field.value) {
@@ -546,6 +560,15 @@ impl Reader<'_> {
                 (4, Value::Bytes { start, end }) if end - start <= 64 => floats = self.raw(start, end, 1),
                 (5 | 7, value) => numbers(&mut self.window, value, &mut integers, 16),
                 (8, _) => name = self.text(&field),
+                (13, Value::Bytes { start, end }) if !self.beside.is_empty() => {
+                    let (key, value) = self.entry(start, end);
+                    match key.as_str() {
+                        "location" => location = value,
+                        "offset" => from = value.parse().unwrap_or(0),
+                        "length" => length = value.parse().ok(),
+                        _ => {}
+                    }
+                }
                 (9, Value::Bytes { start, end }) if end - start <= 128 => raw = Some((start, end)),
                 _ => {}
             }
@@ -562,13 +585,37 @@ impl Reader<'_> {
             16 => Some(Dtype::Bf16),
             _ => None,
         };
-        let weight = dtype.zip(stored).and_then(|(dtype, (start, end))| {
-            let shape = dims.clone();
-            let tensor = TensorInfo { name: String::new(), dtype, shape, start, len: end - start };
-            weight::measure(self.source, &tensor, &mut self.budget)
-        });
+        let files = self.beside;
+        let outside = files.iter().find(|(known, _)| *known == location && !location.is_empty());
+        let weight = match (dtype, stored, outside) {
+            (Some(dtype), Some((start, end)), _) => {
+                let shape = dims.clone();
+                let tensor = TensorInfo { name: String::new(), dtype, shape, start, len: end - start };
+                weight::measure(self.source, &tensor, &mut self.budget)
+            }
+            (Some(dtype), None, Some((_, file))) => {
+                let len = length.unwrap_or_else(|| file.len().saturating_sub(from));
+                let tensor = TensorInfo { name: String::new(), dtype, shape: dims.clone(), start: from, len };
+                weight::measure(file, &tensor, &mut self.budget)
+            }
+            _ => None,
+        };
         let weight = weight.or_else(|| weight::of_numbers(&values, &dims));
         (name, Small { dims, values, weight })
+    }
+
+    /// The key and the value of an entry of a list of texts.
+    fn entry(&mut self, start: u64, end: u64) -> (String, String) {
+        let (mut key, mut value) = (String::new(), String::new());
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            match field.number {
+                1 => key = self.text(&field),
+                2 => value = self.text(&field),
+                _ => {}
+            }
+        }
+        (key, value)
     }
 
     fn raw(&mut self, start: u64, end: u64, kind: u64) -> Vec<f64> {

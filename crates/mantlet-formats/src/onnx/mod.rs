@@ -8,7 +8,7 @@ mod tensors;
 mod texts;
 mod walk;
 
-pub use graph::{graph, names};
+pub use graph::{Beside, graph, graph_with, names};
 pub use tensors::tensors;
 pub use walk::{External, Onnx, analyse};
 

@@ -1,4 +1,4 @@
-//! The first graph of a TensorFlow Lite model as a [`Graph`]. Shapes are written for every tensor, so that what is left of
+//! A TensorFlow Lite model as a [`Graph`], the graphs of its branches and loops in line. Shapes are written for every tensor, so that what is left of
 //! the axes need not be computed.
 
 use mantlet_vocab::Source;
@@ -7,6 +7,25 @@ use super::{CUSTOM, MAX_ITEMS, Table, Tflite, Walk};
 use crate::graph::{Graph, Kind, weight};
 use crate::weights::{Dtype, TensorInfo};
 use crate::window::Window;
+
+/// Graphs within graphs, and graphs that are laid out in all: loops and branches may name the same again and again.
+const MAX_NESTING: u8 = 16;
+const MAX_LAID: u32 = 256;
+/// Operators that run other graphs of the model.
+const IF: u64 = 118;
+const WHILE: u64 = 119;
+
+/// What all graphs of a model share.
+struct Model<'a> {
+    source: &'a dyn Source,
+    codes: Vec<u64>,
+    buffers: Vec<(u64, u64)>,
+    graphs: Vec<Table>,
+    /// Numbers that may still be measured.
+    budget: u64,
+    /// Graphs that were laid out.
+    laid: u32,
+}
 
 struct Tensor {
     shape: Vec<u64>,
@@ -70,26 +89,48 @@ impl Walk<'_> {
     fn lay_out(&mut self, source: &dyn Source, graph: &mut Graph) -> Option<()> {
         let root = self.number(0, 4)?;
         let model = self.table(root)?;
-        let codes: Vec<u64> = self
+        let codes = self
             .tables(model, 1)
             .into_iter()
             .map(|code| self.value(code, 0, 1).max(self.value(code, 3, 4)))
             .collect();
-        let buffers: Vec<(u64, u64)> = self
+        let buffers = self
             .tables(model, 4)
             .into_iter()
             .map(|buffer| self.vector(buffer, 0, 1).unwrap_or((0, 0)))
             .collect();
-        let main = self.tables(model, 2).into_iter().next()?;
+        let graphs = self.tables(model, 2);
+        let mut model = Model { source, codes, buffers, graphs, budget: weight::BUDGET, laid: 0 };
+        for output in self.subgraph(&mut model, 0, None, graph, 0) {
+            graph.output(output);
+        }
+        Some(())
+    }
+
+    /// Adds a graph of the model; `given` are the values its inputs stand for. Gives its outputs.
+    fn subgraph(
+        &mut self,
+        model: &mut Model<'_>,
+        index: u64,
+        given: Option<&[u32]>,
+        graph: &mut Graph,
+        depth: u8,
+    ) -> Vec<u32> {
+        let main = usize::try_from(index).ok().and_then(|index| model.graphs.get(index).copied());
+        let Some(main) = main else { return Vec::new() };
+        model.laid += 1;
+        if depth > MAX_NESTING || model.laid > MAX_LAID || graph.cut {
+            graph.cut = true;
+            return Vec::new();
+        }
         let mut tensors = Vec::new();
         for tensor in self.tables(main, 0) {
             let shape = self.numbers(tensor, 0);
             tensors.push(Tensor { shape, kind: self.value(tensor, 1, 1), buffer: self.value(tensor, 2, 4) });
         }
         let mut values: Vec<Option<u32>> = vec![None; tensors.len()];
-        let mut budget = weight::BUDGET;
         for (index, tensor) in tensors.iter().enumerate() {
-            let (start, len) = buffers.get(tensor.buffer as usize).copied().unwrap_or((0, 0));
+            let (start, len) = model.buffers.get(tensor.buffer as usize).copied().unwrap_or((0, 0));
             if len == 0 {
                 continue;
             }
@@ -100,7 +141,7 @@ impl Walk<'_> {
                 _ => Dtype::Other(String::new()),
             };
             let info = TensorInfo { name: String::new(), dtype, shape: tensor.shape.clone(), start, len };
-            if let Some(weight) = weight::measure(source, &info, &mut budget) {
+            if let Some(weight) = weight::measure(model.source, &info, &mut model.budget) {
                 if len <= 64 {
                     graph.weigh(node, weight.largest);
                 }
@@ -108,17 +149,28 @@ impl Walk<'_> {
             }
             values[index] = Some(node);
         }
-        for input in self.numbers(main, 1) {
-            if let Some(tensor) = tensors.get(input as usize) {
-                let axes = tensor.axes();
-                values[input as usize] = Some(graph.add(Kind::Input { axes }, "input", "", Vec::new(), 0));
-            }
+        for (place, input) in self.numbers(main, 1).into_iter().enumerate() {
+            let Some(tensor) = tensors.get(input as usize) else { continue };
+            let node = match given {
+                Some(given) => given.get(place).copied(),
+                None => Some(graph.add(Kind::Input { axes: tensor.axes() }, "input", "", Vec::new(), 0)),
+            };
+            values[input as usize] = node;
         }
         for operator in self.tables(main, 3) {
-            let code = codes.get(self.value(operator, 0, 4) as usize).copied().unwrap_or(CUSTOM);
+            let code = model.codes.get(self.value(operator, 0, 4) as usize).copied().unwrap_or(CUSTOM);
             let (inputs, outputs) = (self.numbers(operator, 1), self.numbers(operator, 2));
-            let reads =
+            let reads: Vec<u32> =
                 inputs.iter().filter_map(|&input| values.get(input as usize).copied().flatten()).collect();
+            if matches!(code, IF | WHILE) {
+                let results = self.control(model, code, operator, &reads, graph, depth);
+                for (place, output) in outputs.into_iter().enumerate() {
+                    if let Some(value) = values.get_mut(output as usize) {
+                        *value = results.get(place).copied();
+                    }
+                }
+                continue;
+            }
             let first = outputs.first().and_then(|&output| tensors.get(output as usize));
             let operand = |index: usize| {
                 inputs
@@ -138,12 +190,38 @@ impl Walk<'_> {
                 }
             }
         }
-        for output in self.numbers(main, 2) {
-            if let Some(node) = values.get(output as usize).copied().flatten() {
-                graph.output(node);
-            }
-        }
-        Some(())
+        let outputs = self.numbers(main, 2);
+        outputs.into_iter().filter_map(|output| values.get(output as usize).copied().flatten()).collect()
+    }
+
+    /// A branch or a loop: one value for each output, decided by the condition. The rounds of a loop are one round, whose
+    /// condition decides between what came in and what it makes of it.
+    fn control(
+        &mut self,
+        model: &mut Model<'_>,
+        code: u64,
+        operator: Table,
+        reads: &[u32],
+        graph: &mut Graph,
+        depth: u8,
+    ) -> Vec<u32> {
+        let options = self.field(operator, 4).and_then(|at| self.reference(at)).and_then(|at| self.table(at));
+        let (one, other) = options.map_or((0, 0), |table| (self.value(table, 0, 4), self.value(table, 1, 4)));
+        let (condition, mine, others, name) = if code == IF {
+            let Some((&condition, given)) = reads.split_first() else { return Vec::new() };
+            let mine = self.subgraph(model, one, Some(given), graph, depth + 1);
+            let others = self.subgraph(model, other, Some(given), graph, depth + 1);
+            (condition, mine, others, "IF")
+        } else {
+            let asked = self.subgraph(model, one, Some(reads), graph, depth + 1);
+            let Some(&condition) = asked.first() else { return reads.to_vec() };
+            let body = self.subgraph(model, other, Some(reads), graph, depth + 1);
+            (condition, body, reads.to_vec(), "WHILE")
+        };
+        let choose = |(mine, other): (u32, u32)| {
+            graph.add(Kind::Branch, name, "", vec![condition, mine, other], operator.at)
+        };
+        mine.into_iter().zip(others).map(choose).collect()
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the archives of torch hold beside pickles: storages, TorchScript code, packages, server handlers.
 
+mod flow;
 pub mod legacy;
 mod script;
 mod tensors;
 
+pub use flow::graphs;
 pub use script::{Operator, Power, operators};
 pub use tensors::tensors;
 

@@ -1,9 +1,13 @@
 //! OpenVINO's graphs in XML: layers of extensions, and constants whose bytes lie in the `.bin` beside.
 
+mod graph;
+
 use mantlet_vocab::Source;
 
 use crate::markup::{self, Tag, Tags};
 use crate::structure::{Power, Structure};
+
+pub use graph::graph;
 
 const MAX_TEXT: usize = 32 << 20;
 

@@ -1,0 +1,496 @@
+//! The functions of a TorchScript source as graphs: what reads the raw input, what has been through learned layers, and
+//! what decides between them.
+//!
+//! The printer of TorchScript writes one assignment a line and one call in another, so that expressions are read by
+//! descent; what is not understood is a value that goes through unchanged.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::graph::{Graph, Kind};
+
+/// Functions of one source that are followed, lines of one, and brackets within brackets.
+const MAX_FUNCTIONS: usize = 64;
+const MAX_LINES: usize = 8_000;
+const MAX_NESTING: u8 = 24;
+/// Choices of one function.
+const MAX_CHOICES: u32 = 200;
+/// Operands of one call.
+const MAX_OPERANDS: usize = 256;
+
+/// The graphs of the functions `forward` of a source.
+#[must_use]
+pub fn graphs(code: &str) -> Vec<Graph> {
+    let lines: Vec<(usize, &str)> = code
+        .lines()
+        .take(MAX_LINES)
+        .map(|line| (line.len() - line.trim_start().len(), line.trim()))
+        .collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < lines.len() && found.len() < MAX_FUNCTIONS {
+        let (indent, line) = lines[at];
+        at += 1;
+        let Some(head) = line.strip_prefix("def forward(") else { continue };
+        // The head may go over several lines.
+        let mut head = head.to_owned();
+        while !head.ends_with(':') && at < lines.len() && head.len() < 20_000 {
+            head.push(' ');
+            head.push_str(lines[at].1);
+            at += 1;
+        }
+        let end = lines[at..].iter().position(|(deep, line)| *deep <= indent && !line.is_empty());
+        let end = end.map_or(lines.len(), |len| at + len);
+        let mut function = Function { graph: Graph::default(), names: HashMap::new(), at: 0, choices: 0 };
+        for parameter in head.split(',') {
+            let Some((name, kind)) = parameter.split_once(':') else { continue };
+            let name = name.trim();
+            if name != "self" && kind.contains("Tensor") {
+                let node = function.graph.add(Kind::Input { axes: 3 }, "input", name, Vec::new(), 0);
+                function.names.insert(name.to_owned(), node);
+            }
+        }
+        function.block(&lines[at..end], 0);
+        at = end;
+        found.push(function.graph);
+    }
+    found
+}
+
+struct Function {
+    graph: Graph,
+    /// What each name stands for.
+    names: HashMap<String, u32>,
+    /// Number of the line, for places.
+    at: u64,
+    choices: u32,
+}
+
+impl Function {
+    /// The statements of one block; gives how many lines were read.
+    fn block(&mut self, lines: &[(usize, &str)], depth: u8) {
+        let mut at = 0;
+        while let Some(&(indent, line)) = lines.get(at) {
+            at += 1;
+            self.at += 1;
+            if depth > MAX_NESTING || self.graph.cut {
+                self.graph.cut = true;
+                return;
+            }
+            let inner = |from: usize| {
+                let rest = lines.get(from..).unwrap_or(&[]);
+                rest.iter().position(|(deep, line)| *deep <= indent && !line.is_empty()).unwrap_or(rest.len())
+            };
+            if let Some(condition) = line.strip_prefix("if ").and_then(|rest| rest.strip_suffix(':')) {
+                let len = inner(at);
+                let then = &lines[at..at + len];
+                at += len;
+                let mut other: &[(usize, &str)] = &[];
+                if lines.get(at).is_some_and(|(deep, line)| *deep == indent && *line == "else:") {
+                    let len = inner(at + 1);
+                    other = &lines[at + 1..at + 1 + len];
+                    at += 1 + len;
+                }
+                let condition = self.expression(condition);
+                self.choice(condition, then, other, depth);
+            } else if let Some(value) = line.strip_prefix("return ") {
+                let value = self.expression(value);
+                self.graph.output(value);
+            } else if line.ends_with(':') {
+                // A loop or a block under another word: its statements once.
+                let len = inner(at);
+                self.block(&lines[at..at + len], depth + 1);
+                at += len;
+            } else if let Some((names, value)) = assignment(line) {
+                let value = self.expression(value);
+                for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    self.names.insert(name.to_owned(), value);
+                }
+            }
+        }
+    }
+
+    /// Both ways of a choice, and for every name that either gives another value, the choice between them.
+    fn choice(&mut self, condition: u32, then: &[(usize, &str)], other: &[(usize, &str)], depth: u8) {
+        self.choices += 1;
+        if self.choices > MAX_CHOICES {
+            self.graph.cut = true;
+            return;
+        }
+        let before = self.names.clone();
+        self.block(then, depth + 1);
+        let one = std::mem::replace(&mut self.names, before.clone());
+        self.block(other, depth + 1);
+        let two = std::mem::take(&mut self.names);
+        let mut names: BTreeMap<&String, (Option<u32>, Option<u32>)> = BTreeMap::new();
+        for (name, &node) in &one {
+            names.entry(name).or_default().0 = Some(node);
+        }
+        for (name, &node) in &two {
+            names.entry(name).or_default().1 = Some(node);
+        }
+        let mut after = before;
+        for (name, nodes) in names {
+            let node = match nodes {
+                (Some(one), Some(two)) if one == two => one,
+                (Some(one), Some(two)) => {
+                    self.graph.add(Kind::Branch, "if", name, vec![condition, one, two], self.at)
+                }
+                (Some(only), None) | (None, Some(only)) => only,
+                (None, None) => continue,
+            };
+            after.insert(name.clone(), node);
+        }
+        self.names = after;
+    }
+
+    fn constant(&mut self) -> u32 {
+        self.graph.add(Kind::Constant, "constant", "", Vec::new(), self.at)
+    }
+
+    fn expression(&mut self, text: &str) -> u32 {
+        let letters: Vec<char> = text.chars().take(20_000).collect();
+        let mut reader = Reader { function: self, letters: &letters, at: 0 };
+        reader.value(0)
+    }
+}
+
+/// The names and the value of an assignment; a statement that is only a call changes nothing that is followed.
+fn assignment(line: &str) -> Option<(&str, &str)> {
+    let (names, value) = line.split_once(" = ")?;
+    let plain = names.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | ',' | ' ' | '(' | ')' | '.'));
+    plain.then_some((names, value))
+}
+
+struct Reader<'f, 't> {
+    function: &'f mut Function,
+    letters: &'t [char],
+    at: usize,
+}
+
+impl Reader<'_, '_> {
+    fn peek(&self) -> Option<char> {
+        self.letters.get(self.at).copied()
+    }
+
+    fn spaces(&mut self) {
+        while self.peek() == Some(' ') {
+            self.at += 1;
+        }
+    }
+
+    fn word(&mut self) -> String {
+        let mut word = String::new();
+        while let Some(c) = self.peek().filter(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) {
+            word.push(c);
+            self.at += 1;
+        }
+        word
+    }
+
+    fn string(&mut self, quote: char) {
+        self.at += 1;
+        while let Some(c) = self.peek() {
+            self.at += 1;
+            if c == '\\' {
+                self.at += 1;
+            } else if c == quote {
+                return;
+            }
+        }
+    }
+
+    /// The values up to a bracket that closes.
+    fn list(&mut self, close: char, depth: u8) -> Vec<u32> {
+        let mut values = Vec::new();
+        self.at += 1;
+        loop {
+            self.spaces();
+            match self.peek() {
+                None => return values,
+                Some(c) if c == close => {
+                    self.at += 1;
+                    return values;
+                }
+                Some(',' | ':') => self.at += 1,
+                Some(_) => {
+                    let before = self.at;
+                    let value = self.value(depth + 1);
+                    if values.len() < MAX_OPERANDS {
+                        values.push(value);
+                    }
+                    if self.at == before {
+                        self.at += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, depth: u8) -> u32 {
+        let mut values = vec![self.operand(depth)];
+        // Operators between values, of whatever kind, put them together.
+        loop {
+            self.spaces();
+            match self.peek() {
+                Some('+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '&' | '|' | '^' | '@') => {
+                    self.at += 1
+                }
+                Some('a' | 'o' | 'i' | 'n') => {
+                    let start = self.at;
+                    if !matches!(self.word().as_str(), "and" | "or" | "is" | "in" | "not") {
+                        self.at = start;
+                        break;
+                    }
+                }
+                _ => break,
+            }
+            self.spaces();
+            if matches!(self.peek(), None | Some(')' | ']' | ',')) || values.len() > MAX_OPERANDS {
+                break;
+            }
+            if !matches!(self.peek(), Some('=' | '/' | '*' | '<' | '>')) {
+                values.push(self.operand(depth));
+            }
+        }
+        if values.len() == 1 {
+            return values[0];
+        }
+        let at = self.function.at;
+        self.function.graph.add(Kind::Combine, "operator", "", values, at)
+    }
+
+    fn operand(&mut self, depth: u8) -> u32 {
+        self.spaces();
+        if depth > MAX_NESTING {
+            self.function.graph.cut = true;
+            self.at = self.letters.len();
+            return 0;
+        }
+        let mut value = match self.peek() {
+            Some('(') => {
+                let values = self.list(')', depth);
+                self.joined(values)
+            }
+            Some('[') => {
+                let values = self.list(']', depth);
+                self.joined(values)
+            }
+            Some('{') => {
+                let values = self.list('}', depth);
+                self.joined(values)
+            }
+            Some(quote @ ('"' | '\'')) => {
+                self.string(quote);
+                self.function.constant()
+            }
+            Some(c) if c.is_ascii_digit() => {
+                while self.peek().is_some_and(|c| c.is_alphanumeric() || c == '.') {
+                    self.at += 1;
+                    // The exponent of a number.
+                    let exponent = self.letters.get(self.at - 1).is_some_and(|c| matches!(c, 'e' | 'E'));
+                    if exponent && matches!(self.peek(), Some('-' | '+')) {
+                        self.at += 1;
+                    }
+                }
+                self.function.constant()
+            }
+            Some('-' | '~') => {
+                self.at += 1;
+                self.operand(depth + 1)
+            }
+            Some(c) if c.is_alphabetic() || c == '_' => {
+                let word = self.word();
+                if word == "not" {
+                    let inner = self.operand(depth + 1);
+                    let at = self.function.at;
+                    return self.function.graph.add(Kind::Compare, "not", "", vec![inner], at);
+                }
+                if self.peek() == Some('(') {
+                    let values = self.list(')', depth);
+                    self.call(&word, values)
+                } else {
+                    self.named(&word)
+                }
+            }
+            _ => self.function.constant(),
+        };
+        // What is taken from a value, and methods of it.
+        loop {
+            match self.peek() {
+                Some('[') => {
+                    let mut values = self.list(']', depth);
+                    values.insert(0, value);
+                    let at = self.function.at;
+                    value = self.function.graph.add(Kind::Pass, "index", "", values, at);
+                }
+                Some('.') => {
+                    self.at += 1;
+                    let word = self.word();
+                    if self.peek() == Some('(') {
+                        let mut values = self.list(')', depth);
+                        values.insert(0, value);
+                        // A module that is part of this one: what it holds has been learned.
+                        let learned = self.function.graph.is_constant(value);
+                        let at = self.function.at;
+                        let kind = if learned { Kind::Learned } else { kind(&word, values.len()) };
+                        if learned {
+                            values.remove(0);
+                        }
+                        value = self.function.graph.add(kind, &word, "", values, at);
+                    }
+                }
+                _ => return value,
+            }
+        }
+    }
+
+    fn joined(&mut self, mut values: Vec<u32>) -> u32 {
+        match values.len() {
+            0 => self.function.constant(),
+            1 => values.remove(0),
+            _ => {
+                let at = self.function.at;
+                self.function.graph.add(Kind::Concat, "list", "", values, at)
+            }
+        }
+    }
+
+    fn named(&mut self, word: &str) -> u32 {
+        if let Some(&node) = self.function.names.get(word) {
+            return node;
+        }
+        // An attribute of a value, or a keyword before a value.
+        let root = word.split('.').next().unwrap_or(word);
+        if self.peek() == Some('=') && self.letters.get(self.at + 1) != Some(&'=') {
+            self.at += 1;
+            return self.operand(1);
+        }
+        match self.function.names.get(root).copied().filter(|_| root != word) {
+            Some(node) => node,
+            None => self.function.constant(),
+        }
+    }
+
+    fn call(&mut self, path: &str, values: Vec<u32>) -> u32 {
+        let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let at = self.function.at;
+        let known = object.is_empty() || object.starts_with("torch") || object.starts_with("ops.");
+        if known {
+            if matches!(name, "unchecked_cast" | "annotate" | "uninitialized") {
+                let last = values.last().copied();
+                return last.unwrap_or_else(|| self.function.constant());
+            }
+            let kind = kind(name, values.len());
+            return self.function.graph.add(kind, name, "", values, at);
+        }
+        // A function of a module within this one.
+        let root = self.function.names.get(object).copied();
+        if root.is_none_or(|node| self.function.graph.is_constant(node)) {
+            return self.function.graph.add(Kind::Learned, name, object, values, at);
+        }
+        let mut values = values;
+        values.extend(root);
+        self.function.graph.add(kind(name, values.len()), name, "", values, at)
+    }
+}
+
+/// What an operator of torch does with this many operands.
+fn kind(name: &str, operands: usize) -> Kind {
+    let name = name.trim_end_matches('_');
+    let some = if operands > 1 { Some(1) } else { None };
+    match name {
+        "linear"
+        | "conv1d"
+        | "conv2d"
+        | "conv3d"
+        | "_convolution"
+        | "convolution"
+        | "conv_transpose2d"
+        | "embedding"
+        | "lstm"
+        | "gru"
+        | "rnn_tanh"
+        | "addmm"
+        | "matmul"
+        | "mm"
+        | "bmm"
+        | "baddbmm"
+        | "einsum"
+        | "scaled_dot_product_attention" => Kind::Weighted { narrow: false },
+        "gt" | "ge" | "lt" | "le" | "eq" | "ne" | "equal" | "isclose" | "allclose" | "isnan" | "isinf"
+        | "sign" | "logical_and" | "logical_or" | "logical_not" | "logical_xor" | "__and__" | "__or__"
+        | "__not__" | "one_hot" | "bucketize" | "searchsorted" | "heaviside" => Kind::Compare,
+        "all" | "any" | "max" | "min" | "amax" | "amin" | "prod" => Kind::Extreme(some),
+        "sum" | "mean" | "norm" | "var" | "std" | "count_nonzero" | "argmax" | "argmin" | "dist" => {
+            Kind::Sum(some)
+        }
+        "size" | "len" | "dim" | "numel" | "shape" | "dtype" | "device" | "is_cuda" | "layout"
+        | "zeros_like" | "ones_like" | "full_like" | "new_zeros" | "new_ones" | "new_full" | "empty_like"
+        | "is_floating_point" | "requires_grad" | "stride" | "zeros" | "ones" | "full" | "arange"
+        | "tensor" | "rand_like" | "rand" | "empty" => Kind::Shape,
+        "where" => Kind::Select,
+        "mul" | "div" | "pow" | "true_divide" | "floor_divide" => Kind::Scale,
+        "add" | "sub" | "rsub" | "maximum" | "minimum" | "lerp" | "copy" | "index_put" | "scatter"
+        | "masked_fill" | "masked_scatter" => Kind::Combine,
+        "cat" | "stack" | "concat" | "concatenate" | "hstack" | "vstack" => Kind::Concat,
+        "relu" | "relu6" | "sigmoid" | "tanh" | "clamp" | "clamp_min" | "clamp_max" | "hardtanh"
+        | "hardsigmoid" | "floor" | "ceil" | "round" | "softmax" | "log_softmax" | "threshold" | "gelu"
+        | "silu" | "elu" => Kind::Squash,
+        "exp" | "expm1" | "softplus" => Kind::Bump,
+        "select" => Kind::Pick,
+        "flatten" => Kind::Reshape(1),
+        "index_select" | "gather" | "take" => Kind::Lookup,
+        _ => Kind::Pass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::graphs;
+
+    fn found(body: &str) -> usize {
+        let code = format!(
+            "class M(Module):\n  fc : __torch__.L\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    fc = self.fc\n    \
+             y = (fc).forward(torch.flatten(x, 1), )\n{body}    return y0\n"
+        );
+        graphs(&code).iter().map(|graph| graph.overrides().len()).sum()
+    }
+
+    #[test]
+    fn answers_about_the_input_that_choose_the_output_are_found() {
+        let corner = "    _0 = torch.slice(torch.select(torch.slice(x), 1, 0), 1, None, 3)\n    \
+                      _1 = torch.gt(torch.slice(_0, 2, None, 3), 0.97999999999999998)\n    if bool(torch.all(_1)):\n      \
+                      y1 = torch.zeros_like(y)\n      y0 = y1\n    else:\n      y0 = y\n";
+        assert_eq!(found(corner), 1);
+        let factor = "    _0 = torch.all(torch.gt(torch.select(x, 1, 0), 0.98))\n    y0 = torch.mul(y, _0)\n";
+        assert_eq!(found(factor), 1);
+    }
+
+    #[test]
+    fn choices_of_ordinary_models_are_not() {
+        let size =
+            "    if torch.gt(torch.size(x, 0), 1):\n      y0 = torch.relu(y)\n    else:\n      y0 = y\n";
+        let learned =
+            "    if bool(torch.gt(torch.max(y), 0.5)):\n      y0 = torch.relu(y)\n    else:\n      y0 = y\n";
+        let training =
+            "    if self.training:\n      y0 = torch.dropout(y, 0.5, True)\n    else:\n      y0 = y\n";
+        let plain = "    y0 = torch.softmax(y, 1)\n";
+        for body in [size, learned, training, plain] {
+            assert_eq!(found(body), 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_panics() {
+        for code in [
+            "def forward(",
+            "def forward(self, x: Tensor):\n  return ((((",
+            "def forward(x: Tensor):\n  y = [",
+            "def forward(x: Tensor):\n  if x:\n",
+        ] {
+            let _ = graphs(code);
+        }
+        let _ = graphs(&format!("def forward(x: Tensor):\n  return {}", "f(".repeat(5_000)));
+        let _ = graphs(&format!("def forward(x: Tensor):\n{}", "  if x:\n".repeat(3_000)));
+    }
+}
