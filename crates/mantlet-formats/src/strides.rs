@@ -80,7 +80,43 @@ pub fn strided(source: &dyn Source, tensors: &[TensorInfo]) -> Vec<LowBits> {
             }
         }
     }
+    found.extend(planes(source, tensors));
+    found.extend(crate::woven::woven(source, tensors));
     found
+}
+
+/// Programs whose bits are one bit of every number: its sign, the lowest of its exponent, any of its fraction.
+fn planes(source: &dyn Source, tensors: &[TensorInfo]) -> Option<LowBits> {
+    for tensor in tensors.iter().filter(|tensor| tensor.dtype.is_float()).take(64) {
+        let Some(width) = tensor.dtype.width().map(|width| width as usize) else { continue };
+        let len = tensor.len.min(OF_ONE) as usize / width * width;
+        // Fewer bits than a program's first line.
+        if len / width < 512 {
+            continue;
+        }
+        let bytes = read_window(source, tensor.start, len).unwrap_or_default();
+        for bit in 0..8 * width {
+            let bits: Vec<u8> = bytes.chunks_exact(width).map(|one| one[bit / 8] >> (bit % 8) & 1).collect();
+            let high =
+                bits.chunks_exact(8).map(|bits| bits.iter().fold(0, |byte, bit| byte << 1 | bit)).collect();
+            let low = bits
+                .chunks_exact(8)
+                .map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit))
+                .collect();
+            if let Some(what) = strong(high).or_else(|| strong(low)) {
+                let (tensor, at) = (tensor.name.clone(), tensor.start);
+                return Some(LowBits {
+                    tensor,
+                    bits: 1,
+                    at,
+                    windows: (0, 0),
+                    entropy: 0.0,
+                    hides: Some(what),
+                });
+            }
+        }
+    }
+    None
 }
 
 /// Programs in the bytes of one tensor of bytes, each changed in the same way: turned round, cut in halves, or joined with
@@ -192,5 +228,12 @@ mod tests {
         assert_eq!(found(bytes.clone(), 1, |bytes, byte, at| bytes[at] = byte ^ 0x5a), 1);
         assert_eq!(found(bytes.clone(), 1, |bytes, byte, at| bytes[511 - at] = byte), 1);
         assert_eq!(found(bytes, 1, |_, _, _| {}), 0);
+        let sign = |bytes: &mut [u8], byte: u8, at: usize| {
+            for bit in (0..8).filter(|bit| 8 * at + bit < 512) {
+                let high = &mut bytes[4 * (8 * at + bit) + 3];
+                *high = *high & 0x7f | (byte >> (7 - bit) & 1) << 7;
+            }
+        };
+        assert_eq!(found(Dtype::F32, 4, sign), 1);
     }
 }

@@ -7,7 +7,7 @@ use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::sweep::Swept;
 use mantlet_formats::weights::TensorInfo;
-use mantlet_formats::{Facts, strides, weights};
+use mantlet_formats::{Facts, hdf5, strides, sweep, weights};
 use mantlet_vocab::{Digest, MemorySource, Place, Source, read_window};
 use sha2::{Digest as _, Sha256};
 
@@ -37,6 +37,16 @@ impl Engine {
         let listing = listed.then(|| weights::list(source, &self.bounds)).flatten();
         if let Some(listing) = &listing {
             self.weights(source, &listing.tensors, place);
+        }
+        if (full || source.len() <= SMALL) && formats.contains(&Format::Hdf5) {
+            for (tensor, bytes) in hdf5::chunked(source, &self.bounds) {
+                let (inner, part) = (MemorySource::new(&bytes), place.part(tensor.name.clone()));
+                self.weights(&inner, std::slice::from_ref(&tensor), &part);
+                let programs = sweep::sweep(&inner, u64::MAX).programs;
+                if !programs.is_empty() {
+                    self.judge(&Facts::Programs(programs), &part);
+                }
+            }
         }
         let mut survey = listing.map(|listing| Survey::new(listing.tensors));
         let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
