@@ -199,6 +199,9 @@ impl Engine {
             let role = if program.path.ends_with("download") { Role::Install } else { Role::Script };
             self.python(&program.text, role, &inside);
         }
+        for program in &facts.nodes {
+            self.python(&program.text, Role::Node, &place.part(program.path.clone()));
+        }
         for (path, bytes) in &facts.pickles {
             let inside = place.member(format!("numbers of `{path}`"));
             self.pickle(&[Format::Pickle], &MemorySource::new(bytes), &inside, 1);

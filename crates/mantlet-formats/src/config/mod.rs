@@ -3,6 +3,7 @@
 //! Long because what the keys of every kind of configuration mean stands in one reader.
 
 mod callee;
+mod flows;
 mod named;
 mod pieces;
 mod reach;
@@ -95,6 +96,12 @@ pub struct Config {
     pub sent: Vec<Said>,
     /// Programs that an interpreter is given as an argument.
     pub programs: Vec<Said>,
+    /// Programs of the nodes of a flow.
+    pub nodes: Vec<Said>,
+    /// Regular expressions whose matching may take a time that doubles with each letter.
+    pub patterns: Vec<Said>,
+    /// Sizes that no machine has memory for.
+    pub sizes: Vec<Said>,
     /// Pickles that are written as numbers: where they stand, and their bytes.
     pub pickles: Vec<(String, Vec<u8>)>,
     /// It is a workflow that runs for strangers with the rights of the repository.
@@ -162,6 +169,8 @@ struct Reader {
     /// A container is given secrets of its host, and these are the proxies that see what it sends.
     hands: bool,
     proxies: Vec<Said>,
+    /// Regular expressions that were looked at.
+    patterns: u32,
     /// Texts that may be parts of one.
     pieces: pieces::Pieces,
     /// Short texts by their path, for names that are put together from them, and those names.
@@ -194,6 +203,8 @@ struct Level {
     builds: bool,
     /// The module and the name of a function, where a mapping has both.
     named: [String; 2],
+    /// What it lets somebody do.
+    rights: flows::Rights,
     /// It is a data set that is a pickle, and one that lies at an address of the web.
     pickle: bool,
     address: bool,
@@ -276,6 +287,7 @@ impl Reader {
                 let effects = self.effects;
                 let Some(level) = self.levels.pop() else { return };
                 self.function(&level, at);
+                self.rights(&level.rights, at);
                 if level.words.len() > 1 {
                     let line = level.words.join(" ");
                     self.command_line(&level.key, &line, at);
@@ -446,6 +458,7 @@ impl Reader {
         self.command(text, at);
         self.names(&near, text, at);
         self.reaches(&near, text, string, at);
+        self.flow(&near, text, string, at);
         self.image(&near, text, at);
         self.outside(&near, text, at);
         match near.as_str() {
@@ -478,7 +491,9 @@ impl Reader {
             {
                 self.item(Act::Imports, text, Effect::Imports, at);
             }
-            "backbone" | "head" if string && callee::is_dotted(text) => {
+            "backbone" | "head" | "target" | "cls" | "callable" | "factory" | "func"
+                if callee::is_dotted(text) && !callee::is_known_library(text) =>
+            {
                 let effect = callee::effect(self.effects, text);
                 if matches!(effect, Effect::Executes) {
                     self.item(Act::Calls, text, effect, at);

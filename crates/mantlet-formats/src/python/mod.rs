@@ -136,6 +136,8 @@ pub enum Role {
     Install,
     /// Runs at every start of the interpreter (`.pth`, `sitecustomize.py`).
     Startup,
+    /// A node of a flow of agents or of a pipeline: all of it runs when the flow does.
+    Node,
 }
 
 /// The facts of Python source.

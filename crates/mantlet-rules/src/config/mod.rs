@@ -1,6 +1,7 @@
 //! Rules over configuration files.
 
 mod calls;
+mod endless_pattern;
 mod entity;
 mod expansion;
 mod host_reach;
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<&'static dyn Rule> {
         &remote_code::ConfigRemoteCode,
         &calls::ConfigCalls,
         &expansion::ConfigExpansion,
+        &endless_pattern::ConfigEndlessPattern,
         &entity::ConfigEntity,
         &hostile_command::ConfigHostileCommand,
         &host_reach::ConfigHostReach,

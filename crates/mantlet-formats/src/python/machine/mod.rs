@@ -200,7 +200,11 @@ impl Machine {
         } else {
             this
         };
+        // Opening an object of the module's runs this, as importing runs the module.
+        let loads = self.role == super::Role::Module && def.name.as_ref() == "__setstate__";
+        let before = std::mem::replace(&mut self.deferred, !loads);
         let result = self.call(function.clone(), vec![(None, this)], line);
+        self.deferred = before;
         // Whoever opens the object calls what it says it is made by.
         if matches!(def.name.as_ref(), "__reduce__" | "__reduce_ex__") {
             self.rebuild(&result, line);

@@ -233,7 +233,9 @@ impl Walk {
                         | "from_pretrained"
                         | "__setstate__"
                 );
-                if unit.class.is_some() && made {
+                // What MLflow, SageMaker and transformers call in a module that travels with a model.
+                let asked = matches!(unit.name.as_ref(), "_load_pyfunc" | "model_fn" | "generate");
+                if unit.class.is_some() && made || unit.class.is_none() && asked && !unit.lambda {
                     state.enter(at);
                 }
             }

@@ -32,13 +32,20 @@ impl Rule for CodeImportEffect {
             Role::Install => ("installing the package", true),
             Role::Startup => ("every start of Python", true),
             Role::Module => ("importing the module", true),
+            Role::Node => ("running the flow", true),
             Role::Script | Role::Notebook => ("running the script", false),
         };
-        let runs = |call: &&Call| call.at_import || strict && (script.install_hooks || call.reached);
+        let runs = |call: &&Call| {
+            call.at_import || strict && (script.install_hooks || call.reached || script.role == Role::Node)
+        };
         for call in script.calls.iter().filter(runs) {
             let what = match call.power {
                 Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
-                Power::Network if strict && (call.at_import || !prepares(call)) => "talks to the network",
+                Power::Network
+                    if strict && script.role != Role::Node && (call.at_import || !prepares(call)) =>
+                {
+                    "talks to the network"
+                }
                 Power::Writes
                     if call.at_import
                         && matches!(script.role, Role::Startup | Role::Module)

@@ -1,7 +1,7 @@
 //! A configuration expands without end.
 
 use mantlet_formats::Facts;
-use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity};
+use mantlet_vocab::{About, Confidence, Finding, Impact, Place, Severity, Span};
 
 use crate::Rule;
 
@@ -27,6 +27,11 @@ impl Rule for ConfigExpansion {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Config(config) = facts else { return };
+        for said in config.sizes.iter().take(16) {
+            let at = place.at(Span::at(said.offset));
+            let message = format!("`{}: {}` is more than any machine has memory for", said.path, said.text);
+            found.push(ABOUT.finding(at, message));
+        }
         if config.expansion > 0 {
             let message = format!("its aliases stand for {} nodes", config.expansion);
             found.push(ABOUT.finding(place.clone(), message));
