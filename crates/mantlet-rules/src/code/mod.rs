@@ -6,6 +6,7 @@ mod import_effect;
 mod plants_file;
 mod runs_data;
 mod sends_secrets;
+mod startup;
 mod unsafe_load;
 
 use mantlet_formats::python::Call;
@@ -96,6 +97,9 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     }
     if has(".pth") && has("import ") && (has("echo ") || has("printf ")) || has("> /etc/ld.so.preload") {
         return Some("plants what every program or every start of Python runs");
+    }
+    if startup::plants(command) {
+        return Some("plants what starts by itself");
     }
     if commands::hooks(command) {
         return Some("makes every start of an interpreter run a file of its own");
