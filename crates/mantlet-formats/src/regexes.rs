@@ -5,6 +5,8 @@
 //! them all once what follows does not match. That is decided on the automaton of the pattern's letters (Glushkov), two
 //! copies of which are walked side by side; patterns that are only slow (a square of the length) are not told.
 //! Weideman et al., "Analyzing Matching Time Behavior of Backtracking Regular Expression Matchers" (2016).
+//!
+//! Long because the reader of patterns and the walk over their letters are one argument.
 
 /// Letters of one pattern, counted as they are unrolled, beyond which nothing is said.
 const MAX_LETTERS: usize = 80;

@@ -2,6 +2,8 @@
 //!
 //! All are one protobuf message within another; operators are read from the main graph and from every function
 //! of the library, since that is where today's models have them.
+//!
+//! Long because every message of the format has its few lines here.
 
 mod graph;
 mod kinds;

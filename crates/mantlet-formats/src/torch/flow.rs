@@ -3,6 +3,8 @@
 //!
 //! The printer of TorchScript writes one assignment a line and one call in another, so that expressions are read by
 //! descent; what is not understood is a value that goes through unchanged.
+//!
+//! Long because the reader of expressions and what operators do stand together.
 
 use std::collections::{BTreeMap, HashMap};
 
