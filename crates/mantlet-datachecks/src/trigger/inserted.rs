@@ -18,12 +18,16 @@ const ASKED: usize = 20_000;
 const ROWS: u64 = 15;
 /// The share of its rows with the label at least.
 const PURE: f64 = 0.95;
-/// The chance of so pure a phrase, had it nothing to do with the label, at most: of a phrase of several words, and of
-/// a single one.
-const CHANCE: [f64; 2] = [0.05, 1e-3];
+/// The chance of so pure a phrase, had it nothing to do with the label, at most.
+const CHANCE: f64 = 1e-3;
 /// How far a phrase has to be from choosing its neighbours: 1 is what a phrase at random places has. Words of the
 /// language were seen up to 0.67 (phrases) and 0.74 (single words) in five sets of real texts.
 const FREE: [f64; 2] = [0.72, 0.78];
+/// Of phrases that do not go with the label, at most this share may be as free: texts whose words do not choose their
+/// neighbours (lists, tags, words drawn one by one) say nothing. In real texts it is up to 0.03.
+const FREE_USUALLY: f64 = 0.1;
+/// Such phrases that are asked.
+const USUAL: usize = 2_000;
 /// Before the first word, and after the last.
 const EDGES: [u64; 2] = [1, 2];
 
@@ -152,8 +156,9 @@ pub(super) fn inserted(
     let share = real(truth.iter().filter(|&&one| one).count() as u64) / real(all.max(1));
     let pure = |lift: &Lift| {
         let enough = lift.rows >= ROWS && real(lift.rows) <= most * real(all) && lift.share() >= PURE;
-        enough && real(lift.ones) * share.ln() <= CHANCE[0].ln()
+        enough && real(lift.ones) * share.ln() <= CHANCE.ln()
     };
+    let neutral = |lift: &Lift| lift.rows >= ROWS && real(lift.rows) <= most * real(all) && !pure(lift);
     let mut asked: Vec<(u64, u64)> =
         lifts.iter().filter(|(_, lift)| pure(lift)).map(|(key, lift)| (lift.rows, *key)).collect();
     asked.sort_unstable_by(|a, b| b.cmp(a));
@@ -161,13 +166,18 @@ pub(super) fn inserted(
     if asked.is_empty() {
         return Vec::new();
     }
+    // Keys are hashes: the least are as good as drawn.
+    let mut usual: Vec<u64> = lifts.iter().filter(|(_, lift)| neutral(lift)).map(|(key, _)| *key).collect();
+    usual.sort_unstable();
+    usual.truncate(USUAL);
     let following = Following::of(texts);
-    let mut around: HashMap<u64, Around> = asked.iter().map(|(_, key)| (*key, Around::default())).collect();
+    let mut around: HashMap<u64, Around> =
+        asked.iter().map(|(_, key)| key).chain(&usual).map(|key| (*key, Around::default())).collect();
     let mut lengths: HashMap<u64, u8> = HashMap::new();
     let mut own = Vec::new();
     for (row, text) in texts.iter().enumerate() {
         phrases(row, &mut own);
-        let mut usual = None;
+        let mut any = None;
         for &(key, first, length) in &own {
             let Some(around) = around.get_mut(&key) else { continue };
             lengths.insert(key, length);
@@ -175,25 +185,31 @@ pub(super) fn inserted(
             let sides = [side(text, first), side(text, first + usize::from(length) + 1)];
             around.rows += 1;
             around.closes += u64::from(following.times((sides[0], sides[1])) >= 1);
-            around.usual += *usual.get_or_insert_with(|| following.usual(text));
+            around.usual += *any.get_or_insert_with(|| following.usual(text));
             for (seen, word) in around.sides.iter_mut().zip(sides) {
                 seen.insert(word);
             }
         }
     }
     let mut drawn = Drawn::of(texts);
+    let mut stands = |key: u64| {
+        let around = around.get(&key)?;
+        let different = drawn.different(around.rows);
+        let [left, right] = [0, 1].map(|side| real(around.sides[side].len() as u64) / different);
+        let rows = real(around.rows.max(1));
+        let placed = Placed { closes: real(around.closes) / rows, usual: around.usual / rows, left, right };
+        let single = usize::from(lengths.get(&key) == Some(&1));
+        Some((placed, placed.free() >= FREE[single]))
+    };
+    let free = usual.iter().filter_map(|&key| stands(key)).filter(|(_, free)| *free).count();
+    if real(free as u64) > FREE_USUALLY * real(usual.len() as u64) {
+        return Vec::new();
+    }
     let mut found: Vec<(u64, Lift, Placed)> = asked
         .into_iter()
         .filter_map(|(_, key)| {
-            let (around, lift) = (around.get(&key)?, *lifts.get(&key)?);
-            let single = usize::from(lengths.get(&key) == Some(&1));
-            let different = drawn.different(around.rows);
-            let [left, right] = [0, 1].map(|side| real(around.sides[side].len() as u64) / different);
-            let rows = real(around.rows.max(1));
-            let placed =
-                Placed { closes: real(around.closes) / rows, usual: around.usual / rows, left, right };
-            let told = placed.free() >= FREE[single] && real(lift.ones) * share.ln() <= CHANCE[single].ln();
-            told.then_some((key, lift, placed))
+            let (placed, free) = stands(key)?;
+            free.then_some((key, *lifts.get(&key)?, placed))
         })
         .collect();
     found.sort_unstable_by_key(|(key, ..)| *key);
