@@ -35,7 +35,8 @@ pub const ABOUT: About = About {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The most columns whose pairs are tried; those that sway decisions most alone come first.
+    /// The most columns whose pairs are tried; those of which training rows hold two values together come first, then
+    /// those that sway decisions most alone.
     pub columns: usize,
     /// The most values tried of a column.
     pub values: usize,
@@ -111,6 +112,8 @@ pub struct Pairs {
     /// For each of them the training rows that hold it, and the labels of those rows; empty without training rows.
     holders: Vec<Vec<Vec<usize>>>,
     trained: Vec<usize>,
+    /// The training rows themselves, where labels came with them.
+    pool: Option<Tensor>,
     /// Where the values of a training column in which nearly every value is its own are cut off, see [`values::cuts`].
     scattered: Vec<Option<values::Cuts>>,
     labels: Vec<usize>,
@@ -181,6 +184,9 @@ impl Pairs {
         // Equal ones in random order, so that no column is left out for its place alone.
         self.random.shuffle(&mut columns);
         columns.sort_by(|a, b| sway[*b].total_cmp(&sway[*a]));
+        // Those of which training rows hold two values together come before all others, however little they sway.
+        let first = self.partners();
+        columns.sort_by_key(|column| !first.contains(column));
         columns.truncate(self.config.columns);
         columns.sort_unstable();
         let mut sets = Vec::new();
@@ -291,6 +297,7 @@ impl Inquiry for Pairs {
             holders,
             scattered,
             trained: if pool.is_some() { material.pool_labels.clone() } else { Vec::new() },
+            pool: pool.cloned(),
             shape: RowShape::of(&material.rows),
             rows: material.rows,
             classes: material.classes,
