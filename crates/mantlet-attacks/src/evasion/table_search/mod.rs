@@ -10,6 +10,7 @@ use super::hunt::{Base, Method, Reply, at_least, usual_radius};
 use crate::{Ask, Norm};
 
 mod propose;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod thresholds;
@@ -68,6 +69,10 @@ enum Phase {
     Greedy { target: usize, here: Vec<f32>, margin: Option<f32> },
     /// Putting the changed values back one by one, each as far as it goes.
     Paring(Paring),
+    /// Asking what single values do around the nearest success.
+    Probing(steps::Around),
+    /// Asking rows put together from what they do.
+    Combining(Vec<Vec<f32>>),
     /// Changing the best row at random in ways that bring it nearer.
     Polishing,
     /// Nothing nearer is looked for.
@@ -84,10 +89,13 @@ struct Paring {
     enough: f32,
     /// The change in widths from which the share is taken.
     whole: f32,
+    /// How near the two are brought to each other.
+    near: f32,
 }
 
-/// How near the two shares are brought to each other.
-const FINE: f32 = 1.0 / 24.0;
+/// How near the two shares are brought to each other: at first, and once the row was put back before.
+const COARSE: f32 = 1.0 / 24.0;
+const FINE: f32 = 1.0 / 160.0;
 /// Random changes between two parings.
 const BETWEEN: u64 = 150;
 
@@ -111,13 +119,13 @@ struct Cheapest {
 
 impl Paring {
     /// The changed values of the nearest success, the largest change first; `None` where there is none.
-    fn of(base: &Base, row: usize) -> Option<Self> {
+    fn of(base: &Base, row: usize, near: f32) -> Option<Self> {
         let best = base.rows[row].best.as_ref()?;
         let shift = base.shift_of(row, &best.values);
         let mut columns: Vec<usize> = (0..shift.len()).filter(|&at| shift[at] != 0.0).collect();
         columns.sort_by(|a, b| shift[*a].abs().total_cmp(&shift[*b].abs()));
         let whole = shift[*columns.last()?];
-        Some(Self { columns, little: None, enough: 1.0, whole })
+        Some(Self { columns, little: None, enough: 1.0, whole, near })
     }
 
     /// The nearest success with the value at hand put back: wholly at first.
@@ -136,7 +144,7 @@ impl Paring {
         } else {
             self.little = Some(tried);
         }
-        if self.enough > 0.0 && self.enough - self.little.unwrap_or(0.0) > FINE {
+        if self.enough > 0.0 && self.enough - self.little.unwrap_or(0.0) > self.near {
             return Some(self);
         }
         self.columns.pop();
@@ -144,7 +152,7 @@ impl Paring {
         let shift = base.shift_of(row, &best.values);
         while let Some(&at) = self.columns.last() {
             if shift[at] != 0.0 {
-                return Some(Self { columns: self.columns, little: None, enough: 1.0, whole: shift[at] });
+                return Some(Self { little: None, enough: 1.0, whole: shift[at], ..self });
             }
             self.columns.pop();
         }
@@ -184,7 +192,7 @@ impl Method for Cheapest {
 
     fn ask(&mut self, base: &mut Base) -> Option<Ask> {
         for row in base.open() {
-            let left = (self.config.queries + 1).saturating_sub(base.rows[row].queries);
+            let left = self.config.queries.saturating_sub(base.rows[row].queries);
             let left = usize::try_from(left).unwrap_or(usize::MAX);
             let lane = &mut self.lanes[row];
             let proposals = match &lane.phase {
@@ -192,6 +200,8 @@ impl Method for Cheapest {
                 Phase::Over => Vec::new(),
                 Phase::Confirming(known) => known.clone(),
                 Phase::Paring(paring) => paring.proposal(base, row).into_iter().collect(),
+                Phase::Probing(around) => around.rows(base, row),
+                Phase::Combining(rows) => rows.clone(),
                 Phase::Meeting => lane.targets.clone(),
                 Phase::Greedy { target, here, margin } => {
                     if margin.is_none() {
@@ -211,6 +221,7 @@ impl Method for Cheapest {
 
     fn take(&mut self, base: &mut Base, reply: &Reply) {
         let mut place = 0;
+        let scored = reply.scores.is_some() && base.goal.column().is_none();
         while place < reply.rows.len() {
             let row = reply.rows[place];
             let run = reply.rows[place..].iter().take_while(|&&other| other == row).count();
@@ -227,10 +238,27 @@ impl Method for Cheapest {
                 Phase::Paring(paring) => match paring.told(base, row, reply.won[places.start]) {
                     Some(on) => Phase::Paring(on),
                     None => {
-                        lane.pared = (base.rows[row].queries, base.best_distance(row));
-                        Phase::Polishing
+                        let before = std::mem::replace(
+                            &mut lane.pared,
+                            (base.rows[row].queries, base.best_distance(row)),
+                        );
+                        // Again while it brings the row nearer; then by chance, and later once more.
+                        let nearer = lane.pared.1 < before.1 * 0.998;
+                        let around = if scored && nearer { steps::Around::of(base, row) } else { None };
+                        around.map_or(Phase::Polishing, Phase::Probing)
                     }
                 },
+                Phase::Probing(around) => {
+                    let margins: Vec<f32> =
+                        places.clone().map(|place| base.margin(row, reply.scores(place))).collect();
+                    let rows = around.combined(base, row, &margins);
+                    if rows.is_empty() {
+                        Paring::of(base, row, FINE).map_or(Phase::Polishing, Phase::Paring)
+                    } else {
+                        Phase::Combining(rows)
+                    }
+                }
+                Phase::Combining(_) => Paring::of(base, row, FINE).map_or(Phase::Polishing, Phase::Paring),
                 Phase::Meeting => {
                     lane.met = places
                         .filter(|&place| reply.won[place])
@@ -239,7 +267,7 @@ impl Method for Cheapest {
                     if self.config.scores && !lane.met.is_empty() {
                         Phase::Greedy { target: 0, here: original, margin: None }
                     } else {
-                        Paring::of(base, row).map_or(Phase::Polishing, Phase::Paring)
+                        Paring::of(base, row, COARSE).map_or(Phase::Polishing, Phase::Paring)
                     }
                 }
                 Phase::Greedy { target, here, margin: None } => {
@@ -268,13 +296,13 @@ impl Method for Cheapest {
                         _ if target + 1 < lane.met.len().min(2) => {
                             Phase::Greedy { target: target + 1, here: original, margin: None }
                         }
-                        _ => Paring::of(base, row).map_or(Phase::Polishing, Phase::Paring),
+                        _ => Paring::of(base, row, COARSE).map_or(Phase::Polishing, Phase::Paring),
                     }
                 }
                 Phase::Polishing => {
                     let (queries, far) = lane.pared;
                     let due = base.rows[row].queries >= queries + BETWEEN && base.best_distance(row) < far;
-                    let paring = if due { Paring::of(base, row) } else { None };
+                    let paring = if due { Paring::of(base, row, FINE) } else { None };
                     paring.map_or(Phase::Polishing, Phase::Paring)
                 }
             };
