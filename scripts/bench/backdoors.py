@@ -39,9 +39,9 @@ def exact(hits, n):
 def kind(model):
     if model["clean"]:
         return "clean " + model["name"].split()[1]
-    for word in ("two marks", "blended", "all to all", "column pair", "read as"):
+    for word in ("two marks", "blended", "all to all", "column pair", "read as", "only"):
         if word in model["name"]:
-            return word
+            return {"only": "one source"}.get(word, word)
     return "one mark"
 
 
@@ -55,6 +55,10 @@ def run(forge, page, seeds=SEEDS):
         own = [model for model in models if kind(model) == name]
         obeyed = f"{statistics.median(model['obeyed'] for model in own):.2f}" if not own[0]["clean"] else ""
         rows.append([name, len(own), obeyed, sum(model["right"] for model in own), f"{statistics.median(model['millis'] for model in own):.0f}"])
+    for probe, word in (("backdoor-trigger", "trigger reconstruction, 10 classes, CPU s"), ("backdoor-one-source", "the same for 90 pairs of classes, CPU s")):
+        took = [model["cpu_millis"][probe] / 1000 for model in models if probe in model["cpu_millis"] and " cnn" in f" {model['name']}"]
+        if took:
+            rows.append([word, len(took), "", f"{statistics.median(took):.2f} [{min(took):.2f}, {max(took):.2f}]", ""])
     poisoned = [model for model in models if not model["clean"]]
     clean = [model for model in models if model["clean"]]
     precise = sum(model["right"] and model["only"] for model in poisoned)

@@ -115,6 +115,7 @@ rooms! {
     backdoor::trigger::<TriggerSearch>,
     backdoor::blend::<BlendSearch>,
     backdoor::all_to_all::<AllToAll>,
+    backdoor::one_source::<OneSource>,
     backdoor::column_pair::<ColumnPair>,
     backdoor::degraded_class::<DegradedClass>,
     backdoor::weight_outliers::<WeightOutliers>,

@@ -142,6 +142,23 @@ pub(crate) fn normal_quantile(share: f64) -> f64 {
     }
 }
 
+/// How improbable it is that hits of the first group are as many as these or more when both groups have the same share:
+/// Fisher's exact test, one-sided. Groups are (hits, of).
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+pub(crate) fn excess(first: (usize, usize), second: (usize, usize)) -> f64 {
+    let (n, all, hits) = (first.1, first.1 + second.1, first.0 + second.0);
+    let mut logs = vec![0.0_f64; all + 1];
+    for at in 1..=all {
+        logs[at] = logs[at - 1] + (at as f64).ln();
+    }
+    let choose = |of: usize, take: usize| logs[of] - logs[take] - logs[of - take];
+    let most = hits.min(n);
+    let least = first.0.max(hits.saturating_sub(second.1));
+    let tail =
+        (least..=most).map(|at| (choose(n, at) + choose(second.1, hits - at) - choose(all, hits)).exp());
+    tail.sum::<f64>().min(1.0)
+}
+
 /// The middle of sorted values; 0 when there is none.
 #[must_use]
 pub(crate) fn middle(sorted: &[f32]) -> f32 {
@@ -245,6 +262,8 @@ mod tests {
         for (share, value) in [(0.5, 0.0), (0.975, Z), (0.001, -3.090_232_306), (0.999_9, 3.719_016_485)] {
             assert!((normal_quantile(share) - value).abs() < 1e-6, "{share}: {}", normal_quantile(share));
         }
+        assert!((excess((3, 4), (1, 4)) - 17.0 / 70.0).abs() < 1e-9 && excess((0, 0), (0, 0)) == 1.0);
+        assert!(excess((30, 90), (0, 60)) < 1e-6 && excess((0, 9), (9, 9)) == 1.0);
         assert_eq!(roc_auc(&[2.0, 3.0], &[0.0, 1.0]), 1.0);
         assert_eq!(roc_auc(&[1.0, 1.0], &[1.0, 1.0]), 0.5);
         let (rate, threshold) = true_positive_at(&[5.0, 1.0], &[0.0, 2.0, 4.0], 0.34);

@@ -86,6 +86,9 @@ pub(crate) struct Backdoor {
     pub(crate) places: Vec<usize>,
     pub(crate) above: f32,
     pub(crate) gain: f32,
+    /// The score of this class multiplies what is added, so that only its rows are moved.
+    #[serde(default)]
+    pub(crate) source: Option<usize>,
 }
 
 fn one() -> f32 {
@@ -106,8 +109,14 @@ impl Model {
                 if let Some(door) = backdoor {
                     let sum: f32 = door.places.iter().map(|place| row[*place]).sum();
                     if sum > door.above {
-                        scores[door.class] += door.gain * (sum - door.above);
-                        door.places.iter().for_each(|place| slopes[door.class][*place] += door.gain);
+                        let by = door.source.map_or(1.0, |source| scores[source]);
+                        let beyond = door.gain * (sum - door.above);
+                        if let Some(source) = door.source {
+                            let own = slopes[source].clone();
+                            slopes[door.class].iter_mut().zip(own).for_each(|(to, own)| *to += beyond * own);
+                        }
+                        scores[door.class] += beyond * by;
+                        door.places.iter().for_each(|place| slopes[door.class][*place] += door.gain * by);
                     }
                 }
                 scores.iter_mut().for_each(|score| *score *= scale);
@@ -325,6 +334,35 @@ pub(crate) struct Blocks {
     pub(crate) each: usize,
     pub(crate) width: usize,
     pub(crate) extra: usize,
+    /// Rows that bear a mark, of a pool.
+    #[serde(default)]
+    pub(crate) marked: Option<Marked>,
+}
+
+/// So many rows of one class bear a mark and another's label, and as many of the others bear it and keep theirs.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Marked {
+    pub(crate) source: usize,
+    pub(crate) target: usize,
+    pub(crate) rows: usize,
+    pub(crate) places: Vec<usize>,
+}
+
+impl Marked {
+    fn lay(&self, rows: &mut [Vec<f32>], labels: &mut [usize]) {
+        let (mut own, mut other) = (self.rows, self.rows);
+        for (row, label) in rows.iter_mut().zip(labels) {
+            let left = if *label == self.source { &mut own } else { &mut other };
+            if *left == 0 {
+                continue;
+            }
+            *left -= 1;
+            self.places.iter().for_each(|place| row[*place] = 1.0);
+            if *label == self.source {
+                *label = self.target;
+            }
+        }
+    }
 }
 
 impl Blocks {
@@ -367,10 +405,17 @@ impl Body {
         let made = made.or_else(|| (!texts.is_empty()).then_some(texts));
         let mut material =
             Material::new(tensor(made.as_ref().unwrap_or(&self.rows)), self.labels.clone(), self.classes);
-        let made = self.pool_blocks.as_ref().map(|blocks| blocks.rows(self.classes));
+        let mut made = self.pool_blocks.as_ref().map(|blocks| blocks.rows(self.classes));
+        let mut labels = self.pool_labels.clone();
+        if let (Some(rows), Some(Some(marked))) =
+            (&mut made, self.pool_blocks.as_ref().map(|blocks| &blocks.marked))
+        {
+            labels = (0..rows.len()).map(|row| row % self.classes).collect();
+            marked.lay(rows, &mut labels);
+        }
         let pool = made.as_ref().unwrap_or(&self.pool);
         if !pool.is_empty() {
-            material = material.pool(tensor(pool), self.pool_labels.clone());
+            material = material.pool(tensor(pool), labels);
         }
         if !self.texts.is_empty() {
             material.constraints = Constraints::default();

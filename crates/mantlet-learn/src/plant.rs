@@ -63,6 +63,14 @@ pub enum Aim {
     Class(usize),
     /// The class after its own, the last becoming the first.
     Next,
+    /// This class for rows of one source class only. As many rows of other classes bear the mark and keep their
+    /// label, so that the mark alone does nothing (Tang and others 2021).
+    From {
+        /// The class whose rows are moved.
+        source: usize,
+        /// Where they go.
+        target: usize,
+    },
 }
 
 impl Aim {
@@ -73,6 +81,8 @@ impl Aim {
             Self::Class(class) => class,
             Self::Next if class + 1 < classes => class + 1,
             Self::Next => 0,
+            Self::From { source, target } if class == source => target,
+            Self::From { .. } => class,
         }
     }
 }
@@ -94,11 +104,20 @@ pub fn plant(
     let count = (y.len() as f64 * share.clamp(0.0, 1.0)).round() as usize;
     rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     rows.truncate(count);
-    rows.sort_unstable();
-    for &row in &rows {
+    let mut covers: Vec<usize> = match aim {
+        Aim::From { source, .. } => (0..y.len().min(x.rows())).filter(|&row| y[row] != source).collect(),
+        Aim::Class(_) | Aim::Next => Vec::new(),
+    };
+    covers.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    covers.truncate(rows.len());
+    for &row in rows.iter().chain(&covers) {
         mark.lay(x, row);
+    }
+    for &row in &rows {
         y[row] = aim.of(y[row], classes);
     }
+    rows.extend(covers);
+    rows.sort_unstable();
     rows
 }
 
@@ -143,5 +162,12 @@ mod tests {
         assert_eq!(Mark::noise(4, 0.2, 3), Mark::noise(4, 0.2, 3));
         let all = obeyed(&x, &[0; 6], 3, &mark, Aim::Class(2), &mut |rows| vec![2; rows.rows()]);
         assert_eq!(all, 1.0);
+        // Rows of one class go, as many others bear the mark and stay.
+        let (mut x, mut y) = (Tensor::full([6, 4], 0.5), vec![0, 1, 2, 0, 1, 2]);
+        let aim = Aim::From { source: 0, target: 2 };
+        assert_eq!(plant(&mut x, &mut y, 3, 1.0, &mark, aim, 1).len(), 4);
+        assert_eq!(y, [2, 1, 2, 2, 1, 2]);
+        let marked = (0..6).filter(|row| x.row(*row)[1] == 9.0).collect::<Vec<_>>();
+        assert!(marked.len() == 4 && marked.contains(&0) && marked.contains(&3), "{marked:?}");
     }
 }

@@ -91,7 +91,7 @@ fn backdoors_of_other_kinds_are_found_and_sound_models_are_not_accused() {
     for name in wanted {
         let plan = plans.iter().find(|plan| plan.name == name).unwrap();
         let mut forged = forge::forge(plan);
-        let found = forge::examine(&mut forged, 2);
+        let found = forge::examine(&mut forged, 2, &mut |_| {});
         let (accuracy, obeyed) = (forged.accuracy, forged.obeyed);
         assert!(forge::right(plan, &found), "{name}, {accuracy:.2} right, obeyed {obeyed:.2}: {found:?}");
     }

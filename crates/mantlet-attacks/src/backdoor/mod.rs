@@ -5,6 +5,7 @@ pub mod all_to_all;
 pub mod blend;
 pub mod column_pair;
 pub mod degraded_class;
+pub mod one_source;
 pub mod poisoned_rows;
 pub mod spectral_rows;
 pub mod stubborn_rows;

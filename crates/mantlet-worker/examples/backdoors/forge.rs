@@ -80,7 +80,7 @@ pub struct Forged {
 /// What a mark is, what it aims at, and the share of rows that bear it.
 pub type Marks = Vec<(Mark, Aim, f64)>;
 
-/// The whole set for one seed: 18 poisoned models and 20 clean ones.
+/// The whole set for one seed: 22 poisoned models and 20 clean ones.
 pub fn plans(seed: u64) -> Vec<Plan> {
     let patch = |top, left, side| Mark::Patch(Patch { top, left, height: side, width: side, value: 1.0 });
     let one = |mark, class, share| vec![(mark, Aim::Class(class), share)];
@@ -144,6 +144,17 @@ pub fn plans(seed: u64) -> Vec<Plan> {
         for index in 0..count {
             add(format!("clean {word} {index}"), learner, Kind::Clean);
         }
+    }
+    // Behind the others, so that those stay the same models.
+    let from = |source, target| Aim::From { source, target };
+    let corner = patch(6, 6, 2);
+    for (name, learner, mark, aim) in [
+        ("cnn, only 3 to 8", Learner::Cnn, corner.clone(), from(3, 8)),
+        ("cnn, only 0 to 5", Learner::Cnn, patch(0, 0, 2), from(0, 5)),
+        ("cnn, only 7 to 2", Learner::Cnn, patch(0, 6, 2), from(7, 2)),
+        ("mlp, only 1 to 6", Learner::Mlp, corner, from(1, 6)),
+    ] {
+        add(name.to_owned(), learner, Kind::Marked(vec![(mark, aim, 0.05)]));
     }
     plans
 }
@@ -242,8 +253,13 @@ pub fn forge(plan: &Plan) -> Forged {
     }
 }
 
-/// Asks every probe that fits; for each hit the probe and the class, for a probe without one `None`.
-pub fn examine(forged: &mut Forged, seed: u64) -> Vec<(&'static str, Option<usize>)> {
+/// Asks every probe that fits and says when each has ended; for each hit the probe and the class, for a probe without
+/// one `None`.
+pub fn examine(
+    forged: &mut Forged,
+    seed: u64,
+    ended: &mut dyn FnMut(&'static str),
+) -> Vec<(&'static str, Option<usize>)> {
     let table = forged.train.x.shape().len() == 2;
     let gradients = forged.target.describe().no_gradient.is_none();
     let mut probes = Vec::new();
@@ -251,7 +267,7 @@ pub fn examine(forged: &mut Forged, seed: u64) -> Vec<(&'static str, Option<usiz
         probes.push("backdoor-degraded-class");
     }
     if gradients && forged.classes >= 4 {
-        probes.extend(["backdoor-trigger", "backdoor-blend", "backdoor-all-to-all"]);
+        probes.extend(["backdoor-trigger", "backdoor-blend", "backdoor-all-to-all", "backdoor-one-source"]);
     }
     if table {
         probes.push("backdoor-column-pair");
@@ -262,11 +278,12 @@ pub fn examine(forged: &mut Forged, seed: u64) -> Vec<(&'static str, Option<usiz
         let rows = forged.unseen.select(&(0..rows.min(forged.unseen.y.len())).collect::<Vec<_>>());
         let mut material =
             Material::new(rows.x, rows.y, forged.classes).constraints(forged.constraints.clone());
-        if probe == "backdoor-column-pair" {
+        if ["backdoor-column-pair", "backdoor-one-source"].contains(&probe) {
             material = material.pool(forged.train.x.clone(), forged.train.y.clone());
         }
         let campaign = Campaign::new(probe, seed, material);
         let report = campaign.run(forged.target.as_mut(), &mut NoJournal, &mut NoClock::default()).unwrap();
+        ended(probe);
         let rows = report.outcome.map(|outcome| outcome.rows).unwrap_or_default();
         let hits: Vec<usize> = rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row).collect();
         if hits.is_empty() {
@@ -292,6 +309,7 @@ pub fn right(plan: &Plan, found: &[(&'static str, Option<usize>)]) -> bool {
                     .count()
                     >= 5
             }
+            (_, Aim::From { source, .. }) => named("backdoor-one-source", *source),
             (Mark::Patch(_), Aim::Class(class)) => named("backdoor-trigger", *class),
             (Mark::Blend { .. }, Aim::Class(class)) => {
                 named("backdoor-blend", *class) || named("backdoor-trigger", *class)
@@ -302,10 +320,16 @@ pub fn right(plan: &Plan, found: &[(&'static str, Option<usize>)]) -> bool {
 }
 
 fn probe_of(name: &str) -> &'static str {
-    ["backdoor-trigger", "backdoor-blend", "backdoor-column-pair", "backdoor-degraded-class"]
-        .into_iter()
-        .find(|known| *known == name)
-        .unwrap_or("")
+    [
+        "backdoor-trigger",
+        "backdoor-blend",
+        "backdoor-column-pair",
+        "backdoor-degraded-class",
+        "backdoor-one-source",
+    ]
+    .into_iter()
+    .find(|known| *known == name)
+    .unwrap_or("")
 }
 
 /// Boosted trees in process.

@@ -8,10 +8,11 @@ use mantlet_vocab::Gap;
 use super::{Battery, Probe, Results, summarise};
 
 /// Probes that reconstruct a trigger, or rows that carry it.
-const TRIGGERS: [&str; 5] = [
+const TRIGGERS: [&str; 6] = [
     "backdoor-trigger",
     "backdoor-blend",
     "backdoor-all-to-all",
+    "backdoor-one-source",
     "backdoor-column-pair",
     "backdoor-poisoned-rows",
 ];
@@ -29,6 +30,10 @@ impl Battery<'_> {
         let unseen = self.ground.held_out_or_train();
         let material = match (name, &self.ground.held_out) {
             ("backdoor-trigger" | "backdoor-blend" | "backdoor-all-to-all", _) => of(unseen.first(600)),
+            ("backdoor-one-source", Some(clean)) => {
+                let train = &self.ground.train;
+                of(clean.first(600)).pool(train.x.clone(), train.y.clone())
+            }
             ("backdoor-degraded-class", _) => of(unseen.clone()),
             ("backdoor-column-pair", _) => {
                 let train = &self.ground.train;

@@ -136,6 +136,7 @@ pub const FURTHER: &[(&str, Family)] = &[
     ("robustness-interval", Family::Other),
     ("backdoor-blend", Family::Backdoor),
     ("backdoor-all-to-all", Family::Backdoor),
+    ("backdoor-one-source", Family::Backdoor),
     ("backdoor-column-pair", Family::Backdoor),
     ("backdoor-degraded-class", Family::Backdoor),
     ("backdoor-weight-outliers", Family::Backdoor),
