@@ -27,6 +27,7 @@ mod people;
 mod records;
 mod registry;
 mod reviews;
+mod stamp;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use records::{Record, RecordKind};
 pub use reviews::{
     AtDeadline, DEADLINE, Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState, ReviewTerms,
 };
+pub use stamp::Stamp;
 
 use database::Database;
 use exchanges::History;
@@ -149,6 +151,14 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.inner.database.is_shared()
+    }
+
+    /// How the database's files look now; `None` for a database that replicas share. Take it before reading what is to be
+    /// read again only when it changes.
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        let file = self.inner.folder.join("state.db");
+        (!self.is_shared()).then(|| Stamp::of(&file, std::time::SystemTime::now()))
     }
 
     /// The folder.

@@ -91,7 +91,12 @@ pub struct Running {
 /// # Errors
 /// When an address is taken, the store is held by another process, or a version is not what was signed.
 pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
-    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), store_options(loaded, true)?).await?;
+    let mut options = store_options(loaded, true)?;
+    if !roles.console {
+        // Nobody looks at the last exchanges here.
+        options.history.recent = 0;
+    }
+    let store = Store::open(&loaded.storage(), Arc::new(SystemClock), options).await?;
     let config = &loaded.config;
     let mut gaps = Vec::new();
     let versions = servable(loaded, &store, &mut gaps).await?;
@@ -382,6 +387,7 @@ async fn refresh(
 ) {
     let mut tick = tokio::time::interval(REFRESH);
     let mut changes = bus.as_ref().map(Bus::changes);
+    let mut read = None;
     loop {
         // Another replica said that something changed, or it is time to look anyway.
         let changed = async {
@@ -397,9 +403,19 @@ async fn refresh(
                 continue;
             },
         }
-        match store.key_ring().await {
-            Ok(ring) => take_keys(ring, &keys, gateway.upgrade().as_deref()),
-            Err(error) => tracing::warn!(%error, "keys could not be read again; the old ones count on"),
+        let stamp = store.stamp();
+        let still = stamp.as_ref().zip(read.as_ref()).is_some_and(|(stamp, read)| stamp.is_still(read));
+        if !still {
+            match store.key_ring().await {
+                Ok(ring) => {
+                    take_keys(ring, &keys, gateway.upgrade().as_deref());
+                    read = stamp;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "keys could not be read again; the old ones count on");
+                    read = None;
+                }
+            }
         }
         if let Err(error) = deck.follow_the_record().await {
             tracing::error!(error = format!("{error:#}"), "what is on record is not in force");
