@@ -8,6 +8,7 @@
 mod limits;
 mod reviews;
 mod rollout;
+pub mod rules;
 mod shared;
 mod strict;
 pub mod template;
@@ -256,10 +257,9 @@ pub struct Gateway {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
     pub on_failure: Option<OnFailure>,
-    /// Actions by detector that replace the built-in choice: observe, advise or enforce.
+    /// Rules that have a mode of their own (observe, advise or enforce), or lead to other actions than the built-in ones.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, ModeWord>")]
-    pub rules: BTreeMap<String, Mode>,
+    pub rules: BTreeMap<String, rules::Rule>,
     /// Rules that confirmed attacks yielded (`mantlet attack run --keep`): files, or folders of them, relative to this
     /// document. They refuse what matches them, in the mode of `pinned-attack`.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -200,6 +200,12 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         let problem = "says where the values of a message stand, and belongs to `speaks = \"json\"` alone";
         return impossible("gateway.json", problem.into());
     }
+    if let Some((name, _)) = config.gateway.rules.iter().find(|(_, rule)| !rule.is_sensible()) {
+        let problem = format!(
+            "has a score for `{name}` that is never reached; scores are above 0, and 1.0 is a rule's threshold"
+        );
+        return impossible("gateway.rules", problem);
+    }
     if config.gateway.requests_per_minute == 0 || config.gateway.burst == 0 {
         return impossible("gateway.requests_per_minute", "and `burst` must be at least 1".into());
     }

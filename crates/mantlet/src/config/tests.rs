@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use mantlet_guard::RulePolicy;
+use mantlet_vocab::{Impact, Mode, OnFailure};
+
 use super::{strict, template};
 
 const SMALL: &str =
@@ -98,5 +101,43 @@ fn the_schema_names_every_part_and_the_words_of_each_choice() {
     let text = schema.to_string();
     for word in ["pass-and-flag", "enforce", "critical", "malicious", "starttls"] {
         assert!(text.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_rule_has_a_mode_or_a_policy_of_its_own() {
+    let rules = |text: &str| {
+        let text = format!("{SMALL}[gateway]\n{text}");
+        strict::parse(Path::new("mantlet.toml"), &text).map(|config| config.gateway.rules)
+    };
+    let built_in = RulePolicy::for_rule("injection-suspected", Impact::High);
+    let applied = |text: &str| {
+        let mut policy = built_in;
+        rules(text).unwrap()["injection-suspected"].apply(&mut policy);
+        policy
+    };
+    assert_eq!(built_in.refuse, None);
+    let mode = applied("rules = { injection-suspected = \"observe\" }\n");
+    assert_eq!(mode, RulePolicy { mode: Some(Mode::Observe), ..built_in });
+    let table = "[gateway.rules.injection-suspected]\nrefuse = 2.0\non_failure = \"refuse\"\n";
+    let refuses = RulePolicy { refuse: Some(2.0), on_failure: OnFailure::Refuse, ..built_in };
+    assert_eq!(applied(table), refuses);
+    let both = format!("{table}mode = \"advise\"\nflag = 0.5\n");
+    assert_eq!(applied(&both), RulePolicy { mode: Some(Mode::Advise), flag: Some(0.5), ..refuses });
+    let written = toml_edit::ser::to_string(&rules(table).unwrap()).unwrap();
+    assert!(written.contains("refuse = 2.0") && !written.contains("throttle"), "{written}");
+    for (wrong, said) in [
+        ("rules = { a = \"loud\" }\n", "unknown variant `loud`"),
+        (
+            "rules = { a = 2.0 }\n",
+            "a mode (observe, advise or enforce), or a table of actions and their scores",
+        ),
+        ("[gateway.rules.a]\nrefuses = 1.0\n", "unknown field `refuses`"),
+        ("[gateway.rules.a]\nrefuse = \"always\"\n", "expected f64"),
+        ("[gateway.rules.a]\nrefuse = 0.0\n", "has a score for `a` that is never reached"),
+        ("[gateway.rules.a]\nflag = nan\n", "has a score for `a` that is never reached"),
+    ] {
+        let error = rules(wrong).unwrap_err().to_string();
+        assert!(error.contains(said), "{wrong}: {error}");
     }
 }

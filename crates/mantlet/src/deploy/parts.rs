@@ -157,22 +157,25 @@ pub(super) async fn guard(
     let impact = config.system.impact;
     let of_text = mantlet_detectors::text::text_abouts();
     let rules = mantlet_detectors::configurable().into_iter().chain(of_text).filter_map(|about| {
-        let mode = config.gateway.rules.get(about.name).copied();
-        if mode.is_none() && config.gateway.on_failure.is_none() {
+        let own = config.gateway.rules.get(about.name);
+        if own.is_none() && config.gateway.on_failure.is_none() {
             return None;
         }
         let mut rule = RulePolicy::for_rule(about.name, impact);
-        rule.mode = mode;
         rule.on_failure = config.gateway.on_failure.unwrap_or(rule.on_failure);
+        if let Some(own) = own {
+            own.apply(&mut rule);
+        }
         Some((about.name.to_owned(), rule))
     });
     let mut rules: BTreeMap<String, RulePolicy> = rules.collect();
-    for (name, mode) in &config.gateway.rules {
+    for (name, own) in &config.gateway.rules {
         // A name no detector has is for the guard to refuse by name.
-        rules.entry(name.clone()).or_insert(RulePolicy {
-            mode: Some(*mode),
-            on_failure: OnFailure::PassAndFlag,
-            ..RulePolicy::for_rule(name, impact)
+        rules.entry(name.clone()).or_insert_with(|| {
+            let built_in = RulePolicy::for_rule(name, impact);
+            let mut rule = RulePolicy { on_failure: OnFailure::PassAndFlag, ..built_in };
+            own.apply(&mut rule);
+            rule
         });
     }
     for (name, score) in &config.gateway.step_up.rules {
@@ -181,7 +184,6 @@ pub(super) async fn guard(
     }
     for judge in &config.gateway.judges {
         let mut rule = RulePolicy::for_rule(&judge.name, impact);
-        rule.mode = config.gateway.rules.get(&judge.name).copied();
         let at = Some(1.0);
         match judge.says {
             Says::Flag => {}
@@ -195,6 +197,9 @@ pub(super) async fn guard(
             OnFailure::PassAndFlag
         };
         rule.on_failure = judge.on_failure.or(config.gateway.on_failure).unwrap_or(blocking);
+        if let Some(own) = config.gateway.rules.get(&judge.name) {
+            own.apply(&mut rule);
+        }
         rules.insert(judge.name.clone(), rule);
     }
     let guard_config = GuardConfig {

@@ -1,0 +1,106 @@
+//! What the signals of one rule lead to, where that is not what is built in.
+
+use mantlet_guard::RulePolicy;
+use mantlet_vocab::{Mode, OnFailure};
+use schemars::JsonSchema;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{ModeWord, OnFailureWord};
+
+/// A rule's own mode, or more of its own policy.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Rule {
+    /// A mode.
+    Mode(#[schemars(with = "ModeWord")] Mode),
+    /// What its signals lead to.
+    Policy(Policy),
+}
+
+/// What the signals of a rule lead to, by their score: 1.0 is the rule's own threshold, and the strongest action whose
+/// score is reached wins. What is not named stays as it is built in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// A mode of its own: observe, advise or enforce.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ModeWord>")]
+    pub mode: Option<Mode>,
+    /// Passes and is marked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<f64>,
+    /// What was found is taken out, and the rest passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redact: Option<f64>,
+    /// Is answered with less detail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coarsen: Option<f64>,
+    /// Is refused for now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<f64>,
+    /// Is withheld for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub divert: Option<f64>,
+    /// Is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<f64>,
+    /// What happens to a request when the rule itself fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<OnFailureWord>")]
+    pub on_failure: Option<OnFailure>,
+}
+
+impl Rule {
+    /// Puts what is named into a policy.
+    pub fn apply(&self, to: &mut RulePolicy) {
+        match self {
+            Self::Mode(mode) => to.mode = Some(*mode),
+            Self::Policy(own) => {
+                to.mode = own.mode.or(to.mode);
+                let scores = [
+                    (&mut to.flag, own.flag),
+                    (&mut to.redact, own.redact),
+                    (&mut to.coarsen, own.coarsen),
+                    (&mut to.throttle, own.throttle),
+                    (&mut to.divert, own.divert),
+                    (&mut to.refuse, own.refuse),
+                ];
+                for (score, named) in scores {
+                    *score = named.or(*score);
+                }
+                to.on_failure = own.on_failure.unwrap_or(to.on_failure);
+            }
+        }
+    }
+
+    /// Whether every score can be reached.
+    pub fn is_sensible(&self) -> bool {
+        let Self::Policy(own) = self else { return true };
+        let scores = [own.flag, own.redact, own.coarsen, own.throttle, own.divert, own.refuse];
+        scores.into_iter().flatten().all(|score| score.is_finite() && score > 0.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Rule;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a mode (observe, advise or enforce), or a table of actions and their scores")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, mode: &str) -> Result<Rule, E> {
+                Mode::deserialize(StrDeserializer::new(mode)).map(Rule::Mode)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
+                Policy::deserialize(MapAccessDeserializer::new(map)).map(Rule::Policy)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
