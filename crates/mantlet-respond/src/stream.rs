@@ -2,7 +2,7 @@
 //!
 //! Long because what is kept of a caller, how it is bounded and what it amounts to are one thing.
 
-use std::collections::{BTreeMap, HashMap, VecDeque, vec_deque};
+use std::collections::{BTreeMap, HashMap, vec_deque};
 
 use mantlet_vocab::{Action, Confidence, Exchange, Impact, Millis, Signal};
 
@@ -10,8 +10,8 @@ use crate::alert::{Alert, AlertKind, Traffic};
 use crate::ids::{Id, Ids};
 use crate::playbook::Playbook;
 
-/// Callers followed at once; the one that was quiet longest gives way.
-const MOST_CALLERS: usize = 10_000;
+/// Callers followed at once, more than a guard remembers; the one that was quiet longest gives way.
+const MOST_CALLERS: usize = 4_096;
 /// Ids of decisions given out, kept per caller.
 const MOST_EXCHANGES: usize = 256;
 /// Ids kept of all callers together; beyond that each keeps its last [`FEW_EXCHANGES`].
@@ -20,7 +20,7 @@ const FEW_EXCHANGES: usize = 16;
 /// A caller that was quiet this long starts anew.
 const QUIET_MS: u64 = 10 * 60_000;
 /// Requests a minute are counted over this many minutes.
-const MINUTES: u64 = 5;
+const MINUTES: u32 = 5;
 /// A signal at or above this has reached its threshold.
 pub(crate) const REACHED: f64 = 1.0;
 
@@ -78,34 +78,46 @@ struct Stream {
     minutes: Minutes,
 }
 
-/// Requests counted by the minute.
-#[derive(Debug, Clone, Default)]
-struct Minutes(VecDeque<(u64, u64)>);
+/// Requests counted by the minute: those of the last one, and of the few before it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Minutes {
+    last: u32,
+    /// Each minute's in the place of its number modulo how many there are.
+    counts: [u32; MINUTES as usize],
+}
 
 impl Minutes {
     fn count(&mut self, at: Millis) {
-        let minute = at.0 / 60_000;
-        match self.0.back_mut() {
-            Some((last, count)) if *last >= minute => *count += 1,
-            _ => self.0.push_back((minute, 1)),
+        let minute = minute(at);
+        if minute > self.last {
+            let gone = (minute - self.last).min(MINUTES);
+            (0..gone).for_each(|back| self.counts[((minute - back) % MINUTES) as usize] = 0);
+            self.last = minute;
         }
-        while self.0.front().is_some_and(|(first, _)| first + MINUTES <= minute) {
-            self.0.pop_front();
-        }
+        let count = &mut self.counts[(self.last % MINUTES) as usize];
+        *count = count.saturating_add(1);
     }
 
     fn per_minute(&self, at: Millis) -> f64 {
-        let minute = at.0 / 60_000;
-        let recent = self.0.iter().filter(|(m, _)| m + MINUTES > minute);
+        let minute = minute(at);
         let (mut total, mut first) = (0_u64, minute);
-        for (m, count) in recent {
-            total += count;
-            first = first.min(*m);
+        for back in 0..MINUTES.min(self.last + 1) {
+            let m = self.last - back;
+            let count = self.counts[(m % MINUTES) as usize];
+            if count > 0 && m.saturating_add(MINUTES) > minute {
+                total += u64::from(count);
+                first = first.min(m);
+            }
         }
         #[expect(clippy::cast_precision_loss, reason = "counts of five minutes")]
-        let rate = total as f64 / (minute - first + 1) as f64;
+        let rate = total as f64 / f64::from(minute - first + 1);
         rate
     }
+}
+
+/// The number of a minute.
+fn minute(at: Millis) -> u32 {
+    u32::try_from(at.0 / 60_000).unwrap_or(u32::MAX - 1)
 }
 
 /// What the signals of an exchange amount to, in the light of what its caller did before.
@@ -135,7 +147,8 @@ pub(crate) struct Doing<'a> {
 /// The callers of one system.
 #[derive(Debug, Clone, Default)]
 struct System {
-    callers: HashMap<String, Stream>,
+    /// On the heap one by one: a map has room for up to twice as many as are in it.
+    callers: HashMap<Box<str>, Box<Stream>>,
     minutes: Minutes,
 }
 
@@ -191,12 +204,12 @@ impl Streams {
         let system = self.systems.get_mut(system).expect("it was put there when it was missing");
         system.minutes.count(at);
         if !system.callers.contains_key(caller) {
-            system.callers.insert(caller.to_owned(), Stream::default());
+            system.callers.insert(caller.into(), Box::default());
         }
         let stream = system.callers.get_mut(caller).expect("it was put there when it was missing");
         if stream.queries == 0 || at.since(stream.last) > QUIET_MS {
             self.ids = self.ids.saturating_sub(stream.passed.len());
-            *stream = Stream { since: at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
+            **stream = Stream { since: at, row: stream.row, anew: stream.queries > 0, ..Stream::default() };
         }
         stream.last = stream.last.max(at);
         stream
@@ -220,7 +233,7 @@ impl Streams {
             per_minute: system.map_or(0.0, |system| system.minutes.per_minute(seen.at)),
             caller_per_minute: 0.0,
         };
-        if let Some(stream) = system.and_then(|system| system.callers.get(&seen.caller)) {
+        if let Some(stream) = system.and_then(|system| system.callers.get(seen.caller.as_str())) {
             alert.since = stream.since;
             alert.queries = stream.queries;
             alert.exchanges = stream.passed.iter().map(ToString::to_string).collect();
@@ -233,7 +246,7 @@ impl Streams {
 
     /// What the caller of an exchange just taken in has been doing.
     pub(crate) fn doing(&self, seen: &Seen) -> Option<Doing<'_>> {
-        let stream = self.systems.get(&seen.system)?.callers.get(&seen.caller)?;
+        let stream = self.systems.get(&seen.system)?.callers.get(seen.caller.as_str())?;
         let from = stream.passed.len().saturating_sub(stream.untold);
         Some(Doing {
             since: stream.since,
@@ -271,7 +284,7 @@ impl Streams {
         // A tenth at a time, so that a flood of new callers does not sort the map at every request. Those that nothing was
         // noticed about go first: whoever brings many names pushes out these, not the one that is being followed.
         let streams = self.systems.values().flat_map(|system| system.callers.values());
-        let mut ages: Vec<(bool, Millis)> = streams.map(Stream::worth).collect();
+        let mut ages: Vec<(bool, Millis)> = streams.map(|stream| stream.worth()).collect();
         let tenth = ages.len() / 10;
         let (_, last, _) = ages.select_nth_unstable(tenth);
         let last = *last;
@@ -391,7 +404,7 @@ mod tests {
             streams.systems["s"].callers.values().map(|stream| stream.passed.len()).sum()
         };
         assert_eq!(streams.ids, held(&streams));
-        assert!(streams.ids <= ALL_EXCHANGES + 10_000 * FEW_EXCHANGES, "{}", streams.ids);
+        assert!(streams.ids <= ALL_EXCHANGES + MOST_CALLERS * FEW_EXCHANGES, "{}", streams.ids);
         assert!(streams.systems["s"].callers.len() <= MOST_CALLERS);
         assert!(streams.systems["s"].callers.contains_key("followed"));
         // The last ones are there, and whole.
@@ -399,5 +412,24 @@ mod tests {
         streams.take(&last, &playbook);
         let raised = Raised { kind: AlertKind::of_signal("input-outlier"), confidence: Confidence::High };
         assert_eq!(streams.alert(&last, raised).exchanges.last(), Some(&last.exchange));
+    }
+    #[test]
+    fn a_rate_is_of_the_minutes_there_were() {
+        let (mut minutes, at) = (Minutes::default(), |minute: u64| Millis(minute * 60_000));
+        let rate = |minutes: &Minutes, minute| minutes.per_minute(at(minute)).to_bits();
+        assert_eq!(rate(&minutes, 3), 0.0_f64.to_bits());
+        (0..6).for_each(|_| minutes.count(at(1_000_000)));
+        assert_eq!(rate(&minutes, 1_000_000), 6.0_f64.to_bits());
+        minutes.count(at(1_000_002));
+        // One that comes late counts with the last.
+        minutes.count(at(1_000_001));
+        assert_eq!(rate(&minutes, 1_000_002), (8.0_f64 / 3.0).to_bits());
+        // What is older than five minutes is over.
+        assert_eq!(rate(&minutes, 1_000_005), (2.0_f64 / 4.0).to_bits());
+        minutes.count(at(1_000_006));
+        assert_eq!(rate(&minutes, 1_000_006), (3.0_f64 / 5.0).to_bits());
+        minutes.count(at(1_000_100));
+        assert_eq!(rate(&minutes, 1_000_100), 1.0_f64.to_bits());
+        assert_eq!(rate(&minutes, 2_000_000), 0.0_f64.to_bits());
     }
 }
