@@ -107,6 +107,9 @@ impl Live {
             let model = route.model.clone();
             let own_paths = route.kind != Kind::Tensors;
             let mapping = mapping(&route)?;
+            if matches!(route.kind, Kind::Text { .. }) && route.inspect {
+                route.guard.text_rules().prepare();
+            }
             let mut weighty = (0..targets.len()).filter(|place| targets[*place].upstream.weight > 0);
             let only = weighty.next().filter(|_| weighty.next().is_none());
             let route = Arc::new(LiveRoute { route, targets, mapping, total, only });

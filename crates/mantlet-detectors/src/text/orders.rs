@@ -222,6 +222,11 @@ fn steps(pattern: &str) -> Vec<Step> {
     steps
 }
 
+/// Builds what the first look at words would.
+pub(crate) fn prepare() {
+    table();
+}
+
 /// Built once; the list is fixed, so it either always can be or the tests say so.
 fn table() -> Option<&'static Table> {
     static TABLE: OnceLock<Option<Table>> = OnceLock::new();

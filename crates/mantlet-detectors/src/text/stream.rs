@@ -10,7 +10,7 @@ use mantlet_vocab::{Fragment, Kind};
 
 use super::matcher::{Cursor, Found, Matcher, Pattern};
 use super::rooms::{Echo, Heard, Room, Unseen, link_host};
-use super::rules::{PLACEHOLDER, Prompts, TextHit, TextRules};
+use super::rules::{PLACEHOLDER, Prompts, TextHit, TextRules, known};
 use super::view::{Unescape, View};
 
 /// Channels of one reply that are looked at. More is no reply of a model: nothing of the rest is released.
@@ -223,7 +223,7 @@ impl Channel {
             }
             cursor.start
         };
-        let mut settled = take(look.rules.known, &mut self.known);
+        let mut settled = take(known(), &mut self.known);
         if let Some(own) = &look.rules.own {
             settled = settled.min(take(own, &mut self.own));
         }
