@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use arrow_array::builder::{
-    Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt16Builder, UInt32Builder, UInt64Builder,
+    ArrayBuilder as _, Float32Builder, Float64Builder, ListBuilder, StringBuilder, UInt16Builder,
+    UInt32Builder, UInt64Builder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use mantlet_vocab::{Exchange, Millis, Mode, Value};
@@ -204,29 +205,69 @@ pub struct Columns {
     signals: ListBuilder<StringBuilder>,
     signal_scores: ListBuilder<Float32Builder>,
     count: usize,
+    last: Sizes,
+}
+
+/// How much was in columns when they were finished last: the next rows are like them. Columns that have this room at once
+/// are not moved while they grow, and hold no more than is in them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sizes {
+    rows: usize,
+    texts: [usize; 10],
+    features: usize,
+    scores: usize,
+    signals: [usize; 2],
+    signal_scores: usize,
+}
+
+/// What is expected, and a sixteenth more.
+const fn room(expected: usize) -> usize {
+    expected + expected / 16
 }
 
 impl Default for Columns {
     fn default() -> Self {
-        let floats = || ListBuilder::new(Float32Builder::new());
-        Self {
-            texts: std::array::from_fn(|_| StringBuilder::new()),
-            at: UInt64Builder::new(),
-            generation: UInt64Builder::new(),
-            status: UInt16Builder::new(),
-            took: Float64Builder::new(),
-            rows: UInt32Builder::new(),
-            cut: UInt32Builder::new(),
-            features: floats(),
-            scores: floats(),
-            signals: ListBuilder::new(StringBuilder::new()),
-            signal_scores: floats(),
-            count: 0,
-        }
+        Self::with(Sizes::default())
     }
 }
 
 impl Columns {
+    fn with(last: Sizes) -> Self {
+        let rows = room(last.rows);
+        let text = |bytes: usize| StringBuilder::with_capacity(rows, room(bytes));
+        let floats =
+            |values: usize| ListBuilder::with_capacity(Float32Builder::with_capacity(room(values)), rows);
+        let [names, bytes] = last.signals.map(room);
+        Self {
+            texts: last.texts.map(text),
+            at: UInt64Builder::with_capacity(rows),
+            generation: UInt64Builder::with_capacity(rows),
+            status: UInt16Builder::with_capacity(rows),
+            took: Float64Builder::with_capacity(rows),
+            rows: UInt32Builder::with_capacity(rows),
+            cut: UInt32Builder::with_capacity(rows),
+            features: floats(last.features),
+            scores: floats(last.scores),
+            signals: ListBuilder::with_capacity(StringBuilder::with_capacity(names, bytes), rows),
+            signal_scores: floats(last.signal_scores),
+            count: 0,
+            last,
+        }
+    }
+
+    fn sizes(&self) -> Sizes {
+        let texts = |column: &StringBuilder| column.values_slice().len();
+        let floats = |column: &ListBuilder<Float32Builder>| column.values_ref().len();
+        Sizes {
+            rows: self.count,
+            texts: self.texts.each_ref().map(texts),
+            features: floats(&self.features),
+            scores: floats(&self.scores),
+            signals: [self.signals.values_ref().len(), texts(self.signals.values_ref())],
+            signal_scores: floats(&self.signal_scores),
+        }
+    }
+
     /// Rows in them.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -241,6 +282,9 @@ impl Columns {
 
     /// Adds a row.
     pub fn push(&mut self, row: &Fields<'_>) {
+        if self.count == 0 && self.last.rows > 0 {
+            *self = Self::with(self.last);
+        }
         let texts = [
             row.id,
             row.system,
@@ -279,6 +323,7 @@ impl Columns {
     /// # Errors
     /// When Arrow refuses, which these columns do not cause.
     pub fn finish(&mut self) -> Result<RecordBatch, ColumnsError> {
+        self.last = self.sizes();
         self.count = 0;
         let [id, system, route, caller, version, action, proposed, mode, request, label] =
             self.texts.each_mut().map(|column| Arc::new(column.finish()) as ArrayRef);

@@ -23,6 +23,9 @@ const GROUP: usize = 1024;
 /// Bytes of values the exchanges kept for live views hold at most, about.
 const RECENT_BYTES: usize = 2 << 20;
 
+/// Bytes of rows that are put into the write-ahead at once, about.
+const AHEAD: usize = 64 << 10;
+
 /// How long the writer lets exchanges gather once one has come: waking for each costs more than writing it.
 const GATHER: Duration = Duration::from_millis(4);
 
@@ -42,6 +45,8 @@ pub(super) struct Writer {
     options: HistoryOptions,
     id: String,
     wal: File,
+    /// Rows on their way into it.
+    lines: Vec<u8>,
     unsynced: bool,
     synced: Instant,
     /// When the segment being filled got its first row.
@@ -79,6 +84,7 @@ impl Writer {
             options,
             id,
             wal,
+            lines: Vec::new(),
             unsynced: false,
             synced: Instant::now(),
             begun: None,
@@ -171,20 +177,31 @@ impl Writer {
     /// Rows into the write-ahead first, then into memory where readers see them.
     fn take(&mut self, group: Vec<Arc<Exchange>>) {
         let rows: Vec<Fields<'_>> = group.iter().map(|exchange| Fields::of(exchange)).collect();
-        let mut lines = Vec::new();
-        for row in &rows {
-            put_frame(&mut lines, row);
+        let (mut ahead, mut unprotected, mut refused) = (0, 0, None);
+        for (place, row) in rows.iter().enumerate() {
+            put_frame(&mut self.lines, row);
             self.bytes += 400 + 4 * (row.features.len() + row.scores.len());
-        }
-        match self.wal.write_all(&lines) {
-            Ok(()) => {
-                self.unsynced = true;
-                self.shared.troubled.store(self.failed.is_some(), Ordering::Relaxed);
+            ahead += 1;
+            if self.lines.len() >= AHEAD || place + 1 == rows.len() {
+                match self.wal.write_all(&self.lines) {
+                    Ok(()) => self.unsynced = true,
+                    Err(fault) => {
+                        unprotected += ahead;
+                        refused = Some(fault);
+                    }
+                }
+                self.lines.clear();
+                ahead = 0;
             }
-            Err(fault) => {
-                add(&self.shared.counters.unprotected, rows.len());
+        }
+        // A row of megabytes is rare, and leaves its room to others.
+        self.lines.shrink_to(2 * AHEAD);
+        match refused {
+            None => self.shared.troubled.store(self.failed.is_some(), Ordering::Relaxed),
+            Some(fault) => {
+                add(&self.shared.counters.unprotected, unprotected);
                 self.shared.troubled.store(true, Ordering::Relaxed);
-                tracing::error!(%fault, rows = rows.len(), "the write-ahead of exchanges could not be written");
+                tracing::error!(%fault, rows = unprotected, "the write-ahead of exchanges could not be written");
             }
         }
         self.begun.get_or_insert_with(Instant::now);
