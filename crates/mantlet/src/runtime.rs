@@ -17,6 +17,30 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     builder.enable_all().build()?.block_on(future)
 }
 
+/// How long freed memory is kept from the system, in milliseconds, as the allocator reads it before the program begins.
+const PURGE_DELAY: &str = "MIMALLOC_PURGE_DELAY";
+
+/// Begins this program anew, in the same process, so that freed memory goes back to the system soon, unless somebody has
+/// said how long it is kept. What serves for weeks would otherwise hold what its start and its busiest moment took.
+/// Goes on as it is where the program cannot be begun anew.
+pub fn give_memory_back() {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        let Some(program) = std::env::current_exe().ok().filter(|_| std::env::var_os(PURGE_DELAY).is_none())
+        else {
+            return;
+        };
+        let mut said = std::env::args_os();
+        let mut command = std::process::Command::new(program);
+        if let Some(name) = said.next() {
+            command.arg0(name);
+        }
+        // It returns only when it could not.
+        let _ = command.args(said).env(PURGE_DELAY, "0").exec();
+    }
+}
+
 /// Sets the flag at the first interrupt (Ctrl-C); a second one ends the process at once.
 pub fn stop_on_interrupt(stop: Arc<AtomicBool>) {
     tokio::spawn(async move {

@@ -65,6 +65,7 @@ const WATCH: Duration = Duration::from_secs(1);
 /// # Errors
 /// When an address is taken, nothing may serve, or the store is held by another process.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
+    runtime::give_memory_back();
     let part = match options.role {
         WhichRole::Scheduler => Some(cluster::Does::Scheduler),
         WhichRole::Executor => Some(cluster::Does::Executor),
