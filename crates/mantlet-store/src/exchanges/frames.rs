@@ -97,9 +97,9 @@ impl<'a> Rest<'a> {
         usize::try_from(u32::from_le_bytes(self.array()?)).ok()
     }
 
-    fn text(&mut self) -> Option<String> {
+    fn text(&mut self) -> Option<&'a str> {
         let length = self.count()?;
-        Some(std::str::from_utf8(self.bytes(length)?).ok()?.to_owned())
+        std::str::from_utf8(self.bytes(length)?).ok()
     }
 
     fn floats(&mut self) -> Option<Vec<f32>> {
@@ -108,7 +108,7 @@ impl<'a> Rest<'a> {
         Some(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
     }
 
-    fn texts(&mut self) -> Option<Vec<String>> {
+    fn texts(&mut self) -> Option<Vec<&'a str>> {
         let count = self.count()?;
         // Each takes four bytes at least.
         (count <= self.0.len() / 4).then(|| (0..count).map(|_| self.text()).collect())?
@@ -117,14 +117,14 @@ impl<'a> Rest<'a> {
 
 fn frame(payload: &[u8]) -> Option<Row> {
     match payload.split_first()? {
-        (&FORM, rest) => binary(Rest(rest)),
+        (&FORM, rest) => binary(Rest(rest)).map(|fields| fields.row()),
         (b'{', _) => json(payload),
         _ => None,
     }
 }
 
-fn binary(mut rest: Rest<'_>) -> Option<Row> {
-    let row = Row {
+fn binary(mut rest: Rest<'_>) -> Option<Fields<'_>> {
+    let row = Fields {
         id: rest.text()?,
         at: Millis(u64::from_le_bytes(rest.array()?)),
         system: rest.text()?,
@@ -137,14 +137,14 @@ fn binary(mut rest: Rest<'_>) -> Option<Row> {
         mode: rest.text()?,
         status: u16::from_le_bytes(rest.array()?),
         took_ms: f64::from_le_bytes(rest.array()?),
-        request: rest.text()?,
+        request: rest.text()?.into(),
         rows: u32::from_le_bytes(rest.array()?),
         features_cut: u32::from_le_bytes(rest.array()?),
-        label: rest.text()?,
-        scores: rest.floats()?,
+        label: rest.text()?.into(),
+        scores: rest.floats()?.into(),
         signals: rest.texts()?,
-        signal_scores: rest.floats()?,
-        features: rest.floats()?,
+        signal_scores: rest.floats()?.into(),
+        features: rest.floats()?.into(),
     };
     rest.0.is_empty().then_some(row)
 }
@@ -155,6 +155,18 @@ fn json(payload: &[u8]) -> Option<Row> {
     let (values, rest) = payload[end + 1..].as_chunks::<4>();
     row.features = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
     rest.is_empty().then_some(row)
+}
+
+/// The rows of frames that [`put_frame`] put behind one another.
+pub(super) fn rows_of(frames: &[u8]) -> impl Iterator<Item = Fields<'_>> {
+    let mut rest = frames;
+    std::iter::from_fn(move || {
+        let (head, behind) = rest.split_first_chunk::<HEAD>()?;
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let (payload, behind) = behind.split_at_checked(length)?;
+        rest = behind;
+        binary(Rest(payload.strip_prefix(&[FORM])?))
+    })
 }
 
 /// Whole rows of a write-ahead, and how many frames were torn or damaged. Behind a damaged length nothing can be
@@ -244,6 +256,13 @@ mod tests {
             other[at] ^= 0xff;
             let _ = frame(&other[HEAD..]);
         }
+        // Behind one another, as they travel to the writer.
+        put_frame(&mut bytes, &(&Row { id: "f".into(), ..row.clone() }).into());
+        let ids: Vec<String> = rows_of(&bytes).map(|fields| fields.row().id).collect();
+        assert_eq!(
+            (ids, rows_of(&bytes).next().map(|fields| fields.row())),
+            (vec!["e".into(), "f".into()], Some(row.clone()))
+        );
         let mut earlier = serde_json::to_vec(&Row { features: Vec::new(), ..row.clone() }).unwrap();
         earlier.push(b'\n');
         row.features.iter().for_each(|value| earlier.extend(value.to_le_bytes()));

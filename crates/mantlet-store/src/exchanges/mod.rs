@@ -1,8 +1,10 @@
 //! The history of exchanges: Parquet segments, a write-ahead for what is not yet in one, the last few in memory.
 //!
-//! [`ExchangeRecorder::record`] never waits: it hands an exchange to the writer's bounded queue, and when that is
-//! full the exchange is dropped and counted ([`HistoryStatus::dropped`]). The writer first appends rows to the
-//! write-ahead file, so what a killed process can lose is what is in the queue (milliseconds); the file is
+//! [`ExchangeRecorder::record`] never waits: it puts an exchange behind others on their way to the writer, as the row it
+//! becomes, and when there is no room the exchange is dropped and counted ([`HistoryStatus::dropped`]). Rows travel as the
+//! bytes that stand in the write-ahead: an exchange has a dozen texts, and memory that one thread allocates and another
+//! frees costs both more than writing the row. The writer first appends rows to the write-ahead
+//! file, so what a killed process can lose is what is on its way (milliseconds); the file is
 //! flushed every [`HistoryOptions::sync_ms`], so a power cut loses at most that long. A segment is written when
 //! rows, bytes or [`HistoryOptions::flush_ms`] say so: to a temporary name, flushed, then renamed; only then is
 //! its write-ahead removed. Segment and write-ahead share an id, so nothing is ever counted twice.
@@ -14,17 +16,19 @@ mod pending;
 mod query;
 mod writer;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
-use mantlet_columns::Row;
+use mantlet_columns::{Fields, Row};
 use mantlet_guard::{Overloaded, Recorder};
 use mantlet_vocab::{Exchange, Millis};
 use tokio::sync::broadcast;
 
 use crate::audit::blocking;
 use crate::{Store, StoreError};
+use frames::put_frame;
 use pending::Pending;
 use writer::{Message, Writer};
 
@@ -41,7 +45,7 @@ pub struct HistoryOptions {
     pub flush_ms: u64,
     /// Milliseconds between flushes of the write-ahead to disk: what a power cut can cost.
     pub sync_ms: u64,
-    /// Exchanges kept whole in memory for live views.
+    /// Exchanges kept whole in memory for live views; with none, nobody who subscribed hears of exchanges either.
     pub recent: usize,
 }
 
@@ -88,9 +92,35 @@ fn add(counter: &AtomicU64, count: usize) {
     counter.fetch_add(count as u64, Ordering::Relaxed);
 }
 
-/// What the writer shares with readers.
+/// Messages to the writer that may wait. Rows have a way of their own.
+const MESSAGES: usize = 64;
+
+/// Bytes of rows on their way to the writer at most.
+const WAY_BYTES: usize = 16 << 20;
+
+/// Room for one row that is kept for the next.
+const FRAME_BYTES: usize = 16 << 10;
+
+/// Rows on their way to the writer.
+#[derive(Default)]
+struct Way {
+    /// As they stand in the write-ahead.
+    frames: Vec<u8>,
+    rows: usize,
+    /// The exchanges themselves, where the last ones are kept for live views.
+    whole: Vec<Arc<Exchange>>,
+    /// The writer takes no more.
+    closed: bool,
+}
+
+/// What the writer shares with readers and recorders.
 pub(crate) struct Shared {
     folder: PathBuf,
+    /// Rows that may be on their way at once.
+    most: usize,
+    /// Whether the last exchanges are kept whole.
+    keeps_whole: bool,
+    way: Mutex<Way>,
     counters: Counters,
     /// The last exchanges could not be taken or written.
     troubled: AtomicBool,
@@ -123,13 +153,46 @@ impl ExchangeRecorder {
     /// # Errors
     /// When there is no room.
     pub fn record_shared(&self, exchange: Arc<Exchange>) -> Result<(), Overloaded> {
-        let sent = self.sender.try_send(Message::Exchange(exchange));
-        let counters = &self.shared.counters;
-        add(if sent.is_ok() { &counters.recorded } else { &counters.dropped }, 1);
-        sent.map_err(|_| {
-            self.shared.troubled.store(true, Ordering::Relaxed);
-            Overloaded
-        })
+        thread_local! {
+            static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        let shared = &self.shared;
+        let taken = FRAME.with_borrow_mut(|frame| {
+            frame.clear();
+            put_frame(frame, &Fields::of(&exchange));
+            let taken = shared.take(frame, exchange);
+            frame.shrink_to(FRAME_BYTES);
+            taken
+        });
+        let Some(rows) = taken else {
+            add(&shared.counters.dropped, 1);
+            shared.troubled.store(true, Ordering::Relaxed);
+            return Err(Overloaded);
+        };
+        add(&shared.counters.recorded, 1);
+        if rows == 1 {
+            // The writer has taken all before it. When it has no room for another message, it is about to look anyway.
+            let _ = self.sender.try_send(Message::Rows);
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Puts a row on its way; how many then are, when there is room.
+    fn take(&self, frame: &[u8], exchange: Arc<Exchange>) -> Option<usize> {
+        let mut way = held(&self.way);
+        // A row that is too long for a frame has none.
+        let fits = !frame.is_empty() && way.rows < self.most && way.frames.len() + frame.len() <= WAY_BYTES;
+        if way.closed || !fits {
+            return None;
+        }
+        way.frames.extend_from_slice(frame);
+        way.rows += 1;
+        if self.keeps_whole {
+            way.whole.push(exchange);
+        }
+        Some(way.rows)
     }
 }
 
@@ -202,6 +265,9 @@ impl History {
             crate::make_folder(&folder)?;
             let shared = Arc::new(Shared {
                 folder: folder.clone(),
+                most: options.queue.max(1),
+                keeps_whole: options.recent > 0,
+                way: Mutex::default(),
                 counters: Counters::default(),
                 troubled: AtomicBool::new(false),
                 pending: Mutex::default(),
@@ -211,7 +277,7 @@ impl History {
             let recovered = files::recover(&folder)?;
             add(&shared.counters.recovered, recovered.rows);
             add(&shared.counters.torn, recovered.torn);
-            let (sender, receiver) = mpsc::sync_channel(options.queue.max(1));
+            let (sender, receiver) = mpsc::sync_channel(MESSAGES);
             let writer = Writer::new(shared.clone(), options, sender.clone())?;
             let thread = std::thread::Builder::new().name("history".to_owned());
             let thread = thread.spawn(move || writer.run(&receiver));

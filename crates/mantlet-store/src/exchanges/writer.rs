@@ -7,24 +7,20 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use mantlet_columns::Fields;
 use mantlet_vocab::Exchange;
 
 use super::disk::Disk;
 use super::files::wal_path;
-use super::frames::put_frame;
+use super::frames::rows_of;
 use super::{HistoryOptions, Shared, add, held};
 use crate::StoreError;
 use crate::error::io;
 
-/// Exchanges taken from the queue at once.
-const GROUP: usize = 1024;
-
 /// Bytes of values the exchanges kept for live views hold at most, about.
 const RECENT_BYTES: usize = 2 << 20;
 
-/// Bytes of rows that are put into the write-ahead at once, about.
-const AHEAD: usize = 64 << 10;
+/// Room for rows on their way that is kept for the next ones.
+const ROOM: usize = 512 << 10;
 
 /// How long the writer lets exchanges gather once one has come: waking for each costs more than writing it.
 const GATHER: Duration = Duration::from_millis(4);
@@ -33,7 +29,8 @@ const GATHER: Duration = Duration::from_millis(4);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) enum Message {
-    Exchange(Arc<Exchange>),
+    /// Rows are on their way.
+    Rows,
     Flush(SyncSender<Result<(), StoreError>>),
     /// The segment handed over was written, or could not be.
     Written(Result<(), StoreError>),
@@ -45,8 +42,8 @@ pub(super) struct Writer {
     options: HistoryOptions,
     id: String,
     wal: File,
-    /// Rows on their way into it.
-    lines: Vec<u8>,
+    /// Rows just taken, as they stand in it.
+    frames: Vec<u8>,
     unsynced: bool,
     synced: Instant,
     /// When the segment being filled got its first row.
@@ -84,7 +81,7 @@ impl Writer {
             options,
             id,
             wal,
-            lines: Vec::new(),
+            frames: Vec::new(),
             unsynced: false,
             synced: Instant::now(),
             begun: None,
@@ -101,10 +98,9 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Receiver<Message>) {
         let mut closing = false;
         loop {
-            let mut group = Vec::new();
             let mut next = match queue.recv_timeout(self.patience()) {
                 Ok(message) => {
-                    if matches!(message, Message::Exchange(_)) {
+                    if matches!(message, Message::Rows) {
                         std::thread::sleep(GATHER);
                     }
                     Some(message)
@@ -115,7 +111,7 @@ impl Writer {
             let mut asked = false;
             while let Some(message) = next {
                 match message {
-                    Message::Exchange(exchange) => group.push(exchange),
+                    Message::Rows => {}
                     Message::Flush(ack) => {
                         self.waiting.push(ack);
                         asked = true;
@@ -123,14 +119,12 @@ impl Writer {
                     Message::Written(written) => self.written(written),
                     Message::Close => (closing, asked) = (true, true),
                 }
-                if closing || group.len() >= GROUP {
+                if closing {
                     break;
                 }
                 next = queue.try_recv().ok();
             }
-            if !group.is_empty() {
-                self.take(group);
-            }
+            self.take(closing);
             self.sync();
             if (asked && self.failed.is_some()) || self.is_due_again() {
                 self.write_again();
@@ -174,48 +168,46 @@ impl Writer {
         self.failed.is_some_and(|failed| failed.elapsed() >= PAUSE)
     }
 
-    /// Rows into the write-ahead first, then into memory where readers see them.
-    fn take(&mut self, group: Vec<Arc<Exchange>>) {
-        let rows: Vec<Fields<'_>> = group.iter().map(|exchange| Fields::of(exchange)).collect();
-        let (mut ahead, mut unprotected, mut refused) = (0, 0, None);
-        for (place, row) in rows.iter().enumerate() {
-            put_frame(&mut self.lines, row);
-            self.bytes += 400 + 4 * (row.features.len() + row.scores.len());
-            ahead += 1;
-            if self.lines.len() >= AHEAD || place + 1 == rows.len() {
-                match self.wal.write_all(&self.lines) {
-                    Ok(()) => self.unsynced = true,
-                    Err(fault) => {
-                        unprotected += ahead;
-                        refused = Some(fault);
-                    }
-                }
-                self.lines.clear();
-                ahead = 0;
-            }
+    /// Takes the rows that are on their way: into the write-ahead first, then into memory where readers see them.
+    fn take(&mut self, closing: bool) {
+        let (rows, whole) = {
+            let mut way = held(&self.shared.way);
+            way.closed |= closing;
+            std::mem::swap(&mut way.frames, &mut self.frames);
+            (std::mem::take(&mut way.rows), std::mem::take(&mut way.whole))
+        };
+        if rows == 0 {
+            return;
         }
-        // A row of megabytes is rare, and leaves its room to others.
-        self.lines.shrink_to(2 * AHEAD);
-        match refused {
-            None => self.shared.troubled.store(self.failed.is_some(), Ordering::Relaxed),
-            Some(fault) => {
-                add(&self.shared.counters.unprotected, unprotected);
+        match self.wal.write_all(&self.frames) {
+            Ok(()) => {
+                self.unsynced = true;
+                self.shared.troubled.store(self.failed.is_some(), Ordering::Relaxed);
+            }
+            Err(fault) => {
+                add(&self.shared.counters.unprotected, rows);
                 self.shared.troubled.store(true, Ordering::Relaxed);
-                tracing::error!(%fault, rows = unprotected, "the write-ahead of exchanges could not be written");
+                tracing::error!(%fault, rows, "the write-ahead of exchanges could not be written");
             }
         }
         self.begun.get_or_insert_with(Instant::now);
+        let mut bytes = 0;
         let kept = {
             let filling = &mut held(&self.shared.pending).filling;
-            rows.iter().try_for_each(|row| filling.push(row))
+            rows_of(&self.frames).try_for_each(|row| {
+                bytes += 400 + 4 * (row.features.len() + row.scores.len());
+                filling.push(&row)
+            })
         };
+        self.bytes += bytes;
+        self.frames.clear();
+        self.frames.shrink_to(ROOM);
         if let Err(fault) = kept {
             self.complain(&fault.into());
         }
-        drop(rows);
         self.give_up_the_oldest();
         let mut recent = held(&self.shared.recent);
-        for exchange in group {
+        for exchange in whole {
             self.recent_bytes += weight(&exchange);
             recent.push_back(exchange.clone());
             let _ = self.shared.live.send(exchange);
@@ -329,6 +321,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        held(&self.shared.way).closed = true;
         // An empty write-ahead says nothing.
         if held(&self.shared.pending).filling.len() == 0 {
             let _ = std::fs::remove_file(wal_path(&self.shared.folder, &self.id));
