@@ -182,10 +182,10 @@ fn the_segment_that_broke_is_named_with_its_rows() {
     let without = ["--without", "truth", "--without", "said"];
     expect(0, baseline.into_iter().chain(without));
     let stored = ["--baseline", &profile, "--storage", &keys];
-    let again = expect(1, ["monitor", "segments", &broken].into_iter().chain(judged).chain(stored));
+    let again = expect(1, ["monitor", "segments", &broken].into_iter().chain(options).chain(stored));
     assert_eq!(again.out, told.out);
     expect(0, baseline);
-    let mixed = expect(3, ["monitor", "segments", &broken].into_iter().chain(judged).chain(stored));
+    let mixed = expect(3, ["monitor", "segments", &broken].into_iter().chain(options).chain(stored));
     assert!(mixed.err.contains("divides rows by `truth`"), "{}", mixed.err);
 }
 
