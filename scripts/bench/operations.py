@@ -379,8 +379,13 @@ def sharing(bench):
         folder = bench.work / name.replace(" ", "-")
         shutil.copytree(bench.work / "system", folder)
         file = folder / "mantlet.toml"
-        shared = f'\n[shared]\nredis = "redis://127.0.0.1:{redis}"\n{text}' if text else ""
-        file.write_text(file.read_text().replace("record_features = true", "record_features = false") + shared)
+        whole = file.read_text().replace("record_features = true", "record_features = false")
+        if text:
+            # The table stands there already, with what is built in.
+            head, _, rest = whole.partition("\n[shared]\n")
+            rest = rest.replace("detectors = true\n", "", 1)
+            whole = f'{head}\n[shared]\nredis = "redis://127.0.0.1:{redis}"\n{text}{rest}'
+        file.write_text(whole)
         process, port, key = gateway.up(bench.mantlet, folder, bench.log)
         bench.started.append(process)
         script = bench.lua(folder.name, gateway.LUA % (bench.work / "bodies.txt", "/v2/models/model/infer", key))
