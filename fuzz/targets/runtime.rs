@@ -31,5 +31,6 @@ fuzz_target!(|data: &[u8]| {
     let _ = (mxnet::symbol(&source), coreml::manifest(&source));
     let _ =
         (openvino::analyse(&source), pmml::analyse(&source), ncnn::analyse(&source), paddle::json(&source));
+    let _ = openvino::graph(&source, Some(&source)).overrides();
     let _ = models::recognise(&source, data);
 });

@@ -8,6 +8,9 @@ use mantlet_formats::torch;
 
 fuzz_target!(|data: &[u8]| {
     let _ = torch::operators(data, "code.py");
+    for graph in torch::graphs(&String::from_utf8_lossy(data)) {
+        let _ = graph.overrides();
+    }
     let mut facts = torch::Torch::default();
     torch::manifest(data, &mut facts);
     let source = support::source(data);
