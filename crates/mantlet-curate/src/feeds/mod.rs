@@ -19,7 +19,7 @@ pub use review::Suspect;
 const LEARNED: u64 = 1 << 20;
 
 /// The chance of any lead in a table without change, for one alarm that is held at 1 in 100.
-const LEADS: f64 = 0.2;
+const LEADS: f64 = 0.5;
 /// The usual chance of an alarm.
 const ALARM: f64 = 0.01;
 
@@ -124,7 +124,7 @@ pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<St
             let is_lead = told.is_none();
             let alarm = told.or_else(|| {
                 let wanted = settings.rows > 0 && leads < settings.leads;
-                let wider = ScanSettings { alpha: scan.alpha * LEADS / ALARM, ..scan };
+                let wider = ScanSettings { alpha: (scan.alpha * LEADS / ALARM).min(LEADS), ..scan };
                 if wanted { feed::scan(&grid, &wider) } else { None }
             });
             let Some(alarm) = alarm else { break target };

@@ -3,7 +3,7 @@
 //! Inside a cell that turned, a row that does not have the label although its features say it should is poisoned
 //! with the chance `s p / (1 - p (1 - s))`, where `p` is the chance that models trained outside the cells give and `s`
 //! the share that was turned in its batch (Bayes); for labels that were added it is `s (1 - p) / (p + s (1 - p))`.
-//! Rows of all cells stand in one order of that chance, so that each cell has the room its hits are worth.
+//! Each cell that turned has an equal share of the room.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -52,37 +52,61 @@ impl Ord for Held {
     }
 }
 
-/// The likeliest rows so far.
+/// The likeliest rows so far, of each cell.
 pub(super) struct Ranked {
     most: usize,
-    heap: BinaryHeap<Held>,
+    cells: Vec<(bool, BinaryHeap<Held>)>,
 }
 
 impl Ranked {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, heap: BinaryHeap::new() }
+        Self { most, cells: Vec::new() }
     }
 
-    fn least(&self) -> f64 {
-        if self.heap.len() < self.most {
-            0.0
-        } else {
-            self.heap.peek().map_or(f64::INFINITY, |held| held.0.chance)
+    /// Another cell; gives its place.
+    fn cell(&mut self, is_lead: bool) -> usize {
+        self.cells.push((is_lead, BinaryHeap::new()));
+        self.cells.len() - 1
+    }
+
+    fn least(&self, cell: usize) -> f64 {
+        let Some((_, heap)) = self.cells.get(cell) else { return f64::INFINITY };
+        if heap.len() < self.most { 0.0 } else { heap.peek().map_or(f64::INFINITY, |held| held.0.chance) }
+    }
+
+    fn push(&mut self, cell: usize, suspect: Suspect) {
+        let Some((_, heap)) = self.cells.get_mut(cell) else { return };
+        heap.push(Held(suspect));
+        if heap.len() > self.most {
+            heap.pop();
         }
     }
 
-    fn push(&mut self, suspect: Suspect) {
-        self.heap.push(Held(suspect));
-        if self.heap.len() > self.most {
-            self.heap.pop();
-        }
-    }
-
+    /// The rows, likeliest first. Each cell that turned has an equal share of the room, so that a loud one does not
+    /// hide the others; rows of leads take part by their chance, and what is left goes to the likeliest of the rest.
     pub(super) fn finish(self) -> Vec<Suspect> {
-        let mut rows: Vec<Suspect> = self.heap.into_iter().map(|held| held.0).collect();
-        rows.sort_by(|a, b| b.chance.total_cmp(&a.chance).then(a.row.cmp(&b.row)));
-        rows
+        let turned = self.cells.iter().filter(|(is_lead, heap)| !is_lead && !heap.is_empty()).count();
+        let each = self.most.div_ceil(turned.max(1));
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        for (is_lead, heap) in self.cells {
+            let mut own: Vec<Suspect> = heap.into_iter().map(|held| held.0).collect();
+            own.sort_by(likeliest);
+            let more = own.split_off(if is_lead { own.len() } else { each.min(own.len()) });
+            first.extend(own);
+            rest.extend(more);
+        }
+        first.sort_by(likeliest);
+        first.truncate(self.most);
+        rest.sort_by(likeliest);
+        rest.truncate(self.most - first.len());
+        first.extend(rest);
+        first.sort_by(likeliest);
+        first
     }
+}
+
+fn likeliest(a: &Suspect, b: &Suspect) -> Ordering {
+    b.chance.total_cmp(&a.chance).then(a.row.cmp(&b.row))
 }
 
 /// The chance that a cell with such a chance of arising honestly turned, if as many turn as do not: no prior makes it
@@ -117,6 +141,7 @@ pub(super) fn rank(
         named.iter().zip(&counted).map(|(alarm, own)| course(own, alarm.few, alarm.window)).collect();
     let grid = Grid::new(coded.axis.clone(), Vec::new());
     let two = coded.labels.len() == 2;
+    let places: Vec<usize> = named.iter().map(|alarm| ranked.cell(alarm.chance > alpha)).collect();
     inside(coded, &expect, &level, named, |row| {
         let alarm = &named[row.alarm];
         if alarm.few != (row.label != code) {
@@ -127,24 +152,27 @@ pub(super) fn rank(
             if alarm.few { s * p / (1.0 - p * (1.0 - s)) } else { s * (1.0 - p) / (p + s * (1.0 - p)) };
         let is_lead = alarm.chance > alpha;
         let chance = if is_lead { chance * turned(alarm.chance) } else { chance };
-        if chance <= ranked.least() {
+        if chance <= ranked.least(places[row.alarm]) {
             return;
         }
         let word = |code: u8| coded.labels.get(usize::from(code)).map(|(word, _)| word.clone());
-        ranked.push(Suspect {
-            row: row.number,
-            chance,
-            label: word(row.label).unwrap_or_default(),
-            suggested: if alarm.few {
-                word(code)
-            } else if two {
-                word(1 - code)
-            } else {
-                None
+        ranked.push(
+            places[row.alarm],
+            Suspect {
+                row: row.number,
+                chance,
+                label: word(row.label).unwrap_or_default(),
+                suggested: if alarm.few {
+                    word(code)
+                } else if two {
+                    word(1 - code)
+                } else {
+                    None
+                },
+                cell: grid.words(&alarm.axes, &alarm.levels) + if is_lead { " (may be chance)" } else { "" },
+                batch: coded.batches.get(row.batch).cloned().unwrap_or_default(),
             },
-            cell: grid.words(&alarm.axes, &alarm.levels) + if is_lead { " (may be chance)" } else { "" },
-            batch: coded.batches.get(row.batch).cloned().unwrap_or_default(),
-        });
+        );
     })
 }
 
@@ -197,4 +225,35 @@ fn level(coded: &Coded<'_>, model: &Additive, code: u8, named: &[Alarm]) -> Resu
         }
     })?;
     Ok(sums.into_iter().map(|(seen, expected)| (seen + 10.0) / (expected + 10.0)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suspect(row: u64, chance: f64) -> Suspect {
+        let words = || String::new();
+        Suspect { row, chance, label: words(), suggested: None, cell: words(), batch: words() }
+    }
+
+    #[test]
+    fn a_loud_cell_leaves_room_and_a_lead_takes_what_it_is_worth() {
+        let mut ranked = Ranked::new(10);
+        let (loud, quiet, lead) = (ranked.cell(false), ranked.cell(false), ranked.cell(true));
+        for at in 0..30 {
+            ranked.push(loud, suspect(at, 0.9 - at as f64 / 100.0));
+            ranked.push(quiet, suspect(100 + at, 0.4 - at as f64 / 100.0));
+        }
+        ranked.push(lead, suspect(200, 0.39));
+        ranked.push(lead, suspect(201, 0.1));
+        let rows: Vec<u64> = ranked.finish().into_iter().map(|suspect| suspect.row).collect();
+        assert_eq!(rows, [0, 1, 2, 3, 4, 100, 101, 200, 102, 103]);
+        let mut ranked = Ranked::new(10);
+        let (few, many) = (ranked.cell(false), ranked.cell(false));
+        ranked.push(few, suspect(1, 0.2));
+        (10..40).for_each(|at| ranked.push(many, suspect(at, 0.5)));
+        let rows: Vec<u64> = ranked.finish().into_iter().map(|suspect| suspect.row).collect();
+        assert_eq!(rows, [10, 11, 12, 13, 14, 15, 16, 17, 18, 1]);
+        assert!(Ranked::new(10).finish().is_empty());
+    }
 }
