@@ -108,6 +108,8 @@ struct Lane {
     met: Vec<Vec<f32>>,
     /// Queries spent, and the distance reached, when values were last put back.
     pared: (u64, f32),
+    /// Whether single values were asked around the original.
+    wide: bool,
 }
 
 /// The method.
@@ -186,7 +188,7 @@ impl Method for Cheapest {
                 thresholds::nearest(base, trees, row, offset, seed)
             });
             let phase = if known.is_empty() { Phase::Meeting } else { Phase::Confirming(known) };
-            self.lanes.push(Lane { phase, targets, met: Vec::new(), pared: (0, f32::MAX) });
+            self.lanes.push(Lane { phase, targets, met: Vec::new(), pared: (0, f32::MAX), wide: false });
         }
     }
 
@@ -244,7 +246,13 @@ impl Method for Cheapest {
                         );
                         // Again while it brings the row nearer; then by chance, and later once more.
                         let nearer = lane.pared.1 < before.1 * 0.998;
-                        let around = if scored && nearer { steps::Around::of(base, row) } else { None };
+                        let around = match (scored, nearer) {
+                            (true, true) => steps::Around::of(base, row),
+                            (true, false) if !std::mem::replace(&mut lane.wide, true) => {
+                                steps::Around::wide(base, row)
+                            }
+                            _ => None,
+                        };
                         around.map_or(Phase::Polishing, Phase::Probing)
                     }
                 },

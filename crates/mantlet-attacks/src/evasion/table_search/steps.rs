@@ -14,6 +14,8 @@ use crate::evasion::hunt::Base;
 const SHARES: [f32; 4] = [0.0, 0.3, 0.55, 0.8];
 /// Steps of an unchanged value, in shares of the distance, in both directions.
 const REACH: [f32; 2] = [0.18, 0.45];
+/// Steps from the original, in shares of the distance, in both directions.
+const WIDE: [f32; 4] = [0.2, 0.45, 0.7, 0.95];
 /// Prices tried in each sweep, and sweeps with effects that are trusted a little more or less.
 const PRICES: usize = 24;
 const SWEEPS: usize = 4;
@@ -51,6 +53,20 @@ impl Around {
             }
         }
         Some(Self { shift, moves })
+    }
+
+    /// Around the original, as far out as the nearest success: another way out may be shorter than the one that was
+    /// taken. `None` without a success.
+    pub(super) fn wide(base: &mut Base, row: usize) -> Option<Self> {
+        let far = base.rows[row].best.as_ref()?.distance;
+        let mut moves = Vec::new();
+        for at in (0..base.len()).filter(|at| !base.constraints.at(*at).immutable) {
+            let spread = base.random.between(0.85, 1.15);
+            for step in WIDE.map(|step| (step * spread).min(0.99) * far) {
+                moves.extend([(at, step), (at, -step)]);
+            }
+        }
+        Some(Self { shift: vec![0.0; base.len()], moves })
     }
 
     /// The rows to ask: the row itself, then each change in it.

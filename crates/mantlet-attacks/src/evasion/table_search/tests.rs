@@ -63,3 +63,13 @@ fn without_them_halving_comes_close() {
     assert!(ratios[ratios.len() / 2] < 1.1, "{ratios:?}");
     assert!(found.iter().all(|(_, queries)| *queries <= config.queries), "{found:?}");
 }
+
+#[test]
+fn with_scores_the_steps_of_the_columns_are_learned() {
+    let config = Config { radius: Some(2.0), learn: false, trees: false, ..Config::default() };
+    let found = measured(&config);
+    assert!(found.len() >= 15, "{}", found.len());
+    let near = found.iter().filter(|(ratio, _)| *ratio < 1.005).count();
+    assert!(near * 4 >= found.len() * 3, "{found:?}");
+    assert!(found.iter().all(|(_, queries)| *queries <= config.queries), "{found:?}");
+}
