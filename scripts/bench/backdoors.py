@@ -13,7 +13,7 @@ import subprocess
 
 from measure import append
 
-# The probes' thresholds were set on seed 1; these were not looked at before.
+# The thresholds of the probes were set on seeds 1 to 3.
 SEEDS = (11, 12, 13)
 
 
@@ -55,7 +55,7 @@ def run(forge, page, seeds=SEEDS):
         own = [model for model in models if kind(model) == name]
         obeyed = f"{statistics.median(model['obeyed'] for model in own):.2f}" if not own[0]["clean"] else ""
         rows.append([name, len(own), obeyed, sum(model["right"] for model in own), f"{statistics.median(model['millis'] for model in own):.0f}"])
-    for probe, word in (("backdoor-trigger", "trigger reconstruction, 10 classes, CPU s"), ("backdoor-one-source", "the same for 90 pairs of classes, CPU s")):
+    for probe, word in (("backdoor-trigger", "trigger reconstruction, 10 classes, CPU s"), ("backdoor-one-source", "marks of one source, 10 classes, CPU s")):
         took = [model["cpu_millis"][probe] / 1000 for model in models if probe in model["cpu_millis"] and " cnn" in f" {model['name']}"]
         if took:
             rows.append([word, len(took), "", f"{statistics.median(took):.2f} [{min(took):.2f}, {max(took):.2f}]", ""])

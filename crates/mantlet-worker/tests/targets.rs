@@ -84,6 +84,7 @@ fn backdoors_of_other_kinds_are_found_and_sound_models_are_not_accused() {
         "mlp, all to all",
         "table trees, column pair to 0",
         "cnn, 4 read as 9",
+        "mlp, only 1 to 6",
         "clean mlp 0",
         "clean table trees of 3 0",
     ];

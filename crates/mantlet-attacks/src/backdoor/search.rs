@@ -153,16 +153,6 @@ impl Search {
         self.price = 0.02;
     }
 
-    /// Begins again with these places left alone, besides those that were.
-    pub(super) fn elsewhere(&mut self, places: &[usize]) {
-        places.iter().for_each(|place| self.fixed[*place] = true);
-        self.inner[..self.places].fill(0.0);
-        self.mean.fill(0.0);
-        self.square.fill(0.0);
-        self.step = 0;
-        self.anew();
-    }
-
     /// One step: `slopes` are the gradients of the cross-entropy with the class at the stamped rows.
     pub(super) fn learn(&mut self, originals: &[&[f32]], slopes: &[&[f32]], success: f32, wanted: f32) {
         let (mask, pattern) = (self.mask(), self.pattern());

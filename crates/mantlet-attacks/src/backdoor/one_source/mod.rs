@@ -1,21 +1,22 @@
-//! A trigger that works on one class only and sends it to one other (Gu and others 2017, single target; Tang and others
-//! 2021, source-specific): for every pair of classes the smallest mark is sought. Honest classes that look alike have
-//! small marks too, so the training rows decide: where rows bear a planted mark, far more rows labelled as the target
-//! fall back to the source once the mark's places are painted over than rows the model was not trained on.
+//! A mark that works on one class only and sends it to one other (Gu and others 2017, single target; Tang and others
+//! 2021, source-specific). Honest classes that look alike are parted by marks as small, so no search for the smallest
+//! mark tells them; the training rows do. Windows of each row are painted over: where rows bear a planted mark, far more
+//! of the training rows labelled as the target fall back to the source, at one place, than of rows the model was not
+//! trained on, and what stood there sends other rows of the source to the target.
 //!
-//! Long because the search over pairs and its decision share one state.
+//! Long because the questions and the decision share one state.
+
+use std::collections::BTreeMap;
 
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::search::Search;
-use super::trigger::tries;
 use crate::inquiry::{needs, wrong};
-use crate::rows::{RowShape, classes_of};
-use crate::stats::excess;
+use crate::rows::RowShape;
+use crate::stats::{excess, middle};
 use crate::{
-    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Loss, Material, Outcome, Random,
-    RowOutcome, State, Stop, Trigger,
+    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Outcome, Random, RowOutcome,
+    State, Stop, Trigger,
 };
 
 /// The room's card.
@@ -35,54 +36,41 @@ pub const ABOUT: About = About {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Steps of each search, all pairs at once.
-    pub steps: usize,
-    /// Searches one after the other, each for a mark on other places than those before it: the smallest mark of classes
-    /// that look alike is an honest one.
-    pub rounds: usize,
-    /// Rows of a class at each step.
-    pub batch: usize,
-    /// Rows of a class on which the found marks are tried.
+    /// The side of a window, as a share of the picture's; of other rows its length is a sixteenth of theirs. Windows
+    /// overlap by half.
+    pub window: f32,
+    /// Training rows that are painted over at most, and rows the model was not trained on.
+    pub trained: usize,
+    /// The latter.
+    pub others: usize,
+    /// Rows of the source on which a mark is tried.
     pub held_out: usize,
-    /// Step length of the search.
-    pub rate: f32,
-    /// Share of a batch that must reach the class before the mask may shrink.
-    pub success: f32,
-    /// Rows labelled as the target that are painted over, for each pair, of the training rows and of the others each.
-    pub painted: usize,
-    /// How improbable it must be, over all pairs, that so many more training rows than others fall back by chance.
+    /// How improbable it may be, over all pairs of classes and windows, that so many more training rows than others
+    /// fall back by chance.
     pub chance: f64,
     /// Up to this improbability a pair that is not flagged is undecided.
     pub doubtful: f64,
     /// By how much the share of training rows that fall back must exceed that of the others.
     pub excess: f32,
-    /// Share of held-out rows of the source that a small patch must send to the target.
+    /// How many times as many rows must fall back in the window as in the middle one of all windows: a label that is
+    /// merely wrong gives way wherever a row is painted over.
+    pub local: f32,
+    /// Share of the source's rows that what stood in the window must send to the target.
     pub transfer: f32,
-    /// The patch may cover this share of the input, and one place at least.
-    pub patch: f32,
-    /// With fewer classes this is a trigger's own room's matter.
-    pub classes: usize,
-    /// With more classes there are too many pairs for one search.
-    pub most_classes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            steps: 60,
-            rounds: 3,
-            batch: 12,
+            window: 0.25,
+            trained: 2_400,
+            others: 600,
             held_out: 48,
-            rate: 0.3,
-            success: 0.75,
-            painted: 256,
             chance: 5e-3,
             doubtful: 5e-2,
             excess: 0.05,
+            local: 3.0,
             transfer: 0.6,
-            patch: 1.0 / 16.0,
-            classes: 4,
-            most_classes: 16,
         }
     }
 }
@@ -90,419 +78,327 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Labelling,
-    Searching,
     Recalling,
     Painting,
     Trying,
     Over,
 }
 
-/// One class and where its rows are to go.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Pair {
-    source: usize,
-    search: Search,
-}
-
-/// Rows painted over with a pair's mark, and how many fell back to the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Painted {
-    trained: (usize, usize),
-    others: (usize, usize),
-}
-
-/// A pair of which more training rows fell back than chance would have it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A pair of classes of which more training rows fell back than chance would have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Suspect {
     source: usize,
-    /// How improbable it is, over all pairs and searches.
+    target: usize,
+    window: usize,
+    /// How improbable it is, over all pairs and windows.
     chance: f64,
-    painted: Painted,
-    /// Its mark.
-    search: Search,
+    /// Rows that fell back, and of how many: training rows, and others.
+    trained: (usize, usize),
+    others: (usize, usize),
+    /// What stands in the window of the training rows that fell back: the middle of each value.
+    pattern: Vec<f32>,
+    /// Share of rows of the source that it sends to the target.
+    transfer: f32,
 }
 
 /// The search in progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Pairwise {
+pub struct Painting {
     config: Config,
     random: Random,
     shape: RowShape,
     rows: Tensor,
+    labels: Vec<usize>,
     classes: usize,
     constraints: Constraints,
-    labels: Vec<usize>,
-    used: Vec<usize>,
-    held_out: Vec<usize>,
-    pairs: Vec<Pair>,
-    /// Training rows with their labels, and what the model says of them.
     trained: Tensor,
     trained_labels: Vec<usize>,
-    recalled: Vec<usize>,
-    /// For each pair, in order, as far as painted.
-    painted: Vec<Painted>,
-    /// Pairs of the open question: training rows and other rows that were painted over.
-    open: Vec<(usize, usize)>,
-    /// Suspect pairs, the most improbable first.
+    /// Values of each window.
+    windows: Vec<Vec<usize>>,
+    /// Rows that are painted over: whether of the training rows, which, and the clean row whose values are laid over it.
+    painted: Vec<(bool, usize, usize)>,
+    /// Window and row that are asked next, counted through, and how many are asked at the moment.
+    next: usize,
+    asked: usize,
+    /// Window, row and class of those that left their class.
+    fell: Vec<(usize, usize, usize)>,
     suspects: Vec<Suspect>,
-    tries: Vec<usize>,
     phase: Phase,
-    round: usize,
-    step: usize,
-    /// Rows of the open question, a list a class.
-    asked: Vec<Vec<usize>>,
     queries: u64,
-    errors: usize,
 }
 
 /// The room's attack.
-pub type OneSource = Inquired<Pairwise>;
+pub type OneSource = Inquired<Painting>;
 
-impl Pairwise {
-    /// Rows of each class among those of this phase.
-    fn own(&mut self) -> Vec<Vec<usize>> {
-        let trying = self.phase == Phase::Trying;
-        let most = if trying { self.config.held_out } else { self.config.batch };
-        (0..self.classes)
-            .map(|class| {
-                let from = if trying { &self.held_out } else { &self.used };
-                let mut rows: Vec<usize> =
-                    from.iter().copied().filter(|row| self.labels[*row] == class).collect();
-                if !trying {
-                    self.random.shuffle(&mut rows);
-                }
-                rows.truncate(most);
-                rows
+/// Rows and values of one question.
+const ASKED: usize = 4_096;
+const VALUES: usize = 1 << 24;
+/// Training rows that must fall back at least.
+const LEAST: usize = 4;
+/// Suspect pairs whose marks are tried.
+const CLOSELY: usize = 12;
+
+/// The windows of a row.
+fn windows(shape: &RowShape, share: f32) -> Vec<Vec<usize>> {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sides of a picture"
+    )]
+    let side = |whole: usize| ((whole as f32 * share).ceil() as usize).max(3).min(whole);
+    let starts = |whole: usize, side: usize| (0..=whole - side).step_by((side / 2).max(1));
+    let Some((channels, height, width)) = shape.image() else {
+        let long = (shape.len() / 16).max(2).min(shape.len());
+        return starts(shape.len(), long).map(|from| (from..from + long).collect()).collect();
+    };
+    let (tall, wide) = (side(height), side(width));
+    let mut windows = Vec::new();
+    for top in starts(height, tall) {
+        for left in starts(width, wide) {
+            let place = |channel: usize, row: usize| (channel * height + row) * width;
+            let lines =
+                (0..channels).flat_map(|channel| (top..top + tall).map(move |row| place(channel, row)));
+            windows.push(lines.flat_map(|line| line + left..line + left + wide).collect());
+        }
+    }
+    windows
+}
+
+impl Painting {
+    /// Chooses the rows that are painted over: training rows that the model reads as they are labelled, and others.
+    fn choose(&mut self, recalled: &[usize]) {
+        let of = |class: usize| -> Vec<usize> {
+            (0..self.rows.rows()).filter(|row| self.labels[*row] == class).collect()
+        };
+        let known: Vec<bool> = (0..self.classes).map(|class| !of(class).is_empty()).collect();
+        let mut trained: Vec<usize> = (0..self.trained.rows())
+            .filter(|row| {
+                let label = self.trained_labels[*row];
+                recalled[*row] == label && known.get(label) == Some(&true)
             })
-            .collect()
-    }
-
-    fn small(&self) -> usize {
-        let places = self.pairs.first().map_or(0, |pair| pair.search.places());
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a row's length"
-        )]
-        let small = (places as f32 * self.config.patch).max(1.0) as usize;
-        small
-    }
-
-    fn searched(&mut self, given: &[Option<usize>], gradient: &Tensor) {
-        self.errors += given.iter().filter(|class| class.is_none()).count();
-        let asked = std::mem::take(&mut self.asked);
-        let mut from = 0;
-        for pair in &mut self.pairs {
-            let rows = &asked[pair.source];
-            let part = from..from + rows.len();
-            from = part.end;
-            if rows.is_empty() {
-                continue;
-            }
-            let reached =
-                given[part.clone()].iter().filter(|given| **given == Some(pair.search.class)).count();
-            let originals: Vec<&[f32]> = rows.iter().map(|row| self.rows.row(*row)).collect();
-            let slopes: Vec<&[f32]> = part.map(|row| gradient.row(row)).collect();
-            pair.search.learn(&originals, &slopes, share(reached, rows.len()), self.config.success);
+            .collect();
+        let mut others: Vec<usize> = (0..self.rows.rows()).collect();
+        for (rows, most) in [(&mut trained, self.config.trained), (&mut others, self.config.others)] {
+            self.random.shuffle(rows);
+            rows.truncate(most);
+            rows.sort_unstable();
         }
-        self.step += 1;
-        if self.step >= self.config.steps {
-            self.phase = if self.round == 0 { Phase::Recalling } else { Phase::Painting };
+        let count = self.rows.rows();
+        let rows =
+            trained.into_iter().map(|row| (true, row)).chain(others.into_iter().map(|row| (false, row)));
+        for (of_training, row) in rows {
+            let over = self.random.below(count);
+            self.painted.push((of_training, row, over));
         }
     }
 
-    /// The strongest places of a pair's mark, as many as a patch has.
-    fn places(&self, pair: &Pair) -> Vec<usize> {
-        let (mask, _) = pair.search.best();
-        let mut order: Vec<usize> = (0..mask.len()).collect();
-        order.sort_by(|a, b| mask[*b].total_cmp(&mask[*a]).then(a.cmp(b)));
-        order.truncate(self.small());
-        order
+    fn class(&self, (of_training, row, _): (bool, usize, usize)) -> usize {
+        if of_training { self.trained_labels[row] } else { self.labels[row] }
     }
 
-    /// Rows that the model reads as the target of the next pairs, each with the mark's places taken from a clean row of
-    /// the source; as many pairs as make one question. Empty when every pair was painted.
-    fn paint(&mut self) -> Vec<f32> {
-        let mut data = Vec::new();
-        self.open.clear();
-        while self.painted.len() + self.open.len() < self.pairs.len() {
-            let at = self.painted.len() + self.open.len();
-            let (source, target) = (self.pairs[at].source, self.pairs[at].search.class);
-            let places = self.places(&self.pairs[at]);
-            let count = self.pairs[at].search.places().max(1);
-            let clean: Vec<usize> = (0..self.rows.rows()).filter(|row| self.labels[*row] == source).collect();
-            let worked = self.pairs[at].search.worked() && !clean.is_empty();
-            let most = if worked { self.config.painted } else { 0 };
-            let as_taught =
-                |row: &usize| self.trained_labels.get(*row) == Some(&target) && self.recalled[*row] == target;
-            let trained: Vec<usize> = (0..self.trained.rows()).filter(as_taught).take(most).collect();
-            let others = (0..self.rows.rows()).filter(|row| self.labels[*row] == target).take(most);
-            let others: Vec<usize> = others.collect();
-            let rows = trained.len() + others.len();
-            if !self.open.is_empty() && (data.len() / self.shape.len().max(1)) + rows > ASKED {
-                break;
-            }
-            self.open.push((trained.len(), others.len()));
-            let all = trained.iter().map(|row| (true, *row)).chain(others.iter().map(|row| (false, *row)));
-            for (of_training, row) in all {
-                let over = self.rows.row(clean[self.random.below(clean.len())]);
-                let from = if of_training { self.trained.row(row) } else { self.rows.row(row) };
-                let start = data.len();
-                data.extend_from_slice(from);
-                for place in &places {
-                    for index in (*place..over.len()).step_by(count) {
-                        data[start + index] = over[index];
-                    }
-                }
-                self.constraints.repair_values(&mut data[start..]);
-            }
-        }
-        data
-    }
-
-    fn fell_back(&mut self, given: &[usize]) {
-        let mut given = given.iter();
-        for (trained, others) in std::mem::take(&mut self.open) {
-            let source = self.pairs[self.painted.len()].source;
-            let mut count =
-                |of: usize| (given.by_ref().take(of).filter(|class| **class == source).count(), of);
-            self.painted.push(Painted { trained: count(trained), others: count(others) });
-        }
-        if self.painted.len() < self.pairs.len() {
-            return;
-        }
-        self.suspect();
-        self.round += 1;
-        if self.round < self.config.rounds {
-            for at in 0..self.pairs.len() {
-                let pair = &self.pairs[at];
-                let places = if pair.search.worked() { self.places(pair) } else { Vec::new() };
-                self.pairs[at].search.elsewhere(&places);
-            }
-            (self.step, self.phase) = (0, Phase::Searching);
-            return;
-        }
-        self.rank();
-        self.phase = if self.suspects.is_empty() { Phase::Over } else { Phase::Trying };
-    }
-
-    /// Remembers pairs whose excess of this round is improbable.
-    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    /// The pairs and windows with an improbable excess, the best window of each pair. Where half of all classes have one
+    /// towards the same target, the mark is no one class's: that is the trigger's own room's matter.
     fn suspect(&mut self) {
-        let count = (self.pairs.len() * self.config.rounds) as f64;
-        for (pair, painted) in self.pairs.iter().zip(std::mem::take(&mut self.painted)) {
-            let (trained, others) = (painted.trained, painted.others);
-            let more = share(trained.0, trained.1) - share(others.0, others.1) >= self.config.excess;
-            let chance = (excess(trained, others) * count).min(1.0);
-            if more && chance <= self.config.doubtful {
-                let (source, search) = (pair.source, pair.search.clone());
-                self.suspects.push(Suspect { source, chance, painted, search });
+        let mut totals = vec![(0, 0); self.classes];
+        for row in &self.painted {
+            let total = &mut totals[self.class(*row)];
+            *(if row.0 { &mut total.0 } else { &mut total.1 }) += 1;
+        }
+        // By target and source, for each window: rows that fell back, of the training rows and of the others.
+        let mut counts: BTreeMap<(usize, usize), Vec<(usize, usize)>> = BTreeMap::new();
+        for &(window, row, given) in &self.fell {
+            let key = (self.class(self.painted[row]), given);
+            let own = counts.entry(key).or_insert_with(|| vec![(0, 0); self.windows.len()]);
+            *(if self.painted[row].0 { &mut own[window].0 } else { &mut own[window].1 }) += 1;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts")]
+        let tests = (self.windows.len() * self.classes * (self.classes - 1)) as f64;
+        let mut suspects: Vec<Suspect> = Vec::new();
+        for (&(target, source), windows) in &counts {
+            #[expect(clippy::cast_precision_loss, reason = "counts")]
+            let mut hits: Vec<f32> = windows.iter().map(|count| count.0 as f32).collect();
+            hits.sort_by(f32::total_cmp);
+            let usual = middle(&hits).max(1.0);
+            let total = totals[target];
+            let judged = windows.iter().enumerate().filter_map(|(window, count)| {
+                let (trained, others) = ((count.0, total.0), (count.1, total.1));
+                #[expect(clippy::cast_precision_loss, reason = "counts")]
+                let local = count.0 as f32 >= self.config.local * usual;
+                let more = share(trained.0, trained.1) - share(others.0, others.1) >= self.config.excess;
+                let chance = (excess(trained, others) * tests).min(1.0);
+                (count.0 >= LEAST && local && more && chance <= self.config.doubtful)
+                    .then_some((window, chance, trained, others))
+            });
+            if let Some((window, chance, trained, others)) = judged.min_by(|a, b| a.1.total_cmp(&b.1)) {
+                let pattern = self.pattern(window, target, source);
+                let transfer = 0.0;
+                suspects.push(Suspect { source, target, window, chance, trained, others, pattern, transfer });
             }
         }
+        let towards = |target: usize| suspects.iter().filter(|one| one.target == target).count();
+        let many: Vec<bool> = (0..self.classes).map(|target| towards(target) * 2 >= self.classes).collect();
+        suspects.retain(|one| !many[one.target]);
+        suspects.sort_by(|a, b| a.chance.total_cmp(&b.chance));
+        suspects.truncate(CLOSELY);
+        self.suspects = suspects;
     }
 
-    /// The most improbable suspects. Where most classes have one towards the same target, the mark is no one class's:
-    /// that is the trigger's own room's matter.
-    fn rank(&mut self) {
-        let mut sources = vec![vec![false; self.classes]; self.classes];
-        self.suspects.iter().for_each(|one| sources[one.search.class][one.source] = true);
-        let count = |target: usize| sources[target].iter().filter(|source| **source).count();
-        let classes = self.classes;
-        self.suspects.retain(|one| count(one.search.class) * 2 < classes);
-        self.suspects.sort_by(|a, b| a.chance.total_cmp(&b.chance));
-        self.suspects.truncate(CLOSELY);
+    /// The middle of each value of a window over the training rows that fell back there.
+    fn pattern(&self, window: usize, target: usize, source: usize) -> Vec<f32> {
+        let rows: Vec<usize> = self
+            .fell
+            .iter()
+            .filter(|(at, row, given)| {
+                *at == window
+                    && *given == source
+                    && self.painted[*row].0
+                    && self.class(self.painted[*row]) == target
+            })
+            .map(|(_, row, _)| self.painted[*row].1)
+            .collect();
+        let value = |place: &usize| {
+            let mut values: Vec<f32> = rows.iter().map(|row| self.trained.row(*row)[*place]).collect();
+            values.sort_by(f32::total_cmp);
+            middle(&values)
+        };
+        self.windows[window].iter().map(value).collect()
     }
 
-    /// The best share of held-out rows a mark of few places sends, with the number of places.
-    fn best(&self, search: &Search) -> (usize, f32) {
-        let small = self.small();
-        let shares = self.tries.iter().copied().zip(search.transfers.iter().copied());
-        shares
-            .filter(|(places, _)| (1..=small).contains(places))
-            .fold((0, 0.0), |best, next| if next.1 > best.1 { next } else { best })
+    /// Rows of a class on which a mark is tried.
+    fn tried(&self, class: usize) -> Vec<usize> {
+        let own = (0..self.rows.rows()).filter(|row| self.labels[*row] == class);
+        own.take(self.config.held_out).collect()
     }
 }
 
-impl Inquiry for Pairwise {
+impl Inquiry for Painting {
     type Config = Config;
     const ABOUT: &'static About = &ABOUT;
 
     fn prepare(config: Config, seed: u64, material: Material) -> Result<Self, AttackError> {
-        if config.steps == 0
-            || config.rounds == 0
-            || config.batch == 0
-            || config.held_out == 0
-            || config.painted == 0
-        {
-            return Err(wrong(ABOUT.name, "steps, rounds, batch, held_out and painted must be at least 1"));
+        if config.trained == 0 || config.others == 0 || config.held_out == 0 {
+            return Err(wrong(ABOUT.name, "trained, others and held_out must be at least 1"));
         }
         let within = |value: f32| (0.0..=1.0).contains(&value);
-        let rate = config.rate > 0.0 && config.rate.is_finite();
-        if !(rate && within(config.success) && within(config.transfer) && within(config.patch)) {
-            let reason = "rate must be positive, success, transfer and patch between 0 and 1";
-            return Err(wrong(ABOUT.name, reason));
+        if !(config.window > 0.0 && within(config.window) && within(config.excess) && within(config.transfer))
+        {
+            return Err(wrong(ABOUT.name, "window, excess and transfer must be between 0 and 1"));
         }
-        let (least, most) = (config.classes.max(4), config.most_classes);
-        if !(least..=most).contains(&material.classes) || material.rows.rows() < 8 {
-            return Err(needs(ABOUT.name, &format!("{least} to {most} classes and eight clean rows")));
-        }
-        let len = material.rows.row_len();
-        let bounds = |place: usize| material.constraints.at(place);
-        if (0..len).any(|place| !(bounds(place).upper - bounds(place).lower).is_finite()) {
-            return Err(needs(ABOUT.name, "bounds for each input value"));
+        if material.classes < 3 || material.rows.rows() < 8 || material.rows.row_len() < 4 {
+            return Err(needs(ABOUT.name, "at least three classes, eight clean rows and four values a row"));
         }
         let Some(trained) = material.pool.filter(|pool| pool.rows() == material.pool_labels.len()) else {
             return Err(needs(ABOUT.name, "the training rows with their labels"));
         };
-        if trained.row_len() != len {
-            return Err(needs(ABOUT.name, "training rows of the same length"));
+        if trained.row_len() != material.rows.row_len()
+            || material.pool_labels.iter().any(|label| *label >= material.classes)
+        {
+            return Err(needs(ABOUT.name, "training rows of the same form and classes"));
         }
-        if (least * least).max(material.classes * material.classes) * config.batch * len > VALUES {
-            return Err(needs(ABOUT.name, "smaller inputs: every pair of classes is asked at once"));
-        }
-        let mut random = Random::new(seed);
-        let mut used: Vec<usize> = (0..material.rows.rows()).collect();
-        random.shuffle(&mut used);
-        let held_out = used.split_off(used.len() / 2);
         let shape = RowShape::of(&material.rows);
-        let places = shape.image().map_or(len, |(channels, _, _)| len / channels);
-        let classes = material.classes;
-        let mut pairs = Vec::with_capacity(classes * (classes - 1));
-        for source in 0..classes {
-            for target in (0..classes).filter(|target| *target != source) {
-                let search =
-                    Search::new(target, len, places, config.rate, &material.constraints, &mut random);
-                pairs.push(Pair { source, search });
-            }
-        }
         Ok(Self {
+            windows: windows(&shape, config.window),
             config,
-            random,
+            random: Random::new(seed),
             shape,
             rows: material.rows,
-            classes,
-            constraints: material.constraints,
             labels: Vec::new(),
-            used,
-            held_out,
-            pairs,
+            classes: material.classes,
+            constraints: material.constraints,
             trained,
             trained_labels: material.pool_labels,
-            recalled: Vec::new(),
             painted: Vec::new(),
-            open: Vec::new(),
+            next: 0,
+            asked: 0,
+            fell: Vec::new(),
             suspects: Vec::new(),
-            tries: tries(places),
             phase: Phase::Labelling,
-            round: 0,
-            step: 0,
-            asked: Vec::new(),
             queries: 0,
-            errors: 0,
         })
     }
 
     fn ask(&mut self) -> Option<Ask> {
-        match self.phase {
+        let rows = match self.phase {
             Phase::Over => return None,
-            Phase::Labelling => {
-                self.queries += self.rows.rows() as u64;
-                return Some(Ask::Labels(self.rows.clone()));
-            }
-            Phase::Recalling => {
-                self.queries += self.trained.rows() as u64;
-                return Some(Ask::Labels(self.trained.clone()));
-            }
+            Phase::Labelling => self.rows.clone(),
+            Phase::Recalling => self.trained.clone(),
             Phase::Painting => {
-                let data = self.paint();
-                let rows = self.shape.batch(data);
-                if rows.rows() == 0 {
-                    // No pair left a mark to paint over.
-                    self.fell_back(&[]);
-                    return self.ask();
+                let all = self.windows.len() * self.painted.len();
+                let most = (VALUES / self.shape.len().max(1)).clamp(1, ASKED);
+                self.asked = most.min(all - self.next);
+                let mut data = Vec::with_capacity(self.asked * self.shape.len());
+                for at in self.next..self.next + self.asked {
+                    let (window, row) = (at / self.painted.len(), at % self.painted.len());
+                    let (of_training, row, over) = self.painted[row];
+                    let start = data.len();
+                    let from = if of_training { &self.trained } else { &self.rows };
+                    data.extend_from_slice(from.row(row));
+                    let over = self.rows.row(over);
+                    self.windows[window].iter().for_each(|place| data[start + place] = over[*place]);
+                    self.constraints.repair_values(&mut data[start..]);
                 }
-                self.queries += rows.rows() as u64;
-                return Some(Ask::Labels(rows));
+                self.shape.batch(data)
             }
-            Phase::Searching | Phase::Trying => self.asked = self.own(),
-        }
-        let (mut data, mut labels) = (Vec::new(), Vec::new());
-        if self.phase == Phase::Searching {
-            for pair in &self.pairs {
-                for &row in &self.asked[pair.source] {
-                    pair.search.stamp(self.rows.row(row), &mut data);
-                    labels.push(pair.search.class);
-                }
-            }
-        } else {
-            for suspect in &self.suspects {
-                for &places in &self.tries {
-                    for &row in &self.asked[suspect.source] {
-                        let from = data.len();
-                        suspect.search.stamp_best(self.rows.row(row), places, &mut data);
-                        self.constraints.repair_values(&mut data[from..]);
+            Phase::Trying => {
+                let mut data = Vec::new();
+                for suspect in &self.suspects {
+                    for row in self.tried(suspect.source) {
+                        let start = data.len();
+                        data.extend_from_slice(self.rows.row(row));
+                        for (place, value) in self.windows[suspect.window].iter().zip(&suspect.pattern) {
+                            data[start + place] = *value;
+                        }
+                        self.constraints.repair_values(&mut data[start..]);
                     }
                 }
+                self.shape.batch(data)
             }
-        }
-        let rows = self.shape.batch(data);
+        };
         if rows.rows() == 0 {
             self.phase = Phase::Over;
             return None;
         }
         self.queries += rows.rows() as u64;
-        Some(match self.phase {
-            Phase::Searching => Ask::Gradient { rows, loss: Loss::CrossEntropy { labels } },
-            _ => Ask::Labels(rows),
-        })
+        Some(Ask::Labels(rows))
     }
 
     fn take(&mut self, answer: Answer) -> bool {
-        let count = |pair: &Pair| self.asked.get(pair.source).map_or(0, Vec::len);
-        match (self.phase, answer) {
-            (Phase::Labelling, Answer::Labels(labels))
+        let Answer::Labels(labels) = answer else { return false };
+        match self.phase {
+            Phase::Labelling
                 if labels.len() == self.rows.rows() && labels.iter().all(|label| *label < self.classes) =>
             {
                 self.labels = labels;
-                self.phase = Phase::Searching;
+                self.phase = Phase::Recalling;
             }
-            (Phase::Searching, Answer::Gradient { scores, gradient, .. }) => {
-                let open: usize = self.pairs.iter().map(count).sum();
-                if scores.rows() != open || gradient.data().len() != open * self.shape.len() {
-                    return false;
-                }
-                self.searched(&classes_of(&scores), &gradient);
-            }
-            (Phase::Recalling, Answer::Labels(labels)) if labels.len() == self.trained.rows() => {
-                self.recalled = labels;
+            Phase::Recalling if labels.len() == self.trained.rows() => {
+                self.choose(&labels);
                 self.phase = Phase::Painting;
             }
-            (Phase::Painting, Answer::Labels(labels)) => {
-                let open: usize = self.open.iter().map(|(trained, others)| trained + others).sum();
-                if labels.len() != open {
-                    return false;
+            Phase::Painting if labels.len() == self.asked && labels.iter().all(|l| *l < self.classes) => {
+                for (at, given) in (self.next..).zip(labels) {
+                    let (window, row) = (at / self.painted.len(), at % self.painted.len());
+                    if given != self.class(self.painted[row]) {
+                        self.fell.push((window, row, given));
+                    }
                 }
-                self.fell_back(&labels);
+                self.next += self.asked;
+                if self.next == self.windows.len() * self.painted.len() {
+                    self.suspect();
+                    self.phase = if self.suspects.is_empty() { Phase::Over } else { Phase::Trying };
+                }
             }
-            (Phase::Trying, Answer::Labels(labels)) => {
-                let open: usize = self
-                    .suspects
-                    .iter()
-                    .filter_map(|suspect| self.asked.get(suspect.source))
-                    .map(Vec::len)
-                    .sum();
-                if labels.len() != open * self.tries.len() {
+            Phase::Trying => {
+                let counts: Vec<usize> =
+                    self.suspects.iter().map(|suspect| self.tried(suspect.source).len()).collect();
+                if labels.len() != counts.iter().sum::<usize>() {
                     return false;
                 }
                 let mut labels = labels.into_iter();
-                for suspect in &mut self.suspects {
-                    let rows = self.asked.get(suspect.source).map_or(0, Vec::len);
-                    let target = suspect.search.class;
-                    let shares = self.tries.iter().map(|_| {
-                        share(labels.by_ref().take(rows).filter(|given| *given == target).count(), rows)
-                    });
-                    suspect.search.transfers = shares.collect();
+                for (suspect, count) in self.suspects.iter_mut().zip(counts) {
+                    let sent = labels.by_ref().take(count).filter(|given| *given == suspect.target).count();
+                    suspect.transfer = share(sent, count);
                 }
                 self.phase = Phase::Over;
             }
@@ -515,54 +411,58 @@ impl Inquiry for Pairwise {
         let over = self.phase == Phase::Over && stopped.is_none();
         let mut triggers = Vec::new();
         let rows = (0..self.classes).map(|source| {
+            let state = stopped.map_or(State::Miss, Stop::state);
             let own = || self.suspects.iter().filter(|suspect| suspect.source == source);
-            let works = |suspect: &&Suspect| self.best(&suspect.search).1 >= self.config.transfer;
-            let found = own().find(works).or_else(|| own().next()).filter(|_| over);
-            let mut state = match stopped {
-                Some(why) => why.state(),
-                None if self.errors > 0 => State::Error,
-                None => State::Miss,
+            let works = |suspect: &&Suspect| suspect.transfer >= self.config.transfer;
+            let Some(suspect) = own().find(works).or_else(|| own().next()).filter(|_| over) else {
+                return RowOutcome::without_result(source, state);
             };
-            let Some(suspect) = found else { return RowOutcome::without_result(source, state) };
-            let (places, transfer) = self.best(&suspect.search);
-            if state == State::Miss && transfer >= self.config.transfer {
-                state = if suspect.chance <= self.config.chance { State::Hit } else { State::Undecided };
+            let state = match (works(&suspect), suspect.chance <= self.config.chance) {
+                (true, true) => State::Hit,
+                (true, false) => State::Undecided,
+                (false, _) => State::Miss,
+            };
+            let mut mask = vec![0.0; self.shape.len()];
+            let mut pattern = mask.clone();
+            for (place, value) in self.windows[suspect.window].iter().zip(&suspect.pattern) {
+                (mask[*place], pattern[*place]) = (1.0, *value);
             }
-            let (mask, pattern) = suspect.search.best();
+            let channels = self.shape.image().map_or(1, |(channels, _, _)| channels);
+            let places = self.windows[suspect.window].len() / channels.max(1);
+            #[expect(clippy::cast_precision_loss, reason = "a small count")]
+            let size = places as f32;
             triggers.push(Trigger {
-                class: suspect.search.class,
-                mask: suspect.search.spread(&mask),
+                class: suspect.target,
+                mask,
                 pattern,
-                size: suspect.search.size(),
-                transfer,
-                hard: vec![(places, transfer)],
-                #[expect(clippy::cast_precision_loss, reason = "a small count")]
-                places: places as f32,
+                size,
+                transfer: suspect.transfer,
+                hard: vec![(places, suspect.transfer)],
+                places: size,
                 #[expect(clippy::cast_possible_truncation, reason = "shown, not summed")]
                 anomaly: -(suspect.chance.max(1e-30).log10() as f32),
-                ratio: share(suspect.painted.trained.0, suspect.painted.trained.1)
-                    / share(suspect.painted.others.0, suspect.painted.others.1).max(0.01),
+                ratio: share(suspect.trained.0, suspect.trained.1)
+                    / share(suspect.others.0, suspect.others.1).max(0.01),
                 flagged: state == State::Hit,
             });
             RowOutcome {
                 before: Some(source),
-                after: Some(suspect.search.class),
+                after: Some(suspect.target),
                 queries: self.queries / self.classes.max(1) as u64,
                 ..RowOutcome::without_result(source, state)
             }
         });
         let rows = rows.collect();
         let decision = format!(
-            "a class is called backdoored towards another when, with the places of the smallest mark that sends its rows \
-             there painted over, at least {:.0} % more of the training rows labelled as the other than of rows the model \
-             was not trained on fall back to the class, which chance does in at most {} of all such searches, and \
-             overwriting at most {} places with the mark sends at least {:.0} % of the class's held-out rows; all {} \
-             pairs were searched",
+            "a class is called backdoored towards another when, with one of {} windows painted over, at least {:.0} % \
+             more of the training rows labelled as the other than of rows the model was not trained on fall back to the \
+             class, which chance does in at most {} of all such searches, at least {:.0} times as many as in the middle \
+             one of all windows, and what stood there sends at least {:.0} % of the class's other rows to the other",
+            self.windows.len(),
             self.config.excess * 100.0,
             self.config.chance,
-            self.small(),
+            self.config.local,
             self.config.transfer * 100.0,
-            self.pairs.len(),
         );
         Outcome {
             attack: ABOUT.name.to_owned(),
@@ -572,13 +472,6 @@ impl Inquiry for Pairwise {
         }
     }
 }
-
-/// The most values of one question.
-const VALUES: usize = 1 << 26;
-/// Rows of one question while painting.
-const ASKED: usize = 4_096;
-/// Suspect pairs whose marks are tried on held-out rows.
-const CLOSELY: usize = 12;
 
 #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
 fn share(count: usize, of: usize) -> f32 {
