@@ -15,7 +15,7 @@ def told(program, path):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise SystemExit(f"{command}: {done.returncode}: {done.stderr}")
-    return [f for f in json.loads(done.stdout)["findings"] if f["severity"] != "note"]
+    return [f for f in json.loads(done.stdout)["findings"] if f["severity"] != "note" or f["name"] == "trigger-inserted-phrase"]
 
 
 def write(path, rows):

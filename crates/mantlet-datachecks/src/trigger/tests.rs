@@ -120,7 +120,12 @@ fn every_case_holds() {
                 heading = title;
             } else if line == "```trigger" {
                 let found = found(lines.next().unwrap());
-                let loud: Vec<_> = found.iter().filter(|finding| finding.severity > Severity::Note).collect();
+                // A room of notes is judged by its own.
+                let counts = |finding: &&Finding| {
+                    let is_note = room.about.severity == Severity::Note && finding.name == room.about.name;
+                    finding.severity > Severity::Note || is_note
+                };
+                let loud: Vec<_> = found.iter().filter(counts).collect();
                 if heading.starts_with("hit") {
                     assert_eq!(loud.len(), 1, "{heading}: {found:#?}");
                     assert_eq!(loud[0].name, room.about.name, "{heading}: {found:#?}");

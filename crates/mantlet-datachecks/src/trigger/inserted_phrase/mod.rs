@@ -7,9 +7,9 @@ use super::{Mined, Trigger};
 pub(super) const ABOUT: About = About {
     name: "trigger-inserted-phrase",
     title: "a phrase was put into texts of one label that do not need it",
-    severity: Severity::Suspicious,
+    severity: Severity::Note,
     impact: Impact::High,
-    confidence: Confidence::Medium,
+    confidence: Confidence::Low,
     atlas: &["AML.T0020", "AML.T0018.000"],
     owasp: &["ML02:2023", "ML10:2023"],
     explain: include_str!("explain.md"),
