@@ -20,6 +20,7 @@ mod reload;
 mod rollout;
 mod service;
 mod step_up;
+mod suspected;
 mod tap;
 mod text;
 mod tokens;

@@ -39,7 +39,7 @@ fn route(upstream: SocketAddr, config: GuardConfig) -> Route {
     }
 }
 
-async fn gateway(upstream: SocketAddr, config: GuardConfig) -> (Gateway, Arc<Memory>) {
+pub(crate) async fn gateway(upstream: SocketAddr, config: GuardConfig) -> (Gateway, Arc<Memory>) {
     let memory = Arc::new(Memory::default());
     let gateway = Gateway::start(GatewayConfig::default(), vec![route(upstream, config)], ports(&memory));
     (gateway.await.unwrap(), memory)
