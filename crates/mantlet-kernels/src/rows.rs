@@ -24,9 +24,18 @@ pub(crate) enum Each {
 #[inline(always)]
 pub(crate) fn each(row: &[f32], rows: &[f32], found: &mut [f32], each: Each) {
     let others = rows.chunks_exact(row.len().max(1)).zip(found);
+    // Loops, not closures: what an iterator calls is compiled on its own, for the narrowest registers there are.
     match each {
-        Each::Distance => others.for_each(|(other, found)| *found = distance(row, other)),
-        Each::Product => others.for_each(|(other, found)| *found = product(row, other)),
+        Each::Distance => {
+            for (other, found) in others {
+                *found = distance(row, other);
+            }
+        }
+        Each::Product => {
+            for (other, found) in others {
+                *found = product(row, other);
+            }
+        }
     }
 }
 
