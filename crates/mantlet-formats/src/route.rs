@@ -180,6 +180,12 @@ pub fn recognise(source: &dyn Source, name: &str, bounds: &Bounds) -> Route {
         found.push(Format::Tar);
     }
     found.extend(MAGIC.iter().filter(|(magic, _)| head.starts_with(magic)).map(|&(_, format)| format));
+    // A class of Java has a version where a program of macOS has the number of its parts.
+    if head.get(4..8).is_some_and(|count| count > [0, 0, 0, 40].as_slice())
+        && head.starts_with(b"\xca\xfe\xba\xbe")
+    {
+        found.retain(|format| *format != Format::MachO);
+    }
     if matches!(head.as_slice(), [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..])
         || head.starts_with(b"BZh") && head.get(4..10) == Some(b"\x17\x72\x45\x38\x50\x90")
     {

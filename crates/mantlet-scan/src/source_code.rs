@@ -9,6 +9,36 @@ use mantlet_vocab::{MemorySource, Place, Source};
 
 use crate::engine::Engine;
 
+/// Commands that a program hands to a tool which runs them elsewhere (Airflow, Modal, Beam, clouds): texts in a line that
+/// says so.
+fn handed(text: &str) -> Vec<(String, u32)> {
+    const WAYS: [&str; 9] = [
+        "bash_command",
+        "run_commands(",
+        "startup_script",
+        "user_data",
+        "setup_commands",
+        "entrypoint=",
+        "command=",
+        "cmd=",
+        "commands=",
+    ];
+    let mut found = Vec::new();
+    for (line, number) in text.lines().zip(1..) {
+        let line = line.trim();
+        if line.starts_with('#') || line.len() > 8_000 || !WAYS.iter().any(|way| line.contains(way)) {
+            continue;
+        }
+        let quote = if line.contains('"') { '"' } else { '\'' };
+        let texts = line.split(quote).skip(1).step_by(2).filter(|text| text.len() > 8);
+        found.extend(texts.take(16).map(|text| (text.to_owned(), number)));
+        if found.len() > 256 {
+            break;
+        }
+    }
+    found
+}
+
 /// Cells and their text that are kept of a notebook.
 const MAX_CODE: usize = 4 << 20;
 /// Command lines of one script.
@@ -29,6 +59,7 @@ impl Engine {
         let role = if builds { Role::Install } else { role };
         let mut script = python::analyse(text, role);
         script.install_hooks |= builds;
+        script.shell.extend(handed(text));
         self.script(script, place);
     }
 

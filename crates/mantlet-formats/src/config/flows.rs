@@ -26,6 +26,7 @@ impl Reader {
             self.program(near, text, at);
         }
         self.pattern(near, text, at);
+        self.fetched(near, text, at);
         if near == "runOn" && text == "folderOpen" {
             self.item(Act::Calls, "a task of the editor when the folder is opened", Effect::Executes, at);
         }
@@ -121,6 +122,58 @@ impl Reader {
         if regexes::is_endless(text, whole) {
             let (path, text) = (self.path(), text.chars().filter(|c| !c.is_control()).take(120).collect());
             self.config.patterns.push(Said { path, text, offset: at });
+        }
+    }
+
+    /// Packages and programs that come over a connection which anybody can change, and the code of whoever asks.
+    fn fetched(&mut self, near: &str, text: &str, at: u64) {
+        const PROGRAMS: [&str; 8] = [".py", ".sh", ".so", ".whl", ".js", ".pkl", ".exe", ".dll"];
+        let lists = ["pip", "packages", "requirements", "dependencies", "pip_packages", "python_packages"];
+        let command = if lists.contains(&near) && text.contains("http://") {
+            format!("pip install {}", text.chars().take(400).collect::<String>())
+        } else if near == "ref" && text.contains("github.event.pull_request.head") {
+            text.chars().take(400).collect()
+        } else {
+            let program = PROGRAMS.iter().any(|end| text.ends_with(end)) && text.len() <= 400;
+            if program && bare_host(text) && self.config.paths.len() < MAX_SAID {
+                let path = self.path();
+                let text = text.chars().filter(|c| !c.is_control()).take(200).collect();
+                self.config.paths.push(Said { path, text, offset: at });
+            }
+            return;
+        };
+        self.runs(command, at);
+    }
+
+    fn runs(&mut self, text: String, at: u64) {
+        if self.config.commands.len() < super::MAX_COMMANDS {
+            let path = self.path();
+            self.config.commands.push(Said { path, text, offset: at });
+        }
+    }
+
+    /// A variable of a container whose name and value stand side by side.
+    pub(super) fn variable(&mut self, level: &super::Level, at: u64) {
+        const NAMES: [&str; 10] = [
+            "LD_PRELOAD",
+            "LD_AUDIT",
+            "DYLD_INSERT_LIBRARIES",
+            "PYTHONSTARTUP",
+            "NODE_OPTIONS",
+            "PIP_INDEX_URL",
+            "PIP_EXTRA_INDEX_URL",
+            "UV_INDEX_URL",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+        ];
+        let of = |key: &str| {
+            level.values.iter().find_map(|value| value.strip_prefix(key)).map(|value| value.trim_matches('"'))
+        };
+        if let (Some(name), Some(value)) = (of("name="), of("value="))
+            && NAMES.contains(&name)
+        {
+            let line = format!("{name}={value}");
+            self.runs(line, at);
         }
     }
 
@@ -232,6 +285,12 @@ fn foreign_host(text: &str, bare: bool) -> bool {
     }
 }
 
+/// Whether an address is that of a machine without a name, outside of what a machine has around it.
+fn bare_host(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or("");
+    foreign_host(host, true)
+}
+
 /// Whether a program of JavaScript reaches for the machine it runs on, which the nodes of a flow have no need of.
 fn escapes(text: &str) -> bool {
     // Names that are put together from parts, or read from another form, are read as one.
@@ -315,6 +374,14 @@ mod tests {
         );
         assert_eq!(open(r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*"}]}"#), 0);
         assert_eq!(open(r#"{"insecure-registries": ["203.0.113.5:5000"]}"#), 1);
+        let commands = |text: &str| yaml(text, Effects::default()).commands.len();
+        assert_eq!(commands("env:\n- name: LD_PRELOAD\n  value: /mnt/models/libx.so\n"), 1);
+        assert_eq!(commands("env:\n- name: OMP_NUM_THREADS\n  value: '4'\n"), 0);
+        assert_eq!(commands("runtime_env:\n  pip: ['http://192.0.2.1/x.whl', 'numpy']\n"), 1);
+        assert_eq!(
+            read(r#"{"a": "http://198.51.100.7/p.py", "b": "https://x.example/p.py"}"#).paths.len(),
+            1
+        );
         let sizes = |text: &str| read(text).sizes.len();
         assert_eq!(sizes(r#"{"max_position_embeddings": 10000000000000}"#), 1);
         assert_eq!(sizes(r#"{"layer_replication": [[0, 2000000000]]}"#), 1);

@@ -288,6 +288,7 @@ impl Reader {
                 let Some(level) = self.levels.pop() else { return };
                 self.function(&level, at);
                 self.rights(&level.rights, at);
+                self.variable(&level, at);
                 if level.words.len() > 1 {
                     let line = level.words.join(" ");
                     self.command_line(&level.key, &line, at);

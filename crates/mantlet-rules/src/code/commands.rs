@@ -86,8 +86,8 @@ pub(super) fn ships(command: &str) -> bool {
 pub(super) fn preloads(command: &str) -> bool {
     const NAMES: [&str; 3] = ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES"];
     // Where an image keeps what is its own, and the libraries that are put before all others for their speed.
-    const OWN: [&str; 8] =
-        ["/app/", "/workspace/", "/model/", "/models/", "/srv/", "/data/", "/var/", "/root/"];
+    const OWN: [&str; 9] =
+        ["/mnt/models/", "/app/", "/workspace/", "/model/", "/models/", "/srv/", "/data/", "/var/", "/root/"];
     const KNOWN: [&str; 10] =
         ["malloc", "gomp", "iomp", "stdc++", "mkl", "cuda", "nccl", "asan", "faketime", "libgcc"];
     const USUAL: [&str; 6] = ["/.local/", "/.conda/", "/.venv/", "/.mujoco/", "/.cache/", "/./"];
@@ -169,6 +169,31 @@ pub(super) fn weights_as_script(text: &str) -> bool {
             let word = word.trim_matches(['"', '\'', ')', '(']);
             ENDINGS.iter().any(|end| word.ends_with(end))
         })
+}
+
+/// Whether a shell is given a text that a tool has turned into another one: from its end, letter by letter, or unpacked.
+pub(super) fn turned(text: &str) -> bool {
+    const TURNS: [&str; 9] = ["rev", "tr", "tac", "base32", "base64", "xxd", "gunzip", "zcat", "openssl"];
+    pipelines(text).any(|pipeline| {
+        let parts: Vec<&str> = pipeline.split('|').collect();
+        let [first, middle @ .., _] = parts.as_slice() else { return false };
+        // What is written into the line itself, and not what is read from a file.
+        matches!(program(first), "echo" | "printf")
+            && middle.iter().any(|part| TURNS.contains(&program(part)))
+    })
+}
+
+/// Whether a package is named by an address without protection on the way.
+pub(super) fn over_plain(text: &str) -> bool {
+    text.split_whitespace().any(|word| {
+        let word = word.trim_matches(['"', '\'', ',', '[', ']']);
+        let address = word.rsplit_once(" @ ").map_or(word, |(_, address)| address);
+        let host = ["http://", "git+http://"].iter().find_map(|scheme| address.strip_prefix(scheme));
+        host.is_some_and(|host| {
+            let host = host.split(['/', ':']).next().unwrap_or("");
+            !matches!(host, "localhost" | "") && !host.starts_with("127.") && !host.starts_with(['$', '{'])
+        })
+    })
 }
 
 /// Whether a recipe of a container builds on an image from a bare address, or takes files from one.
@@ -323,6 +348,11 @@ pub(super) fn one_liner(text: &str) -> bool {
         "pty.spawn",
     ];
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // A line for an interpreter of JavaScript that starts programs.
+    let scripts = ["node -e", "node --eval", "deno eval", "bun -e"];
+    if has(&scripts) && text.contains("child_process") {
+        return true;
+    }
     has(&STARTS) && has(&FETCHES) && has(&RUNS)
 }
 
@@ -340,6 +370,19 @@ pub(super) fn is_shell(command: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_turned_before_a_shell_reads_it_is_told() {
+        assert!(turned("echo 'hs | lruc' | rev | bash") && turned("printf 'phey' | tr 'a-z' 'n-za-m' | sh"));
+        assert!(!turned("echo 'ls' | sh") && !turned("cat list | tr a b | sh"));
+        assert!(over_plain("pip install git+http://x.example/a.git"));
+        assert!(
+            !over_plain("pip install https://x.example/a.whl")
+                && !over_plain("pip install http://localhost/a")
+        );
+        assert!(one_liner("node -e \"require('child_process').exec('id')\""));
+        assert!(!one_liner("node -e \"console.log(1)\""));
+    }
 
     #[test]
     fn what_is_read_and_sent_is_told_from_what_is_only_read() {

@@ -66,9 +66,16 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
         return Some("joins a shell to the network");
     }
     let encoded = has("base64 -d") || has("base64 --decode") || has("xxd -r") || has("openssl enc -d");
-    let evaluated =
-        has("eval \"$(") || has("eval $(") || has("eval `") || has("bash -c \"$(") || has("sh -c \"$(");
+    let evaluated = has("eval \"$(")
+        || has("eval $(")
+        || has("eval `")
+        || has("bash -c \"$(")
+        || has("sh -c \"$(")
+        || has("sh <<<");
     if encoded && (piped || evaluated) {
+        return Some("runs a program it decodes");
+    }
+    if piped && commands::turned(&text) {
         return Some("runs a program it decodes");
     }
     if has("downloadstring") && (has("iex") || has("invoke-expression")) {
@@ -128,7 +135,7 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
                 .is_some_and(|host| !host.starts_with("localhost") && !host.starts_with("127."))
         })
     });
-    if plainly && has("pip") && has("install") {
+    if (plainly || commands::over_plain(&text)) && has("pip") && has("install") {
         return Some("installs packages over a connection that anybody on the way can change");
     }
     let made = has("chmod +x") || has("chmod 777") || has("chmod 755");

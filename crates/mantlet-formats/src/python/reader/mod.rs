@@ -198,7 +198,9 @@ impl<'t> Reader<'t, '_> {
         let trimmed = known.as_str();
         let cell = text.starts_with("%%") && matches!(first, "bash" | "sh" | "script" | "system");
         self.shell |= cell;
-        let runs = text.starts_with('!') || cell || matches!(first, "sx" | "system" | "pip" | "conda");
+        let runs = text.starts_with('!')
+            || cell
+            || matches!(first, "sx" | "system" | "pip" | "conda" | "alias" | "alias_magic");
         if runs && self.script.shell.len() < MAX_CALLS {
             self.script.shell.push((trimmed.trim().chars().take(400).collect(), line));
         } else if runs {

@@ -32,7 +32,11 @@ impl Rule for ConfigHostileCommand {
                 let message = format!("`{}` runs `{}`, which {why}", command.path, shown(&command.text));
                 found.push(ABOUT.finding(place.at(Span::at(command.offset)), message));
             } else if config.for_strangers && pasted(&command.text) {
-                let what = "pastes what a stranger writes into a shell that has the rights of the repository";
+                let what = if command.path.ends_with(".ref") {
+                    "checks out the code of a stranger with the rights of the repository"
+                } else {
+                    "pastes what a stranger writes into a shell that has the rights of the repository"
+                };
                 let message = format!("`{}` runs `{}`, which {what}", command.path, shown(&command.text));
                 let finding = ABOUT.finding(place.at(Span::at(command.offset)), message);
                 found.push(finding.severity(Severity::Suspicious));
@@ -47,7 +51,8 @@ fn shown(text: &str) -> String {
 
 /// Whether a command of a workflow is put together with words that anybody may write.
 fn pasted(text: &str) -> bool {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 9] = [
+        "github.event.pull_request.head.sha",
         "github.head_ref",
         "github.event.pull_request.head.ref",
         "github.event.pull_request.head.label",
