@@ -497,7 +497,7 @@ impl Automaton {
                             continue;
                         }
                         // The same step by the same way, or two ways.
-                        let parts = one == other && index != place || one != other;
+                        let parts = one != other || index != place;
                         let parted = parted || parts;
                         if parted && next == start && beside == start {
                             return true;

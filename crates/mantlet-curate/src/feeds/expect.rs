@@ -56,7 +56,7 @@ impl<'a> Expect<'a> {
         let (x, y) = taught.tensors().map_err(failed)?;
         let trees = boost(&x, &y, &boosting).map_err(|error| failed(error.to_string()))?;
         let (x, _) = judging.tensors().map_err(failed)?;
-        let second: Vec<f64> = trees.scores(&x).data().chunks_exact(2).map(|pair| margin(pair)).collect();
+        let second: Vec<f64> = trees.scores(&x).data().chunks_exact(2).map(margin).collect();
         // Losses of each average, against the additive model alone on the same rows.
         let mut best = (0.0, 0.0);
         for part in PARTS.into_iter().skip(1) {

@@ -108,7 +108,6 @@ impl Walk<'_> {
     }
 
     /// The chunks below a node: where each begins, its address, its stored bytes, and the filters that were left out.
-    #[expect(clippy::type_complexity, reason = "one list, used in this file")]
     fn leaves(
         &self,
         node: u64,

@@ -141,7 +141,7 @@ impl Around {
         found: &mut Vec<(f32, Vec<f32>)>,
     ) {
         let norm = base.norm;
-        let mut pairs: Vec<(f32, (usize, f32), (usize, f32))> = Vec::new();
+        let mut pairs: Vec<(f32, Step, Step)> = Vec::new();
         for (at, column) in columns.iter().enumerate() {
             let stands = cost(norm, self.shift[at]);
             for &(back, loss) in column.iter().filter(|(to, _)| cost(norm, *to) < stands) {
@@ -168,6 +168,9 @@ impl Around {
         }
     }
 }
+
+/// A column and how far its value stands from the original.
+type Step = (usize, f32);
 
 /// What a change of one value adds to the distance, to its square for the Euclidean.
 fn cost(norm: Norm, change: f32) -> f32 {
