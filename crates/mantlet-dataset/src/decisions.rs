@@ -264,7 +264,7 @@ pub fn reference(
 /// The same, by an engine.
 ///
 /// # Errors
-/// As [`reference`], or as the engine says.
+/// As [`reference()`], or as the engine says.
 pub fn reference_by<E: Engine>(
     engine: &E,
     dataset: &Dataset,
