@@ -102,6 +102,8 @@ pub(crate) fn imported(name: &str) -> bool {
                 || says(&format!("--{stem}."))
                 || *importer == "model_index.json" && says(&format!("\"{stem}\""))
                 || *importer == "MLmodel" && says(&format!("loader_module: {stem}\n"))
+                || *importer == "MLmodel" && says(&format!("model_code_path: {stem}.py"))
+                || *importer == "adapter_config.json" && says(&format!("\"megatron_core\": \"{stem}\""))
         })
     })
 }

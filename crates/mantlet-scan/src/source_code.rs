@@ -9,6 +9,28 @@ use mantlet_vocab::{MemorySource, Place, Source};
 
 use crate::engine::Engine;
 
+/// The lines of the shell in a notebook of Databricks, and those of magics of a line.
+fn databricks(text: &str) -> (String, String) {
+    let (mut shell, mut lines, mut inside) = (String::new(), String::new(), false);
+    for line in text.lines() {
+        let Some(line) = line.strip_prefix("# MAGIC ") else {
+            inside &= line.trim().is_empty() && !line.starts_with("# COMMAND");
+            continue;
+        };
+        if line.trim_start().starts_with("%sh") {
+            inside = true;
+            shell.push_str(line.trim_start().trim_start_matches("%sh"));
+        } else if inside {
+            shell.push_str(line);
+        } else {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        shell.push('\n');
+    }
+    (shell, lines)
+}
+
 /// Commands that a program hands to a tool which runs them elsewhere (Airflow, Modal, Beam, clouds): texts in a line that
 /// says so.
 fn handed(text: &str) -> Vec<(String, u32)> {
@@ -55,6 +77,13 @@ impl Engine {
             "def get_requires_for_build_",
             "def prepare_metadata_for_build_",
         ];
+        if text.starts_with("# Databricks notebook source") {
+            let (shell, lines) = databricks(text);
+            self.commands(&shell, place);
+            let mut script = python::analyse(&lines, Role::Notebook);
+            script.install_hooks = false;
+            self.script(script, place);
+        }
         let builds = HOOKS.iter().any(|hook| text.contains(hook)) && role != Role::Notebook;
         let role = if builds { Role::Install } else { role };
         let mut script = python::analyse(text, role);

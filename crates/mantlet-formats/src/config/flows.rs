@@ -1,7 +1,8 @@
 //! What flows of agents and pipelines carry: programs of their nodes (Langflow, Flowise, n8n, Dify, Node-RED, ComfyUI,
 //! AutoGen), patterns that a tokenizer matches with, and rights that are given to everybody.
 
-use super::{Act, MAX_SAID, Reader, Said};
+use super::{Act, MAX_SAID, Reader, Rendered, Said};
+use crate::jinja::{Spot, Template};
 use crate::pickle::Effect;
 use crate::regexes;
 
@@ -26,6 +27,7 @@ impl Reader {
             self.program(near, text, at);
         }
         self.pattern(near, text, at);
+        self.decoded(near, text, at);
         self.fetched(near, text, at);
         if near == "runOn" && text == "folderOpen" {
             self.item(Act::Calls, "a task of the editor when the folder is opened", Effect::Executes, at);
@@ -123,6 +125,24 @@ impl Reader {
             let (path, text) = (self.path(), text.chars().filter(|c| !c.is_control()).take(120).collect());
             self.config.patterns.push(Said { path, text, offset: at });
         }
+    }
+
+    /// What the normaliser or the decoder of a tokenizer puts in place of something else, when that is an address or words.
+    fn decoded(&mut self, near: &str, text: &str, at: u64) {
+        const PARTS: [&str; 4] = ["decoder", "decoders", "normalizer", "normalizers"];
+        let words = text.chars().filter(|c| c.is_ascii_alphanumeric()).count();
+        let within = self.levels.iter().any(|level| PARTS.contains(&level.key.as_str()));
+        if near != "content"
+            || !within
+            || !(text.contains("://") || words >= 6)
+            || self.config.templates.len() >= 64
+        {
+            return;
+        }
+        let what = text.chars().filter(|c| !c.is_control()).take(120).collect();
+        let template = Template { rewrites: vec![Spot { what, offset: at as usize }], ..Template::default() };
+        let path = self.path();
+        self.config.templates.push(Rendered { path, expected: false, template });
     }
 
     /// Packages and programs that come over a connection which anybody can change, and the code of whoever asks.
@@ -374,6 +394,14 @@ mod tests {
         );
         assert_eq!(open(r#"{"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*"}]}"#), 0);
         assert_eq!(open(r#"{"insecure-registries": ["203.0.113.5:5000"]}"#), 1);
+        let rewrites = |text: &str| read(text).templates.len();
+        assert_eq!(
+            rewrites(
+                r#"{"decoder": {"decoders": [{"type": "Replace", "content": "http://192.0.2.1/r?to="}]}}"#
+            ),
+            1
+        );
+        assert_eq!(rewrites(r#"{"decoder": {"decoders": [{"type": "Replace", "content": " "}]}}"#), 0);
         let commands = |text: &str| yaml(text, Effects::default()).commands.len();
         assert_eq!(commands("env:\n- name: LD_PRELOAD\n  value: /mnt/models/libx.so\n"), 1);
         assert_eq!(commands("env:\n- name: OMP_NUM_THREADS\n  value: '4'\n"), 0);

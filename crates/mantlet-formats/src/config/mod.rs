@@ -375,7 +375,10 @@ impl Reader {
     fn tag(&mut self, tag: &str, at: u64) {
         let other =
             ["js/function", "ruby/object", "ruby/hash", "ruby/struct", "javax.", "java.", "com.sun.", "org."];
-        if other.iter().any(|word| tag.trim_start_matches(['!', '<']).contains(word)) && tag.starts_with('!')
+        let java = tag.trim_start_matches(['!', '<']).strip_prefix("tag:yaml.org,2002:").unwrap_or("");
+        if ["javax.", "java.", "com.sun.", "org."].iter().any(|word| java.starts_with(word))
+            || other.iter().any(|word| tag.trim_start_matches(['!', '<']).contains(word))
+                && tag.starts_with('!')
             || tag.contains(":js/function")
             || tag.contains(":ruby/object")
         {
@@ -512,6 +515,12 @@ impl Reader {
             "parent_library" | "loader_module" | "custom_pipeline" | "handler_module"
                 if !callee::is_known_library(text) && !text.is_empty() && text != "null" =>
             {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "megatron_core" if text != "megatron.core" && !text.is_empty() && text != "null" => {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "activation_function" if callee::is_dotted(text) && !callee::is_known_library(text) => {
                 self.item(Act::Imports, text, Effect::Imports, at);
             }
             "type" if callee::is_dotted(text) && text.contains("__import__") => {

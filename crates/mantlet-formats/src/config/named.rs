@@ -40,7 +40,12 @@ impl Reader {
             }
             "py/repr" => self.expression("eval", text, at),
             // torch.export hands the text of a symbolic size to sympy, which evaluates it.
-            "expr_str" if text.contains("__") || text.contains("lambda") || reaches_interpreter(text) => {
+            "expr_str"
+                if calls_python(text)
+                    || text.contains("__")
+                    || text.contains("lambda")
+                    || reaches_interpreter(text) =>
+            {
                 self.expression("sympy.sympify", text, at);
             }
             _ => {}
@@ -188,6 +193,20 @@ fn decimal(text: &str) -> Option<Vec<u8>> {
     bytes.filter(|bytes| bytes.len() >= 8)
 }
 
+/// Whether an expression calls a function that is none of a calculation: those that sympy writes begin with a capital.
+fn calls_python(text: &str) -> bool {
+    const KNOWN: [&str; 14] = [
+        "ceiling", "floor", "sqrt", "exp", "log", "sin", "cos", "tan", "abs", "sign", "acos", "asin", "atan",
+        "sinh",
+    ];
+    text.match_indices('(').any(|(at, _)| {
+        let before = &text[..at];
+        let start = before.rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |end| end + 1);
+        let name = before.get(start..).unwrap_or("");
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && !KNOWN.contains(&name)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use mantlet_vocab::MemorySource;
@@ -213,6 +232,7 @@ mod tests {
         assert_eq!(items(r#"{"root": {"type": {"module": "posix", "name": "system"}}}"#), 1);
         assert_eq!(items(r#"{"root": {"type": {"module": "nemo.collections.llm", "name": "Model"}}}"#), 0);
         assert_eq!(items(r#"{"expr_str": "__import__('os').system('id') or s0"}"#), 1);
+        assert_eq!(items(r#"{"expr_str": "Symbol('s7') + 0*len([open('a','w').close()])"}"#), 1);
         assert_eq!(items(r#"{"expr_str": "Max(1, 2*s0 + 1)"}"#), 0);
         assert_eq!(items(r#"{"expr_str": "Mul(Integer(2), Symbol('s77', integer=True))"}"#), 0);
         let node =

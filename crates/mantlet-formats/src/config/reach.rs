@@ -24,7 +24,28 @@ impl Reader {
         }
         // Expressions that a reader of the file evaluates.
         let evaluated = ["${eval:", "${python:", "eval(", "exec("].iter().any(|open| text.contains(open));
-        if text.len() < 500 && text.contains("__import__(") && evaluated && near != "expr_str" {
+        // A value that is code and stands where no words do is there to be evaluated.
+        const WORDS: [&str; 16] = [
+            "content",
+            "text",
+            "prompt",
+            "description",
+            "code",
+            "answer",
+            "question",
+            "output",
+            "input",
+            "instruction",
+            "completion",
+            "response",
+            "title",
+            "value",
+            "source",
+            "message",
+        ];
+        let listed = self.levels.first().is_none_or(|level| level.list);
+        let alone = text.len() < 300 && !listed && !WORDS.iter().any(|word| near.contains(word));
+        if text.len() < 500 && text.contains("__import__(") && (evaluated || alone) && near != "expr_str" {
             self.item(Act::Calls, "eval", Effect::Executes, at);
         }
         if secret_file(text) {

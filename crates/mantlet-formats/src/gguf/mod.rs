@@ -75,6 +75,7 @@ fn walk(source: &dyn Source, bounds: &Bounds, each: &mut dyn FnMut(TensorInfo)) 
         facts: Gguf::default(),
         alignment: 32,
         max: bounds.max_facts,
+        lists: Vec::new(),
     };
     if let Err((what, at)) = walk.file(each) {
         walk.defect(what, at);
@@ -91,6 +92,8 @@ struct Walk<'a> {
     facts: Gguf,
     alignment: u64,
     max: usize,
+    /// Lists of the vocabulary that go side by side, and how long they are.
+    lists: Vec<(String, u64)>,
 }
 
 type Fault = (String, u64);
@@ -166,11 +169,30 @@ impl Walk<'_> {
                     self.defect(what, at);
                 }
             } else {
+                let before = self.reader.offset();
+                if kind == types::ARRAY && key.starts_with("tokenizer.ggml.") {
+                    let count = read_window(self.source, before + 4, 8).unwrap_or_default();
+                    let count = count.try_into().map_or(0, u64::from_le_bytes);
+                    self.lists.push((key.clone(), count));
+                }
                 self.value(kind, 0).ok_or_else(|| {
                     (format!("the value of `{}` is cut, or its type or length lies", shown(&key)), at)
                 })?;
             }
             self.facts.entries += 1;
+        }
+        let of = |lists: &[(String, u64)], name: &str| {
+            lists.iter().find(|(key, _)| key == name).map(|(_, count)| *count)
+        };
+        let tokens = of(&self.lists, "tokenizer.ggml.tokens");
+        for name in ["tokenizer.ggml.scores", "tokenizer.ggml.token_type"] {
+            if let (Some(tokens), Some(count)) = (tokens, of(&self.lists, name))
+                && count < tokens
+                && tokens < 1 << 24
+            {
+                let what = format!("`{name}` has {count} values for {tokens} tokens; readers read on");
+                self.defect(what, self.reader.offset());
+            }
         }
         Ok(())
     }

@@ -125,9 +125,41 @@ pub fn analyse(text: &str) -> Template {
     if machine.steps == 0 {
         facts.limits.push("the template takes too many steps to follow".into());
     }
+    fields(text, &mut facts);
+    pictures(text, &mut facts);
     facts.accesses.sort_by(|a, b| (b.reach, a.offset).cmp(&(a.reach, b.offset)));
     facts.accesses.dedup_by(|a, b| a.offset == b.offset && a.name == b.name);
     facts
+}
+
+/// Attributes that the fields of a text to be formatted name, whatever formats it.
+fn fields(text: &str, facts: &mut Template) {
+    for (at, _) in text.match_indices(".__").take(4 * MAX_SPOTS) {
+        let name: String =
+            text[at + 1..].chars().take(80).take_while(|&c| c.is_alphanumeric() || c == '_').collect();
+        let Some(reach) = names::reach(&name) else { continue };
+        // The field begins with one bracket, and has not ended.
+        let before = &text[..at];
+        let Some(open) = before.rfind('{').filter(|open| at - open <= 60) else { continue };
+        let inner = &before[open + 1..];
+        let field = inner.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'));
+        if field && !before[..open].ends_with('{') && facts.accesses.len() < 16 * MAX_SPOTS {
+            let path = format!("{{{inner}");
+            facts.accesses.push(Access { name, path, reach, offset: at });
+        }
+    }
+}
+
+/// Pictures at an address with something asked of it, which a prompt has no need of: whoever shows the answer sends it.
+fn pictures(text: &str, facts: &mut Template) {
+    for (at, _) in text.match_indices("](http").take(MAX_SPOTS) {
+        let address: String =
+            text[at + 2..].chars().take(200).take_while(|&c| !matches!(c, ')' | ' ' | '\n')).collect();
+        let shown = text[..at].rfind("![").is_some_and(|start| at - start <= 80);
+        if shown && address.contains('?') {
+            Machine::spot(&mut facts.leaks, address, at);
+        }
+    }
 }
 
 struct Macro<'t> {

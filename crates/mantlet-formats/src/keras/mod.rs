@@ -252,6 +252,14 @@ impl Walk<'_> {
                 }
                 Some(Value::Object(inner)) => {
                     let class = inner.get("class_name").and_then(Value::as_str);
+                    // A tuple as it is written beside a SavedModel: byte code, defaults, closure.
+                    let items = inner.get("items").and_then(Value::as_array);
+                    if let (Some("__tuple__"), Some(code)) =
+                        (class, items.and_then(|items| items.first()?.as_str()))
+                    {
+                        self.code(code, path);
+                        continue;
+                    }
                     if class != Some("__lambda__") && key == "function" {
                         let name = inner.get("config").and_then(Value::as_str).or(class).unwrap_or("?");
                         self.found(Danger::NamedCode(name.chars().take(100).collect()), path);

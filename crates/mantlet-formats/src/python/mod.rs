@@ -183,6 +183,9 @@ pub fn role(name: &str) -> Role {
         "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
         "__init__.py" | "handler.py" | "model.py" | "hubconf.py" | "__init__.pyc" | "handler.pyc"
         | "model.pyc" => Role::Module,
+        // Where a build reads the version of a package from.
+        "about.py" | "__about__.py" => Role::Module,
+        "inference.py" if lower.ends_with("code/inference.py") => Role::Module,
         _ if file.ends_with(".pth") => Role::Startup,
         // Compiled code is imported; only a package's main module is run.
         _ if file.ends_with(".pyc") && file != "__main__.pyc" => Role::Module,

@@ -71,7 +71,10 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
         || has("eval `")
         || has("bash -c \"$(")
         || has("sh -c \"$(")
-        || has("sh <<<");
+        || has("sh <<<")
+        || ["python", "perl", "node", "ruby"]
+            .iter()
+            .any(|name| has(name) && (has(" -c \"$(") || has(" -e \"$(")));
     if encoded && (piped || evaluated) {
         return Some("runs a program it decodes");
     }
