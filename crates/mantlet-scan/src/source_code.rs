@@ -1,4 +1,6 @@
 //! Python source wherever it lies: scripts, modules, the cells of notebooks, hooks that run by themselves.
+//!
+//! Long because every place has its own way to hold a program.
 
 use mantlet_formats::opened::Opened;
 use mantlet_formats::python::{self, Role};

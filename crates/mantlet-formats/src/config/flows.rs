@@ -1,5 +1,7 @@
 //! What flows of agents and pipelines carry: programs of their nodes (Langflow, Flowise, n8n, Dify, Node-RED, ComfyUI,
 //! AutoGen), patterns that a tokenizer matches with, and rights that are given to everybody.
+//!
+//! Long because what each kind of value means in them has its few lines here.
 
 use super::{Act, MAX_SAID, Reader, Rendered, Said};
 use crate::jinja::{Spot, Template};
