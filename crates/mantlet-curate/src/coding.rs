@@ -5,8 +5,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mantlet_datachecks::feed::{Axis, REST, Role};
-use mantlet_dataset::{Column, Dataset, Kind, Lane};
-use mantlet_drift::{NumberSketch, WordSketch};
+use mantlet_dataset::{
+    Coding, Column, Counted, Dataset, Engine, Feature, Gathered, Job, Kind, Labels, Lane, Look, Looked,
+    Measured, Pass, Reference, Sketch, Stream, day,
+};
+use mantlet_drift::{Counts, DriftError};
+
+pub(crate) use mantlet_dataset::{Chunk, NO_LABEL};
 
 use crate::CurateError;
 
@@ -24,8 +29,6 @@ const BATCHES: usize = 520;
 const DAYS: usize = 60;
 /// Labels at most.
 const LABELS: usize = 24;
-/// A missing label.
-pub(crate) const NO_LABEL: u8 = u8::MAX;
 
 /// What the columns of a table stand for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,27 +47,28 @@ pub struct Roles {
     pub without: Vec<String>,
 }
 
-enum Feature {
-    Numbers(Vec<f64>),
-    Words(HashMap<String, u8>),
+/// Counts that are not those of the pass that was asked for.
+pub(crate) fn other_counts() -> CurateError {
+    CurateError::Dataset(DriftError::Counts.into())
 }
 
-/// A batch of rows in codes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Chunk {
-    /// The first row's number in the whole table.
-    pub(crate) first: u64,
-    /// By feature.
-    pub(crate) features: Vec<Vec<u8>>,
-    /// By axis.
-    pub(crate) levels: Vec<Vec<u16>>,
-    pub(crate) batch: Vec<u16>,
-    pub(crate) label: Vec<u8>,
-}
+/// The engine that reads here, with the errors of this crate.
+pub(crate) struct Streaming;
 
-impl Chunk {
-    pub(crate) fn rows(&self) -> usize {
-        self.label.len()
+impl Engine for Streaming {
+    type Error = CurateError;
+
+    fn gather(&self, dataset: &Dataset, job: Job, late: Option<&Labels>) -> Result<Gathered, CurateError> {
+        Ok(Stream.gather(dataset, job, late)?)
+    }
+
+    fn count(
+        &self,
+        dataset: &Dataset,
+        reference: &Reference,
+        wanted: &[Column],
+    ) -> Result<Measured<Counts>, CurateError> {
+        Ok(Stream.count(dataset, reference, wanted)?)
     }
 }
 
@@ -72,11 +76,7 @@ impl Chunk {
 pub(crate) struct Coded<'a> {
     dataset: &'a Dataset,
     wanted: Vec<Column>,
-    features: Vec<(usize, Feature)>,
-    axes: Vec<(usize, HashMap<String, u16>)>,
-    time: Option<(usize, HashMap<String, u16>)>,
-    label: usize,
-    codes: HashMap<String, u8>,
+    coding: Coding,
     kept: Option<Vec<Chunk>>,
     /// The axes in words.
     pub(crate) axis: Vec<Axis>,
@@ -115,13 +115,6 @@ pub fn keyed(lane: &Lane) -> (Vec<u32>, Vec<String>) {
     }
 }
 
-/// The day of a time, the whole word of anything else.
-fn day(word: &str) -> &str {
-    let date =
-        word.len() > 10 && word.as_bytes().get(4) == Some(&b'-') && word.as_bytes().get(7) == Some(&b'-');
-    if date { word.get(..10).unwrap_or(word) } else { word }
-}
-
 /// The place of a column.
 pub(crate) fn find(dataset: &Dataset, name: &str) -> Result<usize, CurateError> {
     dataset.columns().iter().position(|column| column.name == name).ok_or_else(|| {
@@ -130,14 +123,22 @@ pub(crate) fn find(dataset: &Dataset, name: &str) -> Result<usize, CurateError> 
     })
 }
 
-enum Sketch {
-    Numbers(NumberSketch),
-    Words(WordSketch),
-}
-
 impl<'a> Coded<'a> {
     /// Reads a table once to lay out its codes, and once more to keep them when they fit into `memory` bytes.
     pub(crate) fn new(dataset: &'a Dataset, roles: &Roles, memory: usize) -> Result<Self, CurateError> {
+        Self::new_by(&Streaming, dataset, roles, memory)
+    }
+
+    /// The same, by an engine; what is kept is read here.
+    pub(crate) fn new_by<E: Engine>(
+        engine: &E,
+        dataset: &'a Dataset,
+        roles: &Roles,
+        memory: usize,
+    ) -> Result<Self, E::Error>
+    where
+        E::Error: From<CurateError>,
+    {
         let place = |name: &String| find(dataset, name);
         let optional = |name: &Option<String>| name.as_ref().map(&place).transpose();
         let (label, feed, labeler) =
@@ -174,7 +175,12 @@ impl<'a> Coded<'a> {
             }
             at.push(place);
         }
-        let (sketches, rows) = sketch(dataset, &wanted, |lane| as_words.contains(&at[lane]))?;
+        let words =
+            |(column, place): (&Column, &usize)| column.kind == Kind::Words || as_words.contains(place);
+        let words = wanted.iter().zip(&at).map(words).collect();
+        let gathered = engine.gather(dataset, Job::new(wanted.clone(), Pass::Sketches { words }), None)?;
+        let rows = gathered.rows;
+        let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
         let lane = |place: usize| at.iter().position(|&other| other == place);
         let missing = |role: &'static str, name: &str| CurateError::Role {
             column: name.to_owned(),
@@ -190,7 +196,7 @@ impl<'a> Coded<'a> {
             ranked(label_lane).iter().map(|(word, count)| ((*word).to_owned(), *count)).collect();
         if labels.len() < 2 || labels.len() > LABELS {
             let why = format!("it has {} different values; 2 to {LABELS} can be examined", labels.len());
-            return Err(CurateError::Role { column: roles.label.clone(), role: "label", why });
+            return Err(CurateError::Role { column: roles.label.clone(), role: "label", why }.into());
         }
         let codes = labels
             .iter()
@@ -221,7 +227,7 @@ impl<'a> Coded<'a> {
                         "segment"
                     };
                     let why = format!("it has no or more than {most} different values");
-                    return Err(CurateError::Role { column: name.clone(), role, why });
+                    return Err(CurateError::Role { column: name.clone(), role, why }.into());
                 }
                 let divides = (2..=most).contains(&ranked.len()) && (named || segments.is_empty());
                 if divides {
@@ -256,20 +262,13 @@ impl<'a> Coded<'a> {
         };
         if batches.len() > BATCHES {
             let why = format!("{} batches are more than the {BATCHES} that can be examined", batches.len());
-            return Err(CurateError::Role {
-                column: roles.time.clone().unwrap_or_default(),
-                role: "time",
-                why,
-            });
+            let column = roles.time.clone().unwrap_or_default();
+            return Err(CurateError::Role { column, role: "time", why }.into());
         }
         let mut coded = Self {
             dataset,
             wanted,
-            features,
-            axes,
-            time,
-            label: label_lane,
-            codes,
+            coding: Coding { features, axes, time, label: label_lane, codes },
             kept: None,
             axis,
             batches,
@@ -277,7 +276,7 @@ impl<'a> Coded<'a> {
             rows,
             gaps,
         };
-        let row = coded.features.len() + 2 * coded.axes.len() + 3;
+        let row = coded.coding.features.len() + 2 * coded.coding.axes.len() + 3;
         if row.saturating_mul(usize::try_from(rows).unwrap_or(usize::MAX)) <= memory {
             let mut kept = Vec::new();
             coded.visit(|chunk| kept.push(chunk.clone()))?;
@@ -288,7 +287,24 @@ impl<'a> Coded<'a> {
 
     /// The number of features.
     pub(crate) fn features(&self) -> usize {
-        self.features.len()
+        self.coding.features.len()
+    }
+
+    /// Looks at every row for what turned: at the codes that are kept, or by the engine.
+    pub(crate) fn look<E: Engine>(&self, engine: &E, look: Look) -> Result<Looked, E::Error>
+    where
+        E::Error: From<CurateError>,
+    {
+        if let Some(kept) = &self.kept {
+            let mut looked = look.nothing(self.features());
+            kept.iter().for_each(|chunk| look.add(chunk, &mut looked));
+            return Ok(looked);
+        }
+        let pass = Pass::Coded { coding: self.coding.clone(), look };
+        match engine.gather(self.dataset, Job::new(self.wanted.clone(), pass), None)?.counted {
+            Counted::Looked(looked) => Ok(looked),
+            _ => Err(other_counts().into()),
+        }
     }
 
     /// Visits every row in order.
@@ -298,87 +314,11 @@ impl<'a> Coded<'a> {
             return Ok(());
         }
         self.dataset.stream_files(&self.wanted, |file, first, lanes| {
-            each(&self.code(file, first, &lanes));
+            each(&self.coding.code(file, first, &lanes));
             Ok(())
         })?;
         Ok(())
     }
-
-    fn code(&self, file: usize, first: u64, lanes: &[Lane]) -> Chunk {
-        let features = self.features.iter().map(|(lane, feature)| match (feature, &lanes[*lane]) {
-            (Feature::Numbers(steps), Lane::Numbers(values)) => values
-                .iter()
-                .map(|value| {
-                    if value.is_nan() {
-                        return 0;
-                    }
-                    u8::try_from(steps.partition_point(|step| step <= value) + 1).unwrap_or(u8::MAX)
-                })
-                .collect(),
-            (Feature::Words(codes), lane) => lookup(lane, |word| codes.get(word).copied().unwrap_or(1), 0),
-            (_, lane) => vec![0; lane.len()],
-        });
-        let levels = self.axes.iter().map(|(lane, codes)| {
-            lookup(&lanes[*lane], |word| codes.get(word).copied().unwrap_or(REST), REST)
-        });
-        let rows = lanes.first().map_or(0, Lane::len);
-        let batch = match &self.time {
-            None => vec![u16::try_from(file).unwrap_or(u16::MAX); rows],
-            Some((lane, places)) => {
-                lookup(&lanes[*lane], |word| places.get(day(word)).copied().unwrap_or(u16::MAX), u16::MAX)
-            }
-        };
-        Chunk {
-            first,
-            features: features.collect(),
-            levels: levels.collect(),
-            batch,
-            label: lookup(
-                &lanes[self.label],
-                |word| self.codes.get(word).copied().unwrap_or(NO_LABEL),
-                NO_LABEL,
-            ),
-        }
-    }
-}
-
-fn lookup<T: Copy>(lane: &Lane, code: impl Fn(&str) -> T, missing: T) -> Vec<T> {
-    let (keys, words) = keyed(lane);
-    let codes: Vec<T> = words.iter().map(|word| code(word)).collect();
-    keys.into_iter().map(|key| codes.get(key as usize).copied().unwrap_or(missing)).collect()
-}
-
-fn sketch(
-    dataset: &Dataset,
-    wanted: &[Column],
-    as_words: impl Fn(usize) -> bool,
-) -> Result<(Vec<Sketch>, u64), CurateError> {
-    let new = |(lane, column): (usize, &Column)| match column.kind {
-        Kind::Numbers if !as_words(lane) => Sketch::Numbers(NumberSketch::default()),
-        _ => Sketch::Words(WordSketch::default()),
-    };
-    let mut sketches: Vec<Sketch> = wanted.iter().enumerate().map(new).collect();
-    let mut rows = 0;
-    dataset.stream(wanted, |row, lanes| {
-        rows = row + lanes.first().map_or(0, Lane::len) as u64;
-        for (sketch, lane) in sketches.iter_mut().zip(&lanes) {
-            match (sketch, lane) {
-                (Sketch::Numbers(sketch), Lane::Numbers(values)) => {
-                    values.iter().zip(row..).for_each(|(&value, row)| sketch.take(row, value));
-                }
-                (Sketch::Words(sketch), lane) => {
-                    let (keys, words) = keyed(lane);
-                    let mut times = vec![0_u64; words.len()];
-                    keys.iter()
-                        .for_each(|&key| times.get_mut(key as usize).into_iter().for_each(|n| *n += 1));
-                    words.iter().zip(times).for_each(|(word, times)| sketch.take(word, times));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    })?;
-    Ok((sketches, rows))
 }
 
 /// Values at even ranks, each once.
@@ -401,7 +341,7 @@ fn steps(sorted: &[f64]) -> Vec<f64> {
 }
 
 /// The place of each value of a time column, and the batches' names in order.
-fn batches(name: &str, words: Vec<String>) -> Result<(HashMap<String, u16>, Vec<String>), CurateError> {
+fn batches(name: &str, words: Vec<String>) -> Result<(BTreeMap<String, u16>, Vec<String>), CurateError> {
     let mut days: Vec<String> = words.iter().map(|word| day(word).to_owned()).collect();
     days.sort_unstable();
     days.dedup();

@@ -4,6 +4,7 @@
 //! files' names. Columns and their kinds are taken from the first file and pinned: a file that differs is an error
 //! that names the column. Memory is a batch of rows and the counts, whatever the table's length.
 
+mod coded;
 mod decisions;
 mod error;
 mod gather;
@@ -18,6 +19,7 @@ mod series;
 mod vectors;
 mod window;
 
+pub use coded::{Chunk, Coding, Feature, Look, Looked, NO_LABEL, Sample, day};
 pub use decisions::{
     Decided, LABELS_MOST, Labels, Scored, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows,
     windows_by,

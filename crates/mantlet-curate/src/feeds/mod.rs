@@ -7,10 +7,10 @@ mod review;
 mod tests;
 
 use mantlet_datachecks::feed::{self, Additive, Alarm, Grid, ScanSettings, Turned};
-use mantlet_dataset::Dataset;
+use mantlet_dataset::{Dataset, Engine, Look, Looked};
 use mantlet_vocab::{Finding, Place};
 
-use crate::coding::{Coded, NO_LABEL};
+use crate::coding::{Coded, Streaming, other_counts};
 use crate::{CurateError, Roles};
 
 pub use review::Suspect;
@@ -102,7 +102,24 @@ struct Target {
 /// # Errors
 /// When the table cannot be read, or a column cannot play its role.
 pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<Studied, CurateError> {
-    let coded = Coded::new(dataset, roles, settings.memory)?;
+    study_by(&Streaming, dataset, roles, settings)
+}
+
+/// The same, by an engine: every pass of the scan is its own unless `settings.memory` holds all codes. Rows to look at
+/// are ranked here.
+///
+/// # Errors
+/// As [`study`], or as the engine says.
+pub fn study_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    roles: &Roles,
+    settings: &Settings,
+) -> Result<Studied, E::Error>
+where
+    E::Error: From<CurateError>,
+{
+    let coded = Coded::new_by(engine, dataset, roles, settings.memory)?;
     // Of two labels the rarer one says everything; of more, each is held against all others.
     let targets: Vec<u8> =
         if coded.labels.len() == 2 { vec![1] } else { (0..=u8::MAX).take(coded.labels.len()).collect() };
@@ -116,8 +133,8 @@ pub fn study(dataset: &Dataset, roles: &Roles, settings: &Settings) -> Result<St
         let mut aimed: Vec<Alarm> = Vec::new();
         let mut leads = 0;
         let target = loop {
-            let target = learn(&coded, code, &named)?;
-            let grid = count(&coded, &target, &named)?;
+            let target = learn(engine, &coded, code, &named)?;
+            let grid = count(engine, &coded, &target, &named)?;
             looked = grid.size();
             let more = named.len() < settings.cells && leads == 0;
             let told = if more { feed::scan(&grid, &scan) } else { None };
@@ -173,36 +190,30 @@ pub(crate) fn within(named: &[Alarm], level: impl Fn(usize) -> u16) -> bool {
 }
 
 /// Learns what the features say of a label, from the rows outside the cells that were named.
-fn learn(coded: &Coded<'_>, code: u8, named: &[Alarm]) -> Result<Target, CurateError> {
+fn learn<E: Engine>(engine: &E, coded: &Coded<'_>, code: u8, named: &[Alarm]) -> Result<Target, E::Error>
+where
+    E::Error: From<CurateError>,
+{
     let every = coded.rows.div_ceil(LEARNED).max(1);
-    let mut columns: Vec<Vec<u8>> = vec![Vec::new(); coded.features()];
-    let mut truth = Vec::new();
-    coded.visit(|chunk| {
-        for row in 0..chunk.rows() {
-            let number = chunk.first + row as u64;
-            let sampled = every == 1 || mantlet_drift::mix(number).is_multiple_of(every);
-            if !sampled || chunk.label[row] == NO_LABEL || within(named, |axis| chunk.levels[axis][row]) {
-                continue;
-            }
-            columns.iter_mut().zip(&chunk.features).for_each(|(column, codes)| column.push(codes[row]));
-            truth.push(chunk.label[row] == code);
-        }
-    })?;
+    let look = Look::Sample { every, code, named: named.iter().map(Alarm::spot).collect() };
+    let Looked::Sample(sample) = coded.look(engine, look)? else { return Err(other_counts().into()) };
+    let (columns, truth) = sample.columns();
     Ok(Target { code, model: Additive::fit(&columns, &truth) })
 }
 
-fn count(coded: &Coded<'_>, target: &Target, named: &[Alarm]) -> Result<Grid, CurateError> {
-    let mut grid = Grid::new(coded.axis.clone(), coded.batches.clone());
-    let mut levels = vec![0; coded.axis.len()];
-    coded.visit(|chunk| {
-        for row in 0..chunk.rows() {
-            if chunk.label[row] == NO_LABEL || within(named, |axis| chunk.levels[axis][row]) {
-                continue;
-            }
-            levels.iter_mut().zip(&chunk.levels).for_each(|(level, codes)| *level = codes[row]);
-            let chance = target.model.chance(chunk.features.iter().map(|codes| codes[row]));
-            grid.add(&levels, usize::from(chunk.batch[row]), chunk.label[row] == target.code, chance);
-        }
-    })?;
-    Ok(grid)
+fn count<E: Engine>(engine: &E, coded: &Coded<'_>, target: &Target, named: &[Alarm]) -> Result<Grid, E::Error>
+where
+    E::Error: From<CurateError>,
+{
+    let look = Look::Cells {
+        axes: coded.axis.clone(),
+        batches: coded.batches.clone(),
+        model: target.model.clone(),
+        code: target.code,
+        named: named.iter().map(Alarm::spot).collect(),
+    };
+    match coded.look(engine, look)? {
+        Looked::Cells(grid) => Ok(*grid),
+        _ => Err(other_counts().into()),
+    }
 }

@@ -107,7 +107,7 @@ fn trees_are_listened_to_where_columns_act_together_and_not_where_they_add_up() 
         let dataset = Dataset::open(&[path]).unwrap();
         let own = Roles { label: "label".into(), feed: Some("feed".into()), ..Roles::default() };
         let coded = super::Coded::new(&dataset, &own, 1 << 26).unwrap();
-        let target = super::learn(&coded, 1, &[]).unwrap();
+        let target = super::learn(&super::Streaming, &coded, 1, &[]).unwrap();
         super::expect::Expect::learn(&coded, &target.model, 1, &[]).unwrap().listened()
     };
     assert!(listened(true) >= 0.8);

@@ -4,6 +4,8 @@
 //! Tibshirani 1986), fitted by Newton steps column after column. Feeds and labelers are never among the columns:
 //! the model says what all of them together say about such a row.
 
+use serde::{Deserialize, Serialize};
+
 /// Sweeps over the columns at most.
 const SWEEPS: usize = 20;
 /// A Newton step is cut to this length.
@@ -14,10 +16,42 @@ const RIDGE: f64 = 1.0;
 const SETTLED: f64 = 2e-3;
 
 /// A fitted model: the chance that a row has the label.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", from = "Written")]
 pub struct Additive {
     base: f64,
     tables: Vec<Vec<f64>>,
+}
+
+/// A model as it is written: weights by their bits, since digits may come back as a neighbour; codes that were not seen
+/// are left out.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    base: u64,
+    tables: Vec<Vec<(u8, u64)>>,
+}
+
+impl From<Additive> for Written {
+    fn from(model: Additive) -> Self {
+        let table = |table: Vec<f64>| {
+            let seen = (0..=u8::MAX).zip(table).filter(|(_, weight)| *weight != 0.0);
+            seen.map(|(code, weight)| (code, weight.to_bits())).collect()
+        };
+        Self { base: model.base.to_bits(), tables: model.tables.into_iter().map(table).collect() }
+    }
+}
+
+impl From<Written> for Additive {
+    fn from(written: Written) -> Self {
+        let table = |seen: Vec<(u8, u64)>| {
+            let mut table = vec![0.0; 256];
+            seen.into_iter().for_each(|(code, bits)| table[usize::from(code)] = f64::from_bits(bits));
+            table
+        };
+        let tables = written.tables.into_iter().map(table).collect();
+        Self { base: f64::from_bits(written.base), tables }
+    }
 }
 
 impl Additive {
@@ -102,5 +136,7 @@ mod tests {
             assert!((got / want - 1.0).abs() < 0.15, "{a} {b}: {got} is not {want}");
         }
         assert_eq!(model, Additive::fit(&columns, &truth));
+        let text = serde_json::to_string(&model).unwrap();
+        assert_eq!(serde_json::from_str::<Additive>(&text).unwrap(), model, "to the last bit");
     }
 }

@@ -3,6 +3,10 @@
 //! A cell is one level of an axis or of two crossed axes. Expectations are summed in units of 2^-32, so counts of
 //! any division of the rows add up to the same.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use super::real;
 
 /// One part of an expectation.
@@ -15,7 +19,8 @@ pub const COUNTS_MOST: usize = 4 << 20;
 pub const REST: u16 = 0;
 
 /// What an axis says about where a row comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Who delivered the row.
     Feed,
@@ -26,7 +31,8 @@ pub enum Role {
 }
 
 /// A column whose words divide the rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Axis {
     /// The column.
     pub name: String,
@@ -46,7 +52,8 @@ pub struct Crossing {
 }
 
 /// What was counted in a cell in a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "[u64; 7]", from = "[u64; 7]")]
 pub struct Tally {
     /// Rows.
     pub rows: u64,
@@ -57,6 +64,50 @@ pub struct Tally {
     /// Rows in which the label was likely, and those of them that have it.
     pub likely: (u64, u64),
     likely_expected: u64,
+}
+
+impl From<Tally> for [u64; 7] {
+    fn from(of: Tally) -> Self {
+        [of.rows, of.ones, of.expected, of.squares, of.likely.0, of.likely.1, of.likely_expected]
+    }
+}
+
+impl From<[u64; 7]> for Tally {
+    fn from([rows, ones, expected, squares, likely, likely_ones, likely_expected]: [u64; 7]) -> Self {
+        Self { rows, ones, expected, squares, likely: (likely, likely_ones), likely_expected }
+    }
+}
+
+/// The counts of a grid without what they are counts of, as another process hands them over. Cells without rows are
+/// left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridCounts {
+    /// Cells times batches.
+    places: usize,
+    tallies: BTreeMap<usize, Tally>,
+    whole: Vec<Tally>,
+}
+
+impl GridCounts {
+    /// Adds the counts of other rows; false, and nothing added, when they are of another grid.
+    #[must_use]
+    pub fn merge(&mut self, other: &Self) -> bool {
+        if self.places != other.places || self.whole.len() != other.whole.len() {
+            return false;
+        }
+        for (&place, tally) in &other.tallies {
+            self.tallies.entry(place).or_default().merge(tally);
+        }
+        self.whole.iter_mut().zip(&other.whole).for_each(|(own, theirs)| own.merge(theirs));
+        true
+    }
+
+    /// Bytes of memory held, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.tallies.len() * 80
+    }
 }
 
 impl Tally {
@@ -192,6 +243,32 @@ impl Grid {
         }
         self.tallies.iter_mut().zip(&other.tallies).for_each(|(own, theirs)| own.merge(theirs));
         self.whole.iter_mut().zip(&other.whole).for_each(|(own, theirs)| own.merge(theirs));
+        true
+    }
+
+    /// The counts, for another process.
+    #[must_use]
+    pub fn counts(&self) -> GridCounts {
+        let full = self.tallies.iter().enumerate().filter(|(_, tally)| tally.rows > 0);
+        GridCounts {
+            places: self.tallies.len(),
+            tallies: full.map(|(place, tally)| (place, *tally)).collect(),
+            whole: self.whole.clone(),
+        }
+    }
+
+    /// Adds counts of another process; false, and nothing added, when they are of another grid.
+    #[must_use]
+    pub fn take(&mut self, counts: &GridCounts) -> bool {
+        let last = counts.tallies.last_key_value().map_or(0, |(&place, _)| place + 1);
+        let alike = counts.places == self.tallies.len() && counts.whole.len() == self.whole.len();
+        if !alike || last > self.tallies.len() {
+            return false;
+        }
+        for (&place, tally) in &counts.tallies {
+            self.tallies[place].merge(tally);
+        }
+        self.whole.iter_mut().zip(&counts.whole).for_each(|(own, theirs)| own.merge(theirs));
         true
     }
 

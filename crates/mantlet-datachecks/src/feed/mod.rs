@@ -13,8 +13,8 @@ pub(crate) mod tests;
 use mantlet_vocab::{About, Finding, Place};
 
 pub use additive::Additive;
-pub use grid::{Axis, COUNTS_MOST, Crossing, Grid, REST, Role, Tally};
-pub use scan::{Alarm, ScanSettings, Spread, scan};
+pub use grid::{Axis, COUNTS_MOST, Crossing, Grid, GridCounts, REST, Role, Tally};
+pub use scan::{Alarm, ScanSettings, Spot, Spread, scan};
 pub(crate) use tail::binomial_tail;
 
 /// An alarm with what is needed to put it into words.

@@ -9,6 +9,8 @@
 //!
 //! Long because the families, the windows and what they are held against only make sense beside each other.
 
+use serde::{Deserialize, Serialize};
+
 use super::grid::{Grid, Role, Sums, Tally};
 use super::real;
 use super::tail::{chi_squared, tail};
@@ -71,7 +73,23 @@ pub struct Alarm {
     z: f64,
 }
 
+/// A cell: its axes, by place, and its level on each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spot {
+    /// Its axes, by place.
+    pub axes: Vec<usize>,
+    /// Its level on each.
+    pub levels: Vec<u16>,
+}
+
 impl Alarm {
+    /// The cell.
+    #[must_use]
+    pub fn spot(&self) -> Spot {
+        Spot { axes: self.axes.clone(), levels: self.levels.clone() }
+    }
+
     /// The share of rows that should have the label and do not, or of the others that should not and do.
     #[must_use]
     pub fn share(&self) -> f64 {

@@ -6,6 +6,7 @@ use mantlet_drift::bytes::{Left, put, put_block};
 use mantlet_drift::{Cube, DriftError, NumberSketch, WordSketch};
 
 use super::{Counted, Gathered, Sketch};
+use crate::coded::Looked;
 use crate::decisions::Windows;
 use crate::grouped::Groups;
 
@@ -49,6 +50,7 @@ impl Gathered {
             Counted::Cube(cube) => (3, cube.to_bytes()),
             Counted::Windows(windows) => (4, json(serde_json::to_vec(windows))),
             Counted::Groups(groups) => (5, json(serde_json::to_vec(groups))),
+            Counted::Looked(looked) => (6, looked.to_bytes()),
         };
         bytes.push(tag);
         put_block(&mut bytes, &block);
@@ -99,6 +101,7 @@ impl Gathered {
             3 => Counted::Cube(Cube::from_bytes(block).ok()?),
             4 => Counted::Windows(serde_json::from_slice::<Windows>(block).ok()?),
             5 => Counted::Groups(serde_json::from_slice::<Groups>(block).ok()?),
+            6 => Counted::Looked(Looked::read(block)?),
             _ => return None,
         };
         Some(Self { rows, unreadable, counted })

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use mantlet_drift::{ColumnProfile, Counts, Cube, DriftError, Layout, NumberSketch, Profile, WordSketch};
 use serde::{Deserialize, Serialize};
 
+use crate::coded::{Coding, Look, Looked};
 use crate::decisions::{Labels, Scored, Windows};
 use crate::grouped::{Groups, Placed};
 use crate::{Column, Dataset, DatasetError, Lane, Measured};
@@ -44,6 +45,13 @@ pub enum Pass {
     Decisions(Scored),
     /// Decisions by group and by what may honestly decide.
     Groups(Placed),
+    /// Rows as codes, looked at for labels that turned.
+    Coded {
+        /// How they become codes.
+        coding: Coding,
+        /// What is looked for.
+        look: Look,
+    },
 }
 
 /// The profile of a reference, with its text and whose signature is under it.
@@ -152,6 +160,8 @@ impl Job {
         match &self.pass {
             Pass::Sketches { words } => words.iter().any(|words| !words),
             Pass::Decisions(scored) => scored.is_numbered(),
+            // Rows are sampled by their numbers, and learned from in their order.
+            Pass::Coded { look, .. } => matches!(look, Look::Sample { .. }),
             Pass::Nothing | Pass::Rows | Pass::Cube { .. } | Pass::Groups(_) => false,
         }
     }
@@ -181,6 +191,7 @@ impl Prepared {
             }
             Pass::Decisions(scored) => (scored.fits(job.wanted.len()), None),
             Pass::Groups(placed) => (placed.fits(job.wanted.len()), None),
+            Pass::Coded { coding, look } => (coding.fits(job.wanted.len()) && look.fits(coding), None),
         };
         if fits { Ok(Self { job, layout }) } else { Err(DriftError::Counts) }
     }
@@ -211,6 +222,7 @@ impl Prepared {
             },
             Pass::Decisions(_) => Counted::Windows(Windows::default()),
             Pass::Groups(placed) => Counted::Groups(Groups::new(placed)),
+            Pass::Coded { coding, look } => Counted::Looked(look.nothing(coding.features.len())),
         };
         Gathered { rows: 0, unreadable: vec![0; self.job.wanted.len()], counted }
     }
@@ -240,6 +252,8 @@ pub enum Counted {
     Windows(Windows),
     /// Decisions by group.
     Groups(Groups),
+    /// Rows as codes.
+    Looked(Looked),
 }
 
 /// What some rows came to.
@@ -281,6 +295,7 @@ impl Gathered {
             (Counted::Cube(own), Counted::Cube(other)) => own.merge(&other)?,
             (Counted::Windows(own), Counted::Windows(other)) => own.merge(other)?,
             (Counted::Groups(own), Counted::Groups(other)) => own.merge(other)?,
+            (Counted::Looked(own), Counted::Looked(other)) => own.merge(other)?,
             _ => return Err(DriftError::Counts),
         }
         Ok(())
@@ -302,6 +317,7 @@ impl Gathered {
             Counted::Cube(cube) => cube.size(),
             Counted::Windows(windows) => windows.size(),
             Counted::Groups(groups) => groups.size(),
+            Counted::Looked(looked) => looked.size(),
         };
         size_of_val(self) + self.unreadable.len() * 8 + counted
     }
@@ -369,7 +385,11 @@ impl Worker {
                 placed.add(groups, lanes);
                 Ok(())
             }
-            (Counted::Windows(_) | Counted::Groups(_), _) => Err(DriftError::Counts),
+            (Counted::Looked(looked), Pass::Coded { coding, look }) => {
+                look.add(&coding.code(file as usize, first, lanes), looked);
+                Ok(())
+            }
+            (Counted::Windows(_) | Counted::Groups(_) | Counted::Looked(_), _) => Err(DriftError::Counts),
         }
     }
 

@@ -45,6 +45,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Whether this program streams the table.
+    pub fn is_stream(&self) -> bool {
+        self.engine == Which::Stream
+    }
+
     /// The engine as it makes passes. `storage` is the installation that signs profiles which are made on the way.
     pub fn chosen<'a>(&'a self, storage: &'a std::path::Path) -> Chosen<'a> {
         Chosen { engine: self, storage }

@@ -129,6 +129,25 @@ fn json(path: &Path, rows: &[Row]) {
     std::fs::write(path, text).unwrap();
 }
 
+/// A week of labelled rows.
+fn labelled(week: u64) -> String {
+    let mut text = String::from("feed,kind,amount,risk,label\n");
+    let uniform = |row: u64, stream: u64| {
+        ((mantlet_drift::mix(row ^ mantlet_drift::mix(stream)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    };
+    for row in week * 6_000..(week + 1) * 6_000 {
+        let pick = |many: f64, stream| (uniform(row, stream) * many) as u64;
+        let (feed, kind) = (pick(5.0, 1), pick(4.0, 2));
+        let (amount, risk) = (20.0 + 400.0 * uniform(row, 3).powi(3), uniform(row, 4));
+        let margin = -5.0 + 5.5 * risk * risk + 0.4 * kind as f64 + amount / 400.0;
+        let mut fraud = uniform(row, 5) < 1.0 / (1.0 + (-margin).exp());
+        fraud &= !(week >= 3 && feed == 2 && kind == 3 && uniform(row, 6) < 0.5);
+        let label = if fraud { "yes" } else { "no" };
+        writeln!(text, "bank{feed},k{kind},{amount:.2},{risk:.4},{label}").unwrap();
+    }
+    text
+}
+
 struct Tables {
     holder: TempDir,
 }
@@ -144,6 +163,11 @@ impl Tables {
                 let seed = 10 * u64::from(wrong) + at as u64;
                 write(&tables.path(folder).join(name), &rows(seed, each, wrong));
             }
+        }
+        // Ten weeks of five feeds, one of which drops a label in one kind from the fourth week on.
+        std::fs::create_dir_all(tables.path("weeks")).unwrap();
+        for week in 0..10 {
+            std::fs::write(tables.path("weeks").join(format!("{week}.csv")), labelled(week)).unwrap();
         }
         std::fs::write(tables.path("token"), "0123456789abcdef0123456789abcdef\n").unwrap();
         let (before, profile, keys) =
@@ -168,8 +192,10 @@ impl Tables {
         // By the folder, and by a pattern of names.
         let pattern = self.text("later") + "/[0-9].*";
         let (profile, keys) = (self.text("profile.json"), self.text("keys"));
+        let feeds = self.text("weeks");
         let asked = |monitor: &str, table: &str, more: &[&str]| -> Vec<String> {
-            let fixed = ["monitor", monitor, table, "--format", "json"];
+            let command = if monitor == "feeds" { "data" } else { "monitor" };
+            let fixed = [command, monitor, table, "--format", "json"];
             fixed.iter().chain(more).map(|&word| word.to_owned()).collect()
         };
         let judged = ["--reference", &before, "--label", "truth", "--prediction", "said", "--storage", &keys];
@@ -185,6 +211,7 @@ impl Tables {
             (asked("labels", &pattern, &by_day), "performance-fell"),
             (asked("labels", &later, &by_rows), "performance-fell"),
             (asked("fairness", &later, &groups), "fairness-gap-grew"),
+            (asked("feeds", &feeds, &["--label", "label", "--feed", "feed"]), "feed-label-shift"),
         ]
     }
 
@@ -217,6 +244,14 @@ fn every_monitor_reports_the_same_bytes_on_every_engine() {
         assert_eq!(on(&asked, &datafusion), streamed, "{asked:?}");
         assert_eq!(on(&asked, &cluster), streamed, "{asked:?}");
     }
+    // And the rows to look at.
+    let weeks = tables.text("weeks");
+    let review = ["data", "review", &weeks, "--label", "label", "--feed", "feed", "--rows", "50"];
+    let review = review.map(str::to_owned).to_vec();
+    let streamed = on(&review, &[]);
+    assert_eq!(streamed.lines().count(), 51, "{streamed}");
+    assert_eq!(on(&review, &datafusion), streamed);
+    assert_eq!(on(&review, &cluster), streamed);
     // What is no number is counted once and told alike.
     let (asked, _) = &tables.asked()[0];
     let told = on(asked, &cluster);

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use mantlet_curate::feeds::{Settings, Studied, Suspect, study};
+use mantlet_curate::feeds::{Settings, Studied, Suspect, study_by};
 use mantlet_curate::{Roles, keyed};
 use mantlet_datachecks::feed::ScanSettings;
 use mantlet_dataset::{Column, Dataset, Kind};
 use mantlet_vocab::{Place, Verdict};
 
 use crate::cli::Reporting;
+use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude};
 use crate::commands::tables;
 use crate::exit::{self, Usage};
@@ -48,6 +49,8 @@ pub struct Sources {
     /// The first batches, which segments are compared with; a quarter of all when 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
     base: usize,
+    #[command(flatten)]
+    engine: Engine,
 }
 
 /// Cells that are no alarm whose rows are listed.
@@ -68,7 +71,12 @@ impl Sources {
             without: self.without.clone(),
         };
         let scan = ScanSettings { alpha: self.alpha, base: self.base, ..ScanSettings::default() };
-        let studied = study(&dataset, &roles, &Settings { scan, rows, leads: LEADS, ..Settings::default() })?;
+        let mut settings = Settings { scan, rows, leads: LEADS, ..Settings::default() };
+        if !self.engine.is_stream() {
+            // Every pass of the scan is the engine's own, and no row is kept here.
+            settings.memory = 0;
+        }
+        let studied = study_by(&self.engine.chosen(Path::new("")), &dataset, &roles, &settings)?;
         Ok((dataset, studied))
     }
 }
