@@ -137,13 +137,14 @@ impl Tally {
 
     /// Adds the counts of other rows.
     pub fn merge(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.ones += other.ones;
-        self.expected += other.expected;
-        self.squares += other.squares;
-        self.likely.0 += other.likely.0;
-        self.likely.1 += other.likely.1;
-        self.likely_expected += other.likely_expected;
+        let sum = |own: &mut u64, theirs: u64| *own = own.saturating_add(theirs);
+        sum(&mut self.rows, other.rows);
+        sum(&mut self.ones, other.ones);
+        sum(&mut self.expected, other.expected);
+        sum(&mut self.squares, other.squares);
+        sum(&mut self.likely.0, other.likely.0);
+        sum(&mut self.likely.1, other.likely.1);
+        sum(&mut self.likely_expected, other.likely_expected);
     }
 }
 
@@ -260,9 +261,9 @@ impl Grid {
     /// Adds counts of another process; false, and nothing added, when they are of another grid.
     #[must_use]
     pub fn take(&mut self, counts: &GridCounts) -> bool {
-        let last = counts.tallies.last_key_value().map_or(0, |(&place, _)| place + 1);
+        let is_beyond = |(&place, _): (&usize, &Tally)| place >= self.tallies.len();
         let alike = counts.places == self.tallies.len() && counts.whole.len() == self.whole.len();
-        if !alike || last > self.tallies.len() {
+        if !alike || counts.tallies.last_key_value().is_some_and(is_beyond) {
             return false;
         }
         for (&place, tally) in &counts.tallies {

@@ -1,9 +1,12 @@
 //! Rows as small codes: what their features say, where they come from, their batch and their label; and the passes of a
 //! scan for slow poisoning over them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use mantlet_datachecks::feed::{Additive, Axis, Grid, GridCounts, REST, Spot};
+use mantlet_datachecks::feed::{Additive, Axis, COUNTS_MOST, Grid, GridCounts, REST, Spot};
 use mantlet_drift::DriftError;
 use mantlet_drift::bytes::{Left, put, put_block};
 use serde::{Deserialize, Serialize};
@@ -211,7 +214,13 @@ impl Look {
         };
         match self {
             Self::Sample { every, named, .. } => *every > 0 && named.iter().all(within),
-            Self::Cells { axes, named, .. } => axes.len() == coding.axes.len() && named.iter().all(within),
+            Self::Cells { axes, batches, named, .. } => {
+                // Pairs of axes that would take too much are left out by the grid; what is never left out is bounded.
+                let levels = axes.iter().map(|axis| axis.levels.len() + 1).sum::<usize>();
+                axes.len() == coding.axes.len()
+                    && levels.saturating_mul(batches.len()) <= 4 * COUNTS_MOST
+                    && named.iter().all(within)
+            }
         }
     }
 
