@@ -49,7 +49,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
             run::shown(run::cargo(project).args(test).args(["--locked", "--quiet"]).args(more))
         };
         match of(&["--lib"])? {
-            Outcome::Passed => of(&["--test", "cli", "--", "cluster::"]),
+            Outcome::Passed => of(&["--test", "cli", "--", "cluster::", "engines::"]),
             other => Ok(other),
         }
     });

@@ -148,6 +148,9 @@ fn labelled(week: u64) -> String {
     text
 }
 
+/// Writes rows in a format.
+type Write = fn(&Path, &[Row]);
+
 struct Tables {
     holder: TempDir,
 }
@@ -155,7 +158,7 @@ struct Tables {
 impl Tables {
     fn new(each: u64) -> Self {
         let tables = Self { holder: tempfile::tempdir().unwrap() };
-        let write: [(&str, fn(&Path, &[Row])); 4] =
+        let write: [(&str, Write); 4] =
             [("0.parquet", parquet), ("1.csv", csv), ("2.jsonl", json), ("3.arrow", arrow)];
         for (folder, wrong) in [("before", false), ("later", true)] {
             std::fs::create_dir_all(tables.path(folder)).unwrap();
