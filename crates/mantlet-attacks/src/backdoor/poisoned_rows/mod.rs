@@ -1,6 +1,6 @@
 //! Finds the poisoned rows from the backdoor they left in the model: the trigger is reconstructed first; then each
 //! row of the commanded class is asked again with the trigger's places painted over. A row that owes its class to
-//! those places alone is poisoned.
+//! those places alone is poisoned, and so is one that carries the very mark which most of those rows share.
 
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,27 @@ impl Default for Config {
     }
 }
 
+/// Fewer fallen rows than this say nothing of what they share.
+const FEWEST: usize = 5;
+/// Values nearer than this share of a place's range are the same value.
+const NEAR: f32 = 0.05;
+/// A place belongs to the mark when at least this share of the fallen rows agrees there, ...
+const AGREE: f32 = 0.8;
+/// ... and at most this share of the rows of other classes has the same value.
+const COMMON: f32 = 0.2;
+/// A mark that fewer of the fallen rows carry whole, ...
+const WHOLE: f32 = 0.7;
+/// ... or more rows of other classes, is none.
+const CHANCE: f32 = 0.01;
+
+/// One place of a mark: where it is, its value, and how far a value may stand from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stroke {
+    place: usize,
+    value: f32,
+    near: f32,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Phase {
     Searching,
@@ -72,6 +93,8 @@ pub struct PoisonedRows {
     obedient: Vec<usize>,
     /// How many painted copies of each obedient row left the class for one and the same other.
     left: Vec<usize>,
+    /// Rows that carry what the fallen rows of their class share.
+    carrying: Vec<usize>,
 }
 
 impl PoisonedRows {
@@ -109,6 +132,7 @@ impl PoisonedRows {
             suspects: Vec::new(),
             obedient: Vec::new(),
             left: Vec::new(),
+            carrying: Vec::new(),
         })
     }
 
@@ -181,18 +205,40 @@ impl PoisonedRows {
         Step::Ask(Ask::Labels(self.shape.batch(data)))
     }
 
+    /// Rows that fell back to one other class once they were painted over.
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    fn fallen(&self) -> impl Iterator<Item = usize> + '_ {
+        let enough = self.config.leaves * self.config.tries as f32;
+        self.obedient
+            .iter()
+            .zip(&self.left)
+            .filter(move |(_, left)| **left as f32 >= enough)
+            .map(|(row, _)| *row)
+    }
+
+    /// Rows of the suspected classes that carry the mark which most of the fallen rows of their class share: painting
+    /// a mark over does not turn a poisoned row that looks like the class anyway.
+    fn carrying(&self) -> Vec<usize> {
+        let mut carrying = Vec::new();
+        for trigger in self.triggers.iter().filter(|trigger| trigger.flagged) {
+            let of_class = |row: &usize| self.labels[*row] == trigger.class;
+            let fallen: Vec<&[f32]> = self.fallen().filter(of_class).map(|row| self.rows.row(row)).collect();
+            let others: Vec<&[f32]> =
+                (0..self.labels.len()).filter(|row| !of_class(row)).map(|row| self.rows.row(row)).collect();
+            let mark = shared_mark(&fallen, &others, &self.places(trigger.class));
+            let suspects = self.suspects.iter().copied().filter(of_class);
+            carrying.extend(suspects.filter(|row| !mark.is_empty() && carries(self.rows.row(*row), &mark)));
+        }
+        carrying
+    }
+
     fn outcome(&self, stopped: Option<Stop>) -> Outcome {
-        #[expect(clippy::cast_precision_loss, reason = "a small count")]
-        let poisoned = |row: usize| {
-            self.obedient.iter().position(|other| *other == row).is_some_and(|index| {
-                let left = self.left.get(index).copied().unwrap_or(0);
-                left as f32 >= self.config.leaves * self.config.tries as f32
-            })
-        };
+        let poisoned: std::collections::BTreeSet<usize> =
+            self.fallen().chain(self.carrying.iter().copied()).collect();
         let rows = (0..self.labels.len()).map(|row| {
             let state = match stopped {
                 Some(why) => why.state(),
-                None if poisoned(row) => State::Hit,
+                None if poisoned.contains(&row) => State::Hit,
                 None => State::Miss,
             };
             RowOutcome { before: Some(self.labels[row]), ..RowOutcome::without_result(row, state) }
@@ -209,7 +255,8 @@ impl PoisonedRows {
                 } else {
                     format!(
                         "{}; a row of such a class is called poisoned when {:.0} % of its copies fall back \
-                         to one other class once the trigger's places are painted over",
+                         to one other class once the trigger's places are painted over, or when it carries \
+                         the mark that most of those rows share",
                         self.decision,
                         self.config.leaves * 100.0
                     )
@@ -223,6 +270,36 @@ impl PoisonedRows {
 fn agreed(given: &[usize], class: usize) -> usize {
     let same = |other: usize| given.iter().filter(|given| **given == other).count();
     given.iter().filter(|other| **other != class).map(|other| same(*other)).max().unwrap_or(0)
+}
+
+/// What rows that fell have in common at some of the places and rows of other classes have not; empty when there is
+/// nothing, as with a mark that is mixed into the picture or moves.
+#[expect(clippy::cast_precision_loss, reason = "counts of rows")]
+fn shared_mark(fallen: &[&[f32]], others: &[&[f32]], places: &[usize]) -> Vec<Stroke> {
+    if fallen.len() < FEWEST || others.is_empty() {
+        return Vec::new();
+    }
+    let share = |rows: &[&[f32]], mark: &[Stroke]| {
+        rows.iter().filter(|row| carries(row, mark)).count() as f32 / rows.len() as f32
+    };
+    let mut mark = Vec::new();
+    for &place in places {
+        let mut values: Vec<f32> = fallen.iter().map(|row| row[place]).collect();
+        values.sort_by(f32::total_cmp);
+        let all = || fallen.iter().chain(others).map(|row| row[place]);
+        let range = all().fold(f32::MIN, f32::max) - all().fold(f32::MAX, f32::min);
+        let stroke = Stroke { place, value: values[values.len() / 2], near: NEAR * range };
+        if share(fallen, &[stroke]) >= AGREE && share(others, &[stroke]) <= COMMON {
+            mark.push(stroke);
+        }
+    }
+    let told = share(fallen, &mark) >= WHOLE && share(others, &mark) <= CHANCE;
+    if told { mark } else { Vec::new() }
+}
+
+/// Whether a row has a mark's value at each of its places.
+fn carries(row: &[f32], mark: &[Stroke]) -> bool {
+    mark.iter().all(|stroke| (row[stroke.place] - stroke.value).abs() <= stroke.near)
 }
 
 impl Attack for PoisonedRows {
@@ -253,6 +330,7 @@ impl Attack for PoisonedRows {
                     .zip(&self.obedient)
                     .map(|(given, row)| agreed(given, self.labels[*row]))
                     .collect();
+                self.carrying = self.carrying();
                 self.phase = Phase::Over;
                 Step::Done(self.outcome(None))
             }
@@ -277,6 +355,24 @@ impl Attack for PoisonedRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fallen_rows_share_is_the_mark_and_what_everybody_has_is_not() {
+        // Place 0 is white in marked rows only, place 1 is black in all, place 2 is of any value.
+        let values = |mark: f32, index: usize| vec![mark, 0.0, (index * 37 % 100) as f32 / 100.0];
+        let marked: Vec<Vec<f32>> =
+            (0..10).map(|index| values(if index == 9 { 0.3 } else { 1.0 }, index)).collect();
+        let honest: Vec<Vec<f32>> = (0..200).map(|index| values(index as f32 / 400.0, index)).collect();
+        let fallen: Vec<&[f32]> = marked.iter().map(Vec::as_slice).collect();
+        let others: Vec<&[f32]> = honest.iter().map(Vec::as_slice).collect();
+        let mark = shared_mark(&fallen, &others, &[0, 1, 2]);
+        assert_eq!(mark.iter().map(|stroke| stroke.place).collect::<Vec<_>>(), [0]);
+        assert!(carries(&[0.97, 0.0, 0.5], &mark) && !carries(&[0.5, 0.0, 0.5], &mark));
+        // A mark that differs from row to row, and one that honest rows carry as well, are none.
+        assert_eq!(shared_mark(&others[..20], &others, &[0, 1, 2]), []);
+        assert_eq!(shared_mark(&fallen, &fallen, &[0, 1, 2]), []);
+        assert_eq!(shared_mark(&fallen[..4], &others, &[0, 1, 2]), []);
+    }
 
     #[test]
     fn cases_hold() {
