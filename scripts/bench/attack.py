@@ -14,6 +14,7 @@ import bars
 import battery
 import gradients
 import membership
+import poisoned
 import whole
 from measure import append, cpu_seconds, spread
 
@@ -162,7 +163,7 @@ def figures(report):
     return f"{report[0]['counts']['hit']} of {report[0]['n']} turned"
 
 
-PARTS = {"backdoors": planted, "pgd": beside_art, "gradients": gradients.run, "battery": compare, "bars": bars.run, "membership": membership.run, "whole": whole.run}
+PARTS = {"backdoors": planted, "pgd": beside_art, "gradients": gradients.run, "battery": compare, "bars": bars.run, "membership": membership.run, "poisoned": poisoned.run, "whole": whole.run}
 
 if __name__ == "__main__":
     os.environ["NO_COLOR"] = "1"
