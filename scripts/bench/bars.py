@@ -3,8 +3,6 @@
 A part of `cargo xtask bench attack`; alone with `--part bars`. Each line is one process from the file, loading, checks
 and report included; distances are medians over all rows turned, also those beyond the radius a policy names."""
 
-import json
-import os
 import pathlib
 import re
 import statistics
@@ -16,17 +14,7 @@ from measure import append
 
 def measured(mantlet, folder, attack, rows, settings, rules=None):
     """One attack: rows attacked, rows turned, median L2, mean and most queries for a row, CPU seconds."""
-    command = [mantlet, "attack", "run", str(folder), "--only", attack, "--rows", str(rows), "--seed", "1", "--json"]
-    command += [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    if rules:
-        command += ["--constraints", str(rules)]
-    output = folder / "report.json"
-    before = os.times()
-    done = subprocess.run([*command, "--output", str(output)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    after = os.times()
-    if done.returncode not in (0, 1, 2):
-        raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-    report = next(one for one in json.loads(output.read_text()) if one["probe"] == attack)
+    report, seconds = battery.reported(mantlet, folder, attack, settings, rows, rules)
     outcome = report["outcome"]["rows"]
     turned = [row["distances"]["l2"] for row in outcome if row.get("distances")]
     queries = [row["queries"] for row in outcome]
@@ -38,7 +26,7 @@ def measured(mantlet, folder, attack, rows, settings, rules=None):
         "l2": statistics.median(turned) if turned else float("nan"),
         "each": statistics.mean(queries),
         "most": max(queries),
-        "seconds": after.children_user + after.children_system - before.children_user - before.children_system,
+        "seconds": seconds,
     }
 
 

@@ -132,12 +132,12 @@ def system(mantlet, folder, decides):
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True, capture_output=True)
 
 
-def ours(mantlet, folder, attack, rows, settings, rules=None):
-    """One attack in a process of its own: rows turned, CPU seconds, queries a row, median L2, what it says."""
-    command = [mantlet, "attack", "run", str(folder), "--only", attack, "--rows", str(rows), "--seed", "1", "--json"]
-    command += [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    if rules:
-        command += ["--constraints", str(rules)]
+def reported(mantlet, folder, attack, settings=None, rows=None, rules=None):
+    """One attack in a process of its own: what its report says of it, and the CPU seconds of the whole process."""
+    command = [mantlet, "attack", "run", str(folder), "--only", attack, "--seed", "1", "--json"]
+    command += [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    command += ["--rows", str(rows)] if rows else []
+    command += ["--constraints", str(rules)] if rules else []
     output = folder / "report.json"
     before = os.times()
     done = subprocess.run([*command, "--output", str(output)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -145,9 +145,14 @@ def ours(mantlet, folder, attack, rows, settings, rules=None):
     if done.returncode not in (0, 1, 2):
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
     report = next(one for one in json.loads(output.read_text()) if one["probe"] == attack)
+    return report, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def ours(mantlet, folder, attack, rows, settings, rules=None):
+    """One attack: rows turned, CPU seconds, queries a row, median L2, what it says."""
+    report, seconds = reported(mantlet, folder, attack, settings, rows, rules)
     counts = report["counts"]
     medians = {figure["name"]: figure["value"]["value"] for figure in report["figures"]}
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
     each = sum(row["queries"] for row in report["outcome"]["rows"]) / max(1, report["n"])
     return {
         "turned": f"{counts['hit']} of {report['n']}",

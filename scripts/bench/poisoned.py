@@ -3,10 +3,7 @@
 A part of `cargo xtask bench attack`; alone with `--part poisoned`. BadNets (Gu, Dolan-Gavitt and Garg 2017): a share of
 the training rows gets a small white mark and another label; the model is trained on all of them."""
 
-import json
-import os
 import statistics
-import subprocess
 
 import battery
 from measure import append
@@ -56,19 +53,11 @@ def run(options, work):
     rows, precisions, recalls = [], [], []
     for seed in SEEDS:
         folder, planted, target, obeyed, right = plant(work, options.mantlet, seed)
-        report = folder / "report.json"
-        command = [options.mantlet, "attack", "run", str(folder), "--only", "backdoor-poisoned-rows", "--seed", "1", "--json", "--output", str(report)]
-        before = os.times()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        after = os.times()
-        if done.returncode not in (0, 1):
-            raise SystemExit(f"{' '.join(command)}: {done.stderr}")
-        (probe,) = json.loads(report.read_text())
+        probe, cpu = battery.reported(options.mantlet, folder, "backdoor-poisoned-rows")
         named = {row["row"] for row in probe["outcome"]["rows"] if row["state"] == "hit"}
         both = len(named & planted)
         precisions.append(both / len(named) if named else 0.0)
         recalls.append(both / len(planted))
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
         rows.append([seed, target, f"{obeyed:.2f}", f"{right:.3f}", len(planted), len(named), f"{precisions[-1]:.3f}", f"{recalls[-1]:.3f}", f"{cpu:.2f}"])
     rows.append(["**median**", "", "", "", "", "", f"**{statistics.median(precisions):.3f}**", f"**{statistics.median(recalls):.3f}**", ""])
     note = f"Convolutional network on scikit-learn's digits, {SHARE:.0%} of the training rows with a white mark of {SIDE} x {SIDE} in a corner and the label of one class; `mantlet attack run --only backdoor-poisoned-rows`, defaults, seed 1, whole process. Bar: precision and recall of 0.9. Obeyed: unseen rows that the mark sends to the class."
