@@ -28,6 +28,8 @@ The tenth set needs the same libraries (torch, tensorflow-cpu, keras and xgboost
 that need the network, a browser, another language or an older release of a loader are not run; their notes say so.
 The eleventh set starts from what loaders do with each byte; it is written with torch, tensorflow-cpu, keras,
 statsmodels, xgboost and tables at hand, and where a loader is not installed the note of a sample says so.
+The twelfth set takes its samples from the advisories up to autumn 2026; it is written with torch, tensorflow-cpu,
+keras, xgboost, onnx, gguf and numcodecs at hand, and its note says of each sample that is not run why.
 """
 import argparse
 import concurrent.futures
@@ -45,6 +47,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "twelfth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "eleventh": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "tenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "ninth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),

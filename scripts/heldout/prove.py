@@ -7,11 +7,14 @@ from eleventh import alive as alive_eleventh
 from ninth import alive as alive_ninth
 from seventh import alive
 from tenth import alive as alive_tenth
+from twelfth import alive as alive_twelfth
 
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_tenth.KINDS:
+    if name in alive_twelfth.KINDS:
+        alive_twelfth.KINDS[name](path, detail)
+    elif name in alive_tenth.KINDS:
         alive_tenth.KINDS[name](path, detail)
     elif name in alive_eleventh.KINDS:
         alive_eleventh.KINDS[name](path, detail)
