@@ -26,6 +26,10 @@ fuzz_target!(|data: &[u8]| {
         .take(1)
         .map(|piece| Edit { pointer: piece.pointer.clone(), text: "[taken out]".to_owned() })
         .collect();
+    // A file that is no strict JSON is read as plain text, and has nothing to replace.
+    if edits.is_empty() {
+        return;
+    }
     let rewritten = rewrite(body, &edits).expect("a piece's text can be replaced");
     let again: serde_json::Value = serde_json::from_slice(&rewritten).expect("what is rewritten is JSON");
     let mut expected = tree;
