@@ -6,8 +6,11 @@
 //!
 //! Long because the ways a number is read stand beside the tests that hold them to the same result.
 
+mod alike;
+
 use crate::Defect;
 use crate::json::Reader;
+use alike::all_alike;
 
 /// A number as it stands.
 #[derive(Debug, Clone, Copy)]
@@ -264,14 +267,27 @@ impl<'a> Reader<'a> {
         let bytes = self.bytes();
         let mut count = 0;
         let mut usual = Usual::new();
+        // Where one number in two has a sign, guessing that the next one is like this one does not pay.
+        let (mut spaced, mut signs) = (false, false);
         loop {
             let mut at = self.at;
-            while count < most
-                && let Some((value, end)) = short(bytes, at, &mut usual)
-            {
+            loop {
+                if !signs {
+                    let some;
+                    (some, at) = all_alike(bytes, at, out, most - count, usual.count, spaced);
+                    count += some;
+                    // A space where none was expected belongs to the comma before it.
+                    at += usize::from(some > 0 && !spaced && bytes.get(at) == Some(&b' '));
+                }
+                if count >= most {
+                    break;
+                }
+                let Some((value, end)) = short(bytes, at, &mut usual) else { break };
+                signs |= value.is_sign_negative();
                 out.push(value);
                 count += 1;
-                at = end + usize::from(bytes.get(end) == Some(&b' '));
+                spaced = bytes.get(end) == Some(&b' ');
+                at = end + usize::from(spaced);
             }
             self.at = at;
             if self.run(out, (most - count).min(1), &read) == 0 {
@@ -474,6 +490,37 @@ mod tests {
             for (value, text) in fast.iter().zip(&texts) {
                 prop_assert_eq!(value.to_bits(), text.parse::<f32>().unwrap().to_bits());
             }
+        }
+
+        #[test]
+        fn numbers_that_are_alike_are_read_as_one_by_one(
+            digits in 1_usize..8,
+            rows in proptest::collection::vec((0_u32..10, any::<u32>(), 0_u8..12), 1..40),
+            gap in "| |  ",
+            change in proptest::option::of((any::<usize>(), 0x20_u8..0x7f)),
+            most in 0_usize..50,
+        ) {
+            let mut joined = String::new();
+            for (whole, fraction, odd) in rows {
+                let all = format!("{fraction:010}");
+                // One in six is a digit shorter, or has a sign.
+                let count = if odd == 0 { digits.max(2) - 1 } else { digits };
+                let sign = if odd == 1 { "-" } else { "" };
+                joined += &format!("{sign}{whole}.{},{gap}", &all[10 - count..]);
+            }
+            let mut bytes = joined.into_bytes();
+            if let Some((at, byte)) = change {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let limits = Limits::default();
+            let (mut plain, mut fast) = (Vec::new(), Vec::new());
+            let mut one = Reader::new(&bytes, &limits).unwrap();
+            let mut other = Reader::new(&bytes, &limits).unwrap();
+            let read = |number: Decimal<'_>| Some(number.to_f32());
+            let counts = (one.run(&mut plain, most, read), other.run_f32(&mut fast, most, read));
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!((counts.0, one.at, bits(&plain)), (counts.1, other.at, bits(&fast)));
         }
 
         #[test]
