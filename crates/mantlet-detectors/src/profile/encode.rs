@@ -43,21 +43,21 @@ pub struct Plan {
     narrow: usize,
 }
 
-/// What encoding needs of one input.
+/// What encoding needs of one input: a list each, so that many values are looked at together.
 #[derive(Debug, Clone, Default)]
 struct InputPlan {
-    columns: Vec<ColumnPlan>,
+    /// Widths of the training ranges.
+    ranges: Vec<f64>,
+    /// Where values are noticed.
+    lows: Vec<f32>,
+    highs: Vec<f32>,
+    /// How they are standardised.
+    means: Vec<f32>,
+    /// One over the scale, with the sign that folding gives the value.
+    by: Vec<f32>,
+    /// Where they go.
+    at: Vec<u8>,
     places: Vec<Place>,
-}
-
-/// Where a value is noticed, and how it is standardised.
-#[derive(Debug, Clone, Copy)]
-struct ColumnPlan {
-    range: f64,
-    low: f32,
-    high: f32,
-    mean: f32,
-    by: f32,
 }
 
 impl Profile {
@@ -70,7 +70,7 @@ impl Profile {
             let width: usize = input.columns.iter().map(|column| column.categories.len().max(1)).sum();
             let places = (offset..offset + width).map(|index| space.place(index)).collect();
             offset += width;
-            InputPlan { columns: column_plans(input), places }
+            input_plan(input, places)
         });
         Plan { inputs: inputs.collect(), narrow: space.narrow }
     }
@@ -127,25 +127,28 @@ impl Profile {
     }
 }
 
-fn column_plans(input: &InputProfile) -> Vec<ColumnPlan> {
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "compared with f32 values; places are below the sketch's width"
+)]
+fn input_plan(input: &InputProfile, places: Vec<Place>) -> InputPlan {
     let (pooled_min, pooled_max) = input
         .columns
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), c| (min.min(c.min), max.max(c.max)));
-    let plan = |(column, scale): (&super::Column, f64)| {
+    let mut plan = InputPlan::default();
+    for ((column, scale), place) in input.columns.iter().zip(scales(input)).zip(&places) {
         let (min, max) = if input.homogeneous { (pooled_min, pooled_max) } else { (column.min, column.max) };
         let range = if max > min { max - min } else { min.abs().max(1.0) };
-        #[expect(clippy::cast_possible_truncation, reason = "compared with f32 values")]
-        let plan = ColumnPlan {
-            range,
-            low: (min - MARGIN * range) as f32,
-            high: (max + MARGIN * range) as f32,
-            mean: column.mean as f32,
-            by: (1.0 / scale) as f32,
-        };
-        plan
-    };
-    input.columns.iter().zip(scales(input)).map(plan).collect()
+        plan.ranges.push(range);
+        plan.lows.push((min - MARGIN * range) as f32);
+        plan.highs.push((max + MARGIN * range) as f32);
+        plan.means.push(column.mean as f32);
+        plan.by.push((1.0 / scale) as f32 * place.sign());
+        plan.at.push(place.at() as u8);
+    }
+    plan.places = places;
+    plan
 }
 
 struct Faults(Vec<SchemaFault>);
@@ -209,27 +212,13 @@ fn put(input: &InputProfile, value: &Value, plan: &InputPlan, table: &mut Tensor
     }
     for (row, values) in numbers.data().chunks_exact(width).enumerate() {
         let out = table.row_mut(row);
-        for (index, ((&value, column), place)) in
-            values.iter().zip(&plan.columns).zip(&plan.places).enumerate()
-        {
-            let &ColumnPlan { range, low, high, mean, by } = column;
-            if value >= low && value <= high {
-                place.put(out, (value - mean) * by);
-                continue;
-            }
-            let column = &input.columns[index];
-            if value.is_nan() {
-                if column.missing == 0.0 {
-                    let what = "is missing where no training row misses it".into();
-                    faults.add(&input.name, Some((row, index)), what, WRONG);
+        for (some, values) in values.chunks(TOGETHER).enumerate() {
+            let from = some * TOGETHER;
+            if !put_inside(values, plan, from, out) {
+                for (index, &value) in (from..).zip(values) {
+                    put_one(input, plan, (row, index), value, out, faults);
                 }
-                continue;
             }
-            let over = f64::from(if value < low { low - value } else { value - high }) / (MARGIN * range);
-            let what = format!("{value} lies outside the training range {} to {}", column.min, column.max);
-            faults.add(&input.name, Some((row, index)), what, 1.0 + over.min(1e6));
-            // A huge value must not drown every other column, nor become infinite.
-            place.put(out, ((value - mean) * by).clamp(-1e4, 1e4));
         }
         if input.kind == "integer"
             && let Some(index) = values.iter().position(|value| value.is_finite() && value.fract() != 0.0)
@@ -238,6 +227,64 @@ fn put(input: &InputProfile, value: &Value, plan: &InputPlan, table: &mut Tensor
             faults.add(&input.name, Some((row, index)), what, 1.0);
         }
     }
+}
+
+/// Values that are looked at together.
+const TOGETHER: usize = 64;
+
+/// Encodes values that all lie where they are not noticed; when one does not, says so and does nothing. Standardising
+/// and comparing have no branch, so that the compiler does several at once.
+fn put_inside(values: &[f32], plan: &InputPlan, from: usize, out: &mut [f32]) -> bool {
+    let to = from + values.len();
+    let lists =
+        (plan.lows.get(from..to), plan.highs.get(from..to), plan.means.get(from..to), plan.by.get(from..to));
+    let (Some(lows), Some(highs), Some(means), Some(by)) = lists else { return false };
+    let mut standard = [0.0_f32; TOGETHER];
+    let mut outside = 0_u32;
+    let limits = lows.iter().zip(highs).zip(means.iter().zip(by));
+    for ((standard, &value), ((&low, &high), (&mean, &by))) in standard.iter_mut().zip(values).zip(limits) {
+        // What is no number is not inside.
+        outside |= u32::from(!((value >= low) & (value <= high)));
+        *standard = (value - mean) * by;
+    }
+    if outside != 0 {
+        return false;
+    }
+    for (&at, standard) in plan.at[from..to].iter().zip(standard) {
+        out[usize::from(at)] += standard;
+    }
+    true
+}
+
+/// Encodes one value, wherever it lies.
+fn put_one(
+    input: &InputProfile,
+    plan: &InputPlan,
+    (row, index): (usize, usize),
+    value: f32,
+    out: &mut [f32],
+    faults: &mut Faults,
+) {
+    let (range, low, high) = (plan.ranges[index], plan.lows[index], plan.highs[index]);
+    let standard = (value - plan.means[index]) * plan.by[index];
+    let at = usize::from(plan.at[index]);
+    if value >= low && value <= high {
+        out[at] += standard;
+        return;
+    }
+    let column = &input.columns[index];
+    if value.is_nan() {
+        if column.missing == 0.0 {
+            let what = "is missing where no training row misses it".into();
+            faults.add(&input.name, Some((row, index)), what, WRONG);
+        }
+        return;
+    }
+    let over = f64::from(if value < low { low - value } else { value - high }) / (MARGIN * range);
+    let what = format!("{value} lies outside the training range {} to {}", column.min, column.max);
+    faults.add(&input.name, Some((row, index)), what, 1.0 + over.min(1e6));
+    // A huge value must not drown every other column, nor become infinite.
+    out[at] += standard.clamp(-1e4, 1e4);
 }
 
 fn put_texts(

@@ -44,6 +44,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Its index.
+    pub(crate) const fn at(self) -> usize {
+        self.at
+    }
+
+    /// What a value is multiplied by there: one, or minus one.
+    pub(crate) const fn sign(self) -> f32 {
+        self.sign
+    }
+
     /// Adds a standardised value.
     #[inline]
     pub(crate) fn put(self, row: &mut [f32], value: f32) {
