@@ -56,7 +56,7 @@ pub struct CallerState {
     pub last: Millis,
     /// Recent distinct rows, a ring.
     trail: Vec<f32>,
-    /// Squared distances between them.
+    /// Squared distances between them: of each to those in the places before it.
     between: Vec<f32>,
     /// The next place of the ring to write.
     place: usize,
@@ -161,7 +161,7 @@ impl CallerState {
         }
         let score = profile.typical.score(row);
         let rarity = profile.typical.rarity(score);
-        let on_line = !repeats && self.on_line(&distances[..held], capacity, f64::from(radius));
+        let on_line = !repeats && self.on_line(&distances[..held], f64::from(radius));
         if !repeats {
             self.aligned = self.aligned << 1 | u64::from(on_line);
             self.remember(row, &distances[..held], capacity);
@@ -220,6 +220,7 @@ impl CallerState {
             if !known {
                 answers.flips = answers.flips << 1 | u64::from(flip);
                 if answers.labels.len() < capacity {
+                    make_room(&mut answers.rows, width, capacity * width);
                     answers.rows.extend_from_slice(row);
                     answers.labels.push(label);
                 } else {
@@ -252,7 +253,7 @@ impl CallerState {
         let held = self.trail.len() / width.max(1);
         let fits = self.trail.len() == held * width
             && held <= capacity
-            && self.between.len() == held * capacity
+            && self.between.len() == triangle(held)
             && (held == capacity || self.place == 0)
             && self.place < capacity;
         if !fits {
@@ -264,9 +265,9 @@ impl CallerState {
     /// of three points has its area by Heron's formula; it is flat when its height over the longest leg is small
     /// beside its shortest leg. Legs within the radius do not count: an input made a little lighter or darker again
     /// and again moves along a line too, and is a local search if it is anything.
-    fn on_line(&self, distances: &[f32], capacity: usize, radius: f64) -> bool {
+    fn on_line(&self, distances: &[f32], radius: f64) -> bool {
         distances.iter().enumerate().any(|(i, &a)| {
-            let between = self.between.get(i * capacity..i * capacity + i).unwrap_or(&[]);
+            let between = self.between.get(triangle(i)..triangle(i + 1)).unwrap_or(&[]);
             may_be_flat(a, &distances[..i], between)
                 && distances.iter().zip(between).any(|(&b, &c)| is_flat(a, b, c, radius))
         })
@@ -274,21 +275,34 @@ impl CallerState {
 
     fn remember(&mut self, row: &[f32], distances: &[f32], capacity: usize) {
         let held = distances.len();
-        let place = if held < capacity {
+        if held < capacity {
+            make_room(&mut self.trail, row.len(), capacity * row.len());
+            make_room(&mut self.between, held, triangle(capacity));
             self.trail.extend_from_slice(row);
-            self.between.resize((held + 1) * capacity, 0.0);
-            held
-        } else {
-            let place = self.place;
-            self.trail[place * row.len()..(place + 1) * row.len()].copy_from_slice(row);
-            self.place = (place + 1) % capacity;
-            place
-        };
-        for (slot, &distance) in distances.iter().enumerate().filter(|(slot, _)| *slot != place) {
-            self.between[place * capacity + slot] = distance;
-            self.between[slot * capacity + place] = distance;
+            self.between.extend_from_slice(distances);
+            return;
         }
-        self.between[place * capacity + place] = 0.0;
+        let place = self.place;
+        self.trail[place * row.len()..(place + 1) * row.len()].copy_from_slice(row);
+        self.place = (place + 1) % capacity;
+        self.between[triangle(place)..triangle(place + 1)].copy_from_slice(&distances[..place]);
+        for (slot, &distance) in distances.iter().enumerate().skip(place + 1) {
+            self.between[triangle(slot) + place] = distance;
+        }
+    }
+}
+
+/// How many pairs there are of so many things, and so where the distances of the next one to them begin.
+const fn triangle(count: usize) -> usize {
+    count * count.saturating_sub(1) / 2
+}
+
+/// Makes room for more values, half as many again at a time, and never for more than there will be: of thousands of
+/// callers, room that stays empty is most of the memory.
+fn make_room(values: &mut Vec<f32>, more: usize, most: usize) {
+    if values.capacity() - values.len() < more {
+        let half = (values.len() / 2).min(most.saturating_sub(values.len()));
+        values.reserve_exact(half.max(more));
     }
 }
 
