@@ -91,7 +91,7 @@ class Bench:
 
     def load(self, port, script, connections, seconds, check=True):
         """wrk's count of requests and of errors."""
-        command = [self.wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script, f"http://127.0.0.1:{port}"]
+        command = [self.wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", script, f"http://127.0.0.1:{port}"]
         done = subprocess.run([str(part) for part in command], **QUIET)
         requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
         bad = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
@@ -670,29 +670,51 @@ async def _soak(bench, minutes):
     append(bench.options.page, "Gateway", ["soak, minutes", "exchanges", "answered with an id", "of these not on record", "overloads", "MiB at first / in the second third / in the last", "open files at first / at the end", "alive"], [row], note)
 
 
+# Guards that LiteLLM brings along and that need nothing else: its content filter before and after the model, over the
+# patterns that are about the same as what our rules look for, and the check of prompts for orders by likeness of words.
+PATTERNS = ("email", "us_ssn", "us_phone", "credit_card", "iban", "ipv4", "aws_access_key", "aws_secret_key", "github_token", "slack_token", "generic_api_key")
+CATEGORIES = ("prompt_injection_jailbreak", "prompt_injection_data_exfiltration", "prompt_injection_malicious_code", "prompt_injection_sql")
+
+
+def litellm_config(upstream, guards):
+    """The proxy's configuration as its documentation shows it: bare, with its content filter, or with its check of prompts too."""
+    config = {"model_list": [{"model_name": "m", "litellm_params": {"model": "openai/m", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"}}], "general_settings": {"master_key": "sk-bench"}}
+    if guards:
+        filters = {"guardrail": "litellm_content_filter", "default_on": True, "patterns": [{"pattern_type": "prebuilt", "pattern_name": name, "action": "BLOCK"} for name in PATTERNS]}
+        before = {**filters, "mode": "pre_call", "categories": [{"category": name, "enabled": True, "action": "BLOCK", "severity_threshold": "medium"} for name in CATEGORIES]}
+        config["guardrails"] = [{"guardrail_name": "before", "litellm_params": before}, {"guardrail_name": "after", "litellm_params": {**filters, "mode": "post_call"}}]
+    if guards == "all":
+        config["litellm_settings"] = {"callbacks": ["detect_prompt_injection"], "prompt_injection_params": {"heuristics_check": True}}
+    return config
+
+
 def litellm(bench):
-    """CPU for one chat request against LiteLLM's proxy in the same rounds; every rule of ours on."""
+    """CPU for one chat request against LiteLLM's proxy in the same rounds, bare and with its own guards; every rule of ours on."""
     upstream = bench.model()
     process, port, key, _ = bench.whole(upstream, lambda text: gateway.enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')))
-    config = bench.work / "litellm.yaml"
-    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": {"model": "openai/m", "api_base": f"http://127.0.0.1:{upstream}/v1", "api_key": "x"}}], "general_settings": {"master_key": "sk-bench"}}))
     program = bench.work.parent / "bench-litellm-venv" / "bin" / "litellm"
-    theirs = gateway.free_port()
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
-    peer = bench.start([program, "--config", config, "--port", theirs, "--host", "127.0.0.1", "--num_workers", "1", "--telemetry", "False"], env=environment)
-    for _ in range(240):
-        if subprocess.run(["curl", "-fsS", "-o", "/dev/null", f"http://127.0.0.1:{theirs}/health/liveliness"], **QUIET).returncode == 0:
-            break
-        time.sleep(0.5)
-    else:
-        raise SystemExit("LiteLLM did not start")
-    version = subprocess.run([program, "--version"], **QUIET).stdout.strip().splitlines()[-1:]
     path, bodies = "/v1/chat/completions", bench.work / "chat.txt"
-    ours_script = bench.lua("ours", gateway.LUA % (bodies, path, key))
+    sides = {"mantlet": (port, bench.lua("ours", gateway.LUA % (bodies, path, key)), gateway.family(process.pid), 3)}
     their_script = bench.lua("theirs", gateway.LUA % (bodies, path, "sk-bench"))
-    sides = {"mantlet": (port, ours_script, gateway.family(process.pid), 3), "LiteLLM": (theirs, their_script, gateway.family(peer.pid), 12)}
+    for name, guards in (("LiteLLM, bare", None), ("LiteLLM, its content filter both ways", "filters"), ("LiteLLM, that and its check of prompts", "all")):
+        config = bench.work / f"litellm-{guards}.yaml"
+        config.write_text(json.dumps(litellm_config(upstream, guards)))
+        theirs = gateway.free_port()
+        peer = bench.start([program, "--config", config, "--port", theirs, "--host", "127.0.0.1", "--num_workers", "1", "--telemetry", "False"], env=environment)
+        for _ in range(240):
+            if subprocess.run(["curl", "-fsS", "-o", "/dev/null", f"http://127.0.0.1:{theirs}/health/liveliness"], **QUIET).returncode == 0:
+                break
+            time.sleep(0.5)
+        else:
+            raise SystemExit("LiteLLM did not start")
+        if guards:
+            refuses(theirs)
+        sides[name] = (theirs, their_script, gateway.family(peer.pid), 20 if guards == "all" else 8)
+        # Not counted.
+        bench.load(theirs, their_script, 8, 6)
+    version = subprocess.run([program, "--version"], **QUIET).stdout.strip().splitlines()[-1:]
     each, counts = {name: [] for name in sides}, dict.fromkeys(sides, 0)
-    bench.load(theirs, their_script, 8, 12)
     for turn in range(2 if bench.options.quick else 5):
         for name in list(sides) if turn % 2 else reversed(list(sides)):
             at, script, pids, seconds = sides[name]
@@ -700,9 +722,19 @@ def litellm(bench):
             requests, _ = bench.load(at, script, 8, seconds)
             each[name].append((gateway.cpu_ns(pids) - before) / requests / 1000)
             counts[name] += requests
-    ratios = sorted(theirs / ours for ours, theirs in zip(each["mantlet"], each["LiteLLM"]))
-    row = [8, f"{statistics.median(each['mantlet']):.1f}", f"{statistics.median(each['LiteLLM']):.0f}", f"**{statistics.median(ratios):.0f}** [{ratios[0]:.0f}, {ratios[-1]:.0f}]", f"{counts['mantlet']} / {counts['LiteLLM']}", "300"]
-    append(bench.options.page, "Gateway", ["connections", "mantlet, CPU us per request", "LiteLLM", "times less, median [least, most]", "requests", "bar"], [row], f"Chat bodies of about 350 bytes, plain replies. mantlet: the whole program, key, limits, every text rule both ways, enforced, recorded. LiteLLM ({' '.join(version)}): one worker, a master key, no guardrail, no database; one round of warm-up not counted.")
+    rows = []
+    for name in sides:
+        ratios = sorted(theirs / ours for ours, theirs in zip(each["mantlet"], each[name]))
+        rows.append([name, f"{statistics.median(each[name]):.1f}", "1" if name == "mantlet" else f"**{statistics.median(ratios):.0f}** [{ratios[0]:.0f}, {ratios[-1]:.0f}]", counts[name]])
+    append(bench.options.page, "Gateway", ["8 connections", "CPU us per request", "over mantlet, median [least, most]", "requests"], rows, f"Chat bodies of about 350 bytes, plain replies. mantlet: the whole program, key, limits, every text rule both ways, enforced, recorded. LiteLLM ({' '.join(version)}): one worker, a master key, no database, so neither limits nor a record. Its content filter: {len(PATTERNS)} patterns of credentials and personal data before and after the model, {len(CATEGORIES)} categories of orders before it; that it refuses a card number was seen. Its check of prompts: `detect_prompt_injection` with `heuristics_check`. One round of warm-up not counted. Bar: 300, all rules on.")
+
+
+def refuses(port):
+    """Whether the guards are there at all: a card number must not pass."""
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "my card is 4111 1111 1111 1111"}]})
+    done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: Bearer sk-bench", "-H", "Content-Type: application/json", "-d", body, f"http://127.0.0.1:{port}/v1/chat/completions"], **QUIET)
+    if not done.stdout.startswith("4"):
+        raise SystemExit(f"LiteLLM's guards let a card number through: {done.stdout}")
 
 
 def detectors(bench):
