@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, ValueEnum};
 use mantlet_access::Role;
@@ -59,6 +59,9 @@ pub enum Print {
 
 /// How often the configuration is looked at for a change.
 const WATCH: Duration = Duration::from_secs(1);
+/// How long after the start its code is given back, and how often what ran once since then is.
+const SETTLED: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_secs(300);
 
 /// Runs the command until interrupted or terminated.
 ///
@@ -126,12 +129,19 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         }
         let mut seen = modified(&loaded.file);
         let mut pushed = None;
+        let mut code_stays = Instant::now() + SETTLED;
         loop {
             let heard = tokio::select! {
                 () = ending.asked() => break,
                 () = running.told() => "news",
                 () = tokio::time::sleep(WATCH) => "a look",
             };
+            if code_stays <= Instant::now() {
+                code_stays = Instant::now() + AGAIN;
+                if let Err(error) = mantlet_resident::give_code_back() {
+                    tracing::debug!(%error, "code that ran once stays in memory");
+                }
+            }
             if running.store.is_shared() {
                 take_pushed(&mut running, &loaded, &mut pushed, heard).await;
             }
