@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Distances;
+use crate::{Distances, Norm};
 
 mod learn;
 mod relation;
@@ -77,7 +77,17 @@ impl From<Constraints> for Written {
 }
 
 /// Rounds of repair over the relations, each of which may break another.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 12;
+/// How often a change that cannot be mended is halved before it is given up.
+const HALVINGS: usize = 3;
+
+/// How often a mended row is pulled back into its ball.
+const PULLS: usize = 3;
+
+/// Whether a distance is within the radius, but for the rounding of the changed values themselves.
+pub(crate) fn within(distance: f32, radius: f32) -> bool {
+    distance <= radius * (1.0 + 1e-5) + 1e-6
+}
 
 impl Constraints {
     /// Constraints on each value alone.
@@ -141,45 +151,110 @@ impl Constraints {
         each.sum()
     }
 
+    /// The least and the most that value `index` may be where the original has `own`, at most `reach` widths away. A
+    /// row of the user's own may lie outside the stated interval; it need not be moved inside. Whole numbers are whole
+    /// steps from the original.
+    fn bounds(&self, index: usize, own: f32, reach: f32) -> (f32, f32) {
+        let constraint = self.at(index);
+        if constraint.immutable {
+            return (own, own);
+        }
+        if !own.is_finite() {
+            return (constraint.lower.min(constraint.upper), constraint.lower.max(constraint.upper));
+        }
+        let far = reach * self.width(index);
+        let (mut low, mut high) = (constraint.lower.min(own), constraint.upper.max(own));
+        if far < own - low {
+            low = own - far;
+            // Rounded to the inside.
+            low = if own - low > far { low.next_up() } else { low };
+        }
+        if far < high - own {
+            high = own + far;
+            high = if high - own > far { high.next_down() } else { high };
+        }
+        if constraint.integer { (own - (own - low).floor(), own + (high - own).floor()) } else { (low, high) }
+    }
+
     /// Moves `changed` to a near row that obeys: clamped, whole numbers rounded towards the original (so that a
     /// repaired row never is farther away), fixed values restored, non-numbers replaced, relations mended.
-    /// Where relations cannot be mended the original is restored.
+    /// Where relations cannot be mended, half of the change is tried, and again; then the original is restored.
     pub fn repair(&self, original: &[f32], changed: &mut [f32]) {
-        self.repair_each(original, changed);
+        self.repair_within(original, changed, f32::MAX);
+    }
+
+    /// As [`Constraints::repair`], with no value more than `reach` widths from the original's: what mending a relation
+    /// moves stays in that box too.
+    pub fn repair_within(&self, original: &[f32], changed: &mut [f32], reach: f32) {
+        self.repair_each(original, changed, reach);
         if self.relations.is_empty() {
             return;
         }
         let held: Vec<&Relation> =
             self.relations.iter().filter(|relation| relation.holds(original)).collect();
-        for _ in 0..ROUNDS {
-            if held.iter().all(|relation| relation.holds(changed)) {
+        if held.iter().all(|relation| relation.holds(changed)) {
+            return;
+        }
+        let wild = changed.to_vec();
+        let mut share = 1.0;
+        for _ in 0..=HALVINGS {
+            for _ in 0..ROUNDS {
+                for relation in &held {
+                    relation::mend(relation, self, original, changed, reach);
+                }
+                self.repair_each(original, changed, reach);
+                if held.iter().all(|relation| relation.holds(changed)) {
+                    return;
+                }
+            }
+            share *= 0.5;
+            for ((changed, wild), own) in changed.iter_mut().zip(&wild).zip(original) {
+                *changed = own + share * (wild - own);
+            }
+            self.repair_each(original, changed, reach);
+        }
+        changed.copy_from_slice(original);
+    }
+
+    /// As [`Constraints::repair`] for a change inside a ball: mending a relation does not leave it.
+    pub(crate) fn repair_inside(&self, original: &[f32], changed: &mut [f32], norm: Norm, radius: f32) {
+        // Without relations each value only comes nearer to the original.
+        let boxed = norm == Norm::Linf && !self.relations.is_empty();
+        self.repair_within(original, changed, if boxed { radius } else { f32::MAX });
+        if matches!(norm, Norm::L0 | Norm::Linf) || self.relations.is_empty() {
+            return;
+        }
+        // On the line to the original everything linear still holds; the rest is mended again.
+        for _ in 0..PULLS {
+            let far = self.distances(original, changed).of(norm);
+            if within(far, radius) {
                 return;
             }
-            for relation in &held {
-                relation::mend(relation, self, original, changed);
+            let share = radius / far;
+            for (changed, own) in changed.iter_mut().zip(original) {
+                *changed = own + share * (*changed - own);
             }
-            self.repair_each(original, changed);
+            self.repair(original, changed);
         }
-        if !held.iter().all(|relation| relation.holds(changed)) {
+        if !within(self.distances(original, changed).of(norm), radius) {
             changed.copy_from_slice(original);
         }
     }
 
-    fn repair_each(&self, original: &[f32], changed: &mut [f32]) {
+    fn repair_each(&self, original: &[f32], changed: &mut [f32], reach: f32) {
         for (index, (original, changed)) in original.iter().zip(changed).enumerate() {
             let constraint = self.at(index);
             if constraint.immutable || !changed.is_finite() {
                 *changed = *original;
                 continue;
             }
-            // A row of the user's own may lie outside the stated interval; it need not be moved inside.
-            let (low, high) = (constraint.lower.min(*original), constraint.upper.max(*original));
+            let (low, high) = self.bounds(index, *original, reach);
             *changed = changed.clamp(low, high);
             if constraint.integer {
                 *changed = if *changed >= *original {
-                    (original + (*changed - original).floor()).min(high)
+                    original + (*changed - original).floor()
                 } else {
-                    (original - (original - *changed).floor()).max(low)
+                    original - (original - *changed).floor()
                 };
             }
         }
@@ -260,6 +335,40 @@ mod tests {
         // A row of the user's own that breaks a relation does not forbid every change.
         assert!(constraints.obeys(&[3.0, 2.0, 1.0, 0.0, 3.0, 9.5], &[3.0, 2.0, 0.0, 1.0, 3.0, 9.5]));
         assert!((constraints.cost(&original, &[2.0, 2.0, 1.0, 0.0, 3.0, 7.5]) - 0.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_mended_stays_in_the_box() {
+        let mut constraints = Constraints::new(vec![between(0.0, 10.0); 7]);
+        constraints.values[6].integer = true;
+        constraints.relations = vec![
+            Relation::AtMost { terms: vec![(0, 1.0), (1, -1.0)], bound: 0.0 },
+            Relation::AtMost { terms: vec![(1, 1.0), (6, -1.0)], bound: 0.0 },
+            Relation::OneOf { columns: vec![2, 3] },
+            Relation::Sum { column: 5, terms: vec![(0, 1.0), (4, 2.0)], offset: 0.5 },
+        ];
+        let original = [4.0, 4.1, 1.0, 0.0, 2.0, 8.5, 5.0];
+        let mut random = crate::Random::new(2);
+        let mut moved = 0;
+        for _ in 0..400 {
+            let mut changed: Vec<f32> = original.iter().map(|own| own + random.between(-2.0, 2.0)).collect();
+            constraints.repair_within(&original, &mut changed, 0.1);
+            assert!(constraints.obeys(&original, &changed), "{changed:?}");
+            let far = constraints.distances(&original, &changed).linf;
+            assert!(far <= 0.1 + 1e-6, "{far} {changed:?}");
+            moved += usize::from(far > 0.05);
+        }
+        // Hardly any is given up.
+        assert!(moved > 380, "{moved}");
+        for norm in [Norm::L1, Norm::L2] {
+            for _ in 0..100 {
+                let mut changed: Vec<f32> =
+                    original.iter().map(|own| own + random.between(-2.0, 2.0)).collect();
+                constraints.repair_inside(&original, &mut changed, norm, 0.2);
+                assert!(constraints.obeys(&original, &changed), "{changed:?}");
+                assert!(within(constraints.distances(&original, &changed).of(norm), 0.2), "{changed:?}");
+            }
+        }
     }
 
     #[test]

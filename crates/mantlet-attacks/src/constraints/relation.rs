@@ -8,10 +8,32 @@ fn value(row: &[f32], index: usize) -> f32 {
     row.get(index).copied().unwrap_or(0.0)
 }
 
-/// Moves a row towards one for which it holds, as little as possible, without touching fixed values.
-pub(super) fn mend(relation: &Relation, constraints: &Constraints, original: &[f32], row: &mut [f32]) {
+/// What each value may be.
+struct Allowed<'a> {
+    constraints: &'a Constraints,
+    original: &'a [f32],
+    reach: f32,
+}
+
+impl Allowed<'_> {
+    /// The least and the most.
+    fn bounds(&self, column: usize) -> (f32, f32) {
+        self.constraints.bounds(column, value(self.original, column), self.reach)
+    }
+}
+
+/// Moves a row towards one for which it holds, as little as possible, without touching fixed values
+/// nor farther than `reach` widths from the original.
+pub(super) fn mend(
+    relation: &Relation,
+    constraints: &Constraints,
+    original: &[f32],
+    row: &mut [f32],
+    reach: f32,
+) {
+    let allowed = Allowed { constraints, original, reach };
     match relation {
-        Relation::AtMost { terms, bound } => mend_sum(terms, *bound, constraints, original, row),
+        Relation::AtMost { terms, bound } => mend_sum(terms, *bound, &allowed, row),
         Relation::OneOf { columns } => {
             let fixed = |column: &usize| constraints.at(*column).immutable;
             let chosen = columns
@@ -22,25 +44,43 @@ pub(super) fn mend(relation: &Relation, constraints: &Constraints, original: &[f
                     free.max_by(|a, b| value(row, **a).total_cmp(&value(row, **b)))
                 })
                 .copied();
+            let wanted = |column: usize| f32::from(u8::from(Some(column) == chosen));
+            // Another choice is a step of 1 in two columns; where that is too far the choice stays.
+            let near = columns.iter().all(|&column| {
+                let (low, high) = allowed.bounds(column);
+                (low..=high).contains(&wanted(column))
+            });
             for &column in columns {
                 if let Some(slot) = row.get_mut(column).filter(|_| !fixed(&column)) {
-                    *slot = f32::from(u8::from(Some(column) == chosen));
+                    *slot = if near { wanted(column) } else { value(original, column) };
                 }
             }
         }
         derived => {
             if let Some((column, wanted, _)) = derived.derived(row)
                 && let Some(slot) = row.get_mut(column)
-                && !constraints.at(column).immutable
             {
-                *slot = wanted;
+                let (low, high) = allowed.bounds(column);
+                *slot = if wanted.is_nan() { *slot } else { wanted.clamp(low, high) };
+            }
+            // The derived column has come to its bound: what it is made of moves as well.
+            if let Relation::Sum { column, terms, offset } = derived
+                && !derived.holds(row)
+            {
+                let side = |sign: f32| -> Vec<Term> {
+                    let parts = terms.iter().map(|&(part, factor)| (part, sign * factor));
+                    parts.chain([(*column, -sign)]).collect()
+                };
+                mend_sum(&side(1.0), -offset, &allowed, row);
+                mend_sum(&side(-1.0), *offset, &allowed, row);
             }
         }
     }
 }
 
 /// The nearest row, in widths, with the sum at its bound; values at their own bounds stay there.
-fn mend_sum(terms: &[Term], bound: f32, constraints: &Constraints, original: &[f32], row: &mut [f32]) {
+fn mend_sum(terms: &[Term], bound: f32, allowed: &Allowed<'_>, row: &mut [f32]) {
+    let Allowed { constraints, original, .. } = *allowed;
     let mut free: Vec<Term> =
         terms.iter().copied().filter(|&(column, _)| !constraints.at(column).immutable).collect();
     while !free.is_empty() {
@@ -60,16 +100,16 @@ fn mend_sum(terms: &[Term], bound: f32, constraints: &Constraints, original: &[f
             let (Some(slot), Some(own)) = (row.get_mut(column), original.get(column)) else { continue };
             let width = constraints.width(column);
             let wanted = *slot - excess * factor * width * width / total;
-            let allowed = constraints.at(column);
-            let (low, high) = (allowed.lower.min(*own), allowed.upper.max(*own));
-            let wanted_whole = match (allowed.integer, factor > 0.0) {
+            let integer = constraints.at(column).integer;
+            let (low, high) = allowed.bounds(column);
+            let wanted_whole = match (integer, factor > 0.0) {
                 (false, _) => wanted,
                 // Whole steps from the original, on the side that obeys.
                 (true, true) => own + (wanted - own).floor(),
                 (true, false) => own + (wanted - own).ceil(),
             };
             *slot = wanted_whole.clamp(low, high);
-            if (*slot - wanted).abs() > 1e-9 + 1e-6 * wanted.abs() && !allowed.integer {
+            if (*slot - wanted).abs() > 1e-9 + 1e-6 * wanted.abs() && !integer {
                 stuck.push(column);
             }
         }

@@ -59,6 +59,7 @@ impl<S: Style> Method for Climb<S> {
             return Err("norm must be l1, l2 or linf: `evasion-saliency` changes few values".to_owned());
         }
         (base.norm, base.radius) = (settings.norm, settings.epsilon);
+        base.ball = Some((settings.norm, settings.epsilon));
         Ok(Self { settings, at: 0, shifts: Vec::new(), gathered: Vec::new(), style: PhantomData })
     }
 

@@ -10,6 +10,7 @@ use mantlet_vocab::{About, Tensor, TreeEnsemble};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::ball::size;
+use crate::constraints::within;
 use crate::rows::{RowShape, classes_of};
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Goal, Loss, Material, Norm, Outcome, Random,
@@ -63,6 +64,8 @@ pub(crate) struct Base {
     /// The norm successes are compared in, and the largest distance that counts.
     pub(crate) norm: Norm,
     pub(crate) radius: f32,
+    /// The ball that every changed row has to stay in, where the method keeps to one; mending relations could leave it.
+    pub(crate) ball: Option<(Norm, f32)>,
     /// Whether a row within the radius is finished.
     pub(crate) stop_at_hit: bool,
     /// Whether successes count at the moment; a shared change counts only once it is finished.
@@ -130,6 +133,7 @@ impl Base {
             unlabelled: Vec::new(),
             norm: Norm::Linf,
             radius: f32::MAX,
+            ball: None,
             stop_at_hit: true,
             recording: true,
             gradient_rows: 0,
@@ -232,8 +236,17 @@ impl Base {
         let moved = original.iter().zip(shift).enumerate();
         let mut changed: Vec<f32> =
             moved.map(|(at, (value, shift))| value + shift * self.constraints.width(at)).collect();
-        self.constraints.repair(original, &mut changed);
+        self.repair(row, &mut changed);
         changed
+    }
+
+    /// Moves a row to a near one that obeys, inside the ball where there is one.
+    fn repair(&self, row: usize, changed: &mut [f32]) {
+        let original = self.original(row);
+        match self.ball {
+            None => self.constraints.repair(original, changed),
+            Some((norm, radius)) => self.constraints.repair_inside(original, changed, norm, radius),
+        }
     }
 
     /// The change of these values from the original, in widths.
@@ -249,8 +262,7 @@ impl Base {
 
     /// Adds a row to the question; it is repaired first.
     pub(crate) fn put(&mut self, row: usize, mut values: Vec<f32>) {
-        let original = self.originals.row(self.rows[row].index);
-        self.constraints.repair(original, &mut values);
+        self.repair(row, &mut values);
         self.rows[row].queries += 1;
         self.asked.push(row);
         self.sent.extend(values);
@@ -701,11 +713,6 @@ impl<M: Method> Attack for Hunt<M> {
     fn save(&self) -> serde_json::Value {
         crate::saved(self)
     }
-}
-
-/// Whether a distance is within the radius, but for the rounding of the changed values themselves.
-fn within(distance: f32, radius: f32) -> bool {
-    distance <= radius * (1.0 + 1e-5) + 1e-6
 }
 
 /// Checks of configurations that many methods share.

@@ -75,6 +75,11 @@ impl<S: Style> Ladder<S> {
             base.by_loss.push((stage.word().to_owned(), 0));
         }
         self.at += 1;
+        base.ball = match stage {
+            Stage::Ascend { norm, epsilon, .. } => Some((norm, epsilon)),
+            Stage::Squares { epsilon, .. } => Some((Norm::Linf, epsilon)),
+            Stage::Walk { .. } => None,
+        };
         self.running = match stage {
             Stage::Ascend { norm, epsilon, steps, aim, rank, random } => {
                 if aim == Aim::Targeted {

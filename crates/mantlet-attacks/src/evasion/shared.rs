@@ -140,6 +140,7 @@ impl<S: Style> Method for Shared<S> {
             Kind::Added { norm, epsilon } => {
                 positive("epsilon", epsilon)?;
                 (base.norm, base.radius) = (norm, epsilon);
+                base.ball = Some((norm, epsilon));
             }
             Kind::Put { share } => {
                 if !(share > 0.0 && share <= 1.0) {

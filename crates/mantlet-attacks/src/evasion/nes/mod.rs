@@ -67,6 +67,7 @@ impl Method for Guess {
             return Err("norm must be l1, l2 or linf".to_owned());
         }
         (base.norm, base.radius) = (config.norm, config.epsilon);
+        base.ball = Some((config.norm, config.epsilon));
         Ok(Self { config, lanes: Vec::new(), turn: 0 })
     }
 

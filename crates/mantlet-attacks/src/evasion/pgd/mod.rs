@@ -130,7 +130,7 @@ impl Pgd {
             .enumerate()
             .map(|(index, (value, shift))| value + shift * self.constraints.width(index))
             .collect();
-        self.constraints.repair(original, &mut changed);
+        self.constraints.repair_inside(original, &mut changed, self.config.norm, self.config.epsilon);
         changed
     }
 

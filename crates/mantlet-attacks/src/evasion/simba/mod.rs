@@ -64,6 +64,7 @@ impl Method for Values {
         positive("epsilon", config.epsilon)?;
         positive("step", config.step)?;
         (base.norm, base.radius) = (config.norm, config.epsilon);
+        base.ball = Some((config.norm, config.epsilon));
         Ok(Self { config, lanes: Vec::new() })
     }
 
