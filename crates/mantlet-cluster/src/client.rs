@@ -1,5 +1,6 @@
 //! Who asks: the plan is run in this process, or handed to a cluster's scheduler.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray as _;
@@ -7,8 +8,8 @@ use arrow_array::{Array as _, RecordBatch};
 use ballista_core::extension::{SessionConfigExt as _, SessionStateExt as _};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use mantlet_dataset::{Column, Counted, Dataset, Gathered, Job, Measured, Part, Pass, Reference, unread};
-use mantlet_drift::{Counts, Tally};
+use mantlet_dataset::{Counted, Dataset, Gathered, Job, Part, Pass, Prepared, Reference};
+use mantlet_drift::Tally;
 
 use crate::codec::Codec;
 use crate::known::{Held, Known, Vouching};
@@ -29,57 +30,82 @@ pub enum Asked<'a> {
     There(&'a str, &'a Trust),
 }
 
-/// Counts the wanted columns of a table in the buckets of a reference's profile.
-///
-/// # Errors
-/// When the table cannot be read to its end, or the bounds do not suffice; on a cluster also when the scheduler cannot
-/// be reached or does not belong to this trust, executors do not trust who signed the profile, or no executor is left.
-pub async fn count(
-    asked: Asked<'_>,
-    dataset: &Dataset,
-    reference: &Reference,
-    wanted: &[Column],
-    bounds: &Bounds,
-) -> Result<Measured<Counts>, ClusterError> {
-    let columns = reference.columns();
-    if wanted.is_empty() {
-        return Ok(Measured { value: Counts::empty(columns), gaps: Vec::new() });
-    }
-    let job = Job { wanted: wanted.to_vec(), pass: Pass::Nothing, reference: Some(reference.clone()) };
-    let parts = dataset.parts()?.into_iter().map(|part| (0, part)).collect();
-    let table = Table::of(job, parts)?;
-    let row = table.ask(asked, bounds, plan::counting(&table.held.id, wanted.len())).await?;
-    let tally = binary(&row, 0).ok_or_else(|| answer("no tally"))?;
-    let value = Tally::from_bytes(tally)?.counts(columns)?;
-    let unreadable = match binary(&row, 1) {
-        Some(bytes) => Gathered::from_bytes(bytes)?.unreadable,
-        None => Vec::new(),
-    };
-    Ok(Measured { value, gaps: unread(wanted, &unreadable) })
-}
+/// Bytes of a job, the profile in it, that is handed to a cluster: the plan around it has to fit into the message too.
+const PLAN_MOST: usize = MESSAGE_MOST - (8 << 20);
+/// Bytes that the sketches of one pass may take: as bytes they fit into a message.
+pub const ROOM: u64 = 48 << 20;
 
 /// Makes a pass over a table.
 ///
 /// # Errors
-/// As [`count`].
+/// When the table cannot be read to its end, or the bounds do not suffice; on a cluster also when the scheduler cannot
+/// be reached or does not belong to this trust, executors do not trust who signed the profile, or no executor is left.
 pub async fn gather(
     asked: Asked<'_>,
     dataset: &Dataset,
     job: Job,
     bounds: &Bounds,
 ) -> Result<Gathered, ClusterError> {
-    let mut parts = dataset.parts()?;
+    gather_parts(asked, dataset.parts()?, 0, job, bounds).await
+}
+
+/// Makes a pass over some parts of a table, the first row of which has this number.
+///
+/// # Errors
+/// As [`gather`].
+pub async fn gather_parts(
+    asked: Asked<'_>,
+    mut parts: Vec<Part>,
+    first: u64,
+    job: Job,
+    bounds: &Bounds,
+) -> Result<Gathered, ClusterError> {
     if job.is_numbered() {
         number(asked, &mut parts, &job, bounds).await?;
     }
-    let mut first = 0;
+    let mut first = first;
     let placed = parts.into_iter().map(|part| {
         let own = first;
-        first += part.rows.unwrap_or(0);
+        first = first.saturating_add(part.rows.unwrap_or(0));
         (own, part)
     });
-    let table = Table::of(job, placed.collect())?;
-    table.gather(asked, bounds).await
+    let placed = placed.collect();
+    if let Pass::Counts { first } = job.pass {
+        return count(asked, placed, first, job, bounds).await;
+    }
+    Table::of(job, placed)?.gather(asked, bounds).await
+}
+
+/// Counts columns in the buckets of the job's profile, from this one of its columns on.
+async fn count(
+    asked: Asked<'_>,
+    parts: Vec<(u64, Part)>,
+    first: usize,
+    job: Job,
+    bounds: &Bounds,
+) -> Result<Gathered, ClusterError> {
+    let own = Prepared::new(job.clone())?;
+    let mut gathered = own.nothing();
+    let many = job.wanted.len();
+    if many == 0 {
+        return Ok(gathered);
+    }
+    let table = Table::of(Job { pass: Pass::Nothing, ..job }, parts)?;
+    let row = table.ask(asked, bounds, plan::counting(&table.held.id, first..first + many)).await?;
+    let tally = Tally::from_bytes(binary(&row, 0).ok_or_else(|| answer("no tally"))?)?;
+    let columns = own.job().reference.as_ref().map(Reference::columns).unwrap_or_default();
+    let columns = columns.get(first..first + many).unwrap_or_default();
+    let counts = if first == 0 { tally.counts(columns) } else { tally.plain_counts(columns) }?;
+    if let Some(bytes) = binary(&row, 1) {
+        let read = Gathered::from_bytes(bytes)?;
+        if read.unreadable.len() != many {
+            return Err(answer("what could not be read of other columns"));
+        }
+        gathered.unreadable = read.unreadable;
+    }
+    gathered.rows = counts.rows;
+    gathered.counted = Counted::Counts(counts);
+    Ok(gathered)
 }
 
 /// Counts the rows of the files that do not say how many they have, so that every row has its number.
@@ -123,13 +149,16 @@ struct Table {
 }
 
 impl Table {
-    fn of(job: Job, mut parts: Vec<(u64, Part)>) -> Result<Self, ClusterError> {
+    fn of(mut job: Job, mut parts: Vec<(u64, Part)>) -> Result<Self, ClusterError> {
+        let absolute = |path: &Path| {
+            std::path::absolute(path).map_err(|source| ClusterError::Io { path: path.to_owned(), source })
+        };
         for (_, part) in &mut parts {
-            let io = |source| ClusterError::Io { path: part.path.clone(), source };
-            part.path = std::path::absolute(&part.path).map_err(io)?;
+            part.path = absolute(&part.path)?;
         }
+        job.late = job.late.map(|late| late.placed(absolute)).transpose()?;
         let text = serde_json::to_string(&job).map_err(|error| answer(&error.to_string()))?;
-        let known = Known::default();
+        let known = Known::new(usize::MAX);
         let held = known.take(&text, &Vouching::own())?;
         Ok(Self { spec: Arc::new(Spec { job: text, wanted: job.wanted, parts }), known, held })
     }
@@ -146,6 +175,13 @@ impl Table {
 
     /// Runs a query that gives one row.
     async fn ask(&self, asked: Asked<'_>, bounds: &Bounds, sql: String) -> Result<RecordBatch, ClusterError> {
+        if matches!(asked, Asked::There(..)) {
+            // The job travels as a text within a text.
+            let found = serde_json::to_string(&self.spec.job).map_or(usize::MAX, |text| text.len());
+            if found > PLAN_MOST {
+                return Err(ClusterError::Wide { found, most: PLAN_MOST });
+            }
+        }
         let context = self.context(asked, bounds).await?;
         for function in session::scalars(&self.known) {
             context.register_udf(function.as_ref().clone());

@@ -43,7 +43,7 @@ pub(crate) struct Codec {
 impl Codec {
     /// Of a process that hands plans on.
     pub(crate) fn planning() -> Self {
-        Self::new(Known::default(), Does::Plans)
+        Self::new(Known::new(usize::MAX), Does::Plans)
     }
 
     /// Of a process that runs them.

@@ -63,6 +63,17 @@ pub enum ClusterError {
         /// What it gave.
         found: String,
     },
+    /// A profile that does not fit into a plan.
+    #[error(
+        "the plan with its profile takes {found} bytes, more than the {most} that a cluster is handed; count with the \
+         engine stream or datafusion, or make the profile without some columns"
+    )]
+    Wide {
+        /// Bytes.
+        found: usize,
+        /// Allowed.
+        most: usize,
+    },
     /// The query itself.
     #[error("the query failed")]
     Query(#[source] Box<DataFusionError>),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::config::TaskSchedulingPolicy;
@@ -29,6 +30,10 @@ use crate::{Bounds, ClusterError, Roots, Trust, Vouching, session};
 const WAIT_FOR_SCHEDULER: u16 = 60;
 /// Seconds after which what nobody fetched is removed, and between two looks for it.
 const FORGET_AFTER: u64 = 3600;
+/// How long labels are held that no part of a table asks for any more.
+const FORGET_LABELS_AFTER: Duration = Duration::from_secs(60);
+/// Bytes of what one part came to: a message, and what stands around it.
+const STATE_MOST: usize = MESSAGE_MOST - (64 << 10);
 
 /// Where an executor listens for those who fetch results.
 pub struct Executor {
@@ -76,13 +81,22 @@ impl Executor {
     ) -> Result<(), ClusterError> {
         let (scheduler_host, scheduler_port) = address(scheduler)?;
         let mut functions = BallistaFunctionRegistry::default();
-        let known = Known::default();
+        let known = Known::new(STATE_MOST);
         for function in session::scalars(&known) {
             functions.scalar_functions.insert(function.name().to_owned(), function);
         }
         for aggregate in session::aggregates(&known) {
             functions.aggregate_functions.insert(aggregate.name().to_owned(), aggregate);
         }
+        let forgetting = {
+            let known = known.clone();
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(FORGET_LABELS_AFTER).await;
+                    known.forget(FORGET_LABELS_AFTER);
+                }
+            })
+        };
         let codec = Codec::running(known, roots.clone(), vouching.clone());
         let world = session::world(bounds, roots)?;
         let worlds: RuntimeProducer = Arc::new(move |_: &SessionConfig| Ok(Arc::clone(&world)));
@@ -116,7 +130,9 @@ impl Executor {
             override_create_grpc_client_endpoint: Some(over_tls(trust)),
             ..ExecutorProcessConfig::default()
         };
-        start_executor_process(Arc::new(config)).await?;
+        let ended = start_executor_process(Arc::new(config)).await;
+        forgetting.abort();
+        ended?;
         Ok(())
     }
 }

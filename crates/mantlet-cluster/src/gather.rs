@@ -128,7 +128,7 @@ impl Accumulator for Gathering {
             let to = (from..rows.len()).find(|&at| !is_next(at)).unwrap_or(rows.len());
             let cut = |column: &ArrayRef| lane(&column.slice(from, to - from));
             let lanes: Vec<Lane> = columns.iter().map(cut).collect::<Result<_>>()?;
-            worker.add((files[from], rows[from]), &lanes, &sums, None).map_err(wrong)?;
+            worker.add((files[from], rows[from]), &lanes, &sums).map_err(wrong)?;
             sums.fill(0);
             from = to;
         }
@@ -136,11 +136,19 @@ impl Accumulator for Gathering {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Binary(match &self.so_far {
+        let bytes = match &self.so_far {
             SoFar::Nothing => None,
             SoFar::Rows(worker) => Some(worker.gathered().to_bytes()),
             SoFar::Counts(gathered) => Some(gathered.to_bytes()),
-        }))
+        };
+        let (found, most) = (bytes.as_ref().map_or(0, Vec::len), self.known.most());
+        if found > most {
+            return Err(exec_datafusion_err!(
+                "what was counted takes {found} bytes, more than the {most} that a message between processes holds; \
+                 count with the engine stream or datafusion, or fewer columns or segments"
+            ));
+        }
+        Ok(ScalarValue::Binary(bytes))
     }
 
     fn size(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::error::DataFusionError;
@@ -70,14 +71,42 @@ impl Held {
 }
 
 /// The jobs of the plans that are alive in this process.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Known {
     jobs: Arc<Mutex<HashMap<String, Weak<Held>>>>,
+    /// The job with labels of its own that was taken last, and when: the next part of the same table finds them read.
+    kept: Arc<Mutex<Option<(Arc<Held>, Instant)>>>,
+    most: usize,
 }
 
 impl Known {
+    /// No jobs yet. `most` are the bytes that one answer may take.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { jobs: Arc::default(), kept: Arc::default(), most }
+    }
+
+    /// The bytes that one answer may take.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Lets go of labels that nobody asked for in this time.
+    pub(crate) fn forget(&self, after: Duration) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|(_, taken)| taken.elapsed() >= after);
+    }
+
     /// Takes a job in, once its profile is vouched for. It is known for as long as somebody holds it.
     pub(crate) fn take(&self, text: &str, vouching: &Vouching) -> Result<Arc<Held>> {
+        let held = self.take_in(text, vouching)?;
+        if held.prepared.job().late.is_some() {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Some((Arc::clone(&held), Instant::now()));
+        }
+        Ok(held)
+    }
+
+    fn take_in(&self, text: &str, vouching: &Vouching) -> Result<Arc<Held>> {
         let id = Digest::of(text.as_bytes()).hex();
         if let Some(held) = self.jobs().get(&id).and_then(Weak::upgrade) {
             return Ok(held);
@@ -123,12 +152,12 @@ mod tests {
 
     fn text(reference: Reference) -> String {
         let wanted = vec![Column { name: "x".into(), kind: Kind::Numbers }];
-        serde_json::to_string(&Job { wanted, pass: Pass::Nothing, reference: Some(reference) }).unwrap()
+        serde_json::to_string(&Job { reference: Some(reference), ..Job::new(wanted, Pass::Nothing) }).unwrap()
     }
 
     #[test]
     fn only_profiles_of_those_who_are_trusted_are_taken_and_no_changed_ones() {
-        let (known, key) = (Known::default(), PrivateKey::generate(&[3; 32]).unwrap());
+        let (known, key) = (Known::new(usize::MAX), PrivateKey::generate(&[3; 32]).unwrap());
         let trusting = Vouching::of(vec![key.public()], false);
         let plain = reference();
         let seal = mantlet_seal::Bundle::sign_bytes("profile.json", plain.text().as_bytes(), &key).unwrap();
@@ -151,7 +180,7 @@ mod tests {
         assert!(changed.contains("were signed, these have"), "{changed}");
         // What one process trusts is not what another does.
         let stranger = PrivateKey::generate(&[4; 32]).unwrap();
-        let other = Known::default();
+        let other = Known::new(usize::MAX);
         let untrusted = other.take(&signed, &Vouching::of(vec![stranger.public()], true)).unwrap_err();
         assert!(untrusted.to_string().contains("not among the 1 trusted keys"), "{untrusted}");
         assert!(known.take(&text(plain.clone()), &Vouching::of(Vec::new(), true)).is_ok());
@@ -166,7 +195,7 @@ mod tests {
     fn a_damaged_job_is_an_error_and_no_panic() {
         let good = text(reference());
         for text in ["", "{}", &good[..good.len() / 2], &good.replace("nothing", "everything")] {
-            let error = Known::default().take(text, &Vouching::own()).unwrap_err().to_string();
+            let error = Known::new(usize::MAX).take(text, &Vouching::own()).unwrap_err().to_string();
             assert!(error.contains("the job is damaged"), "{error}");
         }
     }

@@ -3,9 +3,9 @@
 //! One plan everywhere. A scan reads the table with the readers of `mantlet-dataset`, so every engine reads every format
 //! alike. For drift a scalar function `bucket` turns each value into a cell of the stored profile and an aggregate
 //! `tally` adds cells up; every other pass is an aggregate `gather`, which counts as the job of the plan says. All sums
-//! are of whole numbers, the same in any order: a lost executor's share is done again by the others. `count` and `gather`
-//! run the plan in this process, or on the cluster of a `Scheduler` and its `executor`s (Apache Ballista). Executors
-//! count only with profiles whose signature they trust (`Vouching`).
+//! are of whole numbers, the same in any order: a lost executor's share is done again by the others. `gather` runs the
+//! plan in this process, or on the cluster of a `Scheduler` and its `executor`s (Apache Ballista). Executors count only
+//! with profiles whose signature they trust (`Vouching`).
 //!
 //! Scheduler, executors and clients speak TLS and show each other certificates that only holders of the cluster's
 //! token can make (`Trust`). What plans may read is fenced in by `Roots`, and nothing may be written.
@@ -46,7 +46,7 @@ mod trust;
 #[cfg(feature = "engine")]
 pub use self::{
     bounds::Bounds,
-    client::{Asked, count, gather},
+    client::{Asked, ROOM, gather, gather_parts},
     error::ClusterError,
     executor::{Executor, executor},
     fence::Roots,

@@ -228,7 +228,14 @@ impl ExecutionPlan for ScanExec {
         stream.spawn(async move {
             let numbers: Vec<RecordBatch> = share.try_collect().await?;
             let reading = tokio::task::spawn_blocking(move || {
-                let _held = held;
+                if let Some(late) = &held.prepared.job().late {
+                    let late = match &roots {
+                        Some(roots) => late.placed(|path| roots.place(path))?,
+                        None => late.clone(),
+                    };
+                    let read = held.prepared.read_labels(&late);
+                    read.map_err(|error| DataFusionError::External(Box::new(error)))?;
+                }
                 read_parts(&scan, &schema, roots.as_ref(), &numbers, |batch| {
                     to.blocking_send(Ok(batch)).map_err(|_| DatasetError::GivenUp)
                 })
@@ -318,7 +325,13 @@ impl Reading<'_> {
             put(&mut faults, place as u64);
             put(&mut faults, cells);
         }
-        let mut arrays: Vec<Option<ArrayRef>> = lanes.into_iter().map(|lane| Some(array(lane))).collect();
+        // By their places in the table.
+        let mut arrays: Vec<Option<ArrayRef>> = vec![None; self.scan.spec.wanted.len()];
+        for (lane, &place) in lanes.into_iter().zip(places) {
+            if let Some(own) = arrays.get_mut(place) {
+                *own = Some(array(lane));
+            }
+        }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.scan.columns.len());
         for &at in &self.scan.columns {
             columns.push(match at.checked_sub(FIRST) {
@@ -330,8 +343,7 @@ impl Reading<'_> {
                     Arc::new(cells.collect::<BinaryArray>())
                 }
                 Some(column) => {
-                    let place = places.iter().position(|&place| place == column);
-                    let array = place.and_then(|place| arrays.get_mut(place)).and_then(Option::take);
+                    let array = arrays.get_mut(column).and_then(Option::take);
                     array.ok_or_else(|| plan_datafusion_err!("column {column} is asked for twice"))?
                 }
             });

@@ -62,7 +62,7 @@ impl Scheduler {
         let sessions: SessionBuilder = Arc::new(move |config: SessionConfig| {
             let mut scalars = ballista_scalar_functions();
             // A scheduler plans and counts nothing.
-            let known = Known::default();
+            let known = Known::new(usize::MAX);
             scalars.extend(session::scalars(&known));
             let mut aggregates = ballista_aggregate_functions();
             aggregates.extend(session::aggregates(&known));

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use mantlet_datachecks::feed::{Axis, REST, Role};
 use mantlet_dataset::{
-    Coding, Column, Counted, Dataset, Engine, Feature, Gathered, Job, Kind, Labels, Lane, Look, Looked,
-    Measured, Pass, Reference, Sketch, Stream, day,
+    Coding, Column, Counted, Dataset, Engine, Feature, Gathered, Job, Kind, Lane, Look, Looked, Pass, Sketch,
+    Sketched, Stream, day, sketched_by,
 };
-use mantlet_drift::{Counts, DriftError};
+use mantlet_drift::DriftError;
 
 pub(crate) use mantlet_dataset::{Chunk, NO_LABEL};
 
@@ -58,17 +58,8 @@ pub(crate) struct Streaming;
 impl Engine for Streaming {
     type Error = CurateError;
 
-    fn gather(&self, dataset: &Dataset, job: Job, late: Option<&Labels>) -> Result<Gathered, CurateError> {
-        Ok(Stream.gather(dataset, job, late)?)
-    }
-
-    fn count(
-        &self,
-        dataset: &Dataset,
-        reference: &Reference,
-        wanted: &[Column],
-    ) -> Result<Measured<Counts>, CurateError> {
-        Ok(Stream.count(dataset, reference, wanted)?)
+    fn gather(&self, dataset: &Dataset, job: Job) -> Result<Gathered, CurateError> {
+        Ok(Stream.gather(dataset, job)?)
     }
 }
 
@@ -177,10 +168,8 @@ impl<'a> Coded<'a> {
         }
         let words =
             |(column, place): (&Column, &usize)| column.kind == Kind::Words || as_words.contains(place);
-        let words = wanted.iter().zip(&at).map(words).collect();
-        let gathered = engine.gather(dataset, Job::new(wanted.clone(), Pass::Sketches { words }), None)?;
-        let rows = gathered.rows;
-        let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
+        let words: Vec<bool> = wanted.iter().zip(&at).map(words).collect();
+        let Sketched { rows, sketches, .. } = sketched_by(engine, dataset, &wanted, &words)?;
         let lane = |place: usize| at.iter().position(|&other| other == place);
         let missing = |role: &'static str, name: &str| CurateError::Role {
             column: name.to_owned(),
@@ -189,7 +178,7 @@ impl<'a> Coded<'a> {
         };
         let ranked = |lane: usize| match &sketches[lane] {
             Sketch::Words(words) => words.ranked().unwrap_or_default(),
-            Sketch::Numbers(_) => Vec::new(),
+            Sketch::Numbers(_) | Sketch::GivenUp => Vec::new(),
         };
         let label_lane = lane(label).ok_or_else(|| missing("label", &roles.label))?;
         let labels: Vec<(String, u64)> =
@@ -301,7 +290,7 @@ impl<'a> Coded<'a> {
             return Ok(looked);
         }
         let pass = Pass::Coded { coding: self.coding.clone(), look };
-        match engine.gather(self.dataset, Job::new(self.wanted.clone(), pass), None)?.counted {
+        match engine.gather(self.dataset, Job::new(self.wanted.clone(), pass))?.counted {
             Counted::Looked(looked) => Ok(looked),
             _ => Err(other_counts().into()),
         }

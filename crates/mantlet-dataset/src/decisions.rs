@@ -3,23 +3,21 @@
 //!
 //! Long because what is asked of decisions, how it is counted and what is made of the counts belong to one reading.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 
-use mantlet_drift::DriftError;
 use mantlet_drift::performance::{PARTS, Scale, Tally};
+use mantlet_drift::{DriftError, short};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::gather::{Counted, Engine, Job, Pass, Sketch, Stream};
+use crate::gather::{Counted, Engine, Job, Pass, Sketch, Sketched, Stream, sketched_by};
+use crate::labels::{Came, Labels, Late};
 use crate::measure::{first, other_counts};
 use crate::window::{Cut, Key, Span};
 use crate::{Column, Dataset, DatasetError, Kind, Lane, Measured};
 
 /// Windows at most: more are not read by anybody.
 pub const WINDOWS_MOST: usize = 1024;
-/// Labels held at once, some 32 bytes each.
-pub const LABELS_MOST: usize = 50_000_000;
 
 /// The columns of a table of decisions.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,69 +38,9 @@ pub enum Truth<'a> {
     /// In a column of the decisions; missing ones have not come yet.
     Column(&'a str),
     /// In tables of their own, joined by the identifier in this column of the decisions.
-    Late(&'a str, &'a Labels),
+    Late(&'a str, &'a Late),
     /// Not there.
     None,
-}
-
-/// Labels that came, by identifier. A later row replaces an earlier one.
-#[derive(Debug, Default)]
-pub struct Labels {
-    known: HashMap<[u8; 16], bool>,
-    /// Rows whose identifier had another label before.
-    pub corrected: u64,
-    /// Rows without an identifier or a label.
-    pub incomplete: u64,
-}
-
-impl Labels {
-    /// Identifiers with a label.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
-    /// The labels of these identifiers.
-    pub(crate) fn of(&self, ids: &Lane) -> Vec<Option<bool>> {
-        keys(ids).into_iter().map(|key| self.known.get(&key?).copied()).collect()
-    }
-
-    /// Reads tables of labels in the order of their files and rows.
-    ///
-    /// # Errors
-    /// When a file cannot be read to its end, a column is missing, or there are more than [`LABELS_MOST`].
-    pub fn read(dataset: &Dataset, id: &str, label: &str, positive: &str) -> Result<Self, DatasetError> {
-        let wanted = [words(dataset, id)?, words(dataset, label)?];
-        let mut labels = Self::default();
-        let mut overflow = false;
-        dataset.stream(&wanted, |_, lanes| {
-            let [ids, truths] = lanes.as_slice() else { return Ok(()) };
-            for (key, truth) in keys(ids).into_iter().zip(truth(truths, positive)) {
-                let (Some(key), Some(truth)) = (key, truth) else {
-                    labels.incomplete += 1;
-                    continue;
-                };
-                if labels.known.len() >= LABELS_MOST && !labels.known.contains_key(&key) {
-                    overflow = true;
-                    continue;
-                }
-                if labels.known.insert(key, truth).is_some_and(|before| before != truth) {
-                    labels.corrected += 1;
-                }
-            }
-            Ok(())
-        })?;
-        if overflow {
-            return Err(DatasetError::ManyLabels { path: first(dataset), most: LABELS_MOST });
-        }
-        Ok(labels)
-    }
 }
 
 /// How the rows of a pass are cut.
@@ -145,6 +83,9 @@ pub struct Windows {
     nowhere: u64,
     /// Whether there were more windows than are told apart.
     crowded: bool,
+    /// What came of labels in tables of their own; nothing where there are none, or no rows yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    came: Option<Came>,
 }
 
 /// A map whose keys are no texts, as a list.
@@ -166,6 +107,11 @@ mod pairs {
 
 impl Windows {
     pub(crate) fn merge(&mut self, other: Self) -> Result<(), DriftError> {
+        // Whoever counted read the labels by himself: all have to have seen the same ones.
+        match (self.came, other.came) {
+            (Some(own), Some(theirs)) if own != theirs => return Err(DriftError::Labels),
+            (own, theirs) => self.came = own.or(theirs),
+        }
         self.nowhere = self.nowhere.saturating_add(other.nowhere);
         self.crowded |= other.crowded;
         for (key, tally) in other.windows {
@@ -201,6 +147,7 @@ impl Scored {
     /// Counts a batch whose first row has this number in the whole table.
     pub(crate) fn add(&self, windows: &mut Windows, first: u64, lanes: &[Lane], late: Option<&Labels>) {
         let Some(Lane::Numbers(scores)) = lanes.first() else { return };
+        windows.came = windows.came.or(late.map(Labels::came));
         let of = |at: Option<usize>| at.and_then(|at| lanes.get(at));
         let threshold = f64::from_bits(self.threshold);
         let said: Vec<Option<bool>> = match of(self.prediction) {
@@ -229,7 +176,7 @@ impl Scored {
                 By::Time(span) => number.and_then(|seconds| span.start(seconds)).map(Key::Order),
                 By::Value => match (number, by) {
                     (Some(number), _) => Some(Key::Number(number)),
-                    (None, Some(lane)) => lane.word(at).map(|word| Key::Word(word.into_owned())),
+                    (None, Some(lane)) => lane.word(at).map(|word| Key::Word(short(&word).into_owned())),
                     (None, None) => None,
                 },
             };
@@ -272,10 +219,7 @@ pub fn reference_by<E: Engine>(
     truth: Truth<'_>,
 ) -> Result<(Scale, Vec<Tally>), E::Error> {
     let score = numbers(dataset, &decided.score)?;
-    let job = Job::new(vec![score], Pass::Sketches { words: vec![false] });
-    let gathered = engine.gather(dataset, job, None)?;
-    let rows = gathered.rows;
-    let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
+    let Sketched { rows, sketches, .. } = sketched_by(engine, dataset, &[score], &[false])?;
     let Some(Sketch::Numbers(sketch)) = sketches.first() else { return Err(other_counts().into()) };
     if rows == 0 {
         return Err(DatasetError::Empty { path: first(dataset) }.into());
@@ -305,10 +249,10 @@ pub fn windows(
     scale: &Scale,
     cut: &Cut,
 ) -> Result<Measured<Vec<(String, Tally)>>, DatasetError> {
-    windows_by(&Stream, dataset, decided, truth, scale, cut)
+    Ok(windows_by(&Stream, dataset, decided, truth, scale, cut)?.0)
 }
 
-/// The same, by an engine.
+/// The same, by an engine; and what came of labels in tables of their own.
 ///
 /// # Errors
 /// As [`windows`], or as the engine says.
@@ -319,7 +263,7 @@ pub fn windows_by<E: Engine>(
     truth: Truth<'_>,
     scale: &Scale,
     cut: &Cut,
-) -> Result<Measured<Vec<(String, Tally)>>, E::Error> {
+) -> Result<(Measured<Vec<(String, Tally)>>, Option<Came>), E::Error> {
     let by = match cut {
         Cut::Rows(rows) => (None, By::Rows(*rows)),
         Cut::Time(column, span) => (Some(times(dataset, column)?), By::Time(*span)),
@@ -338,7 +282,7 @@ pub fn windows_by<E: Engine>(
         gaps.push(format!("{unscored} decisions have no score or no prediction and were not counted"));
     }
     let value = counted.windows.into_iter().map(|(key, tally)| (key.name(cut), tally)).collect();
-    Ok(Measured { value, gaps })
+    Ok((Measured { value, gaps }, counted.came))
 }
 
 /// Counts decisions in one pass; `by` is a further column by which they are cut.
@@ -359,7 +303,7 @@ fn each<E: Engine>(
     let prediction = prediction.map(&mut place);
     let (label, id, late) = match truth_in {
         Truth::Column(name) => (Some(place(words(dataset, name)?)), None, None),
-        Truth::Late(name, labels) => (None, Some(place(words(dataset, name)?)), Some(labels)),
+        Truth::Late(name, late) => (None, Some(place(words(dataset, name)?)), Some(late)),
         Truth::None => (None, None, None),
     };
     let by = by.map(&mut place);
@@ -373,7 +317,8 @@ fn each<E: Engine>(
         by,
         cut,
     };
-    let gathered = engine.gather(dataset, Job::new(wanted, Pass::Decisions(scored)), late)?;
+    let job = Job { late: late.cloned(), ..Job::new(wanted, Pass::Decisions(scored)) };
+    let gathered = engine.gather(dataset, job)?;
     match gathered.counted {
         Counted::Windows(windows) => Ok(windows),
         _ => Err(other_counts().into()),
@@ -400,15 +345,6 @@ fn same(word: &str, positive: &str) -> bool {
     };
     word == positive
         || number(word).zip(number(positive)).is_some_and(|(one, other)| one.total_cmp(&other).is_eq())
-}
-
-/// The first 16 bytes of the SHA-256 of each identifier: those of two identifiers meet by nobody's doing.
-fn keys(lane: &Lane) -> Vec<Option<[u8; 16]>> {
-    let key = |row| {
-        let digest = Sha256::digest(lane.word(row)?.as_bytes());
-        digest.first_chunk::<16>().copied()
-    };
-    (0..lane.len()).map(key).collect()
 }
 
 pub(crate) fn known(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {

@@ -83,6 +83,14 @@ pub enum DatasetError {
         /// What says so.
         other: String,
     },
+    /// Passes over one table did not find the same rows.
+    #[error(
+        "{path}, or another file of its table, changed while it was read; leave them alone meanwhile and ask again"
+    )]
+    Changed {
+        /// Where.
+        path: PathBuf,
+    },
     /// Nothing to read.
     #[error("{path} holds no rows")]
     Empty {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mantlet_drift::DriftError;
 use mantlet_drift::fairness::{Decisions, Grouped};
+use mantlet_drift::{DriftError, short};
 use serde::{Deserialize, Serialize};
 
 use crate::decisions::{truth, words};
@@ -181,7 +181,7 @@ impl Placed {
             let label = labels.as_ref().and_then(|labels| labels.get(row).copied().flatten());
             stratum.clear();
             for lane in self.given.iter().filter_map(|&at| lanes.get(at)) {
-                stratum.push_str(lane.word(row).as_deref().unwrap_or(""));
+                stratum.push_str(&short(lane.word(row).as_deref().unwrap_or("")));
                 stratum.push('\u{1f}');
             }
             own.decided += 1;
@@ -198,7 +198,7 @@ impl Placed {
                     continue;
                 };
                 *worded += 1;
-                let Some((group, _)) = place(words, &word, LEVELS) else { continue };
+                let Some((group, _)) = place(words, &short(&word), LEVELS) else { continue };
                 group.rows += 1;
                 if is_held {
                     match group.strata.get_mut(&stratum) {
@@ -245,7 +245,7 @@ pub fn grouped_by<E: Engine>(
     };
     let (groups, given) = (places(&grouping.groups)?, places(&grouping.given)?);
     let placed = Placed { positive: grouping.positive.clone(), label, groups, given };
-    let gathered = engine.gather(dataset, Job::new(wanted, Pass::Groups(placed)), None)?;
+    let gathered = engine.gather(dataset, Job::new(wanted, Pass::Groups(placed)))?;
     match gathered.counted {
         Counted::Groups(groups) => Ok(groups.finish(&grouping.groups)),
         _ => Err(other_counts().into()),

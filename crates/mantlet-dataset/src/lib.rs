@@ -9,6 +9,7 @@ mod decisions;
 mod error;
 mod gather;
 mod grouped;
+mod labels;
 mod lane;
 mod measure;
 mod open;
@@ -21,14 +22,17 @@ mod window;
 
 pub use coded::{Chunk, Coding, Feature, Look, Looked, NO_LABEL, Sample, day};
 pub use decisions::{
-    Decided, LABELS_MOST, Labels, Scored, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows,
-    windows_by,
+    Decided, Scored, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows, windows_by,
 };
 pub use error::DatasetError;
-pub use gather::{Counted, Engine, Gathered, Job, Pass, Prepared, Reference, Sketch, Stream, Worker};
+pub use gather::{
+    Counted, Engine, Gathered, Job, Pass, Prepared, Reference, Sketch, Sketched, Sketches, Stream, Worker,
+    sketched_by,
+};
 pub use grouped::{Grouping, Groups, Placed, grouped, grouped_by};
+pub use labels::{Came, LABELS_MOST, Labels, Late};
 pub use lane::Lane;
-pub use measure::{Judged, Measured, count, count_by, cube, cube_by, profile, profile_by, unread};
+pub use measure::{Judged, Measured, count, count_by, cube, cube_by, profile, profile_by};
 pub use open::{Column, Dataset, Kind, is_table};
 pub use parts::Part;
 pub use pictures::{Frame, LABELS_OF_PICTURES, Pictures};
@@ -36,8 +40,20 @@ pub use series::{Series, Watching};
 pub use vectors::Vectors;
 pub use window::{Cut, Span};
 
-/// Rows of a batch.
-pub(crate) const BATCH: usize = 8192;
+/// Rows of a batch at most.
+const BATCH: usize = 8192;
+/// Cells of a batch, above [`FEW`] rows.
+const CELLS: usize = 1 << 20;
+/// Rows of a batch at least.
+const FEW: usize = 64;
+/// Bytes of text of which a batch is full.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Rows of a batch with so many columns.
+pub(crate) fn batch_of(columns: usize) -> usize {
+    (CELLS / columns.max(1)).clamp(FEW, BATCH)
+}
+
 /// Bytes of one row of a text format.
 pub(crate) const ROW_MOST: u64 = 16 << 20;
 /// Columns of a table.

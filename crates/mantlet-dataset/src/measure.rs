@@ -1,10 +1,17 @@
 //! The two passes over a reference, and the one over what came later.
 
-use mantlet_drift::{Buckets, ColumnProfile, Counts, Cube, DriftError, Profile};
+use std::collections::{HashMap, HashSet};
 
-use crate::gather::{Counted, Engine, Job, Pass, Reference, Sketch, Stream};
+use mantlet_drift::{Buckets, ColumnProfile, Counts, Cube, DriftError, Layout, Profile, crossed};
+
+use crate::gather::{Counted, Engine, Job, Pass, Reference, Sketch, Sketched, Stream, sketched_by};
 use crate::read::stream;
 use crate::{Column, Dataset, DatasetError, Kind, Lane};
+
+/// Columns of files that hold pages of each column that are read in one pass: a page is about a megabyte.
+const PAGES_AT_ONCE: usize = 512;
+/// Columns of text files, which are read row by row.
+const TEXT_AT_ONCE: usize = 10_000;
 
 /// What a pass gave, and what it could not look at.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,9 +99,8 @@ pub fn profile_by<E: Engine>(
         })
         .cloned()
         .collect();
-    let words = wanted.iter().map(|column| column.kind == Kind::Words).collect();
-    let gathered = engine.gather(dataset, Job::new(wanted.clone(), Pass::Sketches { words }), None)?;
-    let Counted::Sketches(sketches) = gathered.counted else { return Err(other_counts().into()) };
+    let words: Vec<bool> = wanted.iter().map(|column| column.kind == Kind::Words).collect();
+    let Sketched { sketches, .. } = sketched_by(engine, dataset, &wanted, &words)?;
     let columns = wanted
         .iter()
         .zip(sketches)
@@ -103,6 +109,8 @@ pub fn profile_by<E: Engine>(
             buckets: match sketch {
                 Sketch::Numbers(sketch) => Buckets::of_numbers(&sketch),
                 Sketch::Words(sketch) => Buckets::of_words(&sketch),
+                // None is left as such.
+                Sketch::GivenUp => Buckets::Identifier,
             },
         })
         .collect();
@@ -111,7 +119,7 @@ pub fn profile_by<E: Engine>(
         gaps.push(format!("column `{}` has a word of its own in most rows and is not judged", column.name));
     }
     let reference = engine.vouch(Reference::of(profile.clone())?)?;
-    let counted = engine.count(dataset, &reference, &wanted)?;
+    let counted = counts_by(engine, dataset, &reference, &wanted)?;
     if counted.value.rows == 0 {
         return Err(DatasetError::Empty { path: first(dataset) }.into());
     }
@@ -143,13 +151,14 @@ pub fn count_by<E: Engine>(
     reference: &Reference,
 ) -> Result<Measured<Counts>, E::Error> {
     let wanted = pinned(dataset, reference.profile())?;
-    let mut counted = engine.count(dataset, reference, &wanted)?;
+    let mut counted = counts_by(engine, dataset, reference, &wanted)?;
     if counted.value.rows == 0 {
         return Err(DatasetError::Empty { path: first(dataset) }.into());
     }
+    let known: HashSet<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
     for column in dataset.columns() {
         let judged = matches!(column.kind, Kind::Numbers | Kind::Words);
-        if judged && !wanted.iter().any(|wanted| wanted.name == column.name) {
+        if judged && !known.contains(column.name.as_str()) {
             counted
                 .gaps
                 .push(format!("column `{}` is not in the profile and was not looked at", column.name));
@@ -158,11 +167,57 @@ pub fn count_by<E: Engine>(
     Ok(counted)
 }
 
+/// Columns that are read in one pass.
+pub(crate) fn columns_at_once(dataset: &Dataset) -> usize {
+    if dataset.files.iter().all(|(_, format)| format.is_text()) { TEXT_AT_ONCE } else { PAGES_AT_ONCE }
+}
+
+/// Counts the columns of a reference, in as many passes as there are columns for.
+fn counts_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    reference: &Reference,
+    wanted: &[Column],
+) -> Result<Measured<Counts>, E::Error> {
+    let most = columns_at_once(dataset);
+    // Columns that are crossed are counted together.
+    let crossed = crossed(reference.columns()).last().map_or(0, |last| last + 1);
+    let mut counts: Option<Counts> = None;
+    let mut gaps = Vec::new();
+    let mut from = 0;
+    while from < wanted.len() || counts.is_none() {
+        let to = from.saturating_add(most).max(crossed).min(wanted.len());
+        let own = wanted.get(from..to).unwrap_or_default();
+        let job = Job {
+            reference: Some(reference.clone()),
+            ..Job::new(own.to_vec(), Pass::Counts { first: from })
+        };
+        let gathered = engine.gather(dataset, job)?;
+        let Counted::Counts(more) = gathered.counted else { return Err(other_counts().into()) };
+        gaps.extend(unread(own, &gathered.unreadable));
+        match &mut counts {
+            None => counts = Some(more),
+            Some(counts) if counts.rows != more.rows => {
+                return Err(DatasetError::Changed { path: first(dataset) }.into());
+            }
+            Some(counts) => counts.beside(more).map_err(DatasetError::from)?,
+        }
+        from = to;
+    }
+    Ok(Measured { value: counts.unwrap_or_else(|| Counts::empty(&[])), gaps })
+}
+
 /// The columns of the profile as this table has them.
 fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetError> {
     let mut wanted = Vec::new();
+    let places: HashMap<&str, usize> =
+        dataset.columns().iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();
+    // A column of text files that lost all its values, or whose words now look like numbers, is read as the profile has
+    // it; so is one without any value in files that then say no type.
+    let text = dataset.files.iter().all(|(_, format)| format.is_text());
     for column in &profile.columns {
-        let Some(found) = dataset.columns().iter().find(|found| found.name == column.name) else {
+        let place = places.get(column.name.as_str()).copied();
+        let Some((at, found)) = place.and_then(|at| Some((at, dataset.columns().get(at)?))) else {
             let column = column.name.clone();
             return Err(DatasetError::Missing { path: first(dataset), column, other: "the profile".into() });
         };
@@ -171,10 +226,8 @@ fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetEr
             Buckets::Words { .. } => (found.kind == Kind::Words, Kind::Words),
             Buckets::Identifier => (matches!(found.kind, Kind::Words | Kind::Numbers), Kind::Words),
         };
-        // A column of text files that lost all its values, or whose words now look like numbers, is read as the
-        // profile has it.
-        let text = dataset.files.iter().all(|(_, format)| format.is_text());
-        let readable = text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times);
+        let readable = dataset.is_empty_column(at)
+            || text && matches!(found.kind, Kind::Words | Kind::Numbers | Kind::Times);
         if !fits && !readable {
             return Err(DatasetError::Kind {
                 path: first(dataset),
@@ -195,8 +248,7 @@ pub(crate) fn first(dataset: &Dataset) -> std::path::PathBuf {
 }
 
 /// What could not be read, in words.
-#[must_use]
-pub fn unread(wanted: &[Column], unreadable: &[u64]) -> Vec<String> {
+fn unread(wanted: &[Column], unreadable: &[u64]) -> Vec<String> {
     wanted
         .iter()
         .zip(unreadable)
@@ -240,6 +292,9 @@ pub fn cube_by<E: Engine>(
     judged: Option<&Judged>,
 ) -> Result<Measured<Cube>, E::Error> {
     let mut wanted = pinned(dataset, reference.profile())?;
+    // Only what segments are cut from, or compared in, is read.
+    let used = Layout::new(reference.profile()).columns();
+    wanted = used.iter().filter_map(|&at| wanted.get(at).cloned()).collect();
     for name in judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]) {
         let Some(column) = dataset.columns().iter().find(|column| column.name == *name) else {
             let path = first(dataset);
@@ -249,8 +304,8 @@ pub fn cube_by<E: Engine>(
         wanted.push(column.clone());
     }
     let pass = Pass::Cube { judged: judged.is_some() };
-    let job = Job { wanted: wanted.clone(), pass, reference: Some(reference.clone()) };
-    let gathered = engine.gather(dataset, job, None)?;
+    let job = Job { reference: Some(reference.clone()), ..Job::new(wanted.clone(), pass) };
+    let gathered = engine.gather(dataset, job)?;
     let Counted::Cube(cube) = gathered.counted else { return Err(other_counts().into()) };
     Ok(Measured { value: cube, gaps: unread(&wanted, &gathered.unreadable) })
 }

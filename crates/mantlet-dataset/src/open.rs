@@ -1,7 +1,7 @@
 //! A table in one or many files, with its columns pinned.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::read::{self, Format};
+use crate::read::{self, Format, Found};
 use crate::{COLUMNS_MOST, DatasetError};
 
 /// Levels of folders that `**` stands for at most.
@@ -61,6 +61,8 @@ pub struct Dataset {
     /// What each file is called in reports.
     names: Vec<String>,
     columns: Vec<Column>,
+    /// By column: whether no file says what it holds.
+    empty: Vec<bool>,
     /// What has to live as long as the files do.
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -119,34 +121,56 @@ impl Dataset {
         let Some((first, rest)) = files.split_first() else {
             return Err(DatasetError::NoTable { path: PathBuf::from(".") });
         };
-        let columns = columns(first)?;
-        for file in rest {
-            let found = self::columns(file)?;
-            let other = || first.0.display().to_string();
-            for expected in &columns {
-                let Some(column) = found.iter().find(|column| column.name == expected.name) else {
-                    let column = expected.name.clone();
-                    return Err(DatasetError::Missing { path: file.0.clone(), column, other: other() });
+        let mut pinned = columns(first)?;
+        let places: HashMap<String, usize> =
+            pinned.iter().enumerate().map(|(at, found)| (found.column.name.clone(), at)).collect();
+        // The file that says what each column holds.
+        let mut says = vec![0; pinned.len()];
+        for (number, file) in rest.iter().enumerate() {
+            let mut seen = vec![false; pinned.len()];
+            for found in self::columns(file)? {
+                let Some(&at) = places.get(&found.column.name) else { continue };
+                let (Some(own), Some(says), Some(seen)) =
+                    (pinned.get_mut(at), says.get_mut(at), seen.get_mut(at))
+                else {
+                    continue;
                 };
-                // A head of words where numbers are expected is seen here; single ones are counted as unreadable.
-                if column.kind != expected.kind {
+                *seen = true;
+                if own.is_empty {
+                    // Nothing was known of it so far.
+                    (*own, *says) = (found, number + 1);
+                } else if !found.is_empty && found.column.kind != own.column.kind {
+                    // A head of words where numbers are expected is seen here; single ones are counted as unreadable.
                     return Err(DatasetError::Kind {
                         path: file.0.clone(),
-                        column: column.name.clone(),
-                        found: column.kind.word(),
-                        expected: expected.kind.word(),
-                        other: other(),
+                        column: found.column.name,
+                        found: found.column.kind.word(),
+                        expected: own.column.kind.word(),
+                        other: files
+                            .get(*says)
+                            .map_or_else(String::new, |(path, _)| path.display().to_string()),
                     });
                 }
             }
+            if let Some((expected, _)) = pinned.iter().zip(&seen).find(|(_, seen)| !**seen) {
+                let (column, other) = (expected.column.name.clone(), first.0.display().to_string());
+                return Err(DatasetError::Missing { path: file.0.clone(), column, other });
+            }
         }
-        Ok(Self { files, names, columns, _held: held })
+        let empty = pinned.iter().map(|found| found.is_empty).collect();
+        let columns = pinned.into_iter().map(|found| found.column).collect();
+        Ok(Self { files, names, columns, empty, _held: held })
     }
 
     /// Its columns, in the order of the first file.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Whether no file says what this column holds: it has no type, and no value in any head.
+    pub(crate) fn is_empty_column(&self, at: usize) -> bool {
+        self.empty.get(at).copied().unwrap_or(false)
     }
 
     /// The files, in the order in which they are read.
@@ -249,13 +273,13 @@ fn format(path: &Path) -> Result<Format, DatasetError> {
     Ok(read::by_content(&head[..count]).or_else(|| read::by_extension(path)).unwrap_or(Format::Csv))
 }
 
-fn columns((path, format): &(PathBuf, Format)) -> Result<Vec<Column>, DatasetError> {
+fn columns((path, format): &(PathBuf, Format)) -> Result<Vec<Found>, DatasetError> {
     let columns = read::columns(path, *format)?;
     if columns.len() > COLUMNS_MOST {
         return Err(DatasetError::Wide { path: path.clone(), found: columns.len(), most: COLUMNS_MOST });
     }
     let mut names = BTreeSet::new();
-    for column in &columns {
+    for Found { column, .. } in &columns {
         if !names.insert(&column.name) {
             return Err(DatasetError::Doubled { path: path.clone(), column: column.name.clone() });
         }

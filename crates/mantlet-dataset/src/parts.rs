@@ -53,6 +53,19 @@ impl Dataset {
         }
         Ok(parts)
     }
+
+    /// The table in parts that are whole files, in the order of its rows.
+    #[must_use]
+    pub fn parts_as_files(&self) -> Vec<Part> {
+        let part = |(file, (path, format)): (usize, &(PathBuf, Format))| Part {
+            file: u32::try_from(file).unwrap_or(u32::MAX),
+            path: path.clone(),
+            format: *format,
+            groups: None,
+            rows: None,
+        };
+        self.files.iter().enumerate().map(part).collect()
+    }
 }
 
 impl Part {

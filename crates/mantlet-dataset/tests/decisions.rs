@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use mantlet_dataset::{Cut, Dataset, Decided, Labels, Span, Truth, reference, windows};
+use mantlet_dataset::{
+    Cut, Dataset, Decided, Labels, Late, Span, Stream, Truth, reference, windows, windows_by,
+};
 use mantlet_drift::performance::{Scale, Tally};
 use parquet::arrow::ArrowWriter;
 
@@ -92,11 +94,22 @@ fn late_labels_are_the_same_in_any_division_and_the_last_word_counts() {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
-    let read = Labels::read(&open(&labels), "case", "outcome", "1").unwrap();
-    assert_eq!((read.len(), read.incomplete), (601, 1));
-    assert_eq!(read.corrected, corrected.len() as u64);
-    let joined = windows(&bare, &decided(), Truth::Late("id", &read), &scale, &cut).unwrap().value;
-    assert_eq!(joined, expected);
+    let late = Late::of(&open(&labels), "case", "outcome", "1").unwrap();
+    let (joined, came) =
+        windows_by(&Stream, &bare, &decided(), Truth::Late("id", &late), &scale, &cut).unwrap();
+    assert_eq!(joined.value, expected);
+    let came = came.unwrap();
+    assert_eq!((came.labels, came.incomplete, came.corrected), (601, 1, corrected.len() as u64));
+    // The same labels in another order are the same; other ones are not.
+    let read = |text: &str| {
+        let path = later.path().join("some.csv");
+        fs::write(&path, text).unwrap();
+        Labels::read(&open(&path), "id", "was", "1").unwrap().came()
+    };
+    let one = read("id,was\na,1\nb,0\n");
+    assert_eq!(read("id,was\nb,0\na,1\n"), one);
+    assert_ne!(read("id,was\na,0\nb,1\n"), one);
+    assert_ne!(read("id,was\na,1\nc,0\n"), one);
 }
 
 #[test]
@@ -113,8 +126,9 @@ fn words_are_labels_and_wide_identifiers_keep_their_digits() {
     writer.close().unwrap();
     let labels = folder.path().join("labels.csv");
     fs::write(&labels, "id,was\n9007199254740992,fraud\n9007199254740993,fine\n").unwrap();
-    let labels = Labels::read(&open(&labels), "id", "was", "fraud").unwrap();
-    assert_eq!((labels.len(), labels.corrected), (2, 0));
+    let labels = Late::of(&open(&labels), "id", "was", "fraud").unwrap();
+    let came = labels.read().unwrap().came();
+    assert_eq!((came.labels, came.corrected), (2, 0));
     let dataset = open(&path);
     let decided = Decided { prediction: Some("said".into()), positive: "fraud".into(), ..decided() };
     let scale = scale(&dataset);

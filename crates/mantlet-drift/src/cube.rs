@@ -88,6 +88,21 @@ impl Layout {
         Self { dimensions, measures, left_out, triples }
     }
 
+    /// The places of the columns that are cut from or compared, rising; the first one of the profile where there are none,
+    /// so that rows can be counted.
+    #[must_use]
+    pub fn columns(&self) -> Vec<usize> {
+        let dimensions = self.dimensions.iter().map(|dimension| dimension.column);
+        let mut columns: Vec<usize> =
+            dimensions.chain(self.measures.iter().map(|measure| measure.column)).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        if columns.is_empty() {
+            columns.push(0);
+        }
+        columns
+    }
+
     fn size(&self, dimension: usize) -> usize {
         self.dimensions.get(dimension).map_or(1, |dimension| dimension.labels.len())
     }
@@ -189,8 +204,8 @@ impl Cube {
         }
     }
 
-    /// Counts a batch: the codes of every column of the profile, and whether the model erred on each row, where
-    /// that is known.
+    /// Counts a batch: the codes of every column of the profile that [`Layout::columns`] names, and whether the model
+    /// erred on each row, where that is known. The lists of other columns may be empty.
     ///
     /// # Errors
     /// When the lists do not fit the layout.
@@ -200,7 +215,7 @@ impl Cube {
         codes: &[Vec<u16>],
         errors: Option<&[Option<bool>]>,
     ) -> Result<(), DriftError> {
-        let rows = codes.first().map_or(0, Vec::len);
+        let rows = codes.iter().map(Vec::len).max().unwrap_or(0).max(errors.map_or(0, <[_]>::len));
         let column = |at: usize| codes.get(at).filter(|codes| codes.len() == rows).ok_or(DriftError::Counts);
         if errors.is_some_and(|errors| errors.len() != rows) || self.heads.len() != layout.triples.len() {
             return Err(DriftError::Counts);

@@ -23,13 +23,13 @@ pub mod unlike;
 use mantlet_vocab::About;
 
 pub use compare::{Change, ColumnChange, Comparison, PairChange, Settings};
-pub use counts::{Counter, Counts, pairs};
+pub use counts::{Cells, Counter, Counts, pairs};
 pub use cube::{Cell, Cube, DIMENSIONS, Dimension, Layout, Measure, RANK, SEGMENT_LEVELS};
 pub use profile::{
     Buckets, CROSSED, ColumnProfile, Dictionary, LEVELS, MISSING, NEW, PROFILE_VERSION, Profile, TAIL,
     crossed,
 };
-pub use sketch::{NumberSketch, WordSketch, mix};
+pub use sketch::{NumberSketch, WordSketch, mix, short};
 pub use tally::Tally;
 
 /// Why counts cannot be compared.
@@ -67,6 +67,12 @@ pub enum DriftError {
     /// Counts and profile do not belong together.
     #[error("the counts are not of this profile")]
     Counts,
+    /// Those who counted parts of a table did not read the same labels.
+    #[error(
+        "the tables of labels were not the same for all who counted; leave them alone meanwhile, and have the same ones \
+         under their paths everywhere"
+    )]
+    Labels,
 }
 
 /// What every room of this crate says about itself.

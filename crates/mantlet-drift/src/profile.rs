@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sketch::{NumberSketch, WordSketch, mix};
+use crate::sketch::{NumberSketch, WordSketch, mix, short};
 use crate::{Counts, DriftError};
 
 /// The version of the profile's form.
@@ -270,10 +270,11 @@ impl Dictionary<'_> {
         if let Some(code) = self.other {
             return code;
         }
-        match self.heads.get(word) {
+        let word = short(word);
+        match self.heads.get(word.as_ref()) {
             Some(&code) => code,
             None => {
-                let hash = hash(word);
+                let hash = hash(&word);
                 let known = self.known.binary_search(&hash).is_ok();
                 if known { TAIL + u16::try_from(hash % u64::from(TAILS)).unwrap_or(0) } else { NEW }
             }

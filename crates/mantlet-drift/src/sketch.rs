@@ -3,7 +3,10 @@
 //! A sketch merges exactly: the sample is the rows whose hashed row numbers are smallest (bottom-k sampling, Cohen
 //! and Kaplan 2007), so it is the same however the rows were divided over files, threads or machines.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use mantlet_vocab::Digest;
 
 use crate::DriftError;
 use crate::bytes::{Left, put, put_block};
@@ -12,6 +15,26 @@ use crate::bytes::{Left, put, put_block};
 const SAMPLE: usize = 1 << 15;
 /// Distinct words counted of a column; one with more is an identifier, not a category.
 pub(crate) const WORDS: usize = 1 << 16;
+
+/// Bytes of a word that is kept as it is.
+const WORD_MOST: usize = 256;
+/// Bytes that are kept of the beginning of a longer one.
+const HEAD_OF_WORD: usize = 96;
+
+/// A word as it is counted: one of more than 256 bytes by its beginning, its length and its SHA-256, so that a cell of any
+/// size takes a line.
+#[must_use]
+pub fn short(word: &str) -> Cow<'_, str> {
+    if word.len() <= WORD_MOST {
+        return word.into();
+    }
+    let mut end = HEAD_OF_WORD;
+    while !word.is_char_boundary(end) {
+        end -= 1;
+    }
+    let digest = Digest::of(word.as_bytes()).hex();
+    format!("{}... ({} bytes, SHA-256 {digest})", word.get(..end).unwrap_or_default(), word.len()).into()
+}
 
 /// A mixing of 64 bits (the finaliser of SplitMix64, Steele et al. 2014). The same on every machine.
 #[must_use]
@@ -115,6 +138,8 @@ impl NumberSketch {
 #[derive(Debug, Clone, Default)]
 pub struct WordSketch {
     counts: BTreeMap<Box<str>, u64>,
+    /// Bytes of its words.
+    bytes: usize,
     overflowed: bool,
 }
 
@@ -124,9 +149,11 @@ impl WordSketch {
         if self.overflowed || times == 0 {
             return;
         }
-        if let Some(count) = self.counts.get_mut(word) {
+        let word = short(word);
+        if let Some(count) = self.counts.get_mut(word.as_ref()) {
             *count = count.saturating_add(times);
         } else if self.counts.len() < WORDS {
+            self.bytes += word.len();
             self.counts.insert(word.into(), times);
         } else {
             self.overflow();
@@ -135,6 +162,7 @@ impl WordSketch {
 
     fn overflow(&mut self) {
         self.overflowed = true;
+        self.bytes = 0;
         self.counts = BTreeMap::new();
     }
 
@@ -173,12 +201,13 @@ impl WordSketch {
                 _ => return None,
             };
             let many = left.many().filter(|&many| many <= if overflowed { 0 } else { WORDS })?;
-            let mut counts = BTreeMap::new();
+            let (mut counts, mut bytes) = (BTreeMap::new(), 0);
             for _ in 0..many {
-                let word = left.text()?;
+                let word = left.text().filter(|word| word.len() <= WORD_MOST)?;
+                bytes += word.len();
                 counts.insert(word.into(), left.number().filter(|&count| count > 0)?);
             }
-            (left.is_empty() && counts.len() == many).then_some(Self { counts, overflowed })
+            (left.is_empty() && counts.len() == many).then_some(Self { counts, bytes, overflowed })
         };
         read().ok_or(DriftError::Counts)
     }
@@ -186,7 +215,7 @@ impl WordSketch {
     /// Bytes of memory held, about.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.counts.len() * 64
+        self.counts.len() * 64 + self.bytes
     }
 
     /// The words with their counts, most frequent first; `None` when there were more than are counted.
@@ -220,6 +249,22 @@ mod tests {
         });
         assert_eq!(whole.sorted(), merged.sorted());
         assert_eq!(whole.sorted().len(), SAMPLE);
+    }
+
+    #[test]
+    fn a_word_of_any_size_takes_a_line_and_is_told_from_others() {
+        assert_eq!(short("word"), "word");
+        let [one, other] = ["ü".repeat(1 << 20), "ü".repeat((1 << 20) - 1) + "u"];
+        let (kept, others) = (short(&one), short(&other));
+        assert!(
+            kept.len() <= WORD_MOST && kept.starts_with("üüü") && kept.contains("2097152 bytes"),
+            "{kept}"
+        );
+        assert!(kept != others && short(&kept) == kept);
+        let mut sketch = WordSketch::default();
+        [&one, &one, &other].into_iter().for_each(|word| sketch.take(word, 1));
+        assert_eq!(sketch.ranked().unwrap(), [(kept.as_ref(), 2), (others.as_ref(), 1)]);
+        assert!(sketch.size() < 1024);
     }
 
     #[test]

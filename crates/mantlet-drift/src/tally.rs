@@ -7,7 +7,7 @@
 
 use crate::bytes::{Left, put};
 use crate::profile::{Buckets, ColumnProfile, LEVELS, crossed};
-use crate::{Counts, DriftError};
+use crate::{Cells, Counts, DriftError};
 
 /// Set in the cells of columns that are crossed in pairs.
 const CROSSED_BIT: u32 = 1 << 31;
@@ -162,12 +162,22 @@ impl Tally {
     /// # Errors
     /// When the cells were not made with this profile.
     pub fn counts(&self, columns: &[ColumnProfile]) -> Result<Counts, DriftError> {
-        let mut counts = Counts::empty(columns);
+        self.over(&crossed(columns), Cells::new(columns).nothing())
+    }
+
+    /// The counts over some columns of a profile, each by itself.
+    ///
+    /// # Errors
+    /// When the cells were not made with this profile, or were crossed.
+    pub fn plain_counts(&self, columns: &[ColumnProfile]) -> Result<Counts, DriftError> {
+        self.over(&[], Cells::plain(columns).nothing())
+    }
+
+    fn over(&self, places: &[usize], mut counts: Counts) -> Result<Counts, DriftError> {
         if self.rows == 0 {
             return Ok(counts);
         }
-        let places = crossed(columns);
-        let fits = self.columns.len() == columns.len()
+        let fits = self.columns.len() == counts.columns.len()
             && self.columns.iter().enumerate().all(|(at, column)| {
                 column.crossed == places.contains(&at) && column.counts.len() <= counts.columns[at].len()
             });

@@ -7,8 +7,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use mantlet_datachecks::feed::{Additive, Axis, COUNTS_MOST, Grid, GridCounts, REST, Spot};
-use mantlet_drift::DriftError;
 use mantlet_drift::bytes::{Left, put, put_block};
+use mantlet_drift::{DriftError, short};
 use serde::{Deserialize, Serialize};
 
 use crate::Lane;
@@ -88,7 +88,7 @@ pub fn day(word: &str) -> &str {
 
 fn lookup<T: Copy>(lane: &Lane, code: impl Fn(&str) -> T, missing: T) -> Vec<T> {
     let (keys, words) = lane.keyed();
-    let codes: Vec<T> = words.iter().map(|word| code(word)).collect();
+    let codes: Vec<T> = words.iter().map(|word| code(&short(word))).collect();
     keys.iter().map(|&key| codes.get(key as usize).copied().unwrap_or(missing)).collect()
 }
 

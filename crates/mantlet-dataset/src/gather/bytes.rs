@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use mantlet_drift::bytes::{Left, put, put_block};
-use mantlet_drift::{Cube, DriftError, NumberSketch, WordSketch};
+use mantlet_drift::{Counts, Cube, DriftError};
 
-use super::{Counted, Gathered, Sketch};
+use super::{Counted, Gathered, Sketches};
 use crate::coded::Looked;
 use crate::decisions::Windows;
 use crate::grouped::Groups;
 
 /// The form of the bytes.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 impl Gathered {
     /// As bytes, for another process.
@@ -34,23 +34,12 @@ impl Gathered {
                 }
                 (1, block)
             }
-            Counted::Sketches(sketches) => {
-                let mut block = Vec::new();
-                put(&mut block, sketches.len() as u64);
-                for sketch in sketches {
-                    let (kind, sketch) = match sketch {
-                        Sketch::Numbers(sketch) => (0, sketch.to_bytes()),
-                        Sketch::Words(sketch) => (1, sketch.to_bytes()),
-                    };
-                    block.push(kind);
-                    put_block(&mut block, &sketch);
-                }
-                (2, block)
-            }
+            Counted::Sketches(sketches) => (2, sketches.to_bytes()),
             Counted::Cube(cube) => (3, cube.to_bytes()),
             Counted::Windows(windows) => (4, json(serde_json::to_vec(windows))),
             Counted::Groups(groups) => (5, json(serde_json::to_vec(groups))),
             Counted::Looked(looked) => (6, looked.to_bytes()),
+            Counted::Counts(counts) => (7, counts.to_bytes()),
         };
         bytes.push(tag);
         put_block(&mut bytes, &block);
@@ -85,23 +74,12 @@ impl Gathered {
                 }
                 inner.is_empty().then_some(Counted::Rows(files))?
             }
-            2 => {
-                let mut sketches = Vec::new();
-                for _ in 0..inner.many()? {
-                    let kind = inner.byte()?;
-                    let block = inner.block()?;
-                    sketches.push(match kind {
-                        0 => Sketch::Numbers(NumberSketch::from_bytes(block).ok()?),
-                        1 => Sketch::Words(WordSketch::from_bytes(block).ok()?),
-                        _ => return None,
-                    });
-                }
-                inner.is_empty().then_some(Counted::Sketches(sketches))?
-            }
+            2 => Counted::Sketches(Sketches::read(block)?),
             3 => Counted::Cube(Cube::from_bytes(block).ok()?),
             4 => Counted::Windows(serde_json::from_slice::<Windows>(block).ok()?),
             5 => Counted::Groups(serde_json::from_slice::<Groups>(block).ok()?),
             6 => Counted::Looked(Looked::read(block)?),
+            7 => Counted::Counts(Counts::from_bytes(block).ok()?),
             _ => return None,
         };
         Some(Self { rows, unreadable, counted })

@@ -8,20 +8,28 @@
 //! Long because every pass is listed four times: what is asked, counted, merged and measured, side by side.
 
 mod bytes;
+mod reference;
+mod sketches;
 mod stream;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use mantlet_drift::{ColumnProfile, Counts, Cube, DriftError, Layout, NumberSketch, Profile, WordSketch};
+use mantlet_drift::{Cells, Counts, Cube, DriftError, Layout};
 use serde::{Deserialize, Serialize};
 
 use crate::coded::{Coding, Look, Looked};
-use crate::decisions::{Labels, Scored, Windows};
+use crate::decisions::{Scored, Windows};
 use crate::grouped::{Groups, Placed};
-use crate::{Column, Dataset, DatasetError, Lane, Measured};
+use crate::labels::{Labels, Late};
+use crate::{Column, Dataset, DatasetError, Lane};
 
+pub use reference::Reference;
+pub use sketches::{Sketch, Sketched, Sketches, sketched_by};
 pub use stream::Stream;
+
+/// Bytes that the sketches of one pass take in this process.
+const ROOM: u64 = 256 << 20;
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,14 +37,23 @@ pub use stream::Stream;
 pub enum Pass {
     /// Only what could not be read: a plan counts the rest by itself.
     Nothing,
+    /// The buckets of the reference's columns from this one on, as many as are read; where it is the first, crossings of
+    /// two columns too.
+    Counts {
+        /// The place of the first one.
+        first: usize,
+    },
     /// The rows of each file.
     Rows,
     /// A sketch of each column: of its words where that is said, else of what it holds.
     Sketches {
         /// By column.
         words: Vec<bool>,
+        /// Bytes that all of them may take: columns that do not fit are given up, the last first.
+        room: u64,
     },
-    /// The segments of the reference's columns, which come first; then label and prediction, when errors are counted.
+    /// The segments of those of the reference's columns that its layout names, which come first; then label and
+    /// prediction, when errors are counted.
     Cube {
         /// Whether label and prediction follow.
         judged: bool,
@@ -54,86 +71,6 @@ pub enum Pass {
     },
 }
 
-/// The profile of a reference, with its text and whose signature is under it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Written", try_from = "Written")]
-pub struct Reference {
-    profile: Arc<Profile>,
-    text: Arc<str>,
-    seal: Option<Arc<str>>,
-}
-
-/// A reference as it travels: the text that was signed, and nothing that was made of it.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    text: String,
-    seal: Option<String>,
-}
-
-impl From<Reference> for Written {
-    fn from(reference: Reference) -> Self {
-        Self { text: reference.text.to_string(), seal: reference.seal.map(|seal| seal.to_string()) }
-    }
-}
-
-impl TryFrom<Written> for Reference {
-    type Error = String;
-
-    fn try_from(written: Written) -> Result<Self, String> {
-        let profile: Profile = serde_json::from_str(&written.text).map_err(|error| error.to_string())?;
-        profile.check().map_err(|error| error.to_string())?;
-        Ok(Self::signed(profile, written.text, written.seal))
-    }
-}
-
-impl Reference {
-    /// A profile that was made just now.
-    ///
-    /// # Errors
-    /// When it cannot be written as text.
-    pub fn of(profile: Profile) -> Result<Self, DatasetError> {
-        let text = serde_json::to_string(&profile).map_err(|_| DriftError::Counts)?;
-        Ok(Self::signed(profile, text, None))
-    }
-
-    /// A profile that was read as this text, and its signature.
-    #[must_use]
-    pub fn signed(profile: Profile, text: String, seal: Option<String>) -> Self {
-        Self { profile: Arc::new(profile), text: text.into(), seal: seal.map(Into::into) }
-    }
-
-    /// The same profile under this signature.
-    #[must_use]
-    pub fn under(self, seal: String) -> Self {
-        Self { seal: Some(seal.into()), ..self }
-    }
-
-    /// The profile.
-    #[must_use]
-    pub fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    /// Its columns.
-    #[must_use]
-    pub fn columns(&self) -> &[ColumnProfile] {
-        &self.profile.columns
-    }
-
-    /// The text, as it was signed.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The signature, which whoever reads the profile has to verify.
-    #[must_use]
-    pub fn seal(&self) -> Option<&str> {
-        self.seal.as_deref()
-    }
-}
-
 /// A pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,24 +82,27 @@ pub struct Job {
     /// The profile in whose buckets it is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// Labels that stand in tables of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Late>,
 }
 
 impl Job {
-    /// A pass that needs no profile.
+    /// A pass that needs no profile and no further tables.
     #[must_use]
     pub const fn new(wanted: Vec<Column>, pass: Pass) -> Self {
-        Self { wanted, pass, reference: None }
+        Self { wanted, pass, reference: None, late: None }
     }
 
     /// Whether rows have to be told by their numbers in the whole table.
     #[must_use]
     pub fn is_numbered(&self) -> bool {
         match &self.pass {
-            Pass::Sketches { words } => words.iter().any(|words| !words),
+            Pass::Sketches { words, .. } => words.iter().any(|words| !words),
             Pass::Decisions(scored) => scored.is_numbered(),
             // Rows are sampled by their numbers, and learned from in their order.
             Pass::Coded { look, .. } => matches!(look, Look::Sample { .. }),
-            Pass::Nothing | Pass::Rows | Pass::Cube { .. } | Pass::Groups(_) => false,
+            Pass::Nothing | Pass::Counts { .. } | Pass::Rows | Pass::Cube { .. } | Pass::Groups(_) => false,
         }
     }
 }
@@ -172,6 +112,10 @@ impl Job {
 pub struct Prepared {
     job: Job,
     layout: Option<Layout>,
+    /// The columns of the reference in whose buckets is counted, and how.
+    cells: Option<Cells>,
+    late: OnceLock<Labels>,
+    reading: Mutex<()>,
 }
 
 impl Prepared {
@@ -180,20 +124,30 @@ impl Prepared {
     /// # Errors
     /// When they do not fit.
     pub fn new(job: Job) -> Result<Self, DriftError> {
-        let columns = job.reference.as_ref().map(|reference| reference.columns().len());
-        let (fits, layout) = match &job.pass {
-            Pass::Nothing | Pass::Rows => (true, None),
-            Pass::Sketches { words } => (words.len() == job.wanted.len(), None),
-            Pass::Cube { judged } => {
-                let wanted = columns.map(|columns| columns + 2 * usize::from(*judged));
-                let layout = job.reference.as_ref().map(|reference| Layout::new(reference.profile()));
-                (wanted == Some(job.wanted.len()), layout)
+        let wanted = job.wanted.len();
+        let (mut layout, mut cells) = (None, None);
+        let fits = match &job.pass {
+            Pass::Nothing | Pass::Rows => true,
+            Pass::Counts { first } => {
+                let columns = job.reference.as_ref().map(Reference::columns).unwrap_or_default();
+                let own = first.checked_add(wanted).and_then(|to| columns.get(*first..to));
+                cells = own.map(|own| if *first == 0 { Cells::new(own) } else { Cells::plain(own) });
+                cells.is_some()
             }
-            Pass::Decisions(scored) => (scored.fits(job.wanted.len()), None),
-            Pass::Groups(placed) => (placed.fits(job.wanted.len()), None),
-            Pass::Coded { coding, look } => (coding.fits(job.wanted.len()) && look.fits(coding), None),
+            Pass::Sketches { words, .. } => words.len() == wanted,
+            Pass::Cube { judged } => {
+                layout = job.reference.as_ref().map(|reference| Layout::new(reference.profile()));
+                let columns = layout.as_ref().map(|layout| layout.columns().len());
+                columns.map(|columns| columns + 2 * usize::from(*judged)) == Some(wanted)
+            }
+            Pass::Decisions(scored) => scored.fits(wanted),
+            Pass::Groups(placed) => placed.fits(wanted),
+            Pass::Coded { coding, look } => coding.fits(wanted) && look.fits(coding),
         };
-        if fits { Ok(Self { job, layout }) } else { Err(DriftError::Counts) }
+        if !fits {
+            return Err(DriftError::Counts);
+        }
+        Ok(Self { job, layout, cells, late: OnceLock::new(), reading: Mutex::new(()) })
     }
 
     /// The pass.
@@ -202,19 +156,32 @@ impl Prepared {
         &self.job
     }
 
+    /// Reads the labels that stand in tables of their own, for all who count; once, whoever asks first. `late` says where
+    /// they are for this process.
+    ///
+    /// # Errors
+    /// As [`Late::read`].
+    pub fn read_labels(&self, late: &Late) -> Result<(), DatasetError> {
+        let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.late.get().is_none() {
+            // Nobody else sets them meanwhile.
+            let _ = self.late.set(late.read()?);
+        }
+        Ok(())
+    }
+
     /// Nothing counted yet.
     #[must_use]
     pub fn nothing(&self) -> Gathered {
         let counted = match &self.job.pass {
             Pass::Nothing => Counted::Nothing,
+            Pass::Counts { .. } => match &self.cells {
+                Some(cells) => Counted::Counts(cells.nothing()),
+                None => Counted::Nothing,
+            },
             Pass::Rows => Counted::Rows(BTreeMap::new()),
-            Pass::Sketches { words } => {
-                let sketch = |(column, words): (&Column, &bool)| match column.kind {
-                    crate::Kind::Words => Sketch::Words(WordSketch::default()),
-                    _ if *words => Sketch::Words(WordSketch::default()),
-                    _ => Sketch::Numbers(NumberSketch::default()),
-                };
-                Counted::Sketches(self.job.wanted.iter().zip(words).map(sketch).collect())
+            Pass::Sketches { words, room } => {
+                Counted::Sketches(Sketches::new(&self.job.wanted, words, *room))
             }
             Pass::Cube { .. } => match &self.layout {
                 Some(layout) => Counted::Cube(Cube::empty(layout)),
@@ -228,24 +195,17 @@ impl Prepared {
     }
 }
 
-/// What is known of one column of a reference.
-#[derive(Debug, Clone)]
-pub enum Sketch {
-    /// Of numbers.
-    Numbers(NumberSketch),
-    /// Of words.
-    Words(WordSketch),
-}
-
 /// What was counted.
 #[derive(Debug, Clone)]
 pub enum Counted {
     /// Nothing.
     Nothing,
+    /// In buckets.
+    Counts(Counts),
     /// Rows by file.
     Rows(BTreeMap<u32, u64>),
     /// By column.
-    Sketches(Vec<Sketch>),
+    Sketches(Sketches),
     /// Segments.
     Cube(Cube),
     /// Decisions by window.
@@ -280,18 +240,11 @@ impl Gathered {
         self.unreadable.iter_mut().zip(other.unreadable).for_each(|(sum, more)| *sum += more);
         match (&mut self.counted, other.counted) {
             (Counted::Nothing, Counted::Nothing) => {}
+            (Counted::Counts(own), Counted::Counts(other)) => own.merge(&other)?,
             (Counted::Rows(own), Counted::Rows(other)) => {
                 other.into_iter().for_each(|(file, rows)| *own.entry(file).or_default() += rows);
             }
-            (Counted::Sketches(own), Counted::Sketches(other)) if own.len() == other.len() => {
-                for (own, other) in own.iter_mut().zip(&other) {
-                    match (own, other) {
-                        (Sketch::Numbers(own), Sketch::Numbers(other)) => own.merge(other),
-                        (Sketch::Words(own), Sketch::Words(other)) => own.merge(other),
-                        _ => return Err(DriftError::Counts),
-                    }
-                }
-            }
+            (Counted::Sketches(own), Counted::Sketches(other)) => own.merge(&other)?,
             (Counted::Cube(own), Counted::Cube(other)) => own.merge(&other)?,
             (Counted::Windows(own), Counted::Windows(other)) => own.merge(other)?,
             (Counted::Groups(own), Counted::Groups(other)) => own.merge(other)?,
@@ -306,14 +259,9 @@ impl Gathered {
     pub fn size(&self) -> usize {
         let counted = match &self.counted {
             Counted::Nothing => 0,
+            Counted::Counts(counts) => counts.size(),
             Counted::Rows(rows) => rows.len() * 32,
-            Counted::Sketches(sketches) => sketches
-                .iter()
-                .map(|sketch| match sketch {
-                    Sketch::Numbers(sketch) => sketch.size(),
-                    Sketch::Words(sketch) => sketch.size(),
-                })
-                .sum(),
+            Counted::Sketches(sketches) => sketches.size(),
             Counted::Cube(cube) => cube.size(),
             Counted::Windows(windows) => windows.size(),
             Counted::Groups(groups) => groups.size(),
@@ -339,16 +287,15 @@ impl Worker {
     }
 
     /// Counts a batch: the place of its file, the number of its first row in the whole table, its columns, and how
-    /// many cells of each could not be read. `late` are labels that stand in tables of their own.
+    /// many cells of each could not be read.
     ///
     /// # Errors
-    /// When the columns are not those of the pass.
+    /// When the columns are not those of the pass, or its labels were not read.
     pub fn add(
         &mut self,
         (file, first): (u32, u64),
         lanes: &[Lane],
         unreadable: &[u64],
-        late: Option<&Labels>,
     ) -> Result<(), DriftError> {
         let rows = lanes.first().map_or(0, Lane::len) as u64;
         let job = &self.prepared.job;
@@ -357,27 +304,43 @@ impl Worker {
         own.unreadable.iter_mut().zip(unreadable).for_each(|(sum, more)| *sum += more);
         match (&mut own.counted, &job.pass) {
             (Counted::Nothing, _) => Ok(()),
+            (Counted::Counts(counts), Pass::Counts { first }) => {
+                let columns = job.reference.as_ref().map(Reference::columns).unwrap_or_default();
+                let own = lanes.iter().zip(columns.iter().skip(*first));
+                let codes: Vec<Vec<u16>> = own.map(|(lane, column)| lane.codes(&column.buckets)).collect();
+                self.prepared.cells.as_ref().ok_or(DriftError::Counts)?.count(counts, &codes)
+            }
             (Counted::Rows(files), _) => {
                 *files.entry(file).or_default() += rows;
                 Ok(())
             }
             (Counted::Sketches(sketches), _) => {
-                sketches.iter_mut().zip(lanes).for_each(|(sketch, lane)| sketch.take(first, lane));
+                sketches.take(first, lanes);
                 Ok(())
             }
             (Counted::Cube(cube), _) => {
                 let (Some(layout), Some(reference)) = (&self.prepared.layout, &job.reference) else {
                     return Err(DriftError::Counts);
                 };
-                let columns = reference.columns();
-                let errors = match lanes.get(columns.len()..) {
+                let (columns, places) = (reference.columns(), layout.columns());
+                let errors = match lanes.get(places.len()..) {
                     Some([label, prediction]) => Some(differ(label, prediction)),
                     _ => None,
                 };
-                let codes = lanes.iter().zip(columns).map(|(lane, column)| lane.codes(&column.buckets));
-                cube.add(layout, &codes.collect::<Vec<_>>(), errors.as_deref())
+                let mut codes = vec![Vec::new(); columns.len()];
+                for (lane, &at) in lanes.iter().zip(&places) {
+                    let (Some(codes), Some(column)) = (codes.get_mut(at), columns.get(at)) else {
+                        return Err(DriftError::Counts);
+                    };
+                    *codes = lane.codes(&column.buckets);
+                }
+                cube.add(layout, &codes, errors.as_deref())
             }
             (Counted::Windows(windows), Pass::Decisions(scored)) => {
+                let late = self.prepared.late.get();
+                if job.late.is_some() != late.is_some() {
+                    return Err(DriftError::Counts);
+                }
                 scored.add(windows, first, lanes, late);
                 Ok(())
             }
@@ -389,7 +352,9 @@ impl Worker {
                 look.add(&coding.code(file as usize, first, lanes), looked);
                 Ok(())
             }
-            (Counted::Windows(_) | Counted::Groups(_) | Counted::Looked(_), _) => Err(DriftError::Counts),
+            (Counted::Counts(_) | Counted::Windows(_) | Counted::Groups(_) | Counted::Looked(_), _) => {
+                Err(DriftError::Counts)
+            }
         }
     }
 
@@ -412,23 +377,6 @@ impl Worker {
     }
 }
 
-impl Sketch {
-    fn take(&mut self, first: u64, lane: &Lane) {
-        match (self, lane) {
-            (Self::Numbers(sketch), Lane::Numbers(values)) => {
-                values.iter().zip(first..).for_each(|(&value, row)| sketch.take(row, value));
-            }
-            (Self::Words(sketch), lane) => {
-                let (keys, words) = lane.keyed();
-                let mut times = vec![0_u64; words.len()];
-                keys.iter().for_each(|&key| times.get_mut(key as usize).into_iter().for_each(|n| *n += 1));
-                words.iter().zip(times).for_each(|(word, times)| sketch.take(word, times));
-            }
-            (Self::Numbers(_), Lane::Words { .. }) => {}
-        }
-    }
-}
-
 /// Whether two values of a row differ; nothing where one is missing.
 fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
     let number = |value: f64| (!value.is_nan()).then_some(value);
@@ -447,11 +395,16 @@ pub trait Engine {
     /// Why one could not be made.
     type Error: From<DatasetError>;
 
-    /// Makes a pass over a table. `late` are labels that stand in tables of their own.
+    /// Makes a pass over a table.
     ///
     /// # Errors
     /// When the table cannot be read to its end, or as the engine says.
-    fn gather(&self, dataset: &Dataset, job: Job, late: Option<&Labels>) -> Result<Gathered, Self::Error>;
+    fn gather(&self, dataset: &Dataset, job: Job) -> Result<Gathered, Self::Error>;
+
+    /// Bytes that the sketches of one pass may take.
+    fn room(&self) -> u64 {
+        ROOM
+    }
 
     /// Puts a signature under a profile that was made just now, where those who count ask for one.
     ///
@@ -460,15 +413,4 @@ pub trait Engine {
     fn vouch(&self, reference: Reference) -> Result<Reference, Self::Error> {
         Ok(reference)
     }
-
-    /// Counts the wanted columns of a table in the buckets of a reference's profile.
-    ///
-    /// # Errors
-    /// When the table cannot be read to its end, or as the engine says.
-    fn count(
-        &self,
-        dataset: &Dataset,
-        reference: &Reference,
-        wanted: &[Column],
-    ) -> Result<Measured<Counts>, Self::Error>;
 }

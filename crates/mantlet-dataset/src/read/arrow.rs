@@ -2,6 +2,7 @@
 //!
 //! Long because two formats share one way from arrays to lanes, and what is refused of each stands beside how it is read.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
@@ -15,7 +16,7 @@ use arrow_array::types::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader as _};
 use arrow_ipc::reader::FileReader;
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ProjectionMask;
@@ -25,10 +26,10 @@ use parquet::arrow::arrow_reader::{
 
 use parquet::file::metadata::RowGroupMetaData;
 
-use super::Take;
+use super::{Found, Take};
 use crate::lane::{NO_WORD, Words};
 use crate::window::date;
-use crate::{BATCH, Column, DatasetError, Kind, Lane};
+use crate::{Column, DatasetError, Kind, Lane, batch_of};
 
 /// Bytes that one column may take in one row group once it is unpacked, or one batch of an Arrow file.
 const CHUNK_MOST: u64 = 1 << 30;
@@ -60,7 +61,8 @@ fn kind(of: &DataType) -> Kind {
         | DataType::Decimal64(..)
         | DataType::Decimal128(..)
         | DataType::Decimal256(..) => Kind::Numbers,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Words,
+        // Nothing but missing values, which words are read from as well as from anything.
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => Kind::Words,
         DataType::Dictionary(_, values) => match kind(values) {
             // Numbers behind a dictionary are categories.
             Kind::Numbers | Kind::Words => Kind::Words,
@@ -71,18 +73,21 @@ fn kind(of: &DataType) -> Kind {
     }
 }
 
-fn of_schema(schema: &Schema) -> Vec<Column> {
-    let column = |field: &Arc<Field>| Column { name: field.name().clone(), kind: kind(field.data_type()) };
-    schema.fields().iter().map(column).collect()
+fn of_schema(schema: &Schema) -> Vec<Found> {
+    let found = |field: &Arc<Field>| Found {
+        column: Column { name: field.name().clone(), kind: kind(field.data_type()) },
+        is_empty: *field.data_type() == DataType::Null,
+    };
+    schema.fields().iter().map(found).collect()
 }
 
-pub(super) fn parquet_columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
+pub(super) fn parquet_columns(path: &Path) -> Result<Vec<Found>, DatasetError> {
     let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
         .map_err(|wrong| damaged(path, "the footer", &wrong))?;
     Ok(of_schema(metadata.schema()))
 }
 
-pub(super) fn file_columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
+pub(super) fn file_columns(path: &Path) -> Result<Vec<Found>, DatasetError> {
     let reader = open_batches(path)?;
     Ok(of_schema(&reader.schema()))
 }
@@ -136,16 +141,17 @@ fn culprit<'a>(
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let mask = mask_of(&builder, std::slice::from_ref(*column));
         let reader =
-            builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(BATCH).build();
+            builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(batch_of(1)).build();
         reader.map_or(true, |mut batches| batches.any(|batch| batch.is_err()))
     };
     wanted.iter().find(fails).map(|column| column.name.as_str())
 }
 
 fn mask_of(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Column]) -> ProjectionMask {
+    let names: HashSet<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
     let fields = builder.schema().fields().iter().enumerate();
     let roots = fields
-        .filter(|(_, field)| wanted.iter().any(|column| column.name == *field.name()))
+        .filter(|(_, field)| names.contains(field.name().as_str()))
         .map(|(at, _)| at)
         .collect::<Vec<_>>();
     ProjectionMask::roots(builder.parquet_schema(), roots)
@@ -188,9 +194,10 @@ pub(super) fn stream_parquet(
     let reader = builder
         .with_projection(mask)
         .with_row_groups(groups.clone().collect())
-        .with_batch_size(BATCH)
+        .with_batch_size(batch_of(wanted.len()))
         .build()
         .map_err(footer)?;
+    let places = places(&reader.schema(), wanted);
     let mut done = 0_u64;
     for batch in reader {
         let batch = batch.map_err(|wrong| {
@@ -208,7 +215,7 @@ pub(super) fn stream_parquet(
             damaged(path, place(group, column), &wrong)
         })?;
         done = done.saturating_add(batch.num_rows() as u64);
-        hand(path, &batch, wanted, take)?;
+        hand(path, &batch, (wanted, &places), take)?;
     }
     Ok(())
 }
@@ -254,27 +261,37 @@ fn open_batches(path: &Path) -> Result<FileReader<BufReader<File>>, DatasetError
 
 pub(super) fn stream_file(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Result<(), DatasetError> {
     let reader = open_batches(path)?;
+    let places = places(&reader.schema(), wanted);
+    let most = batch_of(wanted.len());
     for (number, batch) in reader.enumerate() {
         let batch = batch.map_err(|wrong| damaged(path, format!("batch {number}"), &wrong))?;
-        for at in (0..batch.num_rows()).step_by(BATCH) {
-            hand(path, &batch.slice(at, BATCH.min(batch.num_rows() - at)), wanted, take)?;
+        for at in (0..batch.num_rows()).step_by(most) {
+            let rows = batch.slice(at, most.min(batch.num_rows() - at));
+            hand(path, &rows, (wanted, &places), take)?;
         }
     }
     Ok(())
 }
 
+/// Where the wanted columns stand.
+fn places(schema: &Schema, wanted: &[Column]) -> Vec<Option<usize>> {
+    let fields = schema.fields().iter().enumerate();
+    let named: HashMap<&str, usize> = fields.map(|(at, field)| (field.name().as_str(), at)).collect();
+    wanted.iter().map(|column| named.get(column.name.as_str()).copied()).collect()
+}
+
 fn hand(
     path: &Path,
     batch: &RecordBatch,
-    wanted: &[Column],
+    (wanted, places): (&[Column], &[Option<usize>]),
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
     if batch.num_rows() == 0 {
         return Ok(());
     }
     let mut lanes = Vec::with_capacity(wanted.len());
-    for column in wanted {
-        let array = batch.column_by_name(&column.name);
+    for (column, place) in wanted.iter().zip(places) {
+        let array = place.and_then(|place| batch.columns().get(place));
         let found = array.and_then(|array| lane(array, column.kind));
         let Some(lane) = found else {
             return Err(DatasetError::Kind {
@@ -293,6 +310,12 @@ fn hand(
 /// An Arrow array as a column of that kind; nothing where it cannot be one.
 pub(crate) fn lane(array: &ArrayRef, wanted: Kind) -> Option<Lane> {
     match wanted {
+        Kind::Numbers | Kind::Times if *array.data_type() == DataType::Null => {
+            Some(Lane::Numbers(vec![f64::NAN; array.len()]))
+        }
+        Kind::Words if *array.data_type() == DataType::Null => {
+            Some(Lane::Words { keys: vec![NO_WORD; array.len()], words: Vec::new() })
+        }
         Kind::Numbers => numbers(array).map(Lane::Numbers),
         Kind::Words => words(array).or_else(|| days(array)),
         Kind::Times => times(array).map(Lane::Numbers),

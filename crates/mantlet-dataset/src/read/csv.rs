@@ -1,14 +1,15 @@
 //! CSV with a header line; the separator is the one of `,` `;` tab `|` that the header holds most often.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::{Take, is_missing, number, time};
+use super::{Found, Take, is_missing, number, time};
 use crate::lane::Words;
-use crate::{BATCH, Column, DatasetError, Kind, Lane, ROW_MOST};
+use crate::{BATCH_BYTES, Column, DatasetError, Kind, Lane, ROW_MOST, batch_of};
 
 /// Rows from which the kinds of columns are told.
 const HEAD: usize = 10_000;
@@ -91,7 +92,7 @@ fn separator(head: &[u8]) -> u8 {
     counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(byte, _)| *byte)
 }
 
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
+pub(super) fn columns(path: &Path) -> Result<Vec<Found>, DatasetError> {
     let mut rows = open(path)?;
     let mut record = csv::StringRecord::new();
     let mut seen = vec![(0_usize, 0_usize, 0_usize); rows.names.len()];
@@ -117,7 +118,11 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
         () if mostly(times, present) => Kind::Times,
         () => Kind::Words,
     };
-    Ok(rows.names.into_iter().zip(&seen).map(|(name, seen)| Column { name, kind: kind(seen) }).collect())
+    let found = |(name, seen): (String, &(usize, usize, usize))| Found {
+        column: Column { name, kind: kind(seen) },
+        is_empty: seen.0 == 0,
+    };
+    Ok(rows.names.into_iter().zip(&seen).map(found).collect())
 }
 
 enum Held {
@@ -128,14 +133,17 @@ enum Held {
 
 pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Result<(), DatasetError> {
     let mut rows = open(path)?;
+    let named: HashMap<&str, usize> =
+        rows.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     let places: Vec<Option<usize>> =
-        wanted.iter().map(|column| rows.names.iter().position(|name| *name == column.name)).collect();
+        wanted.iter().map(|column| named.get(column.name.as_str()).copied()).collect();
+    let batch = batch_of(wanted.len());
     let fresh = || -> Vec<Held> {
         wanted
             .iter()
             .map(|column| match column.kind {
-                Kind::Numbers => Held::Numbers(Vec::with_capacity(BATCH), number),
-                Kind::Times => Held::Numbers(Vec::with_capacity(BATCH), time),
+                Kind::Numbers => Held::Numbers(Vec::with_capacity(batch), number),
+                Kind::Times => Held::Numbers(Vec::with_capacity(batch), time),
                 _ => Held::Words(Words::default()),
             })
             .collect()
@@ -143,22 +151,23 @@ pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Res
     let mut record = csv::StringRecord::new();
     let mut lanes = fresh();
     let mut unreadable = vec![0; wanted.len()];
-    let mut held = 0;
+    let (mut held, mut bytes) = (0, 0);
     loop {
         let more = rows.next(path, &mut record)?;
-        if held == BATCH || (!more && held > 0) {
+        if held == batch || bytes >= BATCH_BYTES || (!more && held > 0) {
             let full = std::mem::replace(&mut lanes, fresh()).into_iter().map(|lane| match lane {
                 Held::Numbers(values, _) => Lane::Numbers(values),
                 Held::Words(words) => words.finish(),
             });
             take(full.collect(), &unreadable)?;
             unreadable.fill(0);
-            held = 0;
+            (held, bytes) = (0, 0);
         }
         if !more {
             return Ok(());
         }
         held += 1;
+        bytes += record.as_slice().len();
         for ((lane, place), unreadable) in lanes.iter_mut().zip(&places).zip(&mut unreadable) {
             let cell = place.and_then(|place| record.get(place)).map_or("", str::trim);
             let cell = (!is_missing(cell)).then_some(cell);

@@ -1,14 +1,15 @@
 //! JSON Lines: one object a line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Take, time};
+use super::{Found, Take, time};
 use crate::lane::Words;
-use crate::{BATCH, Column, DatasetError, Kind, Lane, ROW_MOST};
+use crate::{BATCH_BYTES, COLUMNS_MOST, Column, DatasetError, Kind, Lane, ROW_MOST, batch_of};
 
 /// Rows from which the columns are told.
 const HEAD: u64 = 10_000;
@@ -57,30 +58,31 @@ impl<'a> Lines<'a> {
     }
 }
 
-pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
+pub(super) fn columns(path: &Path) -> Result<Vec<Found>, DatasetError> {
     let mut lines = Lines::open(path)?;
-    let mut columns: Vec<(String, [u64; 4])> = Vec::new();
+    // Objects have no order of keys to rely on.
+    let mut columns: BTreeMap<String, [u64; 4]> = BTreeMap::new();
     while lines.number < HEAD {
         let Some(row) = lines.next()? else { break };
         for (name, value) in row {
-            let at = columns.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
-                columns.push((name, [0; 4]));
-                columns.len() - 1
-            });
+            let seen = columns.entry(name).or_default();
             match value {
                 Value::Null => {}
-                Value::Number(_) | Value::Bool(_) => columns[at].1[0] += 1,
-                Value::String(word) if time(&word).is_some() => columns[at].1[2] += 1,
-                Value::String(_) => columns[at].1[1] += 1,
-                Value::Array(_) | Value::Object(_) => columns[at].1[3] += 1,
+                Value::Number(_) | Value::Bool(_) => seen[0] += 1,
+                Value::String(word) if time(&word).is_some() => seen[2] += 1,
+                Value::String(_) => seen[1] += 1,
+                Value::Array(_) | Value::Object(_) => seen[3] += 1,
             }
+        }
+        // Rows of a hostile file may each bring names of their own.
+        if columns.len() > COLUMNS_MOST {
+            let found = columns.len();
+            return Err(DatasetError::Wide { path: path.to_owned(), found, most: COLUMNS_MOST });
         }
     }
     if lines.number == 0 {
         return Err(DatasetError::Empty { path: path.to_owned() });
     }
-    // Objects have no order of keys to rely on.
-    columns.sort();
     let kind = |[numbers, words, times, other]: [u64; 4]| {
         let mostly = |part: u64| part > 0 && part * 100 >= (numbers + words + times) * 95;
         if other > 0 {
@@ -93,15 +95,22 @@ pub(super) fn columns(path: &Path) -> Result<Vec<Column>, DatasetError> {
             Kind::Words
         }
     };
-    Ok(columns.into_iter().map(|(name, seen)| Column { name, kind: kind(seen) }).collect())
+    let found = |(name, seen): (String, [u64; 4])| Found {
+        column: Column { name, kind: kind(seen) },
+        is_empty: seen == [0; 4],
+    };
+    Ok(columns.into_iter().map(found).collect())
 }
 
 pub(super) fn stream(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Result<(), DatasetError> {
     let mut lines = Lines::open(path)?;
+    let batch = batch_of(wanted.len());
     loop {
-        let mut rows = Vec::with_capacity(BATCH);
-        while rows.len() < BATCH {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        // Whole lines are held, also what is not wanted of them.
+        while rows.len() < batch && bytes < BATCH_BYTES {
             let Some(row) = lines.next()? else { break };
+            bytes += lines.line.len();
             rows.push(row);
         }
         if rows.is_empty() {

@@ -54,8 +54,16 @@ pub(crate) fn by_extension(path: &Path) -> Option<Format> {
     })
 }
 
+/// A column as one file has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) column: Column,
+    /// Whether the file does not say its kind: it has no type, and no value of it was seen.
+    pub(crate) is_empty: bool,
+}
+
 /// The columns of a file.
-pub(crate) fn columns(path: &Path, format: Format) -> Result<Vec<Column>, DatasetError> {
+pub(crate) fn columns(path: &Path, format: Format) -> Result<Vec<Found>, DatasetError> {
     match format {
         Format::Csv => csv::columns(path),
         Format::JsonLines => json::columns(path),

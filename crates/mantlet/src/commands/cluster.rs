@@ -1,16 +1,17 @@
 //! Who counts a table: this program as it streams, DataFusion in this process, or a cluster; and the roles of a
 //! cluster's own processes. What needs DataFusion is in builds that have the `cluster` feature.
 
+mod kept;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use mantlet_dataset::{
-    Column, Dataset, Engine as Passes, Gathered, Job, Labels, Measured, Reference, Stream,
-};
-use mantlet_drift::Counts;
+use mantlet_dataset::{Dataset, Engine as Passes, Gathered, Job, Part as Piece, Prepared, Reference, Stream};
 
 use super::monitor::sealed::Trusting;
 use crate::exit::Usage;
@@ -42,6 +43,9 @@ pub struct Engine {
     /// Memory that DataFusion may hold in this process, in MiB; what it needs beyond goes to disk.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     memory: usize,
+    /// Keep in this folder what was counted so far: asked again after it was killed, the command goes on where it was.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
 }
 
 impl Engine {
@@ -51,8 +55,8 @@ impl Engine {
     }
 
     /// The engine as it makes passes. `storage` is the installation that signs profiles which are made on the way.
-    pub fn chosen<'a>(&'a self, storage: &'a std::path::Path) -> Chosen<'a> {
-        Chosen { engine: self, storage }
+    pub fn chosen<'a>(&'a self, terminal: Terminal, storage: &'a std::path::Path) -> Chosen<'a> {
+        Chosen { engine: self, terminal, storage }
     }
 }
 
@@ -60,22 +64,62 @@ impl Engine {
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen<'a> {
     engine: &'a Engine,
+    terminal: Terminal,
     storage: &'a std::path::Path,
+}
+
+/// Parts of a table that DataFusion or a cluster is asked for at first when what was counted is kept.
+const PIECES: usize = 8;
+/// It is asked for twice as many as long as that takes less.
+const SOON: Duration = Duration::from_secs(5);
+
+impl Chosen<'_> {
+    /// Makes a pass in pieces, and keeps what was counted so far after each of them.
+    fn resumed(&self, folder: &std::path::Path, dataset: &Dataset, job: Job) -> anyhow::Result<Gathered> {
+        let parts = dataset.parts()?;
+        let kept = kept::Kept::new(folder, &job, &parts)?;
+        let prepared = Arc::new(Prepared::new(job).map_err(mantlet_dataset::DatasetError::from)?);
+        let is_stream = self.engine.is_stream();
+        let (mut done, mut gathered) = kept.read(&prepared).unwrap_or_else(|| (0, prepared.nothing()));
+        if done > 0 {
+            let (all, name) = (parts.len(), dataset.name());
+            self.terminal.note(&format!("{done} of {all} parts of {name} were counted before"));
+        }
+        let mut many = if is_stream { 1 } else { PIECES };
+        while let Some(left) = parts.get(done..).filter(|left| !left.is_empty()) {
+            let next = left.get(..many.min(left.len())).unwrap_or(left);
+            let started = Instant::now();
+            let more = if is_stream {
+                Stream::gather_parts(&prepared, next, gathered.rows)?
+            } else {
+                self.gather_there(next.to_vec(), gathered.rows, prepared.job().clone())?
+            };
+            gathered.merge(more).map_err(mantlet_dataset::DatasetError::from)?;
+            done += next.len();
+            kept.write(done, &gathered)?;
+            if !is_stream && started.elapsed() < SOON {
+                many = many.saturating_mul(2);
+            }
+        }
+        Ok(gathered)
+    }
 }
 
 impl Passes for Chosen<'_> {
     type Error = anyhow::Error;
 
-    fn gather(&self, dataset: &Dataset, job: Job, late: Option<&Labels>) -> anyhow::Result<Gathered> {
-        if self.engine.engine == Which::Stream {
-            return Ok(Stream.gather(dataset, job, late)?);
+    fn gather(&self, dataset: &Dataset, job: Job) -> anyhow::Result<Gathered> {
+        if let Some(folder) = &self.engine.state {
+            return self.resumed(folder, dataset, job);
         }
-        if late.is_some() {
-            let what = "labels in tables of their own are joined by the engine stream only; leave --engine out, or join \
-                        them before";
-            return Err(Usage(what.into()).into());
+        if self.engine.is_stream() {
+            return Ok(Stream.gather(dataset, job)?);
         }
-        self.gather_there(dataset, job)
+        self.gather_there(dataset.parts()?, 0, job)
+    }
+
+    fn room(&self) -> u64 {
+        if self.engine.is_stream() { Stream.room() } else { room_there() }
     }
 
     fn vouch(&self, reference: Reference) -> anyhow::Result<Reference> {
@@ -84,18 +128,6 @@ impl Passes for Chosen<'_> {
         }
         let seal = super::monitor::sealed::seal(reference.text().as_bytes(), self.storage)?;
         Ok(reference.under(seal))
-    }
-
-    fn count(
-        &self,
-        dataset: &Dataset,
-        reference: &Reference,
-        wanted: &[Column],
-    ) -> anyhow::Result<Measured<Counts>> {
-        if self.engine.engine == Which::Stream {
-            return Ok(Stream.count(dataset, reference, wanted)?);
-        }
-        self.count_there(dataset, reference, wanted)
     }
 }
 
@@ -201,20 +233,21 @@ mod engine {
             })
         }
 
-        pub(super) fn gather_there(&self, dataset: &Dataset, job: Job) -> anyhow::Result<Gathered> {
-            self.ask(async |asked, bounds| mantlet_cluster::gather(asked, dataset, job, bounds).await)
-        }
-
-        pub(super) fn count_there(
+        pub(super) fn gather_there(
             &self,
-            dataset: &Dataset,
-            reference: &Reference,
-            wanted: &[Column],
-        ) -> anyhow::Result<Measured<Counts>> {
+            parts: Vec<Piece>,
+            first: u64,
+            job: Job,
+        ) -> anyhow::Result<Gathered> {
             self.ask(async |asked, bounds| {
-                mantlet_cluster::count(asked, dataset, reference, wanted, bounds).await
+                mantlet_cluster::gather_parts(asked, parts, first, job, bounds).await
             })
         }
+    }
+
+    /// Bytes that the sketches of one pass may take.
+    pub(super) const fn room_there() -> u64 {
+        mantlet_cluster::ROOM
     }
 
     /// Runs a process of a cluster until it is interrupted or terminated.
@@ -268,7 +301,15 @@ mod engine {
 }
 
 #[cfg(feature = "cluster")]
+use engine::room_there;
+#[cfg(feature = "cluster")]
 pub use engine::run;
+
+/// Bytes that the sketches of one pass may take.
+#[cfg(not(feature = "cluster"))]
+const fn room_there() -> u64 {
+    48 << 20
+}
 
 /// What a build without the feature says.
 #[cfg(not(feature = "cluster"))]
@@ -283,11 +324,7 @@ impl Chosen<'_> {
         Err(Usage(format!("the engine {name} {ABSENT}")).into())
     }
 
-    fn gather_there(&self, _: &Dataset, _: Job) -> anyhow::Result<Gathered> {
-        self.absent()
-    }
-
-    fn count_there(&self, _: &Dataset, _: &Reference, _: &[Column]) -> anyhow::Result<Measured<Counts>> {
+    fn gather_there(&self, _: Vec<Piece>, _: u64, _: Job) -> anyhow::Result<Gathered> {
         self.absent()
     }
 }

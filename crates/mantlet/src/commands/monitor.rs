@@ -188,7 +188,7 @@ fn segments(
     (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
     let Segmenting { judged, baseline, mut without, settings } = asked;
-    let engine = engine.chosen(trusting.storage());
+    let engine = engine.chosen(terminal, trusting.storage());
     let (before, now) = (tables::open(reference)?, tables::open(tables)?);
     let (reference, mut gaps) = match baseline {
         Some(path) => {
@@ -237,7 +237,7 @@ fn baseline(
     (storage, engine): (&Path, &Engine),
 ) -> anyhow::Result<ExitCode> {
     let dataset = tables::open(tables)?;
-    let engine = engine.chosen(storage);
+    let engine = engine.chosen(terminal, storage);
     let Measured { value: profile, gaps } = mantlet_dataset::profile_by(&engine, &dataset, without)?;
     let signature = sealed::write(out, &profile, storage)?;
     terminal.say(&format!(
@@ -256,7 +256,7 @@ fn baseline(
 }
 
 /// Writes a file beside and moves it: whoever reads it sees the old one or the new one.
-fn keep(out: &Path, text: &[u8]) -> anyhow::Result<()> {
+pub(super) fn keep(out: &Path, text: &[u8]) -> anyhow::Result<()> {
     let folder = match out.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -294,7 +294,8 @@ fn drift(
     let reference = Reference::signed(known.profile, known.text, known.seal);
     let profile = reference.profile();
     let dataset = tables::open(tables)?;
-    let mut counted = mantlet_dataset::count_by(&engine.chosen(trusting.storage()), &dataset, &reference)?;
+    let mut counted =
+        mantlet_dataset::count_by(&engine.chosen(terminal, trusting.storage()), &dataset, &reference)?;
     counted.gaps.extend(unsigned);
     let comparison = Comparison::new(profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));

@@ -1,6 +1,10 @@
 //! Every monitor on every engine, over a table whose files are of every format: the same report, byte for byte; and the
 //! same words when a file is damaged.
 
+mod hard;
+mod killed;
+mod late;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -270,12 +274,6 @@ fn every_monitor_reports_the_same_bytes_on_every_engine() {
     let streamed = profile("streamed.json", &[]);
     assert_eq!(profile("here.json", &datafusion), streamed);
     assert_eq!(profile("there.json", &cluster), streamed);
-    // Labels that come in tables of their own are joined by the stream alone, and that is said.
-    let late = ["monitor", "labels", &before, "--reference", &before, "--label", "truth", "--score", "score"];
-    let late = late.into_iter().chain(["--labels", &before, "--id", "score", "--positive", "yes"]);
-    let late = late.map(str::to_owned);
-    let refused = expect(3, late.chain(datafusion));
-    assert!(refused.err.contains("joined by the engine stream only"), "{}", refused.err);
 }
 
 #[test]

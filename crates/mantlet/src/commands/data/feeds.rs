@@ -57,7 +57,7 @@ pub struct Sources {
 const LEADS: usize = 3;
 
 impl Sources {
-    fn study(&self, rows: usize) -> anyhow::Result<(Dataset, Studied)> {
+    fn study(&self, terminal: Terminal, rows: usize) -> anyhow::Result<(Dataset, Studied)> {
         if !(self.alpha > 0.0 && self.alpha <= 0.5) {
             return Err(Usage(format!("--alpha is above 0 and at most 0.5, not {}", self.alpha)).into());
         }
@@ -76,7 +76,7 @@ impl Sources {
             // Every pass of the scan is the engine's own, and no row is kept here.
             settings.memory = 0;
         }
-        let studied = study_by(&self.engine.chosen(Path::new("")), &dataset, &roles, &settings)?;
+        let studied = study_by(&self.engine.chosen(terminal, Path::new("")), &dataset, &roles, &settings)?;
         Ok((dataset, studied))
     }
 }
@@ -86,7 +86,7 @@ impl Sources {
 /// # Errors
 /// When a table cannot be read, or a column cannot play its role.
 pub fn feeds(terminal: Terminal, sources: &Sources, reporting: &Reporting) -> anyhow::Result<ExitCode> {
-    let (dataset, studied) = sources.study(0)?;
+    let (dataset, studied) = sources.study(terminal, 0)?;
     let findings = studied.findings(&Place::artifact(dataset.name()));
     let said = format!("{} rows, {} batches, {} cells", studied.rows, studied.batches.len(), studied.looked);
     conclude(terminal, Looked::table(&dataset), said, studied.gaps, findings, reporting)
@@ -102,7 +102,7 @@ pub fn review(
     rows: usize,
     out: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    let (dataset, studied) = sources.study(rows)?;
+    let (dataset, studied) = sources.study(terminal, rows)?;
     if studied.review.is_empty() {
         terminal.say("no cell turned; no row stands out");
         return Ok(ExitCode::SUCCESS);

@@ -64,7 +64,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         given: options.given.clone(),
     };
     let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
-    let engine = options.engine.chosen(Path::new(""));
+    let engine = options.engine.chosen(terminal, Path::new(""));
     let (old, new) = (grouped_by(&engine, &before, &grouping)?, grouped_by(&engine, &now, &grouping)?);
     let settings =
         FairnessSettings { alpha: options.alpha, least: options.least, ..FairnessSettings::default() };

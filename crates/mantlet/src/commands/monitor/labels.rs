@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use mantlet_dataset::{Cut, Decided, Labels, Measured, Span, Truth};
+use mantlet_dataset::{Cut, Decided, Late, Measured, Span, Truth};
 use mantlet_drift::performance::{Figure, Performance, PerformanceSettings, Reference, Window};
 use mantlet_vocab::Place;
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         threshold: options.score_threshold,
         positive: options.positive.clone(),
     };
-    let engine = options.engine.chosen(Path::new(""));
+    let engine = options.engine.chosen(terminal, Path::new(""));
     let (scale, parts) =
         mantlet_dataset::reference_by(&engine, &before, &decided, Truth::Column(&options.label))?;
     let reference = Reference::learn(&parts)?;
@@ -121,16 +121,14 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let late = match &options.id {
         Some(id) => {
             let tables = tables::open(&options.labels)?;
-            let labels = Labels::read(&tables, id, &options.label, &options.positive)?;
-            if labels.incomplete > 0 {
-                gaps.push(format!("{} labels have no identifier or no value", labels.incomplete));
-            }
-            Some((id, labels))
+            let late = Late::of(&tables, id, &options.label, &options.positive)?;
+            // Copies of addresses live as long as the table does.
+            Some((id, late, tables))
         }
         None => None,
     };
     let truth = match &late {
-        Some((id, labels)) => Truth::Late(id, labels),
+        Some((id, late, _)) => Truth::Late(id, late),
         None if now.columns().iter().any(|column| column.name == options.label) => {
             Truth::Column(&options.label)
         }
@@ -143,19 +141,19 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         (Some(column), Every::Month) => Cut::Time(column.clone(), Span::Month),
         (Some(column), Every::Value) => Cut::Value(column.clone()),
     };
-    let Measured { value: windows, gaps: more } =
+    let (Measured { value: windows, gaps: more }, came) =
         mantlet_dataset::windows_by(&engine, &now, &decided, truth, &scale, &cut)?;
+    if let Some(incomplete) = came.map(|came| came.incomplete).filter(|&incomplete| incomplete > 0) {
+        gaps.push(format!("{incomplete} labels have no identifier or no value"));
+    }
     gaps.extend(more);
     let settings = PerformanceSettings { alpha: options.alpha, least: options.least };
     let performance = reference.judge(&windows, settings);
     let labelled: u64 = performance.windows.iter().map(|window| window.labelled).sum();
-    if let Some((_, labels)) = &late
-        && labelled == 0
-        && !labels.is_empty()
-    {
-        gaps.push(format!("none of the {} labels belongs to a decision; look at `--id`", labels.len()));
+    if let Some(labels) = came.map(|came| came.labels).filter(|&labels| labels > 0 && labelled == 0) {
+        gaps.push(format!("none of the {labels} labels belongs to a decision; look at `--id`"));
     }
-    let corrected = late.as_ref().map_or(0, |(_, labels)| labels.corrected);
+    let corrected = came.map_or(0, |came| came.corrected);
     if options.reporting.format == Format::Text && options.reporting.output.is_none() {
         terminal.say(&table(&performance, told.as_ref(), corrected));
     }
