@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(given_up(&sketches(0..500, 1)), [false, true, true]);
         let mut wide = sketches(0..500, 1 << 20);
         let narrow = Sketches::read(&sketches(500..1000, 9000).to_bytes()).unwrap();
-        assert_eq!(given_up(&narrow)[2], true);
+        assert!(given_up(&narrow)[2]);
         wide.merge(&narrow).unwrap();
         assert_eq!(given_up(&wide), given_up(&narrow));
         // What a merge brings over the bound is given up too.
