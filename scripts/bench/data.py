@@ -12,19 +12,22 @@ import argparse
 import json
 import pathlib
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import abuse
 import drift
 import images
 import phrases
 import review
 from measure import append, cpu_seconds, mib, peak_kib
+from peers import timed
 
-PARTS = ["poison", "review", "labels", "images", "phrases", "flood", "drift"]
+PARTS = ["poison", "review", "labels", "images", "phrases", "abuse", "flood", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
@@ -128,7 +131,7 @@ def slow_poison(program, work, runs):
     return rows
 
 
-def wrong_labels(program, work, errors):
+def wrong_labels(program, work, errors, sizes=(60_000,), peer=False, limits=(3072, 1200)):
     from cleanlab.filter import find_label_issues
     rows = []
     flagged = work / "flagged.csv"
@@ -152,8 +155,15 @@ def wrong_labels(program, work, errors):
         own, seconds, _ = ours(table, [a for k in range(p.shape[1]) for a in ("--probability", f"{k}=p{k}")])
         both = len(own & theirs) / max(1, len(own | theirs))
         rows.append([f"flags on {name}, given probabilities", f"{len(own)}, cleanlab {len(theirs)}, {both:.1%} the same", f"CPU s {seconds:.2f} with reading, cleanlab {peer:.2f} without"])
+    for n in sizes:
+        rows += own_probabilities(work, ours, n, peer, limits)
+    return rows
+
+
+def flipped(n):
+    """Twenty numbers, seven classes, 3 % of the labels flipped in three directions. Gives numbers, labels, and what they were."""
     rng = np.random.default_rng(11)
-    n, k, d = 60_000, 7, 20
+    k, d = 7, 20
     y = rng.choice(k, n, p=[.36, .48, .06, .005, .016, .03, .049])
     centres = rng.normal(0, 1.1, (k, 3, d))
     x = centres[y, rng.integers(0, 3, n)] + rng.normal(0, 1.15, (n, d))
@@ -161,11 +171,42 @@ def wrong_labels(program, work, errors):
     for source, target, share in ((0, 1, .55), (1, 0, .25), (2, 5, .2)):
         some = rng.choice(np.where(y == source)[0], min(int(.03 * n * share), (y == source).sum() // 3), replace=False)
         given[some] = target
-    table = pa.table({**{f"x{i}": x[:, i].astype("f4") for i in range(d)}, "y": [str(v) for v in given]})
-    own, seconds, peak = ours(table, [])
+    return x.astype("f4"), given, y
+
+
+def own_probabilities(work, ours, n, peer, limits):
+    """Ours end to end, and cleanlab's three steps beside it, each a process of its own that is ended above its limits of MiB and seconds."""
+    x, given, y = flipped(n)
     truth = set(np.where(given != y)[0].tolist())
-    hit = len(own & truth)
-    rows.append(["own probabilities, 60,000 rows, 7 classes, 3 % flipped", f"precision {hit / max(1, len(own)):.3f}, recall {hit / len(truth):.3f}", f"CPU s {seconds:.1f}, {mib(peak)} MiB"])
+    judged = lambda own: f"precision {len(own & truth) / max(1, len(own)):.3f}, recall {len(own & truth) / len(truth):.3f}"
+    columns = {**{f"x{i}": x[:, i] for i in range(x.shape[1])}, "y": [str(v) for v in given]}
+    name = f"{n:,} rows, 7 classes, 3 % flipped"
+    own, seconds, peak = ours(pa.table(columns), [])
+    rows = [[f"own probabilities, {name}", judged(own), f"CPU s {seconds:.1f}, {mib(peak)} MiB"]]
+    print(rows[-1], flush=True)
+    if not peer:
+        return rows
+    path = work / "labels-peer.parquet"
+    pq.write_table(pa.table(columns), path)
+    script = pathlib.Path(__file__).with_name("peer_labels.py")
+    for step, what in (("probabilities", "scikit-learn, boosted trees, three folds"), ("flags", "cleanlab, find_label_issues with those"), ("datalab", "cleanlab, Datalab with those")):
+        done, seconds, peak = timed([sys.executable, "-B", script, step, path, work], *limits)
+        if done.over or done.returncode:
+            why = f"ended at {peak:.0f} MiB after {seconds:.0f} CPU s: {'more than ' + str(limits[0]) + ' MiB or ' + str(limits[1]) + ' s' if done.over else 'it failed'}"
+            rows.append([f"{what}, {name}", "no result", why])
+        else:
+            said = json.loads(done.stdout.strip().splitlines()[-1])
+            flags = set(np.load(work / f"{step}.npy").tolist())
+            rows.append([f"{what} ({said['version']}), {name}", judged(flags) if step != "probabilities" else "", f"CPU s {seconds:.1f} ({said['seconds']:.2f} without start and reading), {peak:.0f} MiB"])
+        print(rows[-1], flush=True)
+        if step == "probabilities" and "no result" in rows[-1]:
+            break
+        if step == "flags":
+            p = np.load(work / "chances.npy")
+            given_columns = {"y": columns["y"], **{f"p{k}": p[:, k].astype("f4") for k in range(p.shape[1])}}
+            same, seconds, peak = ours(pa.table(given_columns), [a for k in range(p.shape[1]) for a in ("--probability", f"{k}=p{k}")])
+            rows.append([f"ours with those, {name}", f"{len(same & flags) / max(1, len(same | flags)):.2%} of the flags the same", f"CPU s {seconds:.2f} with reading, {mib(peak)} MiB"])
+            print(rows[-1], flush=True)
     return rows
 
 
@@ -231,7 +272,9 @@ def main():
     parser.add_argument("--nulls", type=int, default=100, help="sets without any change")
     parser.add_argument("--null-rows", type=int, default=200_000)
     parser.add_argument("--null-first", type=int, default=0, help="the number of the first such set, to make them in parts")
-    parser.add_argument("--peer", action="append", choices=["evidently", "nannyml", "alibi-detect"], help="drift peers beside ours, each in an environment of its own")
+    parser.add_argument("--peer", action="append", choices=["evidently", "nannyml", "alibi-detect", "cleanlab"], help="peers beside ours: of drift, each in an environment of its own, and of labels")
+    parser.add_argument("--label-rows", type=int, action="append", help="rows of the table whose labels are judged; 60,000 without it")
+    parser.add_argument("--peer-seconds", type=int, default=1200, help="CPU seconds a peer of labels may take before it is ended")
     parser.add_argument("--peer-rows", type=int, default=200_000)
     parser.add_argument("--peer-memory", type=int, default=3072, help="MiB a peer may hold before it is ended")
     options = parser.parse_args()
@@ -243,15 +286,17 @@ def main():
     if "review" in only:
         rows += review.reviews(options.mantlet, options.work, payments, FEEDS, options.reviews, options.review_first)
     if "labels" in only:
-        rows += wrong_labels(options.mantlet, options.work, options.errors)
+        rows += wrong_labels(options.mantlet, options.work, options.errors, options.label_rows or [60_000], "cleanlab" in (options.peer or []), (options.peer_memory, options.peer_seconds))
     if "images" in only:
         rows += images.images(options.mantlet, options.work, options.runs, options.optdigits)
     if "phrases" in only:
         rows += phrases.phrases(options.mantlet, options.work, options.runs, options.corpus or [])
+    if "abuse" in only:
+        rows += abuse.abuse(options.mantlet, options.work, options.corpus or [])
     if "flood" in only:
         rows += flood(options.mantlet, options.work, options.texts)
     if "drift" in only:
-        rows += drift.drift(options.mantlet, options.work, [r for r in options.rows or [1_000_000, 5_000_000] if r], options.nulls, options.null_rows, options.null_first, options.peer or [], options.peer_rows, options.peer_memory)
+        rows += drift.drift(options.mantlet, options.work, [r for r in options.rows or [1_000_000, 5_000_000] if r], options.nulls, options.null_rows, options.null_first, [p for p in options.peer or [] if p != "cleanlab"], options.peer_rows, options.peer_memory)
     append(options.page, "Training data", ["work", "result", "more"], rows, "CPU seconds are user and system of the whole process, reading included. Generated data; real rates differ.")
 
 

@@ -35,15 +35,16 @@ def environment(work, name):
     return python, None
 
 
-def timed(command, most=None):
-    """Standard output, user and system seconds, peak MiB of a whole process. One that takes more than `most` MiB is ended."""
+def timed(command, most=None, longest=None):
+    """Standard output, user and system seconds, peak MiB of a whole process. One that takes more than `most` MiB or
+    `longest` CPU seconds is ended."""
     time = shutil.which("time")
     if time is None:
         raise SystemExit("peers are measured with GNU time (Debian: time)")
     one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NML_DISABLE_USAGE_LOGGING": "1", "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir()}
     done = subprocess.Popen([time, "-f", "TOOK %U %S %M", *map(str, command)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=one)
     over = threading.Event()
-    watch = threading.Thread(target=bounded, args=(done, most, over))
+    watch = threading.Thread(target=bounded, args=(done, most, longest, over))
     watch.start()
     done.stdout, done.stderr = done.communicate()
     watch.join()
@@ -54,14 +55,17 @@ def timed(command, most=None):
     return done, float(took[1]) + float(took[2]), int(took[3]) / 1024
 
 
-def bounded(done, most, over):
-    """Looks at what a measured process holds until it ends, and ends it when that is too much."""
+def bounded(done, most, longest, over):
+    """Looks at what a measured process holds and has taken until it ends, and ends it when that is too much."""
     started = pathlib.Path(f"/proc/{done.pid}/task/{done.pid}/children")
-    while most and done.poll() is None:
+    tick = os.sysconf("SC_CLK_TCK")
+    while (most or longest) and done.poll() is None:
         try:
             for child in started.read_text().split():
                 held = re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{child}/status").read_text())
-                if held and int(held[1]) > most * 1024:
+                spent = pathlib.Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
+                too_long = longest and sum(map(int, spent[11:13])) > longest * tick
+                if too_long or (most and held and int(held[1]) > most * 1024):
                     over.set()
                     os.kill(int(child), signal.SIGKILL)
         except OSError:
