@@ -1,10 +1,12 @@
 //! Abuse in texts that a model would learn to repeat: insults, threats, calls to self-harm, and people called vermin.
 //!
 //! Words and how they stand to each other, no model and no list of slurs: what is told is aimed at somebody by the text
-//! itself (`you`, `they`, a group of people) and can be read off it. Slurs that stand alone are a matter of the words
-//! the user names; irony, quotation and other languages than English are not understood.
+//! itself (`you`, `he`, `they`, a group of people, an order to be silent) and can be read off it. Slurs that stand alone
+//! are a matter of the words the user names; irony, insults without a bad word, and other languages than English are
+//! not understood.
 
 mod aimed;
+mod lexicon;
 #[cfg(test)]
 mod tests;
 mod words;
