@@ -14,8 +14,12 @@ mod infer;
 pub mod influence;
 mod kept;
 pub mod label;
+pub mod relation;
+pub mod schema;
+pub mod split;
 mod summary;
 pub mod trigger;
+pub mod version;
 
 use mantlet_vocab::{About, ArtifactSummary, Coverage, Digest, Examination, Finding, Place};
 
@@ -65,6 +69,10 @@ pub fn abouts() -> Vec<&'static About> {
     let floods = flood::all().iter().map(|room| room.about);
     let feedback = feedback::all().iter().map(|room| room.about);
     let images = image::all().iter().map(|room| room.about);
+    let relations = relation::all().iter().map(|room| room.about);
+    let schemas = schema::all().iter().map(|room| room.about);
+    let splits = split::all().iter().map(|room| room.about);
+    let versions = version::all().iter().map(|room| room.about);
     let triggers = trigger::all().iter().map(|room| room.about);
     let feeds = feed::all().iter().map(|room| room.about);
     datacheck::all()
@@ -77,6 +85,10 @@ pub fn abouts() -> Vec<&'static About> {
         .chain(images)
         .chain(influence)
         .chain(labels)
+        .chain(relations)
+        .chain(schemas)
+        .chain(splits)
         .chain(triggers)
+        .chain(versions)
         .collect()
 }

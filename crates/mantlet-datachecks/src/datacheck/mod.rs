@@ -58,7 +58,7 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// `count` of `all` as a share; 0 of nothing is 0.
 #[expect(clippy::cast_precision_loss, reason = "a count of rows")]
-fn share(count: u64, all: u64) -> f64 {
+pub(crate) fn share(count: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { count as f64 / all as f64 }
 }
 
