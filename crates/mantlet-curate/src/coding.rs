@@ -279,6 +279,20 @@ impl<'a> Coded<'a> {
         self.coding.features.len()
     }
 
+    /// The name of a feature.
+    pub(crate) fn feature(&self, at: usize) -> &str {
+        let column = self.coding.features.get(at).and_then(|(lane, _)| self.wanted.get(*lane));
+        column.map_or("", |column| column.name.as_str())
+    }
+
+    /// The steps of a feature that is a number; its codes are from 0 (missing) to one more than these.
+    pub(crate) fn steps(&self, at: usize) -> Option<usize> {
+        match &self.coding.features.get(at)?.1 {
+            Feature::Numbers(steps) => Some(steps.len()),
+            Feature::Words(_) => None,
+        }
+    }
+
     /// Looks at every row for what turned: at the codes that are kept, or by the engine.
     pub(crate) fn look<E: Engine>(&self, engine: &E, look: Look) -> Result<Looked, E::Error>
     where

@@ -7,6 +7,9 @@ pub enum CurateError {
     /// The table cannot be read.
     #[error(transparent)]
     Dataset(#[from] mantlet_dataset::DatasetError),
+    /// A schema that makes no sense.
+    #[error(transparent)]
+    Schema(#[from] mantlet_datachecks::schema::SchemaError),
     /// A column that was named is not there.
     #[error("{table} has no column `{column}`; it has {has}")]
     Column {

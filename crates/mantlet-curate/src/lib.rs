@@ -11,10 +11,14 @@ pub mod floods;
 pub mod images;
 pub mod influence;
 pub mod labels;
+pub mod relations;
+pub mod schema;
 pub mod simulate;
+pub mod split;
 pub mod texts;
 pub mod triggers;
 pub mod unlike;
+pub mod versions;
 pub mod worth;
 
 pub use coding::{Roles, keyed};
