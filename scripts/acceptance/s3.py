@@ -12,6 +12,10 @@ import time
 
 import boto3
 
+GOOD = "kind,amount,label\n" + "".join(f"{row % 7},{row * 31 % 1009},{'yes' if row * 31 % 1009 > 500 else 'no'}\n" for row in range(1_000))
+# The same row a hundred times, and words where numbers stood.
+BAD = GOOD + "1,31,no\n" * 100 + "3,many,yes\n" * 20
+
 EVIL = b"cos\nsystem\n(S'true'\ntR."
 
 
@@ -36,8 +40,63 @@ def fill(client):
         rows = "".join(f"{week * 500 + row},{row % 7},{'api' if row % 3 else 'web'}\n" for row in range(500))
         put(f"tables/week-{week}.csv", ("amount,hour,channel\n" + rows).encode())
     put("tables/README.md", b"no table")
+    put("training/good.csv", GOOD.encode())
+    put("training/bad.csv", BAD.encode())
     for index in range(1_200):
         put(f"many/{index}.pkl", b"\x80\x04]\x94.")
+
+
+SYSTEM = """[system]
+name = "payments"
+decides = "whether a payment is held"
+impact = "medium"
+
+[model]
+path = "model.onnx"
+name = "payments"
+version = "v1"
+
+[data]
+train = "train.csv"
+label = "label"
+"""
+
+
+def training(mantlet, environment, check, folder):
+    """Training data where they lie: checked, delivered as batches, and their gate run, as a user would."""
+
+    def data(*arguments, password=None):
+        own = ["--user", "ann", "--password-stdin"] if password else []
+        return subprocess.run(
+            [mantlet, "data", *arguments, *own], env=environment, input=password, capture_output=True, text=True
+        )
+
+    def named(done):
+        return sorted({finding["name"] for finding in json.loads(done.stdout)["findings"]})
+
+    local = os.path.join(folder, "week.csv")
+    with open(local, "w") as file:
+        file.write(BAD)
+    here = data("check", local, "--label", "label", "--format", "json")
+    there = data("check", "s3://models/training/bad.csv", "--label", "label", "--format", "json")
+    check("a table in a bucket says what a copy says", named(here) == named(there) and here.returncode == there.returncode == 1, (here, there))
+    check("it is named by its address", "s3://models/training/bad.csv" in there.stdout, there)
+    schema = os.path.join(folder, "schema.toml")
+    made = data("schema", "s3://models/training/good.csv", "--out", schema)
+    broken = data("check", "s3://models/training/bad.csv", "--label", "label", "--schema", schema, "--format", "json")
+    check("a schema from a bucket holds against a bucket", made.returncode == 0 and "schema-broken-value" in named(broken), (made, broken))
+    with open(os.path.join(folder, "mantlet.toml"), "w") as file:
+        file.write(SYSTEM)
+    added = subprocess.run([mantlet, "users", "add", "ann", folder, "--role", "admin"], env=environment, capture_output=True, text=True)
+    password = added.stdout.split()[-1] + "\n"
+    for batch, held in [("good", "passed"), ("bad", "held")]:
+        came = data("deliver", batch, f"s3://models/training/{batch}.csv", "--feed", "bank", "--folder", folder, password=password)
+        check(f"batch {batch} is delivered out of a bucket and waits", came.returncode == 0 and "quarantined" in came.stdout, came)
+        gate = data("gate", batch, "--folder", folder)
+        listed = data("batches", "--folder", folder).stdout
+        check(f"its gate says {held}", any(line.startswith(batch) and held in line for line in listed.splitlines()), (gate, listed))
+    gone = data("deliver", "none", "s3://models/training/none.csv", "--feed", "bank", "--folder", folder, password=password)
+    check("what is not there is no batch", gone.returncode != 0 and "none" not in data("batches", "--folder", folder).stdout, gone)
 
 
 def main():
@@ -105,6 +164,8 @@ def main():
             check("drift is told under the address", place == "s3://models/tables/week-1.csv", moved)
             none = monitor("drift", "s3://models/many/", "--baseline", profile)
             check("a prefix without a table is said so", none.returncode == 4 and "holds no table" in none.stderr, none)
+        with tempfile.TemporaryDirectory() as folder:
+            training(mantlet, environment, check, folder)
         del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
         code, report, said = scan("s3://models/a dir/call.pkl")
         check("without keys nothing is taken for clean", code != 0, said)

@@ -125,6 +125,12 @@ pub struct Data {
     /// The column with a text, in which the gate of new batches looks for floods and triggers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The column that says whose a row is: nobody's rows may stand both in `train` and in `test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What the tables promise, as `mantlet data schema` writes it; new batches are held against it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<PathBuf>,
     /// Columns that the gate of new batches does not learn from: row numbers, scores, what is only known later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,

@@ -48,6 +48,8 @@ pub fn infer(
         feed: None,
         labeler: None,
         text: None,
+        key: None,
+        schema: None,
         without: Vec::new(),
         features: features.unwrap_or_default(),
         classes: Vec::new(),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use mantlet_columns::{Cells, Table, TableLimits, read_table};
 use mantlet_datachecks::{Cell, ColumnSpec, Kind, TableSummary};
-use mantlet_vocab::{Digest, Examination, Gap, Place};
+use mantlet_dataset::{Column, Dataset, DatasetError, Lane};
+use mantlet_vocab::{Examination, Gap, Place};
 
 use crate::config::Loaded;
 
@@ -46,62 +46,149 @@ pub fn table(path: &Path, label: Option<&str>) -> Examination {
     table_as(path, &path.display().to_string(), label)
 }
 
-/// Examines one table that has this name in reports.
+/// Examines one table that has this name in reports. Rows are streamed: a table may have any number of them.
 pub fn table_as(path: &Path, name: &str, label: Option<&str>) -> Examination {
     let place = Place::artifact(name.to_owned());
-    let table = match read_table(path, &TableLimits::default()) {
-        Ok(table) => table,
+    let (summary, gaps) = match summarise(path, label) {
+        Ok(own) => own,
         Err(error) => {
             let gap = Gap {
                 what: name.to_owned(),
                 why: error.to_string(),
-                remedy: "correct the file; CSV with a header and Parquet are read".to_owned(),
+                remedy: "correct the file; CSV with a header, JSON Lines, Parquet and Arrow are read"
+                    .to_owned(),
             };
             return Examination { gaps: vec![gap], ..Examination::default() };
         }
     };
-    let summary = summarise(&table, label);
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let format = if bytes.starts_with(b"PAR1") { "parquet" } else { "csv" };
-    let mut examination =
-        mantlet_datachecks::examine(&summary, place, bytes.len() as u64, Some(Digest::of(&bytes)), format);
-    if table.cut {
-        examination.gaps.push(Gap {
-            what: format!("{name}: rows after the first {}", table.rows),
-            why: "the table is larger than what is read at once".to_owned(),
-            remedy: "check it in parts".to_owned(),
-        });
-    }
+    let digest = mantlet_registry::disk::digest_file(path).ok();
+    let size = path.metadata().map_or(0, |file| file.len());
+    let mut examination = mantlet_datachecks::examine(&summary, place, size, digest, format(path));
+    examination.gaps.extend(gaps.into_iter().map(|why| Gap {
+        what: name.to_owned(),
+        why,
+        remedy: "leave the column out, or write it as numbers or words".to_owned(),
+    }));
     examination
 }
 
-fn summarise(table: &Table, label: Option<&str>) -> TableSummary {
-    let specs = table.columns.iter().map(|column| {
-        let kind = match &column.cells {
-            _ if Some(column.name.as_str()) == label => Kind::Label,
-            Cells::Integers(_) | Cells::Numbers(_) => Kind::Numeric,
-            Cells::Texts(texts) => {
-                let distinct: std::collections::BTreeSet<_> = texts.iter().flatten().take(5_000).collect();
-                if distinct.len() > 200 { Kind::Text } else { Kind::Categorical }
+/// What the first bytes say.
+fn format(path: &Path) -> &'static str {
+    let mut head = [0; 6];
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut head));
+    match &head[..read.unwrap_or(0)] {
+        [b'P', b'A', b'R', b'1', ..] => "parquet",
+        b"ARROW1" => "arrow",
+        [b'{', ..] => "json lines",
+        _ => "csv",
+    }
+}
+
+/// A cell that stands in a batch.
+enum Held {
+    Missing,
+    Number(f64),
+    Text,
+}
+
+/// A word as a cell; `00123` is an identifier and no number.
+fn held(word: &str) -> Held {
+    let digits = word.trim_start_matches(['-', '+']);
+    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Held::Text;
+    }
+    match Cell::parse(word) {
+        Cell::Missing => Held::Missing,
+        Cell::Number(number) => Held::Number(number),
+        Cell::Text(_) => Held::Text,
+    }
+}
+
+/// What a column means, by its first rows.
+fn kind(column: &Column, lane: &Lane, label: Option<&str>) -> Kind {
+    if Some(column.name.as_str()) == label {
+        return Kind::Label;
+    }
+    let Lane::Words { keys, words } = lane else { return Kind::Numeric };
+    let mut times = vec![0_usize; words.len()];
+    keys.iter().for_each(|&key| times.get_mut(key as usize).into_iter().for_each(|times| *times += 1));
+    let (mut numbers, mut texts, mut different) = (0_usize, 0_usize, 0_usize);
+    for (word, times) in words.iter().zip(times).filter(|(_, times)| *times > 0) {
+        match held(word) {
+            Held::Number(_) => numbers += times,
+            Held::Text => {
+                texts += times;
+                different += 1;
             }
-        };
-        ColumnSpec::new(column.name.clone(), kind)
-    });
-    let mut summary = TableSummary::new(specs.collect());
-    for row in 0..table.rows {
-        let cells: Vec<Cell<'_>> = table
-            .columns
+            Held::Missing => {}
+        }
+    }
+    if (texts == 0 && numbers > 0) || numbers > texts.saturating_mul(9) {
+        Kind::Numeric
+    } else if different > 200 {
+        Kind::Text
+    } else {
+        Kind::Categorical
+    }
+}
+
+/// Reads a table into a summary; says which columns cannot be read.
+fn summarise(path: &Path, label: Option<&str>) -> Result<(TableSummary, Vec<String>), DatasetError> {
+    let dataset = Dataset::open(&[path.to_owned()])?;
+    let typed = matches!(format(path), "parquet" | "arrow");
+    let (mut wanted, mut gaps) = (Vec::new(), Vec::new());
+    for column in dataset.columns() {
+        match column.kind {
+            mantlet_dataset::Kind::Other => {
+                gaps.push(format!(
+                    "column `{}` holds {}, which are not read",
+                    column.name,
+                    column.kind.word()
+                ));
+            }
+            // In a text, what stands there is looked at, not what could be read of it.
+            mantlet_dataset::Kind::Numbers if typed => wanted.push(column.clone()),
+            _ => wanted.push(Column { name: column.name.clone(), kind: mantlet_dataset::Kind::Words }),
+        }
+    }
+    let mut summary: Option<TableSummary> = None;
+    dataset.stream(&wanted, |_, lanes| {
+        let summary = summary.get_or_insert_with(|| {
+            let spec = |(column, lane): (&Column, &Lane)| {
+                ColumnSpec::new(column.name.clone(), kind(column, lane, label))
+            };
+            TableSummary::new(wanted.iter().zip(&lanes).map(spec).collect())
+        });
+        let known: Vec<Vec<Held>> = lanes
             .iter()
-            .map(|column| match &column.cells {
-                Cells::Texts(texts) => {
-                    texts.get(row).and_then(Option::as_deref).map_or(Cell::Missing, Cell::Text)
-                }
-                numbers => numbers.number(row).map_or(Cell::Missing, Cell::Number),
+            .map(|lane| match lane {
+                Lane::Words { words, .. } => words.iter().map(|word| held(word)).collect(),
+                Lane::Numbers(_) => Vec::new(),
             })
             .collect();
-        summary.row(&cells);
-    }
-    summary
+        for row in 0..lanes.first().map_or(0, Lane::len) {
+            let mut cells: Vec<Cell<'_>> = Vec::with_capacity(lanes.len());
+            for (lane, known) in lanes.iter().zip(&known) {
+                cells.push(match lane {
+                    Lane::Numbers(values) => match values.get(row) {
+                        Some(value) if !value.is_nan() => Cell::Number(*value),
+                        _ => Cell::Missing,
+                    },
+                    Lane::Words { keys, words } => {
+                        let key = keys.get(row).map_or(usize::MAX, |&key| key as usize);
+                        match (known.get(key), words.get(key)) {
+                            (Some(Held::Number(number)), _) => Cell::Number(*number),
+                            (Some(Held::Text), Some(word)) => Cell::Text(word),
+                            _ => Cell::Missing,
+                        }
+                    }
+                });
+            }
+            summary.row(&cells);
+        }
+        Ok(())
+    })?;
+    Ok((summary.unwrap_or_else(|| TableSummary::new(Vec::new())), gaps))
 }
 
 /// Examines one lock file.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use mantlet_curate::versions::versions;
 use mantlet_dataset::Measured;
 use mantlet_drift::{Comparison, Settings};
-use mantlet_vocab::Place;
+use mantlet_vocab::{Finding, Place};
 
 use crate::cli::Reporting;
 use crate::commands::conclude::{Looked, conclude};
@@ -23,6 +24,9 @@ pub struct Options {
     /// The earlier version: a file or a folder of files.
     #[arg(long, value_name = "TABLE", required = true)]
     before: Vec<PathBuf>,
+    /// The column that says who delivered a row: units and clocks are compared feed by feed as well.
+    #[arg(long, value_name = "COLUMN")]
+    feed: Option<String>,
     /// A column to leave out: a row number, a time.
     #[arg(long, value_name = "COLUMN")]
     without: Vec<String>,
@@ -46,11 +50,15 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let counted = mantlet_dataset::count(&after, &profile)?;
     let settings = Settings { alpha: options.alpha, ..Settings::default() };
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
-    let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(after.name()));
+    let place = Place::artifact(after.name());
+    let mut findings = mantlet_drift::drift::look(&comparison, &place);
+    let named = versions(&before, &after, options.feed.as_deref(), &options.without)?;
+    findings.extend(mantlet_datachecks::version::look(&named.changes, &place));
+    Finding::sort(&mut findings);
     // What was left out on purpose is no gap.
     let left_out =
         |gap: &String| options.without.iter().any(|name| gap.contains(&format!("column `{name}` ")));
-    let gaps = counted.gaps.into_iter().filter(|gap| !left_out(gap)).collect();
+    let gaps = counted.gaps.into_iter().filter(|gap| !left_out(gap)).chain(named.gaps).collect();
     let said =
         format!("{} rows against {} of {}", comparison.current.rows, profile.counts.rows, before.name());
     conclude(terminal, Looked::table(&after), said, gaps, findings, &options.reporting)

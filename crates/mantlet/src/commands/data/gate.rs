@@ -8,6 +8,7 @@ use mantlet_curate::feeds::{Settings, Studied, study};
 use mantlet_curate::floods::{Flooded, floods};
 use mantlet_curate::labels::{Asked, labels};
 use mantlet_curate::triggers::{Triggers, triggers};
+use mantlet_curate::versions::versions;
 use mantlet_curate::worth::{Checked, Shown, Worth, shown, worth};
 use mantlet_curate::{CurateError, Roles};
 use mantlet_datachecks::trigger::Limits;
@@ -127,6 +128,9 @@ fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow::Result<Lo
     }
     let own = Dataset::open(&files(batch))?;
     let place = Place::artifact(batch.name.clone());
+    if let Some(schema) = &data.schema {
+        examination.merge(super::check::against(&own, &loaded.path(schema))?);
+    }
     // Batches of one file each are what the scan divides time by.
     let mut before: Vec<&Batch> = ledger.batches.values().filter(|other| other.state.is_usable()).collect();
     before.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
@@ -136,6 +140,10 @@ fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow::Result<Lo
     paths.extend(files(batch));
     let mut studied = None;
     if first > 0 {
+        // Units, clocks and names as in all batches that were let through before.
+        let earlier = Dataset::open(&paths[..first])?;
+        let named = versions(&earlier, &own, data.feed.as_deref(), &data.without)?;
+        examination.findings.extend(mantlet_datachecks::version::look(&named.changes, &place));
         let settings = Settings { rows: SUSPECTS, ..Settings::default() };
         let all = study(&Dataset::open(&paths)?, &roles, &settings)?;
         // What ended before this batch was decided about when its own batch came.

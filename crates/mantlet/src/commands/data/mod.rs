@@ -1,6 +1,7 @@
 //! `mantlet data`: training data before a model learns from it.
 
 mod batches;
+mod check;
 mod diff;
 mod feedback;
 mod feeds;
@@ -10,6 +11,7 @@ mod images;
 mod influence;
 mod labels;
 mod rows;
+mod schema;
 mod simulate;
 mod texts;
 mod triggers;
@@ -17,31 +19,19 @@ mod triggers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Subcommand;
 pub use feeds::list;
-use mantlet_vocab::Examination;
 
-use super::tables;
 use crate::cli::Reporting;
-use crate::protect::take_in;
 use crate::terminal::Terminal;
-use crate::{config, exit};
 
 /// What to do with data.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check a table for missing, repeated, conflicting, leaking and flipped rows.
-    Check {
-        /// A CSV or Parquet file, a folder with mantlet.toml, or, in builds with `remote`, the address of a file, of a
-        /// prefix of an object store, or of a table of a PostgreSQL server.
-        path: PathBuf,
-        /// The column that holds the label; the configuration's for a folder.
-        #[arg(long)]
-        label: Option<String>,
-        #[command(flatten)]
-        reporting: Reporting,
-    },
+    /// Check a table for missing, repeated, conflicting, leaking and flipped rows, and against what it promises.
+    Check(check::Options),
+    /// Write down what a table keeps: kinds, bounds, words, spellings and keys, to be corrected and held against later ones.
+    Schema(schema::Options),
     /// What changed between two versions of a table: labels, values, missing ones, relations between columns.
     Diff(diff::Options),
     /// Find the feed, labeler or segment whose labels are turned slowly, batch after batch.
@@ -104,7 +94,8 @@ pub enum Command {
 /// When the folder has no valid configuration, a table cannot be read, or a report cannot be written.
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Check { path, label, reporting } => check(terminal, &path, label, &reporting),
+        Command::Check(options) => check::run(terminal, &options),
+        Command::Schema(options) => schema::run(terminal, &options),
         Command::Feeds { sources, reporting } => feeds::feeds(terminal, &sources, &reporting),
         Command::Diff(options) => diff::run(terminal, &options),
         Command::Labels(options) => labels::run(terminal, &options),
@@ -126,35 +117,4 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(options) => simulate::run(terminal, &options),
         Command::Review { sources, rows, out } => feeds::review(terminal, &sources, rows, out.as_deref()),
     }
-}
-
-fn check(
-    terminal: Terminal,
-    path: &std::path::Path,
-    label: Option<String>,
-    reporting: &Reporting,
-) -> anyhow::Result<ExitCode> {
-    let mut examination = Examination::default();
-    if path.is_dir() {
-        let loaded = config::load(path)?;
-        let Some(data) = &loaded.config.data else {
-            anyhow::bail!("{} names no data: add `data.train`", loaded.file.display());
-        };
-        let label = label.or_else(|| data.label.clone());
-        for table in std::iter::once(&data.train).chain(&data.test) {
-            examination.merge(take_in::table(&loaded.path(table), label.as_deref()));
-        }
-    } else if tables::is_address(path) {
-        let folder = tempfile::Builder::new()
-            .prefix("mantlet-tables")
-            .tempdir()
-            .context("cannot make a folder for copies")?;
-        for (file, name) in tables::copy(&[path.to_owned()], folder.path())? {
-            examination.merge(take_in::table_as(&file, &name, label.as_deref()));
-        }
-    } else {
-        examination = take_in::table(path, label.as_deref());
-    }
-    super::report(terminal, &examination, reporting)?;
-    Ok(exit::verdict(examination.verdict(reporting.threshold)))
 }
