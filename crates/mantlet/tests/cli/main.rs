@@ -23,6 +23,7 @@ mod integrations;
 mod monitor;
 mod pictures;
 mod program;
+mod promises;
 mod reviews;
 mod running;
 mod scan;

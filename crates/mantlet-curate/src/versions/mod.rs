@@ -1,10 +1,12 @@
 //! Two versions of a table, or one feed beside all others: units, clocks and names that changed.
 
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use mantlet_datachecks::version::{
-    Changed, Company, Hours, How, Named, Scaled, Shifted, pairs, renamed, scaled, shifted,
-};
+use mantlet_datachecks::version::{Changed, Hours, How, Scaled, Shifted, scaled, shifted};
 use mantlet_dataset::{Column, Dataset, Kind, Lane};
 use mantlet_drift::mix;
 
@@ -19,10 +21,6 @@ const FEEDS: usize = 64;
 const CELLS: usize = 8_192;
 /// Words counted of a column.
 const WORDS: usize = 5_000;
-/// Levels of a column that a word's company is told by.
-const LEVELS: usize = 8;
-/// Columns in which names are looked for at once.
-const NAMES: usize = 64;
 
 /// What changed.
 #[derive(Debug, Clone)]
@@ -266,7 +264,7 @@ pub fn versions(
         }
     }
     settle(&mut changes);
-    changes.extend(names(before, now, &columns, &old, &new)?);
+    changes.extend(names::names(before, now, &columns, &old, &new)?);
     Ok(Versions { changes, rows: [old.whole.rows, new.whole.rows], gaps: gaps(&old, &new) })
 }
 
@@ -327,203 +325,4 @@ pub fn feeds_apart(dataset: &Dataset, feed: &str, without: &[String]) -> Result<
     }
     let rows = seen.whole.rows;
     Ok(Versions { changes, rows: [rows, rows], gaps: gaps(&seen, &seen) })
-}
-
-/// How a column's values fall into few levels.
-enum Level {
-    Numbers(Vec<f64>),
-    Words(BTreeMap<String, usize>),
-}
-
-fn names(
-    before: &Dataset,
-    now: &Dataset,
-    columns: &Columns,
-    old: &Seen,
-    new: &Seen,
-) -> Result<Vec<Changed>, CurateError> {
-    let rows = [old.whole.rows, new.whole.rows];
-    let mut asked: Vec<(usize, Vec<Named>, Vec<Named>)> = Vec::new();
-    for (at, (old, new)) in old.words.iter().zip(&new.words).enumerate() {
-        if let (Some(old), Some(new)) = (old, new)
-            && let Some((gone, came)) = pairs(old, new, rows)
-            && asked.len() < NAMES
-        {
-            asked.push((at, gone, came));
-        }
-    }
-    if asked.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut levels: Vec<Level> = Vec::new();
-    for sample in &old.whole.numbers {
-        let sorted = sample.clone().sorted();
-        let edges = (1..LEVELS).filter_map(|at| sorted.get(at * sorted.len() / LEVELS).copied());
-        levels.push(Level::Numbers(edges.collect()));
-    }
-    for words in &old.words {
-        let mut ranked: Vec<(&String, &u64)> = words.iter().flatten().collect();
-        ranked.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-        let places = ranked.iter().take(LEVELS - 1).enumerate().map(|(at, (word, _))| ((*word).clone(), at));
-        levels.push(Level::Words(places.collect()));
-    }
-    let kept = Columns {
-        numbers: columns.numbers.clone(),
-        times: Vec::new(),
-        words: columns.words.clone(),
-        feed: None,
-    };
-    let lookup = |side: usize| -> Vec<BTreeMap<&str, usize>> {
-        asked
-            .iter()
-            .map(|(_, gone, came)| {
-                let words = if side == 0 { gone } else { came };
-                words.iter().enumerate().map(|(at, named)| (named.word.as_str(), at)).collect()
-            })
-            .collect()
-    };
-    let company = |dataset: &Dataset, side: usize| -> Result<(Vec<Vec<Company>>, Company), CurateError> {
-        let places = lookup(side);
-        let many = levels.len();
-        let mut whole = Company::new(many, LEVELS);
-        let mut own: Vec<Vec<Company>> =
-            places.iter().map(|words| vec![Company::new(many, LEVELS); words.len()]).collect();
-        dataset.stream(&kept.wanted(), |_, lanes| {
-            let codes: Vec<Vec<usize>> =
-                lanes.iter().zip(&levels).map(|(lane, level)| coded(lane, level)).collect();
-            let rows = lanes.first().map_or(0, Lane::len);
-            let add = |company: &mut Company, row: usize, except: usize| {
-                company.rows += 1;
-                for (at, (counts, codes)) in company.levels.iter_mut().zip(&codes).enumerate() {
-                    if at != except {
-                        codes.get(row).into_iter().for_each(|&code| counts[code] += 1);
-                    }
-                }
-            };
-            (0..rows).for_each(|row| add(&mut whole, row, usize::MAX));
-            for (((at, ..), words), own) in asked.iter().zip(&places).zip(&mut own) {
-                let lane = columns.numbers.len() + at;
-                let (keys, known) = lanes[lane].keyed();
-                let which: Vec<Option<usize>> =
-                    known.iter().map(|word| words.get(word.as_str()).copied()).collect();
-                for (row, key) in keys.iter().enumerate() {
-                    if let Some(Some(which)) = which.get(*key as usize) {
-                        add(&mut own[*which], row, lane);
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        Ok((own, whole))
-    };
-    let ((old, all_old), (new, all_new)) = (company(before, 0)?, company(now, 1)?);
-    let mut changes = Vec::new();
-    for (((at, gone, came), old), new) in asked.iter().zip(&old).zip(&new) {
-        // The column itself is no company of its words.
-        let without = |all: &Company| {
-            let mut all = all.clone();
-            all.levels[columns.numbers.len() + at].fill(0);
-            all
-        };
-        let found = renamed(gone, came, old, new, [&without(&all_old), &without(&all_new)]);
-        if !found.is_empty() {
-            changes.push(Changed {
-                column: columns.words[*at].clone(),
-                who: String::new(),
-                beside: "the earlier version".to_owned(),
-                how: How::Names(found),
-            });
-        }
-    }
-    Ok(changes)
-}
-
-fn coded(lane: &Lane, level: &Level) -> Vec<usize> {
-    match (lane, level) {
-        (Lane::Numbers(values), Level::Numbers(edges)) => {
-            values.iter().map(|value| edges.partition_point(|edge| edge <= value).min(LEVELS - 1)).collect()
-        }
-        (lane, Level::Words(places)) => {
-            let (keys, words) = lane.keyed();
-            let codes: Vec<usize> =
-                words.iter().map(|word| places.get(word).copied().unwrap_or(LEVELS - 1)).collect();
-            keys.iter().map(|&key| codes.get(key as usize).copied().unwrap_or(LEVELS - 1)).collect()
-        }
-        (lane, Level::Numbers(_)) => vec![0; lane.len()],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use mantlet_datachecks::version::look;
-    use mantlet_vocab::Place;
-
-    use super::*;
-    use crate::mix_share;
-
-    /// Payments of four feeds; `change` gives the cells of a row of one feed.
-    fn table(
-        seed: u64,
-        change: impl Fn(usize, f64, u64, &'static str) -> (f64, u64, &'static str),
-    ) -> Dataset {
-        let mut text = String::from("feed,amount,time,kind\n");
-        for row in 0..8_000_u64 {
-            let share = |stream: u64| mix_share(row, seed * 100 + stream);
-            let feed = (share(1) * 4.0) as usize;
-            let kind = ["travel", "grocery", "fuel"][(share(2) * share(3) * 3.0) as usize];
-            let of = if kind == "travel" { 1.2 } else { 0.0 };
-            let amount = (3.0 + of + 1.7 * (share(4) + share(5) + share(6) - 1.5)).exp();
-            let minutes = (((share(7) + share(8)) * 0.5 * 1440.0) as u64 + 600) % 1440;
-            let (amount, minutes, kind) = change(feed, amount, minutes, kind);
-            let (hour, minute) = (minutes % 1440 / 60, minutes % 60);
-            let day = 1 + row % 28;
-            writeln!(text, "b{feed},{amount:.2},2024-03-{day:02}T{hour:02}:{minute:02}:00Z,{kind}").unwrap();
-        }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("t.csv"), text).unwrap();
-        let copies = vec![(folder.path().join("t.csv"), "t.csv".to_owned())];
-        Dataset::open_copies(copies, std::sync::Arc::new(folder)).unwrap()
-    }
-
-    fn said(found: &Versions) -> Vec<(String, String)> {
-        let place = Place::artifact("t");
-        let one = |own: mantlet_vocab::Finding| (own.name, own.place.part.unwrap_or_default());
-        let mut said: Vec<(String, String)> = look(&found.changes, &place).into_iter().map(one).collect();
-        said.sort();
-        said
-    }
-
-    #[test]
-    fn units_clocks_and_names_are_told_with_their_feed() {
-        let plain = |_: usize, amount: f64, minutes: u64, kind: &'static str| (amount, minutes, kind);
-        let before = table(1, plain);
-        let same = versions(&before, &table(2, plain), Some("feed"), &[]).unwrap();
-        assert_eq!((said(&same), same.rows), (vec![], [8_000, 8_000]));
-        let now = table(3, |feed, amount, minutes, kind| {
-            let amount = if feed == 2 { amount * 100.0 } else { amount };
-            let minutes = if feed == 1 { minutes + 120 } else { minutes };
-            (amount, minutes, if kind == "travel" { "trips" } else { kind })
-        });
-        let found = versions(&before, &now, Some("feed"), &[]).unwrap();
-        let part = |name: &str, part: &str| (name.to_owned(), part.to_owned());
-        assert_eq!(
-            said(&found),
-            [
-                part("version-renamed-words", "column kind"),
-                part("version-time-shift", "column time of feed=b1"),
-                part("version-unit-change", "column amount of feed=b2"),
-            ]
-        );
-        // The same in one table, beside the other feeds; a name nobody else uses is no matter of feeds.
-        let alone = feeds_apart(&now, "feed", &[]).unwrap();
-        assert_eq!(said(&alone), said(&found)[1..].to_vec());
-        assert_eq!(said(&feeds_apart(&before, "feed", &[]).unwrap()), vec![]);
-        // Without a feed, the share of the rows is said.
-        let found = versions(&before, &now, None, &["time".into()]).unwrap();
-        let Some(How::Unit(own)) = found.changes.iter().map(|change| &change.how).next() else { panic!() };
-        assert!((own.share - 0.25).abs() < 0.03 && own.unit.times == 100.0, "{own:?}");
-        assert!(versions(&before, &now, Some("nobody"), &[]).is_err());
-    }
 }
