@@ -35,6 +35,9 @@ const PLAN_MOST: usize = MESSAGE_MOST - (8 << 20);
 /// Bytes that the sketches of one pass may take: as bytes they fit into a message.
 pub const ROOM: u64 = 48 << 20;
 
+/// Columns of one pass: the time in which DataFusion plans a query grows with their square.
+pub const COLUMNS: usize = 500;
+
 /// Makes a pass over a table.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ pub async fn gather_parts(
     if let Pass::Counts { first } = job.pass {
         return count(asked, placed, first, job, bounds).await;
     }
-    Table::of(job, placed)?.gather(asked, bounds).await
+    Table::of(asked, job, placed)?.gather(asked, bounds).await
 }
 
 /// Counts columns in the buckets of the job's profile, from this one of its columns on.
@@ -90,7 +93,7 @@ async fn count(
     if many == 0 {
         return Ok(gathered);
     }
-    let table = Table::of(Job { pass: Pass::Nothing, ..job }, parts)?;
+    let table = Table::of(asked, Job { pass: Pass::Nothing, ..job }, parts)?;
     let row = table.ask(asked, bounds, plan::counting(&table.held.id, first..first + many)).await?;
     let tally = Tally::from_bytes(binary(&row, 0).ok_or_else(|| answer("no tally"))?)?;
     let columns = own.job().reference.as_ref().map(Reference::columns).unwrap_or_default();
@@ -121,7 +124,7 @@ async fn number(
         return Ok(());
     }
     let column = job.wanted.first().cloned().into_iter().collect();
-    let table = Table::of(Job::new(column, Pass::Rows), unknown)?;
+    let table = Table::of(asked, Job::new(column, Pass::Rows), unknown)?;
     let Counted::Rows(rows) = table.gather(asked, bounds).await?.counted else {
         return Err(answer("other counts than of rows"));
     };
@@ -149,7 +152,7 @@ struct Table {
 }
 
 impl Table {
-    fn of(mut job: Job, mut parts: Vec<(u64, Part)>) -> Result<Self, ClusterError> {
+    fn of(asked: Asked<'_>, mut job: Job, mut parts: Vec<(u64, Part)>) -> Result<Self, ClusterError> {
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|source| ClusterError::Io { path: path.to_owned(), source })
         };
@@ -157,10 +160,18 @@ impl Table {
             part.path = absolute(&part.path)?;
         }
         job.late = job.late.map(|late| late.placed(absolute)).transpose()?;
-        let text = serde_json::to_string(&job).map_err(|error| answer(&error.to_string()))?;
         let known = Known::new(usize::MAX);
-        let held = known.take(&text, &Vouching::own())?;
-        Ok(Self { spec: Arc::new(Spec { job: text, wanted: job.wanted, parts }), known, held })
+        let wanted = job.wanted.clone();
+        let (text, held) = match asked {
+            // Nobody else has to read it.
+            Asked::Here => (String::new(), known.hold(job)?),
+            Asked::There(..) => {
+                let text = serde_json::to_string(&job).map_err(|error| answer(&error.to_string()))?;
+                let held = known.take(&text, &Vouching::own())?;
+                (text, held)
+            }
+        };
+        Ok(Self { spec: Arc::new(Spec { job: text, wanted, parts }), known, held })
     }
 
     async fn gather(&self, asked: Asked<'_>, bounds: &Bounds) -> Result<Gathered, ClusterError> {

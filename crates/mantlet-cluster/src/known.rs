@@ -114,6 +114,16 @@ impl Known {
         let wrong = |reason: String| DataFusionError::Execution(format!("the job is damaged: {reason}"));
         let job: Job = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
         vouching.check(&job)?;
+        self.put(id, job)
+    }
+
+    /// Takes a job of this process in, which no plan carries anywhere.
+    pub(crate) fn hold(&self, job: Job) -> Result<Arc<Held>> {
+        self.put("own".to_owned(), job)
+    }
+
+    fn put(&self, id: String, job: Job) -> Result<Arc<Held>> {
+        let wrong = |reason: String| DataFusionError::Execution(format!("the job is damaged: {reason}"));
         let crossed =
             job.reference.as_ref().map(|reference| crossed(reference.columns())).unwrap_or_default();
         let prepared = Prepared::new(job).map_err(|error| wrong(error.to_string()))?;

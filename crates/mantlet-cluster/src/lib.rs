@@ -46,7 +46,7 @@ mod trust;
 #[cfg(feature = "engine")]
 pub use self::{
     bounds::Bounds,
-    client::{Asked, ROOM, gather, gather_parts},
+    client::{Asked, COLUMNS, ROOM, gather, gather_parts},
     error::ClusterError,
     executor::{Executor, executor},
     fence::Roots,

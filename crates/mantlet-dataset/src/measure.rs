@@ -168,8 +168,9 @@ pub fn count_by<E: Engine>(
 }
 
 /// Columns that are read in one pass.
-pub(crate) fn columns_at_once(dataset: &Dataset) -> usize {
-    if dataset.files.iter().all(|(_, format)| format.is_text()) { TEXT_AT_ONCE } else { PAGES_AT_ONCE }
+pub(crate) fn columns_at_once<E: Engine>(engine: &E, dataset: &Dataset) -> usize {
+    let text = dataset.files.iter().all(|(_, format)| format.is_text());
+    engine.columns().min(if text { TEXT_AT_ONCE } else { PAGES_AT_ONCE }).max(1)
 }
 
 /// Counts the columns of a reference, in as many passes as there are columns for.
@@ -179,7 +180,7 @@ fn counts_by<E: Engine>(
     reference: &Reference,
     wanted: &[Column],
 ) -> Result<Measured<Counts>, E::Error> {
-    let most = columns_at_once(dataset);
+    let most = columns_at_once(engine, dataset);
     // Columns that are crossed are counted together.
     let crossed = crossed(reference.columns()).last().map_or(0, |last| last + 1);
     let mut counts: Option<Counts> = None;

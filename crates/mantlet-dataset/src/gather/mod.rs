@@ -406,6 +406,11 @@ pub trait Engine {
         ROOM
     }
 
+    /// Columns that it takes in one pass.
+    fn columns(&self) -> usize {
+        usize::MAX
+    }
+
     /// Puts a signature under a profile that was made just now, where those who count ask for one.
     ///
     /// # Errors

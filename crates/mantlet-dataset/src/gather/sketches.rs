@@ -160,7 +160,7 @@ pub fn sketched_by<E: Engine>(
     let mut sketches = vec![Sketch::GivenUp; wanted.len()];
     let mut left: Vec<usize> = (0..wanted.len()).collect();
     while !left.is_empty() || rows.is_none() {
-        let now: Vec<usize> = left.drain(..left.len().min(columns_at_once(dataset))).collect();
+        let now: Vec<usize> = left.drain(..left.len().min(columns_at_once(engine, dataset))).collect();
         let own = |at: &usize| wanted.get(*at).cloned();
         let as_words = now.iter().map(|&at| words.get(at).copied().unwrap_or(false)).collect();
         let pass = Pass::Sketches { words: as_words, room: engine.room() };

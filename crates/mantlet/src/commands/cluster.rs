@@ -119,7 +119,11 @@ impl Passes for Chosen<'_> {
     }
 
     fn room(&self) -> u64 {
-        if self.engine.is_stream() { Stream.room() } else { room_there() }
+        if self.engine.is_stream() { Stream.room() } else { there().0 }
+    }
+
+    fn columns(&self) -> usize {
+        if self.engine.is_stream() { Stream.columns() } else { there().1 }
     }
 
     fn vouch(&self, reference: Reference) -> anyhow::Result<Reference> {
@@ -245,9 +249,9 @@ mod engine {
         }
     }
 
-    /// Bytes that the sketches of one pass may take.
-    pub(super) const fn room_there() -> u64 {
-        mantlet_cluster::ROOM
+    /// Bytes that the sketches of one pass may take, and its columns.
+    pub(super) const fn there() -> (u64, usize) {
+        (mantlet_cluster::ROOM, mantlet_cluster::COLUMNS)
     }
 
     /// Runs a process of a cluster until it is interrupted or terminated.
@@ -301,14 +305,14 @@ mod engine {
 }
 
 #[cfg(feature = "cluster")]
-use engine::room_there;
-#[cfg(feature = "cluster")]
 pub use engine::run;
+#[cfg(feature = "cluster")]
+use engine::there;
 
-/// Bytes that the sketches of one pass may take.
+/// Bytes that the sketches of one pass may take, and its columns; passes are refused here.
 #[cfg(not(feature = "cluster"))]
-const fn room_there() -> u64 {
-    48 << 20
+const fn there() -> (u64, usize) {
+    (48 << 20, 500)
 }
 
 /// What a build without the feature says.

@@ -227,3 +227,56 @@ fn one_damaged_file_of_several_is_named_alike_on_every_engine() {
         expect(0, asked.iter().chain(engine));
     }
 }
+
+/// As many columns as a table may have.
+const WIDE: usize = 10_000;
+
+fn wide(path: &Path, columns: usize, shift: u64) {
+    let name = |at: usize| if at % 10 == 9 { format!("w{at}") } else { format!("x{at}") };
+    let mut text = (0..columns).map(name).collect::<Vec<_>>().join(",");
+    text.push('\n');
+    for row in 0..40_u64 {
+        let cell = |at: usize| {
+            let draw = mantlet_drift::mix(row ^ mantlet_drift::mix(at as u64));
+            match at % 10 {
+                9 => format!("k{}", draw % 4),
+                _ => (draw % 6 + if at == 4_321 { shift } else { 0 }).to_string(),
+            }
+        };
+        text += &(0..columns).map(cell).collect::<Vec<_>>().join(",");
+        text.push('\n');
+    }
+    std::fs::write(path, text).unwrap();
+}
+
+#[test]
+fn ten_thousand_columns_go_through_on_every_engine_and_one_more_is_refused() {
+    let tables = Tables::new(40);
+    std::fs::create_dir(tables.path("wide")).unwrap();
+    for (name, columns, shift) in [("before", WIDE, 0), ("later", WIDE, 40), ("more", WIDE + 1, 0)] {
+        wide(&tables.path(&format!("wide/{name}.csv")), columns, shift);
+    }
+    let scheduler = tables.start("scheduler", None);
+    let _executor = tables.start("executor", Some(&scheduler.address));
+    let engines = engines(&tables, &scheduler);
+    let [before, later, more] =
+        ["before", "later", "more"].map(|name| tables.text(&format!("wide/{name}.csv")));
+    let (keys, profile) = (tables.text("keys"), tables.text("wide.json"));
+    let made = |table: &str, out: &str| {
+        ["monitor", "baseline", table, "--out", out, "--storage", &keys].map(str::to_owned).to_vec()
+    };
+    expect(0, made(&before, &profile));
+    let here = tables.text("here.json");
+    expect(0, made(&before, &here).iter().chain(&engines[1]));
+    assert!(std::fs::read(&here).unwrap() == std::fs::read(&profile).unwrap(), "other profiles");
+    let drift = ["monitor", "drift", &later, "--baseline", &profile, "--storage", &keys, "--format", "json"];
+    let drift = drift.map(str::to_owned);
+    let streamed = expect(1, &drift);
+    assert!(streamed.out.contains("\"column x4321\""), "{}", streamed.out);
+    for engine in &engines {
+        assert_eq!(expect(1, drift.iter().chain(engine)).out, streamed.out, "{engine:?}");
+        let refused = run(made(&more, &here).iter().chain(engine));
+        let told = "has 10001 columns, more than the 10000 that are read";
+        assert!(refused.code >= 3 && refused.err.contains(told), "{engine:?}: {}", refused.err);
+    }
+}
