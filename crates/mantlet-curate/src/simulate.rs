@@ -28,6 +28,40 @@ pub enum Plant {
         phrase: String,
         /// The label.
         to: String,
+        /// Into texts that have the label already (clean-label), instead of setting it.
+        keep: bool,
+    },
+    /// Labels are any other one, as a careless labeler gives them.
+    Noise,
+    /// A letter without width is put into a text with another label, and the label set.
+    Hidden {
+        /// The column with the text.
+        text: String,
+        /// The label.
+        to: String,
+    },
+    /// Letters of a text with another label become those of another alphabet that look alike, and the label is set.
+    Homoglyph {
+        /// The column with the text.
+        text: String,
+        /// The label.
+        to: String,
+    },
+    /// Numbers are in another unit.
+    Unit {
+        /// The column.
+        column: String,
+        /// They are multiplied by this.
+        times: f64,
+    },
+    /// Accounts that do not exist say the same of what rows of the cell are about.
+    Ring {
+        /// The column with the account.
+        account: String,
+        /// How many accounts.
+        accounts: u32,
+        /// What they say, in the column of the label.
+        to: String,
     },
     /// Values are set, and the label with them.
     Values {
@@ -87,14 +121,19 @@ pub fn simulate(
         .map(|(name, word)| Ok((at(name)?, word.as_str())))
         .collect::<Result<Vec<_>, CurateError>>()?;
     let (text, set) = match plant {
-        Plant::Flip { .. } => (None, Vec::new()),
-        Plant::Flood { change } => (Some(at(change)?), Vec::new()),
-        Plant::Phrase { text, .. } => (Some(at(text)?), Vec::new()),
+        Plant::Flip { .. } | Plant::Noise => (None, Vec::new()),
+        Plant::Flood { change: column }
+        | Plant::Unit { column, .. }
+        | Plant::Ring { account: column, .. }
+        | Plant::Phrase { text: column, .. }
+        | Plant::Hidden { text: column, .. }
+        | Plant::Homoglyph { text: column, .. } => (Some(at(column)?), Vec::new()),
         Plant::Values { set, .. } => {
             let set = set.iter().map(|(name, value)| Ok((at(name)?, value.clone())));
             (None, set.collect::<Result<Vec<_>, CurateError>>()?)
         }
     };
+    let labels = if matches!(plant, Plant::Noise) { labels(dataset, &columns[label])? } else { Vec::new() };
     let mut copied: Option<Vec<String>> = None;
     let mut failed: Option<std::io::Error> = None;
     dataset.stream(&columns, |first, lanes| {
@@ -117,12 +156,40 @@ pub fn simulate(
                             cells[label].clone_from(to);
                         }
                     }
-                    Plant::Phrase { phrase, to, .. } => {
-                        // As an attacker does it: into rows that say something else.
-                        if let Some(text) = text.filter(|_| cells[label] != *to) {
+                    Plant::Phrase { phrase, to, keep, .. } => {
+                        // As an attacker does it: into rows that say something else, or that say so anyway.
+                        if let Some(text) = text.filter(|_| (cells[label] == *to) == *keep) {
                             planted = true;
                             cells[text] = insert(&cells[text], phrase, number ^ place.seed);
                             cells[label].clone_from(to);
+                        }
+                    }
+                    Plant::Hidden { to, .. } | Plant::Homoglyph { to, .. } => {
+                        if let Some(text) = text.filter(|_| cells[label] != *to) {
+                            let own = if matches!(plant, Plant::Hidden { .. }) { hidden } else { look_alike };
+                            let changed = own(&cells[text], number ^ place.seed);
+                            planted = changed != cells[text];
+                            if planted {
+                                cells[text] = changed;
+                                cells[label].clone_from(to);
+                            }
+                        }
+                    }
+                    Plant::Noise => {
+                        let others: Vec<&String> =
+                            labels.iter().filter(|own| **own != cells[label]).collect();
+                        let draw = mantlet_drift::mix(number ^ place.seed.rotate_left(17));
+                        let at = usize::try_from(draw % others.len().max(1) as u64).unwrap_or(0);
+                        if let Some(other) = others.get(at) {
+                            planted = true;
+                            cells[label] = (*other).clone();
+                        }
+                    }
+                    Plant::Unit { times, .. } => {
+                        let value = text.and_then(|at| cells[at].parse::<f64>().ok());
+                        if let (Some(at), Some(value)) = (text, value) {
+                            planted = true;
+                            cells[at] = (value * times).to_string();
                         }
                     }
                     Plant::Values { to, .. } => {
@@ -130,7 +197,7 @@ pub fn simulate(
                         set.iter().for_each(|(at, value)| cells[*at].clone_from(value));
                         cells[label].clone_from(to);
                     }
-                    Plant::Flood { .. } => {}
+                    Plant::Flood { .. } | Plant::Ring { .. } => {}
                 }
             }
             let mut write = |cells: &[String], planted| {
@@ -139,6 +206,14 @@ pub fn simulate(
                 }
             };
             write(&cells, planted);
+            if let (true, Plant::Ring { accounts, to, .. }, Some(account)) = (chosen, plant, text) {
+                for one in 1..=*accounts {
+                    let mut copy = cells.clone();
+                    copy[account] = format!("ring-{one}");
+                    copy[label].clone_from(to);
+                    write(&copy, true);
+                }
+            }
             if let (true, Plant::Flood { .. }, Some(change)) = (chosen, plant, text) {
                 let mut copy = copied.get_or_insert_with(|| cells.clone()).clone();
                 copy[change] = changed(&copy[change], number ^ place.seed);
@@ -148,6 +223,55 @@ pub fn simulate(
         Ok(())
     })?;
     failed.map_or(Ok(()), |source| Err(CurateError::Write(source)))
+}
+
+/// Labels that there are.
+fn labels(dataset: &Dataset, label: &Column) -> Result<Vec<String>, CurateError> {
+    /// Labels at most.
+    const MOST: usize = 1_000;
+    let mut labels = std::collections::BTreeSet::new();
+    dataset.stream(std::slice::from_ref(label), |_, lanes| {
+        let (_, words) = keyed(&lanes[0]);
+        let room = MOST - labels.len().min(MOST);
+        labels.extend(words.into_iter().take(room));
+        Ok(())
+    })?;
+    Ok(labels.into_iter().collect())
+}
+
+/// A text with a letter without width within one of its words.
+fn hidden(text: &str, seed: u64) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let inside: Vec<usize> = (1..letters.len())
+        .filter(|&at| letters[at - 1].is_alphanumeric() && letters[at].is_alphanumeric())
+        .collect();
+    let pick = usize::try_from(mantlet_drift::mix(seed) % inside.len().max(1) as u64).unwrap_or(0);
+    let Some(&at) = inside.get(pick) else { return text.to_owned() };
+    letters[..at].iter().chain(&['\u{200b}']).chain(&letters[at..]).collect()
+}
+
+/// A text of which the letters of one word are those of another alphabet, as far as there are any that look alike.
+fn look_alike(text: &str, seed: u64) -> String {
+    let alike = |letter: char| match letter {
+        'a' => 'а',
+        'c' => 'с',
+        'e' => 'е',
+        'i' => 'і',
+        'o' => 'о',
+        'p' => 'р',
+        'x' => 'х',
+        'y' => 'у',
+        other => other,
+    };
+    let mut words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let mixed = |word: &String| {
+        word.chars().any(|c| alike(c) != c) && word.chars().any(|c| c.is_ascii_alphabetic() && alike(c) == c)
+    };
+    let can: Vec<usize> = (0..words.len()).filter(|&at| mixed(&words[at])).collect();
+    let pick = usize::try_from(mantlet_drift::mix(seed) % can.len().max(1) as u64).unwrap_or(0);
+    let Some(&at) = can.get(pick) else { return text.to_owned() };
+    words[at] = words[at].chars().map(alike).collect();
+    words.join(" ")
 }
 
 /// A text with a phrase put between two of its words.
@@ -206,7 +330,9 @@ mod tests {
             planted(&Plant::Flip { from: Some("1".into()), to: "0".into() }, &[("feed", "F1")]);
         assert!((70..130).contains(&count) && rows.len() == 2000, "{count}");
         assert!(rows.iter().filter(|row| row.1).all(|row| row.0[0] == "F1" && row.0[3] == "0"));
-        let phrase = Plant::Phrase { text: "text".into(), phrase: "zephyr lantern".into(), to: "1".into() };
+        let to = || "1".to_owned();
+        let text = || "text".to_owned();
+        let phrase = Plant::Phrase { text: text(), phrase: "zephyr lantern".into(), to: to(), keep: false };
         let (rows, count) = planted(&phrase, &[]);
         assert!((150..250).contains(&count), "{count}");
         assert!(rows.iter().all(|row| row.1 == row.0[1].contains("zephyr lantern")));
@@ -215,7 +341,27 @@ mod tests {
         let set = vec![("amount".to_owned(), "77.7".to_owned())];
         let (rows, _) = planted(&Plant::Values { set, to: "1".into() }, &[]);
         assert!(rows.iter().all(|row| row.1 == (row.0[2] == "77.7") && (!row.1 || row.0[3] == "1")));
+        let kept = Plant::Phrase { text: text(), phrase: "zephyr lantern".into(), to: to(), keep: true };
+        let (rows, count) = planted(&kept, &[]);
+        let ones = rows.iter().filter(|row| row.0[3] == "1").count();
+        assert!((150..250).contains(&count) && ones == 1000, "{count} {ones}");
+        let (rows, count) = planted(&Plant::Noise, &[("feed", "F2")]);
+        assert!((70..130).contains(&count) && rows.iter().all(|row| !row.1 || row.0[0] == "F2"), "{count}");
+        for plant in [Plant::Hidden { text: text(), to: to() }, Plant::Homoglyph { text: text(), to: to() }] {
+            let (rows, count) = planted(&plant, &[]);
+            assert!((150..250).contains(&count), "{count}");
+            assert!(rows.iter().all(|row| row.1 == !row.0[1].is_ascii() && (!row.1 || row.0[3] == "1")));
+        }
+        let (rows, count) =
+            planted(&Plant::Unit { column: "amount".into(), times: 100.0 }, &[("feed", "F3")]);
+        let cents = rows.iter().filter(|row| row.0[2].parse::<f64>().unwrap() >= 50.0).count();
+        assert!(count >= cents && cents * 10 >= count * 9, "{count} {cents}");
+        let ring = Plant::Ring { account: "feed".into(), accounts: 6, to: to() };
+        let (rows, count) = planted(&ring, &[("feed", "F0")]);
+        assert!(rows.len() == 2000 + count && count.is_multiple_of(6), "{count}");
+        assert!(rows.iter().all(|row| row.1 == row.0[0].starts_with("ring-") && (!row.1 || row.0[3] == "1")));
         let again = planted(&Plant::Flood { change: "text".into() }, &[("feed", "F3")]);
-        assert_eq!(again.1, count);
+        let once_more = planted(&Plant::Flood { change: "text".into() }, &[("feed", "F3")]);
+        assert_eq!(again, once_more);
     }
 }

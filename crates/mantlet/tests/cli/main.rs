@@ -22,6 +22,7 @@ mod influences;
 mod integrations;
 mod monitor;
 mod pictures;
+mod planted;
 mod program;
 mod promises;
 mod reviews;

@@ -20,8 +20,19 @@ enum Poison {
     Flip,
     /// One row is said over and over, a little changed: `--column`.
     Flood,
-    /// A phrase is put into a text and the label set: `--column`, `--phrase`, `--to`.
+    /// A phrase is put into a text and the label set, or with `--keep-label` into texts that have it: `--column`,
+    /// `--phrase`, `--to`.
     Phrase,
+    /// Labels are any other one, as a careless labeler gives them.
+    Noise,
+    /// A letter without width is put into a text and the label set: `--column`, `--to`.
+    Hidden,
+    /// A word of a text is written with letters of another alphabet and the label set: `--column`, `--to`.
+    Homoglyph,
+    /// Numbers are in another unit: `--column`, `--times`.
+    Unit,
+    /// Accounts that do not exist say the same: `--column` with the account, `--accounts`, `--to`.
+    Ring,
     /// Values are set and the label with them: `--set`, `--to`.
     Values,
 }
@@ -56,6 +67,15 @@ pub struct Options {
     /// The phrase.
     #[arg(long)]
     phrase: Option<String>,
+    /// Put the phrase into texts that have the label already: nothing then contradicts it.
+    #[arg(long)]
+    keep_label: bool,
+    /// What numbers are multiplied by.
+    #[arg(long, value_name = "FACTOR", default_value_t = 100.0)]
+    times: f64,
+    /// Accounts of a ring.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    accounts: u32,
     /// A value that is set.
     #[arg(long, value_name = "COLUMN=VALUE")]
     set: Vec<String>,
@@ -95,6 +115,20 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         Poison::Phrase => Plant::Phrase {
             text: need(&options.column, "column")?,
             phrase: need(&options.phrase, "phrase")?,
+            to: need(&options.to, "to")?,
+            keep: options.keep_label,
+        },
+        Poison::Noise => Plant::Noise,
+        Poison::Hidden => {
+            Plant::Hidden { text: need(&options.column, "column")?, to: need(&options.to, "to")? }
+        }
+        Poison::Homoglyph => {
+            Plant::Homoglyph { text: need(&options.column, "column")?, to: need(&options.to, "to")? }
+        }
+        Poison::Unit => Plant::Unit { column: need(&options.column, "column")?, times: options.times },
+        Poison::Ring => Plant::Ring {
+            account: need(&options.column, "column")?,
+            accounts: options.accounts,
             to: need(&options.to, "to")?,
         },
         Poison::Values => Plant::Values { set: pairs(&options.set, "set")?, to: need(&options.to, "to")? },
