@@ -85,7 +85,7 @@ impl Default for GuardConfig {
             rules: BTreeMap::new(),
             extraction_budget: None,
             callers: 2048,
-            memory: 8 << 20,
+            memory: 7 << 20,
             state: StateLimits::default(),
             rows: 4096,
             text: TextConfig::default(),
