@@ -24,10 +24,11 @@ import drift
 import images
 import phrases
 import review
+import versions
 from measure import append, cpu_seconds, mib, peak_kib
 from peers import timed
 
-PARTS = ["poison", "review", "labels", "images", "phrases", "abuse", "flood", "drift"]
+PARTS = ["poison", "review", "labels", "images", "phrases", "abuse", "versions", "flood", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
@@ -264,6 +265,7 @@ def main():
     parser.add_argument("--reviews", type=int, default=20, help="tables whose list of rows to look at is judged")
     parser.add_argument("--review-first", type=int, default=11_000, help="the seed of the first of them")
     parser.add_argument("--corpus", type=pathlib.Path, action="append", help="labelled texts (label, tab, text) that phrases are put into")
+    parser.add_argument("--table", type=pathlib.Path, action="append", help="real tables into whose halves changes are planted")
     parser.add_argument("--texts", type=int, default=1_000_000)
     parser.add_argument("--errors", type=pathlib.Path)
     parser.add_argument("--optdigits", type=pathlib.Path)
@@ -293,6 +295,8 @@ def main():
         rows += phrases.phrases(options.mantlet, options.work, options.runs, options.corpus or [])
     if "abuse" in only:
         rows += abuse.abuse(options.mantlet, options.work, options.corpus or [])
+    if "versions" in only:
+        rows += versions.versions(options.mantlet, options.work, options.table or [], options.runs)
     if "flood" in only:
         rows += flood(options.mantlet, options.work, options.texts)
     if "drift" in only:
