@@ -151,7 +151,7 @@ impl Engine {
         self.keras = layers;
         self.carried = carried;
         self.served = served;
-        self.close_archive(archive, &facts, place);
+        self.close_archive(archive, source, &facts, place);
         facts.links = links;
         self.judge(&Facts::Zip(facts), place);
     }

@@ -111,11 +111,11 @@ impl Engine {
         }
     }
 
-    pub(crate) fn close_archive(&mut self, archive: Archive, zip: &Zip, place: &Place) {
+    pub(crate) fn close_archive(&mut self, archive: Archive, source: &dyn Source, zip: &Zip, place: &Place) {
         let storages = std::mem::replace(&mut self.storages, archive.outer);
         if archive.layout.is_some() {
             let mut facts = archive.facts;
-            torch::compare(zip, &archive.root, &storages, &mut facts);
+            torch::compare(source, zip, &archive.root, &storages, &mut facts);
             self.limits(place, &facts.limits);
             self.judge(&Facts::Torch(facts), place);
         }

@@ -312,7 +312,14 @@ impl Machine<'_> {
                     (*effect, *result) = (None, self.heap.intern_instance("builtins", "range", at));
                 }
             }
-            Special::Tensor => self.tensor(items, at),
+            Special::Tensor => {
+                if let Some(tensor) = self.tensor(items, at) {
+                    *result = tensor;
+                }
+            }
+            Special::Sparse => self.sparse(items),
+            Special::First if matches!(first.view(), View::Tuple(..)) => *result = first,
+            Special::First => {}
             Special::NewIndex => {
                 let empty = self.heap.tuple(&[]);
                 self.invoke(How::New, first, empty, items.get(1).copied(), at);

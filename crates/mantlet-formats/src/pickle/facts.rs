@@ -166,6 +166,21 @@ pub struct Storage {
     pub float: Option<Dtype>,
     /// Elements, as declared.
     pub count: u64,
+    /// Elements that are positions in another tensor.
+    pub positions: Vec<Positions>,
+}
+
+/// Elements of a storage that are positions in another tensor, and have to lie inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Positions {
+    /// The first element.
+    pub first: u64,
+    /// Elements from one to the next.
+    pub step: u64,
+    /// How many.
+    pub count: u64,
+    /// All are below this.
+    pub below: u64,
 }
 
 /// The facts of one pickle file or member.

@@ -23,7 +23,7 @@ mod weights_only;
 
 pub use effect::Effect;
 pub use embedded::Embedded;
-pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Storage};
+pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Positions, Storage};
 pub(crate) use show::clean;
 pub use table::{Effects, EffectsError};
 

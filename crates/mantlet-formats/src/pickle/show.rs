@@ -133,7 +133,8 @@ impl Machine<'_> {
             }
             Some(Node::Text(text)) => out.push_str(&text::quote(text.as_bytes(), "", 120, false)),
             Some(Node::Blob(bytes)) => out.push_str(&text::quote(bytes, "b", 120, false)),
-            Some(Node::Storage(count)) => out.push_str(&format!("storage of {count}")),
+            Some(Node::Indices(..)) => out.push_str("tensor of whole numbers"),
+            Some(Node::Storage(count, _)) => out.push_str(&format!("storage of {count}")),
             Some(Node::Extension(code)) => out.push_str(&format!("extension({code})")),
         }
     }

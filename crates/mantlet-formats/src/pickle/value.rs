@@ -140,8 +140,10 @@ pub(crate) enum Node {
     Text(Box<str>),
     Blob(Box<[u8]>),
     Extension(i64),
-    /// A storage of torch: its number of elements.
-    Storage(u64),
+    /// A storage of torch: its number of elements, and which of those that are remembered it is.
+    Storage(u64, Option<u32>),
+    /// A tensor of whole numbers: the storage it views, from where, its extents and strides.
+    Indices(u32, u64, Box<[(u64, u64)]>),
 }
 
 /// A named import.

@@ -9,6 +9,8 @@ pub use flow::graphs;
 pub use script::{Operator, Power, operators};
 pub use tensors::tensors;
 
+use mantlet_vocab::Source;
+
 use crate::pickle::Storage;
 use crate::zip::Zip;
 
@@ -66,7 +68,7 @@ pub fn is_script(root: &str, name: &str) -> bool {
 }
 
 /// Compares the storages that pickles name with the members that hold them.
-pub fn compare(zip: &Zip, root: &str, storages: &[Storage], facts: &mut Torch) {
+pub fn compare(source: &dyn Source, zip: &Zip, root: &str, storages: &[Storage], facts: &mut Torch) {
     let folder = format!("{root}data/");
     let sizes: std::collections::BTreeMap<&str, u64> = zip
         .entries
@@ -86,6 +88,9 @@ pub fn compare(zip: &Zip, root: &str, storages: &[Storage], facts: &mut Torch) {
             }
             continue;
         };
+        if let Some(outside) = outside(source, zip, &folder, storage, &mut facts.limits) {
+            facts.mismatches.push(outside);
+        }
         let Some(item) = storage.item else { continue };
         if storage.count.checked_mul(item) != Some(size) {
             facts.mismatches.push(format!(
@@ -95,6 +100,60 @@ pub fn compare(zip: &Zip, root: &str, storages: &[Storage], facts: &mut Torch) {
             ));
         }
     }
+}
+
+/// Positions of one storage that are looked at, and how many lie side by side in one look.
+const MAX_POSITIONS: u64 = 4 << 20;
+const TOGETHER: u64 = 8 << 10;
+/// Looks at positions that do not lie side by side.
+const MAX_SCATTERED: u64 = 64 << 10;
+
+/// A position that lies outside of the tensor it belongs to: what uses it reads or writes the memory beside.
+fn outside(
+    source: &dyn Source,
+    zip: &Zip,
+    folder: &str,
+    storage: &Storage,
+    limits: &mut Vec<String>,
+) -> Option<String> {
+    storage.positions.first()?;
+    let entry = zip.entries.iter().find(|entry| entry.name.strip_prefix(folder) == Some(&storage.key))?;
+    let Some(start) = entry.data.filter(|_| entry.method == 0) else {
+        limits.push(format!(
+            "the positions in storage `{}` are compressed and were not checked",
+            shown(&storage.key)
+        ));
+        return None;
+    };
+    for positions in &storage.positions {
+        let together = if positions.step == 1 { TOGETHER } else { 1 };
+        let most = if positions.step == 1 { MAX_POSITIONS } else { MAX_SCATTERED };
+        if positions.count > most {
+            limits.push(format!(
+                "of the positions in storage `{}` only the first {most} were checked",
+                shown(&storage.key)
+            ));
+        }
+        let mut index = 0;
+        while index < positions.count.min(most) {
+            let count = together.min(positions.count - index);
+            let element = positions.step.checked_mul(index)?.checked_add(positions.first)?;
+            let at = element.checked_mul(8)?.checked_add(start)?;
+            let bytes = mantlet_vocab::read_window(source, at, (count * 8) as usize).ok()?;
+            let numbers = bytes.as_chunks::<8>().0.iter().map(|&bytes| i64::from_le_bytes(bytes));
+            let beyond =
+                |&position: &i64| u64::try_from(position).map_or(true, |place| place >= positions.below);
+            if let Some(position) = numbers.into_iter().find(beyond) {
+                return Some(format!(
+                    "storage `{}` holds the positions of a sparse tensor, and {position} lies outside of its {} places: what uses it reaches beyond the memory of the tensor",
+                    shown(&storage.key),
+                    positions.below,
+                ));
+            }
+            index += count;
+        }
+    }
+    None
 }
 
 /// Reads the manifest of a TorchServe archive.
