@@ -23,14 +23,23 @@ pub fn is_torch7(head: &[u8]) -> bool {
         matches!(word(at), 6..=8)
             && head.get(at + 8..at + 20).is_some_and(|b| memchr::memmem::find(b, b"\x1bL").is_some())
     };
-    // A table: its number, its size, a key, then an object somewhere near.
+    // A table: its number, its size, a key in letters and what kind of value that has, or an object somewhere near.
+    let named = || {
+        let len = word(16) as usize;
+        let key = head.get(20..20usize.saturating_add(len.min(64)));
+        word(12) == 2
+            && (1..64).contains(&len)
+            && key
+                .is_some_and(|key| key.len() == len && key.iter().all(|b| b.is_ascii_graphic() || *b == b' '))
+            && word(20 + len) <= 8
+    };
     object(0)
         || function(0)
         || word(0) == 3
             && word(4) == 1
             && (1..1 << 16).contains(&word(8))
             && (word(12) == 1 || word(12) == 2 && (1..256).contains(&word(16)))
-            && (12..head.len().min(256)).any(|at| object(at) || function(at))
+            && (named() || (12..head.len().min(256)).any(|at| object(at) || function(at)))
 }
 
 /// The facts of an object. Never fails: what is broken is a defect.
