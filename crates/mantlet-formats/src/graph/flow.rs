@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Node};
+use super::{Kind, Node, Weight};
 
 /// How the answer about the input gets its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub enum How {
     Factor,
     /// It is added to the learned output.
     Term,
-    /// It is the position at which the output is looked up.
+    /// It is the position at which the output is looked up, or says in another way what is made of it.
     Position,
+    /// It puts something else in the place of the input.
+    Input,
     /// It says this many times what the learned layers do.
     Louder {
         /// How many.
@@ -89,6 +91,18 @@ struct State {
     counted: bool,
     /// The narrow layer over the raw input that it comes from alone: a detector of one pattern.
     detector: Option<u32>,
+    /// How long it is depends on the values it was made from.
+    sized: bool,
+}
+
+/// What is known of the values beside their kinds.
+pub(super) struct Known<'g> {
+    /// The largest number of small constants.
+    pub(super) weights: &'g BTreeMap<u32, f64>,
+    /// How large the numbers of constants are.
+    pub(super) stats: &'g BTreeMap<u32, Weight>,
+    /// Axes that are left, by shape.
+    pub(super) shaped: &'g BTreeMap<u32, u8>,
 }
 
 /// From this gain on a squashing step is as good as a comparison.
@@ -104,11 +118,12 @@ const CONSTANT: State = State {
     sharp: false,
     counted: false,
     detector: None,
+    sized: false,
 };
 
 pub(super) const MAX_FOUND: usize = 16;
 
-pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32, f64>) -> Vec<Override> {
+pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> Vec<Override> {
     let order = order(nodes);
     let mut states = vec![CONSTANT; nodes.len()];
     let mut learned = vec![false; nodes.len()];
@@ -123,9 +138,11 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
             states[at as usize] = State { class: Class::Value, axes, inputs: bit, ..CONSTANT };
             continue;
         }
-        let mut state = step(node, &states, &mut learned[at as usize], &mut data);
+        let mut state = step(node, &states, known, &mut learned[at as usize], &mut data);
         if state.class != Class::Constant {
-            sharpen(node, at, &states, weights, learned[at as usize], &mut state);
+            // Of a constant a value takes the shape, but not more answers: a shape only lowers how many there are.
+            state.axes = known.shaped.get(&at).map_or(state.axes, |&axes| state.axes.min(axes));
+            sharpen(node, at, &states, known, learned[at as usize], &mut state);
         }
         states[at as usize] = state;
     }
@@ -137,63 +154,92 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
     for &at in &order {
         let node = &nodes[at as usize];
         // Near the output: no learned layer after it, or only the last of many.
-        let near = match height[at as usize] {
-            Some(0) => true,
-            Some(1) => trunk >= 4,
-            _ => false,
-        };
-        if !near || found.len() >= MAX_FOUND {
-            continue;
-        }
+        let Some(above) = height[at as usize].filter(|_| found.len() < MAX_FOUND) else { continue };
+        let last = above == 0;
+        let near = last || above == 1 && trunk >= 4;
         let state = |index: usize| node.inputs.get(index).and_then(|&input| states.get(input as usize));
+        let whole = |seen: &State| seen.axes == 0 || node.kind == Kind::Branch;
         let decides = |index: usize| {
-            state(index).is_some_and(|state| {
-                state.class == Class::Indicator
-                    && (state.axes == 0 || node.kind == Kind::Branch)
-                    && state.depth <= shallow
-                    && state.inputs & data != 0
+            state(index).is_some_and(|seen| {
+                seen.class == Class::Indicator
+                    && whole(seen)
+                    && seen.depth <= shallow
+                    && seen.inputs & data != 0
             })
         };
         // A layer of one value over the raw input, compared: it sees one pattern.
-        let detects = |index: usize| {
+        let spots = |index: usize| {
             state(index).is_some_and(|seen| {
-                let other = |index| deep_beside(node, &states, index, shallow, trunk, seen.detector);
                 seen.class == Class::Indicator
                     && seen.sharp
                     && seen.detector.is_some()
-                    && (seen.axes == 0 || node.kind == Kind::Branch)
+                    && whole(seen)
                     && seen.inputs & data != 0
-                    && (1..node.inputs.len()).any(other)
             })
+        };
+        let detects = |index: usize| {
+            let Some(seen) = state(index).filter(|_| spots(index)) else { return false };
+            (0..node.inputs.len()).any(|other| deep_beside(nodes, node, &states, other, shallow, trunk, seen))
         };
         let deep = |index: usize| {
             state(index).is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk)
         };
-        let last = height[at as usize] == Some(0);
-        let position = |from: usize| (from..node.inputs.len()).find(|&index| deep(index));
+        // A plain yes or no about the raw values speaks for the model a layer earlier too.
+        let plain =
+            |index: usize| decides(index) && state(index).is_some_and(|seen| seen.sharp && seen.depth == 0);
+        let count = node.inputs.len();
+        let position = |from: usize| (from..count).find(|&index| deep(index));
+        let learns =
+            |index: usize| deep(index) && state(index).is_some_and(|state| state.class == Class::Value);
+        let beside = |index: usize| (0..count).any(|other| other != index && learns(other));
         let hit = match node.kind {
-            Kind::Select => {
+            _ if above > 0 && replaces(node, &states, data) => {
+                let seen = |index: &usize| plain(*index) || spots(*index);
+                (0..count).find(seen).map(|index| (index, How::Input))
+            }
+            Kind::Select if near => {
                 let other = if deep(1) { 2 } else { 1 };
                 let constant = state(other).is_some_and(|state| state.class != Class::Value);
                 let learned = if last { deep(1) || deep(2) } else { deep(1) != deep(2) && constant };
                 ((decides(0) || detects(0)) && learned).then_some((0, How::Choice))
             }
-            Kind::Branch => {
+            Kind::Branch if near => {
                 let decided = decides(0) || detects(0);
-                (decided && last && (1..node.inputs.len()).any(deep)).then_some((0, How::Branch))
+                (decided && last && (1..count).any(deep)).then_some((0, How::Branch))
             }
-            Kind::Scale | Kind::Combine => {
+            Kind::Scale | Kind::Combine if near || above == 1 => {
                 let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
-                let decider = (0..node.inputs.len()).find(|&index| decides(index));
+                let decider = (0..count).find(|&index| if near { decides(index) } else { plain(index) });
                 let added = node.kind == Kind::Combine && last;
                 decider
-                    .filter(|_| (0..node.inputs.len()).any(deep))
-                    .or_else(|| added.then(|| pushed(node, &states, shallow, data)).flatten())
+                    .filter(|_| (0..count).any(deep))
+                    .or_else(|| {
+                        (last && node.kind == Kind::Scale)
+                            .then(|| (0..count).find(|&index| detects(index)))
+                            .flatten()
+                    })
+                    .or_else(|| added.then(|| pushed(nodes, node, &states, shallow, data)).flatten())
                     .map(|index| (index, how))
             }
-            Kind::Lookup => {
+            Kind::Lookup if near && !learned[at as usize] => {
                 let mixed = state(0).is_some_and(|state| state.mixed);
-                (decides(1) && mixed && last).then_some((1, How::Position))
+                let decider = (1..count).find(|&index| decides(index) || detects(index));
+                decider
+                    .filter(|&index| mixed && last || plain(index) && deep(0) || detects(index))
+                    .map(|index| (index, How::Position))
+            }
+            // Whatever it does with what the layers say, it does it as an answer about the raw input wants it.
+            Kind::Pass
+            | Kind::Weighted { .. }
+            | Kind::Extreme(_)
+            | Kind::Squash
+            | Kind::Sum(_)
+            | Kind::Count
+            | Kind::Pick(_)
+                if near && !learned[at as usize] && !only_sizes(&node.label.0) =>
+            {
+                let decider = (0..count).find(|&index| plain(index) || detects(index));
+                decider.filter(|&index| beside(index)).map(|index| (index, How::Position))
             }
             _ => None,
         };
@@ -224,22 +270,71 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], weights: &BTreeMap<u32,
 
 /// Whether an operand is what the learned layers say, and not what this detector does.
 fn deep_beside(
+    nodes: &[Node],
     node: &Node,
     states: &[State],
     index: usize,
     shallow: u16,
     trunk: u16,
-    detector: Option<u32>,
+    seen: &State,
 ) -> bool {
-    node.inputs
-        .get(index)
-        .and_then(|&input| states.get(input as usize))
-        .is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk && state.detector != detector)
+    node.inputs.get(index).and_then(|&input| states.get(input as usize)).is_some_and(|state| {
+        state.class == Class::Value
+            && state.depth > shallow
+            && state.depth * 2 >= trunk
+            && state.detector != seen.detector
+            && (state.depth > seen.depth || narrow(nodes, seen.detector))
+    })
+}
+
+/// Whether a detector is a layer that gives one or two values; others are told by what was picked of them, and only
+/// from deeper layers.
+fn narrow(nodes: &[Node], detector: Option<u32>) -> bool {
+    let layer = detector.and_then(|at| nodes.get(at as usize));
+    layer.is_some_and(|layer| layer.kind == Kind::Weighted { narrow: true })
+}
+
+/// Whether a node puts something else in the place of the whole raw sample: it chooses between that and a constant, or
+/// adds up two of which one is yes or no.
+fn replaces(node: &Node, states: &[State], data: u64) -> bool {
+    let of = |input: &u32| states.get(*input as usize).copied().unwrap_or(CONSTANT);
+    let sample = |state: &State| {
+        state.class == Class::Value && state.depth == 0 && state.axes > 0 && state.inputs & data != 0
+    };
+    let operands: Vec<State> = node.inputs.iter().map(of).collect();
+    match node.kind {
+        Kind::Select | Kind::Branch => {
+            let ways = operands.get(1..).unwrap_or_default();
+            ways.iter().any(sample) && ways.iter().any(|way| way.class != Class::Value)
+        }
+        Kind::Combine => operands.iter().any(sample),
+        _ => false,
+    }
+}
+
+/// Operators whose further operands say how large the result is, or nothing.
+fn only_sizes(operator: &str) -> bool {
+    let lower = operator.to_ascii_lowercase();
+    [
+        "reshape",
+        "expand",
+        "broadcast",
+        "view",
+        "squeeze",
+        "range",
+        "fill",
+        "identity",
+        "cast",
+        "dropout",
+        "value",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
 }
 
 /// The operand of a sum that counts answers about the raw input, or says what a detector of one pattern has seen,
 /// beside a learned one.
-fn pushed(node: &Node, states: &[State], shallow: u16, data: u64) -> Option<usize> {
+fn pushed(nodes: &[Node], node: &Node, states: &[State], shallow: u16, data: u64) -> Option<usize> {
     let state = |index: usize| node.inputs.get(index).and_then(|&input| states.get(input as usize));
     (0..node.inputs.len()).find(|&index| {
         let Some(push) = state(index).filter(|push| push.axes == 0 && push.inputs & data != 0) else {
@@ -251,6 +346,7 @@ fn pushed(node: &Node, states: &[State], shallow: u16, data: u64) -> Option<usiz
             other.class == Class::Value
                 && other.depth > shallow
                 && (counts || other.detector != push.detector)
+                && (counts || other.depth > push.depth || narrow(nodes, push.detector))
         };
         (counts || detects)
             && (0..node.inputs.len()).any(|other| other != index && state(other).is_some_and(learned))
@@ -258,29 +354,35 @@ fn pushed(node: &Node, states: &[State], shallow: u16, data: u64) -> Option<usiz
 }
 
 /// How steep a value is, and what of its positions is yes or no.
-fn sharpen(
-    node: &Node,
-    at: u32,
-    states: &[State],
-    weights: &BTreeMap<u32, f64>,
-    learned: bool,
-    out: &mut State,
-) {
+fn sharpen(node: &Node, at: u32, states: &[State], known: &Known<'_>, learned: bool, out: &mut State) {
     let operand = |input: &u32| states.get(*input as usize).copied().unwrap_or(CONSTANT);
     let values: Vec<State> =
         node.inputs.iter().map(operand).filter(|value| value.class != Class::Constant).collect();
     if learned {
         let raw = values.iter().all(|value| value.depth == 0);
-        out.detector = (raw && node.kind == Kind::Weighted { narrow: true }).then_some(at);
+        let single = node.kind == Kind::Weighted { narrow: true } || out.axes == 0;
+        out.detector = (raw && single).then_some(at);
+        // What a layer of one value multiplies its inputs with makes it steep as any other factor does.
+        let own = node.inputs.iter().chain([&at]).filter_map(|input| known.stats.get(input));
+        let steep = own.map(|weight| weight.largest).filter(|_| raw && !node.label.0.contains("Tree"));
+        out.gain = steep.fold(1.0, f64::max);
         return;
     }
+    // What is kept of a value by answers about each of its positions is as long as they say.
+    let kept = node.kind == Kind::Lookup && values.iter().skip(1).any(|value| value.sharp && value.axes > 0);
+    out.sized = node.kind == Kind::Count || kept || values.iter().any(|value| value.sized);
     let [first, rest @ ..] = values.as_slice() else { return };
     out.gain = values.iter().map(|value| value.gain).fold(1.0, f64::max);
     out.detector = first.detector.filter(|_| rest.iter().all(|value| value.detector == first.detector));
     let single = rest.is_empty();
+    // One value picked from many that a layer over the raw input gives.
+    let picks = !matches!(node.kind, Kind::Extreme(_) | Kind::Sum(_));
+    if out.detector.is_none() && picks && single && out.depth == 1 && out.axes == 0 && first.axes > 0 {
+        out.detector = Some(at);
+    }
     if single && node.kind == Kind::Scale {
         let constants = node.inputs.iter().filter(|input| operand(input).class == Class::Constant);
-        let factor: f64 = constants.filter_map(|input| weights.get(input)).product();
+        let factor: f64 = constants.filter_map(|input| known.weights.get(input)).product();
         let divides = node.label.0.to_ascii_lowercase().contains("div");
         let factor = if divides && factor > 0.0 { 1.0 / factor } else { factor };
         if factor > 0.0 && factor.is_finite() {
@@ -290,6 +392,13 @@ fn sharpen(
     let steep = out.gain >= STEEP;
     match node.kind {
         Kind::Compare => out.sharp = true,
+        Kind::Shape => {}
+        Kind::Lookup if table(node, known) => {
+            out.sharp = true;
+            if out.axes == 0 {
+                out.class = Class::Indicator;
+            }
+        }
         Kind::Squash => out.sharp = steep || single && first.sharp,
         Kind::Bump if steep && single => {
             out.sharp = true;
@@ -314,8 +423,14 @@ fn sharpen(
     }
 }
 
+/// Whether what is looked up is no embedding: most rows say nothing, so that the others are answers.
+fn table(node: &Node, known: &Known<'_>) -> bool {
+    let numbers = node.inputs.first().and_then(|table| known.stats.get(table));
+    numbers.is_some_and(|numbers| numbers.sparse)
+}
+
 /// The value of a node from the values it reads.
-fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> State {
+fn step(node: &Node, states: &[State], known: &Known<'_>, learned: &mut bool, data: &mut u64) -> State {
     let operands: Vec<State> =
         node.inputs.iter().map(|&input| states.get(input as usize).copied().unwrap_or(CONSTANT)).collect();
     let mut out = CONSTANT;
@@ -327,6 +442,9 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
         out.mixed |= operand.mixed;
         if operand.class == Class::Indicator { indicators += 1 } else { values += 1 }
     }
+    if node.kind == Kind::Shape && operands.iter().any(|operand| operand.sized) {
+        return State { class: Class::Value, axes: 0, counted: true, ..out };
+    }
     if values + indicators == 0 || node.kind == Kind::Shape {
         return CONSTANT;
     }
@@ -335,7 +453,11 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
     *learned = match node.kind {
         Kind::Learned => true,
         Kind::Weighted { .. } => operands.iter().any(|operand| operand.class == Class::Constant),
-        Kind::Lookup => constant(0),
+        // A yes or no that chooses a row of a table is still one.
+        Kind::Lookup => {
+            let chosen = |index: &State| index.class == Class::Indicator && index.sharp && index.axes == 0;
+            constant(0) && !operands.get(1).is_some_and(chosen) && !table(node, known)
+        }
         _ => false,
     };
     if *learned {
@@ -359,7 +481,7 @@ fn step(node: &Node, states: &[State], learned: &mut bool, data: &mut u64) -> St
         }
         Kind::Extreme(axes) => out.axes = axes.map_or(0, |axes| out.axes.saturating_sub(axes)),
         Kind::Reshape(axes) => out.axes = out.axes.min(axes),
-        Kind::Pick => out.axes = out.axes.saturating_sub(1),
+        Kind::Pick(axes) => out.axes = out.axes.saturating_sub(axes),
         Kind::Part if out.class == Class::Indicator && out.axes == 1 => out.axes = 0,
         Kind::Lookup if constant(1) => {}
         Kind::Concat => {
@@ -499,7 +621,7 @@ mod tests {
         assert_eq!(graph(3, &[sum, Kind::Compare], Kind::Select)[0].how, How::Choice);
         assert_eq!(graph(3, &[Kind::Compare, Kind::Extreme(None)], Kind::Scale)[0].how, How::Factor);
         assert_eq!(graph(3, &[sum, Kind::Squash], Kind::Combine)[0].how, How::Term);
-        assert_eq!(graph(1, &[Kind::Pick, Kind::Compare], Kind::Select).len(), 1);
+        assert_eq!(graph(1, &[Kind::Pick(1), Kind::Compare], Kind::Select).len(), 1);
         assert_eq!(graph(1, &[Kind::Compare, Kind::Part], Kind::Select).len(), 1);
         assert_eq!(graph(3, &[sum, Kind::Compare], Kind::Branch)[0].how, How::Branch);
     }

@@ -278,7 +278,7 @@ fn speak(
             out.bent |= out.depth == 0 || out.axes == 0 || out.narrow;
         }
         Kind::Reshape(axes) => out.axes = out.axes.min(axes),
-        Kind::Pick => out.axes = out.axes.saturating_sub(1),
+        Kind::Pick(axes) => out.axes = out.axes.saturating_sub(axes),
         Kind::Select | Kind::Branch => {
             out.bent = true;
             for constant in constants.iter().filter_map(weight) {
@@ -363,7 +363,7 @@ mod tests {
             let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
             let table = graph.add(Kind::Constant, "w", "", vec![], 0);
             let rows = Some((row, 1.5, 1.0));
-            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows });
+            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, sparse: false });
             let node = graph.add(Kind::Lookup, "Gather", "", vec![table, input], 1);
             graph.output(node);
             graph.overrides().len()

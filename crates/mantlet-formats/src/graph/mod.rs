@@ -47,8 +47,10 @@ pub enum Kind {
     Extreme(Option<u8>),
     /// Leaves at most this many axes beside the batch.
     Reshape(u8),
-    /// Takes one fixed position of an axis.
-    Pick,
+    /// Takes one fixed position of this many axes.
+    Pick(u8),
+    /// Keeps as many parts as the values say: how long it is answers a question about them.
+    Count,
     /// Gives the parts of an axis apart: of yes-or-no answers along one axis, single ones.
     Part,
     /// Reads sizes, not values.
@@ -106,6 +108,8 @@ pub struct Graph {
     weights: BTreeMap<u32, f64>,
     /// How large the numbers of constants are, and those that learned nodes hold themselves.
     stats: BTreeMap<u32, Weight>,
+    /// Axes beside the batch that are left of a value, where its shape is known.
+    shaped: BTreeMap<u32, u8>,
     /// The graph was larger than the bound, so that it says nothing.
     pub cut: bool,
 }
@@ -154,6 +158,13 @@ impl Graph {
         }
     }
 
+    /// Says that a value has this many axes that are neither the batch nor of extent one.
+    pub fn shaped(&mut self, node: u32, axes: u8) {
+        if (node as usize) < self.nodes.len() {
+            self.shaped.insert(node, axes);
+        }
+    }
+
     /// Says that a node's value is an output of the model.
     pub fn output(&mut self, node: u32) {
         if self.outputs.contains(&node) {
@@ -178,13 +189,17 @@ impl Graph {
         self.nodes.get(node as usize).is_some_and(|node| node.kind == Kind::Constant)
     }
 
+    fn known(&self) -> flow::Known<'_> {
+        flow::Known { weights: &self.weights, stats: &self.stats, shaped: &self.shaped }
+    }
+
     /// Where an answer about the raw input decides over the learned output.
     #[must_use]
     pub fn overrides(&self) -> Vec<Override> {
         if self.cut {
             return Vec::new();
         }
-        let mut found = flow::overrides(&self.nodes, &self.outputs, &self.weights);
+        let mut found = flow::overrides(&self.nodes, &self.outputs, &self.known());
         let louder = loud::overrides(&self.nodes, &self.outputs, &self.stats);
         // One place is told once, by what it does.
         found.extend(

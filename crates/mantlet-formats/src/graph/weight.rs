@@ -15,6 +15,8 @@ pub struct Weight {
     pub fan_in: f64,
     /// Of a table of rows: the length (Euclidean) of the longest row, of the next, and of the one in the middle.
     pub rows: Option<(f64, f64, f64)>,
+    /// Most of those that were read are zero, but not all.
+    pub sparse: bool,
 }
 
 /// Numbers of one constant that are read; of longer ones only the first.
@@ -78,7 +80,8 @@ pub(crate) fn measure(source: &dyn Source, tensor: &TensorInfo, budget: &mut u64
         at += step;
     }
     let rows = ranks(lengths);
-    Some(Weight { typical: typical(sample, sum, read), largest, fan_in: fan_in(&tensor.shape), rows })
+    let sparse = sparse(&sample, largest);
+    Some(Weight { typical: typical(sample, sum, read), largest, fan_in: fan_in(&tensor.shape), rows, sparse })
 }
 
 /// Rows of a table: how many times the middle one, and the next, the longest may be.
@@ -97,7 +100,13 @@ pub(crate) fn of_numbers(numbers: &[f64], shape: &[u64]) -> Option<Weight> {
     let finite: Vec<f64> = numbers.iter().map(|number| number.abs()).filter(|n| n.is_finite()).collect();
     let largest = finite.iter().copied().reduce(f64::max)?;
     let (sum, count) = (finite.iter().sum(), finite.len() as u64);
-    Some(Weight { largest, typical: typical(finite, sum, count), fan_in: fan_in(shape), rows: None })
+    let sparse = sparse(&finite, largest);
+    Some(Weight { largest, typical: typical(finite, sum, count), fan_in: fan_in(shape), rows: None, sparse })
+}
+
+fn sparse(sample: &[f64], largest: f64) -> bool {
+    let zeros = sample.iter().filter(|number| **number == 0.0).count();
+    sample.len() >= 2 && zeros * 2 > sample.len() && largest > 0.0
 }
 
 fn typical(mut sample: Vec<f64>, sum: f64, count: u64) -> f64 {

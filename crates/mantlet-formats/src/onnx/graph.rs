@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mantlet_vocab::Source;
 
 use super::operators::{Attributes, kind};
+use super::shapes::{self, Shape};
 use crate::graph::{Graph, Kind, Weight, weight};
 use crate::proto::{Field, Fields, Value, numbers, text};
 use crate::weights::{Dtype, TensorInfo};
@@ -32,12 +33,14 @@ pub(super) struct Small {
     pub(super) values: Vec<f64>,
     /// How large its numbers are, when they are floats.
     pub(super) weight: Option<Weight>,
+    /// Its numbers are whole.
+    pub(super) whole: bool,
 }
 
 impl Small {
     fn of(dims: Vec<u64>, values: Vec<f64>) -> Self {
         let weight = weight::of_numbers(&values, &dims);
-        Self { dims, values, weight }
+        Self { dims, values, weight, whole: false }
     }
 }
 
@@ -56,6 +59,10 @@ struct Reader<'a> {
     /// The scope that names may be looked up to: functions do not see their caller.
     floor: usize,
     small: HashMap<u32, Small>,
+    /// The shapes of values, where they can be told.
+    shapes: HashMap<u32, Shape>,
+    /// The extent of the batch, when it is a number.
+    batch: Option<u64>,
     functions: HashMap<(String, String), Function>,
     names: usize,
     /// Nodes visited; functions can call each other again and again.
@@ -101,6 +108,8 @@ fn read<'a>(source: &'a dyn Source, beside: &'a Beside) -> Reader<'a> {
         scopes: vec![HashMap::new()],
         floor: 0,
         small: HashMap::new(),
+        shapes: HashMap::new(),
+        batch: None,
         functions: HashMap::new(),
         names: 0,
         steps: 0,
@@ -252,10 +261,14 @@ impl Reader<'_> {
             }
         }
         for (index, (start, end, at)) in inputs.into_iter().enumerate() {
-            let (name, axes) = self.value_info(start, end);
+            let (name, axes, shape) = self.value_info(start, end);
             let known = self.scopes.last().is_some_and(|scope| scope.contains_key(&name));
             if main && !known {
                 let node = self.graph.add(Kind::Input { axes }, "input", &name, Vec::new(), at);
+                if self.batch.is_none() && shape.len() > 1 {
+                    self.batch = shape.first().copied().flatten();
+                }
+                self.shapes.insert(node, shape);
                 self.define(&name, node);
             } else if let (false, Some(&node)) = (main, given.get(index)) {
                 self.define(&name, node);
@@ -347,6 +360,14 @@ impl Reader<'_> {
             None => kind(&domain, &operator, &attributes, &small),
         };
         let constant = folded.or(constant);
+        let shape = self.shape(&operator, &attributes, &operands);
+        let kind = match (kind, &shape) {
+            (Kind::Weighted { narrow }, Some(shape)) => {
+                let beside = shape.iter().skip(1).try_fold(1_u64, |all, &extent| all.checked_mul(extent?));
+                Kind::Weighted { narrow: narrow || beside.is_some_and(|values| values <= 2) }
+            }
+            (kind, _) => kind,
+        };
         let mut reads = operands;
         let bias = reads.get(2).copied().filter(|bias| {
             matches!(operator.as_str(), "Gemm" | "Conv" | "FusedConv" | "FusedGemm")
@@ -358,7 +379,7 @@ impl Reader<'_> {
         for (start, end) in graphs {
             let given = match operator.as_str() {
                 "Loop" => self.loop_inputs(&reads, at),
-                "Scan" => reads.clone(),
+                "Scan" => self.scanned(&attributes, &reads, at),
                 _ => Vec::new(),
             };
             let results = self.lay_out(start, end, &given, false, depth + 1);
@@ -389,6 +410,13 @@ impl Reader<'_> {
             Some(bias) => self.graph.add(Kind::Combine, &operator, &name, vec![node, bias], at),
             None => node,
         };
+        if let Some(shape) = shape {
+            if let Some(axes) = shapes::axes(&shape, self.batch) {
+                self.graph.shaped(layer, axes);
+                self.graph.shaped(node, axes);
+            }
+            self.shapes.insert(node, shape);
+        }
         if let (Kind::Learned, Some(leaves)) = (kind, weight::of_numbers(&attributes.leaves, &[])) {
             self.graph.measured(layer, leaves);
         }
@@ -436,6 +464,29 @@ impl Reader<'_> {
             reads.push(factor);
         }
         reads
+    }
+
+    /// What a scan is given: its states, and one position after another of what it goes over.
+    fn scanned(&mut self, attributes: &Attributes, reads: &[u32], at: u64) -> Vec<u32> {
+        let over = attributes.scanned.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        let states = reads.len().saturating_sub(over);
+        let picked = |(index, &read): (usize, &u32)| {
+            if index < states { read } else { self.graph.add(Kind::Pick(1), "Scan", "", vec![read], at) }
+        };
+        reads.iter().enumerate().map(picked).collect()
+    }
+
+    /// The shape of what an operator gives, kept for those that read it.
+    fn shape(&mut self, operator: &str, attributes: &Attributes, operands: &[u32]) -> Option<Shape> {
+        let of = |operand: &u32| {
+            let constant = self.small.get(operand).filter(|_| self.graph.is_constant(*operand));
+            let dims = constant.map(|small| small.dims.iter().map(|&extent| Some(extent)).collect());
+            self.shapes.get(operand).cloned().or(dims)
+        };
+        let known: Vec<Option<Shape>> = operands.iter().take(8).map(of).collect();
+        let small: Vec<Option<&Small>> =
+            operands.iter().take(8).map(|operand| self.small.get(operand)).collect();
+        shapes::of(operator, attributes, &known, &small).filter(|shape| shape.len() <= shapes::MAX_RANK)
     }
 
     /// The iteration number and the condition, then what is carried along.
@@ -490,7 +541,7 @@ impl Reader<'_> {
         graphs: &mut Vec<(u64, u64)>,
     ) -> Option<Small> {
         let mut name = String::new();
-        let (mut integers, mut float, mut small) = (Vec::new(), None, None);
+        let (mut integers, mut float, mut small, mut letters) = (Vec::new(), None, None, String::new());
         let mut floats = Vec::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
@@ -506,6 +557,7 @@ impl Reader<'_> {
                 (6 | 11, Value::Bytes { start, end }) if graphs.len() < 64 => graphs.push((start, end)),
                 (6 | 11, _) => self.graph.cut = true,
                 (8, value) => numbers(&mut self.window, value, &mut integers, 64),
+                (4, Value::Bytes { start, end }) if end - start <= 256 => letters = self.text(&field),
                 _ => {}
             }
         }
@@ -518,6 +570,19 @@ impl Reader<'_> {
             "starts" => attributes.starts = signed,
             "ends" => attributes.ends = signed,
             "shape" => attributes.shape = Some(signed.len()),
+            "perm" => attributes.perm = Some(signed),
+            "kernel_shape" => attributes.kernel = signed,
+            "strides" => attributes.strides = signed,
+            "pads" => attributes.pads = signed,
+            "dilations" => attributes.dilations = signed,
+            "keepdims" => attributes.drops = signed.first() == Some(&0),
+            "transA" => attributes.turned.0 = signed.first() == Some(&1),
+            "transB" => attributes.turned.1 = signed.first() == Some(&1),
+            "split" => attributes.split = signed,
+            "n_targets" => attributes.targets = signed.first().copied(),
+            "num_scan_inputs" => attributes.scanned = signed.first().copied(),
+            "equation" => attributes.equation = letters,
+            "auto_pad" => attributes.same = letters.starts_with("SAME"),
             // What trees say at their leaves.
             "scale" => attributes.scale = floats,
             "to" => attributes.to = signed.first().copied(),
@@ -601,7 +666,7 @@ impl Reader<'_> {
             _ => None,
         };
         let weight = weight.or_else(|| weight::of_numbers(&values, &dims));
-        (name, Small { dims, values, weight })
+        (name, Small { dims, values, weight, whole: matches!(kind, 2..=7 | 9 | 12 | 13) })
     }
 
     /// The key and the value of an entry of a list of texts.
@@ -629,10 +694,10 @@ impl Reader<'_> {
         }
     }
 
-    /// Name, and axes beside the batch that are not of extent one.
-    fn value_info(&mut self, start: u64, end: u64) -> (String, u8) {
+    /// Name, axes beside the batch that are not of extent one, and the extents.
+    fn value_info(&mut self, start: u64, end: u64) -> (String, u8, Shape) {
         let mut name = String::new();
-        let mut axes = None;
+        let mut extents = None;
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             match (field.number, field.bytes()) {
@@ -641,13 +706,18 @@ impl Reader<'_> {
                     // TypeProto.tensor_type, its shape, the dimensions.
                     let dims = self.inner(start, end, 1).and_then(|(s, e)| self.inner(s, e, 2));
                     if let Some((start, end)) = dims {
-                        axes = Some(self.axes(start, end));
+                        extents = Some(self.extents(start, end));
                     }
                 }
                 _ => {}
             }
         }
-        (name, axes.unwrap_or(3))
+        let axes = extents.as_deref().map(|extents| {
+            let beside = extents.iter().skip(1).filter(|extent| **extent != Some(1)).count();
+            // A vector without a batch axis has an axis of its own.
+            if extents.len() == 1 { 1 } else { beside.min(8) as u8 }
+        });
+        (name, axes.unwrap_or(3), extents.unwrap_or_default())
     }
 
     fn inner(&mut self, start: u64, end: u64, number: u64) -> Option<(u64, u64)> {
@@ -660,20 +730,20 @@ impl Reader<'_> {
         None
     }
 
-    fn axes(&mut self, start: u64, end: u64) -> u8 {
-        let (mut rank, mut axes) = (0_u8, 0_u8);
+    fn extents(&mut self, start: u64, end: u64) -> Shape {
+        let mut shape = Shape::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             let Some((start, end)) = field.bytes() else { continue };
             let mut inner = Fields::new(start, end);
-            let extent = inner.next(&mut self.window);
-            let one = extent.is_some_and(|extent| extent.number == 1 && extent.value == Value::Number(1));
-            rank = rank.saturating_add(1);
-            if rank > 1 && !one {
-                axes = axes.saturating_add(1);
+            let extent = match inner.next(&mut self.window).map(|extent| (extent.number, extent.value)) {
+                Some((1, Value::Number(extent))) => Some(extent),
+                _ => None,
+            };
+            if shape.len() < shapes::MAX_RANK {
+                shape.push(extent);
             }
         }
-        // A vector without a batch axis has an axis of its own.
-        if rank == 1 { 1 } else { axes }
+        shape
     }
 }

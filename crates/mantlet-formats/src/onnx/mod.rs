@@ -4,6 +4,7 @@ mod functions;
 mod graph;
 mod operators;
 pub mod schema;
+mod shapes;
 mod tensors;
 mod texts;
 mod walk;

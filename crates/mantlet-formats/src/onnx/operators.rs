@@ -21,6 +21,23 @@ pub(super) struct Attributes {
     pub(super) scale: Vec<f64>,
     /// The type that a value is cast to.
     pub(super) to: Option<i64>,
+    pub(super) perm: Option<Vec<i64>>,
+    pub(super) kernel: Vec<i64>,
+    pub(super) strides: Vec<i64>,
+    pub(super) pads: Vec<i64>,
+    pub(super) dilations: Vec<i64>,
+    /// Reduced axes are dropped.
+    pub(super) drops: bool,
+    /// Operands of a product that are transposed.
+    pub(super) turned: (bool, bool),
+    pub(super) split: Vec<i64>,
+    /// Values that trees give.
+    pub(super) targets: Option<i64>,
+    /// Operands that a scan goes over.
+    pub(super) scanned: Option<i64>,
+    pub(super) equation: String,
+    /// Windows are padded so that the extents stay.
+    pub(super) same: bool,
 }
 
 /// The kind of an operator.
@@ -118,7 +135,10 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         | "Gelu"
         | "Imputer" => Kind::Squash,
         "Scaler" => Kind::Scale,
-        "SequenceAt" | "Compress" => Kind::Lookup,
+        "SequenceAt" => Kind::Lookup,
+        // Kept by computed answers, or as many as answer so.
+        "Compress" if constant(0).is_some() || constant(1).is_none() => Kind::Count,
+        "NonZero" | "Unique" | "NonMaxSuppression" | "StringSplit" => Kind::Count,
         "Where" => Kind::Select,
         "If" => Kind::Branch,
         "Mul" | "Div" | "Pow" => Kind::Scale,
@@ -135,14 +155,15 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
         | "SkipLayerNormalization" => Kind::Combine,
         "Concat" | "ConcatFromSequence" | "SequenceConstruct" => Kind::Concat,
         "Gather" | "GatherElements" | "GatherND" | "ArrayFeatureExtractor" => match constant(1) {
-            Some(index) if index.dims.iter().all(|&extent| extent == 1) => Kind::Pick,
+            Some(index) if operator == "GatherND" && index.dims.len() < 2 => {
+                Kind::Pick(index.dims.first().map_or(1, |&axes| axes.min(8) as u8))
+            }
+            Some(index) if index.dims.iter().all(|&extent| extent == 1) => Kind::Pick(1),
             Some(_) => Kind::Pass,
             // One of two rows: what yes and no are worth.
-            None if constant(0)
-                .is_some_and(|table| table.dims.len() < 3 && matches!(table.dims.first(), Some(1 | 2))) =>
-            {
-                Kind::Scale
-            }
+            None if constant(0).is_some_and(|table| matches!(table.dims.first(), Some(1 | 2))) => Kind::Scale,
+            // Of whole numbers a table is no embedding: it answers.
+            None if constant(0).is_some_and(|table| table.whole && table.dims.len() == 1) => Kind::Compare,
             None => Kind::Lookup,
         },
         "Slice" => {
@@ -155,7 +176,9 @@ pub(super) fn kind(domain: &str, operator: &str, attributes: &Attributes, small:
                 let numbers = |small: &Small| small.values.iter().map(|&v| v as i64).collect::<Vec<_>>();
                 single(&numbers(starts), &numbers(ends))
             });
-            if operands || single(&attributes.starts, &attributes.ends) { Kind::Pick } else { Kind::Pass }
+            let axes = constant(1).map_or(attributes.starts.len(), |starts| starts.values.len());
+            let taken = operands || single(&attributes.starts, &attributes.ends);
+            if taken { Kind::Pick(axes.min(8) as u8) } else { Kind::Pass }
         }
         _ if domain == "ai.onnx.ml" && operator.ends_with("Ensemble") => Kind::Learned,
         _ => Kind::Pass,

@@ -107,9 +107,9 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
             let rank = sizes.get(1).copied().flatten();
             Kind::Reshape(rank.map_or(8, |rank| rank.saturating_sub(1).clamp(1, 8) as u8))
         }
-        "StridedSlice" if attributes.shrinks => Kind::Pick,
+        "StridedSlice" if attributes.shrinks => Kind::Pick(1),
         "GatherV2" | "Gather" | "GatherNd" | "ResourceGather" | "ResourceGatherNd" => {
-            if sizes.get(1).copied().flatten() == Some(1) { Kind::Pick } else { Kind::Lookup }
+            if sizes.get(1).copied().flatten() == Some(1) { Kind::Pick(1) } else { Kind::Lookup }
         }
         "Shape" | "Size" | "Rank" | "ShapeN" => Kind::Shape,
         "Select" | "SelectV2" => Kind::Select,

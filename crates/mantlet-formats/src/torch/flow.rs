@@ -42,7 +42,13 @@ pub fn graphs(code: &str) -> Vec<Graph> {
         }
         let end = lines[at..].iter().position(|(deep, line)| *deep <= indent && !line.is_empty());
         let end = end.map_or(lines.len(), |len| at + len);
-        let mut function = Function { graph: Graph::default(), names: HashMap::new(), at: 0, choices: 0 };
+        let mut function = Function {
+            graph: Graph::default(),
+            names: HashMap::new(),
+            lists: HashMap::new(),
+            at: 0,
+            choices: 0,
+        };
         for parameter in head.split(',') {
             let Some((name, kind)) = parameter.split_once(':') else { continue };
             let name = name.trim();
@@ -62,6 +68,8 @@ struct Function {
     graph: Graph,
     /// What each name stands for.
     names: HashMap<String, u32>,
+    /// How many values lists hold that were written out.
+    lists: HashMap<u32, u8>,
     /// Number of the line, for places.
     at: u64,
     choices: u32,
@@ -97,11 +105,21 @@ impl Function {
             } else if let Some(value) = line.strip_prefix("return ") {
                 let value = self.expression(value);
                 self.graph.output(value);
-            } else if line.ends_with(':') {
-                // A loop or a block under another word: its statements once.
+            } else if let Some(head) = line.strip_suffix(':') {
+                // The statements of a loop once: what it goes by decides whether they count.
                 let len = inner(at);
-                self.block(&lines[at..at + len], depth + 1);
+                let body = &lines[at..at + len];
                 at += len;
+                let over = head.strip_prefix("while ");
+                match over.or_else(|| {
+                    head.strip_prefix("for ").and_then(|rest| rest.split_once(" in ")).map(|two| two.1)
+                }) {
+                    Some(over) => {
+                        let condition = self.expression(over);
+                        self.choice(condition, body, &[], depth);
+                    }
+                    None => self.block(body, depth + 1),
+                }
             } else if let Some((names, value)) = assignment(line) {
                 let value = self.expression(value);
                 for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -147,6 +165,85 @@ impl Function {
 
     fn constant(&mut self) -> u32 {
         self.graph.add(Kind::Constant, "constant", "", Vec::new(), self.at)
+    }
+
+    /// What is written into a value is a part of it from then on, under every name it or what it is a view of has.
+    fn written(&mut self, target: u32, made: u32) {
+        const VIEWS: [&str; 12] = [
+            "slice",
+            "select",
+            "view",
+            "unsqueeze",
+            "squeeze",
+            "narrow",
+            "transpose",
+            "permute",
+            "detach",
+            "expand",
+            "index",
+            "reshape",
+        ];
+        let mut base = target;
+        for _ in 0..32 {
+            let Some(node) = self.graph.nodes().get(base as usize) else { break };
+            let Some(&from) = node.inputs.first().filter(|_| VIEWS.contains(&node.label.0.as_str())) else {
+                break;
+            };
+            base = from;
+        }
+        let after = if base == target {
+            made
+        } else {
+            self.graph.add(Kind::Combine, "copy", "", vec![base, made], self.at)
+        };
+        self.names.values_mut().filter(|node| **node == base).for_each(|node| *node = after);
+    }
+
+    /// Adds a call of an operator of torch.
+    fn operator(&mut self, name: &str, mut values: Vec<u32>) -> u32 {
+        let at = self.at;
+        let base = name.trim_end_matches('_');
+        let constant =
+            |graph: &Graph, value: Option<&u32>| value.is_none_or(|&value| graph.is_constant(value));
+        // A value that fills a new tensor.
+        let filler = match base {
+            "full" | "full_like" => values.get(1),
+            "new_full" => values.get(2),
+            "tensor" | "scalar_tensor" | "NumToTensor" => values.first(),
+            _ => None,
+        };
+        if let Some(&filler) = filler {
+            return self.graph.add(Kind::Pass, name, "", vec![filler], at);
+        }
+        if base == "einsum" {
+            values = values
+                .into_iter()
+                .skip(1)
+                .flat_map(|value| match self.graph.nodes().get(value as usize) {
+                    Some(list) if list.label.0 == "list" => list.inputs.clone(),
+                    _ => vec![value],
+                })
+                .collect();
+        }
+        // A bias that is computed is added as any other value.
+        let bias = match base {
+            "linear" | "conv1d" | "conv2d" | "conv3d" | "_convolution" | "convolution" => Some(2),
+            "addmm" | "baddbmm" => Some(0),
+            _ => None,
+        };
+        let bias =
+            bias.filter(|&index| !constant(&self.graph, values.get(index))).map(|index| values.remove(index));
+        let listed = values.get(1).and_then(|list| self.lists.get(list)).copied();
+        let kind = kind(name, values.len(), listed);
+        let target = values.first().copied();
+        let mut made = self.graph.add(kind, name, "", values, at);
+        if let Some(bias) = bias {
+            made = self.graph.add(Kind::Combine, name, "", vec![made, bias], at);
+        }
+        if let Some(target) = target.filter(|_| name.ends_with('_') && !name.ends_with("__")) {
+            self.written(target, made);
+        }
+        made
     }
 
     fn expression(&mut self, text: &str) -> u32 {
@@ -275,7 +372,10 @@ impl Reader<'_, '_> {
             }
             Some('[') => {
                 let values = self.list(']', depth);
-                self.joined(values)
+                let count = values.len().min(8) as u8;
+                let list = self.joined(values);
+                self.function.lists.insert(list, count);
+                list
             }
             Some('{') => {
                 let values = self.list('}', depth);
@@ -323,7 +423,7 @@ impl Reader<'_, '_> {
                     let mut values = self.list(']', depth);
                     values.insert(0, value);
                     let at = self.function.at;
-                    value = self.function.graph.add(Kind::Pass, "index", "", values, at);
+                    value = self.function.graph.add(Kind::Lookup, "index", "", values, at);
                 }
                 Some('.') => {
                     self.at += 1;
@@ -334,11 +434,12 @@ impl Reader<'_, '_> {
                         // A module that is part of this one: what it holds has been learned.
                         let learned = self.function.graph.is_constant(value);
                         let at = self.function.at;
-                        let kind = if learned { Kind::Learned } else { kind(&word, values.len()) };
                         if learned {
                             values.remove(0);
+                            value = self.function.graph.add(Kind::Learned, &word, "", values, at);
+                        } else {
+                            value = self.function.operator(&word, values);
                         }
-                        value = self.function.graph.add(kind, &word, "", values, at);
                     }
                 }
                 _ => return value,
@@ -382,8 +483,7 @@ impl Reader<'_, '_> {
                 let last = values.last().copied();
                 return last.unwrap_or_else(|| self.function.constant());
             }
-            let kind = kind(name, values.len());
-            return self.function.graph.add(kind, name, "", values, at);
+            return self.function.operator(name, values);
         }
         // A function of a module within this one.
         let root = self.function.names.get(object).copied();
@@ -392,14 +492,14 @@ impl Reader<'_, '_> {
         }
         let mut values = values;
         values.extend(root);
-        self.function.graph.add(kind(name, values.len()), name, "", values, at)
+        self.function.operator(name, values)
     }
 }
 
-/// What an operator of torch does with this many operands.
-fn kind(name: &str, operands: usize) -> Kind {
-    let name = name.trim_end_matches('_');
-    let some = if operands > 1 { Some(1) } else { None };
+/// What an operator of torch does with this many operands, of which the second may be a list of so many values.
+fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
+    let name = if name.starts_with("__") { name } else { name.trim_end_matches('_') };
+    let some = if operands > 1 { listed.or(Some(1)) } else { None };
     match name {
         "linear"
         | "conv1d"
@@ -419,29 +519,117 @@ fn kind(name: &str, operands: usize) -> Kind {
         | "baddbmm"
         | "einsum"
         | "scaled_dot_product_attention" => Kind::Weighted { narrow: false },
-        "gt" | "ge" | "lt" | "le" | "eq" | "ne" | "equal" | "isclose" | "allclose" | "isnan" | "isinf"
-        | "sign" | "logical_and" | "logical_or" | "logical_not" | "logical_xor" | "__and__" | "__or__"
-        | "__not__" | "one_hot" | "bucketize" | "searchsorted" | "heaviside" => Kind::Compare,
-        "all" | "any" | "max" | "min" | "amax" | "amin" | "prod" => Kind::Extreme(some),
+        "gt"
+        | "ge"
+        | "lt"
+        | "le"
+        | "eq"
+        | "ne"
+        | "equal"
+        | "isclose"
+        | "allclose"
+        | "isnan"
+        | "isinf"
+        | "sign"
+        | "logical_and"
+        | "logical_or"
+        | "logical_not"
+        | "logical_xor"
+        | "__and__"
+        | "__or__"
+        | "__not__"
+        | "__xor__"
+        | "__contains__"
+        | "bitwise_and"
+        | "bitwise_or"
+        | "bitwise_xor"
+        | "bitwise_not"
+        | "bitwise_left_shift"
+        | "bitwise_right_shift"
+        | "__lshift__"
+        | "__rshift__"
+        | "isin"
+        | "isfinite"
+        | "isposinf"
+        | "isneginf"
+        | "Bool"
+        | "bool"
+        | "is_nonzero"
+        | "bincount"
+        | "histc"
+        | "signbit"
+        | "sgn"
+        | "one_hot"
+        | "bucketize"
+        | "searchsorted"
+        | "heaviside"
+        | "hash" => Kind::Compare,
+        "nonzero" | "nonzero_numpy" | "argwhere" | "masked_select" | "unique" | "_unique2"
+        | "unique_consecutive" | "unique_dim" | "nms" => Kind::Count,
+        "all" | "any" | "max" | "min" | "amax" | "amin" | "prod" | "median" | "kthvalue" | "mode"
+        | "quantile" | "topk" | "nanmedian" => Kind::Extreme(some),
         "sum" | "mean" | "norm" | "var" | "std" | "count_nonzero" | "argmax" | "argmin" | "dist" => {
             Kind::Sum(some)
         }
         "size" | "len" | "dim" | "numel" | "shape" | "dtype" | "device" | "is_cuda" | "layout"
         | "zeros_like" | "ones_like" | "full_like" | "new_zeros" | "new_ones" | "new_full" | "empty_like"
         | "is_floating_point" | "requires_grad" | "stride" | "zeros" | "ones" | "full" | "arange"
-        | "tensor" | "rand_like" | "rand" | "empty" => Kind::Shape,
+        | "rand_like" | "rand" | "empty" | "eye" | "linspace" | "randn" | "randn_like" => Kind::Shape,
         "where" => Kind::Select,
         "mul" | "div" | "pow" | "true_divide" | "floor_divide" => Kind::Scale,
         "add" | "sub" | "rsub" | "maximum" | "minimum" | "lerp" | "copy" | "index_put" | "scatter"
-        | "masked_fill" | "masked_scatter" => Kind::Combine,
+        | "scatter_add" | "scatter_reduce" | "index_add" | "index_copy" | "index_fill" | "addcmul"
+        | "addcdiv" | "fill" | "masked_fill" | "masked_scatter" | "fmax" | "fmin" | "logaddexp" | "put"
+        | "index_reduce" | "slice_scatter" | "select_scatter" => Kind::Combine,
         "cat" | "stack" | "concat" | "concatenate" | "hstack" | "vstack" => Kind::Concat,
-        "relu" | "relu6" | "sigmoid" | "tanh" | "clamp" | "clamp_min" | "clamp_max" | "hardtanh"
-        | "hardsigmoid" | "floor" | "ceil" | "round" | "softmax" | "log_softmax" | "threshold" | "gelu"
-        | "silu" | "elu" => Kind::Squash,
-        "exp" | "expm1" | "softplus" => Kind::Bump,
-        "select" => Kind::Pick,
+        "relu"
+        | "relu6"
+        | "sigmoid"
+        | "tanh"
+        | "clamp"
+        | "clamp_min"
+        | "clamp_max"
+        | "hardtanh"
+        | "hardsigmoid"
+        | "floor"
+        | "ceil"
+        | "round"
+        | "softmax"
+        | "log_softmax"
+        | "threshold"
+        | "gelu"
+        | "silu"
+        | "elu"
+        | "trunc"
+        | "fix"
+        | "frac"
+        | "remainder"
+        | "fmod"
+        | "floordiv"
+        | "int"
+        | "Int"
+        | "IntImplicit"
+        | "long"
+        | "selu"
+        | "celu"
+        | "leaky_relu"
+        | "prelu"
+        | "rrelu"
+        | "softsign"
+        | "erf"
+        | "hardswish"
+        | "hardshrink"
+        | "softshrink"
+        | "quantize_per_tensor"
+        | "fake_quantize_per_tensor_affine" => Kind::Squash,
+        "exp" | "expm1" | "exp2" | "softplus" | "reciprocal" | "rsqrt" => Kind::Bump,
+        "select" => Kind::Pick(1),
+        "squeeze" if operands > 1 => Kind::Pick(1),
         "flatten" => Kind::Reshape(1),
-        "index_select" | "gather" | "take" => Kind::Lookup,
+        "view" | "reshape" | "expand" => {
+            listed.map_or(Kind::Pass, |rank| Kind::Reshape(rank.saturating_sub(1).max(1)))
+        }
+        "index" | "index_select" | "gather" | "take" | "take_along_dim" | "__getitem__" => Kind::Lookup,
         _ => Kind::Pass,
     }
 }

@@ -36,7 +36,8 @@ impl Rule for GraphInputOverride {
                 How::Branch => "decides which graph gives the output",
                 How::Factor => "is multiplied into the learned output",
                 How::Term => "is added to the learned output",
-                How::Position => "decides where the output is looked up",
+                How::Position => "decides what is taken of the output",
+                How::Input => "puts something else in the place of the input",
                 How::Louder { .. } | How::Row { .. } => "",
             };
             let message = match hit.how {
