@@ -1,6 +1,8 @@
 //! The shapes of values, from the shapes that inputs and weights say they have: how many answers a value can hold.
 //!
 //! What cannot be told is left open; nothing depends on a shape being known.
+//!
+//! Long because every operator has its own rule.
 
 use super::graph::Small;
 use super::operators::Attributes;

@@ -115,10 +115,9 @@ impl Machine<'_> {
     ) -> Val {
         let global = &mut self.heap.globals[id as usize];
         global.called = true;
-        let (effect, special) = (global.effect, global.special);
-        let global_effect = effect;
+        let (global_effect, special) = (global.effect, global.special);
         // The common case first: plain constructors of known frameworks.
-        let (mut effect, mut result) = match effect {
+        let (mut effect, mut result) = match global_effect {
             Effect::Data | Effect::Object => (None, Val::instance(id)),
             Effect::Instance => {
                 let bare = kwargs.is_none() && self.heap.items(args).is_empty() && args != Val::DROPPED;
@@ -312,14 +311,9 @@ impl Machine<'_> {
                     (*effect, *result) = (None, self.heap.intern_instance("builtins", "range", at));
                 }
             }
-            Special::Tensor => {
-                if let Some(tensor) = self.tensor(items, at) {
-                    *result = tensor;
-                }
+            Special::Tensor | Special::Sparse | Special::Extents => {
+                *result = self.torch(special, items, *result, at);
             }
-            Special::Sparse => self.sparse(items),
-            Special::First if matches!(first.view(), View::Tuple(..)) => *result = first,
-            Special::First => {}
             Special::NewIndex => {
                 let empty = self.heap.tuple(&[]);
                 self.invoke(How::New, first, empty, items.get(1).copied(), at);

@@ -112,7 +112,7 @@ specials! {
     Apply "apply", Loads "loads", BytesIo "bytesio", Open "open", AddExtension "addext",
     Reconstruct "reconstruct", NewObj "newobj", Base64 "base64", Inflate "inflate", FromType "fromtype",
     Ufunc "ufunc", DtypeName "dtypename", Size "size", JoblibWrapper "joblib", Dtype "dtype", TypeOf "type", Frozen "distribution",
-    Factory "factory", Formula "formula", Quiet "quiet", NewIndex "newindex", Tensor "tensor", Sparse "sparse", First "first", CreateArray "createarray", LoadType "loadtype", Repr "repr",
+    Factory "factory", Formula "formula", Quiet "quiet", NewIndex "newindex", Tensor "tensor", Sparse "sparse", Extents "extents", CreateArray "createarray", LoadType "loadtype", Repr "repr",
 }
 
 /// Dangerous modules that one name may lead through.

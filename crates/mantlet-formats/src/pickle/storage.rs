@@ -1,5 +1,6 @@
 //! Tensors and the storages they view, as torch writes them; and what takes items at all.
 
+use super::effect::Special;
 use super::facts::{Fault, Positions, Storage};
 use super::machine::Machine;
 use super::value::{Node, Shape, Val, View};
@@ -33,9 +34,25 @@ impl Machine<'_> {
         self.heap.add(Node::Storage(count, place), Val::UNKNOWN)
     }
 
+    /// What a constructor of torch gives, of which more is kept than that it is one.
+    pub(super) fn torch(&mut self, special: Special, items: &[Val], otherwise: Val, at: u64) -> Val {
+        match special {
+            Special::Tensor => self.tensor(items, at).unwrap_or(otherwise),
+            Special::Sparse => {
+                self.sparse(items);
+                otherwise
+            }
+            // `torch.Size` is the tuple it is given.
+            _ => match items.first() {
+                Some(size) if matches!(size.view(), View::Tuple(..)) => *size,
+                _ => otherwise,
+            },
+        }
+    }
+
     /// `_rebuild_sparse_tensor(layout, (indices, values, size, ...))`, or of compressed rows
     /// `(starts, indices, values, size)`: indices are positions that torch does not check.
-    pub(super) fn sparse(&mut self, items: &[Val]) {
+    fn sparse(&mut self, items: &[Val]) {
         let Some(View::Tuple(..)) = items.get(1).map(|data| data.view()) else { return };
         let data = self.heap.items(items[1]).to_vec();
         let indices = |machine: &Self, index: usize| match machine.heap.node(*data.get(index)?)? {
@@ -85,7 +102,7 @@ impl Machine<'_> {
 
     /// `_rebuild_tensor_v2(storage, offset, size, stride, ...)`: the view must lie inside the storage.
     /// Gives what is kept of a tensor of whole numbers.
-    pub(super) fn tensor(&mut self, items: &[Val], at: u64) -> Option<Val> {
+    fn tensor(&mut self, items: &[Val], at: u64) -> Option<Val> {
         let &[storage, offset, size, stride, ..] = items else { return None };
         let Some(&Node::Storage(count, place)) = self.heap.node(storage) else { return None };
         let number = |value: Val| match value.view() {
