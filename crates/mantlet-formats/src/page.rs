@@ -1,5 +1,39 @@
 //! Scripts of web pages, as far as notebooks and pictures carry them: what the page of whoever opens them does.
 
+/// Whether a file of this name is TOML.
+#[must_use]
+pub fn is_toml(file: &str) -> bool {
+    let locks = ["uv.lock", "poetry.lock", "pdm.lock", "pixi.lock"];
+    file.ends_with(".toml") || locks.contains(&file) || file == "pipfile"
+}
+
+/// Whether a file of this name holds settings in lines of keys and values; `path` is all of it, in lower case.
+#[must_use]
+pub fn is_settings(path: &str, file: &str) -> bool {
+    const ENDINGS: [&str; 7] = [".cfg", ".ini", ".conf", ".properties", ".env", ".gin", ".cnf"];
+    const NAMES: [&str; 6] = [".npmrc", ".yarnrc", ".env", "setup.cfg", ".flaskenv", ".wgetrc"];
+    let tool = [".dvc/config", "wandb/settings", ".mlflow/credentials", ".streamlit/config"];
+    ENDINGS.iter().any(|end| file.ends_with(end))
+        || NAMES.contains(&file)
+        || tool.iter().any(|place| path.ends_with(place))
+}
+
+/// The code between the fences of a text in Markdown.
+#[must_use]
+pub fn fenced(text: &str) -> String {
+    let mut inside = false;
+    let mut code = String::new();
+    for line in text.lines().take(50_000) {
+        if line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~") {
+            inside = !inside;
+        } else if inside {
+            code.push_str(line.trim_start_matches(['$', ' ']));
+            code.push('\n');
+        }
+    }
+    code
+}
+
 /// What a script in a page does that a figure has no need of; `None` for anything else.
 ///
 /// Figures of plotting libraries are scripts too, and fetch their parts. What they never do is take what the

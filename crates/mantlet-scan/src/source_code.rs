@@ -6,7 +6,7 @@ use mantlet_formats::opened::Opened;
 use mantlet_formats::python::{self, Role};
 use mantlet_formats::route::Format;
 use mantlet_formats::tree::{self, Event};
-use mantlet_formats::{Facts, page};
+use mantlet_formats::{Facts, jinja, page};
 use mantlet_vocab::{MemorySource, Place, Source};
 
 use crate::engine::Engine;
@@ -100,6 +100,9 @@ impl Engine {
         for (bytes, line) in &script.pickles {
             let inside = place.member(format!("pickle in line {line}"));
             self.pickle(&[Format::Pickle], &MemorySource::new(bytes), &inside, 1);
+        }
+        for (text, line) in script.templates.iter().filter(|(text, _)| jinja::has_tags(text)) {
+            self.template(jinja::analyse(text), false, &place.part(format!("line {line}")));
         }
         self.judge(&Facts::Script(Box::new(script)), place);
     }

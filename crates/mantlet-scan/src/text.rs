@@ -161,6 +161,16 @@ impl Engine {
             self.said.yaml(&text);
             self.config(config::yaml(&text, self.bounds.effects), yaml_name, place);
         }
+        if !yaml && page::is_toml(&file) {
+            self.config(config::toml(&text, self.bounds.effects), false, place);
+        } else if !yaml && page::is_settings(&lower, &file) {
+            self.config(config::lines(&text, self.bounds.effects), false, place);
+        }
+        if opened::instructs(&file) {
+            self.commands(&text.replace('`', "\n"), place);
+        } else if file.starts_with("readme") || file.starts_with("model_card") {
+            self.commands(&page::fenced(&text), place);
+        }
         if jinja::has_tags(&text) && !yaml {
             let template = jinja::analyse(&text);
             let expected = [".jinja", ".jinja2", ".j2"].iter().any(|end| file.ends_with(end));

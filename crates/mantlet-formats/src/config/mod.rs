@@ -7,14 +7,17 @@ mod flows;
 mod named;
 mod pieces;
 mod reach;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::HashMap;
 
 use mantlet_vocab::Source;
 
 pub(crate) use reach::secret_file;
+pub use settings::{lines, toml};
 
 use crate::jinja::{self, Template};
 use crate::metadata::Text;
@@ -199,6 +202,8 @@ struct Level {
     before: String,
     /// The words of a list that is a command.
     words: Vec<String>,
+    /// The arguments that stand beside a command.
+    given: String,
     /// The mapping says that its `id` is built.
     builds: bool,
     /// The module and the name of a function, where a mapping has both.
@@ -293,6 +298,10 @@ impl Reader {
                     let line = level.words.join(" ");
                     self.command_line(&level.key, &line, at);
                 }
+                if let (Some(outer), false) = (self.levels.last_mut(), level.words.is_empty()) {
+                    outer.given = level.words.join(" ");
+                }
+                self.together(&level, at);
                 if let Some(item) = level.target.and_then(|index| self.config.items.get_mut(index)) {
                     item.arguments.extend(level.values);
                     callee::resolve(effects, item);
@@ -438,6 +447,7 @@ impl Reader {
             level.values.push(if level.list { shown } else { format!("{}={shown}", self.key) });
         }
         let near = self.near().to_owned();
+        let before = self.levels.last().filter(|level| level.list).map(|level| level.before.clone());
         if text.len() <= 100 && self.scalars.len() < MAX_SCALARS {
             let path = self.path();
             self.scalars.insert(path, text.to_owned());
@@ -529,7 +539,7 @@ impl Reader {
             "base_model" | "base_model_name_or_path" | "_name_or_path" | "license" | "datasets"
                 if !text.is_empty() && text != "null" && self.config.origins.len() < 32 =>
             {
-                self.config.origins.push((near, text.chars().take(200).collect()));
+                self.config.origins.push((near.clone(), text.chars().take(200).collect()));
             }
             _ => {}
         }
@@ -537,6 +547,7 @@ impl Reader {
             self.remote(text, at);
         }
         self.pipeline_part(text, at);
+        self.anywhere(&near, text, string, before.as_deref(), at);
     }
 
     /// An entry of a data catalogue (Kedro) whose type is a pickle and whose place is an address.

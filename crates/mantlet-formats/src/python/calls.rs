@@ -17,6 +17,8 @@ pub enum Power {
     Yaml,
     /// Turns a check of a library off.
     Disarms,
+    /// Loads a library of machine code.
+    Native,
     /// Joins a connection to the standard streams, as reverse shells do.
     Redirects,
     /// Opens a file.
@@ -126,7 +128,10 @@ pub fn power(callee: &str) -> Power {
     if let Some((_, power)) = EXACT.iter().find(|(name, _)| *name == callee) {
         return *power;
     }
-    if callee.starts_with("ctypes.") {
+    if let Some(power) = super::libraries::power(callee) {
+        return power;
+    }
+    if callee.starts_with("ctypes.") || callee.starts_with("cffi.FFI().dlopen().") {
         return native(callee);
     }
     // An entry of the built-in names that is computed: nobody looks `len` up this way.

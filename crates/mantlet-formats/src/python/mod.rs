@@ -12,6 +12,7 @@ pub mod bytecode;
 mod calls;
 mod functions;
 mod lex;
+mod libraries;
 mod machine;
 mod marshal;
 mod opcodes;
@@ -19,6 +20,7 @@ mod plain;
 mod reader;
 
 pub use calls::{Power, power};
+pub(crate) use libraries::names_power;
 
 /// Where a value came from, as far as that matters to who receives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +43,10 @@ pub struct Origin {
     pub data_file: bool,
     /// From a file of weights, an array or a picture.
     pub weights_file: bool,
+    /// A file that was fetched from a hub.
+    pub fetched: bool,
+    /// From whoever reaches the server or the page that the program is.
+    pub asked: bool,
 }
 
 impl Origin {
@@ -55,6 +61,8 @@ impl Origin {
             trusted_place: self.trusted_place || other.trusted_place,
             data_file: self.data_file || other.data_file,
             weights_file: self.weights_file || other.weights_file,
+            fetched: self.fetched || other.fetched,
+            asked: self.asked || other.asked,
         }
     }
 }
@@ -151,6 +159,8 @@ pub struct Script {
     pub shell: Vec<(String, u32)>,
     /// Pickles that are constants of the source, each with the line where it is loaded.
     pub pickles: Vec<(Vec<u8>, u32)>,
+    /// Templates that are constants of the source, each with its line.
+    pub templates: Vec<(String, u32)>,
     /// What a page of a notebook does in the browser of whoever opens it.
     pub pages: Vec<String>,
     /// Classes that replace a step of installation (`cmdclass`).
@@ -183,6 +193,8 @@ pub fn role(name: &str) -> Role {
         "sitecustomize.py" | "usercustomize.py" | "sitecustomize.pyc" | "usercustomize.pyc" => Role::Startup,
         "__init__.py" | "handler.py" | "model.py" | "hubconf.py" | "__init__.pyc" | "handler.pyc"
         | "model.pyc" => Role::Module,
+        // What the tool of tests and servers import by themselves.
+        "conftest.py" | "gunicorn.conf.py" | "gunicorn_config.py" | "score.py" => Role::Module,
         // Where a build reads the version of a package from.
         "about.py" | "__about__.py" => Role::Module,
         "inference.py" if lower.ends_with("code/inference.py") => Role::Module,

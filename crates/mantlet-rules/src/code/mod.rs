@@ -211,4 +211,6 @@ fn ordinary_command(command: &str) -> bool {
     let program = first.rsplit('/').next().unwrap_or(first);
     PROGRAMS.contains(&program) && !command.contains([';', '|', '`', '$', '>'])
         || command.split_whitespace().skip(1).take(2).eq(["-m", "pip"])
+        || command.split_whitespace().count() == 2
+            && ["--version", "-version", "-V", "--help"].iter().any(|ask| command.ends_with(ask))
 }

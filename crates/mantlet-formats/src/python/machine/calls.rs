@@ -5,7 +5,8 @@
 use std::rc::Rc;
 
 use super::super::calls::{self, Power};
-use super::objects::{GLOBALS, INSIDE, ITEMS};
+use super::super::libraries;
+use super::objects::{GLOBALS, INSIDE, ITEMS, SUBCLASSES};
 use super::value::{Arg, Function, Id, Kind, Maker, Names, Shape, Taint, Thing, Value};
 use super::{Frame, MAX_CALL_DEPTH, MAX_DEPTH, Machine, library};
 
@@ -28,7 +29,7 @@ impl Machine {
             }
             Kind::At(id) => self.thing_call(&callee, *id, given, line),
             _ => {
-                self.hand_over_to(&given, line, false);
+                self.hand_over_to("", &given, line, false);
                 let taint = given.iter().fold(callee.taint, |sum, (_, value)| sum.and(value.taint));
                 Value::unknown(Taint { made: false, ..taint })
             }
@@ -71,7 +72,7 @@ impl Machine {
             Thing::Object { .. } => match self.hook(callee, "__call__", given.clone(), line) {
                 Some(value) => value,
                 None => {
-                    self.hand_over_to(&given, line, false);
+                    self.hand_over_to("", &given, line, false);
                     Value::unknown(callee.taint)
                 }
             },
@@ -216,6 +217,7 @@ impl Machine {
         let this = given.first().filter(|(name, _)| name.is_none()).map(|(_, value)| value.clone());
         let mut positional = given.iter().filter(|(name, _)| name.is_none()).map(|(_, value)| value.clone());
         let open = given.iter().any(|(name, _)| name.as_deref() == Some("**"));
+        let asked = self.asked.contains(&Rc::as_ptr(&def));
         for (at, parameter) in def.parameters.iter().enumerate() {
             let value = match parameter.stars {
                 1 => {
@@ -252,7 +254,12 @@ impl Machine {
                             let default = function.defaults.get(at).cloned().flatten();
                             // A default that only computes stands for whatever will be given.
                             default.map_or_else(
-                                || library::parameter(&def.name, &parameter.name, self.role),
+                                || {
+                                    let mut value = library::parameter(&def.name, &parameter.name, self.role);
+                                    value.taint.origin.asked |= asked && parameter.name.as_ref() != "self";
+                                    value.taint.origin.input |= value.taint.origin.asked;
+                                    value
+                                },
                                 |value| {
                                     if self.deferred && !self.tells(&value) {
                                         Value::unknown(value.taint)
@@ -405,6 +412,17 @@ impl Machine {
         if full == INSIDE {
             return Value::path(INSIDE).with(taint);
         }
+        if full.starts_with(SUBCLASSES) {
+            // Asked for all of them; then one of them is called.
+            if given.is_empty() && !full.ends_with("[]") {
+                return Value::path(SUBCLASSES).with(taint);
+            }
+            self.record(&full, Power::Evaluates, &given, line, Taint { made: true, ..taint });
+            return Value::unknown(taint);
+        }
+        if let Some(value) = self.library_call(&full, &given, line) {
+            return value;
+        }
         if full == format!("{GLOBALS}[]")
             || full.ends_with(".?") && library::is_power_module(full.trim_end_matches(".?"))
         {
@@ -448,6 +466,9 @@ impl Machine {
             power = Power::Runs;
             taint.made = true;
         }
+        if power == Power::Native && !library::names_a_library(&first) {
+            power = Power::Computes;
+        }
         let interesting =
             !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && origin.secret;
         if interesting {
@@ -466,18 +487,22 @@ impl Machine {
                     return self.run_text_in(&code, first.taint, space, line);
                 }
                 Kind::At(_) => {
-                    self.hand_over_to(&given, line, false);
+                    self.hand_over_to("", &given, line, false);
                 }
                 _ => {}
             }
         } else {
-            self.hand_over_to(&given, line, calls::calls_back(&full) || library::is_inert(&full));
+            self.hand_over_to(&full, &given, line, calls::calls_back(&full) || library::is_inert(&full));
+            if !library::is_inert(&full) && !full.starts_with("sys.audit") {
+                self.named_in(&full, &given, line);
+            }
         }
         origin.network |= power == Power::Network;
         origin.decoded |= calls::decodes(&full);
         origin.file |= power == Power::Opens;
         origin.data_file |= reads_data;
         origin.weights_file |= power == Power::Opens && opens_weights;
+        origin.fetched |= libraries::fetches(&full);
         origin.socket |= full.starts_with("socket.");
         let built = taint.built || sum.built || full.starts_with("ast.") && library::builds_code(&full);
         let result = Taint { origin, made: false, inside: false, built };
@@ -506,7 +531,7 @@ impl Machine {
     /// Functions and objects that a library is handed are called by it.
     ///
     /// `plainly` when handing over a function is what the callee is for, or it does nothing with it.
-    fn hand_over_to(&mut self, given: &[Arg], line: u32, plainly: bool) {
+    fn hand_over_to(&mut self, callee: &str, given: &[Arg], line: u32, plainly: bool) {
         if self.hooks >= 6 {
             return;
         }
@@ -528,6 +553,11 @@ impl Machine {
                     continue;
                 }
                 self.held(&value, line, plainly);
+                if library::is_page(callee)
+                    && let Some(def) = self.def_of(&value)
+                {
+                    self.asked.insert(Rc::as_ptr(&def));
+                }
                 let inert = plainly && name.is_none();
                 match self.thing_of(&value) {
                     Some(Thing::Function(_) | Thing::Bound { .. } | Thing::Partial { .. }) if !inert => {
@@ -585,9 +615,17 @@ impl Machine {
             }
             _ => return,
         };
+        let loads = self.outer_base(class).is_some_and(|base| base.starts_with("importlib"));
         for method in methods {
             if matches!(self.thing_of(&method), Some(Thing::Function(_))) {
-                self.call(method, vec![(None, object.clone())], line);
+                let named = self.def_of(&method).map(|def| def.name.clone()).unwrap_or_default();
+                let given = self.call(method, vec![(None, object.clone())], line);
+                // What a loader gives as the source of a module is run.
+                if loads
+                    && matches!(named.as_ref(), "get_source" | "get_data" | "get_code" | "source_to_code")
+                {
+                    self.path_call(&"exec".into(), Taint::default(), vec![(None, given)], line);
+                }
             }
         }
     }

@@ -571,6 +571,10 @@ impl Machine {
                 };
                 return (vec![item], true);
             }
+            Kind::Path(path) if path.starts_with(super::objects::SUBCLASSES) => {
+                let one = Value::path(super::objects::SUBCLASSES);
+                return (vec![one.with(Taint { inside: true, ..taint })], true);
+            }
             _ => return (vec![Value::unknown(taint)], true),
         }
         let line = 0;

@@ -244,6 +244,13 @@ impl Machine {
                     Taint::default(),
                 );
             }
+            if path == "os.environ"
+                && let (Some(key), Some(value)) = (key.as_text(), value.as_text())
+            {
+                let (key, value) = (key.clone(), value.clone());
+                self.sets(&key, &value, line);
+            }
+            let Some(path) = base.as_path() else { return };
             let module = path.strip_suffix(".__dict__").map(str::to_owned);
             match (path, key.as_text()) {
                 ("globals()" | "vars()" | "locals()", Some(name)) => {

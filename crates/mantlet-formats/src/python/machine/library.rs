@@ -42,7 +42,7 @@ const SHARED: [&str; 13] = [
 ];
 
 /// The name under which a function is known, whatever module it was reached through.
-pub(super) fn canonical(path: &str) -> String {
+pub(in crate::python) fn canonical(path: &str) -> String {
     let mut path = path;
     if let Some(rest) = path.strip_prefix("builtins.").or(path.strip_prefix("__builtins__."))
         && rest != "__dict__"
@@ -209,6 +209,7 @@ pub(super) fn is_inert(path: &str) -> bool {
             | "isclass"
             | "cast"
             | "patch"
+            | "audit"
             | "object"
             | "bool"
             | "hash"
@@ -232,10 +233,8 @@ pub(super) fn builds_code(path: &str) -> bool {
 
 /// A file of data that is put where modules are looked for.
 pub(super) fn leads_to_data(path: &str, given: &[Arg]) -> Option<Vec<Arg>> {
-    let archive = |value: &Value| {
-        is_data_file(value)
-            && !value.as_text().is_some_and(|text| text.ends_with(".zip") || text.ends_with(".egg"))
-    };
+    let archive =
+        |value: &Value| is_data_file(value) && !value.as_text().is_some_and(|text| text.ends_with(".egg"));
     let leads =
         matches!(path, "sys.path.insert" | "sys.path.append" | "site.addsitedir" | "zipimport.zipimporter");
     (leads && given.iter().any(|(_, value)| archive(value))).then(|| given.to_vec())
@@ -307,6 +306,68 @@ pub(super) fn is_data_file(value: &Value) -> bool {
             && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
             && !matches!(ending, "py" | "pyc" | "pyw" | "so" | "pyd" | "pyx" | "pth" | "cfg" | "toml")
     })
+}
+
+/// Whether a value could be the name of a library that lies somewhere odd: what the system has is asked for by its name.
+pub(super) fn names_a_library(value: &Value) -> bool {
+    match value.as_text() {
+        Some(text) => {
+            text.contains(['/', '\\']) && !is_system_library(text) || is_data_file(value) && !is_library(text)
+        }
+        None => value.taint.origin.network || value.taint.origin.fetched || value.taint.origin.decoded,
+    }
+}
+
+fn is_system_library(path: &str) -> bool {
+    ["/usr/", "/lib/", "/lib64/", "/opt/", "/System/", "/Library/", "C:\\Windows", "/proc/self/exe"]
+        .iter()
+        .any(|start| path.starts_with(start))
+}
+
+fn is_library(path: &str) -> bool {
+    [".dll", ".dylib", ".drv", ".ocx"].iter().any(|end| path.ends_with(end)) || path.contains(".so.")
+}
+
+/// Functions by which a page or a server is handed what it calls when it is asked.
+pub(super) fn is_page(path: &str) -> bool {
+    const PAGES: [&str; 6] = [
+        "gradio.Interface",
+        "gradio.ChatInterface",
+        "gr.Interface",
+        "gr.ChatInterface",
+        "panel.bind",
+        "pn.bind",
+    ];
+    let last = path.rsplit('.').next().unwrap_or("");
+    PAGES.contains(&path)
+        || matches!(last, "add_url_rule" | "add_api_route" | "add_route" | "register_function")
+        || path.starts_with("gradio.") && matches!(last, "click" | "submit" | "change" | "load" | "upload")
+}
+
+/// Decorators that make a function the answer to a request.
+pub(super) fn is_route(path: &str) -> bool {
+    let path = path.strip_suffix("()").unwrap_or(path);
+    let Some((base, last)) = path.rsplit_once('.') else { return false };
+    let server = [
+        "flask.",
+        "fastapi.",
+        "sanic.",
+        "starlette.",
+        "quart.",
+        "bottle",
+        "aiohttp.web",
+        "litestar",
+        "falcon",
+        "robyn",
+        "mcp.",
+    ]
+    .iter()
+    .any(|root| base.starts_with(root));
+    server
+        && matches!(
+            last,
+            "route" | "get" | "post" | "put" | "delete" | "patch" | "websocket" | "api_route" | "tool"
+        )
 }
 
 impl Machine {
@@ -706,6 +767,35 @@ impl Machine {
                 let text = first?.clone();
                 let names = [("template".into(), text)].into_iter().collect();
                 Some(self.make(Thing::Object { class: Value::path("string.Template"), names }))
+            }
+            "os.putenv" | "os.environ.setdefault" | "os.environ.__setitem__" => {
+                if let (Some(key), Some(value)) = (first?.as_text(), second?.as_text()) {
+                    let (key, value) = (key.clone(), value.clone());
+                    self.sets(&key, &value, line);
+                }
+                None
+            }
+            "os.environ.update" => {
+                let mut pairs = first.map_or(Vec::new(), |first| self.pairs_of(first));
+                for (name, value) in given {
+                    pairs.extend(name.clone().map(|name| (Value::text(name), value.clone())));
+                }
+                for (key, value) in pairs {
+                    if let (Some(key), Some(value)) = (key.as_text(), value.as_text()) {
+                        let (key, value) = (key.clone(), value.clone());
+                        self.sets(&key, &value, line);
+                    }
+                }
+                None
+            }
+            _ if path.ends_with(".__getattribute__")
+                && first.is_some_and(|first| first.as_text().is_some()) =>
+            {
+                let base = Value::path(path.trim_end_matches(".__getattribute__"));
+                let name = first?.clone();
+                let mut found = self.dotted_once(&base, &name, line);
+                found.taint.made = true;
+                Some(found)
             }
             "os.path.join" | "posixpath.join" | "pathlib.Path" | "pathlib.PurePath"
             | "os.path.expanduser" | "os.path.expandvars" | "os.path.abspath" => {

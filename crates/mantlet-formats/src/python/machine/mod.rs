@@ -17,6 +17,7 @@ mod library;
 mod methods;
 mod names;
 mod objects;
+mod outside;
 mod parse;
 mod parse_expr;
 mod reach;
@@ -28,11 +29,13 @@ mod tree;
 mod value;
 mod walk;
 
+pub(super) use library::canonical;
+
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::calls::Power;
-use super::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin, Script};
+use super::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin, Role, Script};
 use tree::{Def, Name, Stmt};
 use value::{Arg, Id, Kind, Names, Taint, Thing, Value};
 
@@ -117,6 +120,13 @@ struct Machine {
     made: usize,
     calls: Vec<Call>,
     pickles: Vec<(Vec<u8>, u32)>,
+    /// Settings of the environment as a shell writes them, and templates.
+    lines: Vec<(String, u32)>,
+    templates: Vec<(String, u32)>,
+    /// Functions that a server or a page calls with what it is asked.
+    asked: HashSet<*const Def>,
+    /// What the module says about itself.
+    about: Option<Name>,
     /// One object of each class, for methods that nothing calls.
     samples: HashMap<Id, Value>,
     /// Classes all of whose methods a library was given.
@@ -156,6 +166,10 @@ impl Machine {
             made: 0,
             calls: Vec::new(),
             pickles: Vec::new(),
+            lines: Vec::new(),
+            templates: Vec::new(),
+            asked: HashSet::new(),
+            about: None,
             samples: HashMap::new(),
             handed: HashSet::new(),
             role,
@@ -166,6 +180,9 @@ impl Machine {
 
     fn module(&mut self, module: &[Stmt]) {
         self.frames.push(Frame::default());
+        if let Some(Stmt::Expr(tree::Expr { node: tree::Node::Str(text), .. })) = module.first() {
+            self.about = Some(text.clone());
+        }
         self.block(module);
         self.ran_out_at_import = self.exhausted;
         // What nothing called so far runs later, if ever.
@@ -456,6 +473,8 @@ impl Machine {
                 script.calls.push(call);
             }
         }
+        script.shell.extend(self.lines);
+        script.templates.extend(self.templates);
         for pickle in self.pickles {
             if !script.pickles.iter().any(|known| known.0 == pickle.0) && script.pickles.len() < 16 {
                 script.pickles.push(pickle);

@@ -13,6 +13,8 @@ pub(super) const MAX_PATH: usize = 200;
 const MAX_BASES: usize = 40;
 /// What Python keeps for itself and programs have little reason to reach.
 pub(super) const INSIDE: &str = "<inside>";
+/// The classes that Python has of every kind, and one of them.
+pub(super) const SUBCLASSES: &str = "<subclasses>";
 /// Where an object of a mapping's class keeps what it holds.
 pub(super) const ITEMS: &str = "<items>";
 /// The names of another module, reached from one of its functions or a frame.
@@ -32,6 +34,9 @@ impl Machine {
                 self.thing_attribute(value, id, name, line)
             }
             Kind::Unknown => match name.as_ref() {
+                "gi_frame" | "cr_frame" | "ag_frame" | "tb_frame" => {
+                    Value::path("<frame>").with(Taint { inside: true, ..taint })
+                }
                 "__globals__" | "f_globals" | "f_builtins" | "__builtins__" | "__subclasses__"
                 | "f_locals" => self.path_attribute(&"<unknown>".into(), name, taint),
                 _ => Value::unknown(value.taint),
@@ -56,7 +61,10 @@ impl Machine {
         if let Some(value) = self.patched.get(full.as_str()) {
             return value.clone();
         }
-        if full.len() > MAX_PATH {
+        if full.len() > MAX_PATH
+            || path.starts_with(SUBCLASSES)
+                && matches!(name.as_ref(), "__name__" | "__qualname__" | "__module__" | "__doc__")
+        {
             return Value::unknown(taint);
         }
         let full = match name.as_ref() {
@@ -67,6 +75,14 @@ impl Machine {
             "__globals__" | "f_globals" => {
                 taint.inside = true;
                 GLOBALS.to_owned()
+            }
+            "__subclasses__" if matches!(path.as_ref(), INSIDE | "object" | "builtins.object" | "<type>") => {
+                taint.inside = true;
+                SUBCLASSES.to_owned()
+            }
+            _ if path.starts_with(SUBCLASSES) && !matches!(name.as_ref(), "__globals__" | "__dict__") => {
+                taint.inside = true;
+                SUBCLASSES.to_owned()
             }
             "__subclasses__" | "__mro__" | "__bases__" | "__base__" if !path.starts_with("self") => {
                 taint.inside = true;
@@ -95,6 +111,9 @@ impl Machine {
 
     fn thing_attribute(&mut self, value: &Value, id: Id, name: &Name, line: u32) -> Value {
         let taint = Taint { made: false, ..value.taint };
+        if matches!(name.as_ref(), "gi_frame" | "cr_frame" | "ag_frame" | "tb_frame") {
+            return Value::path("<frame>").with(Taint { inside: true, ..taint });
+        }
         match self.thing(id) {
             Thing::Any(values) => {
                 let values = values.clone();
@@ -390,9 +409,15 @@ impl Machine {
                     | "sys.displayhook"
                     | "sys.unraisablehook"
                     | "threading.excepthook"
-                    | "builtins.__import__"
-                    | "builtins.print"
-            );
+                    | "sys.breakpointhook"
+                    | "warnings.showwarning"
+                    | "warnings.formatwarning"
+                    | "traceback.print_exception"
+                    | "pydoc.pager"
+                    | "site.main"
+                    | "logging.Logger.makeRecord"
+            ) || full.starts_with("builtins.") && full.len() > 9;
+            self.guarded(&full, &value, line);
             if acts && hook {
                 self.hooks += 1;
                 self.call(value.clone(), vec![(None, Value::default()); 3], line);

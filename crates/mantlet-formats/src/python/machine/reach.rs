@@ -234,7 +234,22 @@ impl Walk {
                         | "__setstate__"
                 );
                 // What MLflow, SageMaker and transformers call in a module that travels with a model.
-                let asked = matches!(unit.name.as_ref(), "_load_pyfunc" | "model_fn" | "generate");
+                let asked = matches!(
+                    unit.name.as_ref(),
+                    "_load_pyfunc" | "model_fn" | "input_fn" | "generate" | "init" | "register"
+                ) || unit.name.starts_with("pytest_");
+                // What Triton, TorchServe, Cog, LitServe, KServe, MLflow and builders of data sets call first.
+                let made = made
+                    || matches!(
+                        unit.name.as_ref(),
+                        "initialize"
+                            | "auto_complete_config"
+                            | "setup"
+                            | "load"
+                            | "load_context"
+                            | "_info"
+                            | "_split_generators"
+                    );
                 if unit.class.is_some() && made || unit.class.is_none() && asked && !unit.lambda {
                     state.enter(at);
                 }

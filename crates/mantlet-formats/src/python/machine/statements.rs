@@ -462,6 +462,11 @@ impl Machine {
         for decorator in decorators.iter().rev().take(16) {
             let callee = self.eval(decorator);
             let below = value.clone();
+            if callee.as_path().is_some_and(super::library::is_route)
+                && let Some(def) = self.def_of(&below)
+            {
+                self.asked.insert(Rc::as_ptr(&def));
+            }
             value = match callee.as_path() {
                 Some("property" | "functools.cached_property" | "cached_property") => {
                     self.make(Thing::Wrapped { how: Wrap::Property, inner: below })

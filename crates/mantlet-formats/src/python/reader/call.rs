@@ -7,6 +7,7 @@ use super::{MAX_NESTED, Reader, Val};
 use crate::python::calls::{self, Power};
 use crate::python::functions::Functions;
 use crate::python::lex;
+use crate::python::libraries;
 use crate::python::{Argument, Call, MAX_CALLS, MAX_TOKENS, Origin};
 
 /// Arguments of a call that are listed; the last stands for the origins of those after it.
@@ -148,8 +149,8 @@ impl Reader<'_, '_> {
                 self.limit("the source loads more constant pickles than are examined");
             }
         }
-        let interesting =
-            !matches!(power, Power::Computes | Power::Opens) || power == Power::Opens && given.secret;
+        let interesting = !matches!(power, Power::Computes | Power::Opens | Power::Native)
+            || power == Power::Opens && given.secret;
         if interesting && !path.is_empty() {
             let assembled = callee.assembled || path.ends_with("__dict__[]") || path == "__builtins__[]";
             self.record(&path, power, &arguments, line, assembled);
@@ -172,6 +173,7 @@ impl Reader<'_, '_> {
             file: origin.file || power == Power::Opens,
             data_file: origin.data_file || reads_data,
             socket: origin.socket || path.starts_with("socket."),
+            fetched: origin.fetched || libraries::fetches(&path),
             ..origin
         };
         let keeps = path == "compile" || text.is_some();

@@ -59,13 +59,52 @@ pub(in crate::python) fn origin_of(path: &str) -> Origin {
     let is = |prefix: &str| {
         path.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     };
+    const ASKED: [&str; 16] = [
+        "streamlit.text_input",
+        "streamlit.text_area",
+        "streamlit.chat_input",
+        "streamlit.query_params",
+        "streamlit.experimental_get_query_params",
+        "streamlit.file_uploader",
+        "st.text_input",
+        "st.text_area",
+        "st.chat_input",
+        "st.query_params",
+        "flask.request.args",
+        "flask.request.form",
+        "flask.request.json",
+        "flask.request.data",
+        "flask.request.values",
+        "flask.request.get_json",
+    ];
+    const SECRETS: [&str; 16] = [
+        "streamlit.secrets",
+        "st.secrets",
+        "google.colab.userdata.get",
+        "kaggle_secrets.UserSecretsClient",
+        "huggingface_hub.HfFolder.get_token",
+        "huggingface_hub.get_token",
+        "huggingface_hub.utils.get_token",
+        "keyring.get_password",
+        "dotenv.dotenv_values",
+        "boto3.Session().get_credentials",
+        "botocore.session.get_session().get_credentials",
+        "browser_cookie3.load",
+        "browser_cookie3.chrome",
+        "win32crypt.CryptUnprotectData",
+        "netrc.netrc",
+        "os.environb",
+    ];
+    let asked = ASKED.iter().any(|name| is(name));
     Origin {
-        input: is("sys.argv")
+        asked,
+        input: asked
+            || is("sys.argv")
             || is("input")
             || is("request.args")
             || is("request.form")
             || is("request.json"),
-        secret: path == "os.environ" || path == "os.environ.copy",
+        secret: path == "os.environ" || path == "os.environ.copy" || SECRETS.iter().any(|name| is(name)),
         ..Origin::default()
     }
 }
@@ -99,9 +138,26 @@ pub(in crate::python) fn is_trusted_place(text: &str) -> bool {
 }
 
 pub(in crate::python) fn is_secret_path(text: &str) -> bool {
-    [".ssh/id_", ".aws/credentials", "/etc/shadow", ".config/gcloud", ".kube/config", "huggingface/token"]
-        .iter()
-        .any(|part| text.contains(part))
+    [
+        ".ssh/id_",
+        ".aws/credentials",
+        "/etc/shadow",
+        ".config/gcloud",
+        ".kube/config",
+        "huggingface/token",
+        "huggingface/stored_tokens",
+        ".git-credentials",
+        ".netrc",
+        ".pypirc",
+        ".docker/config.json",
+        "/proc/self/environ",
+        "Login Data",
+        "cookies.sqlite",
+        ".config/gh/hosts.yml",
+        "wallet.dat",
+    ]
+    .iter()
+    .any(|part| text.contains(part))
 }
 
 /// The text that a decoder gives for a constant.

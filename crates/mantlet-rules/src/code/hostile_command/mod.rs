@@ -35,6 +35,10 @@ impl Rule for CodeHostileCommand {
         }) {
             let text = command(call);
             let at = place.part(format!("line {}", call.line));
+            if call.power == Power::Evaluates && starts_programs(&text) {
+                let message = format!("{} compiles a program that starts others", call.shown());
+                found.push(ABOUT.finding(at.clone(), message).severity(Severity::Suspicious));
+            }
             if let Some(why) = super::hostile(&text) {
                 found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
             } else if call.hidden && call.power == Power::Runs {
@@ -104,6 +108,12 @@ fn together(script: &Script) -> Option<(&'static str, u32)> {
     let why = super::commands::fetched(&all);
     let why = why.or_else(|| super::commands::windows(&all.to_ascii_lowercase()).filter(|_| windows));
     why.map(|why| (why, *line))
+}
+
+/// Whether a text is a program of C that starts others or makes memory that runs.
+fn starts_programs(text: &str) -> bool {
+    let calls = ["system(", "popen(", "execl(", "execve(", "execvp(", "posix_spawn(", "mprotect(", "dlopen("];
+    text.contains('{') && calls.iter().any(|call| text.contains(call))
 }
 
 /// The text of a command, whether given as one or in parts.

@@ -42,7 +42,9 @@ impl Rule for CodeImportEffect {
             let what = match call.power {
                 Power::Runs if !super::ordinary_command(&super::text_of(call)) => "runs a command",
                 Power::Network
-                    if strict && script.role != Role::Node && (call.at_import || !prepares(call)) =>
+                    if strict
+                        && script.role != Role::Node
+                        && (call.at_import && call.callee != "socket.socket" || !prepares(call)) =>
                 {
                     "talks to the network"
                 }

@@ -39,6 +39,18 @@ impl Rule for CodeRunsData {
                 {
                     ("a file that is not named like a program", Severity::Suspicious)
                 }
+                Power::Evaluates | Power::Runs if origin.asked => {
+                    ("whoever reaches the server", Severity::Suspicious)
+                }
+                Power::Evaluates | Power::Runs if origin.fetched => {
+                    ("a file that it fetches from a hub", Severity::Suspicious)
+                }
+                Power::Native if origin.network || origin.fetched || origin.decoded => {
+                    ("the network or an encoded form", Severity::Suspicious)
+                }
+                Power::Native if matches!(script.role, Role::Module | Role::Install | Role::Startup) => {
+                    ("a file that is no library of the system", Severity::Suspicious)
+                }
                 Power::Evaluates if origin.weights_file => ("a file of weights", Severity::Suspicious),
                 Power::Evaluates if origin.input && origin.file => {
                     ("a file the caller names", Severity::Note)
@@ -51,7 +63,11 @@ impl Rule for CodeRunsData {
                 Power::Runs if origin.input => ("whoever calls it", Severity::Note),
                 _ => continue,
             };
-            let does = if call.power == Power::Runs { "runs as a command" } else { "runs as code" };
+            let does = match call.power {
+                Power::Runs => "runs as a command",
+                Power::Native => "loads as machine code",
+                _ => "runs as code",
+            };
             let message = format!("{} {does} what comes from {from}", call.shown());
             let at = place.part(format!("line {}", call.line));
             found.push(ABOUT.finding(at, message).severity(severity));
