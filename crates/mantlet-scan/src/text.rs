@@ -155,6 +155,7 @@ impl Engine {
         let yaml_name = file.ends_with(".yaml")
             || file.ends_with(".yml")
             || file.ends_with("mlmodel")
+            || file.ends_with(".dvc")
             || matches!(file.as_str(), "mlproject" | "kitfile" | "dvc.lock");
         let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
         if yaml {

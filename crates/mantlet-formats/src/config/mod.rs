@@ -547,7 +547,7 @@ impl Reader {
             self.remote(text, at);
         }
         self.pipeline_part(text, at);
-        self.anywhere(&near, text, string, before.as_deref(), at);
+        self.anywhere(&near, text, before.as_deref(), at);
     }
 
     /// An entry of a data catalogue (Kedro) whose type is a pickle and whose place is an address.

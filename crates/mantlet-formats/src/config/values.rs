@@ -11,8 +11,8 @@ const MAX_READ: usize = 64;
 const MAX_PROGRAM: usize = 16_000;
 
 impl Reader {
-    pub(super) fn anywhere(&mut self, near: &str, text: &str, string: bool, before: Option<&str>, at: u64) {
-        if !string || text.len() < 6 || text.len() > MAX_PROGRAM || self.of_words(near) {
+    pub(super) fn anywhere(&mut self, near: &str, text: &str, before: Option<&str>, at: u64) {
+        if text.len() < 3 || text.len() > MAX_PROGRAM || self.of_words(near) {
             return;
         }
         if let Some(path) = python::names_power(text) {
@@ -83,7 +83,8 @@ impl Reader {
 
     /// Whether a value stands among words for people, rows of data or what a tokenizer knows.
     fn of_words(&self, near: &str) -> bool {
-        const WORDS: [&str; 22] = [
+        const WORDS: [&str; 23] = [
+            "code",
             "content",
             "text",
             "prompt",
@@ -275,10 +276,8 @@ mod tests {
         assert_eq!(read(r#"{"base": "http://192.168.1.9/a"}"#).paths.len(), 0);
         assert_eq!(read(r#"{"hook": "import os\nos.system('id')"}"#).nodes.len(), 1);
         assert_eq!(read(r#"{"hook": "import of goods (and subprocesses)"}"#).nodes.len(), 1);
-        assert_eq!(
-            read(r#"{"a": {"command": "npx", "args": ["-y", "http://x.example/a.tgz"]}}"#).commands.len(),
-            1
-        );
+        let read = read(r#"{"a": {"command": "npx", "args": ["-y", "http://x.example/a.tgz"]}}"#);
+        assert!(read.commands.iter().any(|said| said.text == "npx -y http://x.example/a.tgz"));
     }
 
     #[test]

@@ -115,6 +115,9 @@ impl Machine {
             return Value::path("<frame>").with(Taint { inside: true, ..taint });
         }
         match self.thing(id) {
+            Thing::Row { .. } | Thing::Map { .. } if name.as_ref() == "__class__" => {
+                Value::path("<type>").with(taint)
+            }
             Thing::Any(values) => {
                 let values = values.clone();
                 let mut out: Option<Value> = None;
