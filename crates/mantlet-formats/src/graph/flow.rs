@@ -312,6 +312,14 @@ fn replaces(node: &Node, states: &[State], data: u64) -> bool {
     }
 }
 
+/// Operators that make whole numbers of a value.
+fn counts(operator: &str) -> bool {
+    let lower = operator.to_ascii_lowercase();
+    ["mod", "round", "floor", "ceil", "cast", "shift", "remainder", "trunc"]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
 /// Operators whose further operands say how large the result is, or nothing.
 fn only_sizes(operator: &str) -> bool {
     let lower = operator.to_ascii_lowercase();
@@ -399,7 +407,8 @@ fn sharpen(node: &Node, at: u32, states: &[State], known: &Known<'_>, learned: b
                 out.class = Class::Indicator;
             }
         }
-        Kind::Squash => out.sharp = steep || single && first.sharp,
+        // Of a steep value whole numbers are many answers, as buckets of a hash are.
+        Kind::Squash => out.sharp = steep && !counts(&node.label.0) || single && first.sharp,
         Kind::Bump if steep && single => {
             out.sharp = true;
             if out.axes == 0 {
