@@ -1,6 +1,7 @@
 //! The cheapest believable change of a table row, seen through scores or labels (after Simonetto and others 2022,
 //! MOEVA): from the nearest real rows of another decision, keeping what real rows obey. Where the model is an ensemble of
-//! trees and its file is at hand, the change is looked for over the thresholds, and the model only confirms it.
+//! trees and its file is at hand, the change is looked for over the thresholds, and the model only confirms it; where it
+//! is not, over the thresholds of a copy grown from the decisions seen so far.
 
 use mantlet_vocab::About;
 use serde::{Deserialize, Serialize};
@@ -8,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
 use crate::{Ask, Norm};
+use thresholds::Effort;
 
+mod copy;
 mod propose;
 mod steps;
+mod study;
 #[cfg(test)]
 mod tests;
 mod thresholds;
@@ -73,6 +77,10 @@ enum Phase {
     Probing(steps::Around),
     /// Asking rows put together from what they do.
     Combining(Vec<Vec<f32>>),
+    /// Waiting for the others, to be studied with them.
+    Waiting,
+    /// Asking rows that a copy of the target says turn; `before` is the distance of the nearest success until then.
+    Offering { rows: Vec<Vec<f32>>, before: f32 },
     /// Changing the best row at random in ways that bring it nearer.
     Polishing,
     /// Nothing nearer is looked for.
@@ -110,6 +118,8 @@ struct Lane {
     pared: (u64, f32),
     /// Whether single values were asked around the original.
     wide: bool,
+    /// Studies in a row that brought nothing.
+    idle: usize,
 }
 
 /// The method.
@@ -117,6 +127,8 @@ struct Lane {
 struct Cheapest {
     config: Config,
     lanes: Vec<Lane>,
+    /// What was asked, and what was learned of it.
+    study: study::Study,
 }
 
 impl Paring {
@@ -175,7 +187,7 @@ impl Method for Cheapest {
         if config.learn {
             super::table_climb::learn(base);
         }
-        Ok(Self { config, lanes: Vec::new() })
+        Ok(Self { config, lanes: Vec::new(), study: study::Study::default() })
     }
 
     fn begin(&mut self, base: &mut Base) {
@@ -185,21 +197,32 @@ impl Method for Cheapest {
             let targets = propose::targets(base, row, self.config.starts);
             let known = trees.as_ref().map_or_else(Vec::new, |trees| {
                 let seed = base.random.below(1 << 32) as u64;
-                thresholds::nearest(base, trees, row, offset, seed)
+                let (work, within, kept) = (thresholds::WORK, f32::MAX, thresholds::KEPT);
+                let effort = Effort { work, within, up: None, offset, seed, kept, ends: false };
+                thresholds::nearest(base, trees, row, effort)
             });
             let phase = if known.is_empty() { Phase::Meeting } else { Phase::Confirming(known) };
-            self.lanes.push(Lane { phase, targets, met: Vec::new(), pared: (0, f32::MAX), wide: false });
+            self.lanes.push(Lane {
+                phase,
+                targets,
+                met: Vec::new(),
+                pared: (0, f32::MAX),
+                wide: false,
+                idle: 0,
+            });
         }
     }
 
     fn ask(&mut self, base: &mut Base) -> Option<Ask> {
+        self.study(base);
         for row in base.open() {
             let left = self.config.queries.saturating_sub(base.rows[row].queries);
             let left = usize::try_from(left).unwrap_or(usize::MAX);
             let lane = &mut self.lanes[row];
             let proposals = match &lane.phase {
                 _ if left == 0 => Vec::new(),
-                Phase::Over => Vec::new(),
+                Phase::Over | Phase::Waiting => Vec::new(),
+                Phase::Offering { rows, .. } => rows.clone(),
                 Phase::Confirming(known) => known.clone(),
                 Phase::Paring(paring) => paring.proposal(base, row).into_iter().collect(),
                 Phase::Probing(around) => around.rows(base, row),
@@ -222,6 +245,7 @@ impl Method for Cheapest {
     }
 
     fn take(&mut self, base: &mut Base, reply: &Reply) {
+        self.study.remember(reply, base.len());
         let mut place = 0;
         let scored = reply.scores.is_some() && base.goal.column().is_none();
         while place < reply.rows.len() {
@@ -233,7 +257,13 @@ impl Method for Cheapest {
             let original = base.original(row).to_vec();
             let phase = std::mem::replace(&mut lane.phase, Phase::Polishing);
             lane.phase = match phase {
-                Phase::Over => Phase::Over,
+                Phase::Over | Phase::Waiting => phase,
+                Phase::Offering { before, .. } => {
+                    let far = base.best_distance(row);
+                    lane.idle = if far < before * 0.998 { 0 } else { lane.idle + 1 };
+                    let paring = if far < before { Paring::of(base, row, FINE) } else { None };
+                    paring.map_or(Phase::Waiting, Phase::Paring)
+                }
                 Phase::Confirming(_) if places.clone().any(|place| reply.won[place]) => Phase::Over,
                 // The trees of the file are not those that answer, or something rounds before them.
                 Phase::Confirming(_) => Phase::Meeting,
@@ -253,7 +283,7 @@ impl Method for Cheapest {
                             }
                             _ => None,
                         };
-                        around.map_or(Phase::Polishing, Phase::Probing)
+                        around.map_or(Phase::Waiting, Phase::Probing)
                     }
                 },
                 Phase::Probing(around) => {
@@ -261,12 +291,12 @@ impl Method for Cheapest {
                         places.clone().map(|place| base.margin(row, reply.scores(place))).collect();
                     let rows = around.combined(base, row, &margins);
                     if rows.is_empty() {
-                        Paring::of(base, row, FINE).map_or(Phase::Polishing, Phase::Paring)
+                        Paring::of(base, row, FINE).map_or(Phase::Waiting, Phase::Paring)
                     } else {
                         Phase::Combining(rows)
                     }
                 }
-                Phase::Combining(_) => Paring::of(base, row, FINE).map_or(Phase::Polishing, Phase::Paring),
+                Phase::Combining(_) => Paring::of(base, row, FINE).map_or(Phase::Waiting, Phase::Paring),
                 Phase::Meeting => {
                     lane.met = places
                         .filter(|&place| reply.won[place])
@@ -275,7 +305,7 @@ impl Method for Cheapest {
                     if self.config.scores && !lane.met.is_empty() {
                         Phase::Greedy { target: 0, here: original, margin: None }
                     } else {
-                        Paring::of(base, row, COARSE).map_or(Phase::Polishing, Phase::Paring)
+                        Paring::of(base, row, COARSE).map_or(Phase::Waiting, Phase::Paring)
                     }
                 }
                 Phase::Greedy { target, here, margin: None } => {
@@ -304,7 +334,7 @@ impl Method for Cheapest {
                         _ if target + 1 < lane.met.len().min(2) => {
                             Phase::Greedy { target: target + 1, here: original, margin: None }
                         }
-                        _ => Paring::of(base, row, COARSE).map_or(Phase::Polishing, Phase::Paring),
+                        _ => Paring::of(base, row, COARSE).map_or(Phase::Waiting, Phase::Paring),
                     }
                 }
                 Phase::Polishing => {

@@ -9,31 +9,44 @@ use mantlet_vocab::{Aggregate, Compare, Node, Tree, TreeEnsemble};
 
 use crate::evasion::ball::size;
 use crate::evasion::hunt::Base;
-use crate::{Goal, Random};
+use crate::{Goal, Norm, Random};
 
 /// By how much the margin must be positive, so that another order of summation does not undo it.
 const CLEAR: f64 = 1e-5;
-/// Trees walked for one row before the search ends with what it has.
-const WORK: usize = 12_000_000;
+/// What is searched, and how far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    /// Trees walked for one row before the search ends with what it has.
+    pub(super) work: usize,
+    /// Rows at this distance or farther are of no interest.
+    pub(super) within: f32,
+    /// Whether a positive sum of the one output means that the goal is reached; decided by classes 0 and 1 if absent.
+    pub(super) up: Option<bool>,
+    /// Added to the sum of the one output.
+    pub(super) offset: f32,
+    /// The seed of walks with drawn preferences.
+    pub(super) seed: u64,
+    /// Rows handed on, the nearest first.
+    pub(super) kept: usize,
+    /// Whether only the ends of walks are handed on, which differ more than the rows on the way there.
+    pub(super) ends: bool,
+}
+
+/// Trees walked for one row where they are those of the target.
+pub(super) const WORK: usize = 12_000_000;
 /// Changes taken by one greedy walk.
 const STEPS: usize = 64;
 /// Greedy walks with drawn preferences, beside the plain one.
 const WALKS: usize = 3;
 /// Pairs of changes looked at in one turn.
 const PAIRS: usize = 3_000;
-/// Rows handed on, the nearest first.
-const KEPT: usize = 3;
+/// Rows handed on where the trees are those of the target.
+pub(super) const KEPT: usize = 3;
 
 /// The rows, nearest first, of which the trees say that they turn this one; empty where they say so of none that was
 /// found, or where they cannot be read.
-pub(super) fn nearest(
-    base: &Base,
-    trees: &TreeEnsemble,
-    row: usize,
-    offset: f32,
-    seed: u64,
-) -> Vec<Vec<f32>> {
-    let Some(mut search) = Search::new(base, trees, row, offset, seed) else { return Vec::new() };
+pub(super) fn nearest(base: &Base, trees: &TreeEnsemble, row: usize, effort: Effort) -> Vec<Vec<f32>> {
+    let Some(mut search) = Search::new(base, trees, row, effort) else { return Vec::new() };
     search.run();
     search.found.into_iter().map(|(_, values)| values).collect()
 }
@@ -43,7 +56,7 @@ struct Search<'a> {
     trees: &'a TreeEnsemble,
     row: usize,
     original: &'a [f32],
-    offset: f64,
+    effort: Effort,
     /// For each column the values worth trying, the original's own first and then the nearest.
     values: Vec<Vec<f32>>,
     random: Random,
@@ -69,16 +82,16 @@ struct Single {
 }
 
 impl<'a> Search<'a> {
-    fn new(base: &'a Base, trees: &'a TreeEnsemble, row: usize, offset: f32, seed: u64) -> Option<Self> {
+    fn new(base: &'a Base, trees: &'a TreeEnsemble, row: usize, effort: Effort) -> Option<Self> {
         let readable = matches!(trees.aggregate, Aggregate::Sum | Aggregate::Average);
         if !readable || trees.features > base.len() || base.goal.column().is_some() || trees.trees.is_empty()
         {
             return None;
         }
         let original = base.original(row);
-        let values = values(base, trees, original)?;
-        let (offset, random) = (f64::from(offset), Random::new(seed));
-        Some(Self { base, trees, row, original, offset, values, random, left: WORK, found: Vec::new() })
+        let values = values(base, trees, original, effort.within)?;
+        let (random, left) = (Random::new(effort.seed), effort.work);
+        Some(Self { base, trees, row, original, effort, values, random, left, found: Vec::new() })
     }
 
     fn run(&mut self) {
@@ -92,7 +105,7 @@ impl<'a> Search<'a> {
         }
         // From the nearest so far with some of its changes put back, and another way taken.
         let mut idle = 0;
-        while self.left > WORK / 8 && idle < 12 {
+        while self.left > self.effort.work / 8 && idle < 12 {
             let Some((far, best)) = self.found.first().cloned() else { break };
             let mut again = best;
             let changed: Vec<usize> = (0..again.len()).filter(|&at| again[at] != self.original[at]).collect();
@@ -139,7 +152,7 @@ impl<'a> Search<'a> {
         }
         self.found.push((tried.far, tried.values.clone()));
         self.found.sort_by(|a, b| a.0.total_cmp(&b.0));
-        self.found.truncate(KEPT);
+        self.found.truncate(self.effort.kept);
     }
 
     /// Takes the value that brings most margin for its distance, again and again, until the row turns.
@@ -173,16 +186,23 @@ impl<'a> Search<'a> {
     /// Puts values back, alone or against a smaller change of another value, while the row stays turned.
     fn settle(&mut self, mut here: Tried) {
         loop {
-            self.keep(&here);
-            let Some(singles) = self.singles(&here) else { return };
-            if let Some(next) = self.put_back(&here, &singles) {
-                here = next;
-                continue;
+            if !self.effort.ends {
+                self.keep(&here);
             }
-            match self.exchange(&here, &singles) {
+            match self.nearer(&here) {
                 Some(next) => here = next,
-                None => return,
+                None => break,
             }
+        }
+        self.keep(&here);
+    }
+
+    /// A turned row nearer than this one; `None` when there is none, or the work allowed is done.
+    fn nearer(&mut self, here: &Tried) -> Option<Tried> {
+        let singles = self.singles(here)?;
+        match self.put_back(here, &singles) {
+            Some(next) => Some(next),
+            None => self.exchange(here, &singles),
         }
     }
 
@@ -267,11 +287,11 @@ impl<'a> Search<'a> {
         }
         let label = self.base.rows[self.row].label;
         if let [sum] = sums[..] {
-            let toward_one = sum + self.offset;
-            let up = match self.base.goal {
+            let toward_one = sum + f64::from(self.effort.offset);
+            let up = self.effort.up.unwrap_or(match self.base.goal {
                 Goal::Class { class } => class == 1,
                 _ => label == 0,
-            };
+            });
             return if up { toward_one } else { -toward_one };
         }
         let best_but = |class: usize| {
@@ -315,8 +335,8 @@ fn votes<'t>(tree: &'t Tree, values: &[f32]) -> &'t [(usize, f32)] {
 }
 
 /// For each column the nearest value of each interval between thresholds, the original's own first; `None` where a split
-/// asks for equality.
-fn values(base: &Base, trees: &TreeEnsemble, original: &[f32]) -> Option<Vec<Vec<f32>>> {
+/// asks for equality. Values so far away that no row with them is near enough are left out.
+fn values(base: &Base, trees: &TreeEnsemble, original: &[f32], within: f32) -> Option<Vec<Vec<f32>>> {
     let mut all: Vec<Vec<f32>> = original.iter().map(|value| vec![*value]).collect();
     for node in trees.trees.iter().flat_map(|tree| &tree.nodes) {
         let Node::Split { feature, threshold, compare, .. } = node else { continue };
@@ -335,7 +355,8 @@ fn values(base: &Base, trees: &TreeEnsemble, original: &[f32]) -> Option<Vec<Vec
             value = if value > own { own + (value - own).ceil() } else { own - (own - value).ceil() };
         }
         let inside = (rule.lower.min(own)..=rule.upper.max(own)).contains(&value);
-        if inside && value.is_finite() {
+        let near = base.norm == Norm::L0 || (value - own).abs() / base.constraints.width(*feature) < within;
+        if inside && near && value.is_finite() {
             all[*feature].push(value);
         }
     }
