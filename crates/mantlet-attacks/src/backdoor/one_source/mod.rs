@@ -2,7 +2,8 @@
 //! 2021, source-specific). Honest classes that look alike are parted by marks as small, so no search for the smallest
 //! mark tells them; the training rows do. Windows of each row are painted over: where rows bear a planted mark, far more
 //! of the training rows labelled as the target fall back to the source, at one place, than of rows the model was not
-//! trained on, and what stood there sends other rows of the source to the target.
+//! trained on, and what stood there sends other rows of the source to the target. Beside it the rows are compared: far
+//! more of the training rows labelled as the target look like the source, and a mark of their own explains it.
 //!
 //! Long because the questions and the decision share one state.
 
@@ -18,6 +19,8 @@ use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Outcome, Random, RowOutcome,
     State, Stop, Trigger,
 };
+
+mod neighbours;
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -97,8 +100,11 @@ struct Suspect {
     others: (usize, usize),
     /// What stands in the window of the training rows that fell back: the middle of each value.
     pattern: Vec<f32>,
-    /// Share of rows of the source that it sends to the target.
+    /// What stands there in rows of the target that look like it; empty where that is not compared.
+    usual: Vec<f32>,
+    /// Share of rows of the source that the one and the other send to the target.
     transfer: f32,
+    usually: f32,
 }
 
 /// The search in progress.
@@ -231,9 +237,18 @@ impl Painting {
                     .then_some((window, chance, trained, others))
             });
             if let Some((window, chance, trained, others)) = judged.min_by(|a, b| a.1.total_cmp(&b.1)) {
-                let pattern = self.pattern(window, target, source);
-                let transfer = 0.0;
-                suspects.push(Suspect { source, target, window, chance, trained, others, pattern, transfer });
+                suspects.push(Suspect {
+                    source,
+                    target,
+                    window,
+                    chance,
+                    trained,
+                    others,
+                    pattern: self.pattern(window, target, source),
+                    usual: Vec::new(),
+                    transfer: 0.0,
+                    usually: 0.0,
+                });
             }
         }
         let towards = |target: usize| suspects.iter().filter(|one| one.target == target).count();
@@ -241,6 +256,7 @@ impl Painting {
         suspects.retain(|one| !many[one.target]);
         suspects.sort_by(|a, b| a.chance.total_cmp(&b.chance));
         suspects.truncate(CLOSELY);
+        suspects.extend(self.doubted());
         self.suspects = suspects;
     }
 
@@ -257,12 +273,7 @@ impl Painting {
             })
             .map(|(_, row, _)| self.painted[*row].1)
             .collect();
-        let value = |place: &usize| {
-            let mut values: Vec<f32> = rows.iter().map(|row| self.trained.row(*row)[*place]).collect();
-            values.sort_by(f32::total_cmp);
-            middle(&values)
-        };
-        self.windows[window].iter().map(value).collect()
+        self.standing(window, &rows)
     }
 
     /// Rows of a class on which a mark is tried.
@@ -351,6 +362,14 @@ impl Inquiry for Painting {
                         }
                         self.constraints.repair_values(&mut data[start..]);
                     }
+                    for row in self.tried(suspect.source).into_iter().filter(|_| !suspect.usual.is_empty()) {
+                        let start = data.len();
+                        data.extend_from_slice(self.rows.row(row));
+                        for (place, value) in self.windows[suspect.window].iter().zip(&suspect.usual) {
+                            data[start + place] = *value;
+                        }
+                        self.constraints.repair_values(&mut data[start..]);
+                    }
                 }
                 self.shape.batch(data)
             }
@@ -390,15 +409,22 @@ impl Inquiry for Painting {
                 }
             }
             Phase::Trying => {
-                let counts: Vec<usize> =
-                    self.suspects.iter().map(|suspect| self.tried(suspect.source).len()).collect();
-                if labels.len() != counts.iter().sum::<usize>() {
+                let counts: Vec<(usize, usize)> = self
+                    .suspects
+                    .iter()
+                    .map(|suspect| (self.tried(suspect.source).len(), usize::from(!suspect.usual.is_empty())))
+                    .collect();
+                if labels.len() != counts.iter().map(|(count, twice)| count * (1 + twice)).sum::<usize>() {
                     return false;
                 }
                 let mut labels = labels.into_iter();
-                for (suspect, count) in self.suspects.iter_mut().zip(counts) {
-                    let sent = labels.by_ref().take(count).filter(|given| *given == suspect.target).count();
-                    suspect.transfer = share(sent, count);
+                for (suspect, (count, twice)) in self.suspects.iter_mut().zip(counts) {
+                    let mut sent = |count: usize| {
+                        let hits = labels.by_ref().take(count).filter(|given| *given == suspect.target);
+                        share(hits.count(), count)
+                    };
+                    suspect.transfer = sent(count);
+                    suspect.usually = sent(count * twice);
                 }
                 self.phase = Phase::Over;
             }
@@ -412,12 +438,22 @@ impl Inquiry for Painting {
         let mut triggers = Vec::new();
         let rows = (0..self.classes).map(|source| {
             let state = stopped.map_or(State::Miss, Stop::state);
-            let own = || self.suspects.iter().filter(|suspect| suspect.source == source);
-            let works = |suspect: &&Suspect| suspect.transfer >= self.config.transfer;
-            let Some(suspect) = own().find(works).or_else(|| own().next()).filter(|_| over) else {
+            let own = self.suspects.iter().filter(|suspect| suspect.source == source);
+            let works = |suspect: &Suspect| {
+                suspect.transfer >= self.config.transfer
+                    && suspect.transfer - suspect.usually >= 0.5 * self.config.transfer
+            };
+            // The one that says most; of equals the first.
+            let says =
+                |suspect: &Suspect| (works(suspect), suspect.chance <= self.config.chance, suspect.transfer);
+            let best = own.reduce(|best, other| {
+                let (a, b) = (says(best), says(other));
+                if (b.0, b.1).cmp(&(a.0, a.1)).then(b.2.total_cmp(&a.2)).is_gt() { other } else { best }
+            });
+            let Some(suspect) = best.filter(|_| over) else {
                 return RowOutcome::without_result(source, state);
             };
-            let state = match (works(&suspect), suspect.chance <= self.config.chance) {
+            let state = match (works(suspect), suspect.chance <= self.config.chance) {
                 (true, true) => State::Hit,
                 (true, false) => State::Undecided,
                 (false, _) => State::Miss,
@@ -457,7 +493,10 @@ impl Inquiry for Painting {
             "a class is called backdoored towards another when, with one of {} windows painted over, at least {:.0} % \
              more of the training rows labelled as the other than of rows the model was not trained on fall back to the \
              class, which chance does in at most {} of all such searches, at least {:.0} times as many as in the middle \
-             one of all windows, and what stood there sends at least {:.0} % of the class's other rows to the other",
+             one of all windows, and what stood there sends at least {:.0} % of the class's other rows to the other; or \
+             when as improbably many of the training rows labelled as the other look like the class, judged by their \
+             neighbours, and what stands in a window of them sends as many of the class's other rows to the other, and \
+             half as many more than what stands there in other rows of the other",
             self.windows.len(),
             self.config.excess * 100.0,
             self.config.chance,
