@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use mantlet_report::{JunitCase, JunitOutcome, NextStep, SystemReport, Tone, VerdictBlock};
-use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Millis, Place, Severity, Verdict};
+use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Impact, Millis, Place, Severity, Verdict};
 use mantlet_worker::battery::{ATTACKS, FURTHER, Probe, Results};
 
 use crate::config::Loaded;
@@ -143,6 +143,12 @@ pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject)
     }
 }
 
+/// What a hit of this attack means and how much harm it can do, then the share of rows it surely works on: a planted
+/// backdoor comes before any number of rows that small changes turn.
+fn danger(name: &str, surely: f64) -> (Option<(Severity, Impact)>, f64) {
+    (account::about(name).map(|about| (about.severity, about.impact)), surely)
+}
+
 /// One page with pictures, which needs no network.
 pub(super) fn page(
     loaded: &Loaded,
@@ -158,9 +164,13 @@ pub(super) fn page(
         Verdict::NotFullyExamined => (Tone::Warning, "some attacks could not be judged"),
         Verdict::Clean => (Tone::Good, "no attack worked beyond what the policy allows"),
     };
-    // The five attacks that worked most often, in plain words.
+    // The five most dangerous of those that worked, in plain words.
     let mut hits: Vec<&Probe> = results.probes.iter().filter(|probe| probe.report.counts.hit > 0).collect();
-    hits.sort_by(|a, b| b.report.success.value.total_cmp(&a.report.success.value));
+    hits.sort_by(|a, b| {
+        let (a, b) =
+            (danger(&a.report.probe, a.report.success.low), danger(&b.report.probe, b.report.success.low));
+        b.0.cmp(&a.0).then(b.1.total_cmp(&a.1))
+    });
     let verdict = VerdictBlock {
         tone,
         headline: format!("{}: {headline}", config.model.version),
@@ -174,4 +184,20 @@ pub(super) fn page(
     report.threshold = config.policy.threshold;
     account::add_probes(&mut report, &config.model.version, results, Some(subject));
     mantlet_report::html(&report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worse_comes_before_what_works_more_often() {
+        let before = |a: (&str, f64), b: (&str, f64)| {
+            let (a, b) = (danger(a.0, a.1), danger(b.0, b.1));
+            b.0.cmp(&a.0).then(b.1.total_cmp(&a.1)).is_lt()
+        };
+        assert!(before(("backdoor-trigger", 0.05), ("evasion-fgsm", 1.0)));
+        assert!(before(("evasion-fgsm", 0.2), ("robustness-calibration", 0.9)));
+        assert!(before(("evasion-fgsm", 0.9), ("evasion-fgsm", 0.3)));
+    }
 }
