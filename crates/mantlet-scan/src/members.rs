@@ -38,7 +38,7 @@ impl Engine {
         if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
             archive.wheel = Wheel::read(source, &facts, &self.bounds);
         }
-        let root = facts.torch_root().map(|root| format!("{root}data/"));
+        let root = facts.torch_root();
         let mut links = Vec::new();
         for entry in &facts.entries {
             if entry.name.ends_with('/') && entry.packed == 0 {
@@ -71,11 +71,11 @@ impl Engine {
                 links.push((entry.name.clone(), String::from_utf8_lossy(&target).into_owned(), entry.header));
             }
             // Tensors are not interpreted by any loader; what looks like a pickle in them is numbers.
-            // torch calls its storages by numbers.
-            let tensor = root
-                .as_ref()
-                .and_then(|root| entry.name.strip_prefix(root.as_str()))
-                .is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+            // torch calls its storages by numbers, those of a traced program's constants too.
+            let tensor = root.as_ref().and_then(|root| entry.name.strip_prefix(root)).is_some_and(|name| {
+                let number = name.strip_prefix("data/").or_else(|| name.strip_prefix("constants/"));
+                number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+            });
             match entry.method {
                 0 => {
                     let full = self.bounds.full_content;

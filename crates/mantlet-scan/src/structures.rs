@@ -2,7 +2,7 @@
 
 use mantlet_formats::route::Format;
 use mantlet_formats::route::Route;
-use mantlet_formats::runtime::openvino;
+use mantlet_formats::runtime::{mxnet, openvino};
 use mantlet_formats::structure::Structure;
 use mantlet_formats::zip::Zip;
 use mantlet_formats::{Facts, models};
@@ -64,6 +64,9 @@ impl Engine {
         if facts.format == "OpenVINO" {
             let constants = beside.as_ref().map(|file| file as &dyn Source);
             self.follow(&openvino::graph(source, constants), place);
+        }
+        if facts.format == "MXNet" {
+            self.follow(&mxnet::graph(source), place);
         }
         self.limits(place, &facts.limits);
         self.metadata(facts.texts.clone(), place);

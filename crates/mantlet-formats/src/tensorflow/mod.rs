@@ -14,7 +14,7 @@ pub use graph::graph;
 pub use operators::{Reach, is_known, reach};
 pub use readable::readable;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mantlet_vocab::Source;
 
@@ -257,6 +257,39 @@ impl<'a> Walk<'a> {
         });
     }
 
+    /// The first text that a value of a function is made of, when nothing that the function is handed has a part in it.
+    fn settled(&mut self, start: u64, end: u64, number: u64, value: &str) -> Option<String> {
+        let plain = |input: &str| input.split(':').next().unwrap_or_default().to_owned();
+        let mut nodes = HashMap::new();
+        let mut fields = Fields::new(start, end);
+        while let Some(field) = fields.next(&mut self.window) {
+            let Some((start, end)) = field.bytes().filter(|_| field.number == number) else { continue };
+            if nodes.len() == MAX_TEXTS {
+                return None;
+            }
+            let node = self.node(start, end);
+            nodes.insert(node.name.clone(), node);
+        }
+        let (mut text, mut waiting, mut seen) = (None, vec![plain(value)], BTreeSet::new());
+        while let Some(node) = waiting.pop() {
+            // Once is enough; what is no node is what the function is handed.
+            match nodes.remove(&node) {
+                Some(node) => {
+                    text = text.or(node.text);
+                    // Numbers that are written out say nothing of a place.
+                    if node.operator != "AsString" {
+                        let inputs = node.inputs.iter().filter(|input| !input.starts_with('^'));
+                        waiting.extend(inputs.map(|input| plain(input)));
+                    }
+                    seen.insert(node.name);
+                }
+                None if seen.contains(&node) => {}
+                None => return None,
+            }
+        }
+        text
+    }
+
     /// The nodes of a graph or function.
     fn nodes(&mut self, start: u64, end: u64, number: u64, function: &str) {
         let mut texts: HashMap<String, String> = HashMap::new();
@@ -301,16 +334,15 @@ impl<'a> Walk<'a> {
             let place = usize::from(node.operator == "MergeV2Checkpoints");
             let own =
                 !function.is_empty() && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
-            let fixed = node.inputs.get(place).filter(|_| own).and_then(|input| {
-                texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
-            });
+            let fixed = node.inputs.get(place).filter(|_| own).cloned();
+            let fixed = fixed.and_then(|input| self.settled(start, end, number, &input));
             let leads =
                 given
                     .find(|text| {
                         if graph { operators::carried(text).is_some() } else { operators::leads_away(text) }
                     })
-                    .or(fixed)
-                    .cloned();
+                    .cloned()
+                    .or(fixed);
             if let Some(text) = leads {
                 *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;
                 let (text, reach) = match graph.then(|| operators::carried(&text)).flatten() {

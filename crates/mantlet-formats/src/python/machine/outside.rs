@@ -115,8 +115,9 @@ impl Machine {
             "get_callable",
         ];
         let last = callee.rsplit('.').next().unwrap_or("");
-        if !looks_up.iter().any(|name| last.contains(name)) && !(alone && found.iter().any(|(_, deep)| *deep))
-        {
+        let calls = looks_up.iter().any(|name| last.contains(name));
+        let named = alone && found.iter().any(|(_, deep)| *deep);
+        if !calls && !named {
             return;
         }
         for (path, _) in found.into_iter().take(8) {

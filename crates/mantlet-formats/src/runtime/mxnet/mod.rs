@@ -1,5 +1,9 @@
 //! MXNet: the graph in JSON and the arrays of `.params`.
 
+mod graph;
+
+pub use graph::graph;
+
 use mantlet_vocab::{Source, read_window};
 use serde_json::Value;
 
@@ -22,12 +26,12 @@ pub fn symbol(source: &dyn Source) -> Option<Structure> {
     let json: Value = serde_json::from_slice(&text).ok()?;
     json.get("nodes")?.as_array()?;
     json.get("arg_nodes")?.as_array()?;
-    graph(&json, 0, &mut facts);
+    symbols(&json, 0, &mut facts);
     Some(facts)
 }
 
 /// One graph, and those that its loops and conditions run.
-fn graph(json: &Value, depth: u8, facts: &mut Structure) {
+fn symbols(json: &Value, depth: u8, facts: &mut Structure) {
     if depth > MAX_DEPTH {
         facts.limit(format!("graphs are nested deeper than {MAX_DEPTH}"));
         return;
@@ -61,7 +65,7 @@ fn graph(json: &Value, depth: u8, facts: &mut Structure) {
             }
         }
         for inner in node.get("subgraphs").and_then(Value::as_array).into_iter().flatten() {
-            graph(inner, depth + 1, facts);
+            symbols(inner, depth + 1, facts);
         }
     }
     let heads = list("heads").iter().filter_map(|head| head.get(0).or(Some(head)).and_then(Value::as_u64));
