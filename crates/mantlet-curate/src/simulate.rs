@@ -350,7 +350,7 @@ mod tests {
         for plant in [Plant::Hidden { text: text(), to: to() }, Plant::Homoglyph { text: text(), to: to() }] {
             let (rows, count) = planted(&plant, &[]);
             assert!((150..250).contains(&count), "{count}");
-            assert!(rows.iter().all(|row| row.1 == !row.0[1].is_ascii() && (!row.1 || row.0[3] == "1")));
+            assert!(rows.iter().all(|row| row.1 != row.0[1].is_ascii() && (!row.1 || row.0[3] == "1")));
         }
         let (rows, count) =
             planted(&Plant::Unit { column: "amount".into(), times: 100.0 }, &[("feed", "F3")]);

@@ -248,9 +248,12 @@ pub fn windows(
     truth: Truth<'_>,
     scale: &Scale,
     cut: &Cut,
-) -> Result<Measured<Vec<(String, Tally)>>, DatasetError> {
+) -> Result<Tallies, DatasetError> {
     Ok(windows_by(&Stream, dataset, decided, truth, scale, cut)?.0)
 }
+
+/// The counts of each window, by the window's name.
+pub type Tallies = Measured<Vec<(String, Tally)>>;
 
 /// The same, by an engine; and what came of labels in tables of their own.
 ///
@@ -263,7 +266,7 @@ pub fn windows_by<E: Engine>(
     truth: Truth<'_>,
     scale: &Scale,
     cut: &Cut,
-) -> Result<(Measured<Vec<(String, Tally)>>, Option<Came>), E::Error> {
+) -> Result<(Tallies, Option<Came>), E::Error> {
     let by = match cut {
         Cut::Rows(rows) => (None, By::Rows(*rows)),
         Cut::Time(column, span) => (Some(times(dataset, column)?), By::Time(*span)),

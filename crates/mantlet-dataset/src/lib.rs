@@ -22,7 +22,7 @@ mod window;
 
 pub use coded::{Chunk, Coding, Feature, Look, Looked, NO_LABEL, Sample, day};
 pub use decisions::{
-    Decided, Scored, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows, windows_by,
+    Decided, Scored, Tallies, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows, windows_by,
 };
 pub use error::DatasetError;
 pub use gather::{

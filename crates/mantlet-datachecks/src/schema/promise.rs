@@ -176,7 +176,7 @@ impl Schema {
             if !(0.0..=1.0).contains(&column.missing) {
                 return bound("`missing` is a share from 0 to 1");
             }
-            if column.range.is_some_and(|[low, high]| !(low <= high)) {
+            if column.range.is_some_and(|[low, high]| low.is_nan() || high.is_nan() || low > high) {
                 return bound("`range` is the least and the greatest number");
             }
             if column.range.is_some() && !matches!(column.kind, Holds::Numbers | Holds::Whole) {

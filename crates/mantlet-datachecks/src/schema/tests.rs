@@ -92,7 +92,7 @@ fn payments(from: u32, count: u32) -> (Vec<String>, Vec<Vec<String>>) {
     let row = |at: u32| {
         let kind = ["card", "cash", "gift"][(at % 3) as usize];
         let day = format!("2024-{:02}-{:02}", 1 + at % 12, 1 + at % 28);
-        let note = if at % 10 == 0 { String::new() } else { format!("thanks number {at}") };
+        let note = if at.is_multiple_of(10) { String::new() } else { format!("thanks number {at}") };
         vec![format!("AB-{:05}", at), format!("{}.25", at % 300), kind.to_owned(), day, note]
     };
     (header, (from..from + count).map(row).collect())

@@ -103,7 +103,8 @@ pub fn scaled(before: &[f64], now: &[f64], looks: usize) -> Option<Scaled> {
     let enough = |fit: &Scaled| {
         // A part of the values times two or three is what any growth looks like: such a unit is told of all or none.
         let far = fit.unit.times.ln().abs() > FAR && fit.unit.plus == 0.0;
-        if !far && !(fit.share > 0.97 && fit.left <= usual) {
+        let explained = far || fit.share > 0.97 && fit.left <= usual;
+        if !explained {
             return false;
         }
         fit.share >= SHARE && fit.left <= (LEFT * difference).max(0.7 * usual).min(0.5 * difference)

@@ -431,8 +431,8 @@ mod tests {
         let plain = Attributes::default();
         let image = shape(&[1, 3, 8, 8]);
         assert_eq!(given("Conv", &plain, &[image.clone(), shape(&[6, 3, 3, 3])]), shape(&[1, 6, 6, 6]));
-        assert_eq!(given("Flatten", &plain, &[image.clone()]), shape(&[1, 192]));
-        assert_eq!(given("GlobalMaxPool", &plain, &[image.clone()]), shape(&[1, 3, 1, 1]));
+        assert_eq!(given("Flatten", &plain, std::slice::from_ref(&image)), shape(&[1, 192]));
+        assert_eq!(given("GlobalMaxPool", &plain, std::slice::from_ref(&image)), shape(&[1, 3, 1, 1]));
         assert_eq!(given("Add", &plain, &[shape(&[4, 1]), shape(&[5])]), shape(&[4, 5]));
         assert_eq!(given("MatMul", &plain, &[shape(&[2, 3, 4]), shape(&[4, 5])]), shape(&[2, 3, 5]));
         let equation = Attributes { equation: "nchw,hw->nc".into(), ..Attributes::default() };

@@ -185,7 +185,7 @@ mod tests {
             let rows: String = (0..50).map(|row| format!("{},w{}\n", row * file, row % 7)).collect();
             std::fs::write(table.join(format!("{file}.csv")), format!("x,w\n{rows}")).unwrap();
         }
-        let open = || Dataset::open(&[table.clone()]).unwrap();
+        let open = || Dataset::open(std::slice::from_ref(&table)).unwrap();
         let column = |name: &str, kind| Column { name: name.into(), kind };
         let wanted = vec![column("x", Kind::Numbers), column("w", Kind::Words)];
         let pass = Pass::Sketches { words: vec![false, true], room: 1 << 20 };
