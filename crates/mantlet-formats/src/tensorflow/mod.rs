@@ -180,6 +180,27 @@ struct Walk<'a> {
 
 type Step<'a> = fn(&mut Walk<'a>, u64, u64, u64);
 
+/// The first text that a value of a function is made of, when nothing that the function is handed has a part in it.
+fn settled(nodes: &HashMap<String, Node>, value: &str, steps: &mut usize) -> Option<String> {
+    let plain = |input: &str| input.split(':').next().unwrap_or_default().to_owned();
+    let (mut text, mut waiting, mut seen) = (None, vec![plain(value)], BTreeSet::new());
+    while let Some(name) = waiting.pop() {
+        *steps = steps.checked_sub(1)?;
+        // What is no node is what the function is handed.
+        let node = nodes.get(&name)?;
+        if !seen.insert(name) {
+            continue;
+        }
+        text = text.or_else(|| node.text.clone());
+        // Numbers that are written out say nothing of a place.
+        if node.operator != "AsString" {
+            waiting
+                .extend(node.inputs.iter().filter(|input| !input.starts_with('^')).map(|input| plain(input)));
+        }
+    }
+    text
+}
+
 #[derive(Default)]
 struct Node {
     name: String,
@@ -257,37 +278,20 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// The first text that a value of a function is made of, when nothing that the function is handed has a part in it.
-    fn settled(&mut self, start: u64, end: u64, number: u64, value: &str) -> Option<String> {
-        let plain = |input: &str| input.split(':').next().unwrap_or_default().to_owned();
+    /// The nodes of a function by their names; none of one with too many.
+    fn named(&mut self, start: u64, end: u64, number: u64) -> HashMap<String, Node> {
         let mut nodes = HashMap::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
             let Some((start, end)) = field.bytes().filter(|_| field.number == number) else { continue };
             if nodes.len() == MAX_TEXTS {
-                return None;
+                self.limit(format!("a function with more than {MAX_TEXTS} nodes has its own savers"));
+                return HashMap::new();
             }
             let node = self.node(start, end);
             nodes.insert(node.name.clone(), node);
         }
-        let (mut text, mut waiting, mut seen) = (None, vec![plain(value)], BTreeSet::new());
-        while let Some(node) = waiting.pop() {
-            // Once is enough; what is no node is what the function is handed.
-            match nodes.remove(&node) {
-                Some(node) => {
-                    text = text.or(node.text);
-                    // Numbers that are written out say nothing of a place.
-                    if node.operator != "AsString" {
-                        let inputs = node.inputs.iter().filter(|input| !input.starts_with('^'));
-                        waiting.extend(inputs.map(|input| plain(input)));
-                    }
-                    seen.insert(node.name);
-                }
-                None if seen.contains(&node) => {}
-                None => return None,
-            }
-        }
-        text
+        nodes
     }
 
     /// The nodes of a graph or function.
@@ -325,6 +329,11 @@ impl<'a> Walk<'a> {
             }
         }
         self.broken(&fields);
+        let saves = |(_, reach): &(Node, Reach)| *reach == Reach::Writes;
+        let saves = !function.is_empty() && placed.iter().any(saves);
+        let named = if saves { self.named(start, end, number) } else { HashMap::new() };
+        // Steps that all savers together are followed back.
+        let mut steps = 4 * MAX_TEXTS;
         for (node, reach) in placed {
             let mut given = node.inputs.iter().filter_map(|input| {
                 texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
@@ -334,8 +343,8 @@ impl<'a> Walk<'a> {
             let place = usize::from(node.operator == "MergeV2Checkpoints");
             let own =
                 !function.is_empty() && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
-            let fixed = node.inputs.get(place).filter(|_| own).cloned();
-            let fixed = fixed.and_then(|input| self.settled(start, end, number, &input));
+            let fixed = node.inputs.get(place).filter(|_| own);
+            let fixed = fixed.and_then(|input| settled(&named, input, &mut steps));
             let leads =
                 given
                     .find(|text| {
