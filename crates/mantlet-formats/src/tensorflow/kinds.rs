@@ -65,6 +65,11 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "LogicalAnd"
         | "LogicalOr"
         | "LogicalNot"
+        | "BitwiseOr"
+        | "Invert"
+        | "InTopK"
+        | "RegexFullMatch"
+        | "ListDiff"
         | "BitwiseAnd"
         | "BitwiseXor"
         | "StringToHashBucket"
@@ -93,16 +98,26 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "Softmax"
         | "FloorDiv"
         | "Elu"
+        | "LogSoftmax"
+        | "TruncateMod"
+        | "TruncateDiv"
+        | "LeftShift"
+        | "RightShift"
+        | "QuantizeV2"
+        | "QuantizeAndDequantizeV2"
+        | "QuantizeAndDequantizeV3"
+        | "QuantizeAndDequantizeV4"
+        | "FakeQuantWithMinMaxVars"
         | "Selu"
         | "LeakyRelu"
         | "Quantize"
         | "FakeQuantWithMinMaxArgs" => Kind::Squash,
-        "Split" | "SplitV" => Kind::Part,
+        "Split" | "SplitV" | "Unpack" => Kind::Part,
         "Exp" | "Expm1" | "Reciprocal" | "Inv" | "Rsqrt" | "Softplus" => Kind::Bump,
-        "Sum" | "Mean" | "EuclideanNorm" => Kind::Sum(axes()),
+        "Sum" | "Mean" | "EuclideanNorm" | "L2Loss" => Kind::Sum(axes()),
         "Max" | "Min" | "All" | "Any" | "Prod" => Kind::Extreme(axes()),
         "ArgMax" | "ArgMin" => Kind::Sum(Some(1)),
-        "TopKV2" => Kind::Extreme(Some(1)),
+        "TopKV2" | "TopK" | "ApproxTopK" => Kind::Extreme(Some(1)),
         "Reshape" => {
             let rank = sizes.get(1).copied().flatten();
             Kind::Reshape(rank.map_or(8, |rank| rank.saturating_sub(1).clamp(1, 8) as u8))
@@ -112,8 +127,12 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
             if sizes.get(1).copied().flatten() == Some(1) { Kind::Pick(1) } else { Kind::Lookup }
         }
         "Shape" | "Size" | "Rank" | "ShapeN" => Kind::Shape,
+        // Kept by computed answers, or as many as answer so.
+        "Where" | "Unique" | "UniqueV2" | "UniqueWithCounts" | "DynamicPartition" | "StringSplitV2" => {
+            Kind::Count
+        }
         "Select" | "SelectV2" => Kind::Select,
-        "Mul" | "RealDiv" | "Div" | "DivNoNan" | "MulNoNan" | "Pow" => Kind::Scale,
+        "Mul" | "RealDiv" | "Div" | "DivNoNan" | "MulNoNan" | "Pow" | "Xdivy" => Kind::Scale,
         "Add"
         | "AddV2"
         | "AddN"
@@ -122,8 +141,25 @@ pub(super) fn kind(operator: &str, attributes: &Attributes, sizes: &[Option<u64>
         | "Maximum"
         | "Minimum"
         | "TensorScatterUpdate"
-        | "TensorScatterAdd" => Kind::Combine,
-        "Concat" | "ConcatV2" | "Pack" => Kind::Concat,
+        | "TensorScatterAdd"
+        | "TensorScatterSub"
+        | "TensorScatterMax"
+        | "TensorScatterMin"
+        | "ScatterNd"
+        | "DynamicStitch"
+        | "ParallelDynamicStitch"
+        | "TensorStridedSliceUpdate"
+        | "InplaceUpdate" => Kind::Combine,
+        "Concat" | "ConcatV2" | "Pack" | "ParallelConcat" | "TensorListStack" => Kind::Concat,
+        // Products of other runtimes and numbers of fewer bits.
+        _ if ["MatMul", "Conv2D", "Conv3D", "Convolution", "QuantizedDot"]
+            .iter()
+            .any(|word| operator.contains(word))
+            && !operator.contains("Grad") =>
+        {
+            Kind::Weighted { narrow: false }
+        }
+        "Conv" | "XlaDot" | "XlaConv" | "XlaEinsum" => Kind::Weighted { narrow: false },
         _ => Kind::Pass,
     }
 }

@@ -8,18 +8,18 @@
 mod graph;
 mod kinds;
 mod operators;
-mod readable;
 
 pub use graph::graph;
 pub use operators::{Reach, is_known, reach};
-pub use readable::readable;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use mantlet_vocab::Source;
 
+use self::operators::Class;
 use crate::Bounds;
-use crate::proto::{Fields, Value, text};
+use crate::proto::{Fields, Value, text, varint};
 use crate::window::Window;
 
 /// What kind of file it is.
@@ -87,6 +87,12 @@ pub struct TensorFlow {
 
 const MAX_NODES: u64 = 4 << 20;
 const MAX_TEXTS: usize = 20_000;
+/// Nodes of one graph that are kept by name.
+const MAX_NAMED: usize = 300_000;
+/// Texts of one constant that are looked at.
+const MAX_STRINGS: usize = 256;
+/// Graphs within constants.
+const MAX_CARRIED: usize = 64;
 const MAX_ASSETS: usize = 4_096;
 const MAX_ATTRIBUTES: usize = 256;
 
@@ -150,7 +156,13 @@ pub fn recognise(source: &dyn Source) -> Option<File> {
 #[must_use]
 pub fn analyse(source: &dyn Source, file: File, bounds: &Bounds) -> TensorFlow {
     let facts = TensorFlow { file, ..TensorFlow::default() };
-    let mut walk = Walk { window: Window::new(source, 0), facts, max: bounds.max_facts };
+    let mut walk = Walk {
+        window: Window::new(source, 0),
+        facts,
+        assets: BTreeSet::new(),
+        carried: 0,
+        max: bounds.max_facts,
+    };
     let end = source.len();
     match file {
         File::SavedModel => walk.each(0, end, 2, |walk, start, end, _| walk.meta(start, end)),
@@ -175,31 +187,14 @@ pub fn analyse(source: &dyn Source, file: File, bounds: &Bounds) -> TensorFlow {
 struct Walk<'a> {
     window: Window<'a>,
     facts: TensorFlow,
+    /// Constants in whose place a loader puts a file of the model.
+    assets: BTreeSet<String>,
+    /// Graphs within constants that were read.
+    carried: usize,
     max: usize,
 }
 
 type Step<'a> = fn(&mut Walk<'a>, u64, u64, u64);
-
-/// The first text that a value of a function is made of, when nothing that the function is handed has a part in it.
-fn settled(nodes: &HashMap<String, Node>, value: &str, steps: &mut usize) -> Option<String> {
-    let plain = |input: &str| input.split(':').next().unwrap_or_default().to_owned();
-    let (mut text, mut waiting, mut seen) = (None, vec![plain(value)], BTreeSet::new());
-    while let Some(name) = waiting.pop() {
-        *steps = steps.checked_sub(1)?;
-        // What is no node is what the function is handed.
-        let node = nodes.get(&name)?;
-        if !seen.insert(name) {
-            continue;
-        }
-        text = text.or_else(|| node.text.clone());
-        // Numbers that are written out say nothing of a place.
-        if node.operator != "AsString" {
-            waiting
-                .extend(node.inputs.iter().filter(|input| !input.starts_with('^')).map(|input| plain(input)));
-        }
-    }
-    text
-}
 
 #[derive(Default)]
 struct Node {
@@ -207,9 +202,47 @@ struct Node {
     operator: String,
     inputs: Vec<String>,
     text: Option<String>,
+    /// Where the text is, whole.
+    content: Option<(u64, u64)>,
     file: Option<String>,
     at: u64,
 }
+
+/// What a text that an operator is given is made of.
+#[derive(Default)]
+struct Made {
+    /// The constants, in the order they are put together.
+    texts: Vec<String>,
+    /// Where those texts are, whole.
+    contents: Vec<(u64, u64)>,
+    /// Nothing that the graph or function is handed has a part in it.
+    settled: bool,
+    /// A constant was decoded, replaced or spelled out on the way.
+    disguised: bool,
+}
+
+/// Nodes by a hash of their names, and where they are.
+type Names = HashMap<u64, (u64, u64)>;
+
+fn hashed(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Operators whose texts are asked about, and are no part of what comes out.
+const ASKS: [&str; 5] = ["RegexFullMatch", "StaticRegexFullMatch", "Equal", "NotEqual", "StringLength"];
+/// Operators that turn a constant into a text that nobody can read in it.
+const DISGUISES: [&str; 8] = [
+    "DecodeBase64",
+    "DecodeCompressed",
+    "DecodeRaw",
+    "RegexReplace",
+    "StaticRegexReplace",
+    "UnicodeEncode",
+    "UnicodeTranscode",
+    "Substr",
+];
 
 impl<'a> Walk<'a> {
     /// Every field of this number that holds bytes.
@@ -238,10 +271,20 @@ impl<'a> Walk<'a> {
     }
 
     fn meta(&mut self, start: u64, end: u64) {
-        self.each(start, end, 2, |walk, start, end, _| walk.graph(start, end));
         self.each(start, end, 6, |walk, start, end, at| {
             let mut fields = Fields::new(start, end);
             while let Some(field) = fields.next(&mut walk.window) {
+                if let (1, Some((start, end))) = (field.number, field.bytes()) {
+                    let mut info = Fields::new(start, end);
+                    while let Some(field) = info.next(&mut walk.window) {
+                        if let (1, Some((start, end))) = (field.number, field.bytes()) {
+                            let tensor = text(&mut walk.window, start, end);
+                            if walk.assets.len() < MAX_ASSETS {
+                                walk.assets.insert(tensor.split(':').next().unwrap_or_default().to_owned());
+                            }
+                        }
+                    }
+                }
                 if let (2, Some((start, end))) = (field.number, field.bytes()) {
                     let name = text(&mut walk.window, start, end);
                     if walk.facts.assets.len() < MAX_ASSETS {
@@ -252,6 +295,7 @@ impl<'a> Walk<'a> {
                 }
             }
         });
+        self.each(start, end, 2, |walk, start, end, _| walk.graph(start, end));
     }
 
     fn graph(&mut self, start: u64, end: u64) {
@@ -278,20 +322,113 @@ impl<'a> Walk<'a> {
         });
     }
 
-    /// The nodes of a function by their names; none of one with too many.
-    fn named(&mut self, start: u64, end: u64, number: u64) -> HashMap<String, Node> {
-        let mut nodes = HashMap::new();
+    /// The nodes of a graph or function by their names; none of one with too many.
+    fn named(&mut self, start: u64, end: u64, number: u64) -> Names {
+        let mut nodes = Names::new();
         let mut fields = Fields::new(start, end);
         while let Some(field) = fields.next(&mut self.window) {
-            let Some((start, end)) = field.bytes().filter(|_| field.number == number) else { continue };
-            if nodes.len() == MAX_TEXTS {
-                self.limit(format!("a function with more than {MAX_TEXTS} nodes has its own savers"));
-                return HashMap::new();
+            let Some(span) = field.bytes().filter(|_| field.number == number) else { continue };
+            if nodes.len() == MAX_NAMED {
+                self.limit(format!(
+                    "places that are put together are followed in graphs of up to {MAX_NAMED} nodes"
+                ));
+                return Names::new();
             }
-            let node = self.node(start, end);
-            nodes.insert(node.name.clone(), node);
+            let mut inner = Fields::new(span.0, span.1);
+            while let Some(field) = inner.next(&mut self.window) {
+                if let (1, Some((start, end))) = (field.number, field.bytes()) {
+                    nodes.insert(hashed(&text(&mut self.window, start, end)), span);
+                    break;
+                }
+            }
         }
         nodes
+    }
+
+    /// What a value is made of; `steps` are the nodes that may still be read.
+    fn made(&mut self, names: &Names, value: &str, steps: &mut usize) -> Made {
+        let plain = |input: &str| hashed(input.split(':').next().unwrap_or_default());
+        let mut made = Made { settled: true, ..Made::default() };
+        let (mut waiting, mut seen) = (vec![(plain(value), false)], BTreeSet::new());
+        while let Some((name, asked)) = waiting.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            // What is no node is what the function is handed.
+            let Some(&(start, end)) = names.get(&name) else {
+                made.settled = false;
+                continue;
+            };
+            let Some(left) = steps.checked_sub(1) else {
+                made.settled = false;
+                break;
+            };
+            *steps = left;
+            let node = self.node(start, end);
+            made.settled &= !node.operator.starts_with("Placeholder");
+            made.disguised |= !asked && DISGUISES.contains(&node.operator.as_str());
+            if !asked {
+                made.texts.extend(node.text);
+                made.contents.extend(node.content);
+            }
+            // Numbers that are written out say nothing of a place.
+            if node.operator != "AsString" {
+                let asked = asked || ASKS.contains(&node.operator.as_str());
+                let inputs = node.inputs.iter().filter(|input| !input.starts_with('^'));
+                waiting.extend(inputs.rev().map(|input| (plain(input), asked)));
+            }
+        }
+        made
+    }
+
+    /// Where an operator that is judged by the place it is given leads: away from the model, or to a place of its own.
+    fn leads(
+        &mut self,
+        (node, reach): (&Node, Reach),
+        function: bool,
+        names: &Names,
+        steps: &mut usize,
+    ) -> Option<String> {
+        let inputs: Vec<&String> = node.inputs.iter().filter(|input| !input.starts_with('^')).collect();
+        // The saver of a model is a function that is handed the place; no other has one of its own.
+        let place = usize::from(node.operator == "MergeV2Checkpoints");
+        let own = function && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
+        let served = self.facts.file == File::SavedModel;
+        for (index, input) in inputs.into_iter().enumerate() {
+            if self.assets.contains(input.split(':').next().unwrap_or_default()) {
+                continue;
+            }
+            let mut made = self.made(names, input, steps);
+            if node.operator == "DatasetFromGraph" {
+                for span in std::mem::take(&mut made.contents) {
+                    self.carried(span);
+                }
+            }
+            let whole = made.texts.concat();
+            let away = |text: &&String| operators::leads_away(text, &node.operator, reach, served);
+            if let Some(text) = made.texts.iter().chain([&whole]).find(away) {
+                return Some(text.clone());
+            }
+            let settled = made.settled && !made.texts.is_empty();
+            if settled && (own && index == place || made.disguised && index <= 1) {
+                return made.texts.into_iter().next();
+            }
+        }
+        None
+    }
+
+    /// A graph that is itself a constant.
+    fn carried(&mut self, (start, end): (u64, u64)) {
+        if self.carried < MAX_CARRIED {
+            self.carried += 1;
+            self.graph(start, end);
+        } else {
+            self.limit(format!("only the first {MAX_CARRIED} graphs within constants are read"));
+        }
+    }
+
+    fn count(&mut self, operator: &str) {
+        *self.facts.counts.entry(operator.chars().take(100).collect()).or_default() += 1;
     }
 
     /// The nodes of a graph or function.
@@ -305,61 +442,51 @@ impl<'a> Walk<'a> {
             let Some((start, end)) = field.bytes().filter(|_| field.number == number) else { continue };
             self.facts.nodes += 1;
             if self.facts.nodes > MAX_NODES {
-                self.facts.limits.push(format!("only the first {MAX_NODES} nodes are read"));
+                self.limit(format!("only the first {MAX_NODES} nodes are read"));
                 break;
             }
             let mut node = self.node(start, end);
             node.at = field.at;
-            let mut reach = operators::reach(&node.operator);
-            // Printing is harmless unless it goes to a file; so is decoding unless the schema is a file.
-            if let (Some(file), None) = (&node.file, reach) {
-                reach = Some(if file.starts_with("file://") { Reach::Writes } else { Reach::Reads });
+            let class = operators::class(&node.operator);
+            let reach = match class {
+                Some(Class::Always(reach)) => Some(reach),
+                // Printing is harmless unless it goes to a file; so is decoding unless the schema is a file.
+                Some(Class::ByAttribute(reach)) => node.file.is_some().then_some(reach),
+                _ => None,
+            };
+            if class == Some(Class::Opaque) {
+                self.limit(format!(
+                    "`{}` holds a program in another form, which is not followed",
+                    node.operator
+                ));
             }
             if reach.is_some() || !operators::is_known(&node.operator) {
-                *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;
+                self.count(&node.operator);
                 if found.len() + self.facts.operators.len() < self.max {
                     found.push((node, reach));
                 }
-            } else if let Some(reach) =
-                operators::reach_by_place(&node.operator).filter(|_| placed.len() < self.max)
-            {
-                placed.push((node, reach));
+            } else if let Some(Class::ByPlace(reach)) = class {
+                if placed.len() < self.max {
+                    placed.push((node, reach));
+                } else {
+                    self.limit("it has more savers and readers than are followed".into());
+                }
             } else if let Some(text) = node.text.filter(|_| texts.len() < MAX_TEXTS) {
-                texts.insert(node.name, text);
+                texts.insert(node.name, text.chars().take(200).collect());
             }
         }
         self.broken(&fields);
-        let saves = |(_, reach): &(Node, Reach)| *reach == Reach::Writes;
-        let saves = !function.is_empty() && placed.iter().any(saves);
-        let named = if saves { self.named(start, end, number) } else { HashMap::new() };
-        // Steps that all savers together are followed back.
+        let names = if placed.is_empty() { Names::new() } else { self.named(start, end, number) };
+        // Steps that all of them together are followed back.
         let mut steps = 4 * MAX_TEXTS;
         for (node, reach) in placed {
-            let mut given = node.inputs.iter().filter_map(|input| {
-                texts.get(input.trim_start_matches('^').split(':').next().unwrap_or_default())
-            });
-            let graph = node.operator == "DatasetFromGraph";
-            // The saver of a model is a function that is handed the place; no other has one of its own.
-            let place = usize::from(node.operator == "MergeV2Checkpoints");
-            let own =
-                !function.is_empty() && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
-            let fixed = node.inputs.get(place).filter(|_| own);
-            let fixed = fixed.and_then(|input| settled(&named, input, &mut steps));
-            let leads =
-                given
-                    .find(|text| {
-                        if graph { operators::carried(text).is_some() } else { operators::leads_away(text) }
-                    })
-                    .cloned()
-                    .or(fixed);
-            if let Some(text) = leads {
-                *self.facts.counts.entry(node.operator.chars().take(100).collect()).or_default() += 1;
-                let (text, reach) = match graph.then(|| operators::carried(&text)).flatten() {
-                    Some((operator, reach)) => (operator.to_owned(), reach),
-                    None => (text, reach),
-                };
-                found.push((Node { file: Some(text), ..node }, Some(reach)));
+            if let Some(text) = self.leads((&node, reach), !function.is_empty(), &names, &mut steps) {
+                self.count(&node.operator);
+                found.push((Node { file: Some(text.chars().take(200).collect()), ..node }, Some(reach)));
             }
+        }
+        if steps == 0 {
+            self.limit("places are put together in more steps than are followed".into());
         }
         for (node, reach) in found {
             let given = node.inputs.iter().filter_map(|input| {
@@ -393,32 +520,39 @@ impl<'a> Walk<'a> {
             }
         }
         self.broken(&fields);
-        let wanted = match node.operator.as_str() {
-            "Const" => "value",
-            "PrintV2" => "output_stream",
-            "DecodeProtoV2" | "EncodeProto" => "descriptor_source",
-            "ImmutableConst" => "memory_region_name",
-            _ => return node,
-        };
+        let constant = node.operator == "Const";
+        let wanted = if constant { Some("value") } else { operators::telling(&node.operator) };
+        let Some(wanted) = wanted else { return node };
         for (start, end) in attributes {
             let Some(value) = self.attribute(start, end, wanted) else { continue };
             let (start, end) = value;
             let mut fields = Fields::new(start, end);
             while let Some(field) = fields.next(&mut self.window) {
                 match (field.number, field.value) {
-                    (2, Value::Bytes { start, end }) => {
-                        let text = text(&mut self.window, start, end);
-                        let plain = matches!(text.as_str(), "" | "stdout" | "stderr" | "local://")
-                            || text.starts_with("log(")
-                            || text.starts_with("bytes://");
-                        node.file = (!plain).then(|| text.chars().take(200).collect());
+                    (1, Value::Bytes { start, end }) => {
+                        let mut list = Fields::new(start, end);
+                        while let Some(field) = list.next(&mut self.window) {
+                            if let (2, Some(span), None) = (field.number, field.bytes(), &node.file) {
+                                node.file = self.told(span);
+                            }
+                        }
                     }
-                    (8, Value::Bytes { start, end }) => node.text = self.string(start, end),
+                    (2, Value::Bytes { start, end }) => node.file = self.told((start, end)),
+                    (8, Value::Bytes { start, end }) => self.string((start, end), &mut node),
                     _ => {}
                 }
             }
         }
         node
+    }
+
+    /// What an attribute says, unless it is a stream of the program itself.
+    fn told(&mut self, (start, end): (u64, u64)) -> Option<String> {
+        let text = text(&mut self.window, start, end);
+        let plain = matches!(text.as_str(), "" | "stdout" | "stderr" | "local://")
+            || text.starts_with("log(")
+            || text.starts_with("bytes://");
+        (!plain).then(|| text.chars().take(200).collect())
     }
 
     /// The value of an attribute, if it has this name.
@@ -435,14 +569,37 @@ impl<'a> Walk<'a> {
         value.filter(|_| name == wanted)
     }
 
-    /// The first text of a tensor.
-    fn string(&mut self, start: u64, end: u64) -> Option<String> {
+    /// A text of a tensor: the first that is a place, or the first.
+    fn string(&mut self, (start, end): (u64, u64), node: &mut Node) {
         let mut fields = Fields::new(start, end);
-        while let Some(field) = fields.next(&mut self.window) {
-            if let (8, Some((start, end))) = (field.number, field.bytes()) {
-                return Some(text(&mut self.window, start, end).chars().take(200).collect());
+        let mut kind = 0;
+        for _ in 0..MAX_STRINGS {
+            let Some(field) = fields.next(&mut self.window) else { return };
+            let Some((mut start, end)) = field.bytes() else {
+                if let (1, Value::Number(number)) = (field.number, field.value) {
+                    kind = number;
+                }
+                continue;
+            };
+            match field.number {
+                8 => {}
+                // Packed: the length of each, then their bytes.
+                4 if kind == 7 => {
+                    self.window.seek(start);
+                    if varint(&mut self.window).is_some() {
+                        start = self.window.offset();
+                    }
+                }
+                _ => continue,
+            }
+            let text = text(&mut self.window, start, end);
+            let place = text.starts_with(['/', '~', '\\']) || text.contains("..") || text.contains(":");
+            if place || node.content.is_none() {
+                (node.content, node.text) = (Some((start, end)), Some(text));
+            }
+            if place {
+                return;
             }
         }
-        None
     }
 }
