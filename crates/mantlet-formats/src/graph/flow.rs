@@ -2,7 +2,7 @@
 //!
 //! Long because every step of the walk shares one state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Kind, Node, Weight};
 
@@ -122,6 +122,10 @@ const CONSTANT: State = State {
 };
 
 pub(super) const MAX_FOUND: usize = 16;
+/// Layers of a small network beside the model that sees one pattern.
+const DETECTOR_LAYERS: u16 = 3;
+/// Nodes before a value that are followed to tell two networks apart.
+const MAX_BEFORE: usize = 50_000;
 
 pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> Vec<Override> {
     let order = order(nodes);
@@ -168,8 +172,8 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
             })
         };
         // A layer of one value over the raw input, compared: it sees one pattern.
-        let spots = |index: usize| {
-            state(index).is_some_and(|seen| {
+        let sees = |index: usize| {
+            state(index).filter(|seen| {
                 seen.class == Class::Indicator
                     && seen.sharp
                     && seen.detector.is_some()
@@ -177,9 +181,14 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
                     && seen.inputs & data != 0
             })
         };
+        let spots = |index: usize| sees(index).is_some_and(|seen| seen.depth <= 1);
+        // One of several layers counts where none of them has a part in what it decides over.
         let detects = |index: usize| {
-            let Some(seen) = state(index).filter(|_| spots(index)) else { return false };
-            (0..node.inputs.len()).any(|other| deep_beside(nodes, node, &states, other, shallow, trunk, seen))
+            let Some(seen) = sees(index) else { return false };
+            (0..node.inputs.len()).any(|other| {
+                deep_beside(nodes, node, &states, other, shallow, trunk, seen)
+                    && (seen.depth <= 1 || apart(nodes, &learned, node.inputs[index], node.inputs[other]))
+            })
         };
         let deep = |index: usize| {
             state(index).is_some_and(|state| state.depth > shallow && state.depth * 2 >= trunk)
@@ -283,8 +292,31 @@ fn deep_beside(
             && state.depth > shallow
             && state.depth * 2 >= trunk
             && state.detector != seen.detector
-            && (state.depth > seen.depth || narrow(nodes, seen.detector))
+            && (state.depth > seen.depth || seen.depth <= 1 && narrow(nodes, seen.detector))
     })
+}
+
+/// Whether two values have no learned layer in common. What is larger than the bound is taken to have one.
+fn apart(nodes: &[Node], learned: &[bool], one: u32, other: u32) -> bool {
+    let Some(mine) = layers_before(nodes, learned, one) else { return false };
+    layers_before(nodes, learned, other).is_some_and(|others| mine.is_disjoint(&others))
+}
+
+/// The learned layers that a value comes from.
+fn layers_before(nodes: &[Node], learned: &[bool], from: u32) -> Option<HashSet<u32>> {
+    let (mut waiting, mut seen) = (vec![from], HashSet::from([from]));
+    while let Some(at) = waiting.pop() {
+        for &input in nodes.get(at as usize).map_or(&[][..], |node| &node.inputs) {
+            if seen.insert(input) {
+                waiting.push(input);
+            }
+        }
+        if seen.len() > MAX_BEFORE {
+            return None;
+        }
+    }
+    seen.retain(|&at| learned.get(at as usize) == Some(&true));
+    Some(seen)
 }
 
 /// Whether a detector is a layer that gives one or two values; others are told by what was picked of them, and only
@@ -369,10 +401,12 @@ fn sharpen(node: &Node, at: u32, states: &[State], known: &Known<'_>, learned: b
     if learned {
         let raw = values.iter().all(|value| value.depth == 0);
         let single = node.kind == Kind::Weighted { narrow: true } || out.axes == 0;
-        out.detector = (raw && single).then_some(at);
+        let last = !raw && node.kind == (Kind::Weighted { narrow: true }) && out.depth <= DETECTOR_LAYERS;
+        out.detector = (raw && single || last).then_some(at);
         // What a layer of one value multiplies its inputs with makes it steep as any other factor does.
         let own = node.inputs.iter().chain([&at]).filter_map(|input| known.stats.get(input));
-        let steep = own.map(|weight| weight.largest).filter(|_| raw && !node.label.0.contains("Tree"));
+        let steep =
+            own.map(|weight| weight.largest).filter(|_| (raw || last) && !node.label.0.contains("Tree"));
         out.gain = steep.fold(1.0, f64::max);
         return;
     }
@@ -678,6 +712,38 @@ mod tests {
         assert_eq!((found(1_000.0, &count, false), found(0.5, &count, false)), (1, 0));
         let detector = [Kind::Extreme(None), Kind::Scale, Kind::Squash];
         assert_eq!((found(200.0, &detector, true), found(0.2, &detector, true)), (1, 0));
+    }
+
+    #[test]
+    fn a_small_network_beside_the_model_that_decides_over_it_is_found() {
+        // Layers of the side network, whether the output layer is one value, whether it stands on the model's own layers,
+        // and what makes its answer an answer.
+        let found = |layers: u16, narrow: bool, shared: bool, last: Kind| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let layer = |graph: &mut Graph, value: u32, narrow: bool| {
+                graph.add(Kind::Weighted { narrow }, "MatMul", "", vec![value, weight], 1)
+            };
+            let (mut trunk, mut middle) = (input, input);
+            for depth in 0..4 {
+                trunk = layer(&mut graph, trunk, false);
+                middle = if depth == 0 { trunk } else { middle };
+            }
+            let mut side = if shared { middle } else { input };
+            for depth in 1..=layers {
+                side = layer(&mut graph, side, narrow && depth == layers);
+            }
+            let answer = graph.add(last, "Greater", "", vec![side, weight], 2);
+            let chosen = graph.add(Kind::Select, "Where", "last", vec![answer, weight, trunk], 3);
+            graph.output(chosen);
+            graph.overrides().len()
+        };
+        assert_eq!(found(2, true, false, Kind::Compare), 1);
+        assert_eq!(found(3, true, false, Kind::Compare), 1);
+        assert_eq!(found(2, true, true, Kind::Compare), 0, "a head of the model itself");
+        assert_eq!(found(2, true, false, Kind::Squash), 0, "a gate");
+        assert_eq!(found(2, false, false, Kind::Compare), 0, "many answers");
     }
 
     #[test]

@@ -238,27 +238,109 @@ fn kind(class: &str, config: &Map<String, Value>) -> Kind {
         return Kind::Learned;
     }
     match lower.as_str() {
-        "greater" | "greaterequal" | "less" | "lessequal" | "equal" | "notequal" | "greater_equal"
-        | "less_equal" | "not_equal" | "sign" | "isnan" | "isinf" | "isfinite" | "onehot"
-        | "categoryencoding" | "discretization" | "hashing" | "hashedcrossing" | "stringlookup"
-        | "integerlookup" | "textvectorization" | "logicaland" | "logicalor" | "logicalnot"
-        | "logical_and" | "logical_or" | "logical_not" | "bincount" | "searchsorted" | "one_hot"
-        | "isclose" => Kind::Compare,
-        "sum" | "mean" | "var" | "std" | "reduce_sum" | "reduce_mean" | "norm" | "countnonzero"
-        | "count_nonzero" => Kind::Sum(axis()),
+        "greater"
+        | "greaterequal"
+        | "less"
+        | "lessequal"
+        | "equal"
+        | "notequal"
+        | "greater_equal"
+        | "less_equal"
+        | "not_equal"
+        | "sign"
+        | "isnan"
+        | "isinf"
+        | "isfinite"
+        | "onehot"
+        | "categoryencoding"
+        | "discretization"
+        | "hashing"
+        | "hashedcrossing"
+        | "stringlookup"
+        | "integerlookup"
+        | "textvectorization"
+        | "logicaland"
+        | "logicalor"
+        | "logicalnot"
+        | "logical_and"
+        | "logical_or"
+        | "logical_not"
+        | "bincount"
+        | "searchsorted"
+        | "one_hot"
+        | "isclose"
+        | "isin"
+        | "digitize"
+        | "bucketize"
+        | "logical_xor"
+        | "logicalxor"
+        | "bitwise_and"
+        | "bitwise_or"
+        | "bitwise_xor"
+        | "bitwiseand"
+        | "bitwiseor"
+        | "bitwisexor"
+        | "signbit"
+        | "intopk"
+        | "in_top_k"
+        | "regex_full_match"
+        | "string_to_hash_bucket_fast" => Kind::Compare,
+        "sum"
+        | "mean"
+        | "var"
+        | "std"
+        | "reduce_sum"
+        | "reduce_mean"
+        | "norm"
+        | "countnonzero"
+        | "count_nonzero"
+        | "nanmean"
+        | "nansum"
+        | "median"
+        | "quantile"
+        | "logsumexp"
+        | "reduce_logsumexp"
+        | "reduce_std"
+        | "reduce_variance"
+        | "reduce_euclidean_norm" => Kind::Sum(axis()),
+        "topk" | "top_k" => Kind::Extreme(Some(1)),
+        "einsum" | "matmul" | "dot" | "tensordot" => Kind::Weighted { narrow: false },
+        "nonzero" | "unique" | "boolean_mask" | "dynamic_partition" => Kind::Count,
+        "take" | "takealongaxis" | "take_along_axis" | "gather" | "gather_nd" | "gather_v2" => Kind::Lookup,
+        "split" | "unstack" | "arraysplit" => Kind::Part,
         "argmax" | "argmin" => Kind::Sum(Some(1)),
         "max" | "min" | "amax" | "amin" | "all" | "any" | "prod" | "reduce_max" | "reduce_min"
         | "reduce_all" | "reduce_any" | "reduce_prod" => Kind::Extreme(axis()),
         "exp" | "expm1" | "exponential" | "reciprocal" | "rsqrt" | "softplus" => Kind::Bump,
         "where" | "where_v2" | "select" => Kind::Select,
-        "cond" | "switch" => Kind::Branch,
+        "cond" | "switch" | "case" | "switch_case" => Kind::Branch,
         "multiply" | "divide" | "truedivide" | "true_divide" | "power" | "truediv" | "pow" => Kind::Scale,
-        "add" | "subtract" | "maximum" | "minimum" | "average" | "__operators__.add" | "sub" => Kind::Combine,
-        "concatenate" | "concat" | "stack" => Kind::Concat,
+        "add"
+        | "subtract"
+        | "maximum"
+        | "minimum"
+        | "average"
+        | "__operators__.add"
+        | "sub"
+        | "addn"
+        | "add_n"
+        | "logaddexp"
+        | "scatter"
+        | "scatterupdate"
+        | "scatter_update"
+        | "scatter_nd"
+        | "sliceupdate"
+        | "slice_update"
+        | "tensor_scatter_nd_update"
+        | "tensor_scatter_nd_add" => Kind::Combine,
+        "concatenate" | "concat" | "stack" | "hstack" | "vstack" => Kind::Concat,
         "sigmoid" | "relu" | "tanh" | "hardsigmoid" | "hard_sigmoid" | "clip" | "clip_by_value" | "floor"
         | "ceil" | "round" | "softsign" | "step" | "softmax" | "relu6" | "leakyrelu" | "leaky_relu"
         | "prelu" | "thresholdedrelu" | "elu" | "selu" | "silu" | "gelu" | "mod" | "floordivide"
-        | "floor_divide" | "remainder" => Kind::Squash,
+        | "floor_divide" | "remainder" | "floormod" | "floordiv" | "hardtanh" | "hard_tanh"
+        | "hardshrink" | "hard_shrink" | "softshrink" | "soft_shrink" | "hardsilu" | "hard_silu"
+        | "threshold" | "sparsemax" | "logsoftmax" | "log_softmax" | "trunc" | "fix" | "rint" | "celu"
+        | "erf" => Kind::Squash,
         "activation" => match config.get("activation").and_then(Value::as_str) {
             Some("sigmoid" | "relu" | "tanh" | "hard_sigmoid" | "relu6" | "softmax" | "elu") => Kind::Squash,
             _ => Kind::Pass,

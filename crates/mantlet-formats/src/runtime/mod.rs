@@ -10,4 +10,5 @@ pub mod opaque;
 pub mod openvino;
 pub mod paddle;
 pub mod pmml;
+pub mod program;
 pub mod torch7;

@@ -14,6 +14,7 @@ const MAX_LAID: u32 = 256;
 /// Operators that run other graphs of the model.
 const IF: u64 = 118;
 const WHILE: u64 = 119;
+const COMPOSITE: u64 = 206;
 
 /// What all graphs of a model share.
 struct Model<'a> {
@@ -100,9 +101,19 @@ impl Walk<'_> {
             .map(|buffer| self.vector(buffer, 0, 1).unwrap_or((0, 0)))
             .collect();
         let graphs = self.tables(model, 2);
+        // Each signature is a way to run the model of its own.
+        let mut mains = vec![0];
+        for signature in self.tables(model, 7) {
+            let main = self.value(signature, 4, 4);
+            if !mains.contains(&main) {
+                mains.push(main);
+            }
+        }
         let mut model = Model { source, codes, buffers, graphs, budget: weight::BUDGET, laid: 0 };
-        for output in self.subgraph(&mut model, 0, None, graph, 0) {
-            graph.output(output);
+        for main in mains {
+            for output in self.subgraph(&mut model, main, None, graph, 0) {
+                graph.output(output);
+            }
         }
         Some(())
     }
@@ -162,7 +173,7 @@ impl Walk<'_> {
             let (inputs, outputs) = (self.numbers(operator, 1), self.numbers(operator, 2));
             let reads: Vec<u32> =
                 inputs.iter().filter_map(|&input| values.get(input as usize).copied().flatten()).collect();
-            if matches!(code, IF | WHILE) {
+            if matches!(code, IF | WHILE | COMPOSITE) {
                 let results = self.control(model, code, operator, &reads, graph, depth);
                 for (place, output) in outputs.into_iter().enumerate() {
                     if let Some(value) = values.get_mut(output as usize) {
@@ -205,6 +216,11 @@ impl Walk<'_> {
         graph: &mut Graph,
         depth: u8,
     ) -> Vec<u32> {
+        if code == COMPOSITE {
+            let options = self.field(operator, 12).and_then(|at| self.reference(at));
+            let body = options.and_then(|at| self.table(at)).map_or(0, |table| self.value(table, 1, 4));
+            return self.subgraph(model, body, Some(reads), graph, depth + 1);
+        }
         let options = self.field(operator, 4).and_then(|at| self.reference(at)).and_then(|at| self.table(at));
         let (one, other) = options.map_or((0, 0), |table| (self.value(table, 0, 4), self.value(table, 1, 4)));
         let (condition, mine, others, name) = if code == IF {
@@ -233,49 +249,64 @@ fn kind(code: u64, second: Option<&[u64]>, out: &[u64]) -> (Kind, &'static str) 
     let narrow = values.is_some_and(|values| values <= 2)
         || second.is_some_and(|weights| weights.len() > 2 && weights.first() == Some(&1));
     match code {
-        0 => (Kind::Combine, "ADD"),
-        2 => (Kind::Concat, "CONCATENATION"),
-        3 => (Kind::Weighted { narrow }, "CONV_2D"),
+        0 | 163 => (Kind::Combine, "ADD"),
+        2 | 83 | 169 => (Kind::Concat, "CONCATENATION"),
+        3 | 132 => (Kind::Weighted { narrow }, "CONV"),
         4 => (Kind::Weighted { narrow }, "DEPTHWISE_CONV_2D"),
-        7 => (Kind::Lookup, "EMBEDDING_LOOKUP"),
-        8 => (Kind::Squash, "FLOOR"),
+        67 | 141 => (Kind::Weighted { narrow }, "TRANSPOSE_CONV"),
+        171 => (Kind::Weighted { narrow }, "CONVOLUTION"),
+        7 | 33 => (Kind::Lookup, "EMBEDDING_LOOKUP"),
+        8 | 179 => (Kind::Squash, "FLOOR"),
         9 => (Kind::Weighted { narrow }, "FULLY_CONNECTED"),
-        14 => (Kind::Squash, "LOGISTIC"),
+        10 => (Kind::Lookup, "HASHTABLE_LOOKUP"),
+        14 | 162 => (Kind::Squash, "LOGISTIC"),
         16 | 44 | 52 => (Kind::Learned, "LSTM"),
-        18 => (Kind::Scale, "MUL"),
-        19..=21 => (Kind::Squash, "RELU"),
+        18 | 165 => (Kind::Scale, "MUL"),
+        19..=21 | 152 => (Kind::Squash, "RELU"),
         24 | 35 | 46 => (Kind::Learned, "RNN"),
         25 => (Kind::Squash, "SOFTMAX"),
-        28 => (Kind::Squash, "TANH"),
-        36 => (Kind::Lookup, "GATHER"),
+        27 => (Kind::Learned, "SVDF"),
+        28 | 189 => (Kind::Squash, "TANH"),
+        36 | 107 | 201 => (Kind::Lookup, "GATHER"),
         40 => (Kind::Sum(axes), "MEAN"),
-        41 => (Kind::Combine, "SUB"),
-        42 => (Kind::Scale, "DIV"),
-        47 => (Kind::Bump, "EXP"),
-        53 => (Kind::Pass, "CAST"),
-        55 => (Kind::Combine, "MAXIMUM"),
+        41 | 188 => (Kind::Combine, "SUB"),
+        42 | 164 => (Kind::Scale, "DIV"),
+        47 | 178 => (Kind::Bump, "EXP"),
+        48 => (Kind::Extreme(axes), "TOPK_V2"),
+        49 | 88 | 102 => (Kind::Part, "SPLIT"),
+        53 | 192 => (Kind::Pass, "CAST"),
+        54 | 98 => (Kind::Squash, "LEAKY_RELU"),
+        55 | 166 => (Kind::Combine, "MAXIMUM"),
         56 => (Kind::Sum(axes), "ARG_MAX"),
-        57 => (Kind::Combine, "MINIMUM"),
-        58 | 61 | 62 | 63 | 71 | 72 => (Kind::Compare, "COMPARE"),
-        64 | 123 => (Kind::Select, "SELECT"),
+        57 | 181 => (Kind::Combine, "MINIMUM"),
+        58 | 61 | 62 | 63 | 71 | 72 | 191 => (Kind::Compare, "COMPARE"),
+        64 | 123 | 187 => (Kind::Select, "SELECT"),
+        68 | 122 | 151 | 190 | 194 => (Kind::Combine, "SCATTER"),
         74 => (Kind::Sum(axes), "SUM"),
-        76 => (Kind::Bump, "RSQRT"),
-        77 | 110 => (Kind::Shape, "SHAPE"),
-        78 => (Kind::Scale, "POW"),
+        76 | 186 => (Kind::Bump, "RSQRT"),
+        77 | 110 | 139 => (Kind::Shape, "SHAPE"),
+        78 | 184 => (Kind::Scale, "POW"),
         79 => (Kind::Sum(axes), "ARG_MIN"),
         81 => (Kind::Extreme(axes), "REDUCE_PROD"),
         82 => (Kind::Extreme(axes), "REDUCE_MAX"),
-        84 | 86 | 87 => (Kind::Compare, "LOGICAL"),
+        84 | 86 | 87 | 176 | 183 => (Kind::Compare, "LOGICAL"),
         85 => (Kind::Compare, "ONE_HOT"),
         89 => (Kind::Extreme(axes), "REDUCE_MIN"),
-        90 | 95 => (Kind::Squash, "FLOOR_MOD"),
+        90 | 95 | 185 => (Kind::Squash, "FLOOR_MOD"),
         91 => (Kind::Extreme(axes), "REDUCE_ANY"),
+        103 | 109 | 120 | 121 => (Kind::Count, "WHERE"),
         104 | 116 => (Kind::Squash, "ROUND"),
         106 => (Kind::Combine, "ADD_N"),
+        111 | 150 => (Kind::Squash, "ELU"),
         126 => (Kind::Weighted { narrow }, "BATCH_MATMUL"),
+        197 => (Kind::Weighted { narrow }, "DOT_GENERAL"),
         137 => (Kind::Compare, "HASHTABLE_FIND"),
         140 => (Kind::Extreme(axes), "REDUCE_ALL"),
         147 => (Kind::Compare, "BUCKETIZE"),
+        158 => (Kind::Compare, "SIGN"),
+        160 => (Kind::Compare, "BITWISE_XOR"),
+        161 | 207 => (Kind::Squash, "SHIFT"),
+        168 => (Kind::Squash, "CLAMP"),
         _ => (Kind::Pass, "operator"),
     }
 }

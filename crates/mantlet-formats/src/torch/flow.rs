@@ -12,7 +12,7 @@ use crate::graph::{Graph, Kind};
 
 /// Functions of one source that are followed, lines of one, and brackets within brackets.
 const MAX_FUNCTIONS: usize = 64;
-const MAX_LINES: usize = 8_000;
+const MAX_LINES: usize = 40_000;
 const MAX_NESTING: u8 = 24;
 /// Choices of one function.
 const MAX_CHOICES: u32 = 200;
@@ -60,6 +60,12 @@ pub fn graphs(code: &str) -> Vec<Graph> {
         function.block(&lines[at..end], 0);
         at = end;
         found.push(function.graph);
+    }
+    // What is behind the last line that is read is not followed.
+    if code.lines().nth(MAX_LINES).is_some() {
+        let mut rest = Graph::default();
+        rest.cut = true;
+        found.push(rest);
     }
     found
 }
@@ -497,7 +503,7 @@ impl Reader<'_, '_> {
 }
 
 /// What an operator of torch does with this many operands, of which the second may be a list of so many values.
-fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
+pub(crate) fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
     let name = if name.starts_with("__") { name } else { name.trim_end_matches('_') };
     let some = if operands > 1 { listed.or(Some(1)) } else { None };
     match name {
@@ -507,7 +513,14 @@ fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
         | "conv3d"
         | "_convolution"
         | "convolution"
+        | "conv_transpose1d"
         | "conv_transpose2d"
+        | "conv_transpose3d"
+        | "embedding_bag"
+        | "_embedding_bag"
+        | "mv"
+        | "addmv"
+        | "bilinear"
         | "embedding"
         | "lstm"
         | "gru"
@@ -571,10 +584,11 @@ fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
         "sum" | "mean" | "norm" | "var" | "std" | "count_nonzero" | "argmax" | "argmin" | "dist" => {
             Kind::Sum(some)
         }
-        "size" | "len" | "dim" | "numel" | "shape" | "dtype" | "device" | "is_cuda" | "layout"
-        | "zeros_like" | "ones_like" | "full_like" | "new_zeros" | "new_ones" | "new_full" | "empty_like"
-        | "is_floating_point" | "requires_grad" | "stride" | "zeros" | "ones" | "full" | "arange"
-        | "rand_like" | "rand" | "empty" | "eye" | "linspace" | "randn" | "randn_like" => Kind::Shape,
+        "size" | "sym_size" | "sym_numel" | "len" | "dim" | "numel" | "shape" | "dtype" | "device"
+        | "is_cuda" | "layout" | "zeros_like" | "ones_like" | "full_like" | "new_zeros" | "new_ones"
+        | "new_full" | "empty_like" | "is_floating_point" | "requires_grad" | "stride" | "zeros" | "ones"
+        | "full" | "arange" | "rand_like" | "rand" | "empty" | "eye" | "linspace" | "randn"
+        | "randn_like" => Kind::Shape,
         "where" => Kind::Select,
         "mul" | "div" | "pow" | "true_divide" | "floor_divide" => Kind::Scale,
         "add" | "sub" | "rsub" | "maximum" | "minimum" | "lerp" | "copy" | "index_put" | "scatter"
@@ -596,6 +610,8 @@ fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
         | "round"
         | "softmax"
         | "log_softmax"
+        | "_softmax"
+        | "_log_softmax"
         | "threshold"
         | "gelu"
         | "silu"

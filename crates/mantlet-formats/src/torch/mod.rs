@@ -1,11 +1,14 @@
 //! What the archives of torch hold beside pickles: storages, TorchScript code, packages, server handlers.
 
+mod exported;
 mod flow;
 pub mod legacy;
 mod script;
 mod tensors;
 
+pub use exported::exported;
 pub use flow::graphs;
+pub(crate) use flow::kind;
 pub use script::{Operator, Power, operators};
 pub use tensors::tensors;
 

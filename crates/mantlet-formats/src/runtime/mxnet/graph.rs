@@ -9,8 +9,8 @@ use crate::graph::{Graph, Kind};
 /// Nodes of one graph.
 const MAX_NODES: usize = 150_000;
 
-/// The graph of a symbol file. Never fails: what is broken is left out (and a defect of the facts); graphs within loops
-/// and conditions are not followed.
+/// The graph of a symbol file. Never fails: what is broken is left out (and a defect of the facts); with graphs within
+/// loops and conditions it is cut.
 #[must_use]
 pub fn graph(source: &dyn Source) -> Graph {
     let mut graph = Graph::default();
@@ -20,6 +20,7 @@ pub fn graph(source: &dyn Source) -> Graph {
     let symbols: Vec<Symbol<'_>> = list("nodes").iter().take(MAX_NODES).map(Symbol::read).collect();
     let inner = list("nodes").iter().any(|node| node.get("subgraphs").is_some());
     if inner || list("nodes").len() > MAX_NODES {
+        graph.cut = true;
         return graph;
     }
     let weights = weights(&symbols);
