@@ -46,6 +46,11 @@ const CHAINS: [&str; 30] = [
     "org.hibernate.engine.spi.TypedValue",
 ];
 
+/// Whether a class is one that known chains are made of.
+pub(crate) fn is_chain(class: &str) -> bool {
+    CHAINS.iter().any(|known| class == *known || known.ends_with('.') && class.starts_with(known))
+}
+
 /// Whether the bytes begin like a stream of Java objects.
 #[must_use]
 pub fn is_java(head: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use crate::route::Format;
 use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, paddle, torch7};
 use crate::store::{self, ocdbt};
 use crate::structure::Structure;
-use crate::{Bounds, java, msgpack, tabular, ubjson};
+use crate::{Bounds, java, msgpack, spark, tabular, ubjson};
 
 /// Whether the first bytes are those of a format.
 type Announces = fn(&[u8]) -> bool;
@@ -77,6 +77,9 @@ pub fn text(source: &dyn Source, name: &str) -> Option<Structure> {
     }
     if ncnn::is_ncnn(&head) {
         return Some(ncnn::analyse(source));
+    }
+    if let Some(stage) = spark::analyse(source, &head) {
+        return Some(stage);
     }
     keys::text(source, name)
 }

@@ -23,7 +23,7 @@ const fn pattern(kind: &'static str, prefix: &'static [u8], tail: usize, also: &
     Pattern { kind, prefix, tail, also }
 }
 
-pub(crate) const PATTERNS: [Pattern; 25] = [
+pub(crate) const PATTERNS: [Pattern; 28] = [
     pattern("AWS access key", b"AKIA", 16, b""),
     pattern("AWS access key", b"ASIA", 16, b""),
     pattern("GitHub token", b"ghp_", 36, b""),
@@ -49,7 +49,89 @@ pub(crate) const PATTERNS: [Pattern; 25] = [
     pattern("GitHub token", b"ghr_", 36, b""),
     pattern("Slack token", b"xapp-", 30, b"-"),
     pattern("Databricks token", b"dapi", 32, b""),
+    pattern("Slack token", b"xoxe", 30, b"-."),
+    pattern("GitLab token", b"glrt-", 20, b"_-"),
+    pattern("SendGrid key", b"SG.", 60, b"_-."),
 ];
+
+/// Names under which a credential stands, in small letters.
+const KEYS: [&str; 16] = [
+    "password",
+    "passwd",
+    "api_key",
+    "apikey",
+    "api-key",
+    "secret_key",
+    "secretkey",
+    "secret_access_key",
+    "access_token",
+    "accesstoken",
+    "auth_token",
+    "client_secret",
+    "clientsecret",
+    "private_token",
+    "secret_token",
+    "_authtoken",
+];
+/// Credentials by name of one text.
+const MAX_NAMED: usize = 64;
+/// Letters of a value that is too random for a word: fewer are a name, more are data.
+const VALUE: std::ops::RangeInclusive<usize> = 16..=128;
+
+/// Credentials by the names they stand under: what follows is a value that nobody would write by hand.
+#[must_use]
+pub fn named(text: &str) -> Vec<Secret> {
+    static FINDER: std::sync::OnceLock<Option<aho_corasick::AhoCorasick>> = std::sync::OnceLock::new();
+    let finder = FINDER
+        .get_or_init(|| aho_corasick::AhoCorasick::builder().ascii_case_insensitive(true).build(KEYS).ok());
+    let mut found = Vec::new();
+    let Some(finder) = finder else { return found };
+    let bytes = text.as_bytes();
+    for hit in finder.find_iter(bytes) {
+        if found.len() >= MAX_NAMED {
+            break;
+        }
+        // The end of the name, and what stands between it and its value: `": "`, `=`, ` = '`.
+        let rest = &bytes[hit.end()..];
+        let between = rest.iter().take(8).take_while(|byte| b"\"' :=\t>".contains(byte)).count();
+        if !rest[..between].iter().any(|byte| matches!(byte, b':' | b'=')) {
+            continue;
+        }
+        let value = &rest[between..];
+        let inside = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=_-.~!@#%^&*".contains(byte);
+        let value = &value[..value.iter().take(VALUE.end() + 1).take_while(inside).count()];
+        let before = &bytes[hit.start().saturating_sub(96)..hit.start()];
+        if VALUE.contains(&value.len()) && random(value) && !placeholder(value) && !announced(before) {
+            found.push(Secret { kind: "credential", offset: (hit.end() + between) as u64 });
+        }
+    }
+    found
+}
+
+/// Whether letters of both sizes and digits are mixed as only chance mixes them: no name, path, address or hash.
+fn random(value: &[u8]) -> bool {
+    let count = |is: fn(&u8) -> bool| value.iter().filter(|byte| is(byte)).count();
+    let (upper, lower, digits) =
+        (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase), count(u8::is_ascii_digit));
+    // How often the kind of letter changes from one to the next.
+    let kind = |byte: u8| match byte {
+        b'A'..=b'Z' => 0,
+        b'a'..=b'z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let changes = value.windows(2).filter(|pair| kind(pair[0]) != kind(pair[1])).count();
+    let mut seen = [0_u32; 256];
+    value.iter().for_each(|&byte| seen[usize::from(byte)] += 1);
+    let length = value.len() as f64;
+    let entropy: f64 = seen
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| f64::from(count) / length)
+        .map(|part| -part * part.log2())
+        .sum();
+    upper >= 2 && lower >= 2 && digits >= 2 && changes * 3 >= value.len() && entropy >= 3.4
+}
 
 /// Credentials among the first `limit` bytes.
 #[must_use]
@@ -141,6 +223,32 @@ fn announced(before: &[u8]) -> bool {
 mod tests {
     use super::*;
     use mantlet_vocab::MemorySource;
+
+    #[test]
+    fn credentials_are_told_by_the_names_they_stand_under() {
+        let value = ["q7Rk2ZtV", "9mXw4LpB"].concat();
+        for text in [
+            format!("{{\"db_password\": \"{value}\"}}"),
+            format!("API_KEY={value}"),
+            format!("client_secret: '{value}'"),
+            format!("aws_secret_access_key = {value}/{value}"),
+        ] {
+            assert_eq!(named(&text).len(), 1, "{text}");
+        }
+        for text in [
+            "password: correct-horse-battery-staple".to_owned(),
+            "api_key = os.environ['SERVICE_API_KEY_V2']".into(),
+            "\"api_key\": \"YOUR_API_KEY_HERE_1234\"".into(),
+            "password = getpass.getpass()".into(),
+            "access_token: 0f1e2d3c4b5a69788796a5b4c3d2e1f0".into(),
+            format!("the password {value}"),
+            format!("e.g. password={value}"),
+            "secret_key: /run/secrets/My_Key_2024.pem".into(),
+            "password=Summer2024".into(),
+        ] {
+            assert_eq!(named(&text), [], "{text}");
+        }
+    }
 
     #[test]
     fn credentials_are_found_and_placeholders_are_not() {

@@ -200,8 +200,8 @@ impl Engine {
             return None;
         }
         let read = formats.iter().any(interpreted);
-        let small = source.len() <= if read { 8 * SMALL } else { SMALL };
-        if self.bounds.full_content || small { Some(u64::MAX) } else { read.then_some(SMALL) }
+        let most = if read { 32 * SMALL } else { SMALL };
+        if self.bounds.full_content || source.len() <= most { Some(u64::MAX) } else { read.then_some(most) }
     }
 
     fn found(&mut self, mut swept: Swept, formats: &[Format], place: &Place) {

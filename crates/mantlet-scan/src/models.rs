@@ -9,7 +9,14 @@ use mantlet_vocab::{MemorySource, Place, Severity, Source, SubSource, read_windo
 use crate::engine::{Engine, SMALL};
 
 /// Bytes of one metadata text that are looked at.
-const MAX_TEXT: u64 = 8 << 10;
+const MAX_TEXT: u64 = 1 << 20;
+/// Bytes of all metadata texts of one file.
+const MAX_TEXTS: u64 = 16 << 20;
+/// Bytes of the Python objects in tables of one file.
+const MAX_OBJECTS: u64 = 64 << 20;
+const SHORTER: &str = "keep what a model says about itself short, or read it yourself";
+/// Bytes of all texts of an ONNX model.
+const MAX_ONNX_TEXTS: u64 = 2 << 20;
 /// Bytes of one chat template.
 const MAX_TEMPLATE: u64 = 1 << 20;
 
@@ -48,15 +55,16 @@ impl Engine {
     fn gguf(&mut self, source: &dyn Source, place: &Place) {
         let facts = gguf::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
-        let texts = facts.texts.iter().map(|text| {
-            let value = read_window(source, text.start, text.len.min(MAX_TEXT) as usize).unwrap_or_default();
+        let (mut budget, mut texts) = (MAX_TEXTS, Vec::new());
+        for text in &facts.texts {
+            let value = self.said_in(source, (&text.key, text.start, text.len), &mut budget, place);
             let mut seen = Text::new(&text.key, &String::from_utf8_lossy(&value));
             seen.len = text.len;
             // Templates are listed apart, whole.
             seen.template = None;
-            seen
-        });
-        self.metadata(texts.collect(), place);
+            texts.push(seen);
+        }
+        self.metadata(texts, place);
         for template in &facts.templates {
             let text = read_window(source, template.start, template.len.min(MAX_TEMPLATE) as usize);
             let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
@@ -69,6 +77,42 @@ impl Engine {
             self.template(judged, true, &place.part(template.key.clone()));
         }
         self.judge(&Facts::Gguf(facts), place);
+    }
+
+    /// A text that a file says about itself, with a gap where it is cut.
+    fn said_in(
+        &mut self,
+        source: &dyn Source,
+        (key, start, len): (&str, u64, u64),
+        budget: &mut u64,
+        place: &Place,
+    ) -> Vec<u8> {
+        let read = len.min(MAX_TEXT).min(*budget);
+        *budget -= read;
+        if read < len {
+            let why = format!("only the first {read} bytes of `{key}` are examined");
+            self.gap(place, why, SHORTER);
+        }
+        read_window(source, start, read as usize).unwrap_or_default()
+    }
+
+    /// The Python objects that PyTables keeps in cells, which it unpickles when they are read.
+    fn cells(&mut self, source: &dyn Source, place: &Place, depth: u8) {
+        let (objects, mut whole) = hdf5::pickles(source);
+        let mut budget = MAX_OBJECTS;
+        for (start, len) in objects {
+            let Some(left) = budget.checked_sub(len) else {
+                whole = false;
+                break;
+            };
+            budget = left;
+            let inner = SubSource::new(source, start, len);
+            self.pickle(&[Format::Pickle], &inner, &place.part(format!("object at {start:#x}")), depth);
+        }
+        if !whole {
+            let why = "it holds more Python objects than are examined".into();
+            self.gap(place, why, "keep the columns as numbers and text");
+        }
     }
 
     fn tensorflow(&mut self, source: &dyn Source, place: &Place) {
@@ -97,12 +141,13 @@ impl Engine {
         }
         let facts = hdf5::analyse(source, &self.bounds);
         self.limits(place, &facts.limits);
-        let mut texts = Vec::new();
+        let (mut texts, mut budget, mut objects) = (Vec::new(), MAX_TEXTS, false);
         for text in &facts.texts {
             let part = place.part(format!("{}: {}", text.object, text.name));
             let inner = SubSource::new(source, text.start, text.len);
             if !self.keras(&inner, &part) {
-                let value = read_window(&inner, 0, MAX_TEXT as usize).unwrap_or_default();
+                let value = self.said_in(&inner, (&text.name, 0, text.len), &mut budget, &part);
+                objects |= text.name == "PSEUDOATOM" && value.starts_with(b"object");
                 // A text that is a pickle is opened as one by PyTables.
                 let bare =
                     value.iter().rposition(|&byte| byte != 0).map_or(&value[..0], |end| &value[..=end]);
@@ -117,6 +162,9 @@ impl Engine {
                 }
                 texts.push(Text::new(&text.name, &String::from_utf8_lossy(&value)));
             }
+        }
+        if objects {
+            self.cells(source, place, 1);
         }
         self.metadata(texts, place);
         self.judge(&Facts::Hdf5(facts), place);
@@ -184,7 +232,7 @@ impl Engine {
     /// Descriptions and properties: judged as metadata, searched for credentials, read as templates.
     pub(crate) fn onnx_texts(&mut self, facts: &onnx::Onnx, source: &dyn Source, place: &Place) {
         self.metadata(facts.texts.iter().map(|(text, ..)| text.clone()).collect(), place);
-        let mut budget = MAX_TEXT * 256;
+        let mut budget = MAX_ONNX_TEXTS;
         for (text, start, len) in &facts.texts {
             let part = place.part(text.key.clone());
             let value = read_window(source, *start, (*len).min(MAX_TEMPLATE) as usize).unwrap_or_default();

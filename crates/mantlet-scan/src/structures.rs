@@ -2,7 +2,7 @@
 
 use mantlet_formats::route::Format;
 use mantlet_formats::route::Route;
-use mantlet_formats::runtime::{mxnet, openvino};
+use mantlet_formats::runtime::{mxnet, ncnn, openvino, program};
 use mantlet_formats::structure::Structure;
 use mantlet_formats::zip::Zip;
 use mantlet_formats::{Facts, models};
@@ -67,6 +67,15 @@ impl Engine {
         }
         if facts.format == "MXNet" {
             self.follow(&mxnet::graph(source), place);
+        }
+        match facts.format {
+            "Paddle" => self.follow(&program::paddle(source), place),
+            "Paddle JSON" => self.follow(&program::paddle_json(source), place),
+            "Core ML" => self.follow(&program::coreml(source), place),
+            _ => {}
+        }
+        if facts.format == "NCNN" {
+            self.follow(&ncnn::graph(source), place);
         }
         self.limits(place, &facts.limits);
         self.metadata(facts.texts.clone(), place);

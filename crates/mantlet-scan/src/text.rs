@@ -4,8 +4,8 @@ use mantlet_formats::config::Act;
 use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::{
-    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, opened, page, python,
-    requirements, tensorflow, xml,
+    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, opened, page, protoform,
+    python, requirements, secrets, torch, xml,
 };
 use mantlet_vocab::{MemorySource, Place, Source, read_window};
 
@@ -15,10 +15,45 @@ use crate::engine::Engine;
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
 
 impl Engine {
+    /// A model in a form for people, judged as the binary one.
+    fn turned(&mut self, turned: &protoform::Turned, place: &Place, depth: u8) {
+        let inner = MemorySource::new(&turned.bytes);
+        self.examine(&inner, turned.name, &place.member("in binary form"), depth.saturating_add(1));
+    }
+
+    /// Credentials by the names they stand under.
+    fn named_secrets(&mut self, text: &str, place: &Place) {
+        let named = secrets::named(text);
+        if !named.is_empty() {
+            self.judge(&Facts::Secrets(named), place);
+        }
+    }
+
+    /// A program of `torch.export`.
+    fn exported(&mut self, source: &dyn Source, place: &Place) {
+        match torch::exported(source) {
+            Some(Ok(code)) => {
+                for graph in torch::graphs(&code) {
+                    self.follow(&graph, place);
+                }
+            }
+            Some(Err(why)) => self.gap(place, why, "export it in parts, or review its graph"),
+            None => {}
+        }
+    }
+
     pub(crate) fn text(&mut self, format: Format, source: &dyn Source, name: &str, place: &Place, depth: u8) {
         let lower = name.to_ascii_lowercase();
         let file = lower.rsplit(['/', '\\', '!']).next().unwrap_or("").to_owned();
         self.keras(source, place);
+        if format == Format::Json
+            && let Some(turned) = protoform::from_json(source)
+        {
+            self.turned(&turned, place, depth);
+        }
+        if format == Format::Json {
+            self.exported(source, place);
+        }
         if let Some(facts) = models::text(source, name) {
             let whole = facts.whole_text;
             self.structure(facts, source, place, depth);
@@ -37,6 +72,8 @@ impl Engine {
             self.config(facts, false, place);
         }
         if let Some(facts) = json {
+            let bytes = read_window(source, 0, self.bounds.max_header).unwrap_or_default();
+            self.named_secrets(&String::from_utf8_lossy(&bytes), place);
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
             self.config(facts, true, place);
             self.said.json(source);
@@ -57,6 +94,7 @@ impl Engine {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             self.wide_text(source, place);
         }
+        self.named_secrets(&text, place);
         let acts = opened::analyse(&lower, &text);
         if !acts.is_empty() {
             self.judge(&Facts::Opened(acts), place);
@@ -143,8 +181,11 @@ impl Engine {
         if ["license", "licence", "copying"].iter().any(|start| file.starts_with(start)) {
             self.said.license_text(&text);
         }
-        if let Some(facts) = tensorflow::readable(&text).filter(|_| file.ends_with("txt")) {
-            self.judge(&Facts::TensorFlow(facts), place);
+        if let Some(turned) = protoform::from_text(&text) {
+            self.turned(&turned, place, depth);
+        } else if file.ends_with(".pbtxt") && text.contains("node") && text.contains("op:") {
+            let why = "it is no graph in protobuf's text form, or a broken one".into();
+            self.gap(place, why, READ_IT);
         }
         if file == "modelfile" || file.ends_with(".modelfile") {
             self.template(go_template::analyse(&text), false, place);

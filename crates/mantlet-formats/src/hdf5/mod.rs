@@ -301,6 +301,59 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Bytes of a file that are looked through for heaps, and objects in them.
+const MAX_HEAPS: u64 = 1 << 30;
+const MAX_HEAP_OBJECTS: usize = 20_000;
+
+/// The objects of global heaps that begin like a pickle, each by start and length; false when there are more. Of the
+/// columns of PyTables that hold Python objects each cell is one.
+#[must_use]
+pub fn pickles(source: &dyn Source) -> (Vec<(u64, u64)>, bool) {
+    const STEP: u64 = 1 << 20;
+    let (mut found, mut whole) = (Vec::new(), source.len() <= MAX_HEAPS);
+    let mut at = 0;
+    while at < source.len().min(MAX_HEAPS) {
+        // A mark may lie across two steps.
+        let Ok(bytes) = read_window(source, at, STEP as usize + 4) else { return (found, false) };
+        for heap in memchr::memmem::find_iter(&bytes, b"GCOL").filter(|&heap| (heap as u64) < STEP) {
+            whole &= heap_objects(source, at + heap as u64, &mut found);
+        }
+        at += STEP;
+    }
+    (found, whole)
+}
+
+/// The objects of one global heap that begin like a pickle; false when not all were looked at.
+fn heap_objects(source: &dyn Source, heap: u64, found: &mut Vec<(u64, u64)>) -> bool {
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0_u64, |all, &byte| all << 8 | u64::from(byte));
+    let Ok(head) = read_window(source, heap, 16) else { return false };
+    let size = head.get(8..16).map_or(0, number);
+    let Some(end) = heap.checked_add(size).filter(|&end| end <= source.len()) else { return true };
+    let mut at = heap + 16;
+    for _ in 0..65_536 {
+        let head = match read_window(source, at, 20) {
+            Ok(head) if at + 16 <= end && head.len() >= 16 => head,
+            _ => return true,
+        };
+        let (index, len) = (number(&head[..2]), number(&head[8..16]));
+        at += 16;
+        if index == 0 || at.checked_add(len).is_none_or(|past| past > end) {
+            return true;
+        }
+        // Protocols that say their version, and what older ones begin with.
+        let begins =
+            matches!(head.get(16..18), Some([0x80, 2..=5] | [b'(' | b'c' | b'\x8c' | b'}' | b']', _]));
+        if len > 1 && begins {
+            if found.len() >= MAX_HEAP_OBJECTS {
+                return false;
+            }
+            found.push((at, len));
+        }
+        at = at.saturating_add(len.next_multiple_of(8));
+    }
+    false
+}
+
 fn shown(path: &str) -> String {
     let path = if path.is_empty() { "/" } else { path };
     path.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()

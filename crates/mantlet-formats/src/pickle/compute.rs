@@ -246,7 +246,7 @@ fn unhex(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Base64 of either alphabet; other characters are skipped, as Python does by default.
-pub(super) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn unbase64(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
     for &byte in text {

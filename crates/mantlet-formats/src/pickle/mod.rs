@@ -21,6 +21,7 @@ mod text;
 mod value;
 mod weights_only;
 
+pub(crate) use compute::unbase64;
 pub use effect::Effect;
 pub use embedded::Embedded;
 pub use facts::{Call, Defect, Fault, How, Import, Payload, Pickle, Positions, Storage};
