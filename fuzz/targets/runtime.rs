@@ -6,7 +6,7 @@ mod support;
 use libfuzzer_sys::fuzz_target;
 use mantlet_formats::models;
 use mantlet_formats::route::Format;
-use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml};
+use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml, program};
 
 const FORMATS: [Format; 11] = [
     Format::CoreMl,
@@ -27,6 +27,9 @@ fuzz_target!(|data: &[u8]| {
     let bounds = support::bounds();
     for format in FORMATS {
         support::same(data, || models::analyse(format, &source, &bounds));
+    }
+    for graph in [program::paddle(&source), program::paddle_json(&source), program::coreml(&source), ncnn::graph(&source)] {
+        let _ = graph.overrides();
     }
     let _ = (mxnet::symbol(&source), coreml::manifest(&source));
     let _ =

@@ -8,9 +8,10 @@ mod structures;
 mod texts;
 
 use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::runtime::program;
 use mantlet_formats::{
-    Bounds, gguf, hdf5, keras, npy, onnx, opened, pickle, route, safetensors, secrets, skops, strides, tar,
-    tensorflow, tflite, torch, weights, zip,
+    Bounds, gguf, hdf5, keras, npy, onnx, opened, pickle, protoform, route, safetensors, secrets, skops,
+    strides, tar, tensorflow, tflite, torch, weights, zip,
 };
 use mantlet_testkit::forge;
 use mantlet_vocab::{MemorySource, Source, SourceError};
@@ -29,6 +30,12 @@ fn every_parser(source: &dyn Source) {
     let _ = secrets::find(source, u64::MAX);
     let _ = skops::analyse(source, &bounds);
     let code = mantlet_vocab::read_window(source, 0, 4_096).unwrap_or_default();
+    let text = String::from_utf8_lossy(&code);
+    let _ = (protoform::from_text(&text), protoform::from_json(source), torch::exported(source));
+    let _ = (hdf5::pickles(source), secrets::named(&text));
+    for graph in [program::paddle(source), program::paddle_json(source), program::coreml(source)] {
+        let _ = graph.overrides();
+    }
     let _ = torch::operators(&code, "code.py");
     torch::manifest(&code, &mut torch::Torch::default());
     let _ = torch::legacy::records(source, true, &bounds);
