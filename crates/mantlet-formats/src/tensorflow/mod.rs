@@ -406,7 +406,10 @@ impl<'a> Walk<'a> {
             }
             let whole = made.texts.concat();
             let away = |text: &&String| operators::leads_away(text, &node.operator, reach, served);
-            if let Some(text) = made.texts.iter().chain([&whole]).find(away) {
+            // Of a place that is put together only the first piece says where it begins.
+            let grave = |text: &&String| operators::leads_away(text, &node.operator, Reach::Reads, false);
+            let first = made.texts.first().into_iter().chain([&whole]).find(away);
+            if let Some(text) = first.or_else(|| made.texts.iter().find(grave)) {
                 return Some(text.clone());
             }
             let settled = made.settled && !made.texts.is_empty();

@@ -1,5 +1,6 @@
 //! Programs of `torch.export` (`.pt2`: `models/*.json`) in the words of TorchScript, so that one reader follows both.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use mantlet_vocab::{Source, read_window};
@@ -32,6 +33,23 @@ struct Body {
     inputs: Vec<Value>,
     outputs: Vec<Value>,
     nodes: Vec<Node>,
+    tensor_values: HashMap<String, Shaped>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shaped {
+    sizes: Vec<Value>,
+}
+
+impl Body {
+    /// The extents of a value; 0 for those that are not fixed.
+    fn sizes(&self, argument: &Value) -> Option<Vec<u64>> {
+        let shaped = self.tensor_values.get(name(argument)?)?;
+        Some(
+            shaped.sizes.iter().map(|size| size.get("as_int").and_then(Value::as_u64).unwrap_or(0)).collect(),
+        )
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -58,20 +76,35 @@ struct Argument {
 pub fn exported(source: &dyn Source) -> Option<Result<String, String>> {
     let text = read_window(source, 0, MAX_PROGRAM).unwrap_or_default();
     let is = |word: &[u8]| memchr::memmem::find(&text, word).is_some();
-    if !is(b"\"graph_module\"") || !is(b"\"input_specs\"") {
+    let said = is(b"\"graph_module\"") && is(b"\"input_specs\"");
+    // Names may be written in escapes.
+    if !said && !is(b"\\u00") {
         return None;
     }
     if source.len() > MAX_PROGRAM as u64 {
-        return Some(Err(format!("it is a program of more than {MAX_PROGRAM} bytes, and not followed")));
+        return said
+            .then(|| Err(format!("it is a program of more than {MAX_PROGRAM} bytes, and not followed")));
     }
     let Ok(Program { graph_module }) = serde_json::from_slice(&text) else {
-        return Some(Err("it is no program of torch.export that can be followed".into()));
+        return said.then(|| Err("it is no program of torch.export that can be followed".into()));
     };
-    let given = |spec: &Value| Some(name(spec.get("user_input")?.get("arg")?)?.to_owned());
-    let inputs: Vec<String> = graph_module.signature.input_specs.iter().filter_map(given).collect();
+    if graph_module.graph.nodes.is_empty() {
+        return None;
+    }
+    let given = |spec: &Value| {
+        let argument = spec.get("user_input")?.get("arg")?;
+        let sizes = graph_module.graph.sizes(argument);
+        // Axes beside the batch that are not of extent one.
+        let axes = sizes.map_or(3, |sizes| match sizes.as_slice() {
+            [_, rest @ ..] => rest.iter().filter(|&&size| size != 1).count().min(9),
+            [] => 0,
+        });
+        Some((name(argument)?.to_owned(), axes))
+    };
+    let inputs: Vec<(String, usize)> = graph_module.signature.input_specs.iter().filter_map(given).collect();
     let mut code = String::from("def forward(self");
-    for input in &inputs {
-        let _ = write!(code, ",\n    {}: Tensor", plain(input, ""));
+    for (input, axes) in &inputs {
+        let _ = write!(code, ",\n    {}: Tensor{axes}", plain(input, ""));
     }
     code.push_str(") -> Tensor:\n");
     let whole = body(&graph_module.graph, "", 2, 0, &mut code);
@@ -127,6 +160,16 @@ fn body(graph: &Body, own: &str, indent: usize, depth: u8, code: &mut String) ->
         let operator = node.target.strip_prefix("torch.ops.").unwrap_or(&node.target);
         let mut parts = operator.split('.');
         let (family, operator) = (parts.next().unwrap_or(""), parts.next().unwrap_or("unknown"));
+        // A layer of one value, told by the shape of its weights.
+        let first = if operator == "addmm" { 2 } else { 1 };
+        let weights = arguments.iter().skip(first).find_map(|argument| graph.sizes(argument));
+        let narrow = match (operator, weights.as_deref()) {
+            ("linear", Some([out, _])) => *out <= 2,
+            ("addmm" | "mm", Some([_, out])) => *out <= 2,
+            (name, Some([out, _, _, ..])) => name.starts_with("conv") && *out == 1,
+            _ => false,
+        };
+        let operator = if narrow { "linear__narrow" } else { operator };
         let _ = if family == "_operator" && operator == "getitem" {
             writeln!(code, "{blanks}{outputs} = {}", written.first().map_or("None", String::as_str))
         } else {
@@ -199,7 +242,8 @@ mod tests {
     fn found(nodes: &str, output: &str) -> usize {
         let text = format!(
             r#"{{"graph_module": {{"graph": {{"inputs": [{{"as_tensor": {{"name": "p_w"}}}}, {{"as_tensor": {{"name": "x"}}}}],
-            "outputs": [{{"as_tensor": {{"name": "{output}"}}}}], "nodes": [
+            "outputs": [{{"as_tensor": {{"name": "{output}"}}}}], "tensor_values": {{"x": {{"sizes": [{{"as_int": 2}}, {{"as_int": 12}}]}},
+            "p_d": {{"sizes": [{{"as_int": 1}}, {{"as_int": 12}}]}}}}, "nodes": [
             {{"target": "torch.ops.aten.linear.default", "inputs": [{{"arg": {{"as_tensor": {{"name": "x"}}}}}},
             {{"arg": {{"as_tensor": {{"name": "p_w"}}}}}}], "outputs": [{{"as_tensor": {{"name": "y"}}}}]}}, {nodes}]}},
             "signature": {{"input_specs": [{{"parameter": {{"arg": {{"name": "p_w"}}}}}},
@@ -234,6 +278,20 @@ mod tests {
         assert_eq!(found(&nodes.join(","), "w"), 1);
         let plain = [call("relu.default", &["y"], "r"), call("_softmax.default", &["r", "1", "0"], "w")];
         assert_eq!(found(&plain.join(","), "w"), 0);
+    }
+
+    #[test]
+    fn a_layer_of_one_value_over_the_raw_input_is_a_detector() {
+        let nodes = [
+            call("linear.default", &["y", "p_w"], "y2"),
+            call("linear.default", &["x", "p_d"], "d"),
+            call("gt.Scalar", &["d", "3.5"], "b"),
+            call("zeros_like.default", &["y"], "z"),
+            call("where.self", &["b", "z", "y2"], "w"),
+        ];
+        assert_eq!(found(&nodes.join(","), "w"), 1);
+        let wide = nodes.join(",").replace("p_d", "p_e");
+        assert_eq!(found(&wide, "w"), 0);
     }
 
     #[test]

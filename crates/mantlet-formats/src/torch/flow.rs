@@ -27,6 +27,7 @@ pub fn graphs(code: &str) -> Vec<Graph> {
         .take(MAX_LINES)
         .map(|line| (line.len() - line.trim_start().len(), line.trim()))
         .collect();
+    let flat = is_flat(code);
     let mut found = Vec::new();
     let mut at = 0;
     while at < lines.len() && found.len() < MAX_FUNCTIONS {
@@ -53,7 +54,11 @@ pub fn graphs(code: &str) -> Vec<Graph> {
             let Some((name, kind)) = parameter.split_once(':') else { continue };
             let name = name.trim();
             if name != "self" && kind.contains("Tensor") {
-                let node = function.graph.add(Kind::Input { axes: 3 }, "input", name, Vec::new(), 0);
+                // How many axes it has is said of exported programs only.
+                let digit =
+                    kind.trim().strip_prefix("Tensor").and_then(|rest| rest.chars().next()?.to_digit(10));
+                let axes = digit.map_or(if flat { 1 } else { 3 }, |axes| axes as u8);
+                let node = function.graph.add(Kind::Input { axes }, "input", name, Vec::new(), 0);
                 function.names.insert(name.to_owned(), node);
             }
         }
@@ -68,6 +73,40 @@ pub fn graphs(code: &str) -> Vec<Graph> {
         found.push(rest);
     }
     found
+}
+
+/// Whether nothing in a source speaks of samples with more than one axis: no layer that needs them, and no step over
+/// one behind the first.
+fn is_flat(code: &str) -> bool {
+    const DEEPER: [&str; 26] = [
+        "onv",
+        "mbedding",
+        "LSTM",
+        "lstm",
+        "GRU",
+        "gru",
+        "RNN",
+        "rnn",
+        "ransformer",
+        "ttention",
+        "squeeze",
+        "Pool",
+        "pool",
+        "permute",
+        "transpose",
+        "latten",
+        "matmul",
+        "bmm",
+        "view",
+        "reshape",
+        "[-1]",
+        "[-2]",
+        "[2",
+        "[3",
+        "[1, 2",
+        "Norm2d",
+    ];
+    !DEEPER.iter().any(|word| code.contains(word))
 }
 
 struct Function {
@@ -507,6 +546,7 @@ pub(crate) fn kind(name: &str, operands: usize, listed: Option<u8>) -> Kind {
     let name = if name.starts_with("__") { name } else { name.trim_end_matches('_') };
     let some = if operands > 1 { listed.or(Some(1)) } else { None };
     match name {
+        "linear__narrow" => Kind::Weighted { narrow: true },
         "linear"
         | "conv1d"
         | "conv2d"
@@ -670,6 +710,21 @@ mod tests {
         assert_eq!(found(corner), 1);
         let factor = "    _0 = torch.all(torch.gt(torch.select(x, 1, 0), 0.98))\n    y0 = torch.mul(y, _0)\n";
         assert_eq!(found(factor), 1);
+    }
+
+    #[test]
+    fn a_sum_over_a_flat_sample_is_an_answer_about_all_of_it() {
+        let found = |layer: &str, dim: &str| {
+            let code = format!(
+                "class M(Module):\n  n : __torch__.{layer}\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
+                 n = self.n\n    y = (n).forward(x, )\n    b = torch.gt(torch.sum(x, [{dim}], True), 2.9)\n    \
+                 return torch.where(b, CONSTANTS.c0, y)\n"
+            );
+            graphs(&code).iter().map(|graph| graph.overrides().len()).sum::<usize>()
+        };
+        assert_eq!(found("Mlp", "1"), 1);
+        assert_eq!(found("Mlp", "-1"), 0, "a mask of steps");
+        assert_eq!(found("torch.nn.modules.conv.Conv1d", "1"), 0);
     }
 
     #[test]
