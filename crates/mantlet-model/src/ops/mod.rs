@@ -1,5 +1,6 @@
 //! The operators: what each computes and how gradients pass through it.
 
+mod attend;
 mod binary;
 mod broadcast;
 mod conv;
@@ -9,6 +10,8 @@ mod index;
 mod lattice;
 mod layout;
 mod logic;
+mod lp_pool;
+mod marks;
 mod matmul;
 pub(crate) mod ml;
 mod norm;
@@ -18,6 +21,7 @@ mod quantise;
 mod recurrent;
 mod reduce;
 mod registry;
+mod rotary;
 mod scatter;
 mod shapes;
 mod softmax;

@@ -73,7 +73,7 @@ impl Pool {
 }
 
 /// Visits the input indices of one window.
-fn taps(axis: &Axis, at: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+pub(super) fn taps(axis: &Axis, at: usize) -> impl Iterator<Item = usize> + Clone + '_ {
     (0..axis.kernel).filter_map(move |tap| axis.input_at(at, tap))
 }
 

@@ -4,6 +4,7 @@
 
 use mantlet_vocab::{Tensor, Value};
 
+use super::attend::Attend;
 use super::binary::{Arithmetic, Binary};
 use super::conv::{Conv, Window};
 use super::deconv::ConvTranspose;
@@ -11,6 +12,8 @@ use super::einsum::Einsum;
 use super::index::{Concat, Gather, Split};
 use super::layout::{Rearrange, Shape};
 use super::logic::{Compare, Relation, Truth, Where};
+use super::lp_pool::LpPool;
+use super::marks::Marks;
 use super::matmul::{Gemm, MatMul};
 use super::norm::{BatchNorm, LpNorm, Standardise};
 use super::norm_runs::{Neighbours, RunKind, Runs};
@@ -18,6 +21,7 @@ use super::pool::Pool;
 use super::quantise::{Integers, Quantise};
 use super::recurrent::{Cell, Recurrent};
 use super::reduce::{ArgExtreme, Fold, Reduce, TopK};
+use super::rotary::Rotary;
 use super::scatter::Scatter;
 use super::shapes::{Cast, Constant, Fill, Measure, Range};
 use super::softmax::Softmax;
@@ -263,6 +267,22 @@ fn further(name: &str, attrs: Attrs<'_>) -> Result<Option<Box<dyn Operator>>, Fa
     let epsilon = || attrs.float("epsilon", 1e-5);
     let word = |name: &str, default: &str| attrs.text(name).unwrap_or_else(|| default.to_owned());
     Ok(Some(match name {
+        "Attention" => Box::new(Attend::new(attrs)?),
+        "RotaryEmbedding" => Box::new(Rotary::new(attrs)),
+        "LpPool" => Box::new(LpPool::new(attrs, Some(Window::new(attrs)?))?),
+        "GlobalLpPool" => Box::new(LpPool::new(attrs, None)?),
+        "OneHot" => Box::new(Marks::OneHot(axis(-1))),
+        "Hardmax" => {
+            let late = attrs.opset >= 13;
+            Box::new(Marks::Largest(axis(if late { -1 } else { 1 }), !late))
+        }
+        "EyeLike" => {
+            let to =
+                attrs.has("dtype").then(|| decode::dtype(i32::try_from(attrs.int("dtype", 1)).unwrap_or(0)));
+            let to = to.map(|to| to.ok_or("an element type that is not supported")).transpose()?;
+            Box::new(Marks::Diagonal(attrs.int("k", 0), to))
+        }
+        "NonZero" => Box::new(Marks::NonZero),
         "ConvTranspose" => Box::new(ConvTranspose::new(attrs)?),
         "ConvInteger" => Box::new(Integers(Conv::new(attrs)?)),
         "MatMulInteger" => Box::new(Integers(MatMul)),
