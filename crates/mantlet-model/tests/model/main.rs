@@ -6,3 +6,5 @@ mod classifiers;
 mod hostile;
 mod operators;
 mod sketch;
+mod slopes;
+mod whole;
