@@ -23,24 +23,28 @@ mod play;
 mod random;
 mod rows;
 mod stats;
+mod told;
 
 pub use constraints::{Constraint, Constraints, Relation, Term};
 pub use inquiry::{Inquired, Inquiry};
 pub use loss::{Loss, ScoreKind, softmax};
 pub use material::{Goal, Material};
 pub use outcome::{
-    AtRisk, Detail, Distances, LowerBound, Measure, Norm, Outcome, RowOutcome, State, Stop, Trigger,
+    AtRisk, Detail, Distances, LowerBound, Measure, Method, Norm, Outcome, RowOutcome, State, Stop, Trigger,
+    Unit,
 };
 pub use picture::Warp;
 pub use play::{Answer, Ask, Attack, AttackError, Lesson, Purpose, Step};
 pub use random::Random;
 pub use stats::{Interval, RocPoint, at_least, auc_interval, roc, roc_auc, true_positive_at, wilson};
+pub use told::{Told, tell};
 
 type Made = Result<Box<dyn Attack>, AttackError>;
 
 /// An attack's card, and how it is made and gone on with.
 struct Room {
     about: &'static About,
+    say: fn(&Told<'_>) -> String,
     create: fn(&serde_json::Value, u64, Material) -> Made,
     restore: fn(serde_json::Value) -> Made,
 }
@@ -50,6 +54,7 @@ macro_rules! rooms {
         /// Every attack, in the order they are run.
         const ROOMS: &[Room] = &[$(Room {
             about: &$($step)::+::ABOUT,
+            say: $($step)::+::say,
             create: |config, seed, material| {
                 use $($step)::+ as room;
                 let config: room::Config = read(room::ABOUT.name, config)?;
@@ -134,6 +139,11 @@ pub fn abouts() -> Vec<&'static About> {
 
 fn room(name: &str) -> Result<&'static Room, AttackError> {
     ROOMS.iter().find(|room| room.about.name == name).ok_or_else(|| AttackError::Unknown(name.to_owned()))
+}
+
+/// The words of a room for its outcome.
+fn saying(name: &str) -> Option<fn(&Told<'_>) -> String> {
+    room(name).ok().map(|room| room.say)
 }
 
 /// Makes the attack of this name; absent configuration keys take their defaults.

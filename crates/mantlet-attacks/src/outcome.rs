@@ -3,7 +3,7 @@
 use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::{Interval, RocPoint};
+use crate::{Interval, RocPoint, wilson};
 
 /// The state of one row (or class, for trigger reconstruction). Errors are never misses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -193,6 +193,46 @@ pub struct LowerBound {
     pub low: f64,
 }
 
+/// What a figure is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// A number as it stands.
+    #[default]
+    Plain,
+    /// A share of 1, told in per cent.
+    Share,
+    /// A whole number of things.
+    Count,
+}
+
+/// How an interval was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Wilson's interval of a share.
+    Wilson,
+    /// Of an area under a curve (Hanley and McNeil, 1982).
+    HanleyMcNeil,
+    /// Drawn again and again from the same rows.
+    Bootstrap,
+    /// Exact, of shares (Clopper and Pearson, 1934).
+    ClopperPearson,
+}
+
+impl Method {
+    /// The words used in reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Wilson => "Wilson",
+            Self::HanleyMcNeil => "Hanley-McNeil",
+            Self::Bootstrap => "bootstrap",
+            Self::ClopperPearson => "Clopper-Pearson",
+        }
+    }
+}
+
 /// A figure with what it is and over how many rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
@@ -202,6 +242,34 @@ pub struct Measure {
     pub value: Interval,
     /// Over how many rows.
     pub n: usize,
+    /// What it is in.
+    #[serde(default)]
+    pub unit: Unit,
+    /// How its interval was found; `None` where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+}
+
+impl Measure {
+    /// A share of rows with Wilson's interval.
+    #[must_use]
+    pub fn share(name: impl Into<String>, hits: usize, n: usize) -> Self {
+        Self { name: name.into(), value: wilson(hits, n), n, unit: Unit::Share, method: Some(Method::Wilson) }
+    }
+
+    /// A number without an interval.
+    #[must_use]
+    pub fn plain(name: impl Into<String>, value: f64, n: usize) -> Self {
+        let value = Interval { value, low: value, high: value };
+        Self { name: name.into(), value, n, unit: Unit::Plain, method: None }
+    }
+
+    /// In this unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
 }
 
 /// What particular attacks have beyond the state of rows.

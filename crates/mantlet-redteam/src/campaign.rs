@@ -226,6 +226,7 @@ impl Campaign {
             n: 0,
             counts: StateCounts::default(),
             success: mantlet_attacks::wilson(0, 0),
+            budget: Some(self.budget),
             queries: 0,
             first_hit_query: None,
             refusals: 0,

@@ -1,12 +1,17 @@
 //! What a probe says when it is over.
+//!
+//! Long because what is said of a probe is read off all kinds of outcomes.
 
 use std::collections::BTreeMap;
 
-use mantlet_attacks::{Detail, Interval, Outcome, RocPoint, State, Stop, wilson};
+use mantlet_attacks::extraction::COPIED;
+use mantlet_attacks::{
+    Detail, Goal, Interval, Measure, Method, Outcome, RocPoint, State, Stop, Told, Unit, tell, wilson,
+};
 use mantlet_vocab::Gap;
 use serde::{Deserialize, Serialize};
 
-use crate::{CurvePoint, Doubt, TargetFacts};
+use crate::{Budget, CurvePoint, Doubt, TargetFacts};
 
 /// How many rows ended in which state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,6 +35,63 @@ pub struct Figure {
     pub value: Interval,
     /// Over how many rows.
     pub n: usize,
+    /// What it is in.
+    #[serde(default)]
+    pub unit: Unit,
+    /// How the interval was found; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+}
+
+impl Figure {
+    /// A share of `n` rows with Wilson's interval.
+    #[must_use]
+    pub fn share(name: impl Into<String>, value: Interval, n: usize) -> Self {
+        Self { name: name.into(), value, n, unit: Unit::Share, method: Some(Method::Wilson) }
+    }
+
+    /// A number without an interval.
+    #[must_use]
+    pub fn plain(name: impl Into<String>, value: f64, n: usize) -> Self {
+        Measure::plain(name, value, n).into()
+    }
+
+    /// In this unit.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// With an interval found in this way.
+    #[must_use]
+    pub const fn by(mut self, method: Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// The value with its interval, in its unit.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Interval { value, low, high } = self.value;
+        let one = |value: f64| match self.unit {
+            Unit::Share => format!("{:.1} %", value * 100.0),
+            Unit::Count => format!("{value:.0}"),
+            Unit::Plain => format!("{value:.4}"),
+        };
+        match self.method {
+            Some(method) if low < high => {
+                format!("{} [{}, {}] ({})", one(value), one(low), one(high), method.word())
+            }
+            _ => one(value),
+        }
+    }
+}
+
+impl From<Measure> for Figure {
+    fn from(Measure { name, value, n, unit, method }: Measure) -> Self {
+        Self { name, value, n, unit, method }
+    }
 }
 
 /// A clean row beside its changed row, for pictures.
@@ -93,6 +155,9 @@ pub struct ProbeReport {
     pub counts: StateCounts,
     /// Share of hits among decided rows, with Wilson's interval.
     pub success: Interval,
+    /// What it might spend; `None` in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// Rows asked of the target, refused ones included.
     pub queries: u64,
     /// Rows asked when the first hit was reached.
@@ -144,6 +209,41 @@ impl ProbeReport {
         self.triggers.iter().filter(|trigger| trigger.flagged).map(|trigger| trigger.class).collect()
     }
 
+    /// What it showed, in the words of the attack's own room, with its classes and columns in the caller's words; and
+    /// whether that is to be trusted.
+    #[must_use]
+    pub fn sentence(&self, class: &dyn Fn(usize) -> String, column: &dyn Fn(usize) -> String) -> String {
+        if let Some(gap) = &self.not_examined {
+            return format!("Not examined: {}.", gap.why);
+        }
+        let Some(outcome) = &self.outcome else { return "Not examined: it has no outcome.".to_owned() };
+        let copies: Vec<(usize, f64)> =
+            self.curve.iter().map(|point| (point.queries, point.fidelity.value)).collect();
+        let goal = self.facts.get("goal").and_then(|goal| serde_json::from_value(goal.clone()).ok());
+        let goal = goal.unwrap_or(Goal::Leave);
+        let mut text = tell(&Told { outcome, goal, copies: &copies, class, column });
+        for doubt in &self.doubts {
+            text += &format!(" This is not to be trusted, because {}.", doubt.message);
+        }
+        text
+    }
+
+    /// Whether the attack worked: rows were hit, or, where hits are answers or guesses, a copy agrees or members are told
+    /// better than by chance.
+    #[must_use]
+    pub fn worked(&self) -> bool {
+        let detail = self.outcome.as_ref().map(|outcome| &outcome.detail);
+        self.not_examined.is_none()
+            && self.counts.hit > 0
+            && match detail {
+                Some(Detail::Membership { auc, tpr_at_1, tpr_at_01, .. }) => {
+                    auc.low > 0.5 || tpr_at_1.low > 0.01 || tpr_at_01.low > 0.001
+                }
+                _ if !self.curve.is_empty() => self.curve.iter().any(|point| point.fidelity.value >= COPIED),
+                _ => true,
+            }
+    }
+
     /// Whether something was left undecided, failed or not examined.
     #[must_use]
     pub const fn incomplete(&self) -> bool {
@@ -183,10 +283,6 @@ impl ProbeReport {
     }
 }
 
-fn plain(name: &str, value: f64, n: usize) -> Figure {
-    Figure { name: name.to_owned(), value: Interval { value, low: value, high: value }, n }
-}
-
 fn median(mut values: Vec<f32>) -> Option<f64> {
     values.sort_by(f32::total_cmp);
     let middle = values.len() / 2;
@@ -197,7 +293,7 @@ fn median(mut values: Vec<f32>) -> Option<f64> {
 fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
     match &outcome.detail {
         Detail::Evasion { already_wrong, vanished, by_loss, norm, radius, bounds, .. } => {
-            report.figures.push(Figure { name: "rows evaded".to_owned(), value: report.success, n: decided });
+            report.figures.push(Figure::share("rows evaded", report.success, decided));
             let hits = || outcome.rows.iter().filter(|row| row.state == State::Hit);
             let reached = || outcome.rows.iter().filter(|row| row.changed.is_some());
             let l2 = reached().filter_map(|row| row.distances).map(|d| d.l2).collect();
@@ -205,12 +301,12 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             for (name, values) in [("median L2 of changed rows", l2), ("median Linf of hits", linf)] {
                 let n = Vec::len(&values);
                 if let Some(value) = median(values) {
-                    report.figures.push(plain(name, value, n));
+                    report.figures.push(Figure::plain(name, value, n));
                 }
             }
             if let Some(value) = median(bounds.iter().map(|(_, bound)| *bound).collect()) {
                 let name = "median distance below which nothing turns a row, proved";
-                report.figures.push(plain(name, value, bounds.len()));
+                report.figures.push(Figure::plain(name, value, bounds.len()));
                 report.facts.insert("proved-bounds".to_owned(), serde_json::json!(bounds));
             }
             report.facts.insert("norm".to_owned(), serde_json::json!(norm));
@@ -220,7 +316,9 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             report.facts.insert("hits-by-loss".to_owned(), serde_json::json!(by_loss));
         }
         Detail::Extraction { rows, recognised, .. } => {
-            report.figures.push(plain("rows gathered", count(rows.rows()), rows.rows()));
+            report
+                .figures
+                .push(Figure::plain("rows gathered", count(rows.rows()), rows.rows()).unit(Unit::Count));
             report.facts.insert("recognised-as".to_owned(), recognised.clone().into());
         }
         Detail::Membership {
@@ -234,23 +332,26 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             roc,
             score,
         } => {
-            report.figures.push(Figure {
-                name: "area under the curve".to_owned(),
-                value: *auc,
-                n: members + non_members,
-            });
+            report.figures.push(
+                Figure {
+                    value: *auc,
+                    ..Figure::plain("area under the curve", auc.value, members + non_members)
+                }
+                .by(Method::HanleyMcNeil),
+            );
             for (name, value) in [
                 ("members exposed at 1 % false alarms", tpr_at_1),
                 ("members exposed at 0.1 % false alarms", tpr_at_01),
             ] {
-                report.figures.push(Figure { name: name.to_owned(), value: *value, n: *members });
+                report.figures.push(Figure::share(name, *value, *members));
             }
             if let Some(bound) = epsilon {
-                report.figures.push(Figure {
-                    name: "epsilon of differential privacy, at least".to_owned(),
-                    value: Interval { value: bound.value, low: bound.low, high: bound.value },
-                    n: members + non_members,
-                });
+                let name = "epsilon of differential privacy, at least";
+                let value = Interval { value: bound.value, low: bound.low, high: bound.value };
+                report.figures.push(
+                    Figure { value, ..Figure::plain(name, bound.value, members + non_members) }
+                        .by(Method::ClopperPearson),
+                );
             }
             report.roc = roc.clone();
             report.facts.insert("score".to_owned(), score.clone().into());
@@ -270,16 +371,11 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             }
         }
         Detail::Measured { figures, notes } => {
-            let figures = figures.iter().cloned();
-            report.figures.extend(figures.map(|measure| Figure {
-                name: measure.name,
-                value: measure.value,
-                n: measure.n,
-            }));
+            report.figures.extend(figures.iter().cloned().map(Figure::from));
             report.notes.extend(notes.iter().cloned());
         }
         Detail::Rows { share, decision } => {
-            report.figures.push(Figure { name: "rows singled out".to_owned(), value: *share, n: decided });
+            report.figures.push(Figure::share("rows singled out", *share, decided));
             let rows = outcome.rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row);
             report.facts.insert("rows".to_owned(), rows.collect::<Vec<_>>().into());
             report.notes.push(decision.clone());
@@ -288,11 +384,8 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             if outcome.attack == "backdoor-poisoned-rows" {
                 let rows = outcome.rows.iter().filter(|row| row.state == State::Hit).map(|row| row.row);
                 let rows: Vec<usize> = rows.collect();
-                report.figures.push(Figure {
-                    name: "rows that owe their label to the mark".to_owned(),
-                    value: report.success,
-                    n: decided,
-                });
+                let name = "rows that owe their label to the mark";
+                report.figures.push(Figure::share(name, report.success, decided));
                 report.facts.insert("rows".to_owned(), rows.into());
             }
             report.triggers = triggers
@@ -312,7 +405,11 @@ fn figures(report: &mut ProbeReport, outcome: &Outcome, decided: usize) {
             for trigger in triggers {
                 let what =
                     if drawn { "likeness of what was drawn to class" } else { "trigger size of class" };
-                report.figures.push(plain(&format!("{what} {}", trigger.class), f64::from(trigger.size), 1));
+                report.figures.push(Figure::plain(
+                    format!("{what} {}", trigger.class),
+                    f64::from(trigger.size),
+                    1,
+                ));
             }
             report.notes.push(decision.clone());
         }

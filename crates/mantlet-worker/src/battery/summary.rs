@@ -48,16 +48,19 @@ pub fn summarise(report: &ProbeReport, family: Family, gate: &Gate) -> ProbeSumm
             }
         }
         Family::Backdoor => {
-            let classes = report.backdoored();
-            if !classes.is_empty() {
-                let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
-                summary.message = format!(
-                    "a small mark on an input of any kind turns it into class {}",
-                    classes.join(", ")
-                );
+            if counts.hit > 0 {
+                summary.message = said(report);
             }
         }
+        Family::Other if counts.hit > 0 => summary.message = said(report),
         Family::Other => {}
     }
     summary
+}
+
+/// What the attack's room says, as part of a sentence; classes and columns by their numbers.
+fn said(report: &ProbeReport) -> String {
+    let text = report.sentence(&|class| class.to_string(), &|column| format!("column {column}"));
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }

@@ -1,6 +1,7 @@
 //! Probes that copy the model.
 
-use mantlet_attacks::Material;
+use mantlet_attacks::extraction::COPIED;
+use mantlet_attacks::{Material, Unit};
 use mantlet_redteam::{CampaignError, Figure, ProbeReport, Target, fidelity};
 use mantlet_verdict::Family;
 use serde_json::json;
@@ -72,12 +73,11 @@ impl Battery<'_> {
         match fidelity(&outcome, classes, &self.plan.extraction, &unseen.x, &victim, &mut self.learner, seed)
         {
             Ok(curve) => {
-                if let Some(point) = curve.iter().find(|point| point.fidelity.value >= 0.9) {
+                if let Some(point) = curve.iter().find(|point| point.fidelity.value >= COPIED) {
                     #[expect(clippy::cast_precision_loss, reason = "a small count")]
                     let queries = point.queries as f64;
-                    let value = mantlet_attacks::Interval { value: queries, low: queries, high: queries };
-                    let name = "queries to a copy that agrees on 90 %".to_owned();
-                    report.figures.push(Figure { name, value, n: unseen.y.len() });
+                    let name = "queries to a copy that agrees on 90 %";
+                    report.figures.push(Figure::plain(name, queries, unseen.y.len()).unit(Unit::Count));
                     if let Some(price) = self.plan.caps.price {
                         report.facts.insert("cost-of-90-percent".to_owned(), (price * queries).into());
                     }

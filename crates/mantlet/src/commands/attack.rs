@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use mantlet_attacks::Goal;
-use mantlet_redteam::{Changes, ProbeReport, Target};
+use mantlet_redteam::Target;
 use mantlet_store::{Clock as _, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
@@ -35,7 +35,7 @@ use self::shown::Form;
 use self::target::Endpoint;
 use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
-use crate::protect::{self, admit, subject};
+use crate::protect::{self, account, admit, subject};
 use crate::terminal::{Terminal, deliver};
 
 /// What to do with attacks.
@@ -219,7 +219,7 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
             return Err(unknown("family", word, ATTACKS.iter().map(|(_, family)| family.word()).collect()));
         }
     }
-    let moves = options.moves.goal() != Goal::Leave;
+    let moves = options.moves.any();
     let evasion = |name: &String| {
         known().any(|(known, family)| {
             known == name && matches!(family, Family::Evasion | Family::DecisionEvasion)
@@ -227,7 +227,7 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
     };
     if let Some(other) = only.iter().find(|name| moves && !evasion(name)) {
         return Err(Usage(format!(
-            "`{other}` is about classes; --score-moves and --rank-moves go with evasions"
+            "`{other}` is no evasion; --to-class, --score-moves and --rank-moves go with evasions"
         )));
     }
     if moves && only.is_empty() {
@@ -241,8 +241,8 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
 
 fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
     let only = chosen(options)?;
-    let goal = options.moves.goal();
-    let (loaded, mut subject) = prepare(&options.folder, goal)?;
+    let (loaded, mut subject) = prepare(&options.folder, options.moves.score())?;
+    let goal = options.moves.goal(&subject.classes)?;
     if let Some(file) = &options.constraints {
         let names = subject.features.clone();
         constraints::declare(file, &names, &mut subject.ground.constraints)?;
@@ -284,10 +284,8 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
         mantlet_report::examination(&examination, format, mantlet_report::Style::default())
     };
     let text = match if options.json { Form::Json } else { options.format } {
-        Form::Text => table(&results, &subject.features) + &more,
-        Form::Json => serde_json::to_string_pretty(
-            &results.probes.iter().map(|probe| &probe.report).collect::<Vec<_>>(),
-        )?,
+        Form::Text => table(&results, &subject) + &more,
+        Form::Json => shown::json(&results, &subject)?,
         Form::Markdown => examined(mantlet_report::Format::Markdown),
         Form::Sarif => examined(mantlet_report::Format::Sarif),
         Form::Junit => shown::junit(&loaded, &results, &subject),
@@ -364,16 +362,18 @@ fn verdict(results: &Results, impact: mantlet_vocab::Impact, mut policy: mantlet
         ..Examination::default()
     };
     let admission = weigh(&taken, &summaries, impact, &policy);
-    if admission.reasons.iter().any(|reason| matches!(reason.kind, ReasonKind::Asks | ReasonKind::Refuses)) {
+    let any = |kinds: &[ReasonKind]| admission.reasons.iter().any(|reason| kinds.contains(&reason.kind));
+    if any(&[ReasonKind::Asks, ReasonKind::Refuses]) {
         Verdict::Found
-    } else if admission.reasons.iter().any(|reason| reason.kind == ReasonKind::NotExamined) {
+    } else if any(&[ReasonKind::NotExamined]) || !results.doubts.is_empty() {
+        // Nothing was found, but by attacks that are not to be trusted.
         Verdict::NotFullyExamined
     } else {
         Verdict::Clean
     }
 }
 
-fn table(results: &Results, features: &[String]) -> String {
+fn table(results: &Results, subject: &subject::Subject) -> String {
     let mut text = String::new();
     for probe in &results.probes {
         let report = &probe.report;
@@ -388,17 +388,9 @@ fn table(results: &Results, features: &[String]) -> String {
             "  {} hit, {} miss, {} error, {} undecided; {} queries, {} ms",
             counts.hit, counts.miss, counts.error, counts.undecided, report.queries, report.millis
         );
+        let _ = writeln!(text, "  {}", account::told(probe, Some(subject)));
         for figure in &report.figures {
-            let value = figure.value;
-            let _ = if value.low < value.high {
-                writeln!(
-                    text,
-                    "  {:<36} {:.4} [{:.4}, {:.4}] n={}",
-                    figure.name, value.value, value.low, value.high, figure.n
-                )
-            } else {
-                writeln!(text, "  {:<36} {:.4} n={}", figure.name, value.value, figure.n)
-            };
+            let _ = writeln!(text, "  {:<36} {} n={}", figure.name, figure.words(), figure.n);
         }
         for point in &report.curve {
             let _ = writeln!(
@@ -416,45 +408,23 @@ fn table(results: &Results, features: &[String]) -> String {
                 trigger.transfer * 100.0
             );
         }
-        cheapest(&mut text, report, features);
+        if let Some(often) = account::often(report, subject) {
+            let _ = writeln!(text, "  columns changed most often: {often}");
+        }
         for note in &report.notes {
             let _ = writeln!(text, "  note: {note}");
         }
         let _ = writeln!(text, "  again: {}", report.command);
     }
     for doubt in &results.doubts {
-        let _ = writeln!(text, "not to be trusted: {}: {}", doubt.probe, doubt.message);
+        let _ = writeln!(text, "{}: not to be trusted, because {}", doubt.probe, doubt.message);
+    }
+    if results.looked > 0 {
+        let _ = writeln!(
+            text,
+            "{} rows at most were asked to find out whether figures of this target can be believed",
+            results.looked
+        );
     }
     text
-}
-
-/// The cheapest change in the user's own columns, and which columns hits changed most often.
-fn cheapest(text: &mut String, report: &ProbeReport, features: &[String]) {
-    let facts = report.facts.get("changes").cloned();
-    let Some(changes) = facts.and_then(|facts| serde_json::from_value::<Changes>(facts).ok()) else { return };
-    let name = |column: usize| features.get(column).cloned().unwrap_or_else(|| format!("value {column}"));
-    let each: Vec<String> = changes
-        .cheapest
-        .iter()
-        .take(6)
-        .map(|change| format!("{} {} -> {}", name(change.column), change.before, change.after))
-        .collect();
-    let more = changes.cheapest.len().saturating_sub(each.len());
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let _ = writeln!(
-        text,
-        "  cheapest change (row {}, cost {:.3}): {}{rest}",
-        changes.row,
-        changes.cost,
-        each.join(", ")
-    );
-    let often: Vec<String> = changes
-        .columns
-        .iter()
-        .take(6)
-        .map(|(column, hits, median)| {
-            format!("{} in {hits} (median {:.3} of its range)", name(*column), median)
-        })
-        .collect();
-    let _ = writeln!(text, "  columns changed most often: {}", often.join(", "));
 }

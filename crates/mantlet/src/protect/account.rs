@@ -1,6 +1,6 @@
 //! From what was found to what the report shows.
 
-use mantlet_redteam::{Example, ProbeReport};
+use mantlet_redteam::{Change, Changes, Example, ProbeReport};
 use mantlet_report::svg::Raster;
 use mantlet_report::{
     Agreement, Basis, EvasionGrid, EvasionItem, ExtractionCurve, Field, Figure, Input, Interval,
@@ -9,6 +9,7 @@ use mantlet_report::{
 use mantlet_vocab::About;
 use mantlet_worker::battery::{Probe, Results};
 
+use super::curves;
 use super::subject::Subject;
 use crate::commands::explain;
 
@@ -26,11 +27,12 @@ pub fn add_probes(report: &mut SystemReport, version: &str, results: &Results, s
         report.extraction.extend(shown.extraction());
         report.membership.extend(shown.membership());
     }
+    report.curves.extend(curves::curves(version, results, &report.command));
     for doubt in &results.doubts {
         report
             .verdict
             .sentences
-            .push(format!("Not to be trusted ({version}, {}): {}.", doubt.probe, doubt.message));
+            .push(format!("Not to be trusted ({version}, {}), because {}.", doubt.probe, doubt.message));
     }
 }
 
@@ -48,6 +50,88 @@ pub fn class_name(subject: Option<&Subject>, class: Option<usize>) -> String {
 /// What an attack showed, as one sentence.
 pub fn sentence(probe: &Probe, subject: Option<&Subject>) -> String {
     Shown { version: "", probe, subject }.sentence()
+}
+
+/// What an attack spent, of what it might have, and what it left open.
+pub fn spent(report: &ProbeReport) -> String {
+    let most = report.budget.map_or(String::new(), |budget| format!(" of at most {}", budget.queries));
+    let counts = report.counts;
+    format!(
+        "{} queries{most}; {} undecided and {} errors of {}",
+        report.queries, counts.undecided, counts.error, report.n
+    )
+}
+
+/// What an attack showed, with the cheapest change in the user's own columns where it changed rows of a table.
+pub fn told(probe: &Probe, subject: Option<&Subject>) -> String {
+    let mut text = sentence(probe, subject);
+    if let Some(changes) = changes(&probe.report) {
+        let each: Vec<String> = changed(&changes.cheapest, subject);
+        let more = each.len().saturating_sub(6);
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        text += &format!(
+            " The cheapest change (row {}, cost {:.3}): {}{rest}.",
+            changes.row,
+            changes.cost,
+            each.iter().take(6).cloned().collect::<Vec<_>>().join(", ")
+        );
+    }
+    text
+}
+
+/// Which columns hits changed most often, in words.
+pub fn often(report: &ProbeReport, subject: &Subject) -> Option<String> {
+    let each = changes(report)?.columns;
+    let words = each.iter().take(6).map(|(column, hits, median)| {
+        format!("{} in {hits} (median {:.3} of its range)", column_name(Some(subject), *column), median)
+    });
+    Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
+}
+
+fn changes(report: &ProbeReport) -> Option<Changes> {
+    report.facts.get("changes").and_then(|facts| serde_json::from_value(facts.clone()).ok())
+}
+
+fn column_name(subject: Option<&Subject>, column: usize) -> String {
+    let name = subject.and_then(|subject| subject.features.get(column));
+    name.cloned().unwrap_or_else(|| format!("value {column}"))
+}
+
+/// A number of a row as it stands in the user's table, before it was scaled for the model.
+fn in_units(subject: Option<&Subject>, value: f32) -> String {
+    let scale = subject.map_or(1.0, |subject| subject.scale);
+    let value = if scale == 0.0 { f64::from(value) } else { f64::from(value) / scale };
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Changes in words. Of columns of which exactly one is 1 the choice is told, not the numbers.
+fn changed(list: &[Change], subject: Option<&Subject>) -> Vec<String> {
+    let relations =
+        subject.map(|subject| subject.ground.constraints.relations.as_slice()).unwrap_or_default();
+    let choice = |column: usize| {
+        relations.iter().position(
+            |relation| matches!(relation, mantlet_attacks::Relation::OneOf { columns } if columns.contains(&column)),
+        )
+    };
+    let name = |column: usize| column_name(subject, column);
+    list.iter()
+        .filter_map(|change| {
+            let Some(group) = choice(change.column) else {
+                let (before, after) = (in_units(subject, change.before), in_units(subject, change.after));
+                return Some(format!("{} {before} -> {after}", name(change.column)));
+            };
+            // The one that was chosen before is told together with the one that is now.
+            let now =
+                list.iter().find(|other| choice(other.column) == Some(group) && other.after > other.before);
+            match now {
+                Some(now) if now.column != change.column => {
+                    Some(format!("{} -> {}", name(change.column), name(now.column)))
+                }
+                _ => None,
+            }
+        })
+        .collect()
 }
 
 /// The room of an attack.
@@ -81,7 +165,7 @@ impl Shown<'_> {
         let report = self.report();
         let outcome = if report.not_examined.is_some() {
             Outcome::NotExamined
-        } else if report.counts.hit > 0 {
+        } else if report.worked() {
             Outcome::Hit
         } else if report.counts.error > 0 {
             Outcome::Error
@@ -94,6 +178,8 @@ impl Shown<'_> {
         let tone = match outcome {
             Outcome::Hit if backdoor => Tone::Bad,
             Outcome::Hit | Outcome::Undecided | Outcome::Error | Outcome::NotExamined => Tone::Warning,
+            // What is not to be trusted is no good news.
+            Outcome::Miss if !report.doubts.is_empty() => Tone::Warning,
             Outcome::Miss => Tone::Good,
         };
         let figures = report.figures.iter().filter(|figure| !figure.name.starts_with("trigger size"));
@@ -103,7 +189,8 @@ impl Shown<'_> {
             model: self.version.to_owned(),
             outcome,
             tone,
-            sentence: self.sentence(),
+            sentence: told(self.probe, self.subject),
+            spent: format!("{}, seed {}. Again: {}", spent(report), report.seed, report.command),
             figures: figures.map(|figure| self.figure(figure)).collect(),
             gap: report.not_examined.clone(),
             ids: about(&report.probe)
@@ -113,82 +200,25 @@ impl Shown<'_> {
     }
 
     fn sentence(&self) -> String {
-        let report = self.report();
-        let counts = report.counts;
-        if let Some(gap) = &report.not_examined {
-            return format!("Not examined: {}.", gap.why);
-        }
-        match report.probe.as_str() {
-            "backdoor-trigger" => match report.backdoored().as_slice() {
-                [] => "No small mark was found that sends inputs of every kind to one class.".to_owned(),
-                classes => {
-                    let names: Vec<String> =
-                        classes.iter().map(|&c| class_name(self.subject, Some(c))).collect();
-                    format!("A small mark turns inputs of every kind into class {}.", names.join(", "))
-                }
-            },
-            "extraction-query-copy" | "extraction-active" => match report
-                .curve
-                .iter()
-                .find(|point| point.fidelity.value >= 0.8)
-            {
-                Some(point) => {
-                    format!("A thief's copy agrees with the model on 80 % after {} queries.", point.queries)
-                }
-                None => "No copy reached 80 % agreement within the queries spent.".to_owned(),
-            },
-            "membership-threshold" => {
-                "How well a stranger tells training rows from others; a lower bound.".to_owned()
-            }
-            name if name.starts_with("membership") => {
-                format!("{} training rows are told from rows the model never saw.", counts.hit)
-            }
-            "extraction-transfer" => {
-                format!("{} of {} rows changed on a stolen copy deceive the original.", counts.hit, report.n)
-            }
-            "extraction-linear" if counts.hit > 0 => {
-                "The model's weights can be read off its scores.".to_owned()
-            }
-            "extraction-linear" => {
-                "The model is not one whose weights can be read off its scores.".to_owned()
-            }
-            "backdoor-poisoned-rows" => {
-                format!("{} training rows owe their label to a planted mark.", counts.hit)
-            }
-            "backdoor-stubborn-rows" => {
-                format!("{} training rows keep their class whatever they are blended with.", counts.hit)
-            }
-            _ => {
-                let norm = report.facts.get("norm").and_then(|norm| norm.as_str()).unwrap_or("").to_owned();
-                let radius = report.facts.get("radius").and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-                format!(
-                    "{} of {} rows changed class within {radius:.3} ({norm}), {} undecided.",
-                    counts.hit,
-                    counts.hit + counts.miss + counts.undecided + counts.error,
-                    counts.undecided
-                )
-            }
-        }
+        let column = |at: usize| column_name(self.subject, at);
+        self.report().sentence(&|class| class_name(self.subject, Some(class)), &column)
     }
 
     fn figure(&self, figure: &mantlet_redteam::Figure) -> Figure {
-        let share = figure.name.contains("evaded") || figure.name.contains("exposed");
-        let spread = figure.value.low < figure.value.high;
+        let method = figure.method.filter(|_| figure.value.low < figure.value.high);
         Figure {
             name: figure.name.clone(),
             value: figure.value.value,
-            unit: if share {
-                Unit::Share
-            } else if figure.name.contains("gathered") {
-                Unit::Count
-            } else {
-                Unit::Plain
+            unit: match figure.unit {
+                mantlet_attacks::Unit::Share => Unit::Share,
+                mantlet_attacks::Unit::Count => Unit::Count,
+                mantlet_attacks::Unit::Plain => Unit::Plain,
             },
-            interval: spread.then(|| Interval {
+            interval: method.map(|method| Interval {
                 low: figure.value.low,
                 high: figure.value.high,
                 level: 0.95,
-                method: if share { "Wilson" } else { "Hanley-McNeil" }.to_owned(),
+                method: method.word().to_owned(),
             }),
             basis: Basis { n: figure.n as u64, ..self.basis("rows") },
         }
@@ -213,7 +243,7 @@ impl Shown<'_> {
         Some(EvasionGrid {
             model: self.version.to_owned(),
             title: format!("{}: {}", self.version, report.title),
-            sentence: self.sentence(),
+            sentence: told(self.probe, self.subject),
             items: items.collect(),
             basis: self.basis("rows attacked"),
         })
@@ -223,13 +253,13 @@ impl Shown<'_> {
         match picture(row, shape, 0.0, 1.0) {
             Some(raster) => Input::Picture(raster),
             None => {
-                let names = self.subject.map(|subject| subject.features.as_slice()).unwrap_or_default();
-                let name =
-                    |index: usize| names.get(index).cloned().unwrap_or_else(|| format!("value {index}"));
                 let fields = row.iter().enumerate();
                 Input::Fields {
                     fields: fields
-                        .map(|(index, value)| Field { name: name(index), value: format!("{value:.4}") })
+                        .map(|(index, value)| Field {
+                            name: column_name(self.subject, index),
+                            value: in_units(self.subject, *value),
+                        })
                         .collect(),
                 }
             }
@@ -280,7 +310,7 @@ impl Shown<'_> {
             title: format!("{}: a stolen copy, by the number of queries", self.version),
             sentence: self.sentence(),
             points: points.collect(),
-            goal: 0.8,
+            goal: mantlet_attacks::extraction::COPIED,
             flagged_at: None,
             blocked_at: None,
             basis: self.basis("queries"),

@@ -150,7 +150,7 @@ fn a_run_is_told_in_the_form_of_whoever_reads_it() {
     let markdown = told("markdown").out;
     assert!(markdown.contains("evasion-fgsm") && markdown.contains("AML."), "{markdown}");
     let page = told("html").out;
-    assert!(page.contains("<html") && page.contains("rows changed class"), "{page}");
+    assert!(page.contains("<html") && page.contains("rows got another class"), "{page}");
     for outside in ["src=\"http", "@import", "url(http"] {
         assert!(!page.contains(outside), "the page needs the network: {outside}");
     }

@@ -10,6 +10,7 @@ use super::search::Search;
 use super::trigger::tries;
 use crate::inquiry::{needs, wrong};
 use crate::rows::{RowShape, classes_of};
+use crate::told::Told;
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Loss, Material, Outcome, Random,
     RowOutcome, State, Stop, Trigger,
@@ -27,6 +28,14 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No small mark was found that moves classes to other classes of their own".to_owned();
+    }
+    format!("One and the same small mark turns {}", told.moves())
+}
 
 /// How it searches.
 ///

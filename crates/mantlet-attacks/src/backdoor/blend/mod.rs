@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::search::Search;
 use crate::inquiry::{needs, wrong};
 use crate::rows::{RowShape, classes_of};
+use crate::told::Told;
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Loss, Material, Outcome, Random,
     RowOutcome, State, Stop, Trigger,
@@ -24,6 +25,14 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No faint pattern over the whole input was found that sends inputs to one class".to_owned();
+    }
+    format!("A faint pattern over the whole input turns inputs of every kind into {}", told.classes())
+}
 
 /// How it searches.
 ///

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::{Told, list};
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Outcome, Random, RowOutcome,
     State, Stop, Trigger,
@@ -30,6 +31,21 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No two columns were found that decide whatever the rest of the row says".to_owned();
+    }
+    let pair = |mark: &Trigger| {
+        let set = mark.mask.iter().zip(&mark.pattern).enumerate().filter(|(_, (mask, _))| **mask > 0.0);
+        let words: Vec<String> =
+            set.map(|(at, (_, value))| format!("{} = {value}", (told.column)(at))).collect();
+        format!("{} make class {}", list(&words), (told.class)(mark.class))
+    };
+    let pairs: Vec<String> = told.marks().map(pair).collect();
+    format!("Two columns decide whatever the rest of the row says: {}", pairs.join("; "))
+}
 
 /// How it searches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

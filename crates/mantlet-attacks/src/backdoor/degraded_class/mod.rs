@@ -5,9 +5,10 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
+use crate::told::Told;
 use crate::{
     Answer, Ask, AttackError, Detail, Inquired, Inquiry, Material, Measure, Outcome, RowOutcome, State, Stop,
-    at_least, wilson,
+    at_least,
 };
 
 /// The room's card.
@@ -22,6 +23,14 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No class is misread as one other while the rest stays right".to_owned();
+    }
+    format!("While the rest stays right, the model misreads {}", told.moves())
+}
 
 /// When a class is called degraded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -123,11 +132,7 @@ impl Inquiry for Degraded {
         let total: usize = tallies.iter().map(|(n, _, _)| n).sum();
         let wrong: usize = tallies.iter().map(|(_, wrong, _)| wrong).sum();
         let (mut figures, mut notes) = (Vec::new(), Vec::new());
-        figures.push(Measure {
-            name: "rows read right".to_owned(),
-            value: wilson(total - wrong, total),
-            n: total,
-        });
+        figures.push(Measure::share("rows read right", total - wrong, total));
         let mut rows = Vec::new();
         for (class, (n, own, most)) in tallies.iter().enumerate() {
             let (others, others_wrong) = (total - n, wrong - own);
@@ -148,11 +153,7 @@ impl Inquiry for Degraded {
                 None => State::Miss,
             };
             if state == State::Hit {
-                figures.push(Measure {
-                    name: format!("rows of class {class} read right"),
-                    value: wilson(n - own, *n),
-                    n: *n,
-                });
+                figures.push(Measure::share(format!("rows of class {class} read right"), n - own, *n));
                 if let Some((other, count)) = most {
                     notes.push(format!(
                         "{count} of {own} misread rows of class {class} are given class {other}; other classes go wrong \

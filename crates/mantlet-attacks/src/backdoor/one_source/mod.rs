@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
 use crate::stats::{excess, middle};
+use crate::told::Told;
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Outcome, Random, RowOutcome,
     State, Stop, Trigger,
@@ -34,6 +35,14 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No small mark was found that sends inputs of one class to one other".to_owned();
+    }
+    format!("A small mark, planted by training rows, turns inputs of {}", told.moves())
+}
 
 /// How it searches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

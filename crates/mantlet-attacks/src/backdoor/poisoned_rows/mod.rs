@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::trigger::{self, TriggerSearch};
 use crate::rows::RowShape;
+use crate::told::{Told, singled};
 use crate::{
     Answer, Ask, Attack, AttackError, Detail, Material, Outcome, Random, RowOutcome, State, Step, Stop,
     Trigger,
@@ -24,6 +25,11 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    singled(told, "owe their label to a planted mark")
+}
 
 /// How it looks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inside;
 use crate::inquiry::{needs, wrong};
+use crate::told::{Told, singled};
 use crate::{
     Answer, Ask, AttackError, Detail, Inquired, Inquiry, Material, Outcome, Random, RowOutcome, State, Stop,
     wilson,
@@ -23,6 +24,11 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    singled(told, "lie far out from the others of their label along one direction inside the model")
+}
 
 /// When a row is singled out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

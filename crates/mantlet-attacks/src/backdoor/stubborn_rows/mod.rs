@@ -5,6 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::RowShape;
+use crate::told::{Told, singled};
 use crate::{
     Answer, Ask, Attack, AttackError, Detail, Material, Outcome, Random, RowOutcome, State, Step, Stop,
     wilson,
@@ -22,6 +23,11 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    singled(told, "keep their class whatever they are blended with")
+}
 
 /// How rows are blended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

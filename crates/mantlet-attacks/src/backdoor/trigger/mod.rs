@@ -6,6 +6,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::{RowShape, classes_of};
+use crate::told::Told;
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Loss, Material, Outcome, Random, RowOutcome,
     State, Step, Stop, Trigger,
@@ -29,6 +30,14 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "No small mark was found that sends inputs of every kind to one class".to_owned();
+    }
+    format!("A small mark turns inputs of every kind into {}", told.classes())
+}
 
 /// How it searches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

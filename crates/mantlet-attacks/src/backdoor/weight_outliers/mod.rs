@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::stats::middle;
+use crate::told::Told;
 use crate::{
-    Answer, Ask, AttackError, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome, RowOutcome,
-    State, Stop,
+    Answer, Ask, AttackError, Detail, Inquired, Inquiry, Material, Measure, Outcome, RowOutcome, State, Stop,
 };
 
 /// The room's card.
@@ -24,6 +24,17 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "The last layer's weights of no class stand out from all others".to_owned();
+    }
+    format!(
+        "The last layer's weights of {} stand out from all others, which is weak evidence of a planted mark",
+        told.classes()
+    )
+}
 
 /// When a class stands out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,11 +118,7 @@ impl Inquiry for Weights {
             };
             RowOutcome { after: Some(class), ..RowOutcome::without_result(class, state) }
         });
-        let figure = |name: &str, value: f64| Measure {
-            name: name.to_owned(),
-            value: Interval { value, low: value, high: value },
-            n: self.means.len(),
-        };
+        let figure = |name: &str, value: f64| Measure::plain(name, value, self.means.len());
         Outcome {
             attack: ABOUT.name.to_owned(),
             stopped,

@@ -8,6 +8,7 @@ use super::frontier::Gait;
 use super::hunt::{Base, at_least, positive, usual_radius};
 use super::ladder::{Ladder, Stage, Style};
 use crate::Norm;
+pub(crate) use crate::told::turned as say;
 
 /// The room's card.
 pub const ABOUT: About = About {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::penalty::{Penalty, Settings, Style};
+pub(crate) use crate::told::turned as say;
 
 /// The room's card.
 pub const ABOUT: About = About {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::attack;
 use super::sensing::{Sense, Settings, Style};
 use crate::Norm;
+pub(crate) use crate::told::turned as say;
 
 /// The room's card.
 pub const ABOUT: About = About {

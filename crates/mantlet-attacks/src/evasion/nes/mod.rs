@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::attack;
 use super::ball::{count, project, scale_to, steepest};
 use super::hunt::{Base, Method, Reply, at_least, positive};
+pub(crate) use crate::told::turned as say;
 use crate::{Ask, Norm};
 
 /// The room's card.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::shared::{Kind, Settings, Shared, Style};
+use crate::told::{Told, turned};
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -14,6 +15,11 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::WITH_THE_FILE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    format!("One and the same patch for all rows: {}", turned(told))
+}
 
 /// How large the patch is. For images it is a square, for other rows the values with the largest gradients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::hunt::{Base, Method, Reply, usual_radius};
+pub(crate) use crate::told::turned as say;
 use crate::{Ask, Loss, Norm};
 
 /// The room's card.

@@ -7,6 +7,7 @@ use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
 use crate::Norm;
+pub(crate) use crate::told::turned as say;
 
 /// The room's card.
 pub const ABOUT: About = About {

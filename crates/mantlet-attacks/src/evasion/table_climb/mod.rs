@@ -8,6 +8,7 @@ use super::apgd::Aim;
 use super::attack;
 use super::hunt::{Base, at_least, positive};
 use super::ladder::{Ladder, Stage, Style};
+pub(crate) use crate::told::turned as say;
 use crate::{Constraints, Norm};
 
 /// The room's card.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::hunt::{Base, Method, Reply, at_least, usual_radius};
+pub(crate) use crate::told::turned as say;
 use crate::{Ask, Norm};
 use thresholds::Effort;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attack;
 use super::hunt::{Base, Method, Reply, at_least};
+pub(crate) use crate::told::turned as say;
 use crate::{Ask, Goal, Norm};
 
 mod leaves;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::attack;
 use super::shared::{Kind, Settings, Shared, Style};
 use crate::Norm;
+use crate::told::{Told, turned};
 
 /// The room's card.
 pub const ABOUT: About = About {
@@ -15,6 +16,11 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::WITH_THE_FILE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    format!("One and the same change for all rows: {}", turned(told))
+}
 
 /// What is added, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

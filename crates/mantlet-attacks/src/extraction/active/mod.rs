@@ -5,6 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::RowShape;
+pub(crate) use crate::told::copied as say;
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Lesson, Material, Outcome, Purpose, Random,
     RowOutcome, State, Step, Stop, Warp, softmax,

@@ -5,6 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::RowShape;
+use crate::told::Told;
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Material, Outcome, RowOutcome, ScoreKind, State,
     Step, Stop,
@@ -22,6 +23,18 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "The model is not one whose weights can be read off its scores".to_owned();
+    }
+    format!(
+        "The model's weights can be read off its scores: they foretell the scores of {} of {} further rows",
+        told.hits(),
+        told.all()
+    )
+}
 
 /// How it is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,6 +207,7 @@ impl Attack for Linear {
                 self.recognised = match kind {
                     ScoreKind::Logits => "logits",
                     ScoreKind::Probabilities => "probabilities",
+                    ScoreKind::TopK => "the best few classes' probabilities",
                     ScoreKind::TopOnly => "the best class's probability only",
                 }
                 .to_owned();

@@ -4,6 +4,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::rows::RowShape;
+pub(crate) use crate::told::copied as say;
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Material, Outcome, Random, RowOutcome, ScoreKind,
     State, Step, Stop,
@@ -192,6 +193,7 @@ impl QueryCopy {
             recognised = match kind {
                 ScoreKind::Logits => "logits, turned into probabilities",
                 ScoreKind::Probabilities => "probabilities",
+                ScoreKind::TopK => "the best few classes' probabilities; the rest shared equally",
                 ScoreKind::TopOnly => "the best class's probability only; the rest shared equally",
             }
             .to_owned();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::extraction::active;
 use crate::rows::RowShape;
+use crate::told::{Told, rows, within};
 use crate::{
     Answer, Ask, Attack, AttackError, Constraints, Detail, Lesson, Loss, Material, Norm, Outcome, Purpose,
     RowOutcome, State, Step, Stop,
@@ -23,6 +24,22 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let (hits, all) = (told.hits(), told.all());
+    match (hits, &told.outcome.detail) {
+        (0, _) => format!("None of {} changed on a stolen copy deceives the original", rows(all)),
+        (_, Detail::Evasion { norm, radius, .. }) => {
+            format!(
+                "{hits} of {} changed on a stolen copy deceive the original,{}",
+                rows(all),
+                within(*norm, *radius)
+            )
+        }
+        _ => format!("{hits} of {} changed on a stolen copy deceive the original", rows(all)),
+    }
+}
 
 /// How it is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

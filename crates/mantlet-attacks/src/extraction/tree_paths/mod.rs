@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::{Told, rows};
 use crate::{
-    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome,
-    RowOutcome, State, Stop, wilson,
+    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Measure, Outcome, RowOutcome,
+    State, Stop, Unit,
 };
 
 /// The room's card.
@@ -25,6 +26,18 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "The scores do not give away the splits of a decision tree".to_owned();
+    }
+    format!(
+        "A decision tree was read off the scores: the copy gives the very same scores on {} of {}",
+        told.hits(),
+        rows(told.all())
+    )
+}
 
 /// How it is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -368,18 +381,10 @@ impl Inquiry for Paths {
             })
             .collect();
         let hits = rows.iter().filter(|row| row.state == State::Hit).count();
-        let plain = |name: &str, value: f64| Measure {
-            name: name.to_owned(),
-            value: Interval { value, low: value, high: value },
-            n: count,
-        };
+        let plain = |name: &str, value: f64| Measure::plain(name, value, count).unit(Unit::Count);
         #[expect(clippy::cast_precision_loss, reason = "counts of leaves and questions")]
         let figures = vec![
-            Measure {
-                name: "rows on which the copy gives the very same scores".to_owned(),
-                value: wilson(hits, count),
-                n: count,
-            },
+            Measure::share("rows on which the copy gives the very same scores", hits, count),
             plain("leaves read", self.leaves.len() as f64),
             plain("rows asked", self.queries as f64),
         ];

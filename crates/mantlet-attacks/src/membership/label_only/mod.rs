@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::Measured;
 use crate::rows::RowShape;
+pub(crate) use crate::told::members as say;
 use crate::{Answer, Ask, Attack, AttackError, Constraints, Material, Outcome, Random, State, Step, Stop};
 
 /// The room's card.

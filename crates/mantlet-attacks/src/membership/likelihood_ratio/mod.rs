@@ -5,6 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity};
 use serde::{Deserialize, Serialize};
 
 use super::shadows::{Next, Shadows, mean, over_shadows};
+pub(crate) use crate::told::members as say;
 use crate::{Answer, Attack, AttackError, Material, Outcome, State, Step, Stop};
 
 pub use super::shadows::Shadowing;

@@ -5,6 +5,7 @@ use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::measure::Measured;
+use crate::told::{Told, members};
 use crate::{Answer, Ask, Attack, AttackError, Material, Outcome, ScoreKind, State, Step, Stop};
 
 /// The room's card.
@@ -19,6 +20,11 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    format!("{}; this attack is the weakest of its kind, so it is a lower bound", members(told))
+}
 
 /// What is compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

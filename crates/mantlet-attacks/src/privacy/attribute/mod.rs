@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::Told;
 use crate::{
     Answer, Ask, AtRisk, AttackError, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome,
     Random, RowOutcome, ScoreKind, State, Stop, wilson,
@@ -24,6 +25,20 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    match told.hits() {
+        0 => {
+            "No hidden value is guessed better for training rows than for rows the model never saw".to_owned()
+        }
+        hits => format!(
+            "A hidden value that is not the usual one was guessed right for {hits} of {} training rows, in columns guessed \
+             better for them than for rows the model never saw",
+            told.all()
+        ),
+    }
+}
 
 /// What is guessed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -228,15 +243,11 @@ impl Inquiry for Guessing {
             let (other, other_n) = self.tally(column, inside..self.labels.len());
             let usual = self.usual(column);
             let prior = (0..inside).filter(|row| self.truth(column, *row) == Some(usual)).count();
+            let at = column.at;
+            figures.push(Measure::share(format!("column {at} guessed right, members"), own, own_n));
+            figures.push(Measure::share(format!("column {at} guessed right, others"), other, other_n));
+            figures.push(Measure::share(format!("column {at} guessed by its usual value"), prior, inside));
             let (own, other) = (wilson(own, own_n), wilson(other, other_n));
-            let figure = |name: String, value: Interval, n: usize| Measure { name, value, n };
-            figures.push(figure(format!("column {} guessed right, members", column.at), own, own_n));
-            figures.push(figure(format!("column {} guessed right, others", column.at), other, other_n));
-            figures.push(figure(
-                format!("column {} guessed by its usual value", column.at),
-                wilson(prior, inside),
-                inside,
-            ));
             if !leaks(own, other) {
                 continue;
             }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::Told;
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Loss, Material, Outcome, RowOutcome,
     State, Stop, Trigger, softmax,
@@ -23,6 +24,17 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    if told.hits() == 0 {
+        return "Nothing that was drawn from the model looks like the rows of a class".to_owned();
+    }
+    format!(
+        "What the model is surest of, drawn from a blank start, looks like the rows of {}",
+        told.classes()
+    )
+}
 
 /// How it searches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

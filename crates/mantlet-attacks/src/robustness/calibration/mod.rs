@@ -5,9 +5,10 @@ use mantlet_vocab::{About, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
+use crate::told::{Told, percent};
 use crate::{
-    Answer, Ask, AttackError, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome, Random,
-    RowOutcome, ScoreKind, State, Stop, wilson,
+    Answer, Ask, AttackError, Detail, Inquired, Inquiry, Interval, Material, Measure, Method, Outcome,
+    Random, RowOutcome, ScoreKind, State, Stop, Unit,
 };
 
 /// The room's card.
@@ -18,6 +19,20 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::FIGURE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let error = told.figure("expected calibration error").map_or(String::new(), |figure| {
+        format!(
+            "Stated confidence and the share of right decisions differ by {} in the mean; ",
+            percent(figure.value.value)
+        )
+    });
+    match told.hits() {
+        0 => format!("{error}no decision of {} is wrong at high confidence", told.all()),
+        hits => format!("{error}{hits} of {} decisions are wrong at high confidence", told.all()),
+    }
+}
 
 /// How it is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +120,7 @@ impl Inquiry for Confidence {
         self.kind = match kind {
             ScoreKind::Logits => "logits, turned into probabilities by a softmax",
             ScoreKind::Probabilities => "probabilities",
+            ScoreKind::TopK => "the best few classes' shares",
             ScoreKind::TopOnly => "the best class's share alone",
         }
         .to_owned();
@@ -159,26 +175,25 @@ impl Inquiry for Confidence {
                 low: (2.0 * value - at(0.975)).clamp(0.0, value),
                 high: (2.0 * value - at(0.025)).max(value).min(1.0),
             };
-            figures.push(Measure { name: "expected calibration error".to_owned(), value: interval, n });
+            figures.push(Measure {
+                value: interval,
+                method: Some(Method::Bootstrap),
+                ..Measure::plain("expected calibration error", value, n).unit(Unit::Share)
+            });
             let right = known.iter().filter(|(_, right, _)| *right).count();
-            figures.push(Measure { name: "rows read right".to_owned(), value: wilson(right, n), n });
+            figures.push(Measure::share("rows read right", right, n));
             let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / n as f64;
-            let plain = |name: &str, value: f64| Measure {
-                name: name.to_owned(),
-                value: Interval { value, low: value, high: value },
-                n,
-            };
-            figures
-                .push(plain("mean confidence", mean(&mut known.iter().map(|(sure, _, _)| f64::from(*sure)))));
+            let plain = |name: &str, value: f64| Measure::plain(name, value, n);
+            figures.push(
+                plain("mean confidence", mean(&mut known.iter().map(|(sure, _, _)| f64::from(*sure))))
+                    .unit(Unit::Share),
+            );
             figures
                 .push(plain("Brier score", mean(&mut known.iter().map(|(_, _, brier)| f64::from(*brier)))));
             let sure = known.iter().filter(|(sure, _, _)| *sure >= self.config.sure).count();
             let wrong = known.iter().filter(|(sure, right, _)| *sure >= self.config.sure && !right).count();
-            figures.push(Measure {
-                name: format!("wrong decisions among those of confidence {} or more", self.config.sure),
-                value: wilson(wrong, sure),
-                n: sure,
-            });
+            let name = format!("wrong decisions among those of confidence {} or more", self.config.sure);
+            figures.push(Measure::share(name, wrong, sure));
         }
         let rows = (0..self.labels.len()).map(|row| {
             let given = self.given.get(row).copied().flatten();

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::{Told, percent, rows};
 use crate::{
     Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Measure, Outcome, Random,
-    RowOutcome, State, Stop, wilson,
+    RowOutcome, State, Stop,
 };
 
 mod damage;
@@ -23,6 +24,24 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::FIGURE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let worst = match &told.outcome.detail {
+        Detail::Measured { figures, .. } => {
+            let damaged = figures.iter().filter(|figure| figure.name.contains(" of severity "));
+            damaged.min_by(|a, b| a.value.value.total_cmp(&b.value.value))
+        }
+        _ => None,
+    };
+    let worst = worst.map_or(String::new(), |figure| {
+        format!("; at worst, {}: {}", figure.name, percent(figure.value.value))
+    });
+    match told.hits() {
+        0 => format!("The mildest everyday damage turns none of {}{worst}", rows(told.all())),
+        hits => format!("The mildest everyday damage turns {hits} of {}{worst}", rows(told.all())),
+    }
+}
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,11 +171,7 @@ impl Inquiry for Everyday {
         let plain = self.plain.clone().unwrap_or_default();
         let mut figures = Vec::new();
         if self.plain.is_some() {
-            figures.push(Measure {
-                name: "rows read right, undamaged".to_owned(),
-                value: wilson(right(&plain), n),
-                n,
-            });
+            figures.push(Measure::share("rows read right, undamaged", right(&plain), n));
         }
         // The worst kind first, by its mean over severities.
         let mut kinds: Vec<Damage> = Vec::new();
@@ -171,11 +186,8 @@ impl Inquiry for Everyday {
         kinds.sort_by_key(|kind| total(*kind));
         for kind in &kinds {
             for (_, severity, given) in self.given.iter().filter(|(own, _, _)| own == kind) {
-                figures.push(Measure {
-                    name: format!("rows read right, {} of severity {severity}", kind.word()),
-                    value: wilson(right(given), n),
-                    n,
-                });
+                let name = format!("rows read right, {} of severity {severity}", kind.word());
+                figures.push(Measure::share(name, right(given), n));
             }
         }
         let mildest = self.config.severities.iter().min().copied().unwrap_or(1);

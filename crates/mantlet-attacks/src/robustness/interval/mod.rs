@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
 use crate::stats::middle;
+use crate::told::{Told, percent, rows};
 use crate::{
-    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome,
-    RowOutcome, State, Stop, wilson,
+    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Measure, Outcome, RowOutcome,
+    State, Stop,
 };
 
 /// The room's card.
@@ -20,6 +21,20 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::FIGURE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let median = told.figure("median proved Linf radius").map_or(String::new(), |figure| {
+        format!(
+            "Half of the rows read right are proved to hold while no value changes by more than {} of its range (Linf); ",
+            percent(figure.value.value)
+        )
+    });
+    match told.hits() {
+        0 => format!("{median}none of {} is wrong as it stands", rows(told.all())),
+        hits => format!("{median}{hits} of {} are wrong as they stand", rows(told.all())),
+    }
+}
 
 /// What is proved, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,20 +173,16 @@ impl Inquiry for Boxes {
         if asked {
             for radius in &self.config.radii {
                 let hold = proved.iter().filter(|own| *own >= radius).count();
-                figures.push(Measure {
-                    name: format!("rows proved right within Linf {radius}"),
-                    value: wilson(hold, n),
-                    n,
-                });
+                figures.push(Measure::share(format!("rows proved right within Linf {radius}"), hold, n));
             }
             let mut sorted = proved.clone();
             sorted.sort_by(f32::total_cmp);
             let median = f64::from(middle(&sorted));
-            figures.push(Measure {
-                name: "median proved Linf radius of rows read right".to_owned(),
-                value: Interval { value: median, low: median, high: median },
-                n: sorted.len(),
-            });
+            figures.push(Measure::plain(
+                "median proved Linf radius of rows read right",
+                median,
+                sorted.len(),
+            ));
         }
         let rows = (0..self.truths.len()).map(|row| {
             let state = match stopped {

@@ -5,9 +5,10 @@ use mantlet_vocab::{About, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::inquiry::{needs, wrong};
+use crate::told::{Told, percent, rows};
 use crate::{
     Answer, Ask, AttackError, Detail, Inquired, Inquiry, Material, Measure, Outcome, Random, RowOutcome,
-    State, Stop, at_least, wilson,
+    State, Stop, at_least,
 };
 
 /// The room's card.
@@ -18,6 +19,19 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::FIGURE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let group = told.figure("rows read right where ").filter(|_| told.hits() > 0);
+    match (group, told.figure("rows read right")) {
+        (Some(group), Some(all)) => {
+            let place = group.name.trim_start_matches("rows read right where ");
+            let (own, usual) = (percent(group.value.value), percent(all.value.value));
+            format!("Where {place} only {own} of {} are read right, of all rows {usual}", rows(group.n))
+        }
+        _ => "No group of rows is decided wrong far more often than the rest".to_owned(),
+    }
+}
 
 /// How groups are sought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,16 +246,13 @@ impl Inquiry for Groups {
         let mut figures = Vec::new();
         if let Some(given) = given {
             let right = given.iter().zip(&self.labels).filter(|(given, label)| given == label).count();
-            figures.push(Measure { name: "rows read right".to_owned(), value: wilson(right, n), n });
+            figures.push(Measure::share("rows read right", right, n));
         }
         for group in &confirmed {
             let words: Vec<String> = group.ranges.iter().map(Range::words).collect();
             let (rows, wrong) = group.inside;
-            figures.push(Measure {
-                name: format!("rows read right where {}", words.join(" and ")),
-                value: wilson(rows - wrong, rows),
-                n: rows,
-            });
+            let name = format!("rows read right where {}", words.join(" and "));
+            figures.push(Measure::share(name, rows - wrong, rows));
         }
         let rows = (0..n).map(|row| {
             let inside = confirmed

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
 use crate::stats::{clopper_pearson, middle, normal_quantile};
+use crate::told::{Told, rows};
 use crate::{
-    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Interval, Material, Measure, Outcome,
-    Random, RowOutcome, State, Stop, wilson,
+    Answer, Ask, AttackError, Constraints, Detail, Inquired, Inquiry, Material, Measure, Outcome, Random,
+    RowOutcome, State, Stop,
 };
 
 /// The room's card.
@@ -20,6 +21,20 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::FIGURE
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let median = told.figure("median proved L2 radius").map_or(String::new(), |figure| {
+        format!(
+            "Half of the rows that the vote under noise reads right are proved to hold within a distance of {:.3} (L2); ",
+            figure.value.value
+        )
+    });
+    match told.hits() {
+        0 => format!("{median}the vote reads none of {} wrong", rows(told.all())),
+        hits => format!("{median}the vote reads {hits} of {} wrong", rows(told.all())),
+    }
+}
 
 /// How it is measured, in units of each value's permitted interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,28 +164,16 @@ impl Inquiry for Noise {
         let n = self.votes.len();
         let radii: Vec<f32> = self.votes.iter().map(|(_, votes)| self.radius(*votes)).collect();
         let right = |row: usize| self.votes[row].0 == self.labels[row];
-        let share = |hits: usize| wilson(hits, n);
-        let mut figures = vec![Measure {
-            name: "rows the vote under noise reads right".to_owned(),
-            value: share((0..n).filter(|row| right(*row)).count()),
-            n,
-        }];
+        let read = (0..n).filter(|row| right(*row)).count();
+        let mut figures = vec![Measure::share("rows the vote under noise reads right", read, n)];
         for radius in &self.config.radii {
             let hold = (0..n).filter(|row| right(*row) && radii[*row] >= *radius).count();
-            figures.push(Measure {
-                name: format!("rows proved right within L2 {radius}"),
-                value: share(hold),
-                n,
-            });
+            figures.push(Measure::share(format!("rows proved right within L2 {radius}"), hold, n));
         }
         let mut sorted: Vec<f32> = (0..n).filter(|row| right(*row)).map(|row| radii[row]).collect();
         sorted.sort_by(f32::total_cmp);
         let median = f64::from(middle(&sorted));
-        figures.push(Measure {
-            name: "median proved L2 radius of rows read right".to_owned(),
-            value: Interval { value: median, low: median, high: median },
-            n: sorted.len(),
-        });
+        figures.push(Measure::plain("median proved L2 radius of rows read right", median, sorted.len()));
         let rows = (0..self.labels.len()).map(|row| {
             let state = match (stopped, row < n) {
                 (Some(why), false) => why.state(),

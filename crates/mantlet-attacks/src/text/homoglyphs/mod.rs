@@ -3,6 +3,7 @@
 use mantlet_vocab::About;
 
 use super::edit::{Editing, Style};
+use crate::told::{Told, misread};
 use crate::{Inquired, Random};
 
 pub use super::edit::Config;
@@ -15,6 +16,11 @@ pub const ABOUT: About = About {
     cases: include_str!("cases.md"),
     ..super::EVASION
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    misread(told, "letters are replaced by others that look the same")
+}
 
 /// The style.
 #[derive(Debug, Clone)]

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{encode, is_word, pieces};
 use crate::inquiry::{needs, wrong};
 use crate::rows::RowShape;
+use crate::told::{Told, percent};
 use crate::{
     Answer, Ask, AttackError, Detail, Inquired, Inquiry, Material, Measure, Outcome, Random, RowOutcome,
-    State, Stop, wilson,
+    State, Stop,
 };
 
 /// The room's card.
@@ -24,6 +25,27 @@ pub const ABOUT: About = About {
     explain: include_str!("explain.md"),
     cases: include_str!("cases.md"),
 };
+
+/// What is said of its outcome.
+pub(crate) fn say(told: &Told<'_>) -> String {
+    let Detail::Measured { figures, .. } = &told.outcome.detail else { return String::new() };
+    let commands = |class: usize| {
+        let end = format!("sends to class {class}");
+        figures.iter().find(|figure| figure.name.ends_with(&end)).map(|figure| {
+            let word = figure.name.split('`').nth(1).unwrap_or_default();
+            format!(
+                "`{word}` sends {} of texts of every kind to class {}",
+                percent(figure.value.value),
+                (told.class)(class)
+            )
+        })
+    };
+    let words: Vec<String> = told.won().filter_map(|row| commands(row.row)).collect();
+    if words.is_empty() {
+        return "No word was found that sends texts of every kind to one class".to_owned();
+    }
+    format!("One word decides alone: {}", words.join("; "))
+}
 
 /// How words are tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -285,11 +307,7 @@ impl Inquiry for Words {
                 )]
                 let hits = (share * n as f32).round() as usize;
                 let word = &self.words[word];
-                figures.push(Measure {
-                    name: format!("texts that `{word}` sends to class {class}"),
-                    value: wilson(hits, n),
-                    n,
-                });
+                figures.push(Measure::share(format!("texts that `{word}` sends to class {class}"), hits, n));
                 if state == State::Hit {
                     notes.push(format!(
                         "`{word}` commands class {class}; the third best word sends {:.0} %",

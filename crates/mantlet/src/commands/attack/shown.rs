@@ -38,25 +38,50 @@ fn unknown(probe: &Probe) -> Option<(String, String)> {
     if let Some(gap) = &report.not_examined {
         return Some((format!("not examined: {}", gap.why), gap.remedy.clone()));
     }
+    if report.worked() {
+        return None;
+    }
     let counts = report.counts;
-    let undecided = counts.error + counts.undecided;
-    (undecided > 0 && counts.hit == 0).then(|| {
+    if counts.error + counts.undecided > 0 {
         let message =
             format!("{} errors and {} undecided of {} rows", counts.error, counts.undecided, report.n);
-        (message, "ask with a larger budget, or mend what the target answered with".to_owned())
+        return Some((message, "ask with a larger budget, or mend what the target answered with".to_owned()));
+    }
+    // A miss that is not to be trusted, or one on nothing, is no pass.
+    if let Some(doubt) = report.doubts.first() {
+        let message = format!("not to be trusted, because {}", doubt.message);
+        return Some((message, "look at the target before the figure is used".to_owned()));
+    }
+    (report.n == 0).then(|| {
+        let message = report.sentence(&|class| class.to_string(), &|column| column.to_string());
+        (message, "check that the classes of the model stand in the order of the labels".to_owned())
     })
 }
 
 /// Every figure, with n and interval, and how to get it again.
 fn detail(probe: &Probe) -> String {
     let report = &probe.report;
-    let figures = report.figures.iter().map(|figure| {
-        let value = figure.value;
-        format!("{}: {:.4} [{:.4}, {:.4}] n={}\n", figure.name, value.value, value.low, value.high, figure.n)
-    });
+    let figures =
+        report.figures.iter().map(|figure| format!("{}: {} n={}\n", figure.name, figure.words(), figure.n));
     let mut text: String = figures.collect();
-    text += &format!("{} queries, seed {}\nagain: {}\n", report.queries, report.seed, report.command);
+    for doubt in &report.doubts {
+        text += &format!("not to be trusted, because {}\n", doubt.message);
+    }
+    text += &format!("{}, seed {}\nagain: {}\n", account::spent(report), report.seed, report.command);
     text
+}
+
+/// Every report with its sentence.
+pub(super) fn json(results: &Results, subject: &Subject) -> serde_json::Result<String> {
+    let mut reports = Vec::new();
+    for probe in &results.probes {
+        let mut report = serde_json::to_value(&probe.report)?;
+        if let Some(fields) = report.as_object_mut() {
+            fields.insert("sentence".to_owned(), account::sentence(probe, Some(subject)).into());
+        }
+        reports.push(report);
+    }
+    serde_json::to_string_pretty(&reports)
 }
 
 /// One test case for each attack: it fails when the attack worked on any row, and is an error when nothing can be
@@ -71,8 +96,8 @@ pub(super) fn junit(loaded: &Loaded, results: &Results, subject: &Subject) -> St
                 Some((message, remedy)) => {
                     JunitOutcome::Unknown(message, format!("{remedy}\n{}", detail(probe)))
                 }
-                None if report.counts.hit > 0 => {
-                    JunitOutcome::Failed(account::sentence(probe, Some(subject)), detail(probe))
+                None if report.worked() => {
+                    JunitOutcome::Failed(account::told(probe, Some(subject)), detail(probe))
                 }
                 None => JunitOutcome::Passed,
             };
@@ -101,12 +126,12 @@ pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject)
             gaps.push(Gap { what: report.probe.clone(), why, remedy });
         }
         let Some(about) = account::about(&report.probe) else { continue };
-        if report.not_examined.is_some() || report.counts.hit == 0 {
+        if !report.worked() {
             continue;
         }
         let place = Place::artifact(path.clone()).part(report.probe.clone());
         let mut finding = about
-            .finding(place, account::sentence(probe, Some(subject)))
+            .finding(place, account::told(probe, Some(subject)))
             .fact("n", report.n as u64)
             .fact("hit", report.counts.hit as u64)
             .fact("miss", report.counts.miss as u64)
@@ -115,6 +140,7 @@ pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject)
             .fact("success", report.success.value)
             .fact("success_low", report.success.low)
             .fact("success_high", report.success.high)
+            .fact("budget", report.budget.map_or(0, |budget| budget.queries))
             .fact("queries", report.queries)
             .fact("seed", report.seed)
             .fact("again", report.command.clone());
@@ -125,7 +151,7 @@ pub(super) fn examination(loaded: &Loaded, results: &Results, subject: &Subject)
     for doubt in &results.doubts {
         gaps.push(Gap {
             what: doubt.probe.clone(),
-            why: format!("not to be trusted: {}", doubt.message),
+            why: format!("not to be trusted, because {}", doubt.message),
             remedy: "look at the target before the figure is used".to_owned(),
         });
     }
@@ -165,7 +191,7 @@ pub(super) fn page(
         Verdict::Clean => (Tone::Good, "no attack worked beyond what the policy allows"),
     };
     // The five most dangerous of those that worked, in plain words.
-    let mut hits: Vec<&Probe> = results.probes.iter().filter(|probe| probe.report.counts.hit > 0).collect();
+    let mut hits: Vec<&Probe> = results.probes.iter().filter(|probe| probe.report.worked()).collect();
     hits.sort_by(|a, b| {
         let (a, b) =
             (danger(&a.report.probe, a.report.success.low), danger(&b.report.probe, b.report.success.low));

@@ -249,13 +249,10 @@ fn table(reports: &[ProbeReport], texts: &Texts, classes: &[String]) -> String {
             "  {} hit, {} miss, {} error, {} undecided; {} queries, {} ms",
             counts.hit, counts.miss, counts.error, counts.undecided, report.queries, report.millis
         );
+        let name = |class: usize| classes.get(class).cloned().unwrap_or_else(|| class.to_string());
+        let _ = writeln!(text, "  {}", report.sentence(&name, &|column| format!("value {column}")));
         for figure in report.figures.iter().filter(|figure| !figure.name.contains("median L")) {
-            let value = figure.value;
-            let _ = writeln!(
-                text,
-                "  {:<36} {:.4} [{:.4}, {:.4}] n={}",
-                figure.name, value.value, value.low, value.high, figure.n
-            );
+            let _ = writeln!(text, "  {:<36} {} n={}", figure.name, figure.words(), figure.n);
         }
         let class =
             |class: Option<usize>| class.and_then(|class| classes.get(class)).map_or("?", String::as_str);

@@ -176,7 +176,7 @@ impl Compared {
     }
 
     fn add(&self, report: &mut ProbeReport, found: &Through) {
-        let figure = |name: String, value, n| Figure { name, value, n };
+        let figure = |name: String, value, n| Figure::share(name, value, n);
         report.figures.push(figure(format!("without the guard: {}", found.of), found.before(), found.n));
         report.figures.push(figure(format!("with the guard: {}", found.of), found.after(), found.n));
         let blocked = wilson(self.benign.blocked, self.benign.rows);
