@@ -3,7 +3,7 @@
 
 use mantlet_vocab::Tensor;
 
-use crate::{Answer, Ask, Constraint, Constraints, Material, Outcome, State, Step, abouts, create};
+use crate::{Answer, Ask, Constraint, Constraints, Material, Outcome, State, Step, Stop, abouts, create};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Odd {
@@ -64,6 +64,10 @@ fn play(name: &str, odd: Odd, material: &Material) -> Option<Outcome> {
     for _ in 0..20_000 {
         match attack.step(reply.take()) {
             Step::Done(outcome) => return Some(outcome),
+            // Of scores that are no numbers no label can be read: a target that has only those fails.
+            Step::Ask(Ask::Labels(_)) if matches!(odd, Odd::Nan | Odd::Infinite) => {
+                return Some(attack.stop(Stop::Failure));
+            }
             Step::Ask(ask) => reply = Some(answer(odd, &ask, material.classes, &mut turn)),
         }
     }
@@ -132,7 +136,7 @@ fn answers_that_are_no_numbers_are_errors_and_no_success() {
         for odd in [Odd::Nan, Odd::Infinite] {
             let Some(outcome) = play(about.name, odd, &fitting(about.name, 4, 5, false)) else { continue };
             let hits = outcome.count(State::Hit);
-            assert!(hits == 0 || counts_answers(about.name), "{} {odd:?}: {hits} hits", about.name);
+            assert_eq!(hits, 0, "{} {odd:?}", about.name);
             // What is written down has to be read again.
             let text = serde_json::to_string(&outcome).unwrap();
             let read: Result<Outcome, _> = serde_json::from_str(&text);

@@ -13,6 +13,8 @@ pub enum ScoreKind {
     Probabilities,
     /// The best class's share only: every other column is zero.
     TopOnly,
+    /// The shares of the best few classes, as many in every row: every other column is zero.
+    TopK,
 }
 
 impl ScoreKind {
@@ -20,7 +22,8 @@ impl ScoreKind {
     /// the sum of a row may be off by half a unit of the rounding a column, or 5 % at most.
     #[must_use]
     pub fn recognise(scores: &Tensor) -> Self {
-        let mut single = scores.rows() > 0 && scores.row_len() > 1;
+        // Of rows that do not sum to 1: how many columns are above zero, when that is the same in all of them.
+        let mut shown: Option<usize> = None;
         for row in 0..scores.rows() {
             let row = scores.row(row);
             if row.iter().any(|value| !(-1e-6..=1.0 + 1e-6).contains(value)) {
@@ -28,15 +31,19 @@ impl ScoreKind {
             }
             let sum: f32 = row.iter().sum();
             let positive = row.iter().filter(|value| **value > 0.0).count();
-            single &= positive == 1;
-            if positive != 1 && (sum - 1.0).abs() > 0.05 {
+            if (sum - 1.0).abs() <= 0.05 && (positive > 1 || sum >= 0.99) {
+                continue;
+            }
+            // What is left out can only be as much as is missing.
+            if sum > 1.0 || positive == 0 || positive >= row.len() || shown.is_some_and(|k| k != positive) {
                 return Self::Logits;
             }
+            shown = Some(positive);
         }
-        if single && (0..scores.rows()).any(|row| scores.row(row).iter().sum::<f32>() < 0.99) {
-            Self::TopOnly
-        } else {
-            Self::Probabilities
+        match shown {
+            None => Self::Probabilities,
+            Some(1) => Self::TopOnly,
+            Some(_) => Self::TopK,
         }
     }
 
@@ -44,7 +51,6 @@ impl ScoreKind {
     #[must_use]
     pub fn probabilities(self, scores: &Tensor) -> Tensor {
         let mut out = scores.clone();
-        let classes = scores.row_len();
         for row in 0..scores.rows() {
             let row = out.row_mut(row);
             match self {
@@ -55,10 +61,13 @@ impl ScoreKind {
                         row.iter_mut().for_each(|value| *value /= sum);
                     }
                 }
-                Self::TopOnly => {
+                // What is missing is shared out evenly, but no class left out has more than the least one shown.
+                Self::TopOnly | Self::TopK => {
                     let rest = (1.0 - row.iter().sum::<f32>()).max(0.0);
+                    let hidden = row.iter().filter(|value| **value <= 0.0).count().max(1);
+                    let least = row.iter().copied().filter(|value| *value > 0.0).fold(1.0, f32::min);
                     #[expect(clippy::cast_precision_loss, reason = "few classes")]
-                    let share = rest / (classes.saturating_sub(1).max(1)) as f32;
+                    let share = (rest / hidden as f32).min(least);
                     row.iter_mut().filter(|value| **value <= 0.0).for_each(|value| *value = share);
                 }
             }
@@ -344,6 +353,20 @@ mod tests {
         assert_eq!(ScoreKind::recognise(&tensor(3, &[0.33, 0.33, 0.33])), ScoreKind::Probabilities);
         assert_eq!(ScoreKind::recognise(&tensor(2, &[1.0, 0.0])), ScoreKind::Probabilities);
         assert_eq!(ScoreKind::recognise(&tensor(2, &[0.8, 0.0])), ScoreKind::TopOnly);
+        // The best two of four; four columns of which none is left out are logits, and so are sums above 1.
+        let best_two = tensor(4, &[0.6, 0.3, 0.0, 0.0, 0.0, 0.5, 0.0, 0.2]);
+        assert_eq!(ScoreKind::recognise(&best_two), ScoreKind::TopK);
+        assert_eq!(ScoreKind::recognise(&tensor(4, &[0.6, 0.2, 0.05, 0.05])), ScoreKind::Logits);
+        assert_eq!(ScoreKind::recognise(&tensor(4, &[0.8, 0.7, 0.0, 0.0])), ScoreKind::Logits);
+        assert_eq!(ScoreKind::recognise(&tensor(3, &[0.6, 0.2, 0.0, 0.4, 0.0, 0.0])), ScoreKind::Logits);
+        // A sure row among the best two shows fewer and still sums to 1.
+        assert_eq!(
+            ScoreKind::recognise(&tensor(4, &[0.6, 0.2, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])),
+            ScoreKind::TopK
+        );
+        let soft = ScoreKind::TopK.probabilities(&best_two);
+        assert!((soft.row(0)[2] - 0.05).abs() < 1e-6 && (soft.row(1)[0] - 0.15).abs() < 1e-6, "{soft:?}");
+        assert!((soft.row(1).iter().sum::<f32>() - 1.0).abs() < 1e-6);
         let soft = ScoreKind::TopOnly.probabilities(&tensor(3, &[0.8, 0.0, 0.0]));
         assert!((soft.data()[1] - 0.1).abs() < 1e-6);
     }

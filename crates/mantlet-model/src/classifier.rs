@@ -345,6 +345,12 @@ impl Classifier {
         Ok(out)
     }
 
+    /// Whether the file itself says which label a row gets, so that labels are not read off scores.
+    #[must_use]
+    pub const fn says_labels(&self) -> bool {
+        self.heads.label.is_some()
+    }
+
     /// Like [`Model::input_gradient`], on the logits when the graph ends in a softmax or sigmoid, and on the
     /// logarithm of the probabilities when it gives those in another way: saturated probabilities then do
     /// not hide the gradient. The scores handed to `cotangent` and returned are those logits, `[n, classes]`.

@@ -22,7 +22,7 @@ pub(crate) fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, Target
             Ok(Answer::Labels(labels))
         }
         Ask::Scores(rows) => {
-            let scores = target.scores(rows)?;
+            let scores = numbers(target.scores(rows)?)?;
             fits(scores.rows())?;
             Ok(Answer::Scores(scores))
         }
@@ -44,10 +44,40 @@ pub(crate) fn query(target: &mut dyn Target, ask: &Ask) -> Result<Answer, Target
             if answer.gradient.data().len() != rows.data().len() || answer.loss.len() != count {
                 return Err(TargetError::Malformed { reason: "a gradient of another shape".to_owned() });
             }
-            Ok(Answer::Gradient { scores: answer.scores, loss: answer.loss, gradient: answer.gradient })
+            let scores = numbers(answer.scores)?;
+            Ok(Answer::Gradient { scores, loss: answer.loss, gradient: answer.gradient })
         }
         Ask::Learned { .. } => {
             Err(TargetError::Unsupported { reason: "a target does not train models".to_owned() })
+        }
+    }
+}
+
+/// A row of which any score is no finite number has no scores at all: it is the target's error, and never moved, turned or
+/// ranked by it. Where that is so of every row, the answer is none.
+fn numbers(mut scores: Tensor) -> Result<Tensor, TargetError> {
+    let mut broken = 0;
+    for row in 0..scores.rows() {
+        if scores.row(row).iter().any(|value| !value.is_finite()) {
+            scores.row_mut(row).fill(f32::NAN);
+            broken += 1;
+        }
+    }
+    if broken > 0 && broken == scores.rows() {
+        return Err(TargetError::Malformed { reason: "its scores are no numbers".to_owned() });
+    }
+    Ok(scores)
+}
+
+/// The best class of each row of scores.
+///
+/// # Errors
+/// When the scores of a row are no finite numbers: of those no class can be read.
+pub fn labels_of(scores: &Tensor) -> Result<Vec<usize>, TargetError> {
+    match (0..scores.rows()).find(|row| scores.row(*row).iter().any(|value| !value.is_finite())) {
+        None => Ok(scores.argmax_rows()),
+        Some(row) => {
+            Err(TargetError::Malformed { reason: format!("the scores of row {row} are no numbers") })
         }
     }
 }

@@ -11,10 +11,18 @@ pub struct Doubt {
     /// Which probe's figure.
     pub probe: String,
     /// `vanishing-gradients`, `masked-gradients`, `losses-disagree`, `randomised-answers`, `rounded-scores`,
-    /// `staircase` or `gradients-mislead`.
+    /// `staircase`, `gradients-mislead`, `class-order` or `not-cross-checked`.
     pub kind: String,
     /// Why, in plain words.
     pub message: String,
+}
+
+impl Doubt {
+    /// Whether it is about every figure of the target, whatever the attack, and not about evasions alone.
+    #[must_use]
+    pub fn of_all(&self) -> bool {
+        matches!(self.kind.as_str(), "randomised-answers" | "class-order")
+    }
 }
 
 /// Compares probes of the same target and returns what contradicts what.

@@ -6,30 +6,46 @@ use mantlet_vocab::Tensor;
 
 use crate::{Doubt, Target};
 
+/// What came of an examination.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Examined {
+    /// Why figures of this target are not to be trusted, if so.
+    pub doubts: Vec<Doubt>,
+    /// The classes first answered; `None` when the target did not answer, or not with numbers, and nothing was examined.
+    pub labels: Option<Vec<usize>>,
+}
+
 /// Asks a few questions about these rows and says, in plain words, why figures of gradient and score attacks
 /// are not to be trusted, if so. Costs at most four questions about each row; a target that fails or refuses
 /// is left to the campaigns.
 #[must_use]
-pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Vec<Doubt> {
+pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Examined {
     let mut doubts = Vec::new();
     let doubt =
         |kind: &str, message: String| Doubt { probe: probe.to_owned(), kind: kind.to_owned(), message };
     if rows.rows() == 0 {
-        return doubts;
+        return Examined::default();
     }
     let facts = target.describe();
     if !facts.scores {
-        if let Some(differ) = differing(target, rows).filter(|differ| *differ > 0) {
+        let (Some(first), Some(second)) = (labels(target, rows), labels(target, rows)) else {
+            return Examined::default();
+        };
+        let differ = first.iter().zip(&second).filter(|(a, b)| a != b).count();
+        if differ > 0 {
             doubts.push(doubt("randomised-answers", randomised(differ, rows.rows())));
         }
-        return doubts;
+        return Examined { doubts, labels: Some(first) };
     }
-    let (Ok(first), Ok(second)) = (target.scores(rows), target.scores(rows)) else { return doubts };
-    let Some(differ) = apart(&first, &second) else { return doubts };
+    let (Some(first), Some(second)) = (scores(target, rows), scores(target, rows)) else {
+        return Examined::default();
+    };
+    let Some(differ) = apart(&first, &second) else { return Examined::default() };
+    let answered = Some(first.argmax_rows());
     if differ > 0 {
         doubts.push(doubt("randomised-answers", randomised(differ, rows.rows())));
         // What follows compares answers, which says nothing here.
-        return doubts;
+        return Examined { doubts, labels: answered };
     }
     if let Some(places) = rounding(first.data()) {
         doubts.push(doubt(
@@ -41,13 +57,45 @@ pub fn examine(target: &mut dyn Target, rows: &Tensor, probe: &str) -> Vec<Doubt
             ),
         ));
     }
-    let Ok(answer) = target.gradient(rows, &Loss::Margin { labels: first.argmax_rows() }) else {
-        return doubts;
+    if let Ok(answer) = target.gradient(rows, &Loss::Margin { labels: first.argmax_rows() }) {
+        doubts.extend(
+            slopes(target, rows, &answer.gradient, &answer.loss).map(|(kind, message)| doubt(kind, message)),
+        );
+    }
+    Examined { doubts, labels: answered }
+}
+
+/// Rows in batches the target takes.
+fn batches(target: &dyn Target, rows: &Tensor) -> Vec<Tensor> {
+    let size = match target.describe().max_rows {
+        0 => rows.rows().max(1),
+        most => most,
     };
-    doubts.extend(
-        slopes(target, rows, &answer.gradient, &answer.loss).map(|(kind, message)| doubt(kind, message)),
-    );
-    doubts
+    let part = |start: usize| {
+        let indices: Vec<usize> = (start..(start + size).min(rows.rows())).collect();
+        rows.select(&indices)
+    };
+    (0..rows.rows()).step_by(size).map(part).collect()
+}
+
+/// The scores of each row; `None` when the target does not answer for all of them.
+fn scores(target: &mut dyn Target, rows: &Tensor) -> Option<Tensor> {
+    let (mut data, mut columns) = (Vec::new(), 0);
+    for part in batches(target, rows) {
+        let scores = target.scores(&part).ok().filter(|scores| scores.rows() == part.rows())?;
+        columns = scores.row_len();
+        data.extend_from_slice(scores.data());
+    }
+    Tensor::new([rows.rows(), columns], data).ok()
+}
+
+/// The class of each row; `None` when the target does not answer for all of them.
+fn labels(target: &mut dyn Target, rows: &Tensor) -> Option<Vec<usize>> {
+    let mut all = Vec::new();
+    for part in batches(target, rows) {
+        all.extend(target.labels(&part).ok().filter(|labels| labels.len() == part.rows())?);
+    }
+    Some(all)
 }
 
 /// Whether a target answers the same question the same way twice: each of these rows is asked two times. `None` when it
@@ -60,11 +108,10 @@ pub fn steady(target: &mut dyn Target, rows: &Tensor) -> Option<bool> {
 /// How many rows were answered differently the second time.
 fn differing(target: &mut dyn Target, rows: &Tensor) -> Option<usize> {
     if target.describe().scores {
-        return apart(&target.scores(rows).ok()?, &target.scores(rows).ok()?);
+        return apart(&scores(target, rows)?, &scores(target, rows)?);
     }
-    let (first, second) = (target.labels(rows).ok()?, target.labels(rows).ok()?);
-    (first.len() == rows.rows() && first.len() == second.len())
-        .then(|| first.iter().zip(&second).filter(|(a, b)| a != b).count())
+    let (first, second) = (labels(target, rows)?, labels(target, rows)?);
+    Some(first.iter().zip(&second).filter(|(a, b)| a != b).count())
 }
 
 /// Rows whose scores differ by more than rounding; `None` when they cannot be compared.
@@ -126,7 +173,7 @@ fn slopes(
         }
         *promise = step * length;
     }
-    let labels = target.scores(rows).ok()?.argmax_rows();
+    let labels = scores(target, rows)?.argmax_rows();
     let after = target.gradient(&stepped, &Loss::Margin { labels }).ok()?.loss;
     let with = promised.iter().filter(|promise| **promise > 0.0).count();
     if with * 2 < rows.rows() {
@@ -222,7 +269,7 @@ mod tests {
 
     fn kinds(mut odd: Odd) -> Vec<String> {
         let rows = Tensor::new([8, 1], (0..8).map(|row| 0.13 * row as f32 + 0.03).collect()).unwrap();
-        examine(&mut odd, &rows, "evasion-pgd").into_iter().map(|doubt| doubt.kind).collect()
+        examine(&mut odd, &rows, "evasion-pgd").doubts.into_iter().map(|doubt| doubt.kind).collect()
     }
 
     const PLAIN: Odd = Odd { asked: 0, noise: 0.0, places: None, quantised: false, slope: 0.733 };

@@ -18,13 +18,14 @@ mod learner;
 mod report;
 mod target;
 
+pub use ask::labels_of;
 pub use budget::{Budget, Clock, NoClock, Patience};
 pub use campaign::{Campaign, CampaignError};
 pub use case::{Case, Expected, ReplayResult, ReplayVerdict};
 pub use changes::{Change, Changes, changes};
 pub use compare::{Comparison, Trend, compare};
 pub use distrust::{Doubt, distrust};
-pub use examine::{examine, steady};
+pub use examine::{Examined, examine, steady};
 pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
 pub use learner::{CurvePoint, Imitation, Learner, NoLearner, fidelity};
 pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};

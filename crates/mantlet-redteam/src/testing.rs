@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use mantlet_attacks::{Constraints, Lesson, Loss, Material, ScoreKind, State, Stop};
+use mantlet_attacks::{Constraints, Goal, Lesson, Loss, Material, ScoreKind, State, Stop};
 use mantlet_vocab::Tensor;
 use proptest::prelude::*;
 use serde_json::json;
@@ -297,6 +297,46 @@ fn a_copy_is_measured_on_rows_that_were_not_asked() {
     let curve = fidelity(&outcome, 2, &[10, 300, 900], &held_out, &victim, &mut Nearest, 1).unwrap();
     assert_eq!(curve.iter().map(|point| point.queries).collect::<Vec<_>>(), [10, 300]);
     assert!(curve[1].fidelity.value > 0.9 && curve[1].fidelity.low < curve[1].fidelity.value, "{curve:?}");
+}
+
+/// Honest up to a value, and no number beyond it.
+struct Broken {
+    beyond: f32,
+}
+
+impl Target for Broken {
+    fn describe(&self) -> TargetFacts {
+        TargetFacts { input_shape: vec![2], ..Line::new().describe() }
+    }
+    fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
+        crate::labels_of(&self.scores(rows)?)
+    }
+    fn scores(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
+        let score = |row: usize| if rows.row(row)[0] > 0.55 { [self.beyond, 0.3] } else { [0.2, 0.3] };
+        Ok(Tensor::new([rows.rows(), 2], (0..rows.rows()).flat_map(score).collect()).unwrap())
+    }
+    fn gradient(&mut self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, TargetError> {
+        Err(TargetError::Unsupported { reason: "a test".to_owned() })
+    }
+}
+
+#[test]
+fn scores_that_are_no_numbers_turn_and_move_nothing() {
+    let rows = Tensor::new([2, 2], vec![0.5, 0.5, 0.4, 0.5]).unwrap();
+    let attacked = |beyond: f32, goal: Goal| {
+        let material = Material::new(rows.clone(), vec![1, 1], 2).goal(goal);
+        let campaign =
+            Campaign::new("evasion-square", 3, material).config(json!({"epsilon": 0.3, "queries": 60}));
+        let report = campaign.run(&mut Broken { beyond }, &mut NoJournal, &mut NoClock::default()).unwrap();
+        assert!(report.queries > 0, "{report:?}");
+        report.counts.hit
+    };
+    let moved = Goal::Moved { by: 1.0, column: 0 };
+    for beyond in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert_eq!((attacked(beyond, Goal::Leave), attacked(beyond, moved)), (0, 0), "{beyond}");
+    }
+    // A number beyond it is what the attack looks for.
+    assert!(attacked(9.0, Goal::Leave) > 0 && attacked(9.0, moved) > 0);
 }
 
 proptest! {

@@ -6,6 +6,7 @@ mod doors;
 mod evasion;
 mod ground;
 mod learner;
+mod look;
 mod measured;
 mod once;
 mod plan;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use mantlet_attacks::{Goal, Material, Norm};
 use mantlet_redteam::{
-    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust, examine,
+    Budget, Campaign, CampaignError, Clock, Doubt, NoJournal, ProbeReport, Target, distrust,
 };
 use mantlet_verdict::{Family, Gate, ProbeSummary};
 use mantlet_vocab::{Digest, Gap};
@@ -50,6 +51,8 @@ pub struct Results {
     pub doubts: Vec<Doubt>,
     /// What each campaign asked, by its digest, when the plan wants it written down.
     pub streams: Vec<(Digest, Stream)>,
+    /// Rows asked to find out whether figures of the target can be believed, at most; they count.
+    pub looked: u64,
     /// What is left of the caps.
     pub left: Caps,
 }
@@ -182,21 +185,27 @@ pub fn run(
         left: plan.caps,
         streams: Vec::new(),
     };
+    let looked = battery.look(target);
     match battery.memory(target)? {
         None => battery.all(target, only, &mut results, step)?,
         Some(mut answers) => {
             battery.all(&mut Remembering::new(target, &mut answers), only, &mut results, step)?;
         }
     }
-    results.left = battery.caps_left();
-    results.streams = battery.streams;
     let reports: Vec<&ProbeReport> = results.probes.iter().map(|probe| &probe.report).collect();
     results.doubts = distrust(&reports);
-    let evasion = |report: &&&ProbeReport| report.probe.starts_with("evasion-");
-    // The examination's own questions are not counted, so a battery with a cap does without it.
-    if let Some(first) = reports.iter().find(evasion).filter(|_| !plan.caps.any()) {
-        results.doubts.extend(examine(target, &ground.probe_rows(plan.rows.min(16)).x, &first.probe));
+    // What two probes say against each other stands beside the figure it is about.
+    for doubt in results.doubts.clone() {
+        let about = results.probes.iter_mut().map(|probe| &mut probe.report);
+        for report in about.filter(|report| report.probe == doubt.probe && report.not_examined.is_none()) {
+            if !report.doubts.contains(&doubt) {
+                report.doubts.push(doubt.clone());
+            }
+        }
     }
+    battery.doubt(looked, &mut results);
+    results.left = battery.caps_left();
+    results.streams = battery.streams;
     Ok(results)
 }
 

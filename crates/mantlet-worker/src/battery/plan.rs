@@ -26,14 +26,6 @@ impl Default for Caps {
     }
 }
 
-impl Caps {
-    /// Whether there is a cap on what is asked.
-    #[must_use]
-    pub const fn any(&self) -> bool {
-        self.queries < u64::MAX || self.tokens < u64::MAX
-    }
-}
-
 /// How the battery is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use mantlet_attacks::{Loss, ScoreKind};
-use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
+use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts, labels_of};
 use mantlet_vocab::{NamedValue, Request, Tensor, Value};
 use mantlet_wire::{HEAD_LENGTH_HEADER, InferRequest, Limits, Output, read_reply, write_request};
 
@@ -270,7 +270,7 @@ impl Target for EndpointTarget {
 
     fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
         let Some(output) = self.layout.label.clone() else {
-            return Ok(self.scores(rows)?.argmax_rows());
+            return labels_of(&self.scores(rows)?);
         };
         let value = self.infer(rows, &output)?;
         let count = value.shape().iter().product::<usize>();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mantlet_attacks::{Loss, ScoreKind};
 use mantlet_model::{Classifier, ModelError, OutputKind};
-use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
+use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts, labels_of};
 use mantlet_vocab::{Tensor, TreeEnsemble};
 
 /// A classifier in process.
@@ -155,8 +155,12 @@ impl Target for ModelTarget {
     }
 
     fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
-        let labels = blocks(rows, |part, _| self.classifier.labels(part)).map_err(|error| failed(&error))?;
-        Ok(labels.concat())
+        if self.classifier.kind() == OutputKind::LabelOnly || self.classifier.says_labels() {
+            let labels =
+                blocks(rows, |part, _| self.classifier.labels(part)).map_err(|error| failed(&error))?;
+            return Ok(labels.concat());
+        }
+        labels_of(&self.scores(rows)?)
     }
 
     fn scores(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Uri};
 use mantlet_attacks::{Loss, ScoreKind};
-use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts};
+use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts, labels_of};
 use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -315,7 +315,7 @@ impl Target for TemplateTarget {
     }
 
     fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
-        let Some(path) = self.config.labels.clone() else { return Ok(self.scores(rows)?.argmax_rows()) };
+        let Some(path) = self.config.labels.clone() else { return labels_of(&self.scores(rows)?) };
         let answer = self.ask(rows)?;
         self.each(&answer, &path, rows.rows())?.into_iter().map(|label| self.class(label)).collect()
     }
