@@ -19,8 +19,8 @@ pub use junit::{JunitCase, JunitOutcome, junit};
 pub use page::STYLE;
 pub use system::{
     Admission, Agreement, Answers, Basis, EvasionGrid, EvasionItem, EventKind, ExtractionCurve, Field,
-    Figure, IncidentStory, Input, Interval, MembershipRoc, ModelCard, NamedExamination, NextStep, Outcome,
-    Passport, PinnedCase, ProbeRow, RecoveredTrigger, SeedRow, SeedTable, StepRow, SystemReport,
-    TimelineEvent, Tone, TriggerPanel, Unit, VerdictBlock, html, input, sections,
+    Figure, HoldCurve, HoldLine, IncidentStory, Input, Interval, MembershipRoc, ModelCard, NamedExamination,
+    NextStep, Outcome, Passport, PinnedCase, ProbeRow, RecoveredTrigger, SeedRow, SeedTable, StepRow,
+    SystemReport, TimelineEvent, Tone, TriggerPanel, Unit, VerdictBlock, html, input, sections,
 };
 pub use words::{bytes, clean_line, count, duration, number, percent, prose, sentence};

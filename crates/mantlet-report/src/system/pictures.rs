@@ -4,7 +4,7 @@ use mantlet_vocab::Millis;
 use maud::{Markup, html};
 
 use super::data::{
-    EvasionGrid, EvasionItem, EventKind, ExtractionCurve, IncidentStory, Input, MembershipRoc,
+    EvasionGrid, EvasionItem, EventKind, ExtractionCurve, HoldCurve, IncidentStory, Input, MembershipRoc,
     RecoveredTrigger, SystemReport, TimelineEvent, TriggerPanel,
 };
 use super::{basis, value};
@@ -36,6 +36,12 @@ pub(super) fn sections(report: &SystemReport) -> Vec<Section> {
         "Small changes that fool the model",
         !report.evasion.is_empty(),
         each(report.evasion.iter().map(evasion).collect()),
+    );
+    add(
+        "curves",
+        "How far rows hold",
+        !report.curves.is_empty(),
+        each(report.curves.iter().map(holds).collect()),
     );
     add(
         "extraction",
@@ -210,6 +216,32 @@ fn extraction(curve: &ExtractionCurve) -> Markup {
             dots: curve.points.len() <= 60,
         }],
         guides,
+    };
+    html! { div.panel { h3 { (curve.title) } p { (curve.sentence) } (plot(&chart)) (basis(&curve.basis)) } }
+}
+
+fn holds(curve: &HoldCurve) -> Markup {
+    let most = curve.lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
+    let series = curve.lines.iter().enumerate().map(|(at, line)| Series {
+        name: line.name.clone(),
+        class: if at == 0 { "line-a" } else { "line-quiet" },
+        points: line.points.clone(),
+        band: Vec::new(),
+        dots: at == 0 && line.points.len() <= 60,
+    });
+    let axis = |label: &str, high: f64, write| Axis {
+        label: label.to_owned(),
+        scale: Scale::Linear,
+        low: 0.0,
+        high,
+        write,
+    };
+    let chart = Chart {
+        alt: format!("{} {} over {}.", curve.sentence, curve.y, curve.x),
+        x: axis(&curve.x, if most > 0.0 { most * 1.03 } else { 1.0 }, number),
+        y: axis(&curve.y, 1.0, percent),
+        series: series.collect(),
+        guides: Vec::new(),
     };
     html! { div.panel { h3 { (curve.title) } p { (curve.sentence) } (plot(&chart)) (basis(&curve.basis)) } }
 }

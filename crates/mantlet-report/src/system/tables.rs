@@ -99,6 +99,7 @@ fn probes(rows: &[ProbeRow]) -> Markup {
                             td { span.tag.(row.tone.class()) { (row.outcome.word()) } }
                             td {
                                 (row.sentence)
+                                @if !row.spent.is_empty() { br; span.small.quiet { (row.spent) } }
                                 @if let Some(gap) = &row.gap { br; span.quiet { (gap.why) ". " (gap.remedy) } }
                             }
                         }

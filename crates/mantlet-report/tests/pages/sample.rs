@@ -264,6 +264,7 @@ pub(crate) fn report() -> SystemReport {
         outcome,
         tone,
         sentence: "92 of 100 rows could be turned.".into(),
+        spent: "400 queries of at most 1000; 0 undecided and 0 errors of 100".into(),
         figures: vec![figure(title, 92, 100)],
         gap,
         ids: vec!["AML.T0043".into(), "ML01:2023".into()],

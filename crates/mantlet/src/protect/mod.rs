@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod admit;
+mod curves;
 pub mod subject;
 pub mod take_in;
 

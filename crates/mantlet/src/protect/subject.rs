@@ -23,8 +23,10 @@ pub struct Subject {
     pub inputs: Vec<NamedValue>,
     /// Names of the classes, in the model's order.
     pub classes: Vec<String>,
-    /// Names of the features, in the model's order.
+    /// Names of the numbers of a row, in the model's order.
     pub features: Vec<String>,
+    /// What the table's numbers were multiplied by for the model.
+    pub scale: f64,
     /// Share of held-out rows (training rows when there are none) on which model and label agree.
     pub accuracy: f64,
     /// What a reader should know of how rows were read.
@@ -158,6 +160,7 @@ pub fn subject(loaded: &Loaded, classifier: Arc<Classifier>) -> Result<Subject, 
     if table.cut {
         notes.push(format!("only the first {} rows of the table were read", table.rows));
     }
+    let features = reading.numbers();
     let constraints = constraints(&train, loaded, &features, data.scale.is_none());
     let seen = held_out.as_ref().unwrap_or(&train);
     let answers = classifier.labels(&seen.x).map_err(|error| {
@@ -167,7 +170,8 @@ pub fn subject(loaded: &Loaded, classifier: Arc<Classifier>) -> Result<Subject, 
     #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     let accuracy = right as f64 / seen.y.len().max(1) as f64;
     let ground = Ground { train, held_out, classes: classes.len(), constraints };
-    Ok(Subject { classifier, ground, inputs, classes, features, accuracy, notes })
+    let scale = data.scale.unwrap_or(1.0);
+    Ok(Subject { classifier, ground, inputs, classes, features, scale, accuracy, notes })
 }
 
 fn feature_names(data: &Data, table: &Table, label: &str) -> Vec<String> {
@@ -291,14 +295,22 @@ impl Reading<'_> {
         ports.iter().map(|port| self.input(port, columns, kept)).collect()
     }
 
+    /// The names of the numbers of a row, in the order of the model's inputs.
+    fn numbers(&self) -> Vec<String> {
+        match self.classifier.model().signature().inputs.as_slice() {
+            [_] => self.features.to_vec(),
+            ports => ports
+                .iter()
+                .filter(|port| port.dtype != Dtype::Text)
+                .filter_map(|port| self.features.iter().find(|name| is_of(name, port)).cloned())
+                .collect(),
+        }
+    }
+
     fn input(&self, port: &Port, columns: &[&Column], kept: &[usize]) -> Result<NamedValue, String> {
-        let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
-        let column = columns
-            .iter()
-            .find(|column| column.name == port.name || plain(&column.name) == plain(&port.name))
-            .ok_or_else(|| {
-                format!("the model takes an input `{}` and no feature has that name", port.name)
-            })?;
+        let column = columns.iter().find(|column| is_of(&column.name, port)).ok_or_else(|| {
+            format!("the model takes an input `{}` and no feature has that name", port.name)
+        })?;
         let value = if port.dtype == Dtype::Text {
             let texts = kept.iter().map(|&row| column.cells.text(row).unwrap_or_default()).collect();
             Value::Text(tensor(kept.len(), &[1], texts)?)
@@ -327,6 +339,12 @@ impl Reading<'_> {
         }
         tensor(rows, self.classifier.input_shape(), data)
     }
+}
+
+/// Whether a column of this name is the one the input takes.
+fn is_of(name: &str, port: &Port) -> bool {
+    let plain = |name: &str| name.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+    name == port.name || plain(name) == plain(&port.name)
 }
 
 fn tensor<T>(rows: usize, row: &[usize], data: Vec<T>) -> Result<Tensor<T>, String> {

@@ -29,6 +29,9 @@ pub struct SystemReport {
     pub models: Vec<ModelCard>,
     /// Clean, perturbed and difference pictures.
     pub evasion: Vec<EvasionGrid>,
+    /// How many rows hold as more is done to them.
+    #[serde(default)]
+    pub curves: Vec<HoldCurve>,
     /// Recovered triggers, one panel per model version.
     pub triggers: Vec<TriggerPanel>,
     /// Fidelity of a stolen copy over the number of queries.
@@ -67,6 +70,7 @@ impl SystemReport {
             verdict,
             models: Vec::new(),
             evasion: Vec::new(),
+            curves: Vec::new(),
             triggers: Vec::new(),
             extraction: Vec::new(),
             membership: Vec::new(),
@@ -282,6 +286,9 @@ pub struct ProbeRow {
     pub tone: Tone,
     /// What it means, in one plain sentence.
     pub sentence: String,
+    /// What it spent, of what it might have, what it left open, its seed, and how to run it again.
+    #[serde(default)]
+    pub spent: String,
     /// Its figures.
     pub figures: Vec<Figure>,
     /// Why it was not run, when it was not.

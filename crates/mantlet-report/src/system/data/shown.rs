@@ -125,6 +125,34 @@ pub struct ExtractionCurve {
     pub basis: Basis,
 }
 
+/// One line of a [`HoldCurve`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HoldLine {
+    /// What it is about.
+    pub name: String,
+    /// (how much, share of rows), by rising x.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// How many rows hold their decision as more is done to them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HoldCurve {
+    /// The model version.
+    pub model: String,
+    /// The heading.
+    pub title: String,
+    /// What to see, in plain words.
+    pub sentence: String,
+    /// What is along the x axis, with its unit.
+    pub x: String,
+    /// What share the y axis shows.
+    pub y: String,
+    /// The lines; the first is the one to look at.
+    pub lines: Vec<HoldLine>,
+    /// What it rests on.
+    pub basis: Basis,
+}
+
 /// How well an attacker tells training rows from others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MembershipRoc {
