@@ -11,9 +11,11 @@
 #[cfg(feature = "remote")]
 mod addresses;
 mod attacks;
+mod believed;
 mod cluster;
 mod data;
 mod demo;
+mod dialects;
 #[cfg(feature = "cluster")]
 mod engines;
 mod faults;

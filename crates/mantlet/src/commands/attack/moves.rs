@@ -1,11 +1,16 @@
-//! What an evasion wants of a model that gives a score, a price or a rank.
+//! What an evasion wants: another class, one class by name, or a score, a price or a rank that moves.
 
 use clap::Args;
 use mantlet_attacks::Goal;
 
-/// For models that give a score, a price or a rank: what counts as a success of an evasion.
-#[derive(Debug, Clone, Copy, Default, Args)]
+use crate::exit::Usage;
+
+/// What counts as a success of an evasion.
+#[derive(Debug, Clone, Default, Args)]
 pub struct Moves {
+    /// Rows turned into this class, by its name; any other class counts when absent.
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["score_moves", "rank_moves"])]
+    to_class: Option<String>,
     /// A score moved by at least this much, up or (negative) down, in the model's own units.
     #[arg(long, value_name = "BY", allow_hyphen_values = true)]
     score_moves: Option<f32>,
@@ -19,8 +24,11 @@ pub struct Moves {
 
 impl Moves {
     /// The words that ask for the same.
-    pub fn again(self) -> Vec<String> {
+    pub fn again(&self) -> Vec<String> {
         let mut words = Vec::new();
+        if let Some(class) = &self.to_class {
+            words.extend(["--to-class".to_owned(), class.clone()]);
+        }
         if let Some(by) = self.score_moves {
             words.extend(["--score-moves".to_owned(), by.to_string()]);
         }
@@ -33,13 +41,30 @@ impl Moves {
         words
     }
 
-    /// The goal of the evasions.
-    pub fn goal(self) -> Goal {
+    /// Whether anything but any other class is wanted.
+    pub fn any(&self) -> bool {
+        self.to_class.is_some() || self.score() != Goal::Leave
+    }
+
+    /// The goal of the evasions where it is about a score; leaving the class otherwise.
+    pub fn score(&self) -> Goal {
         let column = self.score_column;
         match (self.score_moves, self.rank_moves) {
             (Some(by), _) => Goal::Moved { by, column },
             (None, Some(places)) => Goal::Ranked { places, column },
             (None, None) => Goal::Leave,
+        }
+    }
+
+    /// The goal of the evasions on a model of these classes.
+    ///
+    /// # Errors
+    /// When none of them has the name that was given.
+    pub fn goal(&self, classes: &[String]) -> Result<Goal, Usage> {
+        let Some(name) = &self.to_class else { return Ok(self.score()) };
+        match classes.iter().position(|class| class == name) {
+            Some(class) => Ok(Goal::Class { class }),
+            None => Err(Usage(format!("there is no class `{name}`; the model has {}", classes.join(", ")))),
         }
     }
 }

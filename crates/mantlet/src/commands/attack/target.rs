@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use mantlet_redteam::Target;
 use mantlet_worker::targets::{
-    EndpointConfig, EndpointTarget, ModelTarget, ProcessConfig, ProcessTarget, TemplateConfig,
+    EndpointConfig, EndpointTarget, ModelTarget, Ordered, ProcessConfig, ProcessTarget, TemplateConfig,
     TemplateTarget, without_credentials,
 };
 use serde::Deserialize;
@@ -64,7 +64,8 @@ impl Endpoint {
     /// When it cannot be reached, started or understood.
     pub fn open(&self, loaded: &Loaded, subject: &Subject) -> anyhow::Result<Box<dyn Target>> {
         if let Some(file) = &self.target {
-            return Ok(described(file)?.0);
+            let (target, named) = described(file)?;
+            return Ok(Ordered::by_names(target, &named, &subject.classes));
         }
         let Some(url) = &self.endpoint else {
             let name = loaded.config.model.path.display().to_string();
