@@ -48,6 +48,9 @@ pub struct Comparison {
     pub before: Interval,
     /// Share of hits in the later run.
     pub after: Interval,
+    /// Why rows that hold are no good news: the first reason not to trust a figure of the later runs, or of the earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<String>,
     /// In plain words.
     pub sentence: String,
 }
@@ -92,6 +95,7 @@ fn alone(report: &ProbeReport, why: &str) -> Comparison {
         chance: 1.0,
         before: wilson(0, 0),
         after: wilson(0, 0),
+        doubted: None,
         sentence: format!("cannot be compared: {why}"),
     }
 }
@@ -140,7 +144,12 @@ fn one(before: &ProbeReport, after: &[&ProbeReport]) -> Comparison {
     } else {
         Trend::Flaky
     };
+    let doubts = after.iter().flat_map(|report| &report.doubts).chain(&before.doubts);
+    found.doubted = doubts.map(|doubt| doubt.message.clone()).next();
     found.sentence = sentence(&found, first_ever);
+    if let Some(why) = &found.doubted {
+        found.sentence += &format!(". This is not to be trusted, because {why}");
+    }
     found
 }
 

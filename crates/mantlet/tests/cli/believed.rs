@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::program::{Folder, Ran, credit, run};
+use crate::program::{Folder, Ran, credit, expect, run};
 
 /// Credit decided by a program in awk: for each row `out` is one answer, from the values `v[1]` and `v[2]`; `turn` counts the
 /// questions.
@@ -240,6 +240,53 @@ fn rows_are_turned_into_the_class_that_is_named() {
     let none = wanted("maybe");
     assert_eq!(none.code, 3);
     assert!(none.err.contains("`maybe`") && none.err.contains("0, 1"), "{}", none.err);
+}
+
+#[test]
+fn two_runs_side_by_side_tell_what_is_new_and_what_is_fixed_and_trust_no_masked_model() {
+    let folder = Folder::with_model();
+    let [before, weaker, masked_run] = ["before", "weaker", "masked"]
+        .map(|name| folder.path.join(format!("{name}.json")).to_str().unwrap().to_owned());
+    let write = |file: &str| {
+        let common = [
+            "attack",
+            "run",
+            folder.text(),
+            "--only",
+            "evasion-pgd",
+            "--seed",
+            "3",
+            "--rows",
+            "40",
+            "--json",
+        ];
+        run(common.into_iter().chain(["--set", "epsilon=0.12", "--output", file]));
+    };
+    let compared = |a: &str, b: &str| -> (i32, Value) {
+        let ran = run(["attack", "compare", a, b, "--json"]);
+        let found: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
+        (ran.code, found[0].clone())
+    };
+    let rows = |found: &Value, key: &str| found[key].as_array().unwrap().len();
+    write(&before);
+    let (code, same) = compared(&before, &before);
+    assert_eq!((code, rows(&same, "new"), rows(&same, "fixed")), (0, 0, 0), "{same}");
+    assert!(rows(&same, "still") > 3, "{same}");
+    let honest = std::fs::read(folder.path.join("model.onnx")).unwrap();
+    // The same decisions, and gradients that lead nowhere: what looks mended is not, and nobody is told that it is.
+    std::fs::write(folder.path.join("model.onnx"), masked(&honest)).unwrap();
+    write(&masked_run);
+    let (code, found) = compared(&before, &masked_run);
+    assert_ne!(code, 0, "{found}");
+    assert!(found["sentence"].as_str().unwrap().contains("not to be trusted, because"), "{found}");
+    // A model that says the other class of everything has no row in common that could be compared.
+    std::fs::write(folder.path.join("model.onnx"), credit(true).1).unwrap();
+    write(&weaker);
+    let (code, found) = compared(&before, &weaker);
+    assert_ne!(code, 0, "{found}");
+    assert!(rows(&found, "fixed") + rows(&found, "new") <= 1, "{found}");
+    expect(2, ["attack", "compare", &weaker, &masked_run]);
 }
 
 #[test]
