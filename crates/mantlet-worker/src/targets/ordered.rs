@@ -108,7 +108,7 @@ mod tests {
     fn answers_come_in_the_order_asked_for() {
         let names = |names: [&str; 3]| names.map(str::to_owned).to_vec();
         let rows = Tensor::full([2, 1], 0.0);
-        let mut with = |named: [&str; 3], wanted: [&str; 3]| {
+        let with = |named: [&str; 3], wanted: [&str; 3]| {
             let mut target = Ordered::by_names(Box::new(Second), &names(named), &names(wanted));
             (target.labels(&rows).unwrap()[0], target.scores(&rows).unwrap().row(1).to_vec())
         };
