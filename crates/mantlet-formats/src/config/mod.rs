@@ -3,7 +3,9 @@
 //! Long because what the keys of every kind of configuration mean stands in one reader.
 
 mod callee;
+mod code;
 mod flows;
+mod joined;
 mod named;
 mod pieces;
 mod reach;
@@ -11,6 +13,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod values;
+mod words;
 
 use std::collections::HashMap;
 
@@ -101,6 +104,8 @@ pub struct Config {
     pub programs: Vec<Said>,
     /// Programs of the nodes of a flow.
     pub nodes: Vec<Said>,
+    /// Files of code that a loader takes from beside it.
+    pub code: Vec<Said>,
     /// Regular expressions whose matching may take a time that doubles with each letter.
     pub patterns: Vec<Said>,
     /// Sizes that no machine has memory for.
@@ -179,6 +184,8 @@ struct Reader {
     /// Short texts by their path, for names that are put together from them, and those names.
     scalars: HashMap<String, String>,
     targets: Vec<Part>,
+    /// Texts that are filled in from others, when all of them are known.
+    deferred: Vec<Part>,
 }
 
 /// A value that names code under a condition that may be read later: value, path, offset.
@@ -200,6 +207,8 @@ struct Level {
     parts: Vec<String>,
     /// The text before, in a list.
     before: String,
+    /// Its texts, with their keys.
+    strings: Vec<(String, String)>,
     /// The words of a list that is a command.
     words: Vec<String>,
     /// The arguments that stand beside a command.
@@ -246,6 +255,7 @@ impl Reader {
             self.config.sent.append(&mut self.proxies);
         }
         self.all_pieces();
+        self.deferred();
         for (value, path, at) in std::mem::take(&mut self.targets) {
             let name = self.filled(&value);
             if callee::is_dotted(&name) {
@@ -290,6 +300,7 @@ impl Reader {
             }
             Event::Close => {
                 let effects = self.effects;
+                self.joined(at);
                 let Some(level) = self.levels.pop() else { return };
                 self.function(&level, at);
                 self.rights(&level.rights, at);
@@ -395,7 +406,7 @@ impl Reader {
             self.item(Act::PythonTag, &shown, Effect::Executes, at);
             return;
         }
-        let Some((_, python)) = tag.rsplit_once("python/") else { return };
+        let Some((_, python)) = tag.rsplit_once("python/") else { return self.short_tag(tag, at) };
         let (kind, name) = python.split_once(':').unwrap_or((python, ""));
         // Plain values that PyYAML spells with a tag.
         if name.is_empty() && !kind.starts_with("object") && kind != "name" && kind != "module" {
@@ -406,6 +417,29 @@ impl Reader {
             _ => callee::effect(self.effects, name),
         };
         self.item(Act::PythonTag, python, effect, at);
+    }
+
+    /// `!new:package.Class`, `!apply:package.function` and the like, which HyperPyYAML and its kind import and call.
+    fn short_tag(&mut self, tag: &str, at: u64) {
+        let Some((word, name)) = tag.trim_start_matches(['!', '<']).split_once(':') else { return };
+        let name = name.trim_end_matches('>');
+        let plain =
+            !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if !plain || !callee::is_dotted_or_plain(name) || name.starts_with("yaml.org") {
+            return;
+        }
+        let effect = callee::effect(self.effects, name);
+        let power = crate::python::names_power(name).is_some();
+        let effect = if power && effect != Effect::Executes { Effect::Executes } else { effect };
+        let word = word.to_ascii_lowercase();
+        if word == "module" && effect == Effect::Unknown {
+            if !callee::is_known_library(name) {
+                self.item(Act::Imports, name, Effect::Imports, at);
+            }
+            return;
+        }
+        // An import that is not called yet is called by whoever asked for it.
+        self.item(Act::Calls, name, effect, at);
     }
 
     fn template(&mut self, text: &str, expected: bool) {
@@ -455,6 +489,12 @@ impl Reader {
         if string {
             self.piece(&near, text);
         }
+        // YAML writes most of its texts without quotes.
+        if string || !(text.parse::<f64>().is_ok() || matches!(text, "" | "~" | "null" | "true" | "false")) {
+            self.string(text);
+            self.defer(text, at);
+            self.code(&near, text, at);
+        }
         if let Some(level) = self.levels.last_mut() {
             level.builds |= !level.list && self.key == "type" && text == "constructor";
             if level.list && level.key == "id" && string && level.parts.len() < MAX_PARTS {
@@ -462,8 +502,20 @@ impl Reader {
             }
         }
         if let Some(level) = self.levels.last_mut().filter(|level| {
-            const LISTS: [&str; 8] =
-                ["cmd", "command", "args", "argv", "entrypoint", "exec", "test", "onbuild"];
+            const LISTS: [&str; 12] = [
+                "cmd",
+                "command",
+                "args",
+                "argv",
+                "entrypoint",
+                "exec",
+                "test",
+                "onbuild",
+                "arguments",
+                "params",
+                "flags",
+                "options",
+            ];
             level.list && level.words.len() < 32 && LISTS.contains(&level.key.to_ascii_lowercase().as_str())
         }) {
             level.words.push(text.chars().take(400).collect());
@@ -512,6 +564,23 @@ impl Reader {
                 if matches!(effect, Effect::Executes) {
                     self.item(Act::Calls, text, effect, at);
                 }
+            }
+            // Libraries that draw, and Keras, import what their settings say they draw and compute with.
+            "backend"
+                if text.strip_prefix("module://").is_some_and(|name| !name.starts_with("matplotlib")) =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "backend"
+                if self.levels.len() == 1
+                    && self.config.keys.iter().any(|key| matches!(key.as_str(), "floatx" | "epsilon"))
+                    && callee::is_dotted_or_plain(text)
+                    && !matches!(
+                        text,
+                        "tensorflow" | "torch" | "jax" | "theano" | "cntk" | "numpy" | "openvino" | "plaidml"
+                    ) =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
             }
             "user_dir" if text.contains("://") => {
                 self.item(Act::ForeignCode, text, Effect::Imports, at);

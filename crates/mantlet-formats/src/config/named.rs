@@ -77,7 +77,7 @@ impl Reader {
         }
         let full = format!("{module}.{name}");
         let effect = callee::effect(self.effects, &full);
-        if callee::is_dotted(&full) && grave(effect) {
+        if callee::is_dotted(&full) && grave(effect) && !self.told(&full, at) {
             let keys = self.levels.iter().map(|outer| outer.key.as_str()).filter(|key| !key.is_empty());
             let path = keys.take(32).chain([level.key.as_str()]).collect::<Vec<_>>().join(".");
             self.item_at(Act::Calls, &full, effect, at, path);

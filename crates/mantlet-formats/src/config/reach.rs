@@ -172,7 +172,7 @@ impl Reader {
 
 /// Variables by which every start of an interpreter runs a file, every program loads a library, or what is fetched comes
 /// from somewhere else.
-const HOOKS: [&str; 20] = [
+const HOOKS: [&str; 27] = [
     "HTTP_PROXY=",
     "HTTPS_PROXY=",
     "ALL_PROXY=",
@@ -193,6 +193,13 @@ const HOOKS: [&str; 20] = [
     "PERL5OPT=",
     "RUBYOPT=",
     "NODE_OPTIONS=",
+    "BASH_ENV=",
+    "PYTHONBREAKPOINT=",
+    "JAVA_TOOL_OPTIONS=",
+    "_JAVA_OPTIONS=",
+    "LUA_INIT=",
+    "R_PROFILE_USER=",
+    "GCONV_PATH=",
 ];
 
 /// Files of a host by which somebody gets in, as a whole value.

@@ -85,3 +85,24 @@ fn commands_and_paths_are_told_by_their_keys() {
     assert_eq!(paths(r#"{"weight_map": {"a": "../x.bin", "b": "x.bin"}}"#), 1);
     assert_eq!(paths(r#"{"path": "../x.bin", "data": "/x"}"#), 0);
 }
+
+#[test]
+fn short_tags_of_yaml_import_and_call() {
+    let read = |text: &str| -> Vec<(Act, String, Effect)> {
+        let config = yaml(text, Effects::default());
+        config.items.into_iter().map(|item| (item.act, item.value, item.effect)).collect()
+    };
+    for (text, name) in [
+        ("boot: !apply:os.system [\"id\"]\n", "os.system"),
+        ("boot: !new:subprocess.Popen\n  args: id\n", "subprocess.Popen"),
+        ("boot: !name:os.system\n", "os.system"),
+        ("boot: !name:builtins.exec\n", "builtins.exec"),
+        ("boot: !call:pty.spawn [sh]\n", "pty.spawn"),
+    ] {
+        assert_eq!(read(text), [(Act::Calls, name.into(), Effect::Executes)], "{text}");
+    }
+    assert_eq!(read("boot: !module:own_module\n")[0].0, Act::Imports);
+    for text in ["m: !new:torch.nn.Linear\n  in_features: 2\n", "m: !ref <a>\n", "m: !include:a.yaml\n"] {
+        assert!(read(text).iter().all(|(_, _, effect)| *effect != Effect::Executes), "{text}");
+    }
+}

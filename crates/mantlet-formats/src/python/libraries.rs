@@ -279,7 +279,9 @@ pub(crate) fn names_power(text: &str) -> Option<String> {
         return None;
     }
     let name = super::machine::canonical(&text.replace(':', "."));
-    let grave = matches!(super::calls::power(&name), Power::Runs | Power::Evaluates)
+    const DELETES: [&str; 5] = ["shutil.rmtree", "os.remove", "os.unlink", "os.removedirs", "shutil.move"];
+    let grave = (matches!(super::calls::power(&name), Power::Runs | Power::Evaluates | Power::Native)
+        || DELETES.contains(&name.as_str()))
         && !name.starts_with("types.")
         && !name.starts_with("sh.")
         && !name.starts_with("timeit.");

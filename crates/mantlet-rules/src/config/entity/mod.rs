@@ -31,7 +31,8 @@ impl Rule for ConfigEntity {
             let at = place.at(Span::at(*at));
             let finding = ABOUT.finding(at, format!("the {what}"));
             // A document type by its public address is how documents of old name their grammar.
-            let grammar = what.starts_with("document type") && what.contains("http");
+            let beside = what.contains(".dtd`") && !what.contains("://") && !what.contains("`/");
+            let grammar = what.starts_with("document type") && (what.contains("http") || beside);
             found.push(if grammar { finding.severity(Severity::Note) } else { finding });
         }
         for (target, at) in xml.includes.iter().take(16) {

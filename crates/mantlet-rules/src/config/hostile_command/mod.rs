@@ -27,10 +27,21 @@ impl Rule for ConfigHostileCommand {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::Config(config) = facts else { return };
+        // A value may have been put together in several ways: it is told once.
+        let mut told = std::collections::HashSet::new();
         for command in &config.commands {
+            if told.contains(&command.offset) {
+                continue;
+            }
             if let Some(why) = crate::code::hostile(&command.text) {
                 let message = format!("`{}` runs `{}`, which {why}", command.path, shown(&command.text));
                 found.push(ABOUT.finding(place.at(Span::at(command.offset)), message));
+                told.insert(command.offset);
+            } else if let Some(why) = crate::code::doubtful(&command.text) {
+                let message = format!("`{}` runs `{}`, which {why}", command.path, shown(&command.text));
+                let finding = ABOUT.finding(place.at(Span::at(command.offset)), message);
+                found.push(finding.severity(Severity::Suspicious));
+                told.insert(command.offset);
             } else if config.for_strangers && pasted(&command.text) {
                 let what = if command.path.ends_with(".ref") {
                     "checks out the code of a stranger with the rights of the repository"

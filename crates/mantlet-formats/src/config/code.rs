@@ -1,0 +1,91 @@
+//! Files of code that a configuration names and that a loader takes from beside it.
+
+use super::{MAX_SAID, Reader, Said};
+
+/// Keys whose value is such a file, or a module beside the configuration.
+const KEYS: [&str; 34] = [
+    "handler",
+    "entry_point",
+    "entrypoint",
+    "entry",
+    "module_file",
+    "module_path",
+    "custom_module",
+    "custom_code",
+    "code_file",
+    "code_path",
+    "code_paths",
+    "code",
+    "python_file",
+    "python_model_path",
+    "plugin",
+    "plugins",
+    "plugin_path",
+    "import_plugins",
+    "custom_generate",
+    "model_code_path",
+    "source_file",
+    "script_file",
+    "predict",
+    "train",
+    "service",
+    "user_module",
+    "class_file",
+    "class_path",
+    "custom_pipeline",
+    "custom_pipelines",
+    "preprocess_script",
+    "postprocess_script",
+    "prediction_script",
+    "inference_script",
+];
+
+impl Reader {
+    pub(super) fn code(&mut self, near: &str, text: &str, at: u64) {
+        let key = near.to_ascii_lowercase();
+        if !KEYS.contains(&key.as_str()) || text.len() > 300 || text.contains(char::is_whitespace) {
+            return;
+        }
+        let file = text.split_once(".py").filter(|(stem, rest)| {
+            !stem.is_empty() && (rest.is_empty() || rest.starts_with(':')) && !stem.contains("://")
+        });
+        // Names of modules stand under these keys only; elsewhere a word is a word.
+        let module = matches!(key.as_str(), "import_plugins" | "user_module" | "custom_module")
+            || key == "service" && text.contains(':') && self.levels.last().is_some_and(|level| !level.list);
+        let name = match file {
+            Some((stem, _)) => format!("{stem}.py"),
+            None if module
+                && super::callee::is_dotted_or_plain(text)
+                && !super::callee::is_known_library(text) =>
+            {
+                format!("{}.py", text.split(':').next().unwrap_or(text).replace('.', "/"))
+            }
+            None => return,
+        };
+        if self.config.code.len() < MAX_SAID && !self.config.code.iter().any(|said| said.text == name) {
+            let path = self.path();
+            self.config.code.push(Said { path, text: name, offset: at });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::yaml;
+    use crate::pickle::Effects;
+
+    #[test]
+    fn files_of_code_are_told_by_their_keys() {
+        let code = |text: &str| -> Vec<String> {
+            yaml(text, Effects::default()).code.into_iter().map(|said| said.text).collect()
+        };
+        assert_eq!(code("predict: predict.py:Predictor\n"), ["predict.py"]);
+        assert_eq!(code("model:\n  handler: my/handler.py\n"), ["my/handler.py"]);
+        assert_eq!(code("service: 'service:svc'\n"), ["service.py"]);
+        assert_eq!(code("import_plugins: [own_plugin]\n"), ["own_plugin.py"]);
+        assert_eq!(
+            code("handler: image_classifier\nservice: api\nfile: x.py\nentry_point: python x.py\n"),
+            [""; 0]
+        );
+    }
+}
