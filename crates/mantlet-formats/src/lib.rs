@@ -19,6 +19,7 @@ pub mod go_template;
 pub mod graph;
 pub mod hdf5;
 pub mod inflate;
+pub mod inline;
 pub mod java;
 pub mod jinja;
 pub mod keras;

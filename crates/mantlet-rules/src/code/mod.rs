@@ -3,6 +3,8 @@
 mod commands;
 mod hostile_command;
 mod import_effect;
+mod installers;
+mod pipes;
 mod plants_file;
 mod runs_data;
 mod sends_secrets;
@@ -35,43 +37,18 @@ fn text_of(call: &Call) -> String {
 pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     let text = command.to_ascii_lowercase();
     let has = |part: &str| text.contains(part);
-    let shell = [
-        "| sh",
-        "|sh",
-        "| bash",
-        "|bash",
-        "| python",
-        "|python",
-        "| sudo bash",
-        "| zsh",
-        "| \"sh\"",
-        "| \"bash\"",
-        "| 'sh'",
-        "| 'bash'",
-    ];
-    let piped = shell.iter().any(|pipe| {
-        text.match_indices(pipe).any(|(at, found)| {
-            let after = text.get(at + found.len()..).unwrap_or("");
-            !after.starts_with(|c: char| c.is_alphanumeric() || c == '_') || found.ends_with("python")
-        })
-    });
+    let piped = pipes::into_shell(&text);
     if piped && commands::weights_as_script(&text) {
         return Some("runs what lies in a file of weights");
     }
     if has("/dev/tcp/") || has("/dev/udp/") {
         return Some("joins a shell to the network");
     }
-    let netcat = ["nc -e", "ncat -e", "nc -c", "netcat -e", "nc.exe -e"].iter().any(|nc| has(nc));
-    if netcat || has("mkfifo") && (has("nc ") || has("telnet ")) {
+    if pipes::joins(&text) || has("mkfifo") && (has("nc ") || has("telnet ")) {
         return Some("joins a shell to the network");
     }
-    let encoded = has("base64 -d") || has("base64 --decode") || has("xxd -r") || has("openssl enc -d");
-    let evaluated = has("eval \"$(")
-        || has("eval $(")
-        || has("eval `")
-        || has("bash -c \"$(")
-        || has("sh -c \"$(")
-        || has("sh <<<")
+    let encoded = pipes::decodes(&text);
+    let evaluated = pipes::evaluates(&text)
         || ["python", "perl", "node", "ruby"]
             .iter()
             .any(|name| has(name) && (has(" -c \"$(") || has(" -e \"$(")));
@@ -120,13 +97,17 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if let Some(why) = commands::fetched(command) {
         return Some(why);
     }
+    if pipes::decoded_to_file(&text) {
+        return Some("runs a program it decodes");
+    }
     let fetches = ["curl ", "wget ", "http://", "ftp://"].iter().any(|fetch| has(fetch));
     // Installers are fetched this way too, over an authenticated connection and by name.
     let plain = !has("https://") || has("base64");
     if has("authorized_keys") && (has(">>") || has("tee -a")) {
         return Some("lets somebody in");
     }
-    if fetches && (piped || evaluated && has("curl ") || has("<(curl ")) && plain {
+    let inserted = has("curl ") || has("wget ");
+    if fetches && (piped || evaluated && inserted || has("<(curl ") || has("<(wget ")) && plain {
         return Some("fetches a program and runs it");
     }
     let index = ["--index-url", "--extra-index-url", "--find-links", " -i ", " -f "];
@@ -147,6 +128,18 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     }
     (has("rm -rf / ") || has("rm -rf ~") || text.ends_with("rm -rf /"))
         .then_some("deletes files of the machine")
+}
+
+/// Why a command is one that somebody should look at: it runs what it fetches from a host that is not known for
+/// programs that set something up.
+pub(crate) fn doubtful(command: &str) -> Option<&'static str> {
+    let text = command.to_ascii_lowercase();
+    let fetches = ["curl ", "wget ", "curl\"", "fetch ", "aria2c "].iter().any(|word| text.contains(word));
+    let inserted = pipes::evaluates(&text) || text.contains("<(curl ") || text.contains("<(wget ");
+    let runs = fetches && (pipes::into_shell(&text) || inserted)
+        || commands::fetched_if(command, |part| part.contains("https://"), true).is_some();
+    (runs && installers::unknown(&text))
+        .then_some("runs what it fetches from a host that is not known for installers")
 }
 
 /// Why a command is one that nothing needs while it is installed, where nobody reads what runs.

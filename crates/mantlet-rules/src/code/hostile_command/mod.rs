@@ -41,6 +41,9 @@ impl Rule for CodeHostileCommand {
             }
             if let Some(why) = super::hostile(&text) {
                 found.push(ABOUT.finding(at, format!("{} {why}", call.shown())));
+            } else if let Some(why) = super::doubtful(&text).filter(|_| call.power == Power::Runs) {
+                let message = format!("{} {why}", call.shown());
+                found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
             } else if call.hidden && call.power == Power::Runs {
                 found.push(
                     ABOUT.finding(
@@ -62,6 +65,10 @@ impl Rule for CodeHostileCommand {
             if let Some(why) = judge(text) {
                 let at = place.part(format!("line {line}"));
                 found.push(ABOUT.finding(at, format!("the command `{text}` {why}")));
+            } else if let Some(why) = super::doubtful(text).filter(|_| !script.told) {
+                let at = place.part(format!("line {line}"));
+                let message = format!("the command `{text}` {why}");
+                found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
             }
         }
         if !script.shell.iter().any(|(text, _)| judge(text).is_some())
