@@ -54,6 +54,7 @@ pub fn analyse(path: &str, text: &str) -> Vec<Opened> {
     editors(&path, file, &lines, &mut acts);
     places(&path, file, &lines, &mut acts);
     settings(file, &lines, &mut acts);
+    queries(file, &lines, &mut acts);
     instructions(file, &lines, &mut acts);
     turned(file, &lines, &mut acts);
     if engines::is_template(file)
@@ -138,6 +139,42 @@ fn desktops(file: &str, lines: &Lines<'_>, acts: &mut Acts) {
         && let Some((number, line, _)) = first("file:")
     {
         acts.add("opens a program of the machine in place of a page", *number, line);
+    }
+    if ends(&[".xml", ".xsl", ".xslt"]) {
+        const RUNS: [&str; 17] = [
+            "msxsl:script",
+            "xsl:script",
+            "xalan:script",
+            "lxslt:script",
+            "java:java.lang.runtime",
+            "xalan/java/java.lang.runtime",
+            "class=\"java.lang.processbuilder",
+            "class='java.lang.processbuilder",
+            "class=\"java.lang.runtime",
+            "class='java.lang.runtime",
+            "class=\"javax.script.scriptenginemanager",
+            "freemarker.template.utility.execute",
+            "org.springframework.context.support.filesystemxmlapplicationcontext",
+            "org.springframework.context.support.classpathxmlapplicationcontext",
+            "class=\"groovy.lang.groovyshell",
+            "<java version=",
+            "rt.exec(",
+        ];
+        // Documents of one line are read whole: their tags are what counts.
+        for (number, line, lower) in lines {
+            let found = RUNS.iter().find(|word| lower.contains(*word));
+            // What the decoder of Java reads builds objects; those that do nothing else are its own.
+            let builds =
+                |word: &str| word != "<java version=" || any("java.beans.xmldecoder") && any("<void method");
+            if let Some(word) = found.filter(|word| builds(word)) {
+                let at = lower.find(*word).unwrap_or(0);
+                acts.add(
+                    "makes whoever reads the document run code",
+                    *number,
+                    line.get(at..).unwrap_or(line),
+                );
+            }
+        }
     }
     if ends(&[".mobileconfig"])
         && let Some((number, line, _)) = first("payloadcontent")
@@ -247,19 +284,129 @@ fn editors(path: &str, file: &str, lines: &Lines<'_>, acts: &mut Acts) {
             acts.add("runs a command whenever somebody connects", *number, line);
         }
     }
-    if path.ends_with(".git/config") || matches!(file, ".gitconfig" | "gitconfig") {
+    git(path, file, lines, acts);
+}
+
+/// Settings by which git starts programs, in the repository itself, its modules and working trees, and in bare ones.
+fn git(path: &str, file: &str, lines: &Lines<'_>, acts: &mut Acts) {
+    const RUNS: &str = "makes git run a program of the repository's choice";
+    if file == ".git" {
         for (number, line, lower) in lines {
-            let Some((key, value)) = lower.split_once('=') else { continue };
-            let value = value.trim().trim_matches('"');
-            let runs = match key.trim() {
-                "fsmonitor" => !matches!(value, "true" | "false"),
-                "sshcommand" | "hookspath" | "askpass" | "gitproxy" => !value.starts_with("ssh"),
-                "smudge" | "clean" | "process" | "textconv" | "driver" | "cmd" => !value.contains("git-lfs"),
-                _ => false,
-            };
-            if runs {
-                acts.add("makes git run a program of the repository's choice", *number, line);
+            let place = lower.strip_prefix("gitdir:").map_or("", str::trim);
+            // Modules and working trees lie in the repository they belong to.
+            if !place.is_empty() && !place.contains(".git/") && !place.starts_with("../") {
+                acts.add(
+                    "makes git take a folder beside it for the repository, with all it runs",
+                    *number,
+                    line,
+                );
             }
+        }
+    }
+    let kept = matches!(file, "config" | "config.worktree");
+    let bare = kept && lines.iter().any(|(_, _, lower)| lower.contains("repositoryformatversion"));
+    let inside = kept && (path.contains(".git/") || bare);
+    if !inside && !matches!(file, ".gitconfig" | "gitconfig") {
+        return;
+    }
+    let mut section = String::new();
+    for (number, line, lower) in lines {
+        let trimmed = lower.trim();
+        if let Some(name) = trimmed.strip_prefix('[') {
+            section = name.split(']').next().unwrap_or("").to_owned();
+        }
+        let setting =
+            trimmed.rsplit_once(']').filter(|_| trimmed.starts_with('[')).map_or(trimmed, |(_, rest)| rest);
+        let Some((key, value)) = setting.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        let within = |name: &str| section == name || section.starts_with(&format!("{name} "));
+        // A program in the tree or in a place of everybody, or a line of a shell.
+        let odd = value.starts_with(['!', '.'])
+            || value.contains([';', '|', '$', '`', '&', '>'])
+            || ["/tmp/", "/dev/shm/", "../"].iter().any(|place| value.contains(place))
+            || value.starts_with("sh ")
+            || value.starts_with("bash ");
+        let helps = ["!gh auth", "!aws codecommit", "!gcloud", "!glab auth", "!/usr/bin/gh auth"];
+        let runs = match key.trim() {
+            "fsmonitor" => !matches!(value, "true" | "false"),
+            "sshcommand" | "hookspath" | "askpass" | "gitproxy" => !value.starts_with("ssh"),
+            "smudge" | "clean" | "process" | "textconv" | "driver" | "cmd" => !value.contains("git-lfs"),
+            "external" | "command" => within("diff") && inside,
+            "helper" => odd && !helps.iter().any(|known| value.starts_with(known)),
+            "pager"
+            | "editor"
+            | "program"
+            | "sshvariant"
+            | "packobjectshook"
+            | "alternaterefscommand"
+            | "uploadpack"
+            | "receivepack"
+            | "sequenceeditor"
+            | "browser" => odd && inside,
+            "url" | "pushurl" | "insteadof" => value.starts_with("ext::") || section.contains("ext::"),
+            "path" => inside && (within("include") || section.starts_with("includeif")),
+            _ => within("alias") && inside && value.starts_with('!'),
+        };
+        if runs {
+            acts.add(RUNS, *number, line);
+        }
+    }
+}
+
+/// What programs for tables, texts and terminals run because a file of theirs says so.
+fn queries(file: &str, lines: &Lines<'_>, acts: &mut Acts) {
+    let ends = |endings: &[&str]| endings.iter().any(|end| file.ends_with(end));
+    if ends(&[".sql", ".psql", ".ddl", ".psqlrc", ".sqliterc", ".duckdbrc", ".mysql"]) {
+        const RUNS: [&str; 12] = [
+            "to program ",
+            "from program ",
+            "xp_cmdshell",
+            "sp_oacreate",
+            "load_extension(",
+            "plpython3u",
+            "plpythonu",
+            "plperlu",
+            "sys_exec(",
+            "sys_eval(",
+            "lo_import(",
+            "shellfs",
+        ];
+        let runs = |lower: &str| {
+            let start = lower.trim_start();
+            RUNS.iter().any(|word| start.contains(word))
+                || ["\\! ", "\\!", ".shell ", ".system ", ".load "].iter().any(|word| start.starts_with(word))
+                || start.starts_with("\\o |")
+                || start.contains("into outfile '/") && start.contains(".php")
+                || start.starts_with("install ") && start.contains("from 'http")
+        };
+        for (number, line, _) in
+            lines.iter().filter(|(_, _, lower)| !lower.trim_start().starts_with("--") && runs(lower))
+        {
+            acts.add("makes the database or its client run a program", *number, line);
+        }
+    }
+    if ends(&[".tex", ".sty", ".cls", ".ltx", ".latex"]) {
+        let runs = |lower: &str| {
+            let line = lower.split('%').next().unwrap_or("");
+            line.contains("\\write18{")
+                || line.contains("\\shellescape{")
+                || line.contains("\\input{|")
+                || line.contains("\\input|")
+                || line.contains("\\directlua") && (line.contains("os.execute") || line.contains("io.popen"))
+        };
+        for (number, line, _) in lines.iter().filter(|(_, _, lower)| runs(lower)) {
+            acts.add("makes whoever typesets the text run a command", *number, line);
+        }
+    }
+    if file == ".tmux.conf" || file == "tmux.conf" || file == ".screenrc" {
+        let runs = |lower: &str| {
+            let line = lower.trim_start();
+            ["run-shell ", "run ", "if-shell ", "exec ", "screen "].iter().any(|word| line.starts_with(word))
+                && !line.contains("/tpm")
+                && (line.contains(['|', ';', '$', '`']) || line.contains("http"))
+        };
+        for (number, line, _) in lines.iter().filter(|(_, _, lower)| runs(lower)) {
+            acts.add("makes the terminal run a command by itself", *number, line);
         }
     }
 }

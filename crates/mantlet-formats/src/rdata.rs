@@ -1,4 +1,6 @@
 //! R's serialised objects (`.rds`, `.rda`): promises and code among the data.
+//!
+//! Long because one reader walks every kind of object.
 
 use mantlet_vocab::Source;
 
@@ -16,6 +18,10 @@ pub struct RData {
     pub functions: u64,
     /// Names of functions called in code that is carried.
     pub called: Vec<(String, u64)>,
+    /// Names that R calls by itself when it starts or ends.
+    pub startup: Vec<(String, u64)>,
+    /// Forms that open a file of the machine whose name they hold.
+    pub opens: Vec<(String, u64)>,
     /// What is wrong, and where.
     pub defect: Option<(String, u64)>,
     /// What was not followed.
@@ -35,19 +41,72 @@ pub fn is_rdata(head: &[u8]) -> bool {
         || head.starts_with(b"RDA3\nA\n")
 }
 
-/// Functions that run commands, load libraries or talk to the network.
-pub const RUNS: [&str; 10] = [
+/// Functions that run commands, load libraries, talk to the network, or change files and what starts by itself.
+pub const RUNS: [&str; 44] = [
     "system",
     "system2",
     "shell",
     "shell.exec",
     "pipe",
+    "fifo",
     "dyn.load",
     "socketConnection",
+    "socketAccept",
+    "serverSocket",
+    "make.socket",
+    "url",
     "download.file",
+    "download.packages",
+    "browseURL",
     "mcfork",
+    "source",
     "sys.source",
+    "source_url",
+    "source_gist",
+    "install.packages",
+    "install_github",
+    "install_url",
+    "processx",
+    "callr",
+    "sys::exec_wait",
+    "exec_wait",
+    "exec_background",
+    "py_run_string",
+    "py_run_file",
+    "source_python",
+    "py_eval",
+    "sourceCpp",
+    "cppFunction",
+    "evalCpp",
+    "unlink",
+    "file.remove",
+    "file.rename",
+    "file.copy",
+    "file.append",
+    "writeLines",
+    "writeBin",
+    "reg.finalizer",
+    "addTaskCallback",
 ];
+
+/// Functions that make code of a text, and one that runs code: together they run a text.
+const READS_CODE: [&str; 4] = ["parse", "str2lang", "str2expression", "parse_expr"];
+
+/// Names that R calls by itself when it starts in the folder of a workspace, or ends.
+const STARTS: [&str; 4] = [".First", ".Last", ".First.sys", ".First.lib"];
+
+impl RData {
+    /// Whether what a function calls, taken together, runs a text as code.
+    #[must_use]
+    pub fn evaluates(&self) -> Option<u64> {
+        let calls = |name: &str| self.called.iter().find(|(known, _)| known == name).map(|(_, at)| *at);
+        let reads = READS_CODE.iter().any(|name| calls(name).is_some());
+        calls("eval").or_else(|| calls("evalq")).or_else(|| calls("eval.parent")).filter(|_| reads)
+    }
+}
+
+/// The bit of an entry's flags that says so: the sixteenth of its level, which begins at the thirteenth.
+const ACTIVE: u32 = 1 << (12 + 15);
 
 const MAX_NESTED: u32 = 150;
 const MAX_LIST: usize = 256;
@@ -65,6 +124,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> RData {
         max_header: bounds.max_header,
         kept: 0,
         ascii: false,
+        compact: None,
     };
     if let Err(why) = reader.document() {
         let at = reader.window.offset();
@@ -92,6 +152,8 @@ struct Reader<'a> {
     kept: usize,
     /// R's text form: a number or text a line.
     ascii: bool,
+    /// The names that say what a compact form is, while they are read.
+    compact: Option<Vec<String>>,
 }
 
 type Step<T> = Result<T, &'static str>;
@@ -275,7 +337,15 @@ impl Reader<'_> {
             }
             238 => {
                 // A compact form: what makes it, its state, attributes.
-                for _ in 0..3 {
+                let outer = self.compact.replace(Vec::new());
+                self.object()?;
+                let names = std::mem::replace(&mut self.compact, outer).unwrap_or_default();
+                if let Some(name) = names.iter().find(|name| name.starts_with("mmap_"))
+                    && self.facts.opens.len() < MAX_LIST
+                {
+                    self.facts.opens.push((name.clone(), at));
+                }
+                for _ in 0..2 {
                     self.object()?;
                 }
                 Ok(Seen::Other)
@@ -328,10 +398,25 @@ impl Reader<'_> {
                     if flags & 0x200 != 0 {
                         self.object()?;
                     }
-                    if flags & 0x400 != 0 {
-                        self.object()?;
+                    if flags & 0x400 != 0
+                        && let Seen::Symbol(tag) = self.object()?
+                    {
+                        // The names of a workspace stand at its outermost level.
+                        let starts = self.depth == 1 && STARTS.contains(&tag.as_str());
+                        if starts && self.facts.startup.len() < MAX_LIST {
+                            self.facts.startup.push((tag.clone(), at));
+                        }
+                    }
+                    // A value that is computed by a function each time it is looked at.
+                    if flags & 0xff == 2 && flags & ACTIVE != 0 && self.facts.promises.len() < MAX_LIST {
+                        self.facts.promises.push(("an active binding".to_owned(), at));
                     }
                     let value = self.object()?;
+                    if let (Some(names), Seen::Symbol(name)) = (&mut self.compact, &value)
+                        && names.len() < 8
+                    {
+                        names.push(name.clone());
+                    }
                     // `base::system(x)`, `do.call("system", x)` name what they call in an operand.
                     let named = matches!(
                         head.as_str(),

@@ -114,11 +114,37 @@ fn folder(root: &Path, files: &mut Vec<PathBuf>, gaps: &mut Vec<Gap>) {
     }
 }
 
-/// The parts of a repository that git acts on: its configuration and its hooks.
+/// Folders of a repository that are looked into for configurations of modules and working trees.
+const MAX_REPOSITORY: usize = 4_096;
+
+/// The parts of a repository that git acts on: its configurations, those of its modules and working trees, and its hooks.
 fn repository(git: &Path, files: &mut Vec<PathBuf>) {
-    let mut named: Vec<PathBuf> = vec![git.join("config")];
-    let hooks = fs::read_dir(git.join("hooks")).into_iter().flatten().flatten().map(|entry| entry.path());
-    named.extend(hooks.filter(|path| path.extension().is_none_or(|ending| ending != "sample")).take(64));
+    let mut named: Vec<PathBuf> = Vec::new();
+    let mut waiting = vec![git.to_path_buf()];
+    let mut visited = 0;
+    while let Some(next) = waiting.pop() {
+        visited += 1;
+        if visited > MAX_REPOSITORY {
+            break;
+        }
+        named.extend(["config", "config.worktree", "info/attributes"].map(|file| next.join(file)));
+        let hooks =
+            fs::read_dir(next.join("hooks")).into_iter().flatten().flatten().map(|entry| entry.path());
+        named.extend(hooks.filter(|path| path.extension().is_none_or(|ending| ending != "sample")).take(64));
+        let inner = |folder: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.map(|entry| entry.path()).take(1_024).collect()
+        };
+        // A module's name may have several parts: what has no configuration yet is a part of one.
+        let is_module = next.join("HEAD").is_file();
+        if is_module {
+            waiting.extend(inner(&next.join("modules")));
+            waiting.extend(inner(&next.join("worktrees")));
+        } else {
+            waiting.extend(inner(&next));
+        }
+    }
     named.sort();
     files.extend(
         named.into_iter().filter(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file())),

@@ -28,6 +28,16 @@ impl Rule for RdataCarriedCommand {
 
     fn check(&self, facts: &Facts, place: &Place, found: &mut Vec<Finding>) {
         let Facts::RData(data) = facts else { return };
+        for (name, at) in data.startup.iter().take(16) {
+            let message =
+                format!("R calls `{name}` by itself when it starts or ends in the folder of this file");
+            found.push(ABOUT.finding(place.at(Span::at(*at)), message));
+        }
+        for (name, at) in data.opens.iter().take(16) {
+            let message =
+                format!("a vector of the form `{name}` is a file of the machine that is opened by its name");
+            found.push(ABOUT.finding(place.at(Span::at(*at)), message));
+        }
         // What a promise calls is said by that rule.
         if data.functions == 0 || !data.promises.is_empty() {
             return;
@@ -36,6 +46,10 @@ impl Rule for RdataCarriedCommand {
         for (name, at) in runs.take(16) {
             let message = format!("a function that is kept with the data calls `{name}`");
             found.push(ABOUT.finding(place.at(Span::at(*at)), message));
+        }
+        if let Some(at) = data.evaluates() {
+            let message = "a function that is kept with the data runs a text as code";
+            found.push(ABOUT.finding(place.at(Span::at(at)), message));
         }
     }
 }
