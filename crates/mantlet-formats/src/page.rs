@@ -11,11 +11,38 @@ pub fn is_toml(file: &str) -> bool {
 #[must_use]
 pub fn is_settings(path: &str, file: &str) -> bool {
     const ENDINGS: [&str; 7] = [".cfg", ".ini", ".conf", ".properties", ".env", ".gin", ".cnf"];
-    const NAMES: [&str; 6] = [".npmrc", ".yarnrc", ".env", "setup.cfg", ".flaskenv", ".wgetrc"];
+    const NAMES: [&str; 8] =
+        [".npmrc", ".yarnrc", ".env", "setup.cfg", ".flaskenv", ".wgetrc", "matplotlibrc", ".renviron"];
     let tool = [".dvc/config", "wandb/settings", ".mlflow/credentials", ".streamlit/config"];
     ENDINGS.iter().any(|end| file.ends_with(end))
         || NAMES.contains(&file)
         || tool.iter().any(|place| path.ends_with(place))
+}
+
+/// Whether a file of this name, in lower case, is a program in a language of which only command lines are read. Headers
+/// and pages that only show something are left out.
+#[must_use]
+pub fn is_foreign_code(file: &str) -> bool {
+    const ENDINGS: [&str; 67] = [
+        "ts", "mts", "cts", "tsx", "jsx", "mjs", "cjs", "js", "vue", "svelte", "php", "php5", "phtml", "go",
+        "c", "cc", "cpp", "cxx", "cu", "m", "mm", "rs", "java", "kt", "kts", "scala", "sc", "cs", "csx",
+        "fs", "fsx", "vb", "vbs", "vbe", "wsf", "cmd", "bat", "ps1", "psm1", "psd1", "awk", "tcl", "groovy",
+        "gradle", "swift", "dart", "clj", "cljs", "ex", "exs", "erl", "escript", "hs", "lhs", "ml", "nim",
+        "zig", "cr", "rb", "pl", "pm", "raku", "el", "lisp", "scm", "mojo", "gemspec",
+    ];
+    const NAMES: [&str; 9] = [
+        "gemfile",
+        "rakefile",
+        "podfile",
+        "fastfile",
+        "vagrantfile",
+        "brewfile",
+        "jakefile",
+        "gulpfile",
+        "gruntfile",
+    ];
+    let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ENDINGS.contains(&ending) || NAMES.contains(&file)
 }
 
 /// The code between the fences of a text in Markdown.

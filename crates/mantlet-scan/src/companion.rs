@@ -44,7 +44,10 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     }
     // Numbers of an index of vectors, and the parameters of TVM.
     let head = read_window(source, 0, 8).unwrap_or_default();
-    let index = matches!(head.get(..2), Some(b"Ix" | b"Iw" | b"IB")) && (file.ends_with(".faiss"));
+    // Lists of an index that lie in a file of their own: the index says where, and it is opened there.
+    let index = matches!(head.get(..2), Some(b"Ix" | b"Iw" | b"IB"))
+        && file.ends_with(".faiss")
+        && !holds(source, b"ilod");
     if index || head == 0xF7E5_8D4F_0504_9CB7_u64.to_le_bytes() {
         return true;
     }
@@ -59,6 +62,21 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
     external(path, file) || shard(path, file)
 }
 
+/// Whether these bytes lie anywhere in a file.
+fn holds(source: &dyn Source, what: &[u8]) -> bool {
+    const CHUNK: u64 = 4 << 20;
+    let mut at = 0_u64;
+    while at < source.len() {
+        let bytes = read_window(source, at, CHUNK as usize + what.len()).unwrap_or_default();
+        if bytes.is_empty() || memchr::memmem::find(&bytes, what).is_some() {
+            // What cannot be read is not vouched for.
+            return true;
+        }
+        at += CHUNK;
+    }
+    false
+}
+
 /// Whether a model of TensorFlow.js in the folder lists the file among its weights.
 fn shard(path: &Path, file: &str) -> bool {
     let Ok(source) = FileSource::open(&path.with_file_name("model.json")) else { return false };
@@ -68,7 +86,7 @@ fn shard(path: &Path, file: &str) -> bool {
 }
 
 /// Configurations that name modules to import.
-const IMPORTERS: [&str; 10] = [
+const IMPORTERS: [&str; 19] = [
     "config.json",
     "model_index.json",
     "modules.json",
@@ -79,6 +97,15 @@ const IMPORTERS: [&str; 10] = [
     "adapter_config.json",
     "generation_config.json",
     "MLmodel",
+    "hyperparams.yaml",
+    "hyperparams.yml",
+    "config.yaml",
+    "cog.yaml",
+    "bentofile.yaml",
+    "model-config.yaml",
+    "MANIFEST.json",
+    "pyproject.toml",
+    "conf.yaml",
 ];
 /// How much of a configuration is searched for a module's name.
 const MAX_CONFIG: usize = 1 << 20;
@@ -98,7 +125,34 @@ pub(crate) fn imported(name: &str) -> bool {
             let Ok(source) = FileSource::open(&folder.join(importer)) else { return false };
             let text = read_window(&source, 0, MAX_CONFIG).unwrap_or_default();
             let says = |what: &str| memchr::memmem::find(&text, what.as_bytes()).is_some();
-            says(&format!("\"{stem}."))
+            // Whole names: before and after stands what no name holds.
+            let whole = |ends: &str| {
+                memchr::memmem::find_iter(&text, format!("{stem}{ends}").as_bytes()).take(64).any(|at| {
+                    let before = at.checked_sub(1).and_then(|at| text.get(at));
+                    before.is_none_or(|byte| matches!(byte, b' ' | b':' | b'"' | b'\'' | b'\n' | b'/' | b'['))
+                })
+            };
+            let names = match *importer {
+                "hyperparams.yaml" | "hyperparams.yml" | "config.yaml" | "conf.yaml" => {
+                    says(&format!(":{stem}."))
+                        || says(&format!(":{stem}\n"))
+                        || ["_target_: ", "_target_: '", "_target_: \"", "class_path: "]
+                            .iter()
+                            .any(|key| says(&format!("{key}{stem}.")))
+                }
+                "cog.yaml" => whole(".py:"),
+                "bentofile.yaml" => whole(":") && says("service"),
+                "model-config.yaml" | "MANIFEST.json" => whole(".py"),
+                // What builds the package, and the script that a build runs.
+                "pyproject.toml" => {
+                    says("build-backend") && says("backend-path") && whole("\"")
+                        || says("[tool.poetry.build]") && whole(".py")
+                        || says("[tool.poetry]") && says("build = ") && whole(".py")
+                }
+                _ => false,
+            };
+            names
+                || says(&format!("\"{stem}."))
                 || says(&format!("--{stem}."))
                 || *importer == "model_index.json" && says(&format!("\"{stem}\""))
                 || *importer == "MLmodel" && says(&format!("loader_module: {stem}\n"))
@@ -117,6 +171,24 @@ pub(crate) fn carries(name: &str, module: &str) -> bool {
     let path = format!("{}.py", module.replace('.', "/"));
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
     [folder.join("code").join(&path), folder.join(&path)].iter().any(|file| file.is_file())
+}
+
+/// Whether a file of code that a configuration names lies where a loader would look for it; `key` is where it is named.
+pub(crate) fn present(name: &str, file: &str, key: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '/' | '-');
+    let file = file.trim_start_matches("./");
+    // What lies elsewhere is no file of this folder's.
+    if !file.chars().all(plain) || file.contains("..") || file.starts_with('/') {
+        return false;
+    }
+    let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+    let part = key.split('.').next().unwrap_or("");
+    let above = folder.parent().unwrap_or(Path::new(""));
+    let inner = ["", "code", "src", "custom_generate", "scripts", part];
+    let package = file.strip_suffix(".py").map(|module| format!("{module}/__init__.py"));
+    inner.iter().map(|inner| folder.join(inner)).chain([above.to_owned()]).any(|place| {
+        place.join(file).is_file() || package.as_ref().is_some_and(|package| place.join(package).is_file())
+    })
 }
 
 /// Files beside a model whose numbers are measured.

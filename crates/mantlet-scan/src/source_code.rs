@@ -6,7 +6,7 @@ use mantlet_formats::opened::Opened;
 use mantlet_formats::python::{self, Role};
 use mantlet_formats::route::Format;
 use mantlet_formats::tree::{self, Event};
-use mantlet_formats::{Facts, jinja, page};
+use mantlet_formats::{Facts, inline, jinja, page};
 use mantlet_vocab::{MemorySource, Place, Source};
 
 use crate::engine::Engine;
@@ -65,6 +65,8 @@ fn handed(text: &str) -> Vec<(String, u32)> {
 
 /// Cells and their text that are kept of a notebook.
 const MAX_CODE: usize = 4 << 20;
+/// Programs within the lines of one script.
+const MAX_INLINE: usize = 256;
 /// Command lines of one script.
 const MAX_LINES: usize = 20_000;
 
@@ -88,7 +90,8 @@ impl Engine {
         }
         let builds = HOOKS.iter().any(|hook| text.contains(hook)) && role != Role::Notebook;
         let role = if builds { Role::Install } else { role };
-        let mut script = python::analyse(text, role);
+        let cython = text.contains("cimport ").then(|| inline::cython(text));
+        let mut script = python::analyse(cython.as_deref().unwrap_or(text), role);
         script.install_hooks |= builds;
         script.shell.extend(handed(text));
         self.script(script, place);
@@ -96,6 +99,16 @@ impl Engine {
 
     fn script(&mut self, mut script: python::Script, place: &Place) {
         filled(&mut script.shell);
+        self.inline(&script.shell, script.role, place);
+        let calls = script.calls.iter().filter(|call| call.power == python::Power::Runs);
+        let texts = calls.map(|call| {
+            let parts = call.arguments.iter().filter_map(|argument| argument.text.as_deref());
+            (parts.collect::<Vec<_>>().join(" "), call.line)
+        });
+        let programs: Vec<(String, u32)> = texts
+            .flat_map(|(text, line)| inline::given(&text).into_iter().map(move |program| (program, line)))
+            .collect();
+        self.within(programs.into_iter(), script.role, place);
         self.limits(place, &script.limits);
         for (bytes, line) in &script.pickles {
             let inside = place.member(format!("pickle in line {line}"));
@@ -109,6 +122,18 @@ impl Engine {
 
     /// Judges the command lines of a shell script or of a container's recipe.
     pub(crate) fn commands(&mut self, text: &str, place: &Place) {
+        self.lines(text, false, place);
+    }
+
+    /// The same for lines that stand in words for people, as an example.
+    pub(crate) fn told(&mut self, text: &str, place: &Place) {
+        self.lines(text, true, place);
+    }
+
+    fn lines(&mut self, text: &str, told: bool, place: &Place) {
+        for (program, line) in inline::documents(text) {
+            self.python(&program, Role::Script, &place.part(format!("program in line {line}")));
+        }
         let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
         let lines = joined.lines().zip(1..).filter(|(line, _)| !line.trim_start().starts_with('#'));
         let mut shell: Vec<(String, u32)> =
@@ -130,14 +155,40 @@ impl Engine {
             ["-link.sh", "-unlink.sh", "-link.bat", ".gyp", ".gypi"].iter().any(|end| file.ends_with(end))
                 || matches!(file, "postinst" | "preinst" | "postrm" | "prerm" | "postinstall" | "preinstall");
         let role = if installs { Role::Install } else { Role::default() };
-        let script = python::Script { shell, role, ..python::Script::default() };
+        self.inline(&shell, role, place);
+        let script = python::Script { shell, role, told, ..python::Script::default() };
         self.judge(&Facts::Script(Box::new(script)), place);
+    }
+
+    /// Programs of Python that command lines hold.
+    fn inline(&mut self, shell: &[(String, u32)], role: Role, place: &Place) {
+        let programs = shell.iter().flat_map(|(text, line)| {
+            inline::programs(text).into_iter().map(move |(program, _)| (program, *line))
+        });
+        self.within(programs, role, place);
+    }
+
+    fn within(&mut self, programs: impl Iterator<Item = (String, u32)>, role: Role, place: &Place) {
+        for (count, (program, line)) in programs.enumerate() {
+            if count >= MAX_INLINE {
+                let why = format!("only the first {MAX_INLINE} programs in its lines are examined");
+                return self.gap(place, why, "read the rest yourself");
+            }
+            let script = python::analyse(&program, role);
+            if !script.calls.is_empty() || !script.pickles.is_empty() {
+                self.script(script, &place.part(format!("program in line {line}")));
+            }
+        }
     }
 
     /// Judges the code cells of a notebook as one program.
     pub(crate) fn notebook(&mut self, source: &dyn Source, place: &Place) {
         let mut cells = Cells::default();
         tree::json(source, &mut |event, _| cells.event(event));
+        if !cells.seen {
+            let why = "its cells are not where a notebook has them, and were not judged";
+            self.gap(place, why.into(), "open it in the tool that wrote it, and save it as a notebook again");
+        }
         if cells.cut {
             let why = format!("only the first {MAX_CODE} bytes of its code are examined");
             self.gap(place, why, "read the rest yourself");
@@ -149,6 +200,10 @@ impl Engine {
             _ => {
                 self.commands(&cells.code, place);
                 self.foreign(&cells.code, place);
+                if !cells.code.trim().is_empty() {
+                    let why = "code of this language is judged in part only";
+                    self.gap(place, why.into(), "review it like any code you run");
+                }
             }
         }
         if !cells.other.is_empty() {
@@ -261,6 +316,12 @@ fn filled(shell: &mut [(String, u32)]) {
 #[derive(Default)]
 struct Cells {
     depth: usize,
+    /// How deep a cell lies, while its list is open: 3 in today's form, 5 in the one before.
+    cell: usize,
+    /// A list of cells was met.
+    seen: bool,
+    /// The language of the current cell, where it says one.
+    speaks: String,
     key: String,
     code: String,
     /// The sources of the current cell, kept until its type is known.
@@ -346,17 +407,29 @@ impl Cells {
 
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Open { .. } => {
+            Event::Open { list, .. } => {
                 self.depth += 1;
-                // The document, its list of cells, one cell.
-                if self.depth == 3 {
+                if list && self.cell == 0 && self.inner == "cells" {
+                    self.cell = self.depth + 1;
+                    self.seen = true;
+                }
+                if self.depth == self.cell {
                     self.pending.clear();
+                    self.speaks.clear();
                     self.is_code = false;
                 }
             }
             Event::Close => {
-                if self.depth == 3 && self.is_code {
+                if self.depth + 1 == self.cell {
+                    self.cell = 0;
+                }
+                if self.depth == self.cell && self.is_code {
                     self.magic();
+                    if !matches!(self.speaks.as_str(), "" | "python" | "python3" | "ipython") {
+                        let pending = std::mem::take(&mut self.pending);
+                        self.other.push_str(&pending);
+                        self.other.push('\n');
+                    }
                     let shell = SHELLS.iter().any(|cell| self.pending.trim_start().starts_with(cell));
                     for line in self.pending.lines() {
                         if shell && !line.trim().is_empty() && !line.starts_with(['%', '!']) {
@@ -372,7 +445,7 @@ impl Cells {
             Event::Key(key) => {
                 self.inner.clear();
                 self.inner.extend(key.chars().take(80));
-                if self.depth == 3 {
+                if self.depth == self.cell {
                     self.key.clone_from(&self.inner);
                 }
             }
@@ -387,13 +460,17 @@ impl Cells {
                 {
                     self.pages.push(what.to_owned());
                 }
-                if self.inner == "language" && self.depth == 3 && self.language.is_empty() {
+                if self.inner == "language" && self.depth == 3 && self.cell == 0 && self.language.is_empty() {
                     self.language = text.chars().take(40).collect();
                 }
-                if self.depth == 3 && self.key == "cell_type" {
+                if self.depth == self.cell && self.key == "language" {
+                    self.speaks = text.chars().take(40).collect::<String>().to_ascii_lowercase();
+                }
+                if self.depth == self.cell && self.key == "cell_type" {
                     self.is_code = text == "code";
                 }
-                if matches!(self.depth, 3 | 4) && matches!(self.key.as_str(), "source" | "input") {
+                let within = self.cell > 0 && (self.depth == self.cell || self.depth == self.cell + 1);
+                if within && matches!(self.key.as_str(), "source" | "input") {
                     if self.code.len() + self.pending.len() + text.len() > MAX_CODE {
                         self.cut = true;
                         return;

@@ -1,17 +1,20 @@
 //! Text files: configurations, templates and code, each told by content first and by name second.
+//!
+//! Long because every kind of text has its few lines here.
 
 use mantlet_formats::config::Act;
 use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::{
-    Facts, advice, card, config, deployment, fetching, go_template, jinja, models, opened, page, protoform,
-    python, requirements, secrets, torch, xml,
+    Facts, advice, card, config, deployment, fetching, go_template, inline, jinja, models, opened, page,
+    protoform, python, requirements, secrets, torch, xml,
 };
 use mantlet_vocab::{MemorySource, Place, Source, read_window};
 
 use crate::companion;
 use crate::engine::Engine;
 
+const REVIEW: &str = "review it like any code you run";
 const READ_IT: &str = "read that part yourself, or keep it out of the scan";
 
 impl Engine {
@@ -71,10 +74,16 @@ impl Engine {
         if let Some(facts) = other {
             self.config(facts, false, place);
         }
-        if let Some(facts) = json {
+        if let Some(mut facts) = json {
             let bytes = read_window(source, 0, self.bounds.max_header).unwrap_or_default();
             self.named_secrets(&String::from_utf8_lossy(&bytes), place);
             let notebook = file.ends_with(".ipynb") || facts.keys.iter().any(|key| key == "nbformat");
+            if notebook {
+                // Cells are judged as one program, and not line by line.
+                let cell = |path: &str| path.starts_with("cells.") || path.starts_with("worksheets.");
+                facts.nodes.retain(|said| !cell(&said.path));
+                facts.commands.retain(|said| !cell(&said.path));
+            }
             self.config(facts, true, place);
             self.said.json(source);
             if notebook {
@@ -115,9 +124,16 @@ impl Engine {
             // The settings are a program, and lines in them are run by every kernel.
             self.python(&format!("{text}\n{}", settings_lines(&text)), Role::Startup, place);
             return;
-        } else if file.ends_with(".py") || format == Format::Script && python_line(&text) {
-            let role = self.role(name, depth);
+        } else if python::is_source(&file) || format == Format::Script && python_line(&text) {
+            let role = self.role(name, &text, depth);
             self.python(&text, role, place);
+            if !file.ends_with(".py") && !file.ends_with(".pyw") {
+                // Beside Python they have rules or declarations of their own, with commands in them.
+                self.commands(&text, place);
+            }
+            if file.ends_with(".pyx") && text.contains("cdef extern") {
+                self.gap(place, "what it declares of C is not followed".into(), REVIEW);
+            }
             return;
         } else if commands(&file, &text) || runs_by_itself(&lower) {
             self.commands(&text, place);
@@ -125,12 +141,17 @@ impl Engine {
             // What a program in another language hands to a shell stands in one of its lines.
             self.commands(&text, place);
             self.foreign(&text, place);
-        } else if format == Format::Script {
+            self.gap(place, "code of this language is judged in part only".into(), REVIEW);
+        } else if format == Format::Script || page::is_foreign_code(&file) {
             self.commands(&text, place);
-            self.gap(place, "code of this language is not judged".into(), "review it like any code you run");
+            self.gap(place, "code of this language is not judged".into(), REVIEW);
         } else if !is_prose(&file) {
             // Whatever tool reads it: a line that only an attack needs is one everywhere but in words for people.
             self.commands(&text, place);
+            if python::begins(&text) {
+                let role = self.role(name, &text, depth);
+                self.python(&text, role, place);
+            }
         }
         let page = [".svg", ".html", ".htm", ".xhtml", ".md"].iter().any(|end| file.ends_with(end));
         if let Some(what) = page.then(|| page::sends(&text)).flatten() {
@@ -198,20 +219,26 @@ impl Engine {
             || file.ends_with("mlmodel")
             || file.ends_with(".dvc")
             || matches!(file.as_str(), "mlproject" | "kitfile" | "dvc.lock");
-        let yaml = yaml_name || text.contains("!!python/") || text.contains("_target_:");
+        let tags = ["!!python/", "_target_:", ": !new:", ": !apply:", ": !name:", "- !apply:", "- !new:"];
+        let yaml = yaml_name || tags.iter().any(|tag| text.contains(tag));
         if yaml {
             self.said.yaml(&text);
             self.config(config::yaml(&text, self.bounds.effects), yaml_name, place);
         }
+        // Whatever it is called: what is written as one value is read as one, but for rows of data.
+        let value = text.trim_start().starts_with('{') && !is_prose(&file);
+        if value && !yaml && !xml::is_xml(&text) && !jinja_name(&file) {
+            self.config(config::json(source, self.bounds.effects), false, place);
+        }
         if !yaml && page::is_toml(&file) {
             self.config(config::toml(&text, self.bounds.effects), false, place);
-        } else if !yaml && page::is_settings(&lower, &file) {
+        } else if !yaml && page::is_settings(&lower, &file) && !python::begins(&text) {
             self.config(config::lines(&text, self.bounds.effects), false, place);
         }
         if opened::instructs(&file) {
             self.commands(&text.replace('`', "\n"), place);
         } else if file.starts_with("readme") || file.starts_with("model_card") {
-            self.commands(&page::fenced(&text), place);
+            self.told(&page::fenced(&text), place);
         }
         if jinja::has_tags(&text) && !yaml {
             let template = jinja::analyse(&text);
@@ -221,13 +248,13 @@ impl Engine {
     }
 
     /// What a Python source is for: a module when it is named like one, or when what lies beside it imports it.
-    fn role(&mut self, name: &str, depth: u8) -> Role {
-        let role = python::role(name);
+    fn role(&mut self, name: &str, text: &str, depth: u8) -> Role {
+        let role = python::role_of(name, text);
         if role != Role::Script {
             return role;
         }
         let file = name.rsplit(['/', '\\', '!']).next().unwrap_or("");
-        let asked = depth == 0 && file.ends_with(".py");
+        let asked = depth == 0 && python::is_source(&file.to_ascii_lowercase());
         self.neighbours |= asked;
         if self.served || asked && companion::imported(name) { Role::Module } else { role }
     }
@@ -241,6 +268,7 @@ impl Engine {
                     item.act = Act::LocalCode;
                 }
             }
+            self.absent(&facts, place);
         }
         if let Some(defect) = facts.defect.as_ref().filter(|_| expected) {
             self.gap(place, format!("it cannot be read as its name says: {defect}"), READ_IT);
@@ -254,6 +282,11 @@ impl Engine {
         for program in &facts.nodes {
             self.python(&program.text, Role::Node, &place.part(program.path.clone()));
         }
+        for command in &facts.commands {
+            for (program, _) in inline::programs(&command.text) {
+                self.python(&program, Role::Node, &place.part(command.path.clone()));
+            }
+        }
         for (path, bytes) in &facts.pickles {
             let inside = place.member(format!("numbers of `{path}`"));
             self.pickle(&[Format::Pickle], &MemorySource::new(bytes), &inside, 1);
@@ -266,6 +299,36 @@ impl Engine {
             self.template(rendered.template.clone(), rendered.expected, &inside);
         }
         self.judge(&Facts::Config(Box::new(facts)), place);
+    }
+
+    /// Code that a configuration names and that does not lie where a loader would look for it was not judged.
+    fn absent(&mut self, facts: &config::Config, place: &Place) {
+        let local = facts.items.iter().filter(|item| item.act == Act::LocalCode).map(|item| {
+            let module = item.value.rsplit_once("--").map_or(item.value.as_str(), |(_, module)| module);
+            (module.replace(':', "."), item.path.as_str())
+        });
+        let mut missing = Vec::new();
+        for (module, path) in local {
+            self.neighbours = true;
+            let whole = format!("{}.py", module.replace('.', "/"));
+            let outer = module.rsplit_once('.').map(|(outer, _)| format!("{}.py", outer.replace('.', "/")));
+            let found = companion::present(&self.name, &whole, path)
+                || outer.as_ref().is_some_and(|outer| companion::present(&self.name, outer, path));
+            if !found {
+                missing.push((path.to_owned(), outer.unwrap_or(whole)));
+            }
+        }
+        for said in &facts.code {
+            self.neighbours = true;
+            if !companion::present(&self.name, &said.text, &said.path) {
+                missing.push((said.path.clone(), said.text.clone()));
+            }
+        }
+        missing.dedup_by(|one, other| one.1 == other.1);
+        for (path, file) in missing.into_iter().take(16) {
+            let why = format!("the code that `{path}` names, `{file}`, is not beside it and was not judged");
+            self.gap(place, why, "scan the folder with its code, or do not let a loader fetch it");
+        }
     }
 
     /// A program of R or Julia, as far as it runs what it fetches.
@@ -304,6 +367,11 @@ fn settings_lines(text: &str) -> String {
         }
     }
     lines
+}
+
+/// Whether a file of this name is a template, whose braces are its own.
+fn jinja_name(file: &str) -> bool {
+    [".jinja", ".jinja2", ".j2", ".tmpl", ".tpl", ".mustache", ".hbs"].iter().any(|end| file.ends_with(end))
 }
 
 /// Programs of other languages that lie beside models and start by themselves.

@@ -13,6 +13,8 @@ mod oddities;
 mod packed;
 #[path = "parts/pipe.rs"]
 mod pipe;
+#[path = "parts/surfaces.rs"]
+mod surfaces;
 #[path = "parts/diff.rs"]
 mod versions;
 #[path = "parts/wheels.rs"]

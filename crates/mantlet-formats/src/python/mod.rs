@@ -157,6 +157,8 @@ pub struct Script {
     pub calls: Vec<Call>,
     /// Command lines of a notebook, with their line.
     pub shell: Vec<(String, u32)>,
+    /// The command lines are an example in words for people.
+    pub told: bool,
     /// Pickles that are constants of the source, each with the line where it is loaded.
     pub pickles: Vec<(Vec<u8>, u32)>,
     /// Templates that are constants of the source, each with its line.
@@ -195,6 +197,29 @@ pub fn role(name: &str) -> Role {
         | "model.pyc" => Role::Module,
         // What the tool of tests and servers import by themselves.
         "conftest.py" | "gunicorn.conf.py" | "gunicorn_config.py" | "score.py" => Role::Module,
+        // What plugins of pages for pictures and their kind run before anybody asks for a node.
+        "prestartup_script.py" | "install.py" | "preload.py" | "uninstall.py" => Role::Module,
+        // What builds, tasks and tests find by these names.
+        "noxfile.py"
+        | "tasks.py"
+        | "fabfile.py"
+        | "dodo.py"
+        | "celeryconfig.py"
+        | "locustfile.py"
+        | "lambda_function.py"
+        | "custom_interface.py"
+        | "wscript"
+        | "sconstruct"
+        | "sconscript"
+        | "snakefile"
+        | "tiltfile"
+        | "waf"
+        | ".pythonrc"
+        | ".pdbrc"
+        | ".xonshrc" => Role::Module,
+        "conf.py" if lower.contains("doc") => Role::Module,
+        _ if lower.contains("/dags/") => Role::Module,
+        _ if file.ends_with(".wsgi") || file.ends_with(".smk") || file.ends_with(".pyx") => Role::Module,
         // Where a build reads the version of a package from.
         "about.py" | "__about__.py" => Role::Module,
         "inference.py" if lower.ends_with("code/inference.py") => Role::Module,
@@ -204,6 +229,51 @@ pub fn role(name: &str) -> Role {
         _ if module.iter().any(|start| file.starts_with(start)) => Role::Module,
         _ => Role::Script,
     }
+}
+
+/// What a file is for, by its name and by what it says: the code of a data set is imported by its name.
+#[must_use]
+pub fn role_of(name: &str, text: &str) -> Role {
+    let known = role(name);
+    let mut parts = name.rsplit(['/', '\\', '!']);
+    let stem = parts.next().and_then(|file| file.strip_suffix(".py"));
+    let folder = parts.next();
+    let own = stem.is_some() && stem == folder;
+    let data = text.contains("import datasets") || text.contains("from datasets import");
+    if known == Role::Script && own && data { Role::Module } else { known }
+}
+
+/// Whether a file of this name, in lower case, is Python whatever it is for.
+#[must_use]
+pub fn is_source(file: &str) -> bool {
+    const ENDINGS: [&str; 12] =
+        [".py", ".pyw", ".pyx", ".pxi", ".ipy", ".wsgi", ".sage", ".smk", ".rpy", ".xsh", ".pyt", ".py3"];
+    const NAMES: [&str; 8] =
+        ["snakefile", "sconstruct", "sconscript", "wscript", "tiltfile", ".pythonrc", ".xonshrc", ".pdbrc"];
+    ENDINGS.iter().any(|end| file.ends_with(end)) || NAMES.contains(&file)
+}
+
+/// Whether a text begins as a program of Python, whatever it is called.
+#[must_use]
+pub fn begins(text: &str) -> bool {
+    let lines = text.lines().map(str::trim_end).take(200);
+    let mut code = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let Some(first) = code.next() else { return false };
+    // After words about the module.
+    let first = if first.starts_with(['"', '\'']) {
+        code.find(|line| line.starts_with("import ") || line.starts_with("from ")).unwrap_or("")
+    } else {
+        first
+    };
+    let names = |text: &str| {
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ',' | ' ' | '*' | '(' | ')');
+        text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '.')) && text.chars().all(plain)
+    };
+    let bare = first.split(['#', ';']).next().unwrap_or("").trim_end();
+    !first.ends_with(';')
+        && (bare.strip_prefix("import ").is_some_and(names)
+            || bare.strip_prefix("from ").is_some_and(|rest| names(rest) && rest.contains(" import "))
+            || bare.starts_with("__import__("))
 }
 
 /// The facts of Python source. Never fails: what is not Python gives no calls.
@@ -406,6 +476,60 @@ mod tests {
         let pickles = |text: &str| analyse(text, Role::Script).pickles.len();
         assert_eq!(pickles("import pickle\npickle.loads(b'\\x80\\x04N.')\n"), 1);
         assert_eq!(pickles("import pickle\npickle.loads(data)\n"), 0);
+    }
+
+    #[test]
+    fn names_say_what_a_file_is_for() {
+        for (name, expected) in [
+            ("setup.py", Role::Install),
+            ("x/sitecustomize.py", Role::Startup),
+            ("node/prestartup_script.py", Role::Module),
+            ("node/install.py", Role::Module),
+            ("preload.py", Role::Module),
+            ("docs/conf.py", Role::Module),
+            ("conf.py", Role::Script),
+            ("noxfile.py", Role::Module),
+            ("tasks.py", Role::Module),
+            ("fabfile.py", Role::Module),
+            ("dodo.py", Role::Module),
+            ("celeryconfig.py", Role::Module),
+            ("locustfile.py", Role::Module),
+            ("lambda_function.py", Role::Module),
+            ("air/dags/daily.py", Role::Module),
+            ("Snakefile", Role::Module),
+            ("SConstruct", Role::Module),
+            ("wscript", Role::Module),
+            ("app.wsgi", Role::Module),
+            ("_ext.pyx", Role::Module),
+            ("train.py", Role::Script),
+            ("run.pyw", Role::Script),
+        ] {
+            assert_eq!(role(name), expected, "{name}");
+        }
+        assert_eq!(role_of("my_set/my_set.py", "import datasets\n"), Role::Module);
+        assert_eq!(role_of("my_set/my_set.py", "import os\n"), Role::Script);
+        for name in ["a.py", "run.pyw", "snakefile", "sconstruct", "wscript", "_ext.pyx", "a.ipy", "a.wsgi"] {
+            assert!(is_source(name), "{name}");
+        }
+        assert!(!is_source("a.pyc") && !is_source("a.pyi") && !is_source("makefile"));
+        for text in [
+            "import os\nos.system('id')\n",
+            "# x\n\nfrom os import system\n",
+            "import os; os.system('a')\n",
+            "'x'\nimport os\n",
+        ] {
+            assert!(begins(text), "{text}");
+        }
+        for text in [
+            "import java.util.List;\n",
+            "import x from 'y'\n",
+            "import \"fmt\"\n",
+            "from here on\n",
+            "key: value\n",
+            "",
+        ] {
+            assert!(!begins(text), "{text}");
+        }
     }
 
     #[test]
