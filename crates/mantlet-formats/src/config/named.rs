@@ -77,7 +77,8 @@ impl Reader {
         }
         let full = format!("{module}.{name}");
         let effect = callee::effect(self.effects, &full);
-        if callee::is_dotted(&full) && grave(effect) && !self.told(&full, at) {
+        let told = self.config.items.iter().any(|item| item.offset == at && item.act == Act::Calls);
+        if callee::is_dotted(&full) && grave(effect) && !told {
             let keys = self.levels.iter().map(|outer| outer.key.as_str()).filter(|key| !key.is_empty());
             let path = keys.take(32).chain([level.key.as_str()]).collect::<Vec<_>>().join(".");
             self.item_at(Act::Calls, &full, effect, at, path);
