@@ -99,7 +99,7 @@ pub(super) fn unknown(text: &str) -> bool {
         let host = rest.split(['/', ':', '"', '\'', ' ', '?', ')', '|', ';']).next().unwrap_or("");
         let host = host.rsplit('@').next().unwrap_or(host);
         let named = host.contains('.') && !host.contains(['$', '{', '<', '%']);
-        named && !HOSTS.iter().any(|known| host == *known)
+        named && !HOSTS.contains(&host)
     })
 }
 

@@ -122,7 +122,7 @@ pub(super) fn joins(text: &str) -> bool {
                 rest.iter().enumerate().any(|(index, word)| {
                     let runs = matches!(*word, "--exec" | "--sh-exec" | "-c")
                         || word.starts_with('-') && !word.starts_with("--") && word.ends_with('e');
-                    runs && rest.get(index + 1).is_some_and(|word| shell(&word))
+                    runs && rest.get(index + 1).is_some_and(shell)
                         || word.starts_with("--exec=")
                         || word.starts_with("--sh-exec=")
                 })
