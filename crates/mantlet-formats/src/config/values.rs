@@ -1,5 +1,7 @@
 //! What a value may be whatever its key: a function that runs commands, a program, a command, an address without a name,
 //! a path that leads out. Loaders take code from more keys than anybody lists; what a value *is* tells it as well.
+//!
+//! Long because every kind of value has its few lines and its rows of a table here.
 
 use super::{Act, Level, MAX_SAID, Reader, Said};
 use crate::pickle::Effect;
