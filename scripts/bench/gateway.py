@@ -35,6 +35,8 @@ http {{
 PROXY = """
   upstream model {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 100000000; }}
   server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://model; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
+  upstream events {{ server 127.0.0.1:{events}; keepalive 128; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{streamed}; location / {{ proxy_pass http://events; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off; }} }}
 """
 # The model: nginx answering with a fixed reply of the right shape, after reading the body.
 MODEL = """
@@ -139,8 +141,11 @@ request = function()
 end
 """
 CHAT_REPLY = json.dumps({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "The shop opens at nine and closes at six, except on Sundays."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 40, "completion_tokens": 14, "total_tokens": 54}}, separators=(",", ":"))
-# The gateway alone, without a store: nothing looked at and no keys; keys and limits; all rules on tensors; on chat.
-ALONE = ("pass", "identity", "rules", "chat")
+# The gateway alone, without a store: nothing looked at and no keys; keys and limits; all rules on tensors; on chat; on
+# chat whose answers are streamed.
+ALONE = ("pass", "identity", "rules", "chat", "chat, streamed")
+# Events of a streamed answer.
+EVENTS = 20
 
 
 def enforced(text):
@@ -151,12 +156,14 @@ def enforced(text):
     return text
 
 
-# The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record; on chat.
+# The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record; on
+# chat, whole and streamed.
 WHOLE = {
     "mantlet, recorded": lambda text: text.replace('upstream = "http', 'inspect = false\nupstream = "http'),
     "mantlet, rules": lambda text: text.replace("record_features = true", "record_features = false"),
     "mantlet, rules and features": lambda text: text,
     "mantlet, chat": lambda text: enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')),
+    "mantlet, chat, streamed": lambda text: enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')),
 }
 
 
@@ -165,6 +172,7 @@ def chat_bodies(work):
     topics = ["opening hours", "a broken lamp", "two blue chairs", "a late parcel", "the garden table", "a voucher", "the summer sale", "a missing screw"]
     bodies = [json.dumps({"model": "m", "messages": [{"role": "system", "content": "You answer questions about a furniture shop, briefly and kindly."}, {"role": "user", "content": f"Hello, I have a question about {topic}, number {number} on my list: what should I do next, and whom can I ask in the shop?"}], "temperature": 0.2}, separators=(",", ":")) for number, topic in enumerate(topics * 50)]
     (work / "chat.txt").write_text("\n".join(bodies) + "\n")
+    (work / "streamed.txt").write_text("\n".join(body.replace('"temperature"', '"stream":true,"temperature"') for body in bodies) + "\n")
 
 
 def step(mantlet, folder, what, version, user, password):
@@ -264,7 +272,7 @@ def main():
     bare = pathlib.Path(mantlet).parent / "examples" / "bare_proxy"
     folder = work / "system"
     reply = model(folder, work)
-    ports = {name: free_port() for name in ("model", "nginx", "bare", *ALONE)}
+    ports = {name: free_port() for name in ("model", "events", "nginx", "nginx, streamed", "bare", "bare, streamed", *ALONE)}
     log = open(work / "servers.log", "w")
     processes = []
 
@@ -273,13 +281,16 @@ def main():
         return processes[-1]
 
     try:
-        for name, extra in (("model", MODEL.format(port=ports["model"], reply=reply, chat=CHAT_REPLY)), ("nginx", PROXY.format(port=ports["nginx"], upstream=ports["model"]))):
+        for name, extra in (("model", MODEL.format(port=ports["model"], reply=reply, chat=CHAT_REPLY)), ("nginx", PROXY.format(port=ports["nginx"], upstream=ports["model"], streamed=ports["nginx, streamed"], events=ports["events"]))):
             (work / f"{name}.conf").write_text(NGINX.format(work=work, name=name, extra=extra))
         start([nginx, "-p", work, "-c", work / "model.conf"])
+        start([bare.parent / "event_source", f"127.0.0.1:{ports['events']}", EVENTS])
         proxies = {"nginx": start([nginx, "-p", work, "-c", work / "nginx.conf"])}
         proxies["bare"] = start([bare, f"127.0.0.1:{ports['bare']}", f"127.0.0.1:{ports['model']}"])
+        proxies["bare, streamed"] = start([bare, f"127.0.0.1:{ports['bare, streamed']}", f"127.0.0.1:{ports['events']}"])
         for mode in ALONE:
-            proxies[mode] = start([bare.parent / "guarded_proxy", mode, f"127.0.0.1:{ports[mode]}", f"127.0.0.1:{ports['model']}"])
+            upstream = ports["events" if "streamed" in mode else "model"]
+            proxies[mode] = start([bare.parent / "guarded_proxy", mode.split(",")[0], f"127.0.0.1:{ports[mode]}", f"127.0.0.1:{upstream}"])
         for port in ports.values():
             wait_for(port)
         keys = {}
@@ -288,20 +299,24 @@ def main():
             for number, (name, edit) in enumerate(WHOLE.items()):
                 copy = work / f"system-{number}"
                 shutil.copytree(folder, copy)
-                (copy / "mantlet.toml").write_text(edit((copy / "mantlet.toml").read_text()))
+                text = edit((copy / "mantlet.toml").read_text())
+                if "streamed" in name:
+                    text = text.replace(f"127.0.0.1:{ports['model']}", f"127.0.0.1:{ports['events']}")
+                (copy / "mantlet.toml").write_text(text)
                 proxies[name], ports[name], keys[name] = up(mantlet, copy, log)
                 processes.append(proxies[name])
         chat_bodies(work)
         scripts = {}
-        for name in [*proxies, "nginx, chat"]:
-            chat = "chat" in name
-            path, bodies = ("/v1/chat/completions", "chat.txt") if chat else ("/v2/models/model/infer", "bodies.txt")
+        for name in [*proxies, "nginx, chat", "nginx, streamed"]:
+            chat = "chat" in name or "streamed" in name
+            path, bodies = ("/v1/chat/completions", "streamed.txt" if "streamed" in name else "chat.txt") if chat else ("/v2/models/model/infer", "bodies.txt")
             scripts[name] = work / f"{name.replace(', ', '-')}.lua"
             text = LUA % (work / bodies, path, keys.get(name, "key"))
             # Without a key where none is needed: a wrong one would be refused.
             scripts[name].write_text(text.replace(', ["Authorization"] = "Bearer key"', "") if name == "pass" else text)
         # nginx on the chat's bodies is what the chat cell is compared with.
         ports["nginx, chat"], proxies["nginx, chat"] = ports["nginx"], proxies["nginx"]
+        proxies["nginx, streamed"] = proxies["nginx"]
         pids = {name: family(process.pid) for name, process in proxies.items()}
         ours = [name for name in proxies if name in ALONE or name in WHOLE]
         at_rest = {name: resident_kib(pids[name]) / 1024 for name in ours}
@@ -318,19 +333,19 @@ def main():
                     cpu[name].append(each)
                     latency[name].append(middle)
                     total[name] += requests
-            for name in ("bare", *ours):
-                base = "nginx, chat" if "chat" in name else "nginx"
+            for name in ("bare", "bare, streamed", *ours):
+                base = "nginx, streamed" if "streamed" in name else "nginx, chat" if "chat" in name else "nginx"
                 ratios = sorted(a / b for a, b in zip(cpu[name], cpu[base], strict=True))
                 quarters = statistics.quantiles(ratios, n=4)
                 shown = f"gateway alone, {name}" if name in ALONE else name
                 rows.append([connections, shown, f"{statistics.median(cpu[name]):.1f}", f"{statistics.median(cpu[base]):.1f}", f"**{statistics.median(ratios):.2f}** [{quarters[0]:.2f}, {quarters[2]:.2f}]", f"{statistics.median(latency[name]) / statistics.median(latency[base]):.2f}"])
-                if name == "bare" and connections > 1 and not 0.8 <= statistics.median(ratios) <= 1.3:
+                if name.startswith("bare") and connections > 1 and not 0.8 <= statistics.median(ratios) <= 1.3:
                     void = True
                 print(rows[-1], flush=True)
         memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} ({file_kib(pids[name]) / 1024:.1f} of it the file's pages) over {total[name]} requests" for name in ours)
         contended = f"contended (load {os.getloadavg()[0]:.0f}): only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
-        calibration = "VOID: the bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
-        whole = "" if options.alone else " mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures; rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records."
+        calibration = "VOID: a bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
+        whole = "" if options.alone else f" mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures; rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records; chat, streamed does so over answers of {EVENTS} server-sent events, each written by itself, beside nginx with `proxy_buffering off`."
         note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers or of chat as JSON, no errors. The gateway alone records nothing: pass looks at nothing and needs no key, identity adds keys and limits, rules and chat read and judge request and reply with every rule.{whole} "
                 f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. Memory at rest and after the run, MiB: {memory}.")
         append(options.page, "Gateway", ["connections", "proxy", "CPU us per request", "nginx CPU us per request", "CPU over nginx, median [quartiles]", "p50 over nginx"], rows, note)

@@ -21,10 +21,12 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     }
     let environment = project.target.join(format!("bench-{name}-venv"));
     let mut steps = Steps::default();
+    // What a gateway costs is told of the program as it is handed out (`cargo xtask dist`, `Containerfile`).
+    let profile = if name == "gateway" { "dist" } else { "release" };
     steps.step("python environment", || python(project, &environment, &format!("scripts/bench/{name}.txt")));
-    steps.step("release build", || {
+    steps.step(&format!("{profile} build"), || {
         let mut build = run::cargo(project);
-        build.args(["build", "--release", "-p", "mantlet", "--bin", "mantlet", "--locked"]);
+        build.args(["build", "--profile", profile, "-p", "mantlet", "--bin", "mantlet", "--locked"]);
         if name == "attack" {
             // Models with planted backdoors, and attacks alone: with the program, so that what both need is built once.
             build.args(["-p", "mantlet-worker", "--example", "backdoors"]);
@@ -37,7 +39,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         steps.step("LiteLLM", || python(project, &peer, "scripts/bench/litellm.txt"));
     }
     if name == "gateway" {
-        let proxies = ["build", "--release", "-p", "mantlet-gateway", "--examples", "--locked"];
+        let proxies = ["build", "--profile", profile, "-p", "mantlet-gateway", "--examples", "--locked"];
         steps.step("calibration proxy and the gateway alone", || {
             run::shown(run::cargo(project).args(proxies))
         });
@@ -45,7 +47,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step(name, || {
         let mut script = Command::new(environment.join("bin").join("python"));
         script.current_dir(&project.root).args(["-B", "-u", &format!("scripts/bench/{name}.py")]);
-        script.arg("--mantlet").arg(project.target.join("release").join("mantlet"));
+        script.arg("--mantlet").arg(project.target.join(profile).join("mantlet"));
         script.arg("--work").arg(project.target.join(format!("bench-{name}")));
         script.arg("--page").arg(format!("docs/benchmarks/{name}.md"));
         script.args(arguments.iter().filter(|argument| *argument != name));
