@@ -201,8 +201,11 @@ impl LiveRoute {
         }
     }
 
-    /// The version that is asked when this one cannot be.
+    /// The version that is asked when this one cannot be, unless a person or playbook has chosen this one.
     pub(crate) fn fallback(&self, target: &Target) -> Option<&Target> {
+        if self.route.fallback.is_none() || !self.route.guard.controls().may_fall_back() {
+            return None;
+        }
         let version = self.route.fallback.as_ref().filter(|version| **version != target.upstream.version)?;
         self.targets.iter().find(|target| target.upstream.version == *version)
     }

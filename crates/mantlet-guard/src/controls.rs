@@ -2,6 +2,8 @@
 //!
 //! Every control has a reason and may have an expiry; an expired control is as if it had never been. Reading is
 //! lock-free (one pointer load), writing copies, so a switch is seen by the next request and by none halfway.
+//!
+//! Long because which version answers is decided by switches that rest for one another.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -79,9 +81,42 @@ impl Split {
     #[must_use]
     pub fn takes(&self, caller: &str) -> bool {
         // SHA-256 keyed by the rollout: even, and not to be steered by whoever picks caller ids without knowing it.
-        let digest = Digest::of(format!("{}\0{caller}", self.rollout).as_bytes());
-        let place = digest.0.iter().take(8).fold(0_u64, |place, byte| place << 8 | u64::from(*byte));
-        (u128::from(place) * 10_000) >> 64 < u128::from(self.share)
+        place(&self.rollout, caller) < u64::from(self.share)
+    }
+}
+
+/// Where a caller stands among all, in hundredths of a percent: even, and the same on every replica and in every build.
+fn place(among: &str, caller: &str) -> u64 {
+    let digest = Digest::of(format!("{among}\0{caller}").as_bytes());
+    let place = digest.0.iter().take(8).fold(0_u64, |place, byte| place << 8 | u64::from(*byte));
+    u64::try_from((u128::from(place) * 10_000) >> 64).unwrap_or(u64::MAX)
+}
+
+/// What the configuration says of versions beside the one that serves. While a person or playbook has chosen another
+/// one, all of it rests: whoever goes back to a version must not be given the one that was left.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Beside {
+    /// The version that serves everybody else; `None` where none is on record.
+    pub stable: Option<String>,
+    /// Versions with their shares of the callers, in hundredths of a percent.
+    pub shares: Vec<(String, u32)>,
+}
+
+impl Beside {
+    /// The version beside the one that serves that answers this caller; it stays so while the shares do.
+    #[must_use]
+    pub fn takes(&self, caller: &str) -> Option<&str> {
+        if self.shares.is_empty() {
+            return None;
+        }
+        let mut rest = place("weights", caller);
+        self.shares.iter().find_map(|(version, share)| match rest.checked_sub(u64::from(*share)) {
+            Some(less) => {
+                rest = less;
+                None
+            }
+            None => Some(version.as_str()),
+        })
     }
 }
 
@@ -97,9 +132,17 @@ pub struct ControlsSnapshot {
     /// A version being tried beside the one that serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
+    /// What the configuration says of versions beside the one that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Beside>,
 }
 
 impl ControlsSnapshot {
+    /// Whether the version that answers is the one the configuration means.
+    fn is_as_configured(&self) -> bool {
+        self.beside.as_ref().is_none_or(|beside| beside.stable == self.version)
+    }
+
     /// The split, unless another version than its stable one was chosen meanwhile.
     fn active_split(&self) -> Option<&Split> {
         let chosen = self.version.as_ref();
@@ -225,12 +268,35 @@ impl Controls {
         self.current.load().split.is_some()
     }
 
-    /// The version being tried, when this caller's requests go to it.
+    /// The version other than the serving one that answers this caller: the one being tried, when it has the caller;
+    /// while none is tried, the one whose configured share the caller is in.
     #[must_use]
     pub fn canary(&self, caller: &str) -> Option<String> {
         let current = self.current.load();
-        let split = current.active_split().filter(|split| !split.shadow && split.takes(caller))?;
-        Some(split.candidate.clone())
+        if let Some(split) = current.active_split().filter(|split| !split.shadow) {
+            return split.takes(caller).then(|| split.candidate.clone());
+        }
+        let beside = current.beside.as_ref().filter(|_| current.is_as_configured())?;
+        beside.takes(caller).map(str::to_owned)
+    }
+
+    /// What the configuration says of versions beside the one that serves.
+    #[must_use]
+    pub fn beside(&self) -> Option<Beside> {
+        self.current.load().beside.clone()
+    }
+
+    /// Takes over what the configuration says of versions beside the one that serves. Verify their digests and
+    /// signatures before calling.
+    pub fn set_beside(&self, beside: Option<Beside>) {
+        self.change(|current| current.beside = beside);
+    }
+
+    /// Whether a version that cannot be reached may be stood in for by the configured fallback: not while a person or
+    /// playbook has chosen the version that answers.
+    #[must_use]
+    pub fn may_fall_back(&self) -> bool {
+        self.current.load().is_as_configured()
     }
 
     /// The version that gets copies of requests, when there is one.
@@ -311,6 +377,33 @@ mod tests {
         assert_eq!((controls.canary("k"), controls.shadow().as_deref()), (None, Some("2")));
         controls.serve_only("1");
         assert_eq!((controls.version().as_deref(), controls.split()), (Some("1"), None));
+    }
+
+    #[test]
+    fn configured_shares_are_shares_and_rest_while_a_version_was_chosen_or_is_tried() {
+        let controls = Controls::new();
+        controls.set_version(Some("1".into()));
+        let shares = vec![("2".to_owned(), 1_000), ("3".to_owned(), 500)];
+        controls.set_beside(Some(Beside { stable: Some("1".into()), shares }));
+        let count = |version: Option<&str>| {
+            (0..10_000).filter(|n| controls.canary(&format!("caller-{n}")).as_deref() == version).count()
+        };
+        for (version, expected) in [(Some("2"), 1_000_usize), (Some("3"), 500), (None, 8_500)] {
+            let got = count(version);
+            assert!(got.abs_diff(expected) <= 100, "{version:?}: {got} of 10000");
+        }
+        assert!(controls.may_fall_back());
+        // A rollout's split has all callers while it runs; copies for a shadow take nobody away.
+        controls.set_split(Some(Split { candidate: "4".into(), ..split("r", 0) }));
+        assert_eq!(count(None), 10_000);
+        controls.set_split(Some(Split { shadow: true, ..split("r", 0) }));
+        assert!(count(Some("2")) > 0);
+        // Whoever went back to a version is not given the one that was left, by share or as a stand-in.
+        controls.set_version(Some("0".into()));
+        assert_eq!((count(None), controls.may_fall_back()), (10_000, false));
+        let after = Controls::new();
+        after.restore(serde_json::from_str(&serde_json::to_string(&controls.snapshot()).unwrap()).unwrap());
+        assert_eq!(after.beside(), controls.beside());
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod watch;
 
 pub use coarse::coarsened;
 pub use config::{GuardConfig, RateLimit, RulePolicy};
-pub use controls::{ActiveControl, Controls, ControlsSnapshot, KeyControl, Split};
+pub use controls::{ActiveControl, Beside, Controls, ControlsSnapshot, KeyControl, Split};
 pub use guard::{Caller, Guard, GuardError, Inspection};
 pub use judge::{Failure, WindowJudge};
 pub use labels::{labels, margin, margins};

@@ -103,6 +103,31 @@ impl Store {
         Ok(key)
     }
 
+    /// Makes a key that may do what another one may, for the same user and tenant, and lets the other one end after an
+    /// overlap, unless it ends earlier anyway. A key that is no longer in force is not followed.
+    ///
+    /// # Errors
+    /// When there is no such key in force, or the log or the database fails.
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        overlap_ms: u64,
+        expires: Option<Millis>,
+        actor: &str,
+    ) -> Result<(Secret, ApiKey), StoreError> {
+        let now = self.now();
+        let in_force =
+            |key: &ApiKey| key.id == id && key.revoked.is_none() && key.expires.is_none_or(|end| now < end);
+        let found = self.keys().await?.into_iter().find(in_force);
+        let old = found.ok_or_else(|| StoreError::Missing { what: "key in force", name: id.to_owned() })?;
+        let owner = (old.user.clone(), old.tenant.clone());
+        let made = self.make_owned_key(&old.label, old.scopes.clone(), expires, owner, actor).await?;
+        let end = now.plus(overlap_ms);
+        let end = old.expires.map_or(end, |earlier| earlier.min(end));
+        self.put_key(&ApiKey { expires: Some(end), ..old }, actor).await?;
+        Ok(made)
+    }
+
     /// Adds or replaces a person. Whoever is disabled loses all sessions.
     ///
     /// # Errors

@@ -41,6 +41,20 @@ pub enum KeyCommand {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
+    /// Make a key that follows another one: the same label, scopes and owner. The other one ends after an overlap.
+    Rotate {
+        /// The key's id.
+        id: String,
+        /// The folder with mantlet.toml.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Hours for which both keys count.
+        #[arg(long, default_value_t = 24)]
+        hours: u64,
+        /// Days until the new key expires; never when absent.
+        #[arg(long)]
+        days: Option<u64>,
+    },
     /// Withdraw a key for good.
     Revoke {
         /// The key's id.
@@ -99,11 +113,31 @@ pub fn run(terminal: Terminal, command: KeyCommand) -> anyhow::Result<ExitCode> 
             }
             KeyCommand::List { folder } => {
                 let (_, store) = open_store(&folder).await?;
+                let now = store.now();
                 for key in store.keys().await? {
                     let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
-                    let state = if key.revoked.is_some() { "revoked" } else { "in force" };
+                    let state = match key.expires {
+                        _ if key.revoked.is_some() => "revoked".to_owned(),
+                        Some(end) if end <= now => "expired".to_owned(),
+                        Some(end) => format!("in force, {} left", left(end.since(now))),
+                        None => "in force".to_owned(),
+                    };
                     terminal.say(&format!("{}  {state:<9} {:<24} {}", key.id, scopes.join(","), key.label));
                 }
+                store.close().await?;
+            }
+            KeyCommand::Rotate { id, folder, hours, days } => {
+                let (loaded, store) = open_store(&folder).await?;
+                let expires = days.map(|days| store.now().plus(days.saturating_mul(86_400_000)));
+                let overlap = hours.saturating_mul(3_600_000);
+                let (secret, key) = store.rotate_key(&id, overlap, expires, &runtime::actor()).await?;
+                crate::deploy::announce(&loaded).await;
+                terminal.note(&format!(
+                    "key {} follows {id}, which counts for {} more; it is shown once:",
+                    key.id,
+                    left(overlap)
+                ));
+                terminal.say(secret.expose());
                 store.close().await?;
             }
             KeyCommand::Revoke { id, folder } => {
@@ -116,6 +150,15 @@ pub fn run(terminal: Terminal, command: KeyCommand) -> anyhow::Result<ExitCode> 
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// A time in the largest unit that it fills twice.
+fn left(millis: u64) -> String {
+    match millis / 3_600_000 {
+        0 => format!("{} minutes", millis / 60_000),
+        hours @ 1..48 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
+    }
 }
 
 /// Runs `mantlet users`.

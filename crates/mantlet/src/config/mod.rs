@@ -216,6 +216,13 @@ pub struct Gateway {
     /// Endpoints by version, when they differ from `upstream`: a version that is rolled out needs one of its own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, String>,
+    /// Shares of the callers, in percent, of versions beside the one that serves, which has the rest. They rest while a
+    /// version is rolled out, and while a person or playbook has chosen another one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, f64>,
+    /// The version that is asked when the chosen one cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     /// Where the endpoint answers gRPC, when it does; for `tensors`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<String>,
@@ -291,6 +298,14 @@ pub struct Gateway {
     /// What text rules look for besides what they know.
     #[serde(skip_serializing_if = "text::Text::is_default")]
     pub text: text::Text,
+    /// Bytes of the texts of one message that text rules look at; more is too much at once, and each rule's `on_failure`
+    /// decides. 4 MiB when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_bytes: Option<usize>,
+    /// Microseconds that text rules may take over one message, looked at after each of its texts; longer is out of
+    /// time, and each rule's `on_failure` decides. 2,000,000 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_micros: Option<u64>,
     /// Whether requests and replies are read and looked at; without it identity, limits, controls and the record
     /// remain.
     #[serde(skip_serializing_if = "transport::is_yes")]
@@ -332,6 +347,8 @@ impl Default for Gateway {
             listen: "127.0.0.1:8480".into(),
             upstream: "built-in".into(),
             versions: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            fallback: None,
             grpc: None,
             grpc_versions: BTreeMap::new(),
             mode: Mode::Observe,
@@ -356,6 +373,8 @@ impl Default for Gateway {
             prefix: String::new(),
             json: None,
             text: text::Text::default(),
+            text_bytes: None,
+            text_micros: None,
             inspect: true,
             websocket: false,
             websockets: transport::Websockets::default(),

@@ -206,6 +206,23 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         );
         return impossible("gateway.rules", problem);
     }
+    let weights = &config.gateway.weights;
+    // Not `<= 100`: what is no number is no share either.
+    let sensible = weights.values().all(|share| (0.01..=100.0).contains(share));
+    if !sensible || weights.values().sum::<f64>() > 100.0 {
+        let problem = "are shares of the callers in percent: each at least 0.01, and 100 together at most";
+        return impossible("gateway.weights", problem.into());
+    }
+    let nowhere =
+        |version: &&String| upstream != "built-in" && !config.gateway.versions.contains_key(*version);
+    if let Some(version) = weights.keys().find(nowhere) {
+        let problem = format!("names `{version}`, which has no endpoint: add it to `[gateway.versions]`");
+        return impossible("gateway.weights", problem);
+    }
+    if config.gateway.text_bytes == Some(0) || config.gateway.text_micros == Some(0) {
+        let problem = "and `text_micros` must be at least 1; leave them out for the built-in budgets";
+        return impossible("gateway.text_bytes", problem.into());
+    }
     if config.gateway.requests_per_minute == 0 || config.gateway.burst == 0 {
         return impossible("gateway.requests_per_minute", "and `burst` must be at least 1".into());
     }

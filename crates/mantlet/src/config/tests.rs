@@ -46,6 +46,27 @@ fn wrong_documents_name_line_and_remedy() {
         "[gateway]\nspeaks = \"mlflow\"\n",
         "mantlet.toml: `gateway.upstream` must be an address: the built-in server speaks the Open Inference Protocol alone",
     );
+    check(
+        &format!(
+            "{far}fallback = \"v1\"\nweights = {{ v2 = 5, v3 = 0.5 }}\nversions = {{ v2 = \"http://a\", v3 = \"http://b\" }}\n"
+        ),
+        "ok",
+    );
+    check("[gateway]\nweights = { v2 = 100 }\ntext_bytes = 1048576\ntext_micros = 20000\n", "ok");
+    check(
+        &format!("{far}weights = {{ v2 = 5 }}\n"),
+        "mantlet.toml: `gateway.weights` names `v2`, which has no endpoint: add it to `[gateway.versions]`",
+    );
+    for wrong in ["{ v2 = 60, v3 = 41 }", "{ v2 = 0 }", "{ v2 = -1 }", "{ v2 = nan }", "{ v2 = 100.1 }"] {
+        check(
+            &format!("[gateway]\nweights = {wrong}\n"),
+            "mantlet.toml: `gateway.weights` are shares of the callers in percent: each at least 0.01, and 100 together at most",
+        );
+    }
+    check(
+        "[gateway]\ntext_micros = 0\n",
+        "mantlet.toml: `gateway.text_bytes` and `text_micros` must be at least 1; leave them out for the built-in budgets",
+    );
     check("[gateway]\nzzzz = 1\n", "mantlet.toml:8: unknown key `gateway.zzzz`");
     check(
         "[notify.smtp]\nserver = \"x:25\"\nfrom = \"a@b\"\nto = []\npasword_file = \"p\"\n",

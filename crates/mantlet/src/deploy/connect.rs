@@ -106,8 +106,8 @@ pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Ro
         Speaks::Json => classic(Classic::Mapped),
     };
     let inspect = config.gateway.inspect;
-    let websocket = config.gateway.websocket;
-    Route { kind, inspect, websocket, ..Route::new(config.model.name.clone(), upstreams, guard) }
+    let (websocket, fallback) = (config.gateway.websocket, config.gateway.fallback.clone());
+    Route { kind, inspect, websocket, fallback, ..Route::new(config.model.name.clone(), upstreams, guard) }
 }
 
 /// How the user's own upstream is called.

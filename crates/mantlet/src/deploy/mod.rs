@@ -41,7 +41,9 @@ use history::History;
 pub use identity::KeyCache;
 use parts::{guard, servable, upstreams};
 pub use record::{announce, pushed_config, put_config, put_path};
+use switches::Configured;
 pub use switches::{Deck, Lever};
+
 use traffic::Analysis;
 
 /// How often keys and versions changed by another process are looked for.
@@ -113,6 +115,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let bus = config::bus(&config.shared, &loaded.root).await?;
     let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone(), bus.clone()));
     deck.follow_the_record().await?;
+    deck.verify_beside(&Configured::of(loaded)).await?;
     if let Some(heard) = heard {
         traffic::hear(heard, deck.clone());
     }
@@ -278,9 +281,12 @@ impl Running {
         let guard = Arc::new(guard.succeeding(&self.guard));
         let answer = notify::answer_config(loaded)?;
         let hook = settled::hook(loaded)?;
+        let beside = Configured::of(loaded);
+        self.deck.verify_beside(&beside).await?;
         let route = Route {
             inspect: loaded.config.gateway.inspect,
             websocket: loaded.config.gateway.websocket,
+            fallback: loaded.config.gateway.fallback.clone(),
             guard: guard.clone(),
             ..self.route.clone()
         };
@@ -293,6 +299,7 @@ impl Running {
         self.hook.store(hook.map(Arc::new));
         self.deck.guard_is(guard.clone());
         self.guard = guard;
+        self.deck.beside_is(beside).await?;
         Ok(generation)
     }
 

@@ -221,6 +221,8 @@ pub(super) async fn guard(
         replicas_on_failure: config.gateway.replicas_on_failure.unwrap_or(OnFailure::PassAndFlag),
         rules,
         text: config.gateway.text.rules(),
+        text_bytes: config.gateway.text_bytes.unwrap_or(GuardConfig::default().text_bytes),
+        text_micros: config.gateway.text_micros.unwrap_or(GuardConfig::default().text_micros),
         ..GuardConfig::default()
     };
     let guard = Guard::new(guard_config, profile, pinned, controls)?.with_judges(judges(loaded)?);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use arc_swap::ArcSwap;
 use mantlet_detectors::PinnedRule;
 use mantlet_gateway::Gateway;
-use mantlet_guard::{Guard, KeyControl, Split};
+use mantlet_guard::{Beside, Guard, KeyControl, Split};
 use mantlet_registry::rollout::{Phase, Rollout};
 use mantlet_registry::{Registry, RegistryStore as _, State};
 use mantlet_replicas::{Bus, Topic};
@@ -35,6 +35,29 @@ pub struct Deck {
     model: String,
     /// Where other replicas hear of changes.
     bus: Option<Bus>,
+    /// What the configuration says of versions beside the one that serves.
+    beside: Mutex<Configured>,
+}
+
+/// What the configuration says of versions beside the one that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Configured {
+    /// Shares of the callers, in hundredths of a percent.
+    shares: Vec<(String, u32)>,
+    fallback: Option<String>,
+}
+
+impl Configured {
+    pub(super) fn of(loaded: &Loaded) -> Self {
+        let gateway = &loaded.config.gateway;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0.01 and 100, checked"
+        )]
+        let share = |(version, percent): (&String, &f64)| (version.clone(), (percent * 100.0).round() as u32);
+        Self { shares: gateway.weights.iter().map(share).collect(), fallback: gateway.fallback.clone() }
+    }
 }
 
 pub(super) const REASON: &str = "held by an incident";
@@ -52,7 +75,62 @@ impl Deck {
             ended: Mutex::default(),
             model: loaded.config.model.name.clone(),
             bus,
+            beside: Mutex::new(Configured::of(loaded)),
         }
+    }
+
+    /// The configuration says this of versions beside the one that serves from now on. Verify them before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn beside_is(&self, beside: Configured) -> anyhow::Result<()> {
+        *self.beside.lock().unwrap_or_else(PoisonError::into_inner) = beside;
+        let serving = self.store.system(&self.system).await?.and_then(|system| system.serving);
+        self.follow_beside(serving).await
+    }
+
+    /// Whether the versions that the configuration lets answer are what was signed. Where none is on record, none can
+    /// be, and that is said elsewhere.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub(super) async fn verify_beside(&self, beside: &Configured) -> anyhow::Result<()> {
+        let serving = self.store.system(&self.system).await?.and_then(|system| system.serving);
+        let Some(serving) = serving else { return Ok(()) };
+        let named = beside.shares.iter().map(|(version, _)| version).chain(&beside.fallback);
+        for version in named.filter(|version| **version != serving) {
+            self.verify(version).await?;
+            anyhow::ensure!(
+                self.may_answer(version).await?,
+                "version {version} was retired: take it out of `gateway.weights` and `gateway.fallback`, or admit it again"
+            );
+        }
+        Ok(())
+    }
+
+    /// Brings the guard to what the configuration says of versions beside the one that serves, those that were retired
+    /// meanwhile left out: what a rollout took back does not come back by its share.
+    async fn follow_beside(&self, serving: Option<String>) -> anyhow::Result<()> {
+        let configured = self.beside.lock().unwrap_or_else(PoisonError::into_inner).shares.clone();
+        let mut shares = Vec::new();
+        for (version, share) in configured {
+            // The version that serves has what others leave.
+            if serving.is_none() || (Some(&version) != serving.as_ref() && self.may_answer(&version).await?) {
+                shares.push((version, share));
+            }
+        }
+        let beside = Some(Beside { stable: serving, shares });
+        let guard = self.guard.load();
+        if guard.controls().beside() != beside {
+            guard.controls().set_beside(beside);
+        }
+        Ok(())
+    }
+
+    async fn may_answer(&self, version: &str) -> anyhow::Result<bool> {
+        let record = self.store.version(&self.system, version).await?;
+        let barred = |state| matches!(state, State::Candidate | State::Refused | State::Retired);
+        Ok(record.is_some_and(|record| !barred(record.state)))
     }
 
     /// Switches act on this guard from now on, as after a change of configuration. Controls are shared by both.
@@ -112,14 +190,13 @@ impl Deck {
             return Ok(());
         }
         let serving = self.store.system(&self.system).await?.and_then(|system| system.serving);
-        if serving == self.guard.load().controls().version() {
-            return Ok(());
+        if serving != self.guard.load().controls().version() {
+            if let Some(version) = &serving {
+                self.verify(version).await?;
+            }
+            self.guard.load().controls().set_version(serving.clone());
         }
-        if let Some(version) = &serving {
-            self.verify(version).await?;
-        }
-        self.guard.load().controls().set_version(serving);
-        Ok(())
+        self.follow_beside(serving).await
     }
 
     /// Lets a version answer after verifying it.
@@ -158,6 +235,9 @@ impl Traffic for Lever {
         if let Some(split) = split {
             *self.0.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(split.rollout);
         }
+        // Shares come back at the next look at the record, without what was taken back.
+        let stable = guard.controls().beside().and_then(|beside| beside.stable);
+        guard.controls().set_beside(Some(Beside { stable, shares: Vec::new() }));
         guard.controls().serve_only(version);
     }
 

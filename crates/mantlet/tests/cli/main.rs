@@ -30,5 +30,6 @@ mod promises;
 mod reviews;
 mod running;
 mod scan;
+mod versions;
 mod watch;
 mod watching;

@@ -81,6 +81,30 @@ fn a_model_is_served_guarded_and_survives_a_kill() {
     let id = other.split('_').nth(1).unwrap();
     expect(0, ["keys", "revoke", id, folder.text()]);
     within(401);
+    // A key is followed by another; it counts for the overlap, or ends when there is none.
+    let words = |out: &str| out.split_whitespace().find(|word| word.starts_with("mk_")).unwrap().to_owned();
+    let first = words(&expect(0, ["keys", "add", "third", folder.text(), "--user", "ada"]).out);
+    let (id, rotate) = (first.split('_').nth(1).unwrap().to_owned(), ["keys", "rotate"]);
+    let second = words(&expect(0, [rotate[0], rotate[1], id.as_str(), folder.text()]).out);
+    let infers = |key: &str, wanted: u16| {
+        let since = Instant::now();
+        while up.infer("model", key, ROW).0 != wanted {
+            assert!(since.elapsed() < Duration::from_secs(10), "still not {wanted}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    infers(&second, 200);
+    infers(&first, 200);
+    expect(0, [rotate[0], rotate[1], id.as_str(), folder.text(), "--hours", "0"]);
+    infers(&first, 401);
+    infers(&second, 200);
+    let listed = expect(0, ["keys", "list", folder.text()]).out;
+    assert!(listed.lines().any(|line| line.starts_with(&id) && line.contains("expired")), "{listed}");
+    assert_ne!(
+        run([rotate[0], rotate[1], id.as_str(), folder.text()]).code,
+        0,
+        "an ended key is not followed"
+    );
     let before = entries(&folder);
     // Killed without a chance to say goodbye: what was acknowledged is there, and it starts again.
     let mut up = up;
