@@ -49,13 +49,13 @@ pub fn tell(told: &Told<'_>) -> String {
     };
     let why = stopped(outcome.stopped).map_or(String::new(), |why| format!(", since {why}"));
     if hits + misses == 0 {
-        return format!("Nothing can be said: of {} {open}{why}.", outcome.rows.len());
+        return format!("Nothing can be said: {open} of {}{why}.", outcome.rows.len());
     }
     let text = say(told);
     if open.is_empty() {
         format!("{text}.")
     } else {
-        format!("{text}. Of {} {open}{why}: these are no misses.", outcome.rows.len())
+        format!("{text}. Beside these, {open} of {}{why}: no misses.", outcome.rows.len())
     }
 }
 
@@ -300,11 +300,11 @@ mod tests {
         use State::{Error, Hit, Miss, Undecided};
         assert_eq!(
             evasion(Goal::Leave, Norm::Linf, 0.1, &[Undecided, Undecided, Error]),
-            "Nothing can be said: of 3 2 undecided and 1 without a usable answer, since the budget was used up."
+            "Nothing can be said: 2 undecided and 1 without a usable answer of 3, since the budget was used up."
         );
         let part = evasion(Goal::Leave, Norm::Linf, 0.1, &[Hit, Miss, Undecided]);
         assert!(
-            part.ends_with("Of 3 1 undecided, since the budget was used up: these are no misses."),
+            part.ends_with("Beside these, 1 undecided of 3, since the budget was used up: no misses."),
             "{part}"
         );
         assert_eq!(
