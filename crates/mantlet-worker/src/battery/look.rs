@@ -1,8 +1,11 @@
 //! A look at the target before its figures are believed: whether it answers the same twice, whether its scores and gradients
 //! say where, and whether its classes stand in the order of the labels. What it asks counts, and is paid from the caps.
 
-use mantlet_redteam::{Doubt, ProbeReport, Target, examine};
-use mantlet_vocab::Tensor;
+use std::path::{Path, PathBuf};
+
+use mantlet_redteam::{CampaignError, Doubt, JournalError, ProbeReport, Target, examine};
+use mantlet_vocab::{Digest, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::{Battery, Results, Rows};
 
@@ -18,13 +21,16 @@ const ORDER_FEW: usize = 24;
 const SPARE: u64 = 16;
 
 /// What the look found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Looked {
     doubts: Vec<Doubt>,
     /// Whether the target was asked and answered.
     examined: bool,
-    /// Rows asked.
+    /// Rows asked at most.
     asked: u64,
+    /// Tokens set aside for them.
+    tokens: u64,
 }
 
 impl Battery<'_> {
@@ -42,9 +48,33 @@ impl Battery<'_> {
         true
     }
 
-    /// Looks at the target. The most it can cost is taken from the caps at once, so that a run that goes on after a kill has
-    /// the same left for its attacks.
-    pub(super) fn look(&mut self, target: &mut dyn Target) -> Looked {
+    /// Looks at the target, once: where there is a folder for journals, a run that goes on after a kill takes what the
+    /// earlier one found, and has as much left for its attacks.
+    pub(super) fn look(&mut self, target: &mut dyn Target) -> Result<Looked, CampaignError> {
+        let Some(path) = self.noted(target) else { return Ok(self.looked(target)) };
+        if let Some(looked) = read(&path)? {
+            self.left.queries = self.left.queries.saturating_sub(looked.asked);
+            self.left.tokens = self.left.tokens.saturating_sub(looked.tokens);
+            return Ok(looked);
+        }
+        let before = self.left.tokens;
+        let mut looked = self.looked(target);
+        looked.tokens = before.saturating_sub(self.left.tokens);
+        write(&path, &looked)?;
+        Ok(looked)
+    }
+
+    /// Where it is noted what was found of this target with these rows.
+    fn noted(&self, target: &dyn Target) -> Option<PathBuf> {
+        let rows = self.ground.probe_rows(self.plan.rows.min(ROWS));
+        let bytes: Vec<u8> = rows.x.data().iter().flat_map(|value| value.to_le_bytes()).collect();
+        let key = format!("{} {} {:?}", target.describe().name, Digest::of(&bytes).hex(), rows.y);
+        let name = format!("looked-{}.json", &Digest::of(key.as_bytes()).hex()[..12]);
+        self.plan.journal.as_ref().map(|folder| folder.join(name))
+    }
+
+    /// Asks. The most it can cost is taken from the caps at once.
+    fn looked(&mut self, target: &mut dyn Target) -> Looked {
         let mut looked = Looked::default();
         for count in [ROWS, FEW] {
             let rows = self.ground.probe_rows(self.plan.rows.min(count));
@@ -130,6 +160,29 @@ impl Battery<'_> {
     }
 }
 
+fn read(path: &Path) -> Result<Option<Looked>, JournalError> {
+    let failed =
+        |reason: String| JournalError { verb: "read", reason: format!("{}: {reason}", path.display()) };
+    match std::fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| failed(format!("{error}; remove the file to begin anew"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Written whole or not at all.
+fn write(path: &Path, looked: &Looked) -> Result<(), JournalError> {
+    let failed =
+        |reason: String| JournalError { verb: "write", reason: format!("{}: {reason}", path.display()) };
+    let text = serde_json::to_vec(looked).map_err(|error| failed(error.to_string()))?;
+    let half = path.with_extension("half");
+    std::fs::write(&half, text)
+        .and_then(|()| std::fs::rename(&half, path))
+        .map_err(|error| failed(error.to_string()))
+}
+
 fn right(given: &[usize], labels: &[usize]) -> usize {
     given.iter().zip(labels).filter(|(given, label)| given == label).count()
 }
@@ -188,6 +241,22 @@ mod tests {
 
     fn rows(labels: &[usize]) -> Rows {
         Rows { x: Tensor::full([labels.len(), 1], 0.0), y: labels.to_vec() }
+    }
+
+    #[test]
+    fn what_was_found_is_noted_whole_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("looked-1.json");
+        assert!(read(&path).unwrap().is_none());
+        let doubt = Doubt { probe: String::new(), kind: "staircase".to_owned(), message: "m".to_owned() };
+        let looked = Looked { doubts: vec![doubt.clone()], examined: true, asked: 64, tokens: 7 };
+        write(&path, &looked).unwrap();
+        let again = read(&path).unwrap().unwrap();
+        assert_eq!((again.doubts, again.examined, again.asked, again.tokens), (vec![doubt], true, 64, 7));
+        // What is no note is named, with what to do about it.
+        std::fs::write(&path, "{").unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("looked-1.json") && error.contains("remove the file"), "{error}");
     }
 
     #[test]

@@ -185,7 +185,7 @@ pub fn run(
         left: plan.caps,
         streams: Vec::new(),
     };
-    let looked = battery.look(target);
+    let looked = battery.look(target)?;
     match battery.memory(target)? {
         None => battery.all(target, only, &mut results, step)?,
         Some(mut answers) => {
