@@ -156,12 +156,17 @@ def enforced(text):
     return text
 
 
-# The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record; on
-# chat, whole and streamed.
+# A caller whose requests are ordinary: the load comes under one key, which would have spent the budget of new inputs that
+# the profile proposes within the first second, and every exchange after that would be marked, told of and counted into
+# an incident. Each rule looks at each request all the same.
+ORDINARY = '\n[gateway.rules.query-budget-spent]\nflag = 1000000.0\nthrottle = 1000000.0\n'
+# The whole program: keys, limits and the record; all rules on tensors with and without the numbers in the record, and with
+# every exchange marked; on chat, whole and streamed.
 WHOLE = {
     "mantlet, recorded": lambda text: text.replace('upstream = "http', 'inspect = false\nupstream = "http'),
-    "mantlet, rules": lambda text: text.replace("record_features = true", "record_features = false"),
-    "mantlet, rules and features": lambda text: text,
+    "mantlet, rules": lambda text: text.replace("record_features = true", "record_features = false") + ORDINARY,
+    "mantlet, rules, all marked": lambda text: text.replace("record_features = true", "record_features = false"),
+    "mantlet, rules and features": lambda text: text + ORDINARY,
     "mantlet, chat": lambda text: enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')),
     "mantlet, chat, streamed": lambda text: enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')),
 }
@@ -345,7 +350,7 @@ def main():
         memory = ", ".join(f"{name} {at_rest[name]:.1f} to {resident_kib(pids[name]) / 1024:.1f} ({file_kib(pids[name]) / 1024:.1f} of it the file's pages) over {total[name]} requests" for name in ours)
         contended = f"contended (load {os.getloadavg()[0]:.0f}): only CPU ratios count" if os.getloadavg()[0] > 4 else "quiet enough for the latency column"
         calibration = "VOID: a bare proxy is outside 0.8 to 1.3 of nginx at 8 or 64 connections" if void else "the bare proxy is within 0.8 to 1.3 of nginx"
-        whole = "" if options.alone else f" mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures; rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records; chat, streamed does so over answers of {EVENTS} server-sent events, each written by itself, beside nginx with `proxy_buffering off`."
+        whole = "" if options.alone else f" mantlet is the whole program: recorded has keys, limits and the record and looks at nothing; rules reads and judges both ways and records decisions and figures, of a caller within its budget; all marked is the same with the budget spent, so that every exchange is marked, told of and counted into an incident (as before 2026-11-30 09:40); rules and features records the 784 numbers of each request too; chat enforces every text rule both ways and records; chat, streamed does so over answers of {EVENTS} server-sent events, each written by itself, beside nginx with `proxy_buffering off`."
         note = (f"{rounds} rotated rounds of {seconds} s, one worker each, {BODIES} bodies of {FEATURES} numbers or of chat as JSON, no errors. The gateway alone records nothing: pass looks at nothing and needs no key, identity adds keys and limits, rules and chat read and judge request and reply with every rule.{whole} "
                 f"Calibration: {calibration}. Machine: {contended}; 1 connection is reported and not judged. Memory at rest and after the run, MiB: {memory}.")
         append(options.page, "Gateway", ["connections", "proxy", "CPU us per request", "nginx CPU us per request", "CPU over nginx, median [quartiles]", "p50 over nginx"], rows, note)

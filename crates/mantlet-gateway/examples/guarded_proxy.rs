@@ -11,8 +11,8 @@ use mantlet_gateway::{
     Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
 };
 use mantlet_guard::shared::InMemory;
-use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded, Split};
-use mantlet_vocab::{Exchange, Millis, Mode, NamedValue, Tensor, Value};
+use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded, RulePolicy, Split};
+use mantlet_vocab::{Exchange, Impact, Millis, Mode, NamedValue, Tensor, Value};
 
 /// As in the program.
 #[global_allocator]
@@ -72,7 +72,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut next = || arguments.next().unwrap_or_default();
     let (mode, listen, upstream) = (next(), next(), next());
     let chat = mode == "chat";
+    // One key asks for everything: its budget of new inputs would be spent within a second, and each exchange marked.
+    let budget = "query-budget-spent";
+    let ordinary =
+        RulePolicy { flag: Some(1e6), throttle: Some(1e6), ..RulePolicy::for_rule(budget, Impact::Low) };
     let config = GuardConfig {
+        rules: [(budget.to_owned(), ordinary)].into(),
         limit: Some(mantlet_guard::RateLimit { per_minute: 4e9, burst: 1_000_000_000 }),
         mode: if chat { Mode::Enforce } else { Mode::Observe },
         ..GuardConfig::default()
