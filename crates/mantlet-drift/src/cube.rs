@@ -377,7 +377,8 @@ impl Cube {
     }
 
     /// All rows together.
-    pub(crate) fn whole(&self, layout: &Layout) -> Cell {
+    #[must_use]
+    pub fn whole(&self, layout: &Layout) -> Cell {
         let mut whole = Cell { measures: vec![[0; 3]; layout.measures.len()], ..Cell::default() };
         for (_, cell) in self.segments(layout, &[0]) {
             whole.add(&cell);

@@ -1,9 +1,11 @@
-//! The worst segments: every crossing of up to three columns, by errors and by what moved only there.
+//! The worst segments: every crossing of up to three columns, by errors, by what moved only there, and by what
+//! the guard saw.
 
 mod loss;
 mod residual;
 mod search;
 mod shift;
+mod signal;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,11 @@ pub struct Room {
 /// Every room, in order of name.
 #[must_use]
 pub fn all() -> &'static [Room] {
-    &[Room { about: &loss::ABOUT, look: loss::look }, Room { about: &shift::ABOUT, look: shift::look }]
+    &[
+        Room { about: &loss::ABOUT, look: loss::look },
+        Room { about: &shift::ABOUT, look: shift::look },
+        Room { about: &signal::ABOUT, look: signal::look },
+    ]
 }
 
 /// Every finding of every room: the worst segments first, as the search ranked them.

@@ -1,5 +1,7 @@
 //! The search: every segment is tested, the chances are adjusted for all of them, and of segments that tell the same
 //! story one is named.
+//!
+//! Long because errors, signals and shifts are tested side by side, and share how segments are named.
 
 use std::collections::HashMap;
 
@@ -74,6 +76,8 @@ pub struct Segments<'a> {
     pub losses: Vec<Found>,
     /// Segments in which a column moved by itself, worst first.
     pub shifts: Vec<Found>,
+    /// By signal of the guard: segments in which it fired more, worst first.
+    pub raised: Vec<(String, Vec<Found>)>,
     /// Tests made.
     pub tests: u64,
 }
@@ -108,6 +112,16 @@ impl<'a> Segments<'a> {
         current: &Cube,
         settings: SegmentSettings,
     ) -> Result<Self, DriftError> {
+        Self::searched(profile, layout, [reference, current], settings, false)
+    }
+
+    fn searched(
+        profile: &'a Profile,
+        layout: &'a Layout,
+        [reference, current]: [&Cube; 2],
+        settings: SegmentSettings,
+        outside: bool,
+    ) -> Result<Self, DriftError> {
         let (whole_before, whole_now) = (reference.whole(layout), current.whole(layout));
         if Cube::empty(layout).merge(reference).is_err() || Cube::empty(layout).merge(current).is_err() {
             return Err(DriftError::Counts);
@@ -118,7 +132,7 @@ impl<'a> Segments<'a> {
         for measure in 0..layout.measures.len() {
             tests += pairs.iter().filter(|pair| measured(pair, measure, settings.rows)).count() as u64;
         }
-        let search = Search { settings, tests: real(tests.max(1)) };
+        let search = Search { settings, tests: real(tests.max(1)), outside };
         let losses = search.losses(&pairs, &whole_before, &whole_now);
         let mut shifts = Vec::new();
         for measure in 0..layout.measures.len() {
@@ -126,7 +140,30 @@ impl<'a> Segments<'a> {
         }
         shifts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         let shifts = shifts.into_iter().map(|(_, found)| found).take(settings.most).collect();
-        Ok(Self { profile, layout, losses, shifts, tests })
+        Ok(Self { profile, layout, losses, shifts, raised: Vec::new(), tests })
+    }
+
+    /// The same search over cubes whose errors are rows on which a signal of the guard fired. A signal may be new, so
+    /// what it does outside of a segment is what the segment is compared with, beside its own past.
+    ///
+    /// # Errors
+    /// When the cubes are not of this layout.
+    pub fn search_signal(
+        profile: &'a Profile,
+        layout: &'a Layout,
+        (reference, current): (&Cube, &Cube),
+        signal: &str,
+        settings: SegmentSettings,
+    ) -> Result<Self, DriftError> {
+        let mut found = Self::searched(profile, layout, [reference, current], settings, true)?;
+        found.raised = vec![(signal.to_owned(), std::mem::take(&mut found.losses))];
+        Ok(found)
+    }
+
+    /// Takes in what a search of the same layout found for another signal; what moved is the same in both.
+    pub fn beside(&mut self, other: Self) {
+        self.raised.extend(other.raised);
+        self.tests = self.tests.saturating_add(other.tests);
     }
 
     /// A segment in words: `channel=api, plan in (free, trial)`.
@@ -191,6 +228,25 @@ fn moments([rows, sum, squares]: [u64; 3]) -> (f64, f64) {
 struct Search {
     settings: SegmentSettings,
     tests: f64,
+    /// Whether a segment is compared with what happened outside of it, instead of everywhere.
+    outside: bool,
+}
+
+/// By how much a segment's rate should have grown, for what it did outside of the segment: as a factor where it was seen
+/// there often enough to tell one (with two deviations of it), else by as many rows of a hundred.
+fn outside(before: (Cell, Cell), now: (Cell, Cell), own: f64) -> f64 {
+    let rest = |(whole, part): &(Cell, Cell)| {
+        (real(whole.errors.saturating_sub(part.errors)), real(whole.judged.saturating_sub(part.judged)))
+    };
+    let ((hits_before, rows_before), (hits_now, rows_now)) = (rest(&before), rest(&now));
+    let rate = |hits: f64, rows: f64| (hits + 0.5) / (rows + 1.0);
+    let (was, is) = (rate(hits_before, rows_before), rate(hits_now, rows_now));
+    let added = (own + (is - was).max(0.0)) / own;
+    if hits_before < 5.0 {
+        return added.max(1.0);
+    }
+    let deviation = (1.0 / (hits_before + 0.5) + 1.0 / (hits_now + 0.5)).sqrt();
+    (is / was * (2.0 * deviation).exp()).max(added).max(1.0)
 }
 
 impl Search {
@@ -203,7 +259,25 @@ impl Search {
         let mut candidates = Vec::new();
         parts.insert(Vec::new(), Part { rows: real(now.judged), excess: 0.0 });
         for pair in pairs {
-            let expected = (rate(&pair.before) * rise).min(1.0);
+            // A past without a single one says little of how rare they are there: as rare as anywhere, at most.
+            let was = if self.outside {
+                (real(pair.before.errors) + everywhere.0) / (real(pair.before.judged) + 1.0)
+            } else {
+                rate(&pair.before)
+            };
+            let rise = match self.outside {
+                true if pair.now.judged.saturating_mul(2) <= now.judged => {
+                    let light =
+                        |cell: &Cell| Cell { errors: cell.errors, judged: cell.judged, ..Cell::default() };
+                    outside(
+                        (light(before), light(&pair.before)),
+                        (light(now), light(&pair.now)),
+                        was.max(everywhere.0),
+                    )
+                }
+                _ => rise,
+            };
+            let expected = (was * rise).min(1.0);
             let excess = real(pair.now.errors) - expected * real(pair.now.judged);
             parts.insert(pair.literals.clone(), Part { rows: real(pair.now.judged), excess });
             if pair.before.judged < self.settings.rows || pair.now.judged < self.settings.rows {

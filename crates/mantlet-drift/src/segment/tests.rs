@@ -29,7 +29,9 @@ fn side(text: &str, stream: u64) -> Side {
     let mut chance = vec![0.0; ROWS as usize];
     for rule in text.split(';').map(str::trim) {
         let (place, change) = match rule.strip_prefix("in ") {
-            Some(rest) => rest.split_at(rest.find("errors").or(rest.find("risk")).unwrap()),
+            Some(rest) => {
+                rest.split_at(["errors", "risk", "signal"].iter().find_map(|word| rest.find(word)).unwrap())
+            }
             None => ("", rule),
         };
         let conditions: Vec<(usize, &str)> = place
@@ -41,7 +43,7 @@ fn side(text: &str, stream: u64) -> Side {
         for row in 0..ROWS as usize {
             if conditions.iter().all(|&(at, level)| words[at][row] == level) {
                 match what {
-                    "errors" => chance[row] = size.parse().unwrap(),
+                    "errors" | "signal" => chance[row] = size.parse().unwrap(),
                     _ => risk[row] += size.parse::<f64>().unwrap(),
                 }
             }
@@ -90,12 +92,17 @@ fn cube(layout: &Layout, profile: &Profile, side: &Side) -> Cube {
 }
 
 fn search(before: &str, after: &str, stream: u64, settings: SegmentSettings) -> Vec<Finding> {
+    let signal = before.starts_with("signal");
     let (before, after) = (side(before, stream), side(after, stream + 50));
     let profile = profiled(&before);
     let layout = Layout::new(&profile);
     assert_eq!((layout.dimensions.len(), layout.measures.len()), (3, 1));
     let (old, new) = (cube(&layout, &profile, &before), cube(&layout, &profile, &after));
-    let segments = Segments::search(&profile, &layout, &old, &new, settings).unwrap();
+    let segments = if signal {
+        Segments::search_signal(&profile, &layout, (&old, &new), "query-sweep", settings).unwrap()
+    } else {
+        Segments::search(&profile, &layout, &old, &new, settings).unwrap()
+    };
     look(&segments, &Place::artifact("case"))
 }
 
@@ -144,6 +151,15 @@ fn searches_without_change_are_silent() {
     let text = "errors 0.05; in channel=1 errors 0.2; in plan=2 risk +0.4";
     let alarms = (0..40).filter(|set| !search(text, text, 1000 + 100 * set, settings).is_empty()).count();
     assert!(alarms <= 3, "{alarms}");
+    // Signals too, however rare they are, and when they fire more everywhere.
+    for (stream, text) in [(9_000, "signal 0.002"), (19_000, "signal 0.05; in channel=1 signal 0.2")] {
+        let alarms =
+            (0..40).filter(|set| !search(text, text, stream + 100 * set, settings).is_empty()).count();
+        assert!(alarms <= 3, "{text}: {alarms}");
+    }
+    let alarms =
+        (0..40).filter(|set| !search("signal 0.01", "signal 0.03", 29_000 + 100 * set, settings).is_empty());
+    assert!(alarms.count() <= 3);
 }
 
 #[test]
