@@ -14,6 +14,7 @@ pub mod fairness;
 pub mod online;
 pub mod performance;
 mod profile;
+pub mod range;
 pub mod segment;
 mod sketch;
 pub mod statistic;
@@ -88,6 +89,7 @@ pub fn abouts() -> Vec<&'static About> {
         .chain(decision::all().iter().map(|room| room.about))
         .chain(fairness::all().iter().map(|room| room.about))
         .chain(online::all().iter().map(|room| room.about))
+        .chain(range::all().iter().map(|room| room.about))
         .chain(unlike::all().iter().map(|room| room.about))
         .collect()
 }
