@@ -340,7 +340,7 @@ pub(crate) fn truth(lane: &Lane, positive: &str) -> Vec<Option<bool>> {
 }
 
 /// The same word, or the same number in another spelling (`1`, `1.0`, `true`).
-fn same(word: &str, positive: &str) -> bool {
+pub(crate) fn same(word: &str, positive: &str) -> bool {
     let number = |text: &str| match text {
         "true" | "True" | "TRUE" => Some(1.0),
         "false" | "False" | "FALSE" => Some(0.0),
@@ -351,8 +351,7 @@ fn same(word: &str, positive: &str) -> bool {
 }
 
 pub(crate) fn known(dataset: &Dataset, name: &str) -> Result<Column, DatasetError> {
-    let found = dataset.columns().iter().find(|column| column.name == name);
-    found.cloned().ok_or_else(|| DatasetError::Missing {
+    dataset.column(name).ok_or_else(|| DatasetError::Missing {
         path: first(dataset),
         column: name.to_owned(),
         other: "the command line".into(),

@@ -91,6 +91,24 @@ pub enum DatasetError {
         /// Where.
         path: PathBuf,
     },
+    /// Names for features, and no history.
+    #[error("{path} is no history of a gateway, whose features could be named; it names its columns itself")]
+    NoHistory {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Another number of names than of features.
+    #[error(
+        "{path} holds {found} features a row, and {named} are named; name each in the order of the model, up to 512"
+    )]
+    Features {
+        /// Where.
+        path: PathBuf,
+        /// Found.
+        found: usize,
+        /// Named.
+        named: usize,
+    },
     /// Nothing to read.
     #[error("{path} holds no rows")]
     Empty {

@@ -75,10 +75,11 @@ impl Late {
     /// When a file cannot be read to its end, or there are more than [`LABELS_MOST`].
     pub fn read(&self) -> Result<Labels, DatasetError> {
         let wanted = [self.id.clone(), self.label.clone()];
+        let wanted = (wanted.as_slice(), None);
         let mut labels = Labels::default();
         for (path, format) in &self.files {
             let mut overflow = false;
-            read::stream(path, *format, &wanted, &mut |lanes, _| {
+            read::stream(path, *format, wanted, &mut |lanes, _| {
                 let [ids, truths] = lanes.as_slice() else { return Ok(()) };
                 for (key, truth) in keys(ids).into_iter().zip(truth(truths, &self.positive)) {
                     let (Some(key), Some(truth)) = (key, truth) else {

@@ -48,7 +48,7 @@ impl Dataset {
         let mut unreadable = vec![0_u64; wanted.len()];
         let mut row = 0;
         for (file, (path, format)) in self.files.iter().enumerate() {
-            stream(path, *format, wanted, &mut |lanes, faults| {
+            stream(path, *format, (wanted, self.unfold.as_ref()), &mut |lanes, faults| {
                 unreadable.iter_mut().zip(faults).for_each(|(sum, fault)| *sum += fault);
                 let rows = lanes.first().map_or(0, Lane::len) as u64;
                 each(file, row, lanes)?;
@@ -218,6 +218,11 @@ fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetEr
     let text = dataset.files.iter().all(|(_, format)| format.is_text());
     for column in &profile.columns {
         let place = places.get(column.name.as_str()).copied();
+        if place.is_none() && dataset.column(&column.name).is_some() {
+            // A signal that never fired here.
+            wanted.push(Column { name: column.name.clone(), kind: Kind::Numbers });
+            continue;
+        }
         let Some((at, found)) = place.and_then(|at| Some((at, dataset.columns().get(at)?))) else {
             let column = column.name.clone();
             return Err(DatasetError::Missing { path: first(dataset), column, other: "the profile".into() });
@@ -292,19 +297,43 @@ pub fn cube_by<E: Engine>(
     reference: &Reference,
     judged: Option<&Judged>,
 ) -> Result<Measured<Cube>, E::Error> {
+    let more: Vec<&String> = judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]).collect();
+    let pass = Pass::Cube { judged: judged.is_some(), signal: false };
+    crossed_by(engine, dataset, reference, (&more, pass))
+}
+
+/// Counts the same segments by an engine, with the rows on which a signal of the guard fired in the place of errors: the
+/// column is neither 0 nor false there.
+///
+/// # Errors
+/// As [`cube`], or as the engine says.
+pub fn signal_cube_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    reference: &Reference,
+    signal: &String,
+) -> Result<Measured<Cube>, E::Error> {
+    crossed_by(engine, dataset, reference, (&[signal], Pass::Cube { judged: false, signal: true }))
+}
+
+fn crossed_by<E: Engine>(
+    engine: &E,
+    dataset: &Dataset,
+    reference: &Reference,
+    (more, pass): (&[&String], Pass),
+) -> Result<Measured<Cube>, E::Error> {
     let mut wanted = pinned(dataset, reference.profile())?;
     // Only what segments are cut from, or compared in, is read.
     let used = Layout::new(reference.profile()).columns();
     wanted = used.iter().filter_map(|&at| wanted.get(at).cloned()).collect();
-    for name in judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]) {
-        let Some(column) = dataset.columns().iter().find(|column| column.name == *name) else {
+    for name in more {
+        let Some(column) = dataset.column(name) else {
             let path = first(dataset);
             let other = "the command line".into();
-            return Err(DatasetError::Missing { path, column: name.clone(), other }.into());
+            return Err(DatasetError::Missing { path, column: (*name).clone(), other }.into());
         };
-        wanted.push(column.clone());
+        wanted.push(column);
     }
-    let pass = Pass::Cube { judged: judged.is_some() };
     let job = Job { reference: Some(reference.clone()), ..Job::new(wanted.clone(), pass) };
     let gathered = engine.gather(dataset, job)?;
     let Counted::Cube(cube) = gathered.counted else { return Err(other_counts().into()) };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::read::{self, Format, Found};
+use crate::read::{self, Format, Found, Heads, UNFOLD_MOST, Unfold};
 use crate::{COLUMNS_MOST, DatasetError};
 
 /// Levels of folders that `**` stands for at most.
@@ -63,6 +63,10 @@ pub struct Dataset {
     columns: Vec<Column>,
     /// By column: whether no file says what it holds.
     empty: Vec<bool>,
+    /// How the lists of a history are called; nothing for other tables.
+    pub(crate) unfold: Option<Unfold>,
+    /// What the lists hold.
+    heads: Heads,
     /// What has to live as long as the files do.
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -157,9 +161,83 @@ impl Dataset {
                 return Err(DatasetError::Missing { path: file.0.clone(), column, other });
             }
         }
-        let empty = pinned.iter().map(|found| found.is_empty).collect();
-        let columns = pinned.into_iter().map(|found| found.column).collect();
-        Ok(Self { files, names, columns, empty, _held: held })
+        let mut heads = Some(Heads::default());
+        for (path, format) in &files {
+            match (read::history(path, *format)?, &mut heads) {
+                (Some(own), Some(heads)) => heads.merge(own),
+                _ => {
+                    heads = None;
+                    break;
+                }
+            }
+        }
+        let unfold = heads.is_some().then(Unfold::default);
+        let heads = heads.unwrap_or_default();
+        let (mut columns, mut empty) = (Vec::new(), Vec::new());
+        for found in pinned {
+            let unfolded = unfold.as_ref().and_then(|unfold| heads.columns(&found.column, unfold));
+            let own = unfolded.unwrap_or_else(|| vec![found.column]);
+            empty.extend(std::iter::repeat_n(found.is_empty, own.len()));
+            columns.extend(own);
+        }
+        Ok(Self { files, names, columns, empty, unfold, heads, _held: held })
+    }
+
+    /// Whether it is the history that a gateway writes, whose lists are columns of their own here: `features.0`,
+    /// `scores.1`, `signals.NAME`.
+    #[must_use]
+    pub const fn is_history(&self) -> bool {
+        self.unfold.is_some()
+    }
+
+    /// The same history with its features named, in the order in which the model takes them.
+    ///
+    /// # Errors
+    /// When it is no history, has another number of features, or a name is taken.
+    pub fn with_features(mut self, names: &[String]) -> Result<Self, DatasetError> {
+        let path = || self.files.first().map(|(path, _)| path.clone()).unwrap_or_default();
+        if self.unfold.is_none() {
+            return Err(DatasetError::NoHistory { path: path() });
+        }
+        let width = self.heads.width();
+        if names.len() != width || width > UNFOLD_MOST {
+            return Err(DatasetError::Features { path: path(), found: width, named: names.len() });
+        }
+        let mut taken: BTreeSet<&str> = BTreeSet::new();
+        let own = |column: &&Column| !column.name.starts_with("features.");
+        taken.extend(self.columns.iter().filter(own).map(|column| column.name.as_str()));
+        if let Some(doubled) = names.iter().find(|name| !taken.insert(name.as_str())) {
+            return Err(DatasetError::Doubled { path: path(), column: doubled.clone() });
+        }
+        for (at, name) in names.iter().enumerate() {
+            let unfolded = format!("features.{at}");
+            self.columns.iter_mut().filter(|column| column.name == unfolded).for_each(|column| {
+                name.clone_into(&mut column.name);
+            });
+        }
+        self.unfold = Some(Unfold { names: names.to_vec() });
+        Ok(self)
+    }
+
+    /// A column by name. Of a history, any signal is one, whether it ever fired or not.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<Column> {
+        let signal = || {
+            let is_one =
+                self.is_history() && name.strip_prefix("signals.").is_some_and(|name| !name.is_empty());
+            is_one.then(|| Column { name: name.to_owned(), kind: Kind::Numbers })
+        };
+        self.columns.iter().find(|column| column.name == name).cloned().or_else(signal)
+    }
+
+    /// What of its rows is not looked at, whatever is asked.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let together = self.heads.together.then(|| {
+            "of requests with more than one row, the features of the first are looked at; label and scores are its"
+                .to_owned()
+        });
+        together.into_iter().collect()
     }
 
     /// Its columns, in the order of the first file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::read::{self, Format};
+use crate::read::{self, Format, Unfold};
 use crate::{Column, Dataset, DatasetError, Lane};
 
 /// Parts of one file at most.
@@ -21,6 +21,9 @@ pub struct Part {
     pub path: PathBuf,
     format: Format,
     groups: Option<Range<usize>>,
+    /// How the lists of a history are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unfold: Option<Unfold>,
     /// Its rows, where the file says so ahead of them.
     pub rows: Option<u64>,
 }
@@ -38,6 +41,7 @@ impl Dataset {
                 path: path.clone(),
                 format: *format,
                 groups,
+                unfold: self.unfold.clone(),
                 rows,
             };
             if *format != Format::Parquet {
@@ -62,6 +66,7 @@ impl Dataset {
             path: path.clone(),
             format: *format,
             groups: None,
+            unfold: self.unfold.clone(),
             rows: None,
         };
         self.files.iter().enumerate().map(part).collect()
@@ -86,6 +91,7 @@ impl Part {
         mut each: impl FnMut(u64, Vec<Lane>, &[u64]) -> Result<(), DatasetError>,
     ) -> Result<(), DatasetError> {
         let mut row = 0;
+        let wanted = (wanted, self.unfold.as_ref());
         read::stream_part(&self.path, self.format, self.groups.clone(), wanted, &mut |lanes, unreadable| {
             let rows = lanes.first().map_or(0, Lane::len) as u64;
             each(row, lanes, unreadable)?;

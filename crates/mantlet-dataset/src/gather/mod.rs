@@ -53,10 +53,13 @@ pub enum Pass {
         room: u64,
     },
     /// The segments of those of the reference's columns that its layout names, which come first; then label and
-    /// prediction, when errors are counted.
+    /// prediction, when errors are counted, or one column of a signal.
     Cube {
         /// Whether label and prediction follow.
         judged: bool,
+        /// Whether one column follows instead, whose values but 0 and false count as errors do.
+        #[serde(default)]
+        signal: bool,
     },
     /// Scored decisions by window.
     Decisions(Scored),
@@ -135,10 +138,11 @@ impl Prepared {
                 cells.is_some()
             }
             Pass::Sketches { words, .. } => words.len() == wanted,
-            Pass::Cube { judged } => {
+            Pass::Cube { judged, signal } => {
                 layout = job.reference.as_ref().map(|reference| Layout::new(reference.profile()));
                 let columns = layout.as_ref().map(|layout| layout.columns().len());
-                columns.map(|columns| columns + 2 * usize::from(*judged)) == Some(wanted)
+                let more = 2 * usize::from(*judged) + usize::from(*signal);
+                !(*judged && *signal) && columns.map(|columns| columns + more) == Some(wanted)
             }
             Pass::Decisions(scored) => scored.fits(wanted),
             Pass::Groups(placed) => placed.fits(wanted),
@@ -325,6 +329,7 @@ impl Worker {
                 let (columns, places) = (reference.columns(), layout.columns());
                 let errors = match lanes.get(places.len()..) {
                     Some([label, prediction]) => Some(differ(label, prediction)),
+                    Some([signal]) => Some(fired(signal)),
                     _ => None,
                 };
                 let mut codes = vec![Vec::new(); columns.len()];
@@ -387,6 +392,19 @@ fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
             .map(|(&one, &other)| Some(number(one)?.total_cmp(&number(other)?).is_ne()))
             .collect(),
         _ => (0..one.len()).map(|row| Some(one.word(row)? != other.word(row)?)).collect(),
+    }
+}
+
+/// Whether a signal fired, row by row; nothing where it is missing.
+fn fired(signal: &Lane) -> Vec<Option<bool>> {
+    match signal {
+        Lane::Numbers(values) => {
+            values.iter().map(|&value| (!value.is_nan()).then_some(value != 0.0)).collect()
+        }
+        Lane::Words { .. } => {
+            let is_no = |word: &str| matches!(word, "0" | "false" | "False" | "FALSE" | "no" | "none");
+            (0..signal.len()).map(|row| signal.word(row).map(|word| !is_no(&word))).collect()
+        }
     }
 }
 

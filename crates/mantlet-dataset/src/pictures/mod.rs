@@ -50,6 +50,31 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// The picture as a PNG file.
+    ///
+    /// # Errors
+    /// Why there is none, in words.
+    pub fn to_png(&self) -> Result<Vec<u8>, String> {
+        let colour = match self.channels {
+            1 => png::ColorType::Grayscale,
+            2 => png::ColorType::GrayscaleAlpha,
+            3 => png::ColorType::Rgb,
+            4 => png::ColorType::Rgba,
+            other => return Err(format!("a picture of {other} channels is no PNG")),
+        };
+        let side = |pixels: usize| u32::try_from(pixels).map_err(|_| "it is too large".to_owned());
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, side(self.width)?, side(self.height)?);
+        encoder.set_color(colour);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(|error| error.to_string())?;
+        writer.write_image_data(&self.pixels).map_err(|error| error.to_string())?;
+        drop(writer);
+        Ok(bytes)
+    }
+}
+
 #[derive(Debug)]
 enum From {
     Files(Vec<(PathBuf, u16)>),

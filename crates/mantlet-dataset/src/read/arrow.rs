@@ -26,6 +26,7 @@ use parquet::arrow::arrow_reader::{
 
 use parquet::file::metadata::RowGroupMetaData;
 
+use super::history::{Batches, From, Heads, Unfold, heads, is_history};
 use super::{Found, Take};
 use crate::lane::{NO_WORD, Words};
 use crate::window::date;
@@ -92,6 +93,44 @@ pub(super) fn file_columns(path: &Path) -> Result<Vec<Found>, DatasetError> {
     Ok(of_schema(&reader.schema()))
 }
 
+/// What the lists of a Parquet file hold, when it is a history.
+pub(super) fn parquet_history(path: &Path) -> Result<Option<Heads>, DatasetError> {
+    let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
+        .map_err(|wrong| damaged(path, "the footer", &wrong))?;
+    if !is_history(metadata.schema()) {
+        return Ok(None);
+    }
+    let groups = metadata.metadata().row_groups();
+    let batches = |names: &[&str]| -> Result<Batches, DatasetError> {
+        for (group, of) in groups.iter().enumerate() {
+            bound_chunks(path, group, of, names)?;
+        }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open(path)?, metadata.clone());
+        let mask = mask_of(&builder, names);
+        let reader = builder.with_projection(mask).with_batch_size(crate::FEW * 4).build();
+        let reader = reader.map_err(|wrong| damaged(path, "the footer", &wrong))?;
+        let path = path.to_owned();
+        Ok(Box::new(reader.map(move |batch| batch.map_err(|wrong| damaged(&path, "the first rows", &wrong)))))
+    };
+    heads(path, batches, batches).map(Some)
+}
+
+/// The same of an Arrow file.
+pub(super) fn file_history(path: &Path) -> Result<Option<Heads>, DatasetError> {
+    let reader = open_batches(path)?;
+    if !is_history(&reader.schema()) {
+        return Ok(None);
+    }
+    let batches = |_: &[&str]| -> Result<Batches, DatasetError> {
+        let (reader, path) = (open_batches(path)?, path.to_owned());
+        let told = move |(number, batch): (usize, Result<RecordBatch, _>)| {
+            batch.map_err(|wrong| damaged(&path, format!("batch {number}"), &wrong))
+        };
+        Ok(Box::new(reader.enumerate().map(told)))
+    };
+    heads(path, batches, batches).map(Some)
+}
+
 /// The rows of each row group of a Parquet file.
 pub(crate) fn row_groups(path: &Path) -> Result<Vec<u64>, DatasetError> {
     let metadata = ArrowReaderMetadata::load(&open(path)?, ArrowReaderOptions::new())
@@ -108,12 +147,12 @@ fn bound_chunks(
     path: &Path,
     group: usize,
     of: &RowGroupMetaData,
-    wanted: &[Column],
+    wanted: &[&str],
 ) -> Result<(), DatasetError> {
     for chunk in of.columns() {
         let name = chunk.column_path().parts().first().map_or("", String::as_str);
         let size = u64::try_from(chunk.uncompressed_size()).unwrap_or(u64::MAX);
-        if size > CHUNK_MOST && wanted.iter().any(|column| column.name == name) {
+        if size > CHUNK_MOST && wanted.contains(&name) {
             let reason = format!(
                 "{size} bytes unpacked are more than the {CHUNK_MOST} that are read at once; write row groups of fewer \
                  rows, or leave the column out"
@@ -134,21 +173,21 @@ fn culprit<'a>(
     path: &Path,
     metadata: &ArrowReaderMetadata,
     group: usize,
-    wanted: &'a [Column],
+    wanted: &[&'a str],
 ) -> Option<&'a str> {
-    let fails = |column: &&Column| {
+    let fails = |name: &&&str| {
         let Ok(file) = open(path) else { return false };
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-        let mask = mask_of(&builder, std::slice::from_ref(*column));
+        let mask = mask_of(&builder, std::slice::from_ref(*name));
         let reader =
             builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(batch_of(1)).build();
         reader.map_or(true, |mut batches| batches.any(|batch| batch.is_err()))
     };
-    wanted.iter().find(fails).map(|column| column.name.as_str())
+    wanted.iter().find(fails).copied()
 }
 
-fn mask_of(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Column]) -> ProjectionMask {
-    let names: HashSet<&str> = wanted.iter().map(|column| column.name.as_str()).collect();
+fn mask_of(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[&str]) -> ProjectionMask {
+    let names: HashSet<&str> = wanted.iter().copied().collect();
     let fields = builder.schema().fields().iter().enumerate();
     let roots = fields
         .filter(|(_, field)| names.contains(field.name().as_str()))
@@ -161,9 +200,11 @@ fn mask_of(builder: &ParquetRecordBatchReaderBuilder<File>, wanted: &[Column]) -
 pub(super) fn stream_parquet(
     path: &Path,
     groups: Option<Range<usize>>,
-    wanted: &[Column],
+    (wanted, unfold): (&[Column], Option<&Unfold>),
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
+    let from: Vec<From> = wanted.iter().map(|column| From::of(column, unfold)).collect();
+    let roots: Vec<&str> = from.iter().flat_map(From::roots).collect();
     let file = open(path)?;
     let footer = |wrong: parquet::errors::ParquetError| damaged(path, "the footer", &wrong);
     let plain = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(footer)?;
@@ -186,11 +227,11 @@ pub(super) fn stream_parquet(
     let mut rows = Vec::new();
     for group in groups.clone() {
         let of = metadata.metadata().row_group(group);
-        bound_chunks(path, group, of, wanted)?;
+        bound_chunks(path, group, of, &roots)?;
         rows.push(rows_of(of));
     }
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-    let mask = mask_of(&builder, wanted);
+    let mask = mask_of(&builder, &roots);
     let reader = builder
         .with_projection(mask)
         .with_row_groups(groups.clone().collect())
@@ -210,12 +251,12 @@ pub(super) fn stream_parquet(
             // A batch may reach into the next row group: the fault may lie there.
             let first = groups.start + within.unwrap_or(rows.len().saturating_sub(1));
             let found = (first..groups.end.min(first + 2))
-                .find_map(|group| Some((group, culprit(path, &metadata, group, wanted)?)));
+                .find_map(|group| Some((group, culprit(path, &metadata, group, &roots)?)));
             let (group, column) = found.map_or((first, None), |(group, name)| (group, Some(name)));
             damaged(path, place(group, column), &wrong)
         })?;
         done = done.saturating_add(batch.num_rows() as u64);
-        hand(path, &batch, (wanted, &places), take)?;
+        hand(path, &batch, (wanted, &places, &from), take)?;
     }
     Ok(())
 }
@@ -259,7 +300,12 @@ fn open_batches(path: &Path) -> Result<FileReader<BufReader<File>>, DatasetError
     FileReader::try_new(file, None).map_err(|wrong| footer(&wrong))
 }
 
-pub(super) fn stream_file(path: &Path, wanted: &[Column], take: &mut Take<'_>) -> Result<(), DatasetError> {
+pub(super) fn stream_file(
+    path: &Path,
+    (wanted, unfold): (&[Column], Option<&Unfold>),
+    take: &mut Take<'_>,
+) -> Result<(), DatasetError> {
+    let from: Vec<From> = wanted.iter().map(|column| From::of(column, unfold)).collect();
     let reader = open_batches(path)?;
     let places = places(&reader.schema(), wanted);
     let most = batch_of(wanted.len());
@@ -267,7 +313,7 @@ pub(super) fn stream_file(path: &Path, wanted: &[Column], take: &mut Take<'_>) -
         let batch = batch.map_err(|wrong| damaged(path, format!("batch {number}"), &wrong))?;
         for at in (0..batch.num_rows()).step_by(most) {
             let rows = batch.slice(at, most.min(batch.num_rows() - at));
-            hand(path, &rows, (wanted, &places), take)?;
+            hand(path, &rows, (wanted, &places, &from), take)?;
         }
     }
     Ok(())
@@ -283,16 +329,19 @@ fn places(schema: &Schema, wanted: &[Column]) -> Vec<Option<usize>> {
 fn hand(
     path: &Path,
     batch: &RecordBatch,
-    (wanted, places): (&[Column], &[Option<usize>]),
+    (wanted, places, from): (&[Column], &[Option<usize>], &[From]),
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
     if batch.num_rows() == 0 {
         return Ok(());
     }
     let mut lanes = Vec::with_capacity(wanted.len());
-    for (column, place) in wanted.iter().zip(places) {
-        let array = place.and_then(|place| batch.columns().get(place));
-        let found = array.and_then(|array| lane(array, column.kind));
+    for ((column, place), from) in wanted.iter().zip(places).zip(from) {
+        let array = match from {
+            From::Plain(_) => place.and_then(|place| batch.columns().get(place)).cloned(),
+            other => other.array(batch),
+        };
+        let found = array.as_ref().and_then(|array| lane(array, column.kind));
         let Some(lane) = found else {
             return Err(DatasetError::Kind {
                 path: path.to_owned(),

@@ -2,12 +2,14 @@
 
 mod arrow;
 mod csv;
+mod history;
 mod json;
 
 use std::ops::Range;
 use std::path::Path;
 
 pub(crate) use arrow::{lane, row_groups};
+pub(crate) use history::{Heads, UNFOLD_MOST, Unfold};
 use serde::{Deserialize, Serialize};
 
 use crate::{Column, DatasetError, Lane};
@@ -72,14 +74,23 @@ pub(crate) fn columns(path: &Path, format: Format) -> Result<Vec<Found>, Dataset
     }
 }
 
+/// What the lists of a file hold, when it is a history of the gateway.
+pub(crate) fn history(path: &Path, format: Format) -> Result<Option<Heads>, DatasetError> {
+    match format {
+        Format::Csv | Format::JsonLines => Ok(None),
+        Format::Parquet => arrow::parquet_history(path),
+        Format::ArrowFile => arrow::file_history(path),
+    }
+}
+
 /// Takes batches as they come: the lanes of the wanted columns, and how many cells of each could not be read.
 pub(crate) type Take<'a> = dyn FnMut(Vec<Lane>, &[u64]) -> Result<(), DatasetError> + 'a;
 
-/// Streams the wanted columns of a file.
+/// Streams the wanted columns of a file; those of a history under the names its lists are unfolded to.
 pub(crate) fn stream(
     path: &Path,
     format: Format,
-    wanted: &[Column],
+    wanted: (&[Column], Option<&Unfold>),
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
     stream_part(path, format, None, wanted, take)
@@ -90,12 +101,12 @@ pub(crate) fn stream_part(
     path: &Path,
     format: Format,
     groups: Option<Range<usize>>,
-    wanted: &[Column],
+    wanted: (&[Column], Option<&Unfold>),
     take: &mut Take<'_>,
 ) -> Result<(), DatasetError> {
     match format {
-        Format::Csv => csv::stream(path, wanted, take),
-        Format::JsonLines => json::stream(path, wanted, take),
+        Format::Csv => csv::stream(path, wanted.0, take),
+        Format::JsonLines => json::stream(path, wanted.0, take),
         Format::Parquet => arrow::stream_parquet(path, groups, wanted, take),
         Format::ArrowFile => arrow::stream_file(path, wanted, take),
     }

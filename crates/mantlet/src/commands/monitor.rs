@@ -2,6 +2,7 @@
 
 mod fairness;
 mod labels;
+mod ranges;
 mod redecide;
 pub mod sealed;
 mod unlike;
@@ -22,7 +23,7 @@ use crate::cli::Reporting;
 use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude};
 use crate::commands::raise::Raising;
-use crate::commands::tables;
+use crate::commands::tables::Named;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 use sealed::Trusting;
@@ -45,6 +46,8 @@ pub enum Command {
         #[arg(long, value_name = "DIR", default_value = ".mantlet")]
         storage: PathBuf,
         #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
         engine: Engine,
     },
     /// Compare later data with a profile: columns that drifted, missing values, new words, relations that turned.
@@ -61,6 +64,8 @@ pub enum Command {
         /// The least change of a distribution that is told: a Kolmogorov-Smirnov distance, or a share of rows.
         #[arg(long, value_name = "SHARE", default_value_t = Settings::default().shape)]
         least: f64,
+        #[command(flatten)]
+        named: Named,
         #[command(flatten)]
         trusting: Trusting,
         #[command(flatten)]
@@ -85,6 +90,10 @@ pub enum Command {
         /// The column with what the model said, in the label's words.
         #[arg(long, value_name = "COLUMN", requires = "label")]
         prediction: Option<String>,
+        /// A column that says whether a signal of the guard fired (of the history `signals.NAME`): segments in which it
+        /// fires more than before, instead of errors. May be given more than once.
+        #[arg(long, value_name = "COLUMN", conflicts_with_all = ["label", "prediction"])]
+        signal: Vec<String>,
         /// Cut segments as this profile of the reference lays them out, instead of making one anew.
         #[arg(long, value_name = "FILE", conflicts_with = "without")]
         baseline: Option<PathBuf>,
@@ -94,6 +103,8 @@ pub enum Command {
         /// Segments named at most, of each kind.
         #[arg(long, value_name = "N", default_value_t = SegmentSettings::default().most)]
         most: usize,
+        #[command(flatten)]
+        named: Named,
         #[command(flatten)]
         trusting: Trusting,
         #[command(flatten)]
@@ -109,6 +120,9 @@ pub enum Command {
     /// Score decisions on record again with the known-good version: which would have been different, whose, how much
     /// is at stake.
     Redecide(redecide::Options),
+    /// Hold shares of decisions, means of scores and rates of segments against the ranges that the configuration declares
+    /// safe.
+    Ranges(ranges::Options),
     /// Find groups that are decided about otherwise than others, and more so than before.
     Fairness(fairness::Options),
     /// Compare new texts with those of a reference: how well they are told apart, by which words, with examples.
@@ -133,24 +147,26 @@ fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
 /// When a table or the profile cannot be read, or a file cannot be written.
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Baseline { tables, out, without, storage, engine } => {
-            baseline(terminal, &tables, &out, &without, (&storage, &engine))
+        Command::Baseline { tables, out, without, storage, named, engine } => {
+            baseline(terminal, (&tables, &named), &out, &without, (&storage, &engine))
         }
-        Command::Drift { tables, baseline, alpha, least, trusting, raising, engine, reporting } => {
+        Command::Drift { tables, baseline, alpha, least, named, trusting, raising, engine, reporting } => {
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
             let settings = Settings { alpha, shape: least, joint: least, ..Settings::default() };
             let by = (&trusting, &engine);
-            drift(terminal, (&tables, &baseline), settings, by, (&raising, &reporting))
+            drift(terminal, (&tables, &named, &baseline), settings, by, (&raising, &reporting))
         }
         Command::Segments {
             tables,
             reference,
             label,
             prediction,
+            signal,
             baseline,
             without,
             most,
+            named,
             trusting,
             raising,
             engine,
@@ -158,13 +174,19 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let judged = label.zip(prediction).map(|(label, prediction)| Judged { label, prediction });
             let settings = SegmentSettings { most, ..SegmentSettings::default() };
-            let asked =
-                Segmenting { judged: judged.as_ref(), baseline: baseline.as_deref(), without, settings };
+            let asked = Segmenting {
+                judged: judged.as_ref(),
+                signals: &signal,
+                baseline: baseline.as_deref(),
+                without,
+                settings,
+            };
             let by = (&trusting, &engine);
-            segments(terminal, [&reference, &tables], asked, by, (&raising, &reporting))
+            segments(terminal, ([&reference, &tables], &named), asked, by, (&raising, &reporting))
         }
         Command::Labels(options) => labels::run(terminal, &options),
         Command::Redecide(options) => redecide::run(terminal, &options),
+        Command::Ranges(options) => ranges::run(terminal, &options),
         Command::Fairness(options) => fairness::run(terminal, &options),
         Command::Texts(options) => unlike::texts(terminal, &options),
         Command::Embeddings(options) => unlike::embeddings(terminal, &options),
@@ -175,26 +197,30 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
 /// What segments are looked for.
 struct Segmenting<'a> {
     judged: Option<&'a Judged>,
+    signals: &'a [String],
     baseline: Option<&'a Path>,
     without: Vec<String>,
     settings: SegmentSettings,
 }
 
+/// What the guard itself wrote into a history: its signals are not explained by them.
+const OF_THE_GUARD: [&str; 6] = ["signals", "signal_scores.0", "action", "proposed", "mode", "status"];
+
 fn segments(
     terminal: Terminal,
-    [reference, tables]: [&[PathBuf]; 2],
+    ([reference, tables], named): ([&[PathBuf]; 2], &Named),
     asked: Segmenting<'_>,
     (trusting, engine): (&Trusting, &Engine),
     (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
-    let Segmenting { judged, baseline, mut without, settings } = asked;
+    let Segmenting { judged, signals, baseline, mut without, settings } = asked;
     let engine = engine.chosen(terminal, trusting.storage());
-    let (before, now) = (tables::open(reference)?, tables::open(tables)?);
+    let (before, now) = named.both(reference, tables)?;
+    let judging = || judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]).chain(signals);
     let (reference, mut gaps) = match baseline {
         Some(path) => {
             let known = trusting.read(path)?;
-            let own = judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]);
-            if let Some(name) = own.into_iter().find(|name| known.profile.column(name).is_some()) {
+            if let Some(name) = judging().find(|name| known.profile.column(name).is_some()) {
                 let why = format!("the profile {} divides rows by `{name}`", path.display());
                 return Err(Usage(format!("{why}; make one `--without {name}`")).into());
             }
@@ -202,8 +228,14 @@ fn segments(
             (Reference::signed(known.profile, known.text, known.seal), gaps)
         }
         None => {
-            without
-                .extend(judged.iter().flat_map(|judged| [judged.label.clone(), judged.prediction.clone()]));
+            without.extend(
+                judging().filter(|name| before.columns().iter().any(|own| own.name == **name)).cloned(),
+            );
+            if before.is_history() && !signals.is_empty() {
+                let own = |name: &&str| OF_THE_GUARD.contains(name) || name.starts_with("signals.");
+                let names = before.columns().iter().map(|column| column.name.as_str());
+                without.extend(names.filter(own).map(str::to_owned));
+            }
             without.sort();
             without.dedup();
             let Measured { value, gaps } = mantlet_dataset::profile_by(&engine, &before, &without)?;
@@ -212,13 +244,34 @@ fn segments(
     };
     let profile = reference.profile();
     let layout = Layout::new(profile);
-    let old = mantlet_dataset::cube_by(&engine, &before, &reference, judged)?;
-    let new = mantlet_dataset::cube_by(&engine, &now, &reference, judged)?;
-    let segments = Segments::search(profile, &layout, &old.value, &new.value, settings)?;
-    gaps.extend(new.gaps);
+    // A chance for all searches together.
+    let settings = SegmentSettings { alpha: settings.alpha / signals.len().max(1) as f64, ..settings };
+    let mut searched: Option<Segments<'_>> = None;
+    for signal in signals {
+        let old = mantlet_dataset::signal_cube_by(&engine, &before, &reference, signal)?;
+        let new = mantlet_dataset::signal_cube_by(&engine, &now, &reference, signal)?;
+        let found = Segments::search_signal(profile, &layout, (&old.value, &new.value), signal, settings)?;
+        gaps.extend(new.gaps);
+        match &mut searched {
+            None => searched = Some(found),
+            Some(all) => all.beside(found),
+        }
+    }
+    let segments = match searched {
+        Some(segments) => segments,
+        None => {
+            let old = mantlet_dataset::cube_by(&engine, &before, &reference, judged)?;
+            let new = mantlet_dataset::cube_by(&engine, &now, &reference, judged)?;
+            gaps.extend(new.gaps);
+            Segments::search(profile, &layout, &old.value, &new.value, settings)?
+        }
+    };
     gaps.extend(layout.left_out.iter().filter_map(|&at| profile.columns.get(at)).map(|column| {
         format!("segments are not cut from, or not compared in, column `{}`: there are too many", column.name)
     }));
+    gaps.extend(now.notes());
+    gaps.sort();
+    gaps.dedup();
     let findings = mantlet_drift::segment::look(&segments, &Place::artifact(now.name()));
     let said = format!("{} tests of segments against {}", segments.tests, before.name());
     raising.raise(terminal, &findings, &format!("`mantlet monitor segments {}`", tables_of(tables)))?;
@@ -231,12 +284,12 @@ fn tables_of(tables: &[PathBuf]) -> String {
 
 fn baseline(
     terminal: Terminal,
-    tables: &[PathBuf],
+    (tables, named): (&[PathBuf], &Named),
     out: &Path,
     without: &[String],
     (storage, engine): (&Path, &Engine),
 ) -> anyhow::Result<ExitCode> {
-    let dataset = tables::open(tables)?;
+    let dataset = named.only(tables)?;
     let engine = engine.chosen(terminal, storage);
     let Measured { value: profile, gaps } = mantlet_dataset::profile_by(&engine, &dataset, without)?;
     let signature = sealed::write(out, &profile, storage)?;
@@ -249,7 +302,7 @@ fn baseline(
         out.display(),
         signature.display()
     ));
-    for gap in &gaps {
+    for gap in gaps.iter().chain(&dataset.notes()) {
         terminal.say(&format!("not looked at: {gap}"));
     }
     Ok(ExitCode::SUCCESS)
@@ -284,7 +337,7 @@ pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
 
 fn drift(
     terminal: Terminal,
-    (tables, baseline): (&[PathBuf], &Path),
+    (tables, named, baseline): (&[PathBuf], &Named, &Path),
     settings: Settings,
     (trusting, engine): (&Trusting, &Engine),
     (raising, reporting): (&Raising, &Reporting),
@@ -293,10 +346,11 @@ fn drift(
     let unsigned = known.gap();
     let reference = Reference::signed(known.profile, known.text, known.seal);
     let profile = reference.profile();
-    let dataset = tables::open(tables)?;
+    let dataset = named.only(tables)?;
     let mut counted =
         mantlet_dataset::count_by(&engine.chosen(terminal, trusting.storage()), &dataset, &reference)?;
     counted.gaps.extend(unsigned);
+    counted.gaps.extend(dataset.notes());
     let comparison = Comparison::new(profile, &counted.value, settings)?;
     let findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use mantlet_dataset::Dataset;
 
-#[cfg(not(feature = "remote"))]
 use crate::exit::Usage;
 
 /// Whether an argument is the address of a table.
@@ -32,6 +31,79 @@ pub fn open(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
         .context("cannot make a folder for copies")?;
     let copies = copy(tables, folder.path())?;
     Ok(Dataset::open_copies(copies, Arc::new(folder))?)
+}
+
+/// How the features of a history are called.
+#[derive(Debug, Default, clap::Args)]
+pub struct Named {
+    /// The features of the gateway's history by name, in the order in which the model takes them; without, they are
+    /// `features.0` and so on.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    features: Vec<String>,
+    /// Name them as the training data of the system in this folder does: `data.features`, or the columns of `data.train`
+    /// but the label.
+    #[arg(long, value_name = "DIR", conflicts_with = "features")]
+    named_by: Option<PathBuf>,
+}
+
+impl Named {
+    /// The names; none when nobody gave any.
+    fn names(&self) -> anyhow::Result<Vec<String>> {
+        let Some(folder) = &self.named_by else { return Ok(self.features.clone()) };
+        let loaded = crate::config::load(folder)?;
+        let Some(data) = &loaded.config.data else {
+            return Err(Usage(format!(
+                "{} names no data: add `[data]`, or use --features",
+                loaded.file.display()
+            ))
+            .into());
+        };
+        if !data.features.is_empty() {
+            return Ok(data.features.clone());
+        }
+        // As `mantlet protect` takes them: all columns but the label.
+        let table = open(&[loaded.path(&data.train)])?;
+        let own = table.columns().iter().map(|column| &column.name);
+        Ok(own.filter(|name| Some(*name) != data.label.as_ref()).cloned().collect())
+    }
+
+    fn named(names: &[String], table: Dataset) -> anyhow::Result<Dataset> {
+        // The other table of a comparison may name its columns itself.
+        if names.is_empty() || !table.is_history() {
+            return Ok(table);
+        }
+        Ok(table.with_features(names)?)
+    }
+
+    /// Opens a table; a history gets the names.
+    ///
+    /// # Errors
+    /// As [`open`], or when a history has another number of features.
+    pub fn open(&self, tables: &[PathBuf]) -> anyhow::Result<Dataset> {
+        Self::named(&self.names()?, open(tables)?)
+    }
+
+    /// Opens both tables of a comparison, of which one at least has to be a history when features are named.
+    ///
+    /// # Errors
+    /// As [`Named::open`].
+    pub fn both(&self, before: &[PathBuf], now: &[PathBuf]) -> anyhow::Result<(Dataset, Dataset)> {
+        let names = self.names()?;
+        let (before, now) = (Self::named(&names, open(before)?)?, Self::named(&names, open(now)?)?);
+        if !names.is_empty() && !before.is_history() && !now.is_history() {
+            return Ok((before, now.with_features(&names)?));
+        }
+        Ok((before, now))
+    }
+
+    /// Opens the only table of a command.
+    ///
+    /// # Errors
+    /// As [`Named::open`], or when features are named of what is no history.
+    pub fn only(&self, tables: &[PathBuf]) -> anyhow::Result<Dataset> {
+        let (names, table) = (self.names()?, open(tables)?);
+        Ok(if names.is_empty() { table } else { table.with_features(&names)? })
+    }
 }
 
 /// Says which build has addresses.
@@ -60,8 +132,6 @@ pub fn copy(tables: &[PathBuf], folder: &Path) -> anyhow::Result<Vec<(PathBuf, S
     use std::fs::File;
 
     use mantlet_remote::{Limits, Outward, Remote};
-
-    use crate::exit::Usage;
 
     let environment = |name: &str| std::env::var(name).ok();
     let outward = Outward::from_environment(&environment).map_err(|error| Usage(error.to_string()))?;

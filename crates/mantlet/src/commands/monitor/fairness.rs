@@ -46,6 +46,8 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = FairnessSettings::default().least)]
     least: f64,
     #[command(flatten)]
+    named: tables::Named,
+    #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
     engine: Engine,
@@ -63,7 +65,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         groups: options.group.clone(),
         given: options.given.clone(),
     };
-    let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
+    let (before, now) = options.named.both(&options.reference, &options.tables)?;
     let engine = options.engine.chosen(terminal, Path::new(""));
     let (old, new) = (grouped_by(&engine, &before, &grouping)?, grouped_by(&engine, &now, &grouping)?);
     let settings =
@@ -74,6 +76,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let said = format!("{rows} decisions, {} groups, {} gaps compared", new.value.groups.len(), found.len());
     let mut unseen = old.gaps;
     unseen.extend(new.gaps);
+    unseen.extend(now.notes());
     if found.is_empty() {
         unseen.push("no group has 30 decisions and 30 others beside it in both tables".into());
     }

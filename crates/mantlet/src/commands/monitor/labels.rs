@@ -67,6 +67,8 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value_t = PerformanceSettings::default().least)]
     least: f64,
     #[command(flatten)]
+    named: tables::Named,
+    #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
     engine: Engine,
@@ -106,7 +108,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         return Err(Usage("--rows is at least 1".into()).into());
     }
     let told = options.history.as_deref().filter(|path| path.exists()).map(read).transpose()?;
-    let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
+    let (before, now) = options.named.both(&options.reference, &options.tables)?;
     let decided = Decided {
         score: options.score.clone(),
         prediction: options.prediction.clone(),
@@ -117,7 +119,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let (scale, parts) =
         mantlet_dataset::reference_by(&engine, &before, &decided, Truth::Column(&options.label))?;
     let reference = Reference::learn(&parts)?;
-    let mut gaps = Vec::new();
+    let mut gaps = now.notes();
     let late = match &options.id {
         Some(id) => {
             let tables = tables::open(&options.labels)?;

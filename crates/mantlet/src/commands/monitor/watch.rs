@@ -82,6 +82,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE", requires = "state")]
     digest: Option<PathBuf>,
     #[command(flatten)]
+    named: tables::Named,
+    #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
     reporting: Reporting,
@@ -216,7 +218,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     if options.prediction.is_none() && options.column.is_empty() {
         return Err(Usage("nothing is watched: name --prediction, --column or both".into()).into());
     }
-    let now = tables::open(&options.tables)?;
+    let now = options.named.open(&options.tables)?;
     let late = match &options.id {
         Some(id) => {
             let label = options.label.as_deref().unwrap_or_default();
@@ -235,6 +237,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     if timeless > 0 {
         gaps.push(format!("{timeless} rows have no time"));
     }
+    gaps.extend(now.notes());
     let left = options.lag.max(usize::from(options.state.is_some()));
     counts.truncate(counts.len().saturating_sub(left));
     let place = Place::artifact(now.name());
@@ -301,7 +304,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
 
 /// Lays out the streams and learns what is usual.
 fn learn(options: &Options, late: Option<&Labels>, gaps: &mut Vec<String>) -> anyhow::Result<State> {
-    let before = tables::open(&options.reference)?;
+    let before = options.named.open(&options.reference)?;
     let mut series = Series::lay_out(&before, &options.watching())?;
     let reference_late =
         late.filter(|_| !before.columns().iter().any(|own| Some(&own.name) == options.label.as_ref()));
