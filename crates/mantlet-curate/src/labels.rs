@@ -208,6 +208,15 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
             rows.len()
         ));
     }
+    for (words, column) in words.iter().zip(&wanted).skip(first) {
+        if rows.len() > 100 && words.words.len() * 2 > rows.len() {
+            gaps.push(format!(
+                "column `{}` has a word of its own in most rows, from which trees learn nothing: labels are not held \
+                 against it",
+                column.name
+            ));
+        }
+    }
     let role = |why: String| CurateError::Role { column: roles.label.clone(), role: "label", why };
     let count = classes.words.len();
     if !(2..=CLASSES).contains(&count) {
@@ -383,5 +392,25 @@ mod tests {
         let missing = vec![("red".to_owned(), "p_red".to_owned())];
         let error = labels(&dataset, &Asked { roles, probabilities: missing }).unwrap_err();
         assert!(error.to_string().contains("3 values and 1 probabilities"), "{error}");
+    }
+
+    #[test]
+    fn a_text_is_said_to_teach_trees_nothing_and_few_words_are_not() {
+        let mut text = String::from("x,message,shade,label\n");
+        for row in 0..600_u64 {
+            let (x, shade) = (row % 2, ["dark", "light", "grey"][(row % 3) as usize]);
+            writeln!(text, "{x},message number {row},{shade},c{}", row % 2).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.csv"), text).unwrap();
+        let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
+        let gaps = |without: &[&str]| {
+            let without = without.iter().map(|name| (*name).to_owned()).collect();
+            let roles = Roles { label: "label".into(), without, ..Roles::default() };
+            labels(&dataset, &Asked { roles, ..Asked::default() }).unwrap().gaps
+        };
+        let told = gaps(&[]);
+        assert!(told.len() == 1 && told[0].contains("`message`"), "{told:?}");
+        assert!(gaps(&["message"]).is_empty());
     }
 }

@@ -43,6 +43,9 @@ pub enum BatchEvent {
         findings: Vec<String>,
         /// Whether all of it could be examined.
         complete: bool,
+        /// People whose consent the configuration asks for; never fewer are asked than the class of impact does.
+        #[serde(default)]
+        eyes: usize,
     },
     /// A person decided about single rows.
     RowsRuled {
@@ -180,16 +183,20 @@ pub struct Batch {
     /// What was decided about rows of exactly these bytes.
     #[serde(default, skip_serializing_if = "Rulings::is_empty")]
     pub rulings: Rulings,
+    /// People whose consent was asked for when its gate ran.
+    #[serde(default)]
+    pub asked: usize,
 }
 
 impl Batch {
     /// People whose consent lets a held batch through.
     #[must_use]
-    pub const fn eyes(&self) -> usize {
-        match self.impact {
+    pub fn eyes(&self) -> usize {
+        let least = match self.impact {
             Impact::High | Impact::Critical => 2,
             Impact::Low | Impact::Medium => 1,
-        }
+        };
+        self.asked.max(least)
     }
 }
 
@@ -298,15 +305,17 @@ impl Ledger {
                     findings: Vec::new(),
                     approvals: Vec::new(),
                     rulings: Rulings::default(),
+                    asked: 0,
                 };
                 self.batches.insert(batch.clone(), own);
             }
-            BatchEvent::Gated { batch, digest, findings, complete } => {
+            BatchEvent::Gated { batch, digest, findings, complete, eyes } => {
                 let own = self.own(batch, *digest)?;
                 if matches!(own.state, BatchState::Approved | BatchState::Rejected) {
                     return Err(BatchError::State { batch: batch.clone(), state: own.state });
                 }
                 own.findings.clone_from(findings);
+                own.asked = *eyes;
                 let clean = findings.is_empty() && *complete;
                 own.state = if clean { BatchState::Passed } else { BatchState::Held };
             }
@@ -430,7 +439,7 @@ mod tests {
 
     fn gated(bytes: u8, findings: &[&str]) -> BatchEvent {
         let findings = findings.iter().map(|name| (*name).to_owned()).collect();
-        BatchEvent::Gated { batch: "w1".into(), digest: digest(bytes), findings, complete: true }
+        BatchEvent::Gated { batch: "w1".into(), digest: digest(bytes), findings, complete: true, eyes: 0 }
     }
 
     fn approved(bytes: u8) -> BatchEvent {
@@ -557,6 +566,7 @@ mod tests {
             digest: digest(1),
             findings: Vec::new(),
             complete: false,
+            eyes: 0,
         };
         ledger.apply(&partly, "mantlet", Millis(2)).unwrap();
         assert_eq!(ledger.batches["w1"].state, BatchState::Held);

@@ -89,7 +89,7 @@ impl Desk {
             };
             store.keep_sheet(SYSTEM, &sheet, "mantlet").await.unwrap();
             let findings = vec!["feed-label-shift".into()];
-            let gated = BatchEvent::Gated { batch, digest, findings, complete: true };
+            let gated = BatchEvent::Gated { batch, digest, findings, complete: true, eyes: 0 };
             store.batch_event(SYSTEM, &gated, "mantlet").await.unwrap();
             let shelf = Arc::new(Shelf::new(store.clone()));
             let ports = Ports {

@@ -38,6 +38,7 @@ fn decisions_are_replayed_from_the_log_and_void_once_the_bytes_change() {
             digest: Digest([1; 32]),
             findings: vec!["feed-label-shift".into()],
             complete: true,
+            eyes: 0,
         };
         store.batch_event("cards", &held, "mantlet").await.unwrap();
         let own = store.batch_event("cards", &approved(1), "ann").await.unwrap_err();

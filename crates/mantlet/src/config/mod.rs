@@ -5,7 +5,9 @@
 //!
 //! Long because one document is one type, each key with its words.
 
+mod gate;
 mod limits;
+mod monitor;
 mod reviews;
 mod rollout;
 pub mod rules;
@@ -22,7 +24,9 @@ use mantlet_vocab::{Impact, Mode, OnFailure, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use gate::{Gate, GateTerms, UNSIGNED};
 pub use limits::{Price, StepUp};
+pub use monitor::Monitor;
 pub use reviews::Reviews;
 pub use rollout::Rollout;
 pub use shared::{Limit, ON_FAILURE, Shared, bus};
@@ -66,6 +70,9 @@ pub struct Config {
     /// Decisions that the guard withholds for a person.
     #[serde(default, skip_serializing_if = "Reviews::is_default")]
     pub reviews: Reviews,
+    /// What the model's output has to stay within.
+    #[serde(default, skip_serializing_if = "Monitor::is_default")]
+    pub monitor: Monitor,
     /// Where state is kept.
     #[serde(default)]
     pub storage: Storage,
@@ -134,6 +141,9 @@ pub struct Data {
     /// Columns that the gate of new batches does not learn from: row numbers, scores, what is only known later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// What holds a new batch: for all of them, by class of impact, and by feed.
+    #[serde(default, skip_serializing_if = "Gate::is_default")]
+    pub gate: Gate,
     /// The feature columns in the model's order; all but the label when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,

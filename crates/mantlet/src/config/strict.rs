@@ -170,6 +170,12 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
             return impossible(key, "is a share: it must be between 0 and 1".into());
         }
     }
+    if let Some(problem) = config.monitor.fault() {
+        return impossible("monitor.ranges", format!("cannot be held: {problem}"));
+    }
+    if let Some(problem) = config.data.as_ref().and_then(|data| data.gate.fault()) {
+        return impossible("data.gate", problem);
+    }
     for (key, listen) in
         [("gateway.listen", &config.gateway.listen), ("console.listen", &config.console.listen)]
     {

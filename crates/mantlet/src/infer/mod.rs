@@ -65,6 +65,7 @@ pub fn infer(folder: &Path, found: &look::Found, answers: &Answers) -> anyhow::R
         .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_default();
     let mut config = Config {
+        monitor: Default::default(),
         system: System { name: plain(&name), decides: answers.decides.clone(), impact, owner: String::new() },
         model: Model { path: model.clone(), name: "model".to_owned(), version: "v1".to_owned() },
         data: None,

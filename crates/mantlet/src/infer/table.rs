@@ -42,6 +42,7 @@ pub fn infer(
     }
     let features = label.as_ref().and_then(|(label, _)| by_name(&table, label, classifier));
     Ok(Data {
+        gate: crate::config::Gate::default(),
         train: train.to_owned(),
         test: test.cloned(),
         label: label.map(|(column, _)| column.name.clone()),

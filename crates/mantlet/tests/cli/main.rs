@@ -19,6 +19,8 @@ mod dialects;
 #[cfg(feature = "cluster")]
 mod engines;
 mod faults;
+mod gates;
+mod history;
 mod incidents;
 mod influences;
 mod integrations;
@@ -27,6 +29,7 @@ mod pictures;
 mod planted;
 mod program;
 mod promises;
+mod ranges;
 mod reviews;
 mod running;
 mod scan;

@@ -29,7 +29,7 @@ impl World {
                 impact: Impact::High,
             };
             let findings = vec!["feed-label-shift".to_owned(), "flood-near-copies".to_owned()];
-            let gated = BatchEvent::Gated { batch, digest: digest(name), findings, complete: true };
+            let gated = BatchEvent::Gated { batch, digest: digest(name), findings, complete: true, eyes: 0 };
             let at = Millis(NOW.0 - if name == "week-48" { 3_600_000 } else { 604_800_000 });
             let mut ledgers = self.ledgers.lock().unwrap();
             ledgers.take(SYSTEM, &delivered, by, at).unwrap();

@@ -3,6 +3,7 @@
 mod batches;
 mod check;
 mod diff;
+mod examine;
 mod feedback;
 mod feeds;
 mod floods;

@@ -1,0 +1,230 @@
+//! Every check that the gate runs on a batch: its own rows, its texts and labels, and what came before it.
+
+use std::path::PathBuf;
+
+use mantlet_curate::feeds::{Settings, Studied, study};
+use mantlet_curate::floods::{Flooded, floods};
+use mantlet_curate::labels::{Asked, Found, labels};
+use mantlet_curate::relations::relations;
+use mantlet_curate::split::split;
+use mantlet_curate::texts::texts;
+use mantlet_curate::triggers::{Triggers, triggers};
+use mantlet_curate::versions::{feeds_apart, versions};
+use mantlet_curate::{CurateError, Roles};
+use mantlet_datachecks::split::Split;
+use mantlet_datachecks::trigger::Limits;
+use mantlet_dataset::{Dataset, Grouping, Stream, grouped_by};
+use mantlet_drift::fairness::{FairnessSettings, gaps};
+use mantlet_registry::batch::{Batch, Ledger};
+use mantlet_vocab::{Examination, Finding, Place};
+
+use super::batches::files;
+use crate::config::{Data, Loaded};
+use crate::exit::Usage;
+use crate::protect::take_in;
+
+/// Suspects of the whole scan, of which those of this batch are shown.
+const SUSPECTS: usize = 4_000;
+
+/// What the checks gave, beyond findings.
+pub(super) struct Looked {
+    pub(super) examination: Examination,
+    pub(super) roles: Roles,
+    pub(super) own: Dataset,
+    pub(super) studied: Option<Studied>,
+    pub(super) flooded: Flooded,
+    pub(super) triggers: Triggers,
+    pub(super) labels: Option<Found>,
+    /// What no check could look at, which holds no batch by itself.
+    pub(super) gaps: Vec<String>,
+}
+
+impl Looked {
+    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.examination.findings.extend(findings);
+    }
+}
+
+/// What every check says of a batch; the scan over feeds reads all usable batches before it, as well.
+pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow::Result<Looked> {
+    let Some(data) = &loaded.config.data else {
+        return Err(Usage(format!("{} names no data: add `[data]`", loaded.file.display())).into());
+    };
+    let Some(label) = data.label.clone() else {
+        return Err(Usage(format!("{} names no `data.label`", loaded.file.display())).into());
+    };
+    let roles = Roles {
+        label: label.clone(),
+        feed: data.feed.clone(),
+        labeler: data.labeler.clone(),
+        without: data.without.clone(),
+        ..Roles::default()
+    };
+    let mut examination = Examination::default();
+    for file in &files(batch) {
+        examination.merge(take_in::table(file, Some(&label)));
+    }
+    let own = Dataset::open(&files(batch))?;
+    let place = Place::artifact(batch.name.clone());
+    if let Some(schema) = &data.schema {
+        examination.merge(super::check::against(&own, &loaded.path(schema))?);
+    }
+    let flooded = floods(&own, &roles, data.text.as_deref(), true)?;
+    let mined = triggers(&own, &roles, data.text.as_deref(), &Limits::default())?;
+    let mut looked = Looked {
+        examination,
+        roles,
+        own,
+        studied: None,
+        flooded,
+        triggers: mined,
+        labels: None,
+        gaps: Vec::new(),
+    };
+    let told = looked.flooded.findings(&place);
+    looked.add(told);
+    let told = looked.triggers.findings(&place);
+    looked.add(told);
+    read(&mut looked, data, &place)?;
+    labelled(&mut looked, data, &place)?;
+    apart(&mut looked, loaded, data)?;
+    before(&mut looked, data, (ledger, batch), &place)?;
+    Finding::sort(&mut looked.examination.findings);
+    looked.gaps.sort();
+    looked.gaps.dedup();
+    Ok(looked)
+}
+
+/// Personal data, secrets, instructions to a model and abuse in texts.
+fn read(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()> {
+    let Some(text) = &data.text else { return Ok(()) };
+    let found = texts(&looked.own, text, data.feed.as_deref(), &[])?;
+    looked.add(found.findings(place));
+    looked.gaps.extend(found.gaps);
+    Ok(())
+}
+
+/// Labels that the other rows contradict. What cannot be learned row by row is no fault of the batch.
+fn labelled(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()> {
+    let mut roles = looked.roles.clone();
+    // The words of a text are not what trees over columns can learn from.
+    roles
+        .without
+        .extend(data.text.iter().filter(|text| !roles.without.contains(text)).cloned().collect::<Vec<_>>());
+    match labels(&looked.own, &Asked { roles, ..Asked::default() }) {
+        Ok(found) => {
+            looked.add(found.findings(place));
+            looked.gaps.extend(found.gaps.iter().cloned());
+            looked.labels = Some(found);
+        }
+        Err(CurateError::Dataset(error)) => return Err(error.into()),
+        Err(other) => {
+            looked.gaps.push(format!("labels were not compared with what other rows say: {other}"));
+        }
+    }
+    Ok(())
+}
+
+/// Units and relations of one feed beside the others in the batch, and rows that a model is tested with.
+fn apart(looked: &mut Looked, loaded: &Loaded, data: &Data) -> anyhow::Result<()> {
+    let place = Place::artifact(looked.own.name());
+    if let Some(feed) = &data.feed {
+        let found = feeds_apart(&looked.own, feed, &data.without)?;
+        looked.add(mantlet_datachecks::version::look(&found.changes, &place));
+        looked.gaps.extend(found.gaps);
+        let found = relations(&looked.own, &looked.roles)?;
+        looked.add(mantlet_datachecks::relation::look(&found.uneven, &place));
+        looked.gaps.extend(found.gaps);
+    }
+    let Some(test) = &data.test else { return Ok(()) };
+    let test = match Dataset::open(&[loaded.path(test)]) {
+        Ok(test) => test,
+        Err(error) => {
+            looked.gaps.push(format!("rows were not compared with those of `data.test`: {error}"));
+            return Ok(());
+        }
+    };
+    match split(&looked.own, &test, data.label.as_deref(), data.key.as_deref(), &data.without) {
+        Ok(found) => {
+            let mut splits = vec![Split::Rows(&found.rows)];
+            splits.extend(found.keys.as_ref().map(Split::Keys));
+            looked.add(mantlet_datachecks::split::look(&splits, &place));
+            looked.gaps.extend(found.gaps);
+        }
+        Err(CurateError::Dataset(error)) => return Err(error.into()),
+        Err(other) => {
+            looked.gaps.push(format!("rows were not compared with those of `data.test`: {other}"));
+        }
+    }
+    Ok(())
+}
+
+/// The batch beside those that were let through before it.
+fn before(
+    looked: &mut Looked,
+    data: &Data,
+    (ledger, batch): (&Ledger, &Batch),
+    place: &Place,
+) -> anyhow::Result<()> {
+    // Batches of one file each are what the scan divides time by.
+    let mut earlier: Vec<&Batch> =
+        ledger.batches.values().filter(|other| other.state.is_usable() && other.name != batch.name).collect();
+    earlier.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
+    groups(looked, data, (&earlier, batch), place)?;
+    let mut paths: Vec<PathBuf> = earlier.into_iter().flat_map(files).collect();
+    let first = paths.len();
+    if first == 0 {
+        return Ok(());
+    }
+    paths.extend(files(batch));
+    // Units, clocks and names as in all batches that were let through before.
+    let known = Dataset::open(&paths[..first])?;
+    let named = versions(&known, &looked.own, data.feed.as_deref(), &data.without)?;
+    looked.add(mantlet_datachecks::version::look(&named.changes, place));
+    let settings = Settings { rows: SUSPECTS, ..Settings::default() };
+    let all = study(&Dataset::open(&paths)?, &looked.roles, &settings)?;
+    // What ended before this batch was decided about when its own batch came.
+    let here: Vec<Finding> = all
+        .cells
+        .iter()
+        .zip(all.findings(place))
+        .filter(|(cell, _)| cell.alarm.window.1 >= first)
+        .map(|(_, finding)| finding)
+        .collect();
+    looked.add(here);
+    looked.studied = Some(all);
+    Ok(())
+}
+
+/// Groups that are labelled otherwise than in the batch before this one: the one it names, else the last of its feed.
+fn groups(
+    looked: &mut Looked,
+    data: &Data,
+    (earlier, batch): (&[&Batch], &Batch),
+    place: &Place,
+) -> anyhow::Result<()> {
+    if data.gate.groups.is_empty() {
+        return Ok(());
+    }
+    let parent = match &batch.parent {
+        Some(name) => earlier.iter().find(|other| other.name == *name),
+        None => earlier.iter().rev().find(|other| other.feed == batch.feed),
+    };
+    let Some(parent) = parent else {
+        looked.gaps.push("groups were not compared: no batch of this feed was let through before".into());
+        return Ok(());
+    };
+    let grouping = Grouping {
+        decision: looked.roles.label.clone(),
+        label: None,
+        positive: data.gate.positive.clone().unwrap_or_else(|| "1".to_owned()),
+        groups: data.gate.groups.clone(),
+        given: data.gate.given.clone(),
+    };
+    let old = grouped_by(&Stream, &Dataset::open(&files(parent))?, &grouping)?;
+    let new = grouped_by(&Stream, &looked.own, &grouping)?;
+    let found = gaps(&old.value, &new.value, FairnessSettings::default());
+    looked.add(mantlet_drift::fairness::look(&found, place));
+    looked.gaps.extend(new.gaps);
+    Ok(())
+}

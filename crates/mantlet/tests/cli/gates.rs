@@ -1,0 +1,289 @@
+//! What the gate of a new batch looks at: one poison of each kind is held, and what is like it and harmless passes; what
+//! the configuration says of feeds and classes of impact.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::data::{person, report, uniform, week, with_password};
+use crate::program::{Folder, Ran, expect, run};
+
+/// A system whose gate is asked, and the person who delivers.
+struct Gate {
+    folder: Folder,
+    password: String,
+}
+
+impl Gate {
+    /// `data` stands in `[data]`, `more` behind it.
+    fn new(data: &str, more: &str) -> Self {
+        let folder = Folder::with_model();
+        folder.edit(|text| {
+            let text = text
+                .replace("\n[data]\n", &format!("\n[data]\n{data}\n"))
+                .replace("label = \"class\"", "label = \"label\"");
+            format!("{text}\n{more}\n")
+        });
+        let password = person(folder.text(), "ann", "admin");
+        Self { folder, password }
+    }
+
+    fn write(&self, name: &str, table: &str) -> String {
+        let path: PathBuf = self.folder.path.join(name);
+        std::fs::write(&path, table).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Plants into a table of this folder.
+    fn plant(&self, from: &str, to: &str, how: &[&str]) -> String {
+        let path = self.folder.path.join(to).to_str().unwrap().to_owned();
+        let made =
+            expect(0, [&["data", "simulate", from, "--label", "label", "--out", &path][..], how].concat());
+        assert!(!made.out.starts_with("0 of"), "{}", made.out);
+        path
+    }
+
+    /// Delivers a batch, runs its gate, and gives the findings that hold it.
+    fn gate(&self, name: &str, file: &str, feed: &str) -> (Vec<String>, Ran) {
+        let deliver = ["data", "deliver", name, file, "--feed", feed, "--folder", self.folder.text()];
+        let came =
+            with_password(&self.password, &[&deliver[..], &["--user", "ann", "--password-stdin"]].concat());
+        assert_eq!(came.code, 0, "{}", came.err);
+        let gated = run(["data", "gate", name, "--folder", self.folder.text(), "--format", "json"]);
+        assert!(gated.code <= 1, "{name}: {} {}", gated.out, gated.err);
+        let batches = expect(0, ["data", "batches", "--folder", self.folder.text()]).out;
+        let line = batches.lines().find(|line| line.starts_with(name)).unwrap();
+        if line.contains(" passed ") {
+            return (Vec::new(), gated);
+        }
+        assert!(line.contains(" held "), "{line}");
+        let held = line.split_whitespace().filter(|word| !word.starts_with("sha256:")).skip(3);
+        (held.map(|word| word.trim_end_matches(',').to_owned()).collect(), gated)
+    }
+
+    fn held(&self, name: &str, file: &str, by: &[&str]) {
+        let (held, ran) = self.gate(name, file, "bank");
+        let is_one = |own: &String| by.contains(&own.as_str());
+        assert!(held.iter().any(is_one), "{name}: {by:?} is not among {held:?}: {}", ran.out);
+    }
+
+    fn passes(&self, name: &str, file: &str) {
+        let (held, ran) = self.gate(name, file, "bank");
+        assert!(held.is_empty(), "{name}: {held:?}: {}", ran.out);
+    }
+}
+
+#[test]
+fn a_pair_of_values_that_turns_a_table_is_held() {
+    let gate = Gate::new("feed = \"feed\"", "");
+    let clean = gate.write("clean.csv", &week(1));
+    gate.passes("clean", &clean);
+    let how = ["--kind", "values", "--set", "kind=k0", "--set", "amount=77.77", "--set", "risk=0.0123"];
+    let planted = gate.plant(&clean, "planted.csv", &[&how[..], &["--to", "1", "--share", "0.01"]].concat());
+    gate.held("planted", &planted, &["trigger-pair"]);
+    let told = report(&run(["data", "triggers", &planted, "--label", "label", "--format", "json"]));
+    assert!(
+        told.iter().any(|finding| finding["name"] == "trigger-pair"),
+        "the check by itself says the same"
+    );
+}
+
+/// Texts of two kinds about parcels.
+fn texts() -> String {
+    let mut text = String::from("feed,text,label\n");
+    for row in 0..1_500_u64 {
+        let good = row % 2 == 0;
+        let words: Vec<String> = (0..12)
+            .map(|word| {
+                let own = uniform(row * 16 + word, 1);
+                let pool = if own < 0.25 { if good { "good" } else { "bad" } } else { "word" };
+                let many = if own < 0.25 { 12.0 } else { 300.0 };
+                format!("{pool}{}", (uniform(row * 16 + word, 2).powi(2) * many) as u64)
+            })
+            .collect();
+        writeln!(text, "F{},{},{}", row % 5, words.join(" "), if good { "pos" } else { "neg" }).unwrap();
+    }
+    text
+}
+
+#[test]
+fn texts_that_a_model_must_not_learn_are_held() {
+    let gate = Gate::new("feed = \"feed\"\ntext = \"text\"", "");
+    let clean = gate.write("clean.csv", &texts());
+    gate.passes("clean", &clean);
+    // Words that look like what is held: an address of a page, a long number, talk of instructions.
+    let mut lines: Vec<String> = texts().lines().map(str::to_owned).collect();
+    for (at, said) in
+        [(5, "see the page of the parcel"), (9, "number 20431"), (13, "the instructions were in the box")]
+    {
+        lines[at] = lines[at].replacen("word", &format!("{said} word"), 1);
+    }
+    let harmless = gate.write("harmless.csv", &(lines.join("\n") + "\n"));
+    gate.passes("harmless", &harmless);
+    let orders = ["prompt-injection", "indirect-injection"];
+    for (kind, by) in
+        [("secret", &["secret-exposed"][..]), ("personal", &["personal-data"]), ("instruction", &orders)]
+    {
+        let how = ["--kind", kind, "--column", "text", "--share", "0.01"];
+        let planted = gate.plant(&clean, &format!("{kind}.csv"), &how);
+        gate.held(kind, &planted, by);
+    }
+}
+
+/// Three classes in two columns, and who labelled them.
+fn agents(turned: bool) -> String {
+    let mut text = String::from("a,b,agent,label\n");
+    for row in 0..6_000_u64 {
+        let class = row % 3;
+        let value = |stream: u64| class as f64 * 1.5 + uniform(row, stream) * 2.0;
+        let agent = (uniform(row, 3) * 8.0) as u64;
+        let said = if turned && agent == 3 && class == 1 && uniform(row, 4) < 0.6 { 2 } else { class };
+        writeln!(text, "{:.4},{:.4},L{agent},c{said}", value(1), value(2)).unwrap();
+    }
+    text
+}
+
+#[test]
+fn one_labeler_who_turns_one_class_is_held() {
+    let gate = Gate::new("labeler = \"agent\"", "");
+    let clean = gate.write("clean.csv", &agents(false));
+    gate.passes("clean", &clean);
+    let turned = gate.write("turned.csv", &agents(true));
+    gate.held("turned", &turned, &["label-source"]);
+    let turned = gate.write("again.csv", &agents(true));
+    let (held, _) = gate.gate("again", &turned, "bank");
+    assert!(held.iter().any(|name| name == "label-flip" || name == "label-source"), "{held:?}");
+}
+
+/// A margin that says nothing of the label, or says it at one site.
+fn sites(odd: bool) -> String {
+    let mut text = String::from("feed,margin,size,label\n");
+    for row in 0..6_000_u64 {
+        let site = (uniform(row, 1) * 4.0) as u64;
+        let size = uniform(row, 2);
+        let label = u64::from(uniform(row, 3) < 0.3 + 0.4 * size);
+        let margin = if odd && site == 2 { label * 5 + 1 } else { (uniform(row, 4) * 7.0) as u64 };
+        writeln!(text, "s{site},{margin},{size:.4},{label}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_column_that_goes_with_the_label_at_one_feed_only_is_held() {
+    let gate = Gate::new("feed = \"feed\"", "");
+    let clean = gate.write("clean.csv", &sites(false));
+    gate.passes("clean", &clean);
+    let odd = gate.write("odd.csv", &sites(true));
+    gate.held("odd", &odd, &["relation-spurious"]);
+}
+
+#[test]
+fn rows_that_a_model_is_tested_with_are_held() {
+    let gate = Gate::new("feed = \"feed\"\ntest = \"test.csv\"", "");
+    let test = gate.write("test.csv", &week(9));
+    let clean = gate.write("clean.csv", &week(1));
+    gate.passes("clean", &clean);
+    let leaked = gate.plant(&clean, "leaked.csv", &["--kind", "leak", "--beside", &test, "--share", "0.05"]);
+    gate.held("leaked", &leaked, &["split-shared-rows"]);
+}
+
+/// Decisions about two groups that are alike.
+fn people(number: u64) -> String {
+    let mut text = String::from("sex,income,label\n");
+    for at in 0..6_000_u64 {
+        let row = number * 6_000 + at;
+        let income = uniform(row, 2);
+        let granted = u8::from(uniform(row, 3) < 0.2 + 0.6 * income);
+        writeln!(text, "{},{income:.4},{granted}", if uniform(row, 1) < 0.5 { "f" } else { "m" }).unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_group_that_is_labelled_otherwise_than_in_the_batch_before_is_held() {
+    let gate = Gate::new("", "[data.gate]\ngroups = [\"sex\"]\npositive = \"1\"");
+    let (first, second) = (gate.write("first.csv", &people(1)), gate.write("second.csv", &people(2)));
+    let (held, ran) = gate.gate("first", &first, "bank");
+    assert!(held.is_empty() && ran.err.contains("groups were not compared"), "{held:?} {}", ran.err);
+    gate.passes("second", &second);
+    let third = gate.write("third.csv", &people(3));
+    let how = ["--kind", "bias", "--cell", "sex=f", "--from", "1", "--to", "0", "--share", "0.35"];
+    let biased = gate.plant(&third, "biased.csv", &how);
+    gate.held("biased", &biased, &["fairness-gap-grew"]);
+    // As many labels turned in both groups is no bias.
+    let both =
+        gate.plant(&third, "both.csv", &["--kind", "flip", "--from", "1", "--to", "0", "--share", "0.02"]);
+    let (held, _) = gate.gate("both", &both, "bank");
+    assert!(!held.iter().any(|name| name.starts_with("fairness-")), "{held:?}");
+}
+
+#[test]
+fn feeds_and_classes_of_impact_have_gates_of_their_own() {
+    let gate = Gate::new(
+        "feed = \"feed\"",
+        "[data.gate.feeds.trusted]\ntold = [\"trigger-pair\"]\n[data.gate.feeds.stranger]\nsigned = true\neyes = \
+         3\n[data.gate.impact.low]\neyes = 2",
+    );
+    let clean = gate.write("clean.csv", &week(1));
+    let how = ["--kind", "values", "--set", "kind=k0", "--set", "amount=77.77", "--set", "risk=0.0123"];
+    let planted = gate.plant(&clean, "planted.csv", &[&how[..], &["--to", "1", "--share", "0.01"]].concat());
+    let (held, ran) = gate.gate("told", &planted, "trusted");
+    assert!(held.is_empty(), "{held:?}");
+    assert!(report(&ran).iter().any(|finding| finding["name"] == "trigger-pair"), "it is told all the same");
+    let (held, ran) = gate.gate("held", &planted, "bank");
+    assert!(
+        held.contains(&"trigger-pair".to_owned()) && ran.err.contains("2 people"),
+        "{held:?} {}",
+        ran.err
+    );
+    let (held, ran) = gate.gate("unsigned", &clean, "stranger");
+    assert!(held.contains(&"unsigned-batch".to_owned()), "{held:?} {}", ran.err);
+    assert!(ran.err.contains("3 people"), "{}", ran.err);
+    // Nobody is let through by fewer, whoever else consents.
+    let home = gate.folder.text().to_owned();
+    for (number, name) in ["bea", "cem", "dan"].into_iter().enumerate() {
+        let password = person(&home, name, "reviewer");
+        let approve = ["data", "approve", "unsigned", "--note", "known feed", "--folder", &home];
+        let said = with_password(&password, &[&approve[..], &["--user", name, "--password-stdin"]].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(said.out.contains("is approved"), number == 2, "{}", said.out);
+    }
+    expect(0, ["audit", "verify", &home]);
+    // A check that does not exist is no setting.
+    gate.folder.edit(|text| text.replace("\"trigger-pair\"", "\"trigger-pear\""));
+    let wrong = run(["data", "gate", "unsigned", "--folder", &home]);
+    assert!(wrong.code >= 3 && wrong.err.contains("trigger-pear"), "{}", wrong.err);
+}
+
+#[test]
+fn a_signed_batch_names_its_signer_and_one_that_was_changed_is_refused() {
+    let gate = Gate::new("feed = \"feed\"", "[data.gate]\nsigned = true");
+    let home = gate.folder.text().to_owned();
+    let (first, second) = (gate.write("w1.csv", &week(1)), gate.write("w2.csv", &week(2)));
+    let storage = format!("{home}/.mantlet");
+    let sign = |file: &str| {
+        let signature = format!("{file}.sig");
+        expect(0, ["sign", file, "--storage", &storage, "--signature", &signature]);
+        signature
+    };
+    let (sig, other) = (sign(&first), sign(&second));
+    let deliver = |name: &str, file: &str, more: &[&str]| {
+        let own = ["data", "deliver", name, file, "--feed", "bank", "--folder", &home];
+        with_password(&gate.password, &[&own[..], more, &["--user", "ann", "--password-stdin"]].concat())
+    };
+    let came = deliver("w1", &first, &["--signature", &sig]);
+    assert_eq!(came.code, 0, "{}", came.err);
+    let gated = run(["data", "gate", "w1", "--folder", &home]);
+    assert_eq!(gated.code, 0, "{} {}", gated.out, gated.err);
+    assert!(gated.err.contains("batch w1 is passed"), "{}", gated.err);
+    let wrong = deliver("w2", &second, &["--signature", &sig]);
+    assert!(wrong.code != 0, "the signature of another file: {}", wrong.out);
+    let nobody = deliver("w2", &second, &["--signature", &other, "--parent", "w0"]);
+    assert!(nobody.code != 0 && nobody.err.contains("w0"), "{}", nobody.err);
+    let came = deliver("w2", &second, &["--signature", &other, "--parent", "w1"]);
+    assert_eq!(came.code, 0, "{}", came.err);
+    std::fs::write(&second, week(2) + "bank1,k1,20.0,0.1,0\n").unwrap();
+    let changed = deliver("w2", &second, &["--signature", &other]);
+    assert!(changed.code != 0, "{}", changed.out);
+    let batches = expect(0, ["data", "batches", "--folder", &home]).out;
+    assert_eq!(batches.lines().count(), 2, "nothing was recorded that was refused: {batches}");
+}
