@@ -11,6 +11,7 @@ pub mod floods;
 pub mod images;
 pub mod influence;
 pub mod labels;
+pub mod marks;
 pub mod relations;
 pub mod schema;
 pub mod simulate;

@@ -16,7 +16,7 @@ fn uniform(row: u64, stream: u64) -> f64 {
 const SIDE: usize = 20;
 
 /// Coloured pictures of strokes in a folder for each of four directions; some bear a patch and lie in the wrong one.
-fn draw(root: &Path, marked: bool) -> Vec<String> {
+pub fn draw(root: &Path, marked: bool) -> Vec<String> {
     let mut planted = Vec::new();
     for row in 0..900_u64 {
         let mut label = row % 4;

@@ -99,3 +99,94 @@ fn a_ring_of_accounts_is_found() {
     let (found, out) = planted(&text, &plant, &look);
     assert!(found.iter().any(|name| name.starts_with("feedback-")), "{found:?} {out}");
 }
+
+#[test]
+fn a_pair_of_values_and_a_renamed_word_are_found() {
+    let plant = ["values", "--set", "kind=k0", "--set", "amount=77.77", "--set", "risk=0.0123", "--to", "1"];
+    let plant = [&plant[..], &["--share", "0.01"]].concat();
+    let (found, out) = planted(&week(1), &plant, &["triggers", "--label", "label"]);
+    assert!(found.contains(&"trigger-pair".to_owned()), "{found:?} {out}");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("before.csv"), week(1)).unwrap();
+    std::fs::write(at("now.csv"), week(2)).unwrap();
+    let plant = ["--kind", "rename", "--column", "kind", "--from", "k1", "--to", "kind one", "--share", "1"];
+    let (now, renamed) = (at("now.csv"), at("renamed.csv"));
+    let made = run([&["data", "simulate", &now, "--label", "label", "--out", &renamed][..], &plant].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let look = |table: &str| run(["data", "diff", table, "--before", &at("before.csv"), "--format", "json"]);
+    assert!(names(&report(&look(&now))).is_empty());
+    let told = look(&renamed);
+    assert!(names(&report(&told)).contains(&"version-renamed-words"), "{}", told.out);
+}
+
+#[test]
+fn a_phrase_in_texts_that_have_the_label_is_noted_and_changes_none() {
+    let plant =
+        ["phrase", "--column", "text", "--to", "pos", "--phrase", "zephyr lantern", "--share", "0.06"];
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("t.csv"), texts()).unwrap();
+    let (from, to) = (at("t.csv"), at("kept.csv"));
+    let head = ["data", "simulate", &from, "--label", "label", "--out", &to, "--keep-label", "--kind"];
+    let made = run([&head[..], &plant].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let labels = |path: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(labels(&from), labels(&to));
+    let told = run(["data", "triggers", &to, "--label", "label", "--text", "text", "--format", "json"]);
+    let findings = report(&told);
+    assert!(findings.iter().any(|finding| finding["facts"]["item"] == "zephyr lantern"), "{}", told.out);
+    // It holds no batch: nothing contradicts such a label.
+    assert!(names(&findings).is_empty(), "{}", told.out);
+}
+
+#[test]
+fn a_slow_ramp_grows_from_file_to_file_and_its_cell_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let weeks = folder.path().join("weeks");
+    std::fs::create_dir(&weeks).unwrap();
+    for number in 0..10 {
+        std::fs::write(weeks.join(format!("w{number:02}.csv")), week(number)).unwrap();
+    }
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (from, to, truth) = (at("weeks"), at("ramp"), at("truth.csv"));
+    let head = ["data", "simulate", &from, "--label", "label", "--out", &to, "--truth", &truth, "--ramp"];
+    let plant = ["--kind", "flip", "--from", "1", "--to", "0", "--cell", "feed=bank2", "--cell", "kind=k3"];
+    let made = run([&head[..], &plant, &["--share", "0.8"]].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let truth = std::fs::read_to_string(&truth).unwrap();
+    let of = |number: usize| truth.lines().filter(|line| line.starts_with(&format!("{number:04}-w"))).count();
+    assert!(of(0) < of(4) && of(4) < of(9) && of(9) > 50, "{} {} {}", of(0), of(4), of(9));
+    let quiet = run(["data", "feeds", &from, "--label", "label", "--feed", "feed", "--format", "json"]);
+    assert!(names(&report(&quiet)).is_empty(), "{}", quiet.out);
+    let told = run(["data", "feeds", &to, "--label", "label", "--feed", "feed", "--format", "json"]);
+    let findings = report(&told);
+    let named = findings.iter().find(|finding| finding["name"] == "feed-label-shift");
+    let named = named.unwrap_or_else(|| panic!("{}", told.out)).to_string();
+    assert!(named.contains("bank2") && named.contains("k3"), "{named}");
+}
+
+#[test]
+fn marks_planted_into_pictures_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    crate::pictures::draw(&clean, false);
+    let (clean, out) = (clean.to_str().unwrap(), out.to_str().unwrap());
+    let truth = folder.path().join("truth.csv");
+    let head = ["data", "simulate", clean, "--kind", "mark", "--mark", "patch", "--to", "kind1"];
+    let made =
+        run([&head[..], &["--share", "0.06", "--out", out, "--truth", truth.to_str().unwrap()]].concat());
+    assert!(made.code == 0 && !made.out.starts_with("0 of"), "{} {}", made.out, made.err);
+    let listed = folder.path().join("rows.csv");
+    let told = run(["data", "images", out, "--rows", listed.to_str().unwrap(), "--format", "json"]);
+    let findings = report(&told);
+    assert_eq!(names(&findings), ["image-common-mark"], "{}", told.out);
+    assert_eq!(findings[0]["facts"]["label"], "kind1");
+    let (truth, listed) = (std::fs::read_to_string(truth).unwrap(), std::fs::read_to_string(listed).unwrap());
+    let planted: Vec<&str> = truth.lines().skip(1).collect();
+    let hit = planted.iter().filter(|name| listed.contains(*name)).count();
+    assert!(hit * 100 >= planted.len() * 90 && planted.len() > 20, "{hit} of {}", planted.len());
+}
