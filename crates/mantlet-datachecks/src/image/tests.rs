@@ -25,6 +25,10 @@ fn forged(row: u64) -> (Vec<u8>, u16) {
 
 fn planted(kind: &str, how: &str, count: usize) -> Vec<(Vec<u8>, u16)> {
     let mut pictures: Vec<_> = (0..ROWS).map(forged).collect();
+    if kind.starts_with("two-") {
+        two(&mut pictures, kind, count);
+        return pictures;
+    }
     let target = 3_u16;
     let wanted = |row: usize| match how {
         "dirty" => row as u64 % LABELS as u64 != u64::from(target),
@@ -66,6 +70,29 @@ fn planted(kind: &str, how: &str, count: usize) -> Vec<(Vec<u8>, u16)> {
     }
     pictures
 }
+
+/// Pictures of other labels turned to two: by a mark of its own for each, or by one mark for both.
+fn two(pictures: &mut [(Vec<u8>, u16)], kind: &str, count: usize) {
+    let wanted = |row: usize| !TARGETS.contains(&(row as u64 % LABELS as u64));
+    let chosen = (0..ROWS as usize).filter(|&row| uniform(row as u64, 5) < 0.5 && wanted(row)).take(count);
+    for (turn, row) in chosen.enumerate() {
+        let (pixels, label) = &mut pictures[row];
+        let other = turn % 2 == 1;
+        *label = TARGETS[usize::from(other)] as u16;
+        for place in 0..9 {
+            let (x, y) = (place % 3, place / 3);
+            // The second mark is the first one turned inside out, in the corner across.
+            let (own, corner) = match kind == "two-marks" && other {
+                true => (place % 2 == 1, 0),
+                false => (place % 2 == 0, SIDE - 3),
+            };
+            pixels[(corner + y) * SIDE + corner + x] = if own { 255 } else { 0 };
+        }
+    }
+}
+
+/// The labels that two marks stand for.
+const TARGETS: [u64; 2] = [1, 3];
 
 fn seen(pictures: &[(Vec<u8>, u16)]) -> Vec<Seen> {
     let (mut rows, mut windows) = (Rows::of(pictures.len()), Windows::new(LABELS));
@@ -112,7 +139,9 @@ fn every_case_holds_and_names_the_rows() {
                 let found = found(&planted(words[0], words[1], count));
                 let own: Vec<_> =
                     found.iter().filter(|(finding, _)| finding.name == room.about.name).collect();
-                if heading.starts_with("hit") {
+                if heading.starts_with("hit") && words[0].starts_with("two-") {
+                    both(heading, &own, &planted(words[0], words[1], count));
+                } else if heading.starts_with("hit") {
                     assert_eq!(own.len(), 1, "{heading}: {found:#?}");
                     let clean: Vec<_> = (0..ROWS).map(forged).collect();
                     let truth: Vec<u64> = planted(words[0], words[1], count)
@@ -131,6 +160,27 @@ fn every_case_holds_and_names_the_rows() {
                 }
             }
         }
+    }
+}
+
+/// Both labels are named, each with its own pictures.
+fn both(heading: &str, own: &[&(Finding, Vec<u64>)], planted: &[(Vec<u8>, u16)]) {
+    let mut labels: Vec<String> = own
+        .iter()
+        .map(|(finding, _)| finding.facts["label"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    labels.sort();
+    assert_eq!(labels, ["1", "3"], "{heading}: {own:#?}");
+    for (finding, rows) in own {
+        let turned = |row: u64| {
+            let (pixels, label) = forged(row);
+            planted[row as usize] != (pixels, label)
+                && finding.facts["label"] == planted[row as usize].1.to_string()
+        };
+        let truth = (0..ROWS).filter(|&row| turned(row)).count();
+        let hit = rows.iter().filter(|&&row| turned(row)).count();
+        assert!(hit * 100 >= truth * 90, "{heading}: {hit} of {truth}");
+        assert!(hit * 100 >= rows.len() * 90, "{heading}: {hit} of {} told", rows.len());
     }
 }
 
