@@ -40,7 +40,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step("tests of the remote feature", || {
         let mut cargo = run::cargo(project);
         cargo.args(["test", "-p", "mantlet", "--features", "remote", "--test", "cli", "--locked", "--quiet"]);
-        run::shown(cargo.args(["--", "scan::addresses"]))
+        run::shown(cargo.args(["--", "addresses"]))
     });
     // DataFusion and Ballista are built for this feature alone, so its crate is empty above and tested here.
     steps.step("tests of the cluster feature", || {

@@ -203,3 +203,47 @@ fn past_decisions_are_turned_by_another_version_and_listed() {
     let shown = expect(1, ["monitor", "redecide", folder.text(), "--with", "v2"]);
     assert!(shown.out.contains("v1"), "{}", shown.out);
 }
+
+#[test]
+fn one_decision_has_a_dossier_and_a_window_has_its_amounts() {
+    let (folder, password) = served_by("ada");
+    folder.edit(|text| text.replacen("[data]", "[data]\nfeatures = [\"income\", \"debt\"]", 1));
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    for (income, debt) in [(0.9, 0.1), (0.1, 0.9), (0.75, 0.25)] {
+        let row = ROW.replace("0.5,0.25", &format!("{income},{debt}"));
+        assert_eq!(up.infer("model", &key, &row).0, 200);
+    }
+    up.interrupt();
+    std::fs::write(folder.path.join("turned.onnx"), credit(true).1).unwrap();
+    folder.edit(|text| text.replace("\"model.onnx\"", "\"turned.onnx\"").replace("\"v1\"", "\"v2\""));
+    let protected = run(["protect", folder.text(), "--format", "json"]);
+    let record: serde_json::Value = serde_json::from_str(&protected.out).unwrap();
+    if record["passport"].is_null() {
+        as_person(&password, ["registry", "admit", "v2", folder.text(), "--user", "ada", "--note", "test"]);
+    }
+    // Every decision, with what was at stake in each.
+    let asked = ["monitor", "redecide", folder.text(), "--with", "v2", "--amount", "income"];
+    let all = expect(1, [&asked[..], &["--since", "2020-01-01"]].concat());
+    let lines: Vec<&str> = all.out.lines().filter(|line| line.contains(" by v1: ")).collect();
+    assert_eq!(lines.len(), 3, "{}", all.out);
+    for amount in ["0.90", "0.10", "0.75"] {
+        assert!(lines.iter().any(|line| line.contains(&format!("  {amount}"))), "{amount}: {}", all.out);
+    }
+    let json = expect(1, [&asked[..], &["--since", "2020-01-01", "--format", "json"]].concat());
+    assert!(json.out.contains("1.75"), "the amounts together bound the loss: {}", json.out);
+    // Before any of them there is nothing to decide again.
+    let none = run([&asked[..], &["--until", "2020-01-01", "--format", "json"]].concat());
+    assert!(!none.out.contains("decision-overturned"), "{}", none.out);
+    let wrong = run([&asked[..], &["--since", "yesterday"]].concat());
+    assert!(wrong.code >= 3 && wrong.err.contains("since"), "{}", wrong.err);
+    // One decision: what came in, which version, what the guard said, who approved, what the other version says.
+    let line = lines.iter().find(|line| line.contains("  0.75")).unwrap();
+    let id = line.split_whitespace().nth(1).unwrap();
+    let one = run(["monitor", "redecide", folder.text(), "--with", "v2", "--id", id]);
+    for part in [id, "income = 0.75", "debt = 0.25", "version v1", "guard ", "again   version v2", "not 1"] {
+        assert!(one.out.contains(part), "{part}: {}", one.out);
+    }
+    let nobody = run(["monitor", "redecide", folder.text(), "--with", "v2", "--id", "nothing"]);
+    assert!(!nobody.out.contains("decision nothing"), "{}", nobody.out);
+}
