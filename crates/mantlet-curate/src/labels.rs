@@ -1,4 +1,6 @@
 //! Label integrity: rows whose label out-of-sample predictions contradict, and whose rows they are.
+//!
+//! Long because the tests plant what it finds.
 
 use std::collections::HashMap;
 

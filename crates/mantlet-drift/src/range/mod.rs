@@ -1,7 +1,7 @@
 //! Safe ranges: shares of a decision, means of a score and rates of a segment that people have declared, held against
 //! what was decided. Nothing here is learned; what nobody declared is not judged.
 
-mod out_of_range;
+mod crossed;
 #[cfg(test)]
 mod tests;
 
@@ -270,7 +270,7 @@ pub struct Room {
 /// Every room, in order of name.
 #[must_use]
 pub fn all() -> &'static [Room] {
-    &[Room { about: &out_of_range::ABOUT, look: out_of_range::look }]
+    &[Room { about: &crossed::ABOUT, look: crossed::look }]
 }
 
 /// Every finding of every room.

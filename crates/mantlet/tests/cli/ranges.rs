@@ -66,7 +66,7 @@ fn a_rate_that_leaves_its_range_in_one_region_is_told_and_becomes_an_incident() 
         "{}",
         odd.out
     );
-    assert!(report(&odd).iter().all(|finding| finding["name"] == "output-out-of-range"));
+    assert!(report(&odd).iter().all(|finding| finding["name"] == "range-crossed"));
     let listed = expect(0, ["incident", "list", home]).out;
     let ids = listed.lines().filter_map(|line| line.split_whitespace().next());
     let incidents: String = ids.map(|id| run(["incident", "show", id, home, "--json"]).out).collect();

@@ -7,7 +7,7 @@ use crate::drift::plain;
 use crate::statistic::real;
 
 pub(super) const ABOUT: About = About {
-    name: "output-out-of-range",
+    name: "range-crossed",
     title: "what the model decides has left a declared range",
     severity: Severity::Suspicious,
     impact: Impact::High,
