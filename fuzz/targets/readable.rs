@@ -12,6 +12,7 @@ fuzz_target!(|data: &[u8]| {
     support::same(data, || protoform::from_json(&source));
     support::same(data, || torch::exported(&source));
     support::same(data, || secrets::named(&text));
+    support::same(data, || secrets::named_in_pickle(data));
     let names = ["model.txt", ".zarray", "zarr.json", "model.param", "weights.json", "model.toml"];
     let name = support::one_of(data, names);
     support::same(data, || models::text(&source, name));

@@ -28,7 +28,12 @@ fuzz_target!(|data: &[u8]| {
     for format in FORMATS {
         support::same(data, || models::analyse(format, &source, &bounds));
     }
-    for graph in [program::paddle(&source), program::paddle_json(&source), program::coreml(&source), ncnn::graph(&source)] {
+    for graph in [
+        program::paddle(&source),
+        program::paddle_json(&source),
+        program::coreml(&source),
+        ncnn::graph(&source),
+    ] {
         let _ = graph.overrides();
     }
     let _ = (mxnet::symbol(&source), coreml::manifest(&source));

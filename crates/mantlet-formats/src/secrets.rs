@@ -81,23 +81,43 @@ const VALUE: std::ops::RangeInclusive<usize> = 16..=128;
 /// Credentials by the names they stand under: what follows is a value that nobody would write by hand.
 #[must_use]
 pub fn named(text: &str) -> Vec<Secret> {
+    named_in(text.as_bytes(), false)
+}
+
+/// The same in a pickle, where the opcodes of the value stand between a name and it.
+#[must_use]
+pub fn named_in_pickle(bytes: &[u8]) -> Vec<Secret> {
+    named_in(bytes, true)
+}
+
+fn named_in(bytes: &[u8], pickle: bool) -> Vec<Secret> {
     static FINDER: std::sync::OnceLock<Option<aho_corasick::AhoCorasick>> = std::sync::OnceLock::new();
     let finder = FINDER
         .get_or_init(|| aho_corasick::AhoCorasick::builder().ascii_case_insensitive(true).build(KEYS).ok());
     let mut found = Vec::new();
     let Some(finder) = finder else { return found };
-    let bytes = text.as_bytes();
     for hit in finder.find_iter(bytes) {
         if found.len() >= MAX_NAMED {
             break;
         }
         // The end of the name, and what stands between it and its value: `": "`, `=`, ` = '`.
         let rest = &bytes[hit.end()..];
-        let between = rest.iter().take(8).take_while(|byte| b"\"' :=\t>".contains(byte)).count();
-        if !rest[..between].iter().any(|byte| matches!(byte, b':' | b'=')) {
+        let between = if pickle {
+            // The name is kept for later, then comes how long the value is.
+            let memo = if rest.first() == Some(&b'q') { 2 } else { 0 };
+            let opcode = |byte: &&u8| !(b' '..=b'~').contains(*byte) || matches!(byte, b'X' | b'U' | b'T');
+            let opcodes = rest.iter().skip(memo).take(12).take_while(opcode).count();
+            // Of short texts the length is one byte, whichever letter that is.
+            let short = opcodes > 0 && rest.get(memo + opcodes - 1) == Some(&b'\x8c');
+            if short || opcodes >= 2 { memo + opcodes + usize::from(short) } else { 0 }
+        } else {
+            let between = rest.iter().take(8).take_while(|byte| b"\"' :=\t>".contains(byte)).count();
+            if rest[..between].iter().any(|byte| matches!(byte, b':' | b'=')) { between } else { 0 }
+        };
+        if between == 0 {
             continue;
         }
-        let value = &rest[between..];
+        let value = rest.get(between..).unwrap_or(&[]);
         let inside = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=_-.~!@#%^&*".contains(byte);
         let value = &value[..value.iter().take(VALUE.end() + 1).take_while(inside).count()];
         let before = &bytes[hit.start().saturating_sub(96)..hit.start()];
@@ -248,6 +268,25 @@ mod tests {
         ] {
             assert_eq!(named(&text), [], "{text}");
         }
+    }
+
+    #[test]
+    fn credentials_in_pickles_are_told_by_their_names() {
+        let value = ["q7Rk2ZtV", "9mXw4LpB"].concat();
+        let pickle = |value: &str| {
+            let mut bytes = b"\x80\x04\x95\x30\0\0\0\0\0\0\0}\x94\x8c\x07api_key\x94\x8c".to_vec();
+            bytes.push(value.len() as u8);
+            bytes.extend(value.as_bytes());
+            bytes.extend(b"\x94s.");
+            bytes
+        };
+        assert_eq!(named_in_pickle(&pickle(&value)).len(), 1);
+        assert_eq!(named_in_pickle(&pickle(&format!("{value}{value}w3Tq9Zx2"))).len(), 1, "forty letters");
+        assert_eq!(named_in_pickle(&pickle("correct-horse-battery")), []);
+        let older =
+            [b"\x80\x02}q\0X\x07\0\0\0api_keyq\x01X\x10\0\0\0".as_slice(), value.as_bytes(), b"q\x02s."]
+                .concat();
+        assert_eq!(named_in_pickle(&older).len(), 1);
     }
 
     #[test]

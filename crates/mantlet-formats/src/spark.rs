@@ -39,6 +39,15 @@ pub fn analyse(source: &dyn Source, head: &[u8]) -> Option<Structure> {
     if java::is_chain(class) || !plain || !KNOWN.iter().any(|package| class.starts_with(package)) {
         facts.names(Power::Class, "stage", class, 0);
     }
+    // A stage of SQL may call any static method of the machine, or a program.
+    let statement = metadata.pointer("/paramMap/statement").and_then(Value::as_str).unwrap_or("");
+    let lower: String = statement.to_ascii_lowercase().split_whitespace().collect();
+    let calls = ["reflect(", "java_method(", "transform("];
+    if calls[..2].iter().any(|call| lower.contains(call))
+        || lower.contains(calls[2]) && lower.contains("using'")
+    {
+        facts.names(Power::Class, "method in a statement", statement, 0);
+    }
     Some(facts)
 }
 
@@ -61,6 +70,14 @@ mod tests {
         for class in ["java.lang.ProcessBuilder", "os.system", "__main__.Mine", "bsh.Interpreter"] {
             assert_eq!(named(class), 1, "{class}");
         }
+        let sql = |statement: &str| {
+            let text = format!(
+                r#"{{"class":"org.apache.spark.ml.feature.SQLTransformer","sparkVersion":"3","paramMap":{{"statement":"{statement}"}}}}"#
+            );
+            analyse(&MemorySource::new(text.as_bytes()), text.as_bytes()).unwrap().code.len()
+        };
+        assert_eq!(sql("SELECT *, Reflect ('java.lang.Runtime', 'getRuntime') FROM __THIS__"), 1);
+        assert_eq!(sql("SELECT *, (a + b) AS c FROM __THIS__"), 0);
         assert_eq!(analyse(&MemorySource::new(b"{}"), b"{\"class\": 1}"), None);
     }
 }

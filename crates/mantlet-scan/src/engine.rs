@@ -7,7 +7,7 @@ use mantlet_formats::inflate::Inflated;
 use mantlet_formats::origin::Origin;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
-use mantlet_formats::{Bounds, Facts, npy, onnx, opened, pickle, safetensors, tar};
+use mantlet_formats::{Bounds, Facts, npy, onnx, opened, pickle, safetensors, secrets, tar};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
@@ -27,6 +27,8 @@ const MAX_DOCUMENT: usize = 4 << 20;
 const UNREADABLE: &str = "scan it where it can be read from end to end";
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
+/// Bytes of a pickle that are searched for credentials by their names.
+const MAX_NAMED: usize = 4 << 20;
 
 /// The examination of one outermost artifact.
 pub(crate) struct Engine {
@@ -354,6 +356,11 @@ impl Engine {
         } else if !facts.storage_list.is_empty() {
             let why = "not every storage is compared with its member of the archive".into();
             self.gap(place, why, "load it with `weights_only=True`, or convert it to safetensors");
+        }
+        let named =
+            secrets::named_in_pickle(&mantlet_vocab::read_window(source, 0, MAX_NAMED).unwrap_or_default());
+        if !named.is_empty() {
+            self.judge(&Facts::Secrets(named), place);
         }
         self.limits(place, &facts.limits);
         facts.carried.clone_from(&self.carried);

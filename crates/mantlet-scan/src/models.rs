@@ -3,7 +3,9 @@
 use mantlet_formats::graph::Graph;
 use mantlet_formats::metadata::Text;
 use mantlet_formats::route::Format;
-use mantlet_formats::{Facts, config, gguf, hdf5, jinja, keras, metadata, onnx, pickle, tensorflow, tflite};
+use mantlet_formats::{
+    Facts, config, gguf, hdf5, jinja, keras, metadata, onnx, pickle, secrets, tensorflow, tflite,
+};
 use mantlet_vocab::{MemorySource, Place, Severity, Source, SubSource, read_window};
 
 use crate::engine::{Engine, SMALL};
@@ -208,6 +210,11 @@ impl Engine {
     /// Judges the texts that a file says about itself.
     pub(crate) fn metadata(&mut self, texts: Vec<Text>, place: &Place) {
         self.said.texts(&texts);
+        let named = |text: &Text| !secrets::named(&format!("{}={}", text.key, text.shown)).is_empty();
+        if let Some(text) = texts.iter().find(|text| named(text)) {
+            let secret = secrets::Secret { kind: "credential", offset: 0 };
+            self.judge(&Facts::Secrets(vec![secret]), &place.part(text.key.clone()));
+        }
         for (key, template) in texts.iter().filter_map(|text| Some((&text.key, text.template.clone()?))) {
             self.template(*template, key == "chat_template", &place.part(key.clone()));
         }

@@ -5,6 +5,7 @@
 use mantlet_formats::config::Act;
 use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
+use mantlet_formats::structure::{Named, Power, Structure};
 use mantlet_formats::{
     Facts, advice, card, config, deployment, fetching, go_template, inline, jinja, models, opened, page,
     protoform, python, requirements, secrets, torch, xml,
@@ -35,9 +36,17 @@ impl Engine {
     /// A program of `torch.export`.
     fn exported(&mut self, source: &dyn Source, place: &Place) {
         match torch::exported(source) {
-            Some(Ok(code)) => {
-                for graph in torch::graphs(&code) {
+            Some(Ok(program)) => {
+                for graph in torch::graphs(&program.code) {
                     self.follow(&graph, place);
+                }
+                let mut facts = Structure::of("torch.export");
+                for name in program.foreign {
+                    let power = if name.starts_with("torch.ops.") { Power::Native } else { Power::Python };
+                    facts.code.push((power, Named { name, role: "function", at: 0 }));
+                }
+                if !facts.code.is_empty() {
+                    self.judge(&Facts::Structure(Box::new(facts)), place);
                 }
             }
             Some(Err(why)) => self.gap(place, why, "export it in parts, or review its graph"),
@@ -177,7 +186,7 @@ impl Engine {
                 self.judge(&Facts::Advice(advice), place);
             }
         }
-        if file == "readme.md"
+        if matches!(file.as_str(), "readme.md" | "model_card.md" | "modelcard.md" | "model-card.md")
             && let Some(card) = card::analyse(&text)
         {
             self.said.card(&card);
@@ -204,6 +213,8 @@ impl Engine {
         }
         if let Some(turned) = protoform::from_text(&text) {
             self.turned(&turned, place, depth);
+        } else if text.trim_start().starts_with('<') && text.contains("ir_version") && text.contains("=>") {
+            self.gap(place, "ONNX in its language for people is not followed".into(), READ_IT);
         } else if file.ends_with(".pbtxt") && text.contains("node") && text.contains("op:") {
             let why = "it is no graph in protobuf's text form, or a broken one".into();
             self.gap(place, why, READ_IT);

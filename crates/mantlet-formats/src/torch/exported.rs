@@ -1,4 +1,6 @@
 //! Programs of `torch.export` (`.pt2`: `models/*.json`) in the words of TorchScript, so that one reader follows both.
+//!
+//! Long because what is told of a program and how it is turned stand together.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -7,8 +9,12 @@ use mantlet_vocab::{Source, read_window};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::structure::shown;
+
 /// Bytes of one program.
 const MAX_PROGRAM: usize = 32 << 20;
+/// Functions that are told.
+const MAX_FOREIGN: usize = 64;
 /// Graphs within graphs.
 const MAX_NESTING: u8 = 8;
 /// Bytes of the text it becomes.
@@ -72,8 +78,50 @@ struct Argument {
     arg: Value,
 }
 
+/// A program that was turned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// It, as TorchScript.
+    pub code: String,
+    /// Functions it calls that are no operators of torch, whatever graph they stand in.
+    pub foreign: Vec<String>,
+}
+
+/// Libraries of operators that come with torch or its companions.
+const LIBRARIES: [&str; 12] = [
+    "aten",
+    "prims",
+    "prim",
+    "higher_order",
+    "quantized",
+    "quantized_decomposed",
+    "torchvision",
+    "torchaudio",
+    "_c10d_functional",
+    "c10d_functional",
+    "mkldnn",
+    "inductor",
+];
+/// Functions of Python's `operator` that calculate.
+const CALCULATIONS: &str = "getitem add sub mul matmul floordiv truediv mod neg pos pow abs lt le gt ge eq ne and_ or_ \
+                            not_ xor is_ is_not lshift rshift index invert inv concat truth contains";
+
+/// Whether a node calls something else than an operator: a loader looks the name up from `torch` on, however far.
+fn is_foreign(target: &str) -> bool {
+    if let Some(operator) = target.strip_prefix("torch.ops.") {
+        return !operator.split('.').next().is_some_and(|library| LIBRARIES.contains(&library));
+    }
+    if let Some(function) = target.strip_prefix("_operator.") {
+        return !CALCULATIONS.split_whitespace().any(|known| known == function);
+    }
+    if let Some(function) = target.strip_prefix("torch.") {
+        return !(function.starts_with("sym_") || function.starts_with("_sym_"));
+    }
+    !target.is_empty() && target.strip_prefix("math.").is_none_or(|function| function.contains('.'))
+}
+
 /// The program of an exported model as TorchScript; `None` for other JSON, an error when it is too large or broken.
-pub fn exported(source: &dyn Source) -> Option<Result<String, String>> {
+pub fn exported(source: &dyn Source) -> Option<Result<Exported, String>> {
     let text = read_window(source, 0, MAX_PROGRAM).unwrap_or_default();
     let is = |word: &[u8]| memchr::memmem::find(&text, word).is_some();
     let said = is(b"\"graph_module\"") && is(b"\"input_specs\"");
@@ -107,20 +155,31 @@ pub fn exported(source: &dyn Source) -> Option<Result<String, String>> {
         let _ = write!(code, ",\n    {}: Tensor{axes}", plain(input, ""));
     }
     code.push_str(") -> Tensor:\n");
-    let whole = body(&graph_module.graph, "", 2, 0, &mut code);
+    let mut foreign = Vec::new();
+    let whole = body(&graph_module.graph, "", 2, 0, (&mut code, &mut foreign));
     if !whole {
         return Some(Err("it is a program of more than is followed".into()));
     }
     let _ = writeln!(code, "  return {}", list(&graph_module.graph.outputs, ""));
-    Some(Ok(code))
+    Some(Ok(Exported { code, foreign }))
 }
 
 /// The statements of a graph; `own` stands before the names of a graph within another.
-fn body(graph: &Body, own: &str, indent: usize, depth: u8, code: &mut String) -> bool {
+fn body(
+    graph: &Body,
+    own: &str,
+    indent: usize,
+    depth: u8,
+    (code, foreign): (&mut String, &mut Vec<String>),
+) -> bool {
     let blanks = " ".repeat(indent);
     for node in &graph.nodes {
         if code.len() > MAX_CODE || depth > MAX_NESTING {
             return false;
+        }
+        if is_foreign(&node.target) && foreign.len() < MAX_FOREIGN && !foreign.contains(&shown(&node.target))
+        {
+            foreign.push(shown(&node.target));
         }
         let outputs: Vec<String> =
             node.outputs.iter().filter_map(name).map(|name| plain(name, own)).collect();
@@ -149,7 +208,7 @@ fn body(graph: &Body, own: &str, indent: usize, depth: u8, code: &mut String) ->
                 for (input, given) in graph.inputs.iter().filter_map(name).zip(&given) {
                     let _ = writeln!(code, "{blanks}  {} = {given}", plain(input, &label));
                 }
-                if !body(&graph, &label, indent + 2, depth + 1, code) {
+                if !body(&graph, &label, indent + 2, depth + 1, (&mut *code, &mut *foreign)) {
                     return false;
                 }
                 let _ = writeln!(code, "{blanks}  {outputs} = {}", list(&graph.outputs, &label));
@@ -249,7 +308,8 @@ mod tests {
             "signature": {{"input_specs": [{{"parameter": {{"arg": {{"name": "p_w"}}}}}},
             {{"user_input": {{"arg": {{"as_tensor": {{"name": "x"}}}}}}}}]}}}}}}"#
         );
-        let code = exported(&MemorySource::new(text.as_bytes())).unwrap().unwrap();
+        let Exported { code, foreign } = exported(&MemorySource::new(text.as_bytes())).unwrap().unwrap();
+        assert_eq!(foreign, [""; 0]);
         graphs(&code).iter().map(|graph| graph.overrides().len()).sum()
     }
 
@@ -314,6 +374,27 @@ mod tests {
         };
         assert_eq!(found(&cond("x"), "w"), 1);
         assert_eq!(found(&cond("y"), "w"), 0);
+    }
+
+    #[test]
+    fn functions_that_are_no_operators_are_told() {
+        for target in [
+            "torch.serialization.os.system",
+            "torch.ops.mine.evil.default",
+            "_operator.methodcaller",
+            "os.system",
+        ] {
+            assert!(is_foreign(target), "{target}");
+        }
+        for target in [
+            "torch.ops.aten.add.Tensor",
+            "_operator.getitem",
+            "torch.sym_max",
+            "math.floor",
+            "torch._sym_sqrt",
+        ] {
+            assert!(!is_foreign(target), "{target}");
+        }
     }
 
     #[test]
