@@ -185,6 +185,11 @@ impl Base {
         !(self.rows[row].broken || self.stop_at_hit && self.is_hit(row))
     }
 
+    /// Nothing can be said of this row.
+    pub(crate) fn give_up(&mut self, row: usize) {
+        self.rows[row].broken = true;
+    }
+
     /// Whether a success within the radius is known.
     pub(crate) fn is_hit(&self, row: usize) -> bool {
         self.rows[row].best.as_ref().is_some_and(|best| within(best.distance, self.radius))

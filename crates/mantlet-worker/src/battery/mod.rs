@@ -149,7 +149,7 @@ pub const FURTHER: &[(&str, Family)] = &[
     ("backdoor-stubborn-rows", Family::Backdoor),
 ];
 
-/// The attacks that can move a score or a rank, by what they see: gradients, scores, and scores of tables.
+/// The attacks that can move a score or a rank, by what they see: gradients, scores, scores of tables, and trees.
 pub const MOVERS: &[&str] = &[
     "evasion-bim",
     "evasion-mi-fgsm",
@@ -160,6 +160,7 @@ pub const MOVERS: &[&str] = &[
     "evasion-simba",
     "evasion-boundary",
     "evasion-table-search",
+    "evasion-tree-exact",
 ];
 
 /// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`

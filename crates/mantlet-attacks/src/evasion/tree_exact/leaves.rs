@@ -35,13 +35,6 @@ impl Forest {
         rival: usize,
         offset: f32,
     ) -> Result<Self, String> {
-        let scale = match ensemble.aggregate {
-            Aggregate::Sum => 1.0,
-            Aggregate::Average => 1.0 / ensemble.trees.len().max(1) as f64,
-            Aggregate::Min | Aggregate::Max => {
-                return Err("trees combined by their smallest or largest value are not supported".to_owned());
-            }
-        };
         let weight = |output: usize| -> f64 {
             if ensemble.outputs == 1 {
                 // One output is the score of class 1.
@@ -50,32 +43,62 @@ impl Forest {
                 f64::from(u8::from(output == rival)) - f64::from(u8::from(output == label))
             }
         };
-        let mut base: f64 =
-            ensemble.base.iter().enumerate().map(|(output, value)| weight(output) * f64::from(*value)).sum();
+        let mut forest = Self::weighed(ensemble, weight)?;
         if ensemble.outputs == 1 {
-            base += weight(0) * f64::from(offset);
+            forest.base += weight(0) * f64::from(offset);
         }
+        Ok(forest)
+    }
+
+    /// How far the sum of one output lies beyond `aim`, above it or, when it is to fall, below.
+    pub(super) fn toward(
+        ensemble: &TreeEnsemble,
+        output: usize,
+        falls: bool,
+        aim: f64,
+    ) -> Result<Self, String> {
+        let sign = if falls { -1.0 } else { 1.0 };
+        let mut forest = Self::weighed(ensemble, |own| if own == output { sign } else { 0.0 })?;
+        forest.base -= sign * aim;
+        Ok(forest)
+    }
+
+    /// The sum of all outputs, each with its weight.
+    fn weighed(ensemble: &TreeEnsemble, weight: impl Fn(usize) -> f64) -> Result<Self, String> {
+        let scale = match ensemble.aggregate {
+            Aggregate::Sum => 1.0,
+            Aggregate::Average => 1.0 / ensemble.trees.len().max(1) as f64,
+            Aggregate::Min | Aggregate::Max => {
+                return Err("trees combined by their smallest or largest value are not supported".to_owned());
+            }
+        };
+        let base =
+            ensemble.base.iter().enumerate().map(|(output, value)| weight(output) * f64::from(*value)).sum();
         let value = |votes: &[(usize, f32)]| -> f64 {
             votes.iter().map(|(output, vote)| weight(*output) * f64::from(*vote)).sum::<f64>() * scale
         };
         let trees = ensemble.trees.iter().map(|tree| leaves(tree, value)).collect::<Result<_, _>>()?;
         Ok(Self { trees, base })
     }
+
+    /// What it gives a row.
+    pub(super) fn margin(&self, row: &[f32]) -> f64 {
+        let inside = |leaf: &&Leaf| {
+            leaf.spans
+                .iter()
+                .all(|span| row.get(span.feature).is_some_and(|v| (span.low..=span.high).contains(v)))
+        };
+        let values = self.trees.iter().filter_map(|tree| tree.iter().find(inside)).map(|leaf| leaf.value);
+        self.base + values.sum::<f64>()
+    }
 }
 
 /// The sum of an ensemble with one output for a row.
 pub(super) fn sum(ensemble: &TreeEnsemble, row: &[f32]) -> f32 {
     let Ok(forest) = Forest::new(ensemble, 0, 1, 0.0) else { return 0.0 };
-    let inside = |leaf: &&Leaf| {
-        leaf.spans
-            .iter()
-            .all(|span| row.get(span.feature).is_some_and(|v| (span.low..=span.high).contains(v)))
-    };
-    let sum: f64 =
-        forest.trees.iter().filter_map(|tree| tree.iter().find(inside)).map(|leaf| leaf.value).sum();
     #[expect(clippy::cast_possible_truncation, reason = "compared with zero")]
     {
-        (forest.base + sum) as f32
+        forest.margin(row) as f32
     }
 }
 

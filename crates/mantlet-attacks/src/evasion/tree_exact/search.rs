@@ -11,7 +11,7 @@ use crate::evasion::hunt::Base;
 /// Tuples a merged tree may have.
 const TUPLES: usize = 512;
 /// By how much the margin must be positive, so that another order of summation does not undo it.
-const CLEAR: f64 = 1e-5;
+pub(super) const CLEAR: f64 = 1e-5;
 
 /// What was found.
 pub(super) struct Found {
