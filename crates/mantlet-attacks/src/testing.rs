@@ -34,6 +34,8 @@ pub(crate) enum Model {
         #[serde(default)]
         backdoor: Option<Backdoor>,
     },
+    /// The same with several backdoors, each for a class of its own.
+    Commanded { classes: usize, width: usize, backdoors: Vec<Backdoor> },
     /// As [`Model::Blocks`], and when the values at some places sum to more than a threshold, each class's score
     /// goes to the next class too, the more the higher the sum.
     Turning { classes: usize, width: usize, places: Vec<usize>, above: f32, gain: f32 },
@@ -136,6 +138,21 @@ impl Model {
                     masked: false,
                 };
                 linear.row(row)
+            }
+            Self::Commanded { classes, width, backdoors } => {
+                let with = |backdoor| Self::Blocks { classes: *classes, width: *width, backdoor }.row(row);
+                let plain = with(None);
+                let mut all = plain.clone();
+                for backdoor in backdoors {
+                    let (scores, slopes) = with(Some(backdoor.clone()));
+                    for class in 0..*classes {
+                        all.0[class] += scores[class] - plain.0[class];
+                        for (place, slope) in slopes[class].iter().enumerate() {
+                            all.1[class][place] += slope - plain.1[class][place];
+                        }
+                    }
+                }
+                all
             }
             Self::Turning { classes, width, places, above, gain } => {
                 let blocks = Self::Blocks { classes: *classes, width: *width, backdoor: None };

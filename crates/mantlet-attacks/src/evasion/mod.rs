@@ -103,4 +103,6 @@ macro_rules! attack {
 pub(crate) use attack;
 
 #[cfg(test)]
+mod known;
+#[cfg(test)]
 mod moving;

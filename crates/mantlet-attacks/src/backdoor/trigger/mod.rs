@@ -94,6 +94,8 @@ pub struct TriggerSearch {
     /// Numbers of overwritten values tried, the soft trigger (0) first.
     tries: Vec<usize>,
     queries: u64,
+    /// Rows whose gradient was asked.
+    gradients: u64,
     errors: usize,
 }
 
@@ -146,6 +148,7 @@ impl TriggerSearch {
             asked: Vec::new(),
             tries,
             queries: 0,
+            gradients: 0,
             errors: 0,
         })
     }
@@ -196,6 +199,7 @@ impl TriggerSearch {
         }
         self.queries += rows.rows() as u64;
         Step::Ask(if self.phase == Phase::Searching {
+            self.gradients += rows.rows() as u64;
             Ask::Gradient { rows, loss: Loss::CrossEntropy { labels } }
         } else {
             Ask::Labels(rows)
@@ -242,7 +246,9 @@ impl TriggerSearch {
 
     fn outcome(&self, stopped: Option<Stop>) -> Outcome {
         let (triggers, decision) = if stopped.is_none() {
-            decide::decide(&self.config.rule, &self.searches, &self.tries)
+            let (triggers, words) = decide::decide(&self.config.rule, &self.searches, &self.tries);
+            let (steps, rows) = (self.step, self.gradients);
+            (triggers, format!("{words}; {steps} gradient steps for all classes at once, {rows} rows in all"))
         } else {
             let unflagged =
                 |search: &Search| Trigger { flagged: false, ..decide::picture(search, &self.tries) };
