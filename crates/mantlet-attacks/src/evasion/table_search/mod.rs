@@ -128,8 +128,8 @@ struct Lane {
 struct Cheapest {
     config: Config,
     lanes: Vec<Lane>,
-    /// What was asked, and what was learned of it.
-    study: study::Study,
+    /// What was asked about each group of rows, and what was learned of it.
+    studies: Vec<study::Study>,
 }
 
 impl Paring {
@@ -188,12 +188,13 @@ impl Method for Cheapest {
         if config.learn {
             super::table_climb::learn(base);
         }
-        Ok(Self { config, lanes: Vec::new(), study: study::Study::default() })
+        Ok(Self { config, lanes: Vec::new(), studies: Vec::new() })
     }
 
     fn begin(&mut self, base: &mut Base) {
         let trees = base.trees.take().filter(|_| self.config.trees && base.goal.column().is_none());
         let offset = trees.as_ref().map_or(0.0, |trees| super::tree_exact::offset(base, trees));
+        self.studies = study::groups(base.rows.len());
         for row in 0..base.rows.len() {
             let targets = propose::targets(base, row, self.config.starts);
             let known = trees.as_ref().map_or_else(Vec::new, |trees| {
@@ -246,7 +247,7 @@ impl Method for Cheapest {
     }
 
     fn take(&mut self, base: &mut Base, reply: &Reply) {
-        self.study.remember(reply, base.len());
+        study::remember(&mut self.studies, reply, base.len());
         let mut place = 0;
         let scored = reply.scores.is_some() && base.goal.column().is_none();
         while place < reply.rows.len() {

@@ -4,6 +4,9 @@
 //! and each row's nearest change that turns the copy is looked for over its thresholds. What it finds is asked, also a
 //! little farther out, since the copy knows a threshold only as lying between two rows. Where it was wrong the next copy
 //! knows better: that is active learning of the border around each row.
+//!
+//! Rows learn in groups, each with its own memory and copies: a copy taught by all rows at once remembers too little of
+//! what was asked around each.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +20,7 @@ const ROUNDS: usize = 16;
 /// Studies in a row without gain after which a row is left to chance.
 const PATIENCE: usize = 4;
 /// Trees walked for one row in one study.
-const WORK: usize = 6_000_000;
+const WORK: usize = 1_500_000;
 /// Rows asked of what the search found, each with what lies a little farther out.
 const KEPT: usize = 6;
 /// Rows and values remembered at most; the oldest are forgotten.
@@ -26,9 +29,14 @@ const VALUES: usize = 600_000;
 /// How much farther out than the copy says is asked as well.
 const STRETCH: [f32; 5] = [1.0, 1.04, 1.1, 1.2, 1.35];
 
-/// What was asked, and what was learned of it.
+/// Rows that share a copy, at most.
+const GROUP: usize = 56;
+
+/// What was asked about a group of rows, and what was learned of it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Study {
+    /// The rows under attack from this one on, until the next group's.
+    first: usize,
     /// Rows asked, end to end, and the class of each.
     values: Vec<f32>,
     classes: Vec<usize>,
@@ -36,40 +44,57 @@ pub(super) struct Study {
     round: usize,
 }
 
-impl Study {
-    /// Remembers what was answered.
-    pub(super) fn remember(&mut self, reply: &Reply, width: usize) {
-        if self.round >= ROUNDS || reply.scores.is_some() {
-            return;
+/// Groups of about the same size for so many rows.
+pub(super) fn groups(rows: usize) -> Vec<Study> {
+    let many = rows.div_ceil(GROUP).max(1);
+    (0..many).map(|group| Study { first: group * rows / many, ..Study::default() }).collect()
+}
+
+/// Remembers what was answered, each row with its group.
+pub(super) fn remember(studies: &mut [Study], reply: &Reply, width: usize) {
+    if reply.scores.is_some() {
+        return;
+    }
+    for (place, class) in reply.classes.iter().enumerate() {
+        let (row, values) = (reply.rows[place], reply.values(place));
+        let group = studies.partition_point(|study| study.first <= row).saturating_sub(1);
+        let Some(study) = studies.get_mut(group).filter(|study| study.round < ROUNDS) else { continue };
+        if let Some(class) = class.filter(|_| values.iter().all(|value| value.is_finite())) {
+            study.values.extend_from_slice(values);
+            study.classes.push(class);
         }
-        for (place, class) in reply.classes.iter().enumerate() {
-            let values = reply.values(place);
-            if let Some(class) = class.filter(|_| values.iter().all(|value| value.is_finite())) {
-                self.values.extend_from_slice(values);
-                self.classes.push(class);
-            }
-        }
-        let most = ROWS.min(VALUES / width.max(1));
-        let gone = self.classes.len().saturating_sub(most);
+    }
+    let most = ROWS.min(VALUES / width.max(1));
+    for study in studies {
+        let gone = study.classes.len().saturating_sub(most);
         if gone > most / 4 {
-            self.values.drain(..gone * width);
-            self.classes.drain(..gone);
+            study.values.drain(..gone * width);
+            study.classes.drain(..gone);
         }
     }
 }
 
 impl Cheapest {
-    /// Hands out what a copy says, once every row with budget left is waiting for it.
+    /// Hands out what copies say, each once every row of its group with budget left is waiting for it.
     pub(super) fn study(&mut self, base: &mut Base) {
-        let open: Vec<usize> =
-            base.open().into_iter().filter(|&row| base.rows[row].queries < self.config.queries).collect();
-        let settled = |row: &usize| matches!(self.lanes[*row].phase, Phase::Waiting | Phase::Over);
-        if !open.iter().all(settled) {
-            return;
+        let left = |row: &usize| base.rows[*row].queries < self.config.queries;
+        let open: Vec<usize> = base.open().into_iter().filter(left).collect();
+        for group in 0..self.studies.len() {
+            let first = self.studies[group].first;
+            let next = self.studies.get(group + 1).map_or(usize::MAX, |study| study.first);
+            let own: Vec<usize> = open.iter().copied().filter(|row| (first..next).contains(row)).collect();
+            let settled = |row: &usize| matches!(self.lanes[*row].phase, Phase::Waiting | Phase::Over);
+            if own.iter().all(settled) {
+                self.study_group(base, group, &own, first..next);
+            }
         }
+    }
+
+    /// The same for one group, whose rows with budget left these are.
+    fn study_group(&mut self, base: &mut Base, group: usize, open: &[usize], all: std::ops::Range<usize>) {
         // Scores tell more of the border than a copy does.
         let labels = !self.config.scores && base.goal.column().is_none();
-        while labels && self.study.round < ROUNDS {
+        while labels && self.studies[group].round < ROUNDS {
             let eager = |row: &usize| {
                 matches!(self.lanes[*row].phase, Phase::Waiting) && self.lanes[*row].idle < PATIENCE
             };
@@ -77,14 +102,14 @@ impl Cheapest {
             if waiting.is_empty() {
                 break;
             }
-            let turn = self.study.round;
-            self.study.round += 1;
+            let turn = self.studies[group].round;
+            self.studies[group].round += 1;
             let mut sides: Vec<usize> = waiting.iter().map(|&row| side(base, row)).collect();
             sides.sort_unstable();
             sides.dedup();
             let mut offered = false;
             for own in sides {
-                let copy = self.copy(base, own, turn);
+                let copy = self.copy(base, group, own, turn);
                 for &row in &waiting {
                     if side(base, row) != own {
                         continue;
@@ -116,16 +141,26 @@ impl Cheapest {
                 return;
             }
         }
-        self.study = Study { round: ROUNDS, ..Study::default() };
-        for lane in self.lanes.iter_mut().filter(|lane| matches!(lane.phase, Phase::Waiting)) {
-            lane.phase = Phase::Polishing;
+        self.studies[group] = Study { first: all.start, round: ROUNDS, ..Study::default() };
+        let end = all.end.min(self.lanes.len());
+        for lane in self.lanes.get_mut(all.start..end).unwrap_or_default() {
+            if matches!(lane.phase, Phase::Waiting) {
+                lane.phase = Phase::Polishing;
+            }
         }
     }
 
     /// A copy that tells this side from the others.
-    fn copy(&self, base: &mut Base, own: usize, turn: usize) -> Option<mantlet_vocab::TreeEnsemble> {
+    fn copy(
+        &self,
+        base: &mut Base,
+        group: usize,
+        own: usize,
+        turn: usize,
+    ) -> Option<mantlet_vocab::TreeEnsemble> {
         let width = base.len();
-        let (mut values, mut classes) = (self.study.values.clone(), self.study.classes.clone());
+        let (mut values, mut classes) =
+            (self.studies[group].values.clone(), self.studies[group].classes.clone());
         if let Some(pool) = &base.pool {
             let many = (VALUES / width.max(1)).min(ROWS / 3);
             for (row, class) in (0..pool.rows()).zip(&base.pool_labels).take(many) {

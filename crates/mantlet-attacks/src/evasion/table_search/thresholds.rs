@@ -4,6 +4,8 @@
 //! is of interest. A greedy walk takes the value that brings most margin for its distance until the row turns; then
 //! values are put back, alone or against a smaller change of another, until nothing brings the row nearer; and that
 //! again from rows that were partly put back. The target is asked only about what came of it.
+//!
+//! Long because a walk, what it puts back and what a row costs look at the same trees.
 
 use mantlet_vocab::{Aggregate, Compare, Node, Tree, TreeEnsemble};
 
@@ -33,7 +35,7 @@ pub(super) struct Effort {
 }
 
 /// Trees walked for one row where they are those of the target.
-pub(super) const WORK: usize = 12_000_000;
+pub(super) const WORK: usize = 6_000_000;
 /// Changes taken by one greedy walk.
 const STEPS: usize = 64;
 /// Greedy walks with drawn preferences, beside the plain one.
@@ -54,6 +56,8 @@ pub(super) fn nearest(base: &Base, trees: &TreeEnsemble, row: usize, effort: Eff
 struct Search<'a> {
     base: &'a Base,
     trees: &'a TreeEnsemble,
+    /// For each column the trees that read it.
+    readers: Vec<Vec<usize>>,
     row: usize,
     original: &'a [f32],
     effort: Effort,
@@ -67,6 +71,8 @@ struct Search<'a> {
 /// A changed row with its margin and distance.
 struct Tried {
     values: Vec<f32>,
+    /// The leaf of each tree it ends in.
+    leaves: Vec<usize>,
     margin: f64,
     far: f32,
 }
@@ -91,7 +97,17 @@ impl<'a> Search<'a> {
         let original = base.original(row);
         let values = values(base, trees, original, effort.within)?;
         let (random, left) = (Random::new(effort.seed), effort.work);
-        Some(Self { base, trees, row, original, effort, values, random, left, found: Vec::new() })
+        let mut readers = vec![Vec::new(); base.len()];
+        for (at, tree) in trees.trees.iter().enumerate() {
+            for node in &tree.nodes {
+                if let Node::Split { feature, .. } = node
+                    && readers[*feature].last() != Some(&at)
+                {
+                    readers[*feature].push(at);
+                }
+            }
+        }
+        Some(Self { base, trees, readers, row, original, effort, values, random, left, found: Vec::new() })
     }
 
     fn run(&mut self) {
@@ -99,7 +115,7 @@ impl<'a> Search<'a> {
         let start = self.original.to_vec();
         for walk in 0..=WALKS {
             let liking = if walk == 0 { plain.clone() } else { self.liking() };
-            if let Some(reached) = self.greedy(start.clone(), &liking) {
+            if let Some(reached) = self.greedy(&start, &liking) {
                 self.settle(reached);
             }
         }
@@ -118,7 +134,7 @@ impl<'a> Search<'a> {
             }
             self.base.constraints.repair(self.original, &mut again);
             let liking = self.liking();
-            if let Some(reached) = self.greedy(again, &liking) {
+            if let Some(reached) = self.greedy(&again, &liking) {
                 self.settle(reached);
             }
             let nearer = self.found.first().is_some_and(|(now, _)| *now < far);
@@ -130,16 +146,37 @@ impl<'a> Search<'a> {
         (0..self.values.len()).map(|_| self.random.between(0.3, 1.0)).collect()
     }
 
-    /// The row with one value in the place of another, mended.
-    fn tried(&mut self, mut values: Vec<f32>, places: &[(usize, f32)]) -> Option<Tried> {
+    /// A row by itself, mended; `None` when the work allowed is done.
+    fn fresh(&mut self, values: &[f32]) -> Option<Tried> {
+        let mut values = values.to_vec();
+        self.base.constraints.repair(self.original, &mut values);
+        self.left = self.left.checked_sub(self.trees.trees.len())?;
+        let leaves: Vec<usize> = self.trees.trees.iter().map(|tree| leaf(tree, &values)).collect();
+        let (far, margin) = (self.far(&values), self.margin(&leaves));
+        Some(Tried { values, leaves, margin, far })
+    }
+
+    /// This row with values in the place of others, mended: only trees that read what changed are walked again.
+    fn tried(&mut self, from: &Tried, places: &[(usize, f32)]) -> Option<Tried> {
+        let mut values = from.values.clone();
         for &(at, value) in places {
             values[at] = value;
         }
         self.base.constraints.repair(self.original, &mut values);
-        self.left = self.left.checked_sub(self.trees.trees.len())?;
-        let far = self.far(&values);
-        let margin = self.margin(&values);
-        Some(Tried { values, margin, far })
+        let mut leaves = from.leaves.clone();
+        let mut walked = 1;
+        for (at, readers) in self.readers.iter().enumerate() {
+            if values[at].to_bits() == from.values[at].to_bits() {
+                continue;
+            }
+            walked += readers.len();
+            for &tree in readers {
+                leaves[tree] = leaf(&self.trees.trees[tree], &values);
+            }
+        }
+        self.left = self.left.checked_sub(walked)?;
+        let (far, margin) = (self.far(&values), self.margin(&leaves));
+        Some(Tried { values, leaves, margin, far })
     }
 
     fn far(&self, values: &[f32]) -> f32 {
@@ -156,8 +193,8 @@ impl<'a> Search<'a> {
     }
 
     /// Takes the value that brings most margin for its distance, again and again, until the row turns.
-    fn greedy(&mut self, from: Vec<f32>, liking: &[f32]) -> Option<Tried> {
-        let mut here = self.tried(from, &[])?;
+    fn greedy(&mut self, from: &[f32], liking: &[f32]) -> Option<Tried> {
+        let mut here = self.fresh(from)?;
         for _ in 0..STEPS {
             if here.margin > CLEAR {
                 return Some(here);
@@ -169,7 +206,7 @@ impl<'a> Search<'a> {
                     if value == here.values[at] {
                         continue;
                     }
-                    let next = self.tried(here.values.clone(), &[(at, value)])?;
+                    let next = self.tried(&here, &[(at, value)])?;
                     let gain = next.margin.min(10.0 * CLEAR) - here.margin;
                     let cost = f64::from((next.far * next.far - here.far * here.far).max(1e-4));
                     let worth = gain / cost * f64::from(*liked);
@@ -216,7 +253,7 @@ impl<'a> Search<'a> {
                 if value == here.values[at] {
                     continue;
                 }
-                let next = self.tried(here.values.clone(), &[(at, value)])?;
+                let next = self.tried(here, &[(at, value)])?;
                 let back = (value - self.original[at]).abs() < own;
                 singles.push(Single { at, value, gain: next.margin - here.margin, back });
             }
@@ -229,7 +266,7 @@ impl<'a> Search<'a> {
         let holds = |single: &&Single| single.back && here.margin + single.gain > CLEAR;
         let mut best: Option<Tried> = None;
         for single in singles.iter().filter(holds) {
-            let next = self.tried(here.values.clone(), &[(single.at, single.value)])?;
+            let next = self.tried(here, &[(single.at, single.value)])?;
             if next.far < here.far && best.as_ref().is_none_or(|best| next.far < best.far) {
                 best = Some(next);
             }
@@ -261,7 +298,7 @@ impl<'a> Search<'a> {
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (_, back, other) in pairs.into_iter().take(PAIRS) {
             let places = [(back.at, back.value), (other.at, other.value)];
-            let next = self.tried(here.values.clone(), &places)?;
+            let next = self.tried(here, &places)?;
             if next.margin > CLEAR && next.far < here.far * (1.0 - 1e-5) {
                 return Some(next);
             }
@@ -269,8 +306,8 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// How far past the border the trees put these values; positive when the goal is reached.
-    fn margin(&self, values: &[f32]) -> f64 {
+    /// How far past the border the trees put a row that ends in these leaves; positive when the goal is reached.
+    fn margin(&self, leaves: &[usize]) -> f64 {
         let outputs = self.trees.outputs.max(1);
         let mut sums: Vec<f64> =
             (0..outputs).map(|at| f64::from(self.trees.base.get(at).copied().unwrap_or(0.0))).collect();
@@ -278,8 +315,9 @@ impl<'a> Search<'a> {
             Aggregate::Average => 1.0 / self.trees.trees.len().max(1) as f64,
             _ => 1.0,
         };
-        for tree in &self.trees.trees {
-            for (output, vote) in votes(tree, values) {
+        for (tree, leaf) in self.trees.trees.iter().zip(leaves) {
+            let Some(Node::Leaf { votes }) = tree.nodes.get(*leaf) else { continue };
+            for (output, vote) in votes {
                 if let Some(sum) = sums.get_mut(*output) {
                     *sum += f64::from(*vote) * scale;
                 }
@@ -306,8 +344,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What a tree says of these values.
-fn votes<'t>(tree: &'t Tree, values: &[f32]) -> &'t [(usize, f32)] {
+/// The node of a tree that these values end in; beyond the last where the tree is not sound.
+fn leaf(tree: &Tree, values: &[f32]) -> usize {
     let mut at = 0;
     loop {
         match tree.nodes.get(at) {
@@ -324,12 +362,12 @@ fn votes<'t>(tree: &'t Tree, values: &[f32]) -> &'t [(usize, f32)] {
                 let next = if holds { *left } else { *right };
                 // Children come after their parents; a tree that says otherwise would never end.
                 if next <= at {
-                    return &[];
+                    return usize::MAX;
                 }
                 at = next;
             }
-            Some(Node::Leaf { votes }) => return votes,
-            None => return &[],
+            Some(Node::Leaf { .. }) => return at,
+            None => return usize::MAX,
         }
     }
 }
