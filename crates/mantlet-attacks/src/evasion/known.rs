@@ -77,7 +77,8 @@ fn played(name: &str, config: &str, rows: usize) -> (Outcome, usize) {
     }
 }
 
-/// Attack, configuration, norm, and how much farther than the least it may end.
+/// Attack, configuration, norm, and how much farther than the least it may end: what they reach, the slow ones (by the sign
+/// of decisions, by one value at a time) least near.
 const ATTACKS: [(&str, &str, Norm, f32); 14] = [
     ("evasion-deep-fool", r#"{"norm": "l2", "radius": 5}"#, Norm::L2, 1.05),
     ("evasion-deep-fool", r#"{"norm": "linf", "radius": 5}"#, Norm::Linf, 1.05),
@@ -90,9 +91,9 @@ const ATTACKS: [(&str, &str, Norm, f32); 14] = [
     ("evasion-fab", r#"{"norm": "l1", "radius": 5}"#, Norm::L1, 1.02),
     ("evasion-carlini-wagner", r#"{"radius": 5}"#, Norm::L2, 1.05),
     ("evasion-elastic-net", r#"{"radius": 5}"#, Norm::L1, 1.2),
-    ("evasion-geoda", r#"{"norm": "l2", "radius": 5, "queries": 2000}"#, Norm::L2, 1.2),
+    ("evasion-geoda", r#"{"norm": "l2", "radius": 5, "queries": 2000}"#, Norm::L2, 1.35),
     ("evasion-sign-opt", r#"{"norm": "l2", "radius": 5, "queries": 4000}"#, Norm::L2, 1.2),
-    ("evasion-zoo", r#"{"radius": 5, "queries": 4000}"#, Norm::L2, 1.3),
+    ("evasion-zoo", r#"{"radius": 5, "queries": 4000}"#, Norm::L2, 2.2),
 ];
 
 #[test]
