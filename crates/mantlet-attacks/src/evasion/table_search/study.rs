@@ -29,7 +29,7 @@ const VALUES: usize = 600_000;
 /// How much farther out than the copy says is asked as well.
 const STRETCH: [f32; 5] = [1.0, 1.04, 1.1, 1.2, 1.35];
 
-/// Rows that share a copy, at most.
+/// Rows that share a copy, about: with half as many a copy sees too little.
 const GROUP: usize = 56;
 
 /// What was asked about a group of rows, and what was learned of it.
@@ -44,9 +44,9 @@ pub(super) struct Study {
     round: usize,
 }
 
-/// Groups of about the same size for so many rows.
+/// Groups of about this size for so many rows.
 pub(super) fn groups(rows: usize) -> Vec<Study> {
-    let many = rows.div_ceil(GROUP).max(1);
+    let many = ((rows + GROUP / 2) / GROUP).max(1);
     (0..many).map(|group| Study { first: group * rows / many, ..Study::default() }).collect()
 }
 
