@@ -70,8 +70,8 @@ fn lists_become_columns_and_a_request_of_many_rows_is_its_first() {
     table
         .stream(&wanted, |first, lanes| {
             let values: Vec<Vec<f64>> = lanes.iter().map(numbers).collect();
-            for at in 0..lanes[0].len() {
-                let row = first as usize + at;
+            for row in first as usize..first as usize + lanes[0].len() {
+                let at = row - first as usize;
                 let fired = row % 10 == 3;
                 match row {
                     8 => assert!(values[0][at].is_nan() && values[2][at].is_nan()),

@@ -95,7 +95,11 @@ fn facts(batch: &Batch, system: &str, now: Millis) -> Markup {
             @if !batch.approvals.is_empty() { dt { "Let through by" } dd { (batch.approvals.join(", ")) } }
             @if open(batch) {
                 dt { "Needs" } dd {
-                    @if batch.eyes() > 1 { "two people, neither of them " (batch.by) } @else { "one person other than " (batch.by) }
+                    @match batch.eyes() {
+                        0 | 1 => { "one person other than " (batch.by) }
+                        2 => { "two people, neither of them " (batch.by) }
+                        eyes => { (eyes) " people, none of them " (batch.by) }
+                    }
                 }
             }
         }
