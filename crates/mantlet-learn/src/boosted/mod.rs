@@ -1,6 +1,8 @@
 //! Gradient-boosted trees, grown level by level on histograms with second-order gain (Chen and Guestrin, XGBoost,
 //! 2016). Made to be trained many times over on a few thousand rows: shadow models and thieves.
 
+mod onnx;
+
 use mantlet_vocab::Tensor;
 
 use crate::LearnError;

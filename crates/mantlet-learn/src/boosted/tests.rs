@@ -60,3 +60,29 @@ fn wrong_data_is_said_plainly() {
     let flat = boost(&Tensor::full([4, 2], 1.0), &y, &Boosting::default()).unwrap();
     assert_eq!(flat.labels(&x).len(), 4);
 }
+
+/// What is written decides as what was trained, row by row, for two classes and for three, also where trees are not
+/// grown to their full depth.
+#[test]
+fn an_onnx_file_of_the_trees_decides_as_they_do() {
+    let x = spread(400, 3);
+    for classes in [2, 3] {
+        let y: Vec<usize> = (0..400)
+            .map(|row| {
+                let row = x.row(row);
+                usize::from(row[0] > 0.6) + if classes == 3 { usize::from(row[2] > 0.8) } else { 0 }
+            })
+            .collect();
+        let model =
+            boost(&x, &one_hot(&y, classes), &Boosting { rounds: 9, depth: 5, ..Boosting::default() })
+                .unwrap();
+        let names = ["legitimate", "fraud"];
+        let bytes = model.to_onnx("cards", &names);
+        assert_eq!(bytes, model.to_onnx("cards", &names));
+        let source = mantlet_vocab::MemorySource::new(&bytes);
+        let loaded = mantlet_model::load(&source, mantlet_model::Limits::default()).unwrap();
+        let classifier = mantlet_model::Classifier::new(loaded).unwrap();
+        assert_eq!(classifier.class_names(), &["legitimate", "fraud", "2"][..classes]);
+        assert_eq!(classifier.labels(&x).unwrap(), model.labels(&x));
+    }
+}
