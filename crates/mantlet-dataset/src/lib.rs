@@ -6,6 +6,7 @@
 
 mod coded;
 mod decisions;
+mod erring;
 mod error;
 mod gather;
 mod grouped;
@@ -25,6 +26,7 @@ pub use coded::{Chunk, Coding, Feature, Look, Looked, NO_LABEL, Sample, day};
 pub use decisions::{
     Decided, Scored, Tallies, Truth, WINDOWS_MOST, Windows, reference, reference_by, windows, windows_by,
 };
+pub use erring::{Asked, erring};
 pub use error::DatasetError;
 pub use gather::{
     Counted, Engine, Gathered, Job, Pass, Prepared, Reference, Sketch, Sketched, Sketches, Stream, Worker,

@@ -209,7 +209,7 @@ fn counts_by<E: Engine>(
 }
 
 /// The columns of the profile as this table has them.
-fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetError> {
+pub(crate) fn pinned(dataset: &Dataset, profile: &Profile) -> Result<Vec<Column>, DatasetError> {
     let mut wanted = Vec::new();
     let places: HashMap<&str, usize> =
         dataset.columns().iter().enumerate().map(|(at, column)| (column.name.as_str(), at)).collect();

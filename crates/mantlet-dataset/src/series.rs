@@ -19,7 +19,7 @@ const LEVEL_ROWS: u64 = 100;
 /// Streams at most.
 const STREAMS: usize = 600;
 /// Numbers from this on are milliseconds since 1970, as the gateway's history has them.
-const MILLIS: f64 = 1e11;
+pub(crate) const MILLIS: f64 = 1e11;
 /// Bins at most.
 const BINS: usize = 20_000;
 

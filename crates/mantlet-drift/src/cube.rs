@@ -174,7 +174,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.rows += other.rows;
         self.judged += other.judged;
         self.errors += other.errors;

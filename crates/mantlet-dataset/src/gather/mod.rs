@@ -383,7 +383,7 @@ impl Worker {
 }
 
 /// Whether two values of a row differ; nothing where one is missing.
-fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
+pub(crate) fn differ(one: &Lane, other: &Lane) -> Vec<Option<bool>> {
     let number = |value: f64| (!value.is_nan()).then_some(value);
     match (one, other) {
         (Lane::Numbers(one), Lane::Numbers(other)) => one

@@ -160,6 +160,12 @@ impl Watch {
         self.last
     }
 
+    /// What is usual of a stream.
+    #[must_use]
+    pub fn usual(&self, stream: usize) -> Option<&Usual> {
+        self.streams.get(stream).map(|own| &own.usual)
+    }
+
     /// Streams.
     #[must_use]
     pub const fn streams(&self) -> usize {

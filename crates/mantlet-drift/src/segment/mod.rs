@@ -8,10 +8,14 @@ mod shift;
 mod signal;
 #[cfg(test)]
 mod tests;
+mod told;
+mod way;
 
 use mantlet_vocab::{About, Finding, Place};
 
 pub use search::{Found, Literal, SegmentSettings, Segments};
+pub use told::{Erring, REVIEW, Sheet, Stretch, Told, review};
+pub use way::{Branch, Cause, Fork};
 
 /// One room: what it says about itself, and its look.
 #[derive(Debug, Clone, Copy)]

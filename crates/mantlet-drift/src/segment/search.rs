@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 
 use super::residual::{Part, Parts, overlap};
+use super::told::Told;
+use super::way::{Cause, Cells, Fork, both, causes, moments, way};
 use crate::cube::{Cell, Cube, Layout, RANK};
 use crate::drift::plain;
 use crate::statistic::{binomial_tail, normal_tails, real};
@@ -63,6 +65,16 @@ pub struct Found {
     pub share: f64,
     /// The chance, adjusted for every test of the search.
     pub chance: f64,
+    /// The error rate that the segment's past and what happened everywhere explain; 0 for shifts.
+    pub expected: f64,
+    /// Its part of all rows, in the reference and now.
+    pub reach: (f64, f64),
+    /// The forks from all rows to a segment of errors.
+    pub way: Vec<Fork>,
+    /// What else moved in a segment of errors, and not elsewhere.
+    pub causes: Vec<Cause>,
+    /// What its rows say, where somebody looked at them.
+    pub told: Told,
 }
 
 /// What a search found.
@@ -133,7 +145,18 @@ impl<'a> Segments<'a> {
             tests += pairs.iter().filter(|pair| measured(pair, measure, settings.rows)).count() as u64;
         }
         let search = Search { settings, tests: real(tests.max(1)), outside };
-        let losses = search.losses(&pairs, &whole_before, &whole_now);
+        let mut losses = search.losses(&pairs, &whole_before, &whole_now);
+        if !losses.is_empty() {
+            let cells: Cells<'_> =
+                pairs.iter().map(|pair| (pair.literals.as_slice(), (&pair.before, &pair.now))).collect();
+            let asked = real((losses.len() * layout.measures.len()) as u64);
+            let whole = (&whole_before, &whole_now);
+            for found in &mut losses {
+                found.reach = reach(&cells, found, whole);
+                found.causes = causes(&cells, found, whole, settings, asked);
+                found.way = way(layout, &cells, found);
+            }
+        }
         let mut shifts = Vec::new();
         for measure in 0..layout.measures.len() {
             shifts.extend(search.shifts(&pairs, measure, &whole_before, &whole_now));
@@ -213,16 +236,15 @@ fn pairs(layout: &Layout, reference: &Cube, current: &Cube) -> Vec<Pair> {
     pairs
 }
 
+/// A segment's part of all rows, on both sides.
+fn reach(cells: &Cells<'_>, found: &Found, (before, now): (&Cell, &Cell)) -> (f64, f64) {
+    let (old, new) = both(cells, &found.conditions);
+    (real(old.rows) / real(before.rows).max(1.0), real(new.rows) / real(now.rows).max(1.0))
+}
+
 fn measured(pair: &Pair, measure: usize, rows: u64) -> bool {
     let has = |cell: &Cell| cell.measures.get(measure).is_some_and(|sums| sums[0] >= rows);
     has(&pair.before) && has(&pair.now)
-}
-
-/// Mean rank from 0 to 1, and its variance.
-fn moments([rows, sum, squares]: [u64; 3]) -> (f64, f64) {
-    let n = real(rows).max(1.0);
-    let mean = real(sum) / n / real(RANK);
-    (mean, (real(squares) / n / real(RANK * RANK) - mean * mean).max(0.0))
 }
 
 struct Search {
@@ -433,6 +455,14 @@ impl Search {
             everywhere,
             share: group.iter().map(|candidate| candidate.excess).sum::<f64>() / all_errors,
             chance: group.iter().map(|candidate| candidate.chance).fold(1.0, f64::min),
+            expected: match measure {
+                Some(_) => 0.0,
+                None => (mean(|candidate| candidate.before) * everywhere.1 / everywhere.0).min(1.0),
+            },
+            reach: (0.0, 0.0),
+            way: Vec::new(),
+            causes: Vec::new(),
+            told: Told::default(),
         }
     }
 }

@@ -136,6 +136,48 @@ fn every_case_holds() {
     assert!(three.message.starts_with("channel=1, plan=0, code in (1, 2, 3):"), "{}", three.message);
 }
 
+/// What moved in the same segment is named as the likely cause; what moved everywhere, or elsewhere, is not.
+#[test]
+fn the_likely_cause_is_what_moved_in_the_same_segment() {
+    let worse = "errors 0.1; in channel=1 plan=2 errors 0.3";
+    let with = |change: &str| {
+        let found = search("errors 0.1", &format!("{worse}; {change}"), 7, SegmentSettings::default());
+        found.into_iter().find(|finding| finding.name == "segment-loss").unwrap()
+    };
+    let here = with("in channel=1 plan=2 risk +0.3");
+    let cause = here.facts["likely_cause"].as_str().unwrap();
+    assert!(cause.starts_with("risk rose in this segment only, by "), "{cause}");
+    for (at, lead) in [
+        "what changed: channel=1, plan=2: the model errs on",
+        "what is suspicious: likely cause: risk rose",
+        "who and what is affected: channel=1, plan=2: ",
+        "which decisions may be wrong: about ",
+        "what to do now: ",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(here.trace[at].starts_with(lead), "{}", here.trace[at]);
+    }
+    assert!(here.trace[4].contains("`mantlet data freeze --note \"segment channel=1, plan=2\" --user YOU`"));
+    for elsewhere in ["risk +0.3", "in channel=3 plan=0 risk +0.3"] {
+        let cause = with(elsewhere).facts["likely_cause"].as_str().unwrap().to_owned();
+        assert!(cause.starts_with("no column moved in this segment"), "{elsewhere}: {cause}");
+    }
+    // The way down: by channel first or by plan, then the crossing, each beside its neighbours.
+    let picture = &here.facts["picture"];
+    let forks = picture["forks"].as_array().unwrap();
+    assert_eq!((picture["kind"].as_str(), forks.len()), (Some("tree"), 2), "{picture}");
+    let followed = |fork: &serde_json::Value| {
+        let own: Vec<_> =
+            fork["branches"].as_array().unwrap().iter().filter(|own| own["followed"] == true).collect();
+        assert_eq!(own.len(), 1);
+        (own[0]["rows"].as_u64().unwrap(), own[0]["now"].as_f64().unwrap())
+    };
+    let (first, last) = (followed(&forks[0]), followed(&forks[1]));
+    assert!(first.0 > last.0 && last.1 > first.1 && last.0 == here.facts["rows"].as_u64().unwrap());
+}
+
 #[test]
 fn rooms_keep_the_house_rules() {
     let abouts: Vec<_> = all().iter().map(|room| room.about).collect();

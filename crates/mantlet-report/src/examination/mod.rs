@@ -6,12 +6,14 @@ mod markdown;
 mod picture;
 mod sarif;
 mod text;
+mod tree;
 mod web;
 
 use mantlet_vocab::{About, Examination, Severity};
 
 pub use cyclonedx::cyclonedx;
 pub use json::JSON_VERSION;
+pub use picture::pictures;
 pub(crate) use web::finding_list;
 
 /// The formats of a report.

@@ -75,7 +75,7 @@ pub(crate) fn finding_list(findings: &[Finding]) -> Markup {
             article.panel {
                 h3 { span.tag.(tone_of(finding.severity)) { (finding.severity.word()) } " " (clean_line(&finding.title)) }
                 p { (clean_line(&finding.message)) " — " code { (clean_line(&finding.place.to_string())) } }
-                @if let Some(picture) = super::picture::picture(finding) { (picture) }
+                (super::picture::pictures(&finding.title, &finding.facts))
                 @if !finding.trace.is_empty() {
                     pre tabindex="0" role="group" aria-label="Decoded trace" { code { @for line in &finding.trace { (clean_line(line)) "\n" } } }
                 }

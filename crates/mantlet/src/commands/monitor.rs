@@ -4,6 +4,7 @@ mod fairness;
 mod labels;
 mod ranges;
 mod redecide;
+mod rows;
 pub mod sealed;
 mod unlike;
 mod watch;
@@ -106,6 +107,8 @@ pub enum Command {
         #[command(flatten)]
         named: Named,
         #[command(flatten)]
+        rows: rows::Rows,
+        #[command(flatten)]
         trusting: Trusting,
         #[command(flatten)]
         raising: Raising,
@@ -167,6 +170,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             without,
             most,
             named,
+            rows,
             trusting,
             raising,
             engine,
@@ -180,6 +184,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                 baseline: baseline.as_deref(),
                 without,
                 settings,
+                rows,
             };
             let by = (&trusting, &engine);
             segments(terminal, ([&reference, &tables], &named), asked, by, (&raising, &reporting))
@@ -201,6 +206,7 @@ struct Segmenting<'a> {
     baseline: Option<&'a Path>,
     without: Vec<String>,
     settings: SegmentSettings,
+    rows: rows::Rows,
 }
 
 /// What the guard itself wrote into a history: its signals are not explained by them.
@@ -213,7 +219,7 @@ fn segments(
     (trusting, engine): (&Trusting, &Engine),
     (raising, reporting): (&Raising, &Reporting),
 ) -> anyhow::Result<ExitCode> {
-    let Segmenting { judged, signals, baseline, mut without, settings } = asked;
+    let Segmenting { judged, signals, baseline, mut without, settings, rows } = asked;
     let engine = engine.chosen(terminal, trusting.storage());
     let (before, now) = named.both(reference, tables)?;
     let judging = || judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]).chain(signals);
@@ -231,6 +237,8 @@ fn segments(
             without.extend(
                 judging().filter(|name| before.columns().iter().any(|own| own.name == **name)).cloned(),
             );
+            // When a row came and what it is called are no segments of their own.
+            without.extend(rows.own());
             if before.is_history() && !signals.is_empty() {
                 let own = |name: &&str| OF_THE_GUARD.contains(name) || name.starts_with("signals.");
                 let names = before.columns().iter().map(|column| column.name.as_str());
@@ -257,7 +265,7 @@ fn segments(
             Some(all) => all.beside(found),
         }
     }
-    let segments = match searched {
+    let mut segments = match searched {
         Some(segments) => segments,
         None => {
             let old = mantlet_dataset::cube_by(&engine, &before, &reference, judged)?;
@@ -266,6 +274,9 @@ fn segments(
             Segments::search(profile, &layout, &old.value, &new.value, settings)?
         }
     };
+    if let Some(judged) = judged {
+        rows.look(&now, &mut segments, judged)?;
+    }
     gaps.extend(layout.left_out.iter().filter_map(|&at| profile.columns.get(at)).map(|column| {
         format!("segments are not cut from, or not compared in, column `{}`: there are too many", column.name)
     }));

@@ -119,6 +119,118 @@ pub fn judged(broken: bool, seed: u64) -> String {
     text
 }
 
+/// Decisions of ten days; from the sixth on those of `api` with plan 2 err more and their risk is higher, in the second
+/// part of `moved` only.
+fn dated(broken: bool, moved: bool, seed: u64) -> String {
+    let mut text = String::from("id,day,channel,plan,risk,truth,said\n");
+    let mut random = seed;
+    for row in 0..12_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (channel, plan) = (["web", "app", "api"][(random >> 40) as usize % 3], (random >> 44) % 4);
+        let (day, bad) = (row / 1_200 + 1, broken && channel == "api" && plan == 2 && row >= 6_000);
+        let truth = (random >> 57) % 4 == 0;
+        let wrong = (random >> 50) % 100 < if bad && truth { 90 } else { 5 };
+        let words = |yes: bool| if yes { "fraud" } else { "fine" };
+        let risk = (random >> 33) % 60_000 + if bad && moved { 30_000 } else { 0 };
+        let (truth, said) = (words(truth), words(truth ^ wrong));
+        writeln!(text, "p-{row},2026-03-{day:02},{channel},p{plan},0.{risk:05},{truth},{said}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_segment_of_errors_says_since_when_who_how_many_why_and_which_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, text: String| std::fs::write(at(name), text).unwrap();
+    write("before.csv", dated(false, false, 3));
+    write("moved.csv", dated(true, true, 5));
+    write("same-inputs.csv", dated(true, false, 5));
+    let (before, list, page) = (at("before.csv"), at("review.csv"), at("page.html"));
+    let segments = |now: &str, more: &[&str]| {
+        let fixed = [
+            "monitor",
+            "segments",
+            now,
+            "--reference",
+            &before,
+            "--label",
+            "truth",
+            "--prediction",
+            "said",
+            "--time",
+            "day",
+            "--id",
+            "id",
+        ];
+        expect(1, fixed.into_iter().chain(more.iter().copied()))
+    };
+    let told = segments(&at("moved.csv"), &["--review-out", &list, "--format", "json"]);
+    let report: Value = serde_json::from_str(&told.out).unwrap();
+    let losses = |report: &Value| -> Vec<Value> {
+        report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| f["name"] == "segment-loss")
+            .cloned()
+            .collect()
+    };
+    let found = losses(&report);
+    assert_eq!(found.len(), 1, "{}", told.out);
+    let said = |at: usize| found[0]["trace"][at].as_str().unwrap().to_owned();
+    assert!(
+        said(0).starts_with("what changed: since 2026-03-06, channel=api, plan=p2: the model errs on "),
+        "{}",
+        said(0)
+    );
+    assert!(
+        said(1).starts_with("what is suspicious: likely cause: risk rose in this segment only, by "),
+        "{}",
+        said(1)
+    );
+    let many: u64 = found[0]["facts"]["rows"].as_u64().unwrap();
+    assert!(
+        said(2).contains("channel=api, plan=p2: ") && said(2).contains(" decisions since 2026-03-06"),
+        "{}",
+        said(2)
+    );
+    assert!(said(3).contains("most of them fraud that the model called fine"), "{}", said(3));
+    assert!(
+        said(4).contains("review these 40 rows first: p-") && said(4).contains("`mantlet data freeze --note"),
+        "{}",
+        said(4)
+    );
+    // The rows: named, written beside, in the segment, since the change, and wrong.
+    let rows = std::fs::read_to_string(&list).unwrap();
+    let lines: Vec<&str> = rows.lines().collect();
+    assert_eq!(lines[0], "segment,row,id,day,channel,plan,risk,truth,said");
+    let named = found[0]["facts"]["review"].as_array().unwrap();
+    assert_eq!((lines.len(), named.len()), (41, 40));
+    for (line, name) in lines[1..].iter().zip(named) {
+        assert!(
+            line.contains(name.as_str().unwrap())
+                && line.contains(",api,p2,")
+                && line.ends_with(",fraud,fine"),
+            "{line}"
+        );
+        assert!(line.contains("2026-03-06") || line.split(',').nth(4).unwrap() > "2026-03-06", "{line}");
+    }
+    assert!(many > 500 && named.len() < 60);
+    segments(&at("moved.csv"), &["--format", "html", "--output", &page]);
+    let page = std::fs::read_to_string(page).unwrap();
+    for words in
+        ["by channel", "by plan", "errors of the model in this segment", "Rows to look at first (40)"]
+    {
+        assert!(page.contains(words), "{words}");
+    }
+    // The same errors without any input that moved: the inputs are no cause, and that is said.
+    let told = segments(&at("same-inputs.csv"), &["--format", "json"]);
+    let found = losses(&serde_json::from_str(&told.out).unwrap());
+    let cause = found[0]["facts"]["likely_cause"].as_str().unwrap();
+    assert!(cause.starts_with("no column moved in this segment"), "{cause}");
+}
+
 #[test]
 fn a_profile_that_was_changed_or_that_nobody_signed_is_refused() {
     let folder = tempfile::tempdir().unwrap();

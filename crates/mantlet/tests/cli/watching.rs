@@ -93,6 +93,14 @@ fn a_class_that_is_missed_more_and_more_is_told_once_and_the_watch_goes_on() {
     assert!(trace.iter().zip(questions).all(|(line, question)| line.starts_with(question)), "{trace:?}");
     assert!(trace[4].contains("mantlet monitor segments"), "{trace:?}");
     assert!(findings.len() <= 3, "{findings:#?}");
+    // The alarm is drawn: what was usual and what was seen, with where it began and where it was told.
+    let picture = &evasion.unwrap()["facts"]["picture"];
+    let number = |key: &str| picture[key].as_u64().unwrap() as usize;
+    let (since, told, seen) = (number("since"), number("told"), picture["seen"].as_array().unwrap());
+    assert!(
+        picture["kind"] == "timeline" && since <= told && told + 1 == seen.len() && seen.len() <= 48,
+        "{picture}"
+    );
     let lines = std::fs::read_to_string(&alerts).unwrap();
     assert_eq!(lines.lines().count(), findings.len());
     assert!(std::fs::read_to_string(&digest).unwrap().contains("missed"));

@@ -18,7 +18,7 @@ use crate::config::Loaded;
 use crate::exit::{self, Usage};
 use crate::protect::subject;
 use crate::runtime;
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, write_whole};
 
 /// Which past decisions would the known-good version have made differently?
 #[derive(Debug, Args)]
@@ -45,6 +45,9 @@ pub struct Options {
     /// Everything about this one decision.
     #[arg(long, value_name = "ID", conflicts_with_all = ["since", "until", "caller"])]
     id: Option<String>,
+    /// Write the suspects here, as CSV, the largest amounts first.
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
+    out: Option<PathBuf>,
     /// Suspects listed at most; all are counted.
     #[arg(long, value_name = "N", default_value_t = 40)]
     most: usize,
@@ -272,6 +275,27 @@ fn dossier(
     text
 }
 
+/// Suspects as CSV.
+fn list(suspects: &[Redecision]) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["id", "at", "caller", "version", "then", "now", "amount", "signals"])?;
+    for one in suspects {
+        let amount = one.amount.map(|amount| format!("{amount:.2}")).unwrap_or_default();
+        let signals = one.signals.join(" ");
+        writer.write_record([
+            &one.id,
+            &one.at,
+            &one.caller,
+            &one.version,
+            &one.then,
+            &one.now,
+            &amount,
+            &signals,
+        ])?;
+    }
+    Ok(writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?)
+}
+
 fn conclude(
     terminal: Terminal,
     options: &Options,
@@ -297,6 +321,9 @@ fn conclude(
                 one.at, one.id, one.caller, one.version, one.then, one.now
             ));
         }
+    }
+    if let Some(out) = &options.out {
+        write_whole(out, &list(redecided.suspects())?)?;
     }
     let gaps: Vec<Gap> = gaps
         .into_iter()

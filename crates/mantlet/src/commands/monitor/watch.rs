@@ -1,5 +1,7 @@
 //! `mantlet monitor watch`: shares of decisions, misses and inputs, bin after bin, with alarms as early as a stated run
 //! length allows; what was told is kept, so that nothing is told twice.
+//!
+//! Long because the options, the state that is kept and what is told of it stand together.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use mantlet_dataset::{Labels, Series, Watching};
-use mantlet_drift::online::{Bin, Told, Usual, Watch, WatchSettings, look};
+use mantlet_drift::online::{Alarm, Bin, Told, Usual, Watch, WatchSettings, look};
 use mantlet_vocab::{Finding, Place};
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +208,34 @@ fn name(series: &Series, bin: i64) -> String {
     )
 }
 
+/// Bins of a timeline that is drawn: the newest.
+const POINTS: usize = 48;
+
+/// What was expected and seen in the bins before an alarm, as a picture.
+fn timeline(state: &State, counts: &[(i64, Vec<Bin>)], alarm: &Alarm) -> Option<serde_json::Value> {
+    let usual = state.watch.usual(alarm.stream)?;
+    let stream = state.series.streams.get(alarm.stream)?;
+    let newest: Vec<(i64, Bin)> = counts[counts.len().saturating_sub(POINTS)..]
+        .iter()
+        .filter_map(|(bin, own)| Some((*bin, *own.get(alarm.stream)?)))
+        .collect();
+    if newest.len() < 2 {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "rows of a bin")]
+    let expected: Vec<f64> = newest.iter().map(|(bin, own)| usual.share(*bin) * own.rows as f64).collect();
+    let place = |wanted: i64| newest.iter().position(|(bin, _)| *bin >= wanted);
+    Some(serde_json::json!({
+        "kind": "timeline",
+        "what": format!("{} among {}", stream.what(), stream.whose()),
+        "names": newest.iter().map(|(bin, _)| name(&state.series, *bin)).collect::<Vec<_>>(),
+        "expected": expected,
+        "seen": newest.iter().map(|(_, own)| own.hits).collect::<Vec<_>>(),
+        "since": place(alarm.since),
+        "told": place(alarm.at),
+    }))
+}
+
 pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     if !(options.run_length >= 10.0 && options.run_length <= 1e12) {
         return Err(
@@ -243,8 +273,8 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let place = Place::artifact(now.name());
     let look_at = options.look();
     let mut findings = Vec::new();
-    for (bin, counts) in &counts {
-        let alarms = state.watch.take(*bin, counts);
+    for (number, (bin, own)) in counts.iter().enumerate() {
+        let alarms = state.watch.take(*bin, own);
         let Some(first) = alarms.first() else { continue };
         let Some(stream) = state.series.streams.get(first.stream) else { continue };
         let beside: Vec<String> = alarms
@@ -273,7 +303,11 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
             beside: &beside,
             look: &look_at,
         };
-        for finding in look(&told, &place) {
+        let picture = timeline(&state, &counts[..=number], first);
+        for mut finding in look(&told, &place) {
+            if let Some(picture) = &picture {
+                finding.facts.insert("picture".to_owned(), picture.clone());
+            }
             state.told.push(Record { bin: *bin, at: at.clone(), finding: finding.clone() });
             findings.push((at.clone(), finding));
         }
