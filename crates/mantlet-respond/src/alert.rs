@@ -128,7 +128,7 @@ impl AlertKind {
     /// of the same thing, however late.
     #[must_use]
     pub const fn recurs(self) -> bool {
-        matches!(self, Self::Drift | Self::Performance)
+        matches!(self, Self::Drift | Self::Performance | Self::Data)
     }
 
     /// ATLAS and OWASP ids, for the details under the plain words.
@@ -308,6 +308,52 @@ impl Alert {
         let mut alert = Self::new(AlertKind::Data, system, impact, at);
         alert.subject = Some(data.to_owned());
         alert.told_by(findings)
+    }
+
+    /// The gate of a batch held it. `eyes` people have to consent before a model may learn from it.
+    #[must_use]
+    pub fn held(
+        system: &str,
+        impact: Impact,
+        at: Millis,
+        (batch, feed, eyes): (&str, &str, usize),
+        findings: &[Finding],
+    ) -> Self {
+        let mut alert = Self::data(system, impact, at, &format!("batch {batch} of feed {feed}"), findings);
+        let said = |text: &str| text.trim_end_matches('.').to_owned();
+        let mut suspicious: Vec<String> = alert.noticed.iter().take(3).map(|line| said(line)).collect();
+        if suspicious.is_empty() {
+            suspicious.push("it could not be examined to its end".to_owned());
+        }
+        alert.told = Some(FiveAnswers {
+            changed: format!("Feed {feed} delivered batch {batch}, and its gate held it."),
+            suspicious: format!("{}.", suspicious.join(". ")),
+            affected: format!(
+                "Nobody by this batch: no model learns from it. Models that learned from earlier batches of {feed} may \
+                 have learned the same."
+            ),
+            decisions: format!(
+                "None by this batch. Those of a version trained since {feed} turned: decide them again with \
+                 `mantlet monitor redecide`."
+            ),
+            next: format!(
+                "Look at its rows: `mantlet data rows {batch}`, or on the console under Data.\n{} to let it through: \
+                 `mantlet data approve {batch} --note TEXT --user YOU`; or throw it out: `mantlet data reject {batch} --note \
+                 TEXT --user YOU`.\nAsk {feed} what changed.",
+                if eyes > 1 {
+                    format!("{eyes} people other than who delivered it have")
+                } else {
+                    "Another person than who delivered it has".to_owned()
+                }
+            ),
+        });
+        let strongest =
+            findings.iter().max_by(|a, b| (a.severity, a.confidence).cmp(&(b.severity, b.confidence)));
+        let pictures = strongest.into_iter().flat_map(|finding| &finding.facts);
+        for (name, value) in pictures.filter(|(name, _)| name.starts_with("picture")) {
+            alert.facts.insert(name.clone(), value.clone());
+        }
+        alert.fact("batch", batch).fact("feed", feed)
     }
 
     /// A stored attack that used to be stopped now passes. `change` says what was changed before.

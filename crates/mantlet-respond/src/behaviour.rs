@@ -2,8 +2,11 @@
 
 use mantlet_vocab::{Finding, Impact, Millis};
 
-use crate::alert::{Alert, AlertKind, MOST_NOTICED};
+use crate::alert::{Alert, AlertKind};
 use crate::record::FiveAnswers;
+
+/// Named figures of a finding that are kept.
+const MOST_FACTS: usize = 24;
 
 impl Alert {
     /// A monitor has a finding about live behaviour: drift, a segment, errors that rose. The same finding about the
@@ -29,10 +32,12 @@ impl Alert {
             Some(text) => vec![text],
             None => vec![finding.help.clone(), format!("Look where it is: {look}")],
         };
-        next.push(
-            "Hold retraining until the cause is known: `mantlet data freeze --note \"look into drift\" --user YOU`."
-                .to_owned(),
-        );
+        if !next.iter().any(|line| line.contains("`mantlet data freeze ")) {
+            next.push(
+                "Hold retraining until the cause is known: `mantlet data freeze --note \"look into drift\" --user YOU`."
+                    .to_owned(),
+            );
+        }
         alert.told = Some(FiveAnswers {
             changed: said("what changed").unwrap_or_else(|| finding.message.clone()),
             suspicious: said("what is suspicious").unwrap_or_else(|| finding.why.clone()),
@@ -43,7 +48,7 @@ impl Alert {
             next: next.join("\n"),
         });
         let mut alert = alert.fact("finding", finding.name.as_str());
-        for (name, value) in finding.facts.iter().take(MOST_NOTICED) {
+        for (name, value) in finding.facts.iter().take(MOST_FACTS) {
             alert.facts.insert(name.clone(), value.clone());
         }
         alert

@@ -100,7 +100,7 @@ impl Incident {
         if self.kind == AlertKind::Profile || self.signals.is_empty() {
             lines.extend(self.noticed.iter().cloned());
         }
-        for (name, value) in &self.facts {
+        for (name, value) in self.figures() {
             lines.push(format!("{name}: {value}"));
         }
         if !self.cases.is_empty() {
@@ -120,6 +120,11 @@ impl Incident {
             lines.push(ids.join("; "));
         }
         lines
+    }
+
+    /// Named figures that are words or numbers; pictures are drawn where there is room for them.
+    pub fn figures(&self) -> impl Iterator<Item = (&String, &serde_json::Value)> {
+        self.facts.iter().filter(|(name, _)| !name.starts_with("picture"))
     }
 
     fn timeline_lines(&self) -> Vec<String> {

@@ -33,6 +33,8 @@ pub struct Playbook {
     pub roll_back_ms: u64,
     /// When to remind of a held candidate.
     pub hold_ms: u64,
+    /// When to remind of retraining that is held.
+    pub freeze_ms: u64,
     /// When to remind of a pinned rule.
     pub pin_ms: u64,
     /// Alerts of one caller or system within this join one incident.
@@ -59,6 +61,7 @@ impl Default for Playbook {
             divert_path_ms: 4 * HOUR,
             roll_back_ms: 7 * DAY,
             hold_ms: 14 * DAY,
+            freeze_ms: 7 * DAY,
             pin_ms: 30 * DAY,
             window_ms: 30 * MINUTE,
             escalate_after: 3,

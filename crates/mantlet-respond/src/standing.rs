@@ -119,6 +119,7 @@ impl Standing {
                 Containment::DivertPath { .. }
                 | Containment::RollBack { .. }
                 | Containment::HoldCandidate { .. }
+                | Containment::FreezeRetraining { .. }
                 | Containment::PinRule { .. } => {}
             }
         }
@@ -181,6 +182,13 @@ pub trait Switches: Send + Sync {
         on: bool,
     ) -> impl Future<Output = Result<(), ActuatorError>> + Send;
 
+    /// Whether retraining of a system is held. What a person froze is not released by taking this away.
+    fn freeze_retraining(
+        &self,
+        system: &str,
+        on: bool,
+    ) -> impl Future<Output = Result<(), ActuatorError>> + Send;
+
     /// Whether the guard has this rule.
     fn pin_rule(
         &self,
@@ -222,6 +230,13 @@ impl<S: Switches + ?Sized> Switches for Arc<S> {
         on: bool,
     ) -> impl Future<Output = Result<(), ActuatorError>> + Send {
         (**self).hold_candidate(system, subject, on)
+    }
+    fn freeze_retraining(
+        &self,
+        system: &str,
+        on: bool,
+    ) -> impl Future<Output = Result<(), ActuatorError>> + Send {
+        (**self).freeze_retraining(system, on)
     }
     fn pin_rule(
         &self,
@@ -283,6 +298,9 @@ impl<S: Switches> Switchboard<S> {
             },
             Containment::HoldCandidate { system, subject } => {
                 self.switches.hold_candidate(system, subject, held.is_some()).await
+            }
+            Containment::FreezeRetraining { system } => {
+                self.switches.freeze_retraining(system, held.is_some()).await
             }
             Containment::PinRule { system, name, rule, .. } => {
                 self.switches.pin_rule(system, name, rule, held.is_some()).await

@@ -47,6 +47,11 @@ pub enum Containment {
         /// The version or data set.
         subject: String,
     },
+    /// No model may learn from any batch, until it is undone.
+    FreezeRetraining {
+        /// The system.
+        system: String,
+    },
     /// The guard gets a rule made from the attack.
     PinRule {
         /// The system.
@@ -71,6 +76,7 @@ impl Containment {
             Self::DivertPath { .. } => "divert-path",
             Self::RollBack { .. } => "roll-back",
             Self::HoldCandidate { .. } => "hold-candidate",
+            Self::FreezeRetraining { .. } => "freeze-retraining",
             Self::PinRule { .. } => "pin-rule",
         }
     }
@@ -83,6 +89,7 @@ impl Containment {
             Self::DivertPath { .. }
             | Self::RollBack { .. }
             | Self::HoldCandidate { .. }
+            | Self::FreezeRetraining { .. }
             | Self::PinRule { .. } => None,
         }
     }
@@ -104,6 +111,7 @@ impl Containment {
             Self::DivertPath { .. }
             | Self::RollBack { .. }
             | Self::HoldCandidate { .. }
+            | Self::FreezeRetraining { .. }
             | Self::PinRule { .. } => None,
         }
     }
@@ -131,6 +139,7 @@ impl Containment {
                 }
             }
             Self::HoldCandidate { system, subject } => format!("Keep {subject} out of {system}"),
+            Self::FreezeRetraining { system } => format!("Hold retraining of {system}"),
             Self::PinRule { plain, .. } => format!("Stop this attack and its like: {plain}"),
         }
     }

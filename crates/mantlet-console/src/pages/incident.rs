@@ -36,6 +36,7 @@ pub(crate) async fn show(
         dl.answers.panel {
             @for (question, answer) in incident.five.pairs() { dt { (question) } dd { (mantlet_report::prose(answer)) } }
         }
+        (mantlet_report::pictures(&incident.title, &incident.facts))
         (steps(&who, &incident, now))
         (close_form(&who, &incident))
         (timeline(&incident))
@@ -206,7 +207,7 @@ fn figures(incident: &Incident) -> Markup {
                     dt { "Catalogues" }
                     dd { @for id in ids { span title=(mantlet_vocab::catalogue::title(id).unwrap_or("")) { (id) } " " } }
                 }
-                @for (name, value) in &incident.facts { dt { (name) } dd { (fact(value)) } }
+                @for (name, value) in incident.figures() { dt { (name) } dd { (fact(value)) } }
             }
             @if !incident.exchanges.is_empty() {
                 details {

@@ -3,6 +3,7 @@
 mod block_key;
 mod divert_key;
 mod divert_path;
+mod freeze_retraining;
 mod hold_candidate;
 mod pin_rule;
 mod roll_back;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<&'static dyn Action> {
     vec![
         &roll_back::RollBack,
         &hold_candidate::HoldCandidate,
+        &freeze_retraining::FreezeRetraining,
         &throttle_key::ThrottleKey,
         &divert_key::DivertKey,
         &block_key::BlockKey,

@@ -135,6 +135,16 @@ pub(super) fn regression(incident: &Incident) -> Words {
 
 pub(super) fn data(incident: &Incident) -> Words {
     let subject = subject(incident);
+    if let Some(told) = &incident.told {
+        return Words {
+            title: format!("{}: {subject} is held and not learned from", incident.system),
+            changed: told.changed.clone(),
+            suspicious: told.suspicious.clone(),
+            affected: format!("{} They decide for {}.", told.affected, stakes(incident)),
+            decisions: told.decisions.clone(),
+            tasks: told.next.lines().map(str::to_owned).collect(),
+        };
+    }
     Words {
         title: format!("{}: the data {subject} is not fit to train on as it is", incident.system),
         changed: format!("{subject} was checked before training."),

@@ -22,6 +22,7 @@ fn containment() -> impl Strategy<Value = Containment> {
             to
         }),
         Just(Containment::HoldCandidate { system: "s".into(), subject: "v2".into() }),
+        Just(Containment::FreezeRetraining { system: "s".into() }),
         Just(Containment::PinRule {
             system: "s".into(),
             name: "r".into(),

@@ -18,6 +18,7 @@ pub(crate) struct PanelState {
     pub(crate) paths: BTreeMap<(String, Option<String>), Option<Millis>>,
     pub(crate) version: BTreeMap<String, Option<String>>,
     pub(crate) held: Vec<(String, String)>,
+    pub(crate) frozen: std::collections::BTreeSet<String>,
     pub(crate) rules: BTreeMap<(String, String), serde_json::Value>,
     pub(crate) broken: bool,
     pub(crate) calls: usize,
@@ -73,6 +74,15 @@ impl Switches for Panel {
             if on {
                 state.held.push(candidate);
                 state.held.sort();
+            }
+        })
+    }
+    async fn freeze_retraining(&self, system: &str, on: bool) -> Result<(), ActuatorError> {
+        self.change(|state| {
+            if on {
+                state.frozen.insert(system.into());
+            } else {
+                state.frozen.remove(system);
             }
         })
     }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use mantlet_detectors::PinnedRule;
 use mantlet_gateway::Gateway;
 use mantlet_guard::{Beside, Guard, KeyControl, Split};
+use mantlet_registry::batch::BatchEvent;
 use mantlet_registry::rollout::{Phase, Rollout};
 use mantlet_registry::{Registry, RegistryStore as _, State};
 use mantlet_replicas::{Bus, Topic};
@@ -338,6 +339,22 @@ impl Switches for Deck {
         self.known(system)?;
         let kept = self.store.hold(system, subject, on, mantlet_respond::SELF).await;
         kept.map_err(|error| ActuatorError::Unreachable(error.to_string()))
+    }
+
+    async fn freeze_retraining(&self, system: &str, on: bool) -> Result<(), ActuatorError> {
+        self.known(system)?;
+        let unreachable = |error: mantlet_store::StoreError| ActuatorError::Unreachable(error.to_string());
+        let (ledger, _) = self.store.ledger(system).await.map_err(unreachable)?;
+        let changes = match &ledger.frozen {
+            None => on,
+            // What a person froze, a person releases.
+            Some(why) => !on && why == REASON,
+        };
+        if changes {
+            let event = BatchEvent::Frozen { on, note: REASON.to_owned() };
+            self.store.batch_event(system, &event, mantlet_respond::SELF).await.map_err(unreachable)?;
+        }
+        Ok(())
     }
 
     async fn pin_rule(

@@ -269,7 +269,27 @@ fn a_batch_waits_for_its_gate_and_for_people_and_a_changed_one_waits_again() {
         assert!(came.code == 0 && came.out.contains("is quarantined"), "{} {}", came.out, came.err);
         let gated = run(["data", "gate", &name, "--folder", home, "--format", "json"]);
         assert_eq!(gated.code, i32::from(number == 5), "{name}: {} {}", gated.out, gated.err);
+        assert_eq!(gated.err.contains("incident opened"), number == 5, "{}", gated.err);
     }
+    // One incident, about the batch that is held, however often its gate is run.
+    let again = run(["data", "gate", "week-5", "--folder", home, "--format", "json"]);
+    assert!(again.err.contains("incident taken in by"), "{}", again.err);
+    let incidents = expect(0, ["incident", "list", home]).out;
+    assert_eq!(incidents.lines().count(), 1, "{incidents}");
+    assert!(incidents.contains("batch week-5 of feed bank is held and not learned from"), "{incidents}");
+    let id = incidents.split_whitespace().next().unwrap();
+    let plain = expect(0, ["incident", "show", id, home]).out;
+    let plain: String = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "Feed bank delivered batch week-5, and its gate held it",
+        "feed=bank2",
+        "`mantlet data rows week-5`",
+        "Hold retraining of",
+        "`mantlet data reject week-5 --note TEXT --user YOU`",
+    ] {
+        assert!(plain.contains(words), "{words}: {plain}");
+    }
+    assert!(!plain.contains("Keep batch week-5"), "the ledger holds it: {plain}");
     let batches = expect(0, ["data", "batches", "--folder", home]).out;
     assert!(batches.contains("held") && batches.contains("feed-label-shift"), "{batches}");
     let usable = expect(0, ["data", "batches", "--folder", home, "--usable"]).out;

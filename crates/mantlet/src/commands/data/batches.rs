@@ -148,21 +148,49 @@ fn record(terminal: Terminal, options: &Delivered, files: &[PathBuf]) -> anyhow:
             None => None,
             Some(signature) => Some(signer(&loaded, files, signature)?),
         };
-        let event = BatchEvent::Delivered {
-            batch: options.name.clone(),
-            feed: options.feed.clone(),
-            files: paths.iter().map(|path| path.display().to_string()).collect(),
-            digest: digest(&paths)?,
-            signer,
-            parent: options.parent.clone(),
-            impact: loaded.config.system.impact,
-        };
-        let ledger = store.batch_event(&loaded.config.system.name, &event, &user.name).await?;
-        let batch = &ledger.batches[&options.name];
+        let came =
+            Came { name: &options.name, feed: &options.feed, parent: options.parent.as_deref(), signer };
+        let batch = deliver_as(&loaded, &store, came, &paths, &user.name).await?;
         terminal.say(&format!("batch {} is {}: {}", batch.name, batch.state.word(), batch.digest));
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// A batch that comes, but for its files.
+pub struct Came<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Who delivered the rows.
+    pub feed: &'a str,
+    /// The batch of this feed before it.
+    pub parent: Option<&'a str>,
+    /// Whose signature was checked.
+    pub signer: Option<String>,
+}
+
+/// Records a batch in somebody's name; gives it as it stands then.
+///
+/// # Errors
+/// When a file cannot be read, or the store fails; nothing was recorded then.
+pub async fn deliver_as(
+    loaded: &Loaded,
+    store: &Store,
+    came: Came<'_>,
+    paths: &[PathBuf],
+    who: &str,
+) -> anyhow::Result<Batch> {
+    let event = BatchEvent::Delivered {
+        batch: came.name.to_owned(),
+        feed: came.feed.to_owned(),
+        files: paths.iter().map(|path| path.display().to_string()).collect(),
+        digest: digest(paths)?,
+        signer: came.signer,
+        parent: came.parent.map(str::to_owned),
+        impact: loaded.config.system.impact,
+    };
+    let ledger = store.batch_event(&loaded.config.system.name, &event, who).await?;
+    Ok(known(&ledger, came.name)?.clone())
 }
 
 /// Checks the signature of the one file or folder of a batch; gives the key that signed it.

@@ -9,13 +9,15 @@ use mantlet_curate::feeds::Studied;
 use mantlet_curate::worth::{Checked, Shown, Worth, shown, worth};
 use mantlet_registry::batch::{Batch, BatchError, BatchEvent, BatchState};
 use mantlet_registry::rows::{Sheet, SheetRow};
-use mantlet_vocab::{Millis, Severity, Verdict};
+use mantlet_respond::Alert;
+use mantlet_store::Store;
+use mantlet_vocab::{Examination, Finding, Millis, Severity, Verdict};
 
 use super::batches::{digest, files, known};
 use super::examine::{Looked, examine};
 use crate::cli::Reporting;
-use crate::commands::open_store;
-use crate::config::{GateTerms, UNSIGNED};
+use crate::commands::{open_store, raise};
+use crate::config::{GateTerms, Loaded, UNSIGNED};
 use crate::exit;
 use crate::runtime;
 use crate::terminal::Terminal;
@@ -45,38 +47,9 @@ pub struct Gated {
 pub fn gate(terminal: Terminal, options: &Gated) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         let (loaded, store) = open_store(&options.folder).await?;
-        let system = &loaded.config.system.name;
-        let (ledger, _) = store.ledger(system).await?;
-        let batch = known(&ledger, &options.name)?.clone();
-        let found = digest(&files(&batch))?;
-        if found != batch.digest {
-            let (batch, recorded) = (batch.name, batch.digest);
-            return Err(BatchError::OtherBytes { batch, recorded, found }.into());
-        }
-        let looked = examine(&loaded, &ledger, &batch)?;
-        let examination = &looked.examination;
-        let terms = match &loaded.config.data {
-            Some(data) => data.gate.terms(batch.impact, &batch.feed),
-            None => GateTerms::default(),
-        };
-        let holding = examination.findings.iter().filter(|own| terms.holds(&own.name, own.severity));
-        let mut findings: Vec<String> = holding.map(|finding| finding.name.clone()).collect();
-        if terms.signed == Some(true) && batch.signer.is_none() {
-            findings.push(UNSIGNED.to_owned());
-        }
-        findings.sort();
-        findings.dedup();
-        let complete = examination.verdict(Severity::Suspicious) != Verdict::NotFullyExamined;
-        if !(findings.is_empty() && complete) {
-            // Before the verdict, so that whoever sees the batch held sees its rows.
-            let sheet = sheet(&looked, &batch, usize::from(options.rows), store.now())?;
-            store.keep_sheet(system, &sheet, mantlet_respond::SELF).await?;
-        }
-        let eyes = terms.eyes.unwrap_or(0);
-        let event = BatchEvent::Gated { batch: batch.name.clone(), digest: found, findings, complete, eyes };
-        let ledger = store.batch_event(system, &event, mantlet_respond::SELF).await?;
-        crate::commands::report(terminal, examination, &options.reporting)?;
-        let batch = &ledger.batches[&options.name];
+        let Gate { examination, batch, incident, gaps } =
+            gate_of(&loaded, &store, &options.name, usize::from(options.rows)).await?;
+        crate::commands::report(terminal, &examination, &options.reporting)?;
         let next = match batch.state {
             BatchState::Held => format!(
                 "; {} to let it through: its rows are on the console under Data and in `mantlet data rows {1}`, then \
@@ -89,11 +62,72 @@ pub fn gate(terminal: Terminal, options: &Gated) -> anyhow::Result<ExitCode> {
             ),
             _ => String::new(),
         };
-        looked.gaps.iter().for_each(|gap| terminal.note(&format!("not looked at: {gap}")));
+        gaps.iter().for_each(|gap| terminal.note(&format!("not looked at: {gap}")));
         terminal.note(&format!("batch {} is {}{next}", batch.name, batch.state.word()));
+        if let Some((id, opened)) = incident {
+            terminal.note(&format!("incident {}: {id}", if opened { "opened" } else { "taken in by" }));
+        }
         store.close().await?;
         Ok(exit::verdict(examination.verdict(options.reporting.threshold)))
     })
+}
+
+/// What a gate said.
+pub struct Gate {
+    /// What was found.
+    pub examination: Examination,
+    /// The batch as it stands then.
+    pub batch: Batch,
+    /// The incident of a held batch, and whether it was opened now.
+    pub incident: Option<(String, bool)>,
+    /// What was not looked at, a line each.
+    pub gaps: Vec<String>,
+}
+
+/// Runs the gate of a batch and records what it said; a held batch is an incident.
+///
+/// # Errors
+/// When the batch is not there, its bytes changed, or a table cannot be read.
+pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) -> anyhow::Result<Gate> {
+    let system = &loaded.config.system.name;
+    let (ledger, _) = store.ledger(system).await?;
+    let batch = known(&ledger, name)?.clone();
+    let found = digest(&files(&batch))?;
+    if found != batch.digest {
+        let (batch, recorded) = (batch.name, batch.digest);
+        return Err(BatchError::OtherBytes { batch, recorded, found }.into());
+    }
+    let looked = examine(loaded, &ledger, &batch)?;
+    let examination = &looked.examination;
+    let terms = match &loaded.config.data {
+        Some(data) => data.gate.terms(batch.impact, &batch.feed),
+        None => GateTerms::default(),
+    };
+    let holding = examination.findings.iter().filter(|own| terms.holds(&own.name, own.severity));
+    let told: Vec<Finding> = holding.cloned().collect();
+    let mut findings: Vec<String> = told.iter().map(|finding| finding.name.clone()).collect();
+    if terms.signed == Some(true) && batch.signer.is_none() {
+        findings.push(UNSIGNED.to_owned());
+    }
+    findings.sort();
+    findings.dedup();
+    let complete = examination.verdict(Severity::Suspicious) != Verdict::NotFullyExamined;
+    if !(findings.is_empty() && complete) {
+        // Before the verdict, so that whoever sees the batch held sees its rows.
+        let sheet = sheet(&looked, &batch, rows, store.now())?;
+        store.keep_sheet(system, &sheet, mantlet_respond::SELF).await?;
+    }
+    let eyes = terms.eyes.unwrap_or(0);
+    let event = BatchEvent::Gated { batch: batch.name.clone(), digest: found, findings, complete, eyes };
+    let ledger = store.batch_event(system, &event, mantlet_respond::SELF).await?;
+    let batch = known(&ledger, name)?.clone();
+    let mut incident = None;
+    if batch.state == BatchState::Held {
+        let who = (batch.name.as_str(), batch.feed.as_str(), batch.eyes());
+        let alert = Alert::held(system, loaded.config.system.impact, store.now(), who, &told);
+        incident = Some(raise::take_in(store, &alert, loaded.config.gateway.mode).await?);
+    }
+    Ok(Gate { examination: looked.examination, batch, incident, gaps: looked.gaps })
 }
 
 /// The rows of a batch that are most worth a look.

@@ -1,13 +1,13 @@
 //! `mantlet data`: training data before a model learns from it.
 
-mod batches;
+pub mod batches;
 mod check;
 mod diff;
 mod examine;
 mod feedback;
 mod feeds;
 mod floods;
-mod gate;
+pub mod gate;
 mod images;
 mod influence;
 mod labels;
@@ -21,7 +21,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-pub use feeds::list;
 
 use crate::cli::Reporting;
 use crate::terminal::Terminal;
