@@ -74,7 +74,14 @@ impl Raising {
 }
 
 /// Lets an alert join the incident it belongs to, or opens one; gives its id and whether it is new.
-async fn take_in(store: &Store, alert: &Alert, mode: mantlet_vocab::Mode) -> anyhow::Result<(String, bool)> {
+///
+/// # Errors
+/// When the incident cannot be kept.
+pub(super) async fn take_in(
+    store: &Store,
+    alert: &Alert,
+    mode: mantlet_vocab::Mode,
+) -> anyhow::Result<(String, bool)> {
     let filter = IncidentFilter { system: Some(alert.system.clone()), ..IncidentFilter::open() };
     for _ in 0..TRIES {
         let mut desk = Desk::new(Playbook::default(), store.incidents(&filter).await?);

@@ -134,8 +134,8 @@ fn onnx(network: &Network) -> Vec<u8> {
     })
 }
 
-/// Makes the example in a folder; a demo's folder is started over, any other that is not empty is refused.
-pub fn create(folder: &Path, seed: u64) -> anyhow::Result<Example> {
+/// Makes a folder ready; a demo's folder is started over, any other that is not empty is refused.
+pub fn start_over(folder: &Path) -> anyhow::Result<()> {
     let marker = folder.join(MARKER);
     if folder.exists() && !marker.exists() {
         let empty = std::fs::read_dir(folder)
@@ -163,6 +163,12 @@ pub fn create(folder: &Path, seed: u64) -> anyhow::Result<Example> {
         std::fs::remove_dir_all(&storage)
             .with_context(|| format!("cannot start over in {}", storage.display()))?;
     }
+    Ok(())
+}
+
+/// Makes the example in a folder; see [`start_over`].
+pub fn create(folder: &Path, seed: u64) -> anyhow::Result<Example> {
+    start_over(folder)?;
     let (train_rows, probe_rows, live) = split();
     write_whole(&folder.join("train.csv"), csv(&train_rows).as_bytes())?;
     write_whole(&folder.join("test.csv"), csv(&probe_rows).as_bytes())?;

@@ -59,7 +59,7 @@ pub struct Options {
 pub enum Scenario {
     /// A digit classifier that reads the amount of a cheque.
     Cheque,
-    /// Card fraud: one bank slowly calls fraud legitimate.
+    /// Card fraud: one bank slowly calls fraud legitimate; what the gate, the monitor and the known-good version make of it.
     Fraud,
     /// A language-model assistant: not there yet.
     Assistant,
@@ -75,7 +75,8 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         return Err(crate::exit::Usage(does.to_owned()).into());
     }
     if options.scenario == Scenario::Fraud {
-        return fraud::run(terminal, &options.dir.join("fraud"), options.seed);
+        runtime::quiet_logs();
+        return fraud::run(terminal, &options.dir.join("fraud"), options.seed, !options.no_serve);
     }
     if !std::io::stderr().is_terminal() {
         terminal.note("no terminal: progress is printed as lines");

@@ -170,7 +170,7 @@ pub fn report(
         curve.flagged_at = theft.and_then(|theft| theft.flagged_at);
         curve.blocked_at = theft.and_then(|theft| theft.withheld_at);
     }
-    report.incidents.extend(incidents.iter().take(2).map(|incident| story(incident, hardened, battle)));
+    report.incidents.extend(incidents.iter().take(2).map(|incident| attack(incident, hardened, battle)));
     report.figures.push(benign_figure("benign requests refused", battle.benign_refused, battle.benign));
     report.figures.push(benign_figure(
         "benign requests refused after pinning",
@@ -300,9 +300,38 @@ fn battle_table(battle: &Battle) -> SeedTable {
     }
 }
 
-fn story(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentStory {
-    let five = &incident.five;
+fn attack(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentStory {
+    let attack = battle.attacks.iter().find(|attack| Some(&attack.key) == incident.caller.as_ref());
+    let pinned = hardened
+        .pinned
+        .iter()
+        .filter(|pinned| attack.is_some_and(|attack| pinned.rule.attack == attack.trace.attack));
+    let basis = Basis {
+        n: incident.queries,
+        of: "requests of the hostile key".to_owned(),
+        seeds: attack.map(|attack| attack.seed).into_iter().collect(),
+        command: "mantlet demo".to_owned(),
+        note: None,
+    };
     let times = incident.times();
+    IncidentStory {
+        pinned: pinned
+            .map(|pinned| PinnedCase {
+                case: pinned.case.clone(),
+                pins: pinned.rule.description.join("; "),
+                replays: pinned.replays.iter().map(|replay| (replay.what.clone(), replay.stopped)).collect(),
+            })
+            .collect(),
+        time_to_detect_ms: Some(times.detect_ms),
+        time_to_contain_ms: times.contain_ms,
+        queries_to_detect: Some(times.detect_queries),
+        ..story(incident, basis)
+    }
+}
+
+/// An incident as the report tells it.
+pub fn story(incident: &Incident, basis: Basis) -> IncidentStory {
+    let five = &incident.five;
     let kind = |what: &str| {
         let has = |words: &[&str]| words.iter().any(|word| what.starts_with(word));
         if has(&["undone: ", "ended by itself: ", "could not be undone"]) {
@@ -317,11 +346,6 @@ fn story(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentS
             EventKind::Signal
         }
     };
-    let attack = battle.attacks.iter().find(|attack| Some(&attack.key) == incident.caller.as_ref());
-    let pinned = hardened
-        .pinned
-        .iter()
-        .filter(|pinned| attack.is_some_and(|attack| pinned.rule.attack == attack.trace.attack));
     IncidentStory {
         id: incident.id.clone(),
         title: incident.title.clone(),
@@ -359,22 +383,10 @@ fn story(incident: &Incident, hardened: &Hardened, battle: &Battle) -> IncidentS
                 blast_radius: step.blast_radius.plain.clone(),
             })
             .collect(),
-        pinned: pinned
-            .map(|pinned| PinnedCase {
-                case: pinned.case.clone(),
-                pins: pinned.rule.description.join("; "),
-                replays: pinned.replays.iter().map(|replay| (replay.what.clone(), replay.stopped)).collect(),
-            })
-            .collect(),
-        time_to_detect_ms: Some(times.detect_ms),
-        time_to_contain_ms: times.contain_ms,
-        queries_to_detect: Some(times.detect_queries),
-        basis: Basis {
-            n: incident.queries,
-            of: "requests of the hostile key".to_owned(),
-            seeds: attack.map(|attack| attack.seed).into_iter().collect(),
-            command: "mantlet demo".to_owned(),
-            note: None,
-        },
+        pinned: Vec::new(),
+        time_to_detect_ms: None,
+        time_to_contain_ms: None,
+        queries_to_detect: None,
+        basis,
     }
 }
