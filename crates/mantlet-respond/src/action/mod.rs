@@ -63,11 +63,11 @@ pub fn all() -> Vec<&'static dyn Action> {
     vec![
         &roll_back::RollBack,
         &hold_candidate::HoldCandidate,
-        &freeze_retraining::FreezeRetraining,
         &throttle_key::ThrottleKey,
         &divert_key::DivertKey,
         &block_key::BlockKey,
         &divert_path::DivertPath,
+        &freeze_retraining::FreezeRetraining,
         &pin_rule::PinRule,
     ]
 }
