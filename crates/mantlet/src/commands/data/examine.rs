@@ -1,6 +1,7 @@
 //! Every check that the gate runs on a batch: its own rows, its texts and labels, and what came before it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mantlet_curate::feeds::{Settings, Studied, study};
 use mantlet_curate::floods::{Flooded, floods};
@@ -159,6 +160,17 @@ fn apart(looked: &mut Looked, loaded: &Loaded, data: &Data) -> anyhow::Result<()
     Ok(())
 }
 
+/// The files of a batch, each under the name of the batch: in reports that is not a file somewhere.
+fn named(batch: &Batch) -> Vec<(PathBuf, String)> {
+    let all = files(batch);
+    let alone = all.len() == 1;
+    let name = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if alone { batch.name.clone() } else { format!("{}/{file}", batch.name) }
+    };
+    all.iter().map(|path| (path.clone(), name(path))).collect()
+}
+
 /// The batch beside those that were let through before it.
 fn before(
     looked: &mut Looked,
@@ -171,18 +183,18 @@ fn before(
         ledger.batches.values().filter(|other| other.state.is_usable() && other.name != batch.name).collect();
     earlier.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     groups(looked, data, (&earlier, batch), place)?;
-    let mut paths: Vec<PathBuf> = earlier.into_iter().flat_map(files).collect();
-    let first = paths.len();
+    let mut tables: Vec<(PathBuf, String)> = earlier.into_iter().flat_map(named).collect();
+    let first = tables.len();
     if first == 0 {
         return Ok(());
     }
-    paths.extend(files(batch));
+    tables.extend(named(batch));
     // Units, clocks and names as in all batches that were let through before.
-    let known = Dataset::open(&paths[..first])?;
-    let named = versions(&known, &looked.own, data.feed.as_deref(), &data.without)?;
-    looked.add(mantlet_datachecks::version::look(&named.changes, place));
+    let known = Dataset::open_copies(tables[..first].to_vec(), Arc::new(()))?;
+    let compared = versions(&known, &looked.own, data.feed.as_deref(), &data.without)?;
+    looked.add(mantlet_datachecks::version::look(&compared.changes, place));
     let settings = Settings { rows: SUSPECTS, ..Settings::default() };
-    let all = study(&Dataset::open(&paths)?, &looked.roles, &settings)?;
+    let all = study(&Dataset::open_copies(tables, Arc::new(()))?, &looked.roles, &settings)?;
     // What ended before this batch was decided about when its own batch came.
     let here: Vec<Finding> = all
         .cells

@@ -47,8 +47,8 @@ use models::{Outcome, share};
 const SYSTEM: &str = "card-payments";
 /// Rows that people are shown of a held batch.
 const SHEET: usize = 200;
-/// Payments in the tables that probes and the request profile are made from.
-const PROBED: (usize, usize) = (4_000, 1_000);
+/// Payments in the table that probes and the request profile are made from.
+const PROBED: usize = 4_000;
 /// How long the running installation may take to do what an incident asks for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -70,7 +70,6 @@ version = \"{version}\"
 [data]
 # Part of what the first version learned from, as the model takes it; batches are delivered with words.
 train = \"train.csv\"
-test = \"test.csv\"
 label = \"label\"
 feed = \"feed\"
 features = [{features}]
@@ -279,11 +278,8 @@ impl Story {
                 write_whole(&self.at(&Self::file_of(week, bank)), cards::batch(own).as_bytes())?;
             }
         }
-        let train = cards::numbers(self.delivered.iter().take(PROBED.0), |p| p.label);
+        let train = cards::numbers(self.delivered.iter().take(PROBED), |p| p.label);
         write_whole(&self.at("train.csv"), train.as_bytes())?;
-        let unseen = cards::unseen(self.seed);
-        let test = cards::numbers(unseen.iter().rev().take(PROBED.1), |p| p.fraud);
-        write_whole(&self.at("test.csv"), test.as_bytes())?;
         let turned = self.delivered.iter().filter(|p| p.is_turned()).count();
         let (bank, kind) = cards::cell();
         self.say(&format!(
