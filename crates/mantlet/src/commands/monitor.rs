@@ -238,7 +238,7 @@ fn segments(
                 judging().filter(|name| before.columns().iter().any(|own| own.name == **name)).cloned(),
             );
             // When a row came and what it is called are no segments of their own.
-            without.extend(rows.own());
+            without.extend(rows.own().filter(|name| before.columns().iter().any(|own| own.name == *name)));
             if before.is_history() && !signals.is_empty() {
                 let own = |name: &&str| OF_THE_GUARD.contains(name) || name.starts_with("signals.");
                 let names = before.columns().iter().map(|column| column.name.as_str());
