@@ -394,7 +394,7 @@ impl Story {
                     let parent = (week > 0).then(|| format!("week-{week:02}-{feed}"));
                     let came = Came { name: &name, feed: &feed, parent: parent.as_deref(), signer: None };
                     deliver_as(&loaded, &store, came, &[path], "demo-loader").await?;
-                    let Gate { examination, batch, incident } =
+                    let Gate { examination, batch, incident, .. } =
                         gate_of(&loaded, &store, &name, SHEET).await?;
                     if batch.state != BatchState::Held {
                         gated.passed += 1;
