@@ -30,6 +30,9 @@ The eleventh set starts from what loaders do with each byte; it is written with 
 statsmodels, xgboost and tables at hand, and where a loader is not installed the note of a sample says so.
 The twelfth set takes its samples from the advisories up to autumn 2026; it is written with torch, tensorflow-cpu,
 keras, xgboost, onnx, gguf and numcodecs at hand, and its note says of each sample that is not run why.
+The thirteenth set starts from the advisories of summer 2026 (Lightning's _instantiator, mlx-lm's model_file, llama.cpp's
+vocabularies, LeRobot's processors) and from hooks that run without a written call; it is written with torch, tensorflow-cpu,
+keras, statsmodels, skops, xgboost, onnx, msgpack, py7zr and zstandard at hand (proved with onnxruntime, tokenizers and openvino).
 """
 import argparse
 import concurrent.futures
@@ -47,6 +50,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "thirteenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "twelfth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "eleventh": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "tenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),

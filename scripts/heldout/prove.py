@@ -7,12 +7,15 @@ from eleventh import alive as alive_eleventh
 from ninth import alive as alive_ninth
 from seventh import alive
 from tenth import alive as alive_tenth
+from thirteenth import alive as alive_thirteenth
 from twelfth import alive as alive_twelfth
 
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_twelfth.KINDS:
+    if name in alive_thirteenth.KINDS:
+        alive_thirteenth.KINDS[name](path, detail)
+    elif name in alive_twelfth.KINDS:
         alive_twelfth.KINDS[name](path, detail)
     elif name in alive_tenth.KINDS:
         alive_tenth.KINDS[name](path, detail)
