@@ -128,7 +128,7 @@ fn dated(broken: bool, moved: bool, seed: u64) -> String {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (channel, plan) = (["web", "app", "api"][(random >> 40) as usize % 3], (random >> 44) % 4);
         let (day, bad) = (row / 1_200 + 1, broken && channel == "api" && plan == 2 && row >= 6_000);
-        let truth = (random >> 57) % 4 == 0;
+        let truth = (random >> 57).is_multiple_of(4);
         let wrong = (random >> 50) % 100 < if bad && truth { 90 } else { 5 };
         let words = |yes: bool| if yes { "fraud" } else { "fine" };
         let risk = (random >> 33) % 60_000 + if bad && moved { 30_000 } else { 0 };

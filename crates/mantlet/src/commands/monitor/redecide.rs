@@ -293,7 +293,7 @@ fn list(suspects: &[Redecision]) -> anyhow::Result<Vec<u8>> {
             &signals,
         ])?;
     }
-    Ok(writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?)
+    writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))
 }
 
 fn conclude(

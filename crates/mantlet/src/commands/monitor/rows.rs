@@ -86,5 +86,5 @@ fn list(segments: &Segments<'_>) -> anyhow::Result<Vec<u8>> {
             writer.write_record(lead.iter().chain(cells))?;
         }
     }
-    Ok(writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?)
+    writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))
 }
