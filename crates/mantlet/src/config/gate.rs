@@ -23,7 +23,7 @@ pub struct Gate {
     /// Checks that hold a batch whatever the severity of what they find, by the names that `mantlet explain` knows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<String>,
-    /// Checks whose findings are told and hold no batch.
+    /// Checks whose findings are told and hold no batch; `injection-suspected` is one of them unless `holds` names it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
     /// People whose consent lets a held batch through; never fewer than its class of impact asks for.
@@ -87,7 +87,7 @@ pub struct GateTerms {
     /// Checks that hold a batch whatever the severity of what they find.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<String>,
-    /// Checks whose findings are told and hold no batch.
+    /// Checks whose findings are told and hold no batch; `injection-suspected` is one of them unless `holds` names it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
     /// People whose consent lets a held batch through; never fewer than the class of impact asks for.
@@ -167,14 +167,19 @@ impl Gate {
 /// What stands in the ledger when a batch is held for want of a signature.
 pub const UNSIGNED: &str = "unsigned-batch";
 
+/// What holds no batch unless the configuration says so: a trained model's guess about one text, which 2 in a hundred
+/// ordinary texts get as well. Few batches of texts would pass, and what holds every batch is soon waved through.
+const GUESSES: [&str; 1] = ["injection-suspected"];
+
 impl GateTerms {
     /// Whether what a check found holds a batch.
     #[must_use]
     pub fn holds(&self, name: &str, severity: Severity) -> bool {
-        if self.told.iter().any(|own| own == name) {
-            return false;
+        let among = |names: &[String]| names.iter().any(|own| own == name);
+        if among(&self.told) || among(&self.holds) {
+            return !among(&self.told);
         }
-        severity >= self.threshold.unwrap_or(Severity::Suspicious) || self.holds.iter().any(|own| own == name)
+        severity >= self.threshold.unwrap_or(Severity::Suspicious) && !GUESSES.contains(&name)
     }
 }
 
@@ -200,6 +205,22 @@ mod tests {
         assert!(partner.holds("label-flip", Severity::Note) && !low.holds("label-flip", Severity::Note));
         assert!(!partner.holds("label-error", Severity::Suspicious));
         assert_eq!((partner.signed, high.signed, partner.eyes), (Some(true), None, Some(3)));
+    }
+
+    #[test]
+    fn a_guess_is_told_and_holds_only_where_it_is_named() {
+        let suspicious = |terms: &GateTerms, name: &str| terms.holds(name, Severity::Suspicious);
+        let usual = Gate::default().terms(Impact::High, "own");
+        assert!(!suspicious(&usual, "injection-suspected") && suspicious(&usual, "prompt-injection"));
+        let all: Gate = toml::from_str("threshold = \"note\"").unwrap();
+        assert!(!suspicious(&all.terms(Impact::High, "own"), "injection-suspected"));
+        let strict: Gate = toml::from_str(
+            "holds = [\"injection-suspected\"]\n[feeds.own]\ntold = [\"injection-suspected\"]\n",
+        )
+        .unwrap();
+        assert_eq!(strict.fault(), None);
+        assert!(suspicious(&strict.terms(Impact::High, "foreign"), "injection-suspected"));
+        assert!(!suspicious(&strict.terms(Impact::High, "own"), "injection-suspected"));
     }
 
     #[test]
