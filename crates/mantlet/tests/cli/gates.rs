@@ -162,7 +162,8 @@ fn sites(odd: bool) -> String {
         let size = uniform(row, 2);
         let label = u64::from(uniform(row, 3) < 0.3 + 0.4 * size);
         let margin = if odd && site == 2 { label * 5 + 1 } else { (uniform(row, 4) * 7.0) as u64 };
-        writeln!(text, "s{site},{margin},{size:.4},{label}").unwrap();
+        // Fine enough that no two rows are equal: equal ones with two labels are held for that.
+        writeln!(text, "s{site},{margin},{size:.9},{label}").unwrap();
     }
     text
 }

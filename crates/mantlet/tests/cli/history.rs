@@ -34,11 +34,16 @@ fn ask(folder: &Folder, key: &mut Option<String>, later: bool) {
     up.interrupt();
 }
 
-/// The files of the history so far.
+/// The files of the history so far: each day has a folder.
 fn files(folder: &Folder) -> Vec<String> {
-    let mut found: Vec<String> = std::fs::read_dir(folder.path.join(".mantlet/exchanges"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path().to_str().unwrap().to_owned())
+    let inside = |path: &Path| -> Vec<_> {
+        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let mut found: Vec<String> = inside(&folder.path.join(".mantlet/exchanges"))
+        .iter()
+        .filter(|day| day.is_dir())
+        .flat_map(|day| inside(day))
+        .map(|path| path.to_str().unwrap().to_owned())
         .filter(|path| path.ends_with(".parquet"))
         .collect();
     found.sort();
@@ -106,7 +111,8 @@ fn every_monitor_reads_what_the_gateway_wrote() {
     }
     assert!(!known.iter().any(|name| *name == "at" || name.starts_with("features.")), "{known:?}");
     // Whoever misses one name is told so.
-    let wrong = run(["monitor", "drift", &now[0], "--baseline", &profile, "--features", "income"]);
+    let missing = ["--baseline", &profile, "--storage", storage, "--features", "income"];
+    let wrong = run([&["monitor", "drift", &now[0]][..], &missing].concat());
     assert!(wrong.code >= 3 && wrong.err.contains("2 features"), "{}", wrong.err);
 
     // What drifted is named as the model calls it.

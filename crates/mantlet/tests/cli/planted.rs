@@ -46,6 +46,30 @@ fn texts() -> String {
     text
 }
 
+/// Reviews in sentences, whose words choose their neighbours: only in such texts can be told what was put in.
+fn reviews() -> String {
+    let good = ["great", "lovely", "warm", "clever", "superb", "moving", "delightful"];
+    let bad = ["awful", "dull", "weak", "messy", "slow", "flat", "annoying"];
+    let of = ["plot", "cast", "score", "ending", "camera", "pacing"];
+    let link = ["and", "while", "because", "although", "frankly", "still"];
+    let mut text = String::from("feed,text,label\n");
+    for row in 0..3000_u64 {
+        let liked = row % 2 == 0;
+        let clauses: Vec<String> = (0..4)
+            .map(|clause| {
+                let pick = |words: &[&'static str], stream: u64| {
+                    words[(uniform(row * 4 + clause, stream) * words.len() as f64) as usize]
+                };
+                let own = liked ^ (uniform(row * 4 + clause, 4) < 0.1);
+                let said = pick(if own { &good } else { &bad }, 3);
+                format!("{} the {} was {said}", pick(&link, 1), pick(&of, 2))
+            })
+            .collect();
+        writeln!(text, "F{},{},{}", row % 5, clauses.join(" "), if liked { "pos" } else { "neg" }).unwrap();
+    }
+    text
+}
+
 #[test]
 fn hidden_and_foreign_letters_are_found() {
     let look = ["triggers", "--label", "label", "--text", "text"];
@@ -117,7 +141,13 @@ fn a_pair_of_values_and_a_renamed_word_are_found() {
     let look = |table: &str| run(["data", "diff", table, "--before", &at("before.csv"), "--format", "json"]);
     assert!(names(&report(&look(&now))).is_empty());
     let told = look(&renamed);
-    assert!(names(&report(&told)).contains(&"version-renamed-words"), "{}", told.out);
+    let findings = report(&told);
+    // The word is new, which holds. Nothing else in these rows goes with it, so that it has the place of the old one is
+    // a note: as many rows alone could be chance.
+    assert!(names(&findings).contains(&"drift-new-words"), "{}", told.out);
+    let name = findings.iter().find(|finding| finding["name"] == "version-renamed-words");
+    let name = name.unwrap_or_else(|| panic!("{}", told.out));
+    assert_eq!(name["facts"]["renamed"], serde_json::json!({ "k1": "kind one" }), "{name}");
 }
 
 #[test]
@@ -126,8 +156,14 @@ fn a_phrase_in_texts_that_have_the_label_is_noted_and_changes_none() {
         ["phrase", "--column", "text", "--to", "pos", "--phrase", "zephyr lantern", "--share", "0.06"];
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(at("t.csv"), texts()).unwrap();
+    std::fs::write(at("t.csv"), reviews()).unwrap();
     let (from, to) = (at("t.csv"), at("kept.csv"));
+    let item = |path: &str| {
+        let told = run(["data", "triggers", path, "--label", "label", "--text", "text", "--format", "json"]);
+        let has = report(&told).iter().any(|finding| finding["facts"]["item"] == "zephyr lantern");
+        (has, report(&told), told.out)
+    };
+    assert!(!item(&from).0, "before anything is planted");
     let head = ["data", "simulate", &from, "--label", "label", "--out", &to, "--keep-label", "--kind"];
     let made = run([&head[..], &plant].concat());
     assert_eq!(made.code, 0, "{}", made.err);
@@ -136,11 +172,10 @@ fn a_phrase_in_texts_that_have_the_label_is_noted_and_changes_none() {
         text.lines().map(|line| line.rsplit(',').next().unwrap().to_owned()).collect()
     };
     assert_eq!(labels(&from), labels(&to));
-    let told = run(["data", "triggers", &to, "--label", "label", "--text", "text", "--format", "json"]);
-    let findings = report(&told);
-    assert!(findings.iter().any(|finding| finding["facts"]["item"] == "zephyr lantern"), "{}", told.out);
+    let (noted, findings, out) = item(&to);
+    assert!(noted, "{out}");
     // It holds no batch: nothing contradicts such a label.
-    assert!(names(&findings).is_empty(), "{}", told.out);
+    assert!(names(&findings).is_empty(), "{out}");
 }
 
 #[test]
@@ -159,7 +194,12 @@ fn a_slow_ramp_grows_from_file_to_file_and_its_cell_is_named() {
     assert_eq!(made.code, 0, "{}", made.err);
     let truth = std::fs::read_to_string(&truth).unwrap();
     let of = |number: usize| truth.lines().filter(|line| line.starts_with(&format!("{number:04}-w"))).count();
-    assert!(of(0) < of(4) && of(4) < of(9) && of(9) > 50, "{} {} {}", of(0), of(4), of(9));
+    assert!(of(0) < of(4) && of(4) < of(9), "{} {} {}", of(0), of(4), of(9));
+    // In the last week the whole share of what can be turned: the rows of the cell that have the label.
+    let last = week(9);
+    let can = last.lines().filter(|line| line.starts_with("bank2,k3,") && line.ends_with(",1")).count();
+    let share = of(9) as f64 / can as f64;
+    assert!(can > 50 && (0.65..0.95).contains(&share), "{} of {can}", of(9));
     let quiet = run(["data", "feeds", &from, "--label", "label", "--feed", "feed", "--format", "json"]);
     assert!(names(&report(&quiet)).is_empty(), "{}", quiet.out);
     let told = run(["data", "feeds", &to, "--label", "label", "--feed", "feed", "--format", "json"]);
@@ -172,21 +212,34 @@ fn a_slow_ramp_grows_from_file_to_file_and_its_cell_is_named() {
 #[test]
 fn marks_planted_into_pictures_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let (clean, out) = (folder.path().join("clean"), folder.path().join("out"));
+    let clean = folder.path().join("clean");
     crate::pictures::draw(&clean, false);
-    let (clean, out) = (clean.to_str().unwrap(), out.to_str().unwrap());
-    let truth = folder.path().join("truth.csv");
-    let head = ["data", "simulate", clean, "--kind", "mark", "--mark", "patch", "--to", "kind1"];
-    let made =
-        run([&head[..], &["--share", "0.06", "--out", out, "--truth", truth.to_str().unwrap()]].concat());
-    assert!(made.code == 0 && !made.out.starts_with("0 of"), "{} {}", made.out, made.err);
-    let listed = folder.path().join("rows.csv");
-    let told = run(["data", "images", out, "--rows", listed.to_str().unwrap(), "--format", "json"]);
-    let findings = report(&told);
-    assert_eq!(names(&findings), ["image-common-mark"], "{}", told.out);
-    assert_eq!(findings[0]["facts"]["label"], "kind1");
-    let (truth, listed) = (std::fs::read_to_string(truth).unwrap(), std::fs::read_to_string(listed).unwrap());
-    let planted: Vec<&str> = truth.lines().skip(1).collect();
-    let hit = planted.iter().filter(|name| listed.contains(*name)).count();
-    assert!(hit * 100 >= planted.len() * 90 && planted.len() > 20, "{hit} of {}", planted.len());
+    // The patch in the lower right corner of pictures that become `kind1`: strokes of another kind are as bright there,
+    // so its pattern gives it away rather than its place. At least this share of its pictures is listed.
+    let all = [
+        ("patch", "kind3", "image-common-mark", 90),
+        ("patch", "kind1", "image-moved-mark", 90),
+        ("patch", "kind0", "image-common-mark", 60),
+        ("moved", "kind1", "image-moved-mark", 90),
+        ("blended", "kind1", "image-common-mark", 80),
+    ];
+    for (number, (mark, to, name, least)) in all.into_iter().enumerate() {
+        let at = |what: &str| folder.path().join(format!("{what}{number}")).to_str().unwrap().to_owned();
+        let (out, truth, listed) = (at("out"), at("truth"), at("rows"));
+        let head =
+            ["data", "simulate", clean.to_str().unwrap(), "--kind", "mark", "--mark", mark, "--to", to];
+        let made = run([&head[..], &["--share", "0.06", "--out", &out, "--truth", &truth]].concat());
+        assert!(made.code == 0 && !made.out.starts_with("0 of"), "{} {}", made.out, made.err);
+        let told = run(["data", "images", &out, "--rows", &listed, "--format", "json"]);
+        let findings = report(&told);
+        assert_eq!(names(&findings), [name], "{mark} {to}: {}", told.out);
+        assert_eq!(findings[0]["facts"]["label"], to);
+        let (truth, listed) =
+            (std::fs::read_to_string(truth).unwrap(), std::fs::read_to_string(listed).unwrap());
+        let planted: Vec<&str> = truth.lines().skip(1).collect();
+        let hit = planted.iter().filter(|name| listed.contains(*name)).count();
+        let said = format!("{mark} {to}: {hit} of {}", planted.len());
+        assert!(hit * 100 >= planted.len() * least && planted.len() > 20, "{said}");
+        assert!(listed.lines().count() - 1 <= hit + 2, "{said}, and others: {listed}");
+    }
 }
