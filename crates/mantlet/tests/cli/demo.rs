@@ -124,7 +124,7 @@ fn the_fraud_demo_runs_the_product_and_bounds_the_loss() {
         five("decisions")
     );
     assert!(
-        five("next").contains("review these 40 rows first: pay-")
+        five("next").contains("Review these 40 rows first: pay-")
             && five("next").contains("Done: Hold retraining"),
         "{}",
         five("next")
