@@ -51,6 +51,8 @@ pub struct Gguf {
 
 const MAX_ENTRIES: u64 = 1 << 20;
 const MAX_TEXTS: usize = 4_096;
+/// Layers that no model has; llama.cpp keeps what it knows of each in arrays of 512.
+const MAX_LAYERS: u32 = 1_024;
 
 /// The facts of a GGUF file. Never fails: what is broken is a defect.
 #[must_use]
@@ -76,6 +78,7 @@ fn walk(source: &dyn Source, bounds: &Bounds, each: &mut dyn FnMut(TensorInfo)) 
         alignment: 32,
         max: bounds.max_facts,
         lists: Vec::new(),
+        tokens: false,
     };
     if let Err((what, at)) = walk.file(each) {
         walk.defect(what, at);
@@ -94,6 +97,8 @@ struct Walk<'a> {
     max: usize,
     /// Lists of the vocabulary that go side by side, and how long they are.
     lists: Vec<(String, u64)>,
+    /// The list that is read is that of the tokens.
+    tokens: bool,
 }
 
 type Fault = (String, u64);
@@ -174,7 +179,16 @@ impl Walk<'_> {
                     let count = read_window(self.source, before + 4, 8).unwrap_or_default();
                     let count = count.try_into().map_or(0, u64::from_le_bytes);
                     self.lists.push((key.clone(), count));
+                    self.vocabulary(&key, before, at);
                 }
+                if kind == types::U32 && key.ends_with(".block_count") {
+                    let bytes = read_window(self.source, before, 4).unwrap_or_default();
+                    let layers = self.number(&bytes);
+                    if layers > MAX_LAYERS {
+                        self.defect(format!("`{key}` is {layers}; readers have room for 512 layers"), at);
+                    }
+                }
+                self.tokens = key == "tokenizer.ggml.tokens";
                 self.value(kind, 0).ok_or_else(|| {
                     (format!("the value of `{}` is cut, or its type or length lies", shown(&key)), at)
                 })?;
@@ -197,6 +211,28 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn number(&self, bytes: &[u8]) -> u32 {
+        let Ok(bytes) = bytes.try_into() else { return 0 };
+        if self.reader.big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    /// What a list of the vocabulary, whose type stands at `start`, must be: readers take it for that without asking.
+    fn vocabulary(&mut self, key: &str, start: u64, at: u64) {
+        let inner = self.number(&read_window(self.source, start, 4).unwrap_or_default());
+        if let Some(wrong) = types::wrong_items(key, inner) {
+            self.defect(format!("the items of `{key}` are not {wrong}, as they must be"), at);
+        }
+        let wide = if matches!(self.reader.wide, Wide::Four) { 8 } else { 12 };
+        let count = self.lists.last().map_or(0, |(_, count)| *count);
+        if key == "tokenizer.ggml.precompiled_charsmap" && matches!(inner, 0 | 1) && count > 0 {
+            let head = read_window(self.source, start + wide, count.min(4) as usize).unwrap_or_default();
+            // The bytes of the first table stand before it.
+            if count < 4 || u64::from(self.number(&head)) > count - 4 {
+                self.defect(format!("`{key}` has {count} bytes, fewer than its own table needs"), at);
+            }
+        }
+    }
+
     fn text(&mut self, key: &str, start: u64, len: u64) {
         if key == "general.architecture" {
             let text = read_window(self.source, start, len.min(100) as usize).unwrap_or_default();
@@ -213,6 +249,19 @@ impl Walk<'_> {
                 self.facts.limits.push(limit);
             }
         }
+    }
+
+    /// A token; those that stand for a byte say which, and readers count with what they say.
+    fn token(&mut self) -> Option<()> {
+        let at = self.reader.offset();
+        let (token, _) = self.reader.string(12)?;
+        let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+        if let Some(byte) = byte
+            && (byte.len() != 2 || !byte.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        {
+            self.defect(format!("the token `{}` stands for no byte", shown(&token)), at);
+        }
+        Some(())
     }
 
     /// Steps over a value; `None` when it does not fit the file.
@@ -237,7 +286,11 @@ impl Walk<'_> {
                     return None;
                 }
                 for _ in 0..count {
-                    self.value(inner, depth + 1)?;
+                    if self.tokens && inner == types::STRING {
+                        self.token()?;
+                    } else {
+                        self.value(inner, depth + 1)?;
+                    }
                 }
                 Some(())
             }

@@ -33,6 +33,17 @@ pub(super) fn wrong(key: &str, kind: u32) -> Option<&'static str> {
     (!fits).then_some(what)
 }
 
+/// What the items of a well-known list must be, when they are something else.
+pub(super) fn wrong_items(key: &str, kind: u32) -> Option<&'static str> {
+    let (fits, what) = match key {
+        "tokenizer.ggml.tokens" | "tokenizer.ggml.merges" => (kind == STRING, "texts"),
+        "tokenizer.ggml.scores" => (kind == 6, "32-bit floats"),
+        "tokenizer.ggml.token_type" => (matches!(kind, U32 | 5), "32-bit numbers"),
+        _ => return None,
+    };
+    (!fits).then_some(what)
+}
+
 /// Elements and bytes of one block.
 fn block(kind: u32) -> Option<(u64, u64)> {
     Some(match kind {
