@@ -115,13 +115,18 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Said { text: Some(text.chars().take(300).collect()), ..Said::default() })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Said, A::Error> {
-        while items.next_element_seed(Node { facts: &mut *self.facts, ..self })?.is_some() {}
-        Ok(Said::default())
+        // The first of several is the name of the method that `methodcaller` calls.
+        let mut first = None;
+        while let Some(said) = items.next_element_seed(Node { facts: &mut *self.facts, ..self })? {
+            first.get_or_insert(said.text);
+        }
+        Ok(Said { text: first.flatten(), ..Said::default() })
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
         let mut said = Said::default();
         let (mut class, mut module, mut loader) = (None, None, None);
         let mut content = Said::default();
+        let mut attributes = None;
         while let Some(key) = map.next_key::<String>()? {
             let value = map.next_value_seed(Node { facts: &mut *self.facts, ..self })?;
             match key.as_str() {
@@ -130,18 +135,54 @@ impl<'de> Visitor<'de> for Node<'_> {
                 "__loader__" => loader = value.text,
                 "content" => content = value,
                 "func" => said.function = value.text,
+                "attrs" => attributes = value.text,
                 "obj" => said.object = value.name,
                 _ => {}
             }
         }
         if let (Some(class), Some(module), Some(loader)) = (class, module, loader) {
             self.facts.nodes += 1;
+            said.text = content.text.as_deref().map(|text| text.trim_matches('"').to_owned());
+            if loader == "OperatorFuncNode" {
+                content.function = attributes;
+            }
             let own = effect_of(self.effects, &module, &class);
             judge(self.facts, (self.max, self.effects), &loader, (&module, &class, own), &content);
             said.name = Some((module, class));
         }
         Ok(said)
     }
+}
+
+/// Methods of tables and arrays that write where they are told or run what they are given.
+fn writes(method: &str) -> bool {
+    const METHODS: [&str; 24] = [
+        "to_csv",
+        "to_json",
+        "to_html",
+        "to_excel",
+        "to_pickle",
+        "to_parquet",
+        "to_feather",
+        "to_hdf",
+        "to_sql",
+        "to_stata",
+        "to_xml",
+        "to_latex",
+        "to_markdown",
+        "to_orc",
+        "to_string",
+        "tofile",
+        "dump",
+        "write_text",
+        "write_bytes",
+        "unlink",
+        "rename",
+        "eval",
+        "query",
+        "system",
+    ];
+    METHODS.contains(&method) || method.starts_with("__")
 }
 
 /// What a node of this loader does with the name it is given.
@@ -157,7 +198,13 @@ fn judge(
     let effect = match loader {
         "OperatorFuncNode" => {
             let known = matches!(class, "attrgetter" | "itemgetter" | "methodcaller");
-            if module == "operator" && known {
+            let method = content.function.as_deref().unwrap_or("");
+            if module == "operator" && class == "methodcaller" && writes(method) {
+                name = format!("operator.methodcaller({method})");
+                why =
+                    Some("the method writes a file or runs an expression, on whatever the pipeline is given");
+                Effect::Writes
+            } else if module == "operator" && known {
                 Effect::Reference
             } else {
                 name = format!("operator.{class}");
@@ -237,6 +284,14 @@ mod tests {
             named(&node("OperatorFuncNode", "builtins", "call", "{}")),
             [("operator.call".into(), Effect::Executes)]
         );
+        let caller = |method: &str| {
+            let text = node("JsonNode", "builtins", "str", &format!(r#""\"{method}\"""#));
+            let tuple = node("TupleNode", "builtins", "tuple", &format!("[{text}]"));
+            let plain = node("OperatorFuncNode", "operator", "methodcaller", "{}");
+            plain.replace(r#""content":{}"#, &format!(r#""attrs":{tuple}"#))
+        };
+        assert_eq!(named(&caller("to_csv")), [("operator.methodcaller(to_csv)".into(), Effect::Writes)]);
+        assert_eq!(named(&caller("lower")), []);
         let method = format!(r#"{{"func":"predict","obj":{tree}}}"#);
         assert_eq!(named(&node("MethodNode", "sklearn.svm._classes", "SVC", &method)), []);
         assert_eq!(named(&node("MethodNode", "builtins", "int", &method)).len(), 1);

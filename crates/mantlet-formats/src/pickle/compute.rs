@@ -25,7 +25,7 @@ impl Machine<'_> {
         }
     }
 
-    fn is_text(&self, value: Val) -> bool {
+    pub(super) fn is_text(&self, value: Val) -> bool {
         matches!(value.view(), View::Text(_)) || matches!(self.heap.node(value), Some(Node::Text(_)))
     }
 

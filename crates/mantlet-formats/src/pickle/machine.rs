@@ -27,6 +27,8 @@ pub(crate) enum Ending {
 
 /// Plain values in one marked region beyond this many are dropped from the middle.
 pub(super) const REGION: usize = 1 << 16;
+/// Items of a mapping in which names of functions are looked for.
+const MAX_NAMED: usize = 512;
 /// Bytes of one name that are read.
 const MAX_NAME: usize = 4_096;
 pub(super) const MAX_STACK: usize = 2 << 20;
@@ -251,6 +253,10 @@ impl<'a> Machine<'a> {
                 .copied()
                 .collect();
             self.hooked_items(target, &pairs, at);
+        }
+        if matches!(opcode, b'u') && self.stack.len() - mark.base <= MAX_NAMED {
+            let pairs: Vec<Val> = self.stack[mark.base..].to_vec();
+            self.instantiated(&pairs, at);
         }
         self.stack.truncate(mark.base);
         self.fill(target, at);

@@ -97,6 +97,7 @@ impl Machine<'_> {
                 self.takes_items(opcode, target, at);
                 self.heap.extend(target, &[key, value]);
                 self.hooked_items(target, &[key, value], at);
+                self.instantiated(&[key, value], at);
                 self.fill(target, at);
             }
             b'a' => {

@@ -106,6 +106,35 @@ impl Machine<'_> {
         }
     }
 
+    /// Functions and classes that Lightning imports by what the hyperparameters of a checkpoint call them, also where the
+    /// pickle itself is loaded without leave to import (CVE-2026-58659).
+    pub(super) fn instantiated(&mut self, pairs: &[Val], at: u64) {
+        for pair in pairs.chunks_exact(2) {
+            if !(self.is_text(pair[0]) && self.is_text(pair[1])) {
+                continue;
+            }
+            let Some((key, _)) = self.string(pair[0]) else { continue };
+            let caller = key == "_instantiator";
+            if !caller && key != "_class_path" {
+                continue;
+            }
+            let Some((name, _)) = self.string(pair[1]) else { continue };
+            let own = ["lightning.", "pytorch_lightning.", "lightning_fabric.", "torch.nn."];
+            if own.iter().any(|root| name.starts_with(root)) {
+                continue;
+            }
+            let cuts = name.match_indices('.').take(16);
+            let known = cuts.map(|(cut, _)| self.heap.effects.lookup(&name[..cut], &name[cut + 1..]).0);
+            let worst = known.filter(|effect| *effect != Effect::Unknown).max().unwrap_or(Effect::Unknown);
+            // A class of somebody's own is what checkpoints name; the function that is to make it is Lightning's.
+            if worst.is_allowed() || worst == Effect::Unknown && !caller {
+                continue;
+            }
+            let text = format!("{key} = {name:?}");
+            self.record(super::clean(&name), worst, How::Proxy, text, at);
+        }
+    }
+
     /// Callables placed where a later opcode of the load calls them.
     pub(super) fn hooks(&mut self, instance: Val, state: Val, at: u64) {
         let mut dicts = vec![state];
