@@ -251,7 +251,8 @@ fn directory(source: &dyn Source, bounds: &Bounds, end: &End, zip: &mut Zip) {
             symlink: fixed[5] == 3 && (u32_at(&fixed, 38) >> 16) & 0o170_000 == 0o120_000,
         };
         zip64(&extra, &mut entry);
-        if let Some(other) = other_name(&extra).filter(|other| *other != entry.name) {
+        let other = other_name(&extra).filter(|other| *other != entry.name);
+        if let Some(other) = other.filter(|other| !spelled_plainly(&entry.name, other)) {
             zip.fault(ZipFault::Name { listed: entry.name.clone(), local: other }, at);
         }
         entry.header = entry.header.saturating_add(end.moved);
@@ -277,6 +278,15 @@ fn other_name(extra: &[u8]) -> Option<String> {
         at += 4 + len;
     }
     None
+}
+
+/// Whether a name is another one as writers spell it for readers that know no letters beyond ASCII.
+fn spelled_plainly(plain: &str, whole: &str) -> bool {
+    let mut letters = plain.chars();
+    whole.chars().all(|letter| match letters.next() {
+        Some('_' | '?' | '#') if !letter.is_ascii() => letter.is_alphanumeric(),
+        other => other == Some(letter),
+    }) && letters.next().is_none()
 }
 
 /// The 64-bit sizes of the extra field, for the sizes that are all ones.
@@ -455,5 +465,17 @@ fn gap(source: &dyn Source, bounds: &Bounds, from: u64, to: u64, searched: &mut 
     let first = zip.entries.iter().map(|entry| entry.header).min().unwrap_or(to);
     if from == 0 && first > 0 {
         zip.fault(ZipFault::Prefix(first.min(to)), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spelled_plainly;
+
+    #[test]
+    fn names_for_plain_readers_are_the_same_names() {
+        assert!(spelled_plainly("w_rter.txt", "w\u{f6}rter.txt"));
+        assert!(!spelled_plainly("vocab.txt", "../../.ssh/authorized_keys"));
+        assert!(!spelled_plainly("w_rter.txt", "w/rter.txt") && !spelled_plainly("w_", "w\u{f6}r"));
     }
 }

@@ -28,11 +28,28 @@ impl Walk<'_> {
             0x184d_2a50..=0x184d_2a5f => {
                 let size = u64::from(u32::from_le_bytes(self.window.array()?));
                 let start = self.window.offset();
+                if magic == 0x184d_2a5e && self.seek_table(start, size) {
+                    return Some(());
+                }
+                self.window.seek(start);
                 self.window.skip(size).then(|| self.found.push((start, start + size)))
             }
             0xfd2f_b528 => self.compressed(),
             _ => None,
         }
+    }
+
+    /// Whether the frame is a table of where frames begin, which readers that leap use: entries of 8 bytes, or 12 with
+    /// checksums, how many, and a mark.
+    fn seek_table(&mut self, start: u64, size: u64) -> bool {
+        let Some(before) = size.checked_sub(9) else { return false };
+        self.window.seek(start + before);
+        let Some([a, b, c, d, flags]) = self.window.array() else { return false };
+        let Some(mark) = self.window.array() else { return false };
+        let entry = if flags & 0x80 == 0 { 8 } else { 12 };
+        u32::from_le_bytes(mark) == 0x8f92_eab1
+            && u64::from(u32::from_le_bytes([a, b, c, d])) * entry == before
+            && flags & 0x7c == 0
     }
 
     fn compressed(&mut self) -> Option<()> {
@@ -81,6 +98,13 @@ mod tests {
         let bytes = [&skip(b"one")[..], frame, &skip(b"three")].concat();
         assert_eq!(skipped(&MemorySource::new(&bytes)), [(8, 11), (31, 36)]);
         assert_eq!(skipped(&MemorySource::new(frame)), []);
+        let table =
+            [&[12, 0, 0, 0, 3, 0, 0, 0][..], &[1, 0, 0, 0, 0], &0x8f92_eab1_u32.to_le_bytes()].concat();
+        let seekable = |table: &[u8]| {
+            let head = [&b"\x5e\x2a\x4d\x18"[..], &(table.len() as u32).to_le_bytes(), table].concat();
+            skipped(&MemorySource::new(&[frame, &head[..]].concat())).len()
+        };
+        assert_eq!((seekable(&table), seekable(&table[4..])), (0, 1));
         assert_eq!(skipped(&MemorySource::new(b"\x53\x2a\x4d\x18\xff\xff\xff\xffabc")), []);
     }
 }
