@@ -93,6 +93,7 @@ impl Engine {
         let cython = text.contains("cimport ").then(|| inline::cython(text));
         let mut script = python::analyse(cython.as_deref().unwrap_or(text), role);
         script.install_hooks |= builds;
+        script.back_end = builds;
         script.shell.extend(handed(text));
         self.script(script, place);
     }

@@ -167,6 +167,8 @@ pub struct Script {
     pub pages: Vec<String>,
     /// Classes that replace a step of installation (`cmdclass`).
     pub install_hooks: bool,
+    /// It is what builds a package, which is imported and then asked: what it does by itself is no step of a build.
+    pub back_end: bool,
     /// What was not followed.
     pub limits: Vec<String>,
 }

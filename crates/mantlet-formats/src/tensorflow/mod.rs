@@ -474,8 +474,16 @@ impl<'a> Walk<'a> {
                 } else {
                     self.limit("it has more savers and readers than are followed".into());
                 }
-            } else if let Some(text) = node.text.filter(|_| texts.len() < MAX_TEXTS) {
-                texts.insert(node.name, text.chars().take(200).collect());
+            } else if let Some(text) = node.text.take() {
+                let text: String = text.chars().take(200).collect();
+                // A file of keys has no place in a model, whatever function it is handed to.
+                let secret = crate::config::secret_file(&text);
+                if texts.len() < MAX_TEXTS {
+                    texts.insert(node.name.clone(), text.clone());
+                }
+                if secret && found.len() + self.facts.operators.len() < self.max {
+                    found.push((Node { file: Some(text), ..node }, Some(Reach::Reads)));
+                }
             }
         }
         self.broken(&fields);

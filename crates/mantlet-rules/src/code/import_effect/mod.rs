@@ -50,7 +50,7 @@ impl Rule for CodeImportEffect {
                 }
                 Power::Writes
                     if call.at_import
-                        && matches!(script.role, Role::Startup | Role::Module)
+                        && (matches!(script.role, Role::Startup | Role::Module) || script.back_end)
                         && !call.arguments.first().is_some_and(|first| {
                             first.shown.contains("devnull") || first.shown.contains("/dev/null")
                         }) =>
