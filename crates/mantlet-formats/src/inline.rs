@@ -28,6 +28,22 @@ pub fn programs(line: &str) -> Vec<(String, usize)> {
     found
 }
 
+/// The table that a script of Python carries in its comments and that tools install from before they run it (PEP 723).
+#[must_use]
+pub fn needs(text: &str) -> Option<String> {
+    let mut lines = text.lines().take(MAX_LINES).skip_while(|line| line.trim_end() != "# /// script").skip(1);
+    let mut block = String::new();
+    for line in lines.by_ref().take(2_000) {
+        if line.trim_end() == "# ///" {
+            return Some(block);
+        }
+        let inner = line.strip_prefix('#')?;
+        block.push_str(inner.strip_prefix(' ').unwrap_or(inner));
+        block.push('\n');
+    }
+    None
+}
+
 /// The programs of a command that was given as one text, or as a list whose words were joined: then what follows `-c`
 /// has no quotes and is the program to its end.
 #[must_use]
@@ -229,6 +245,15 @@ pub fn cython(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tables_of_scripts_are_read() {
+        let script =
+            "#!/usr/bin/env python\n# /// script\n# dependencies = [\n#   'x',\n# ]\n# ///\nimport x\n";
+        assert_eq!(needs(script).as_deref(), Some("dependencies = [\n  'x',\n]\n"));
+        assert_eq!(needs("# /// script\nimport x\n# ///\n"), None);
+        assert_eq!(needs("# dependencies = ['x']\nimport x\n"), None);
+    }
 
     #[test]
     fn programs_of_command_lines_are_told() {

@@ -157,7 +157,10 @@ pub(crate) fn imported(name: &str) -> bool {
                 || *importer == "model_index.json" && says(&format!("\"{stem}\""))
                 || *importer == "MLmodel" && says(&format!("loader_module: {stem}\n"))
                 || *importer == "MLmodel" && says(&format!("model_code_path: {stem}.py"))
-                || *importer == "adapter_config.json" && says(&format!("\"megatron_core\": \"{stem}\""))
+                || *importer == "adapter_config.json"
+                    && ["megatron_core", "parent_library"]
+                        .iter()
+                        .any(|key| says(&format!("\"{key}\": \"{stem}\"")))
         })
     })
 }

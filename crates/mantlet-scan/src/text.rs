@@ -122,6 +122,11 @@ impl Engine {
             let facts = requirements::analyse(&sources, requirements::Kind::Pip);
             self.judge(&Facts::Requirements(facts), place);
         }
+        if file == "checkpoint" && text.contains("checkpoint_path") {
+            let paths = elsewhere(&text);
+            let facts = config::Config { paths, ..config::Config::default() };
+            self.judge(&Facts::Config(Box::new(facts)), place);
+        }
         if page::has_chunks(&file) {
             self.chunks(&text, place);
         }
@@ -136,6 +141,9 @@ impl Engine {
         } else if python::is_source(&file) || format == Format::Script && python_line(&text) {
             let role = self.role(name, &text, depth);
             self.python(&text, role, place);
+            if let Some(block) = inline::needs(&text) {
+                self.config(config::toml(&block, self.bounds.effects), false, &place.part("script"));
+            }
             if !file.ends_with(".py") && !file.ends_with(".pyw") {
                 // Beside Python they have rules or declarations of their own, with commands in them.
                 self.commands(&text, place);
@@ -275,7 +283,8 @@ impl Engine {
         if place.to_string() == self.name {
             for item in facts.items.iter_mut().filter(|item| item.act == Act::Imports) {
                 self.neighbours = true;
-                if companion::carries(&self.name, &item.value) {
+                // An adapter's own library is imported without a question.
+                if !item.path.ends_with("parent_library") && companion::carries(&self.name, &item.value) {
                     item.act = Act::LocalCode;
                 }
             }
@@ -378,6 +387,23 @@ fn settings_lines(text: &str) -> String {
         }
     }
     lines
+}
+
+/// Checkpoints that the state of a training says are on another machine. A path of this one is where it was trained.
+fn elsewhere(text: &str) -> Vec<config::Said> {
+    let lines = text.lines().zip(1_u64..).take(10_000).filter_map(|(line, number)| {
+        let (key, value) = line.split_once(':')?;
+        let value = value.trim().trim_matches('"').replace("\\\\", "\\");
+        let away = ["//", "\\\\", "\\\\?\\UNC", "http://", "https://", "ftp://", "file://"];
+        let key = key.trim();
+        let state = matches!(key, "model_checkpoint_path" | "all_model_checkpoint_paths");
+        (state && away.iter().any(|start| value.starts_with(start))).then(|| config::Said {
+            path: key.to_owned(),
+            text: value.chars().filter(|c| !c.is_control()).take(200).collect(),
+            offset: number,
+        })
+    });
+    lines.take(16).collect()
 }
 
 /// Whether a file of this name is a template, whose braces are its own.

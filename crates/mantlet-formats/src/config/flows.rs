@@ -147,6 +147,27 @@ impl Reader {
         self.config.templates.push(Rendered { path, expected: false, template });
     }
 
+    /// A token that is several words with an address among them: what a model says by it is more than a piece of a word.
+    pub(super) fn token(&mut self, text: &str, at: u64) {
+        if !text.contains("://") || text.len() > 4_000 || self.config.templates.len() >= 64 {
+            return;
+        }
+        let words: Vec<&str> = text
+            .split([' ', '\u{2581}', '\u{120}', '\n', '\t'])
+            .filter(|word| word.chars().any(char::is_alphanumeric))
+            .collect();
+        let address = words.iter().any(|word| {
+            word.split_once("://").is_some_and(|(_, rest)| rest.contains('.') && rest.len() >= 4)
+        });
+        if words.len() < 2 || !address {
+            return;
+        }
+        let what = text.chars().filter(|c| !c.is_control()).take(120).collect();
+        let template = Template { rewrites: vec![Spot { what, offset: at as usize }], ..Template::default() };
+        let path = self.path();
+        self.config.templates.push(Rendered { path, expected: false, template });
+    }
+
     /// Packages and programs that come over a connection which anybody can change, and the code of whoever asks.
     fn fetched(&mut self, near: &str, text: &str, at: u64) {
         const PROGRAMS: [&str; 8] = [".py", ".sh", ".so", ".whl", ".js", ".pkl", ".exe", ".dll"];
@@ -202,7 +223,10 @@ impl Reader {
     /// A number of positions, layers or values that no machine has memory for, as a loader makes them before it reads a
     /// single weight.
     fn size(&mut self, near: &str, text: &str, at: u64) {
-        const SIZES: [&str; 15] = [
+        const SIZES: [&str; 18] = [
+            "input_dim",
+            "output_dim",
+            "num_embeddings",
             "max_position_embeddings",
             "n_positions",
             "n_ctx",
@@ -412,7 +436,12 @@ mod tests {
             read(r#"{"a": "http://198.51.100.7/p.py", "b": "https://x.example/p.py"}"#).paths.len(),
             1
         );
+        let token =
+            |token: &str| read(&format!(r#"{{"model": {{"vocab": {{"{token}": 7}}}}}}"#)).templates.len();
+        assert_eq!(token("\u{2581}install --index-url http://192.0.2.1/simple"), 1);
+        assert_eq!(token("\u{2581}https://pypi.org/simple") + token("a://b c"), 0);
         let sizes = |text: &str| read(text).sizes.len();
+        assert_eq!(sizes(r#"{"config": {"input_dim": 70368744177664}}"#), 1);
         assert_eq!(sizes(r#"{"max_position_embeddings": 10000000000000}"#), 1);
         assert_eq!(sizes(r#"{"layer_replication": [[0, 2000000000]]}"#), 1);
         assert_eq!(

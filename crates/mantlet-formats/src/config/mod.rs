@@ -280,6 +280,9 @@ impl Reader {
                 self.nodes |= matches!(key, "class_type" | "widgets_values");
                 self.piece("", key);
                 self.stranger(key);
+                if self.levels.last().is_some_and(|level| level.key == "vocab") {
+                    self.token(key, at);
+                }
                 if self.levels.len() == 1 {
                     self.pipeline |= self.key == "_diffusers_version";
                     if self.config.keys.len() < 64 {
@@ -600,6 +603,29 @@ impl Reader {
             "megatron_core" if text != "megatron.core" && !text.is_empty() && text != "null" => {
                 self.item(Act::Imports, text, Effect::Imports, at);
             }
+            // Servers import these from wherever they are told, and sentence-transformers what its words are split by.
+            "tool-parser-plugin"
+            | "tool_parser_plugin"
+            | "reasoning-parser-plugin"
+            | "reasoning_parser_plugin"
+                if text.ends_with(".py") =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            "tokenizer_class"
+                if callee::is_dotted(text)
+                    && !callee::is_known_library(text)
+                    && !text.starts_with("sentence_transformers.") =>
+            {
+                self.item(Act::Imports, text, Effect::Imports, at);
+            }
+            // Compilers of models write it into the program that they run.
+            "model_type" if text.contains(['\n', ';', '(', '"', '\'']) => {
+                self.item(Act::Calls, "exec", Effect::Executes, at);
+                if let Some(item) = self.config.items.last_mut() {
+                    item.arguments.push(format!("{:?}", text.chars().take(120).collect::<String>()));
+                }
+            }
             "activation_function" if callee::is_dotted(text) && !callee::is_known_library(text) => {
                 self.item(Act::Imports, text, Effect::Imports, at);
             }
@@ -615,6 +641,9 @@ impl Reader {
         }
         if self.below("auto_map") || self.below("custom_pipelines") {
             self.remote(text, at);
+        }
+        if string && self.levels.iter().rev().take(2).any(|level| level.list && level.key == "vocab") {
+            self.token(text, at);
         }
         self.pipeline_part(text, at);
         self.anywhere(&near, text, before.as_deref(), at);

@@ -11,6 +11,15 @@ const MAX_HIDDEN: usize = 16;
 const MAX_PROGRAM: usize = 64 << 10;
 
 impl Reader {
+    /// Whether a secret marker of LangChain stands among the words of a prompt, which whoever runs the model is sent.
+    fn secret_in_words(&self, near: &str, text: &str) -> bool {
+        const WORDS: [&str; 6] = ["partial_variables", "prompt", "template", "messages", "prefix", "suffix"];
+        near == "id"
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+            && SECRETS.iter().any(|secret| text.contains(secret))
+            && self.levels.iter().any(|level| WORDS.contains(&level.key.as_str()))
+    }
+
     pub(super) fn reaches(&mut self, near: &str, text: &str, string: bool, at: u64) {
         if string && text.len() >= 64 && self.config.hidden.len() < MAX_HIDDEN {
             let hides = metadata::hidden(text.as_bytes()).is_some();
@@ -89,7 +98,7 @@ impl Reader {
         if lent && plain || pictured {
             self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
         }
-        if sends_secret(text) {
+        if sends_secret(text) || names_secret(near, text) || self.secret_in_words(near, text) {
             self.say(|config| &mut config.sent, text.chars().take(200).collect(), at);
         }
         if near == "download"
@@ -252,21 +261,46 @@ fn of_everybody(path: &str) -> bool {
     PLACES.contains(&path.as_str()) || KEYS.iter().any(|key| path.ends_with(key))
 }
 
-/// Whether an address is put together with a secret of the environment, beside its host.
-fn sends_secret(text: &str) -> bool {
-    const SECRETS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE"];
-    let Some((_, rest)) = text.split_once("http").and_then(|(_, rest)| rest.split_once("://")) else {
-        return false;
-    };
-    // What comes before the host signs in to it, as addresses of package indices do.
-    let Some(path) = rest.find(['/', '?']).and_then(|at| rest.get(at..)) else { return false };
+const SECRETS: [&str; 7] = ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "COOKIE"];
+
+/// Whether a text asks a resolver for a variable of the environment that is called like a secret.
+fn resolves_secret(text: &str) -> bool {
     ["${oc.env:", "${env:", "${oc.decode:"].iter().any(|resolver| {
-        path.split(resolver).skip(1).any(|name| {
+        text.split(resolver).skip(1).any(|name| {
             let name = name.trim_start_matches("${oc.env:");
             let name = name.split([',', '}', ':']).next().unwrap_or("").to_ascii_uppercase();
             SECRETS.iter().any(|secret| name.contains(secret))
         })
     })
+}
+
+/// Whether a secret of the environment is put into what something is called or described as, which others read.
+fn names_secret(near: &str, text: &str) -> bool {
+    const SHOWN: [&str; 12] = [
+        "name",
+        "run_name",
+        "project",
+        "entity",
+        "group",
+        "tags",
+        "notes",
+        "title",
+        "description",
+        "experiment_name",
+        "task_name",
+        "comment",
+    ];
+    SHOWN.contains(&near) && resolves_secret(text)
+}
+
+/// Whether an address is put together with a secret of the environment, beside its host.
+fn sends_secret(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("http").and_then(|(_, rest)| rest.split_once("://")) else {
+        return false;
+    };
+    // What comes before the host signs in to it, as addresses of package indices do.
+    let Some(path) = rest.find(['/', '?']).and_then(|at| rest.get(at..)) else { return false };
+    resolves_secret(path)
 }
 
 /// Whether a choice of an implementation names a repository, `owner/name`, whose code is fetched and imported.
@@ -303,6 +337,13 @@ mod tests {
         assert_eq!(sent("url: https://x.example/log?k=${oc.env:AWS_SECRET_ACCESS_KEY,none}\n"), 1);
         assert_eq!(sent("url: https://x.example/${oc.env:WANDB_PROJECT,none}\n"), 0);
         assert_eq!(sent("url: https://u:${oc.env:TOKEN}@x.example/a\n"), 0);
+        assert_eq!(sent("logger:\n  name: run-${oc.env:HF_TOKEN}\n"), 1);
+        assert_eq!(sent("logger:\n  name: run-${oc.env:SLURM_NNODES,1}\n  api_key: ${oc.env:HF_TOKEN}\n"), 0);
+        let secret = |key: &str| {
+            let marker = r#"{"lc": 1, "type": "secret", "id": ["AWS_SECRET_ACCESS_KEY"]}"#;
+            read(&format!(r#"{{"kwargs": {{"{key}": {{"ctx": {marker}}}}}}}"#)).sent.len()
+        };
+        assert_eq!((secret("partial_variables"), secret("openai_api_key")), (1, 0));
     }
 
     #[test]
