@@ -2,6 +2,8 @@
 //!
 //! Versions 1 to 3, both byte orders. Every count and length is checked against what is left of the file
 //! before it is believed; sizes are computed with overflow checks as readers have been made to overflow.
+//!
+//! Long because what the entries say and what readers make of it is checked in the one pass over them.
 
 mod ggml;
 mod reader;

@@ -27,8 +27,6 @@ pub(crate) enum Ending {
 
 /// Plain values in one marked region beyond this many are dropped from the middle.
 pub(super) const REGION: usize = 1 << 16;
-/// Items of a mapping in which names of functions are looked for.
-const MAX_NAMED: usize = 512;
 /// Bytes of one name that are read.
 const MAX_NAME: usize = 4_096;
 pub(super) const MAX_STACK: usize = 2 << 20;
@@ -254,10 +252,7 @@ impl<'a> Machine<'a> {
                 .collect();
             self.hooked_items(target, &pairs, at);
         }
-        if matches!(opcode, b'u') && self.stack.len() - mark.base <= MAX_NAMED {
-            let pairs: Vec<Val> = self.stack[mark.base..].to_vec();
-            self.instantiated(&pairs, at);
-        }
+        self.named_items(opcode, mark.base, at);
         self.stack.truncate(mark.base);
         self.fill(target, at);
         Ok(())

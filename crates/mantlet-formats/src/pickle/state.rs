@@ -5,6 +5,8 @@ use super::facts::How;
 use super::machine::Machine;
 use super::value::{Node, Val, View};
 
+/// Items of a mapping in which names of functions are looked for.
+const MAX_NAMED: usize = 512;
 /// Attributes of an object that later opcodes call.
 const HOOKS: [&str; 9] = [
     "__setstate__",
@@ -103,6 +105,14 @@ impl Machine<'_> {
                 let text = format!("{}.{name} = {}", self.show(target), self.show(pair[1]));
                 self.record(self.show(pair[1]), Effect::Patches, How::Build, text, at);
             }
+        }
+    }
+
+    /// What SETITEMS put into a mapping, as [`Self::instantiated`] asks; longer ones are no hyperparameters.
+    pub(super) fn named_items(&mut self, opcode: u8, base: usize, at: u64) {
+        let items = self.stack.get(base..).filter(|items| opcode == b'u' && items.len() <= MAX_NAMED);
+        if let Some(pairs) = items.map(<[Val]>::to_vec) {
+            self.instantiated(&pairs, at);
         }
     }
 
