@@ -27,7 +27,9 @@ pub(crate) fn outcome(project: &Project) -> Result<Outcome> {
     if documented != Outcome::Passed {
         return Ok(documented);
     }
-    let built = run::shown(run::cargo(project).args(["build", "-p", "mantlet", "--locked", "--quiet"]))?;
+    // Of the whole workspace, so that the tests find it built.
+    let build = ["build", "--workspace", "--bin", "mantlet", "--locked", "--quiet"];
+    let built = run::shown(run::cargo(project).args(build))?;
     if built != Outcome::Passed {
         return Ok(built);
     }

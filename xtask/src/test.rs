@@ -39,7 +39,9 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     // An optional feature: its crate is tested above, here it is only wired to the command line.
     steps.step("tests of the remote feature", || {
         let mut cargo = run::cargo(project);
-        cargo.args(["test", "-p", "mantlet", "--features", "remote", "--test", "cli", "--locked", "--quiet"]);
+        // Of the whole workspace, so that what the step before built serves here too.
+        cargo.args(["test", "--workspace", "--features", "mantlet/remote"]);
+        cargo.args(["--test", "cli", "--locked", "--quiet"]);
         run::shown(cargo.args(["--", "addresses"]))
     });
     // DataFusion and Ballista are built for this feature alone, so its crate is empty above and tested here.
