@@ -218,7 +218,7 @@ mod tests {
                 "node {{ name: 'n' op: '{name}' attr {{ key: '{telling}' value {{ s: 'file:///x' }} }} }}"
             );
             let plain = format!("{}{node}", constant("model"));
-            let away = format!("{}{node}", constant("/etc/passwd"));
+            let away = format!("{}{node}", constant("/srv/models/x"));
             let (bare, limits) = reach_in(&plain);
             match class_of(word).unwrap() {
                 Class::Computes => assert_eq!((bare, reach_in(&away).0), (None, None), "{name}"),

@@ -115,7 +115,7 @@ fn the_fraud_demo_runs_the_product_and_bounds_the_loss() {
     assert!(five("changed").starts_with("Since 2026-0"), "{}", five("changed"));
     assert!(five("suspicious").contains("ip_risk rose in this segment only"), "{}", five("suspicious"));
     assert!(
-        five("affected").contains("bank=bank-4, kind=digital: ")
+        five("affected").contains("Bank=bank-4, kind=digital: ")
             && five("affected").contains(" decisions since 2026-0")
     );
     assert!(
