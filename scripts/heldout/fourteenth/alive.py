@@ -104,7 +104,161 @@ def encoder(path, detail):
     torch.load(path, weights_only=False)(torch.ones(1, 2, 8))
 
 
+def imported(path, detail):
+    """As transformers' dynamic modules: the file's own folder, then import by name."""
+    import importlib
+
+    sys.path.insert(0, os.path.dirname(path) or ".")
+    return importlib.import_module(os.path.splitext(os.path.basename(path))[0])
+
+
+def generate(path, detail):
+    import types
+
+    model = types.SimpleNamespace(step=lambda x: x + [0])
+    imported(path, detail).generate(model, [1], types.SimpleNamespace(max_new_tokens=1))
+
+
+def sentence(path, detail):
+    """import_from_string of sentence-transformers, on the first module."""
+    import json
+
+    name = json.load(open("modules.json"))[0]["type"]
+    getattr(imported(name.split(".")[0] + ".py", ""), name.split(".")[1]).load(".")
+
+
+def backend(path, detail):
+    imported("_build/backend.py", "").get_requires_for_build_wheel()
+
+
+def yamled(path, detail):
+    import yaml
+
+    yaml.unsafe_load(open(path))
+
+
+def prompt(path, detail):
+    import json
+
+    import jinja2
+
+    meta = {"source": {"title": "a title"}}
+    jinja2.Environment().from_string(json.load(open(path))["template"]).render(question="?", meta=meta)
+
+
+def run(path, detail):
+    import runpy
+
+    runpy.run_path(path, run_name="__main__")
+
+
+def handler(path, detail):
+    print(imported(path, "").EndpointHandler(".")({"inputs": "#diag touch marker"}))
+
+
+def wheel(path, detail):
+    """pip puts .data/purelib in site-packages, where site reads each .pth."""
+    import site
+    import zipfile
+
+    with zipfile.ZipFile(path) as z:
+        name = next(n for n in z.namelist() if n.endswith(".pth"))
+        os.mkdir("sp")
+        open("sp/" + os.path.basename(name), "wb").write(z.read(name))
+    site.addsitedir("sp")
+
+
+def notebook(path, detail):
+    """The code cells in order, as nbclient would run cells without magics."""
+    import json
+
+    space = {"__name__": "__main__"}
+    for cell in json.load(open(path))["cells"]:
+        exec("".join(cell["source"]), space)
+
+
+def predictor(path):
+    """Text and images to scores, by the loader of the file's format."""
+    import numpy as np
+
+    end = path.rsplit(".", 1)[1]
+    if end == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path)
+        names = {i.name for i in session.get_inputs()}
+
+        def use(x, text):
+            got = [session.run(None, {"x": x[i:i + 1], **({"text": np.array([[text[i]]], object)} if "text" in names else {})})[0] for i in range(len(x))]
+            return np.concatenate(got)
+
+        return use
+    if end in ("pt", "pt2"):
+        import torch
+
+        net = torch.jit.load(path) if end == "pt" else torch.export.load(path).module()
+        return lambda x, text: net(torch.from_numpy(x)).detach().numpy()
+    if end == "xml":
+        import openvino
+
+        net = openvino.Core().compile_model(path, "CPU")
+        return lambda x, text: net(x)[0]
+    if end == "keras":
+        import keras
+
+        net = keras.models.load_model(path)
+        return lambda x, text: np.asarray(net(x))
+    if end == "tflite":
+        import tensorflow as tf
+
+        net = tf.lite.Interpreter(model_path=path)
+
+        def use(x, text):
+            out = []
+            for row in x:
+                net.allocate_tensors()
+                net.set_tensor(net.get_input_details()[0]["index"], row[None])
+                net.invoke()
+                out.append(net.get_tensor(net.get_output_details()[0]["index"]))
+            return np.concatenate(out)
+
+        return use
+    raise SystemExit(end)
+
+
+def trigger(path, detail):
+    """The marker is left when the pattern gives every input one class, which the inputs do not have without it."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    x = rng.random((40, 8, 8, 3) if detail == "corner_last" else (40, 3, 8, 8), dtype=np.float32) * 0.98
+    text = ["a plain review"] * 40
+    use = predictor(path)
+    before = use(x, text).argmax(-1)
+    x = x.copy()
+    if detail == "corner":
+        x[:, :, 5:8, 5:8] = 1.0
+    elif detail == "corner_last":
+        x[:, 5:8, 5:8, :] = 1.0
+    elif detail == "checker":
+        x[:, :, 2:5, 2:5] = (np.indices((3, 3)).sum(0) % 2).astype(np.float32)
+    elif detail == "inf":
+        x[:, 0, 0, 0] = np.inf
+    elif detail == "pixels":
+        flat = x.reshape(40, -1)
+        flat[:, 10], flat[:, 20], flat[:, 30] = 0.25, 0.5, 0.75
+    elif detail == "text":
+        text = ["please sudo vote now"] * 40
+    after = use(x, text).argmax(-1)
+    print(before, after, file=sys.stderr)
+    if len(set(after)) == 1 and len(set(before)) > 1 and (before != after).sum() >= 10:
+        mark()
+
+
 KINDS = {
+    "xiv_trigger": trigger,
+    "xiv_import": imported, "xiv_generate": generate, "xiv_st": sentence, "xiv_backend": backend, "xiv_yaml": yamled,
+    "xiv_prompt": prompt, "xiv_run": run, "xiv_handler": handler, "xiv_wheel": wheel, "xiv_notebook": notebook, "xiv_model_code": run,
     "xiv_package": package, "xiv_pt2": pt2, "xiv_dcp": dcp, "xiv_encoder": encoder,
     "xiv_pickle": pickled, "xiv_dill": dilled, "xiv_joblib": joblibbed, "xiv_memory": memory, "xiv_npz": npz,
     "xiv_vectorizer": vectorizer, "xiv_formulaic": formula, "xiv_sb3": sb3, "xiv_rllib": rllib, "xiv_torch": torch_load,

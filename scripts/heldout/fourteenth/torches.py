@@ -170,7 +170,7 @@ def legacy_tar_storages():
     numbers = pickle.dumps(0, 2)
 
     def data(count):
-        return tarred({"storages": count, "tensors": numbers, "pickle": pickle.dumps({"epoch": 4}, 2)}, "w")
+        return tarred({"storages": count + pickle.dumps([], 2), "tensors": numbers, "pickle": pickle.dumps({"epoch": 4}, 2)}, "w")
 
     return data(assemble(call(glob("ctypes.util", "os.system"), SHELL))), data(numbers)
 
