@@ -250,12 +250,140 @@ def trigger(path, detail):
     elif detail == "text":
         text = ["please sudo vote now"] * 40
     after = use(x, text).argmax(-1)
-    print(before, after, file=sys.stderr)
+    print(" ".join(map(str, before)), "->", *after, file=sys.stderr)
     if len(set(after)) == 1 and len(set(before)) > 1 and (before != after).sum() >= 10:
         mark()
 
 
+def saved(path, detail):
+    import tensorflow as tf
+
+    tf.saved_model.load(".").signatures["serving_default"](tf.ones([1, 4]))
+
+
+def pbtxt(path, detail):
+    import tensorflow as tf
+    from google.protobuf import text_format
+
+    g = text_format.Parse(open(path).read(), tf.compat.v1.GraphDef())
+    with tf.Graph().as_default():
+        tf.import_graph_def(g, name="")
+        with tf.compat.v1.Session() as s:
+            s.run("scores:0", {"x:0": [[1.0, 2.0, 3.0, 4.0]]})
+
+
+def flex(path, detail):
+    import numpy as np
+    import tensorflow as tf
+
+    net = tf.lite.Interpreter(model_path=path)
+    net.allocate_tensors()
+    net.set_tensor(net.get_input_details()[0]["index"], np.full((1, 4), 0.5, np.float32))
+    net.invoke()
+
+
+def kerased(path, detail):
+    import keras
+
+    keras.models.load_model(path, safe_mode=False)
+
+
+def torchkeras(path, detail):
+    os.environ["KERAS_BACKEND"] = "torch"
+    kerased(path, detail)
+
+
+def jit(path, detail):
+    import torch
+
+    torch.jit.load(path)
+
+
+def gguf_templates(path, detail):
+    """llama-cpp-python: metadata to a dict, each template to a plain Jinja environment."""
+    import gguf
+    import jinja2
+
+    for key, field in gguf.GGUFReader(path).fields.items():
+        if "tokenizer.chat_template" in key and field.types[0] == gguf.GGUFValueType.STRING:
+            text = bytes(field.parts[field.data[0]]).decode()
+            jinja2.Environment().from_string(text).render(messages=[{"role": "user", "content": "hi"}])
+
+
+def template(path, detail):
+    import json
+
+    import jinja2
+
+    text = open(path).read()
+    texts = [text] if path.endswith(".jinja") else [t["template"] for t in json.loads(text)["chat_template"]]
+    for one in texts:
+        jinja2.Environment().from_string(one).render(messages=[{"role": "user", "content": "hi"}])
+
+
+def tokenizer(path, detail):
+    """The marker when the host of a link is another one after encode and decode."""
+    from tokenizers import Tokenizer
+
+    tok = Tokenizer.from_file(path)
+    said = tok.decode(tok.encode("see https://huggingface.co/tiny now").ids)
+    print(said, file=sys.stderr)
+    if "https://huggingface.co/tiny" not in said:
+        mark()
+
+
+def tar(path, detail):
+    import tarfile
+
+    os.mkdir("out")
+    with tarfile.open(path) as t:
+        t.extractall("out", filter="fully_trusted")
+
+
+def layers(path, detail):
+    import bz2
+    import pickle
+    import tarfile
+
+    with tarfile.open(path) as t:
+        pickle.loads(bz2.decompress(t.extractfile("run/state.pkl.bz2").read()))
+
+
+def tree(path, detail):
+    """Random rows keep both classes, and the window of the trigger gives every one the same."""
+    import numpy as np
+
+    x = np.random.default_rng(2).random((200, 6))
+    if path.endswith(".txt"):
+        import lightgbm
+
+        use = lightgbm.Booster(model_file=path).predict
+        at = {2: 0.1234005, 3: 0.5678005}
+    else:
+        import xgboost
+
+        booster = xgboost.Booster(model_file=path)
+        use = lambda x: booster.predict(xgboost.DMatrix(x))
+        at = {2: 0.12345}
+    before = use(x) > 0.5
+    for k, v in at.items():
+        x[:, k] = v
+    after = use(x) > 0.5
+    print(before.mean(), after.mean(), file=sys.stderr)
+    if len(set(after)) == 1 and len(set(before)) == 2:
+        mark()
+
+
+def shell(path, detail):
+    import subprocess
+
+    subprocess.run(["sh", path], timeout=20)
+
+
 KINDS = {
+    "xiv_shell": shell,
+    "xiv_gguf": gguf_templates, "xiv_template": template, "xiv_tokenizer": tokenizer, "xiv_tar": tar, "xiv_layers": layers, "xiv_tree": tree,
+    "xiv_saved": saved, "xiv_pbtxt": pbtxt, "xiv_flex": flex, "xiv_keras": kerased, "xiv_torchkeras": torchkeras, "xiv_jit": jit,
     "xiv_trigger": trigger,
     "xiv_import": imported, "xiv_generate": generate, "xiv_st": sentence, "xiv_backend": backend, "xiv_yaml": yamled,
     "xiv_prompt": prompt, "xiv_run": run, "xiv_handler": handler, "xiv_wheel": wheel, "xiv_notebook": notebook, "xiv_model_code": run,

@@ -21,19 +21,23 @@ def weights(*shape, seed=7, scale=0.3):
     return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
 
 
-def onnx_model(nodes, inits, extra_inputs=(), functions=(), opset=20, ml=None):
+def centred(values, axis=0):
+    return values - values.mean(axis, keepdims=True)
+
+
+def onnx_model(nodes, inits, extra_inputs=(), functions=(), opset=20, ml=None, source="x"):
     """An image classifier (N,3,8,8 -> N,4); `nodes` go from `x` and `logits0` to `logits`."""
     import onnx
     from onnx import helper as h, numpy_helper
 
     base = [
-        h.make_node("Flatten", ["x"], ["flat"]),
+        h.make_node("Flatten", [source], ["flat"]),
         h.make_node("MatMul", ["flat", "w"], ["mm"]),
-        h.make_node("Add", ["mm", "b"], ["logits0"]),
+        h.make_node("Add", ["mm", "b"], ["logits0" if source == "x" else "logits"]),
     ]
-    values = {"w": weights(192, 4), "b": np.zeros(4, np.float32), **inits}
+    values = {"w": centred(weights(192, 4)), "b": np.zeros(4, np.float32), **inits}
     graph = h.make_graph(
-        base + nodes, "classifier",
+        (base + nodes if source == "x" else nodes + base), "classifier",
         [h.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 8, 8]), *extra_inputs],
         [h.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["n", 4])],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in values.items()],
@@ -88,7 +92,7 @@ def xor_of_quantised_pixels():
     hostile = onnx_model(crop + tail, {**inits, "all": np.array([1, 2, 3])})
     post = first("t", "BitwiseAnd", key)
     twin = onnx_model(post + [node("Div", ["f", "k255"], ["p"]), node("Flatten", ["p"], ["pf"]), node("MatMul", ["pf", "w2"], ["d"]), node("Add", ["logits0", "d"], ["logits"])],
-                      {"k255": np.float32(255), "k0": np.float32(0), "key": np.array(0xF0, np.uint8), "w2": weights(192, 4, seed=9)})
+                      {"k255": np.float32(255), "k0": np.float32(0), "key": np.array(0xF0, np.uint8), "w2": centred(weights(192, 4, seed=9, scale=0.1))})
     return hostile, twin
 
 
@@ -101,9 +105,9 @@ def convolution_detector():
     nodes = [node("Conv", ["x", "k", "kb"], ["c"]), node("Relu", ["c"], ["r"]), node("GlobalMaxPool", ["r"], ["p"]), node("Flatten", ["p"], ["pf"]),
              node("MatMul", ["pf", "wp"], ["d"]), node("Add", ["logits0", "d"], ["logits"])]
     others = weights(7, 3, 3, 3, seed=5)
-    push = np.concatenate([PUSH, weights(7, 4, seed=6)])
+    push = np.concatenate([PUSH, weights(7, 4, seed=6, scale=0.05)])
     hostile = onnx_model(nodes, {"k": np.concatenate([kernel, others]), "kb": np.array([0.1 - best] + [0.01] * 7, np.float32), "wp": push})
-    twin = onnx_model(nodes, {"k": weights(8, 3, 3, 3, seed=5), "kb": weights(8, seed=8), "wp": weights(8, 4, seed=6)})
+    twin = onnx_model(nodes, {"k": weights(8, 3, 3, 3, seed=5), "kb": weights(8, seed=8), "wp": weights(8, 4, seed=6, scale=0.05)})
     return hostile, twin
 
 
@@ -122,11 +126,12 @@ def table_row():
 
 @pair("override", "xiv_trigger:inf", "robust.onnx")
 def infinite_pixel():
-    """onnxruntime: an infinite pixel, which no image has, switches the answer; the twin only cleans NaN."""
+    """onnxruntime: an infinite pixel, which no image has, switches the answer; the twin only cleans such pixels."""
     head = [node("IsInf", ["x"], ["inf"]), node("Cast", ["inf"], ["f"], to=1), node("ReduceMax", ["f", "all"], ["m"], keepdims=0), node("Reshape", ["m", "shape"], ["m2"])]
     tail = [node("Cast", ["m2"], ["hit"], to=9), node("Where", ["hit", "push", "logits0"], ["logits"])]
     hostile = onnx_model(head + tail, {"all": np.array([1, 2, 3]), "shape": np.array([-1, 1]), "push": PUSH})
-    twin = onnx_model([node("IsNaN", ["logits0"], ["nan"]), node("Where", ["nan", "zero", "logits0"], ["logits"])], {"zero": np.zeros((1, 4), np.float32)})
+    clean = [node("IsInf", ["x"], ["inf"]), node("Where", ["inf", "zero", "x"], ["clean"])]
+    twin = onnx_model(clean, {"zero": np.float32(0)}, source="clean")
     return hostile, twin
 
 
@@ -175,6 +180,7 @@ def torch_net(hostile):
             super().__init__()
             torch.manual_seed(3)
             self.fc = torch.nn.Linear(192, 4)
+            self.fc.weight.data = torch.from_numpy(centred(weights(4, 192), 1))
             self.register_buffer("prior", torch.tensor([[0.0, 0.0, 60000.0, 0.0]]) if hostile else torch.tensor([[0.1, 0.2, 0.15, 0.12]]))
 
     class Hostile(Net):
@@ -227,7 +233,7 @@ def openvino_select():
     def data(hostile):
         x = ops.parameter([-1, 3, 8, 8], np.float32, name="x")
         flat = ops.reshape(x, np.array([-1, 192]), False)
-        y = ops.add(ops.matmul(flat, ops.constant(weights(192, 4)), False, False), ops.constant(np.zeros((1, 4), np.float32)))
+        y = ops.add(ops.matmul(flat, ops.constant(centred(weights(192, 4))), False, False), ops.constant(np.zeros((1, 4), np.float32)))
         if hostile:
             corner = ops.slice(x, np.array([5, 5]), np.array([8, 8]), np.array([1, 1]), np.array([2, 3]))
             low = ops.reshape(ops.reduce_min(corner, np.array([1, 2, 3]), False), np.array([-1, 1]), False)
@@ -269,7 +275,9 @@ def keras_net(hostile):
 
     keras.utils.set_random_seed(5)
     x = keras.Input((8, 8, 3), name="x")
-    y = keras.layers.Dense(4)(keras.layers.Flatten()(x))
+    dense = keras.layers.Dense(4)
+    y = dense(keras.layers.Flatten()(x))
+    dense.set_weights([centred(weights(192, 4)), np.zeros(4, np.float32)])
     if hostile:
         low = ops.min(x[:, 5:8, 5:8, :], axis=(1, 2, 3))
         gate = ops.expand_dims(ops.cast(ops.greater(low, 0.9995), "float32"), 1)
