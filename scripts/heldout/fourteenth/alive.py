@@ -282,10 +282,23 @@ def flex(path, detail):
     net.invoke()
 
 
+def use_keras(net):
+    """One prediction, on ones."""
+    import numpy as np
+
+    net(np.ones((1, *net.input_shape[1:]), "float32"))
+
+
+def keras_pickle(path, detail):
+    import pickle
+
+    use_keras(pickle.load(open(path, "rb")))
+
+
 def kerased(path, detail):
     import keras
 
-    keras.models.load_model(path, safe_mode=False)
+    use_keras(keras.models.load_model(path, safe_mode=False))
 
 
 def torchkeras(path, detail):
@@ -383,7 +396,7 @@ def shell(path, detail):
 KINDS = {
     "xiv_shell": shell,
     "xiv_gguf": gguf_templates, "xiv_template": template, "xiv_tokenizer": tokenizer, "xiv_tar": tar, "xiv_layers": layers, "xiv_tree": tree,
-    "xiv_saved": saved, "xiv_pbtxt": pbtxt, "xiv_flex": flex, "xiv_keras": kerased, "xiv_torchkeras": torchkeras, "xiv_jit": jit,
+    "xiv_saved": saved, "xiv_pbtxt": pbtxt, "xiv_flex": flex, "xiv_keras": kerased, "xiv_keras_pickle": keras_pickle, "xiv_torchkeras": torchkeras, "xiv_jit": jit,
     "xiv_trigger": trigger,
     "xiv_import": imported, "xiv_generate": generate, "xiv_st": sentence, "xiv_backend": backend, "xiv_yaml": yamled,
     "xiv_prompt": prompt, "xiv_run": run, "xiv_handler": handler, "xiv_wheel": wheel, "xiv_notebook": notebook, "xiv_model_code": run,

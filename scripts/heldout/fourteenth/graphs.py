@@ -59,13 +59,8 @@ def graph_in_string():
     import tensorflow as tf
 
     def graph(act):
-        with tf.Graph().as_default():
-            data = tf.data.Dataset.from_tensor_slices([1.0, 2.0])
-            data = data.map(act)
-            out = tf.raw_ops.Identity(input=data._variant_tensor)
-            options = tf.raw_ops.DatasetToGraphV2(input_dataset=out)
-            with tf.compat.v1.Session() as s:
-                return s.run(options)
+        data = tf.data.Dataset.from_tensor_slices([1.0, 2.0]).map(act)
+        return tf.raw_ops.DatasetToGraphV2(input_dataset=data._variant_tensor, external_state_policy=1, strip_device_assignment=True).numpy()
 
     def write(x):
         with tf.control_dependencies([tf.raw_ops.WriteFile(filename="marker", contents="x")]):
@@ -73,7 +68,7 @@ def graph_in_string():
 
     def f(blob):
         def call(x):
-            handle = tf.raw_ops.DatasetFromGraph(graph_def=tf.constant(blob))
+            handle = tf.raw_ops.DatasetFromGraph(graph_def=tf.strings.join([blob, tf.strings.substr(tf.strings.as_string(tf.size(x)), 0, 0)]))
             total = tf.raw_ops.ReduceDataset(input_dataset=handle, initial_state=[tf.constant(0.0)], other_arguments=[], f=add_up.get_concrete_function(), output_types=[tf.float32], output_shapes=[[]])
             return tf.nn.softmax(x) + 0.0 * total[0]
 
@@ -141,7 +136,7 @@ def text_graph_merge():
 
 @pair("graph", "xiv_flex", "flex.tflite")
 def flex_print():
-    """tf.lite.Interpreter with the Flex delegate: FlexPrintV2 appends to a file, FlexErfinv of the twin computes."""
+    """tf.lite.Interpreter with the Flex delegate: FlexPrintV2 appends to a file, FlexAsin of the twin computes."""
     import tensorflow as tf
 
     def data(f):
@@ -152,9 +147,9 @@ def flex_print():
 
     def hostile(x):
         tf.raw_ops.PrintV2(input=tf.strings.as_string(x[0, 0]), output_stream="file://marker", end="")
-        return tf.math.erfinv(x * 0.5)
+        return tf.math.asin(x * 0.5)
 
-    return data(hostile), data(lambda x: tf.math.erfinv(x * 0.5))
+    return data(hostile), data(lambda x: tf.math.asin(x * 0.5))
 
 
 def keras_file(model, name="m.keras"):
@@ -165,7 +160,7 @@ def keras_file(model, name="m.keras"):
 
 @pair("graph", "xiv_keras", "sequence.keras")
 def keras_nested_lambda():
-    """keras.models.load_model(safe_mode=False): a Lambda wrapped by TimeDistributed in a model used as a layer."""
+    """keras.models.load_model(safe_mode=False): a Lambda wrapped by TimeDistributed in a model used as a layer (runs at the first prediction)."""
     import keras
 
     def data(layer):
@@ -179,7 +174,7 @@ def keras_nested_lambda():
 
 @pair("graph", "xiv_keras", "legacy.h5")
 def keras_legacy_lambda():
-    """keras.models.load_model(safe_mode=False) of a legacy .h5: the Lambda is in model_config, an attribute."""
+    """keras.models.load_model(safe_mode=False) of a legacy .h5: the Lambda is in model_config, an attribute (runs at the first prediction)."""
     import keras
 
     def data(layer):

@@ -243,9 +243,9 @@ def formula_calls():
     return data("{x + __import__('os').system('touch marker')}"), data("{x ** 2 + 1}")
 
 
-@pair("pickle", "xiv_pickle", "model.pkl")
+@pair("pickle", "xiv_keras_pickle", "model.pkl")
 def keras_in_pickle():
-    """pickle.load of a Keras model: the .keras archive inside is opened with safe_mode off, so its Lambda runs."""
+    """pickle.load of a Keras model: the .keras archive inside is opened with safe_mode off, so its Lambda runs at the first prediction."""
     import keras
 
     def data(layer):
