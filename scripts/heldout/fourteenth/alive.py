@@ -272,16 +272,6 @@ def pbtxt(path, detail):
             s.run("scores:0", {"x:0": [[1.0, 2.0, 3.0, 4.0]]})
 
 
-def flex(path, detail):
-    import numpy as np
-    import tensorflow as tf
-
-    net = tf.lite.Interpreter(model_path=path)
-    net.allocate_tensors()
-    net.set_tensor(net.get_input_details()[0]["index"], np.full((1, 4), 0.5, np.float32))
-    net.invoke()
-
-
 def use_keras(net):
     """One prediction, on ones."""
     import numpy as np
@@ -396,7 +386,7 @@ def shell(path, detail):
 KINDS = {
     "xiv_shell": shell,
     "xiv_gguf": gguf_templates, "xiv_template": template, "xiv_tokenizer": tokenizer, "xiv_tar": tar, "xiv_layers": layers, "xiv_tree": tree,
-    "xiv_saved": saved, "xiv_pbtxt": pbtxt, "xiv_flex": flex, "xiv_keras": kerased, "xiv_keras_pickle": keras_pickle, "xiv_torchkeras": torchkeras, "xiv_jit": jit,
+    "xiv_saved": saved, "xiv_pbtxt": pbtxt, "xiv_keras": kerased, "xiv_keras_pickle": keras_pickle, "xiv_torchkeras": torchkeras, "xiv_jit": jit,
     "xiv_trigger": trigger,
     "xiv_import": imported, "xiv_generate": generate, "xiv_st": sentence, "xiv_backend": backend, "xiv_yaml": yamled,
     "xiv_prompt": prompt, "xiv_run": run, "xiv_handler": handler, "xiv_wheel": wheel, "xiv_notebook": notebook, "xiv_model_code": run,

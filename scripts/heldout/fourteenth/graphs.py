@@ -1,4 +1,4 @@
-"""Operators and layers that act: TensorFlow, TFLite, Keras, ONNX, TorchScript, Core ML."""
+"""Operators and layers that act: TensorFlow, Keras, ONNX, TorchScript, Core ML."""
 from __future__ import annotations
 
 import base64
@@ -132,24 +132,6 @@ def text_graph_merge():
 
     h = data(lambda x: tf.raw_ops.WriteFile(filename=tf.strings.join(["mar", "ker"]), contents="x"))
     return h, data(lambda x: tf.debugging.assert_rank(tf.strings.as_string(x), 2) or tf.no_op())
-
-
-@pair("graph", "xiv_flex", "flex.tflite")
-def flex_print():
-    """tf.lite.Interpreter with the Flex delegate: FlexPrintV2 appends to a file, FlexAsin of the twin computes."""
-    import tensorflow as tf
-
-    def data(f):
-        fn = tf.function(f, input_signature=[tf.TensorSpec([1, 4], tf.float32)])
-        conv = tf.lite.TFLiteConverter.from_concrete_functions([fn.get_concrete_function()])
-        conv.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
-        return conv.convert()
-
-    def hostile(x):
-        tf.raw_ops.PrintV2(input=tf.strings.as_string(x[0, 0]), output_stream="file://marker", end="")
-        return tf.math.asin(x * 0.5)
-
-    return data(hostile), data(lambda x: tf.math.asin(x * 0.5))
 
 
 def keras_file(model, name="m.keras"):
