@@ -1,5 +1,4 @@
 """Loads one sample of the fourteenth set the way its library does; every kind begins with `xiv_`."""
-import io
 import os
 import pathlib
 import sys
@@ -32,7 +31,6 @@ def joblibbed(path, detail):
 
 def memory(path, detail):
     """What joblib's store does on a hit (FileSystemStoreBackend.load_item)."""
-    import joblib
     from joblib._store_backends import FileSystemStoreBackend
 
     back = FileSystemStoreBackend()

@@ -5,12 +5,11 @@ import base64
 import io
 import json
 import pathlib
-import pickle
 import tempfile
 
 import numpy as np
 
-from fourteenth.common import Part, rezip, zipped
+from fourteenth.common import Part, rezip
 
 part = Part()
 add = part.add
@@ -316,7 +315,6 @@ def torchscript_setstate():
 @pair("graph", None)
 def mlpackage_outside():
     """coremltools and Core ML resolve itemInfoEntries of Manifest.json under Data/: a path that climbs out is read instead."""
-    import coremltools as ct
     from coremltools.models import datatypes
     from coremltools.models.neural_network import NeuralNetworkBuilder
 
