@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 import zipfile
+
+sys.modules.setdefault("triton", None)  # its LLVM and TensorFlow's do not go together in one process
 
 
 class Part(list):
