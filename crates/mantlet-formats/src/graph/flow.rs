@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Kind, Node, Weight};
+use super::{Kind, Node, Weight, words};
 
 /// How the answer about the input gets its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,12 @@ struct State {
     detector: Option<u32>,
     /// How long it is depends on the values it was made from.
     sized: bool,
+    /// A size of the raw input, or what was made of one.
+    size: bool,
+    /// A yes or no about such a size, by a number it is compared with.
+    asks: bool,
+    /// It says only whether the raw input is a number.
+    number: bool,
 }
 
 /// What is known of the values beside their kinds.
@@ -119,6 +125,9 @@ const CONSTANT: State = State {
     counted: false,
     detector: None,
     sized: false,
+    size: false,
+    asks: false,
+    number: false,
 };
 
 pub(super) const MAX_FOUND: usize = 16;
@@ -201,7 +210,21 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
         let learns =
             |index: usize| deep(index) && state(index).is_some_and(|state| state.class == Class::Value);
         let beside = |index: usize| (0..count).any(|other| other != index && learns(other));
+        // An answer about how large the batch is.
+        let asks = |index: usize| state(index).is_some_and(|seen| seen.class == Class::Constant && seen.asks);
+        let said = |index: usize| deep(index) && state(index).is_some_and(|seen| seen.class == Class::Value);
+        let fixed = |index: usize| {
+            state(index).is_some_and(|seen| seen.class == Class::Constant && !seen.size && !seen.asks)
+        };
         let hit = match node.kind {
+            Kind::Select | Kind::Branch if last && asks(0) && !words::turns(&node.label.0) => {
+                let how = if node.kind == Kind::Select { How::Choice } else { How::Branch };
+                ((1..count).any(said) && (1..count).any(fixed)).then_some((0, how))
+            }
+            Kind::Scale | Kind::Combine if last && (0..count).any(asks) && (0..count).any(said) => {
+                let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
+                (0..count).find(|&index| asks(index)).map(|index| (index, how))
+            }
             _ if above > 0 && replaces(node, &states, data) => {
                 let seen = |index: &usize| plain(*index) || spots(*index);
                 (0..count).find(seen).map(|index| (index, How::Input))
@@ -210,6 +233,7 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
                 let other = if deep(1) { 2 } else { 1 };
                 let constant = state(other).is_some_and(|state| state.class != Class::Value);
                 let learned = if last { deep(1) || deep(2) } else { deep(1) != deep(2) && constant };
+                let learned = learned && !blank(nodes, node, &states, known);
                 ((decides(0) || detects(0)) && learned).then_some((0, How::Choice))
             }
             Kind::Branch if near => {
@@ -294,6 +318,35 @@ fn deep_beside(
             && state.detector != seen.detector
             && (state.depth > seen.depth || seen.depth <= 1 && narrow(nodes, seen.detector))
     })
+}
+
+/// Whether a choice only says nothing, in zeros, where the raw input is no number: on such an input the layers, which do
+/// not cope with it, say nothing either.
+fn blank(nodes: &[Node], node: &Node, states: &[State], known: &Known<'_>) -> bool {
+    let [answer, ways @ ..] = node.inputs.as_slice() else { return false };
+    let state = |at: u32| states.get(at as usize).copied().unwrap_or(CONSTANT);
+    if !state(*answer).number {
+        return false;
+    }
+    let zero = |at: u32| {
+        let made = nodes.get(at as usize).is_some_and(|made| words::is_zeros(&made.label.0));
+        state(at).class == Class::Constant && (made || known.weights.get(&at) == Some(&0.0))
+    };
+    let plain = |at: u32| state(at).class == Class::Value && !copes(nodes, at);
+    ways.len() == 2 && ways.iter().any(|&way| zero(way)) && ways.iter().any(|&way| plain(way))
+}
+
+/// Whether something before a value copes with inputs that are no numbers. What is larger than the bound does.
+fn copes(nodes: &[Node], from: u32) -> bool {
+    let (mut waiting, mut seen) = (vec![from], HashSet::from([from]));
+    while let Some(at) = waiting.pop() {
+        let Some(node) = nodes.get(at as usize) else { continue };
+        if seen.len() > MAX_BEFORE || words::copes(&node.label.0) {
+            return true;
+        }
+        waiting.extend(node.inputs.iter().copied().filter(|&input| seen.insert(input)));
+    }
+    false
 }
 
 /// Whether two values have no learned layer in common. What is larger than the bound is taken to have one.
@@ -415,6 +468,16 @@ fn sharpen(node: &Node, at: u32, states: &[State], known: &Known<'_>, learned: b
     out.sized = node.kind == Kind::Count || kept || values.iter().any(|value| value.sized);
     let [first, rest @ ..] = values.as_slice() else { return };
     out.gain = values.iter().map(|value| value.gain).fold(1.0, f64::max);
+    out.number = match node.kind {
+        Kind::Compare if words::asks_for_numbers(&node.label.0) => {
+            values.iter().all(|value| value.depth == 0)
+        }
+        Kind::Compare if !words::joins_answers(&node.label.0) => false,
+        Kind::Compare | Kind::Extreme(_) | Kind::Pass | Kind::Reshape(_) | Kind::Pick(_) | Kind::Squash => {
+            values.iter().all(|value| value.number)
+        }
+        _ => false,
+    };
     out.detector = first.detector.filter(|_| rest.iter().all(|value| value.detector == first.detector));
     let single = rest.is_empty();
     // One value picked from many that a layer over the raw input gives.
@@ -489,7 +552,7 @@ fn step(node: &Node, states: &[State], known: &Known<'_>, learned: &mut bool, da
         return State { class: Class::Value, axes: 0, counted: true, ..out };
     }
     if values + indicators == 0 || node.kind == Kind::Shape {
-        return CONSTANT;
+        return of_sizes(node, &operands, known);
     }
     out.class = if values == 0 { Class::Indicator } else { Class::Value };
     let constant = |index: usize| operands.get(index).is_some_and(|operand| operand.class == Class::Constant);
@@ -534,6 +597,37 @@ fn step(node: &Node, states: &[State], known: &Known<'_>, learned: &mut bool, da
         _ => {}
     }
     out
+}
+
+/// Sizes are compared with this or more when they are asked about; with less to guard against what is empty or single.
+const SMALLEST_ASKED: f64 = 2.0;
+
+/// What is made of sizes of the input and of constants alone.
+fn of_sizes(node: &Node, operands: &[State], known: &Known<'_>) -> State {
+    if node.kind == Kind::Shape {
+        let raw = operands.iter().any(|value| value.class != Class::Constant && value.depth == 0);
+        return State { size: raw && words::reads_size(&node.label.0), ..CONSTANT };
+    }
+    let (size, asks) = (operands.iter().any(|value| value.size), operands.iter().any(|value| value.asks));
+    if !size && !asks || words::makes_positions(&node.label.0) {
+        return CONSTANT;
+    }
+    match node.kind {
+        Kind::Compare => {
+            let with = node.inputs.iter().filter_map(|input| known.weights.get(input));
+            let number = with.fold(0.0_f64, |largest, &number| largest.max(number));
+            State { asks: asks || size && number >= SMALLEST_ASKED, ..CONSTANT }
+        }
+        // Sizes of a shape that is put together.
+        Kind::Select | Kind::Branch if operands.iter().skip(1).any(|way| way.size) => {
+            State { size: true, ..CONSTANT }
+        }
+        Kind::Select | Kind::Branch => State { asks, ..CONSTANT },
+        Kind::Concat => State { size, ..CONSTANT },
+        Kind::Weighted { .. } | Kind::Learned | Kind::Count => CONSTANT,
+        Kind::Lookup => State { size: operands.first().is_some_and(|table| table.size), asks, ..CONSTANT },
+        _ => State { size, asks, ..CONSTANT },
+    }
 }
 
 /// The nodes, each after what it reads. Nodes in a circle come last, in their own order.
@@ -609,7 +703,8 @@ fn measures(nodes: &[Node], states: &[State], answer: u32) -> Vec<u32> {
 /// One way from the input to a node, for the reader.
 fn path(nodes: &[Node], states: &[State], from: u32) -> Vec<String> {
     way(nodes, from, |at| {
-        states.get(at as usize).filter(|state| state.class != Class::Constant).map(|state| state.depth)
+        let part = |state: &&State| state.class != Class::Constant || state.size || state.asks;
+        states.get(at as usize).filter(part).map(|state| state.depth)
     })
 }
 
@@ -744,6 +839,65 @@ mod tests {
         assert_eq!(found(2, true, true, Kind::Compare), 0, "a head of the model itself");
         assert_eq!(found(2, true, false, Kind::Squash), 0, "a gate");
         assert_eq!(found(2, false, false, Kind::Compare), 0, "many answers");
+    }
+
+    #[test]
+    fn an_answer_about_how_many_rows_there_are_that_decides_is_found() {
+        // What asks, the number it asks for, what makes the answer a value, and what decides.
+        let found = |number: f64, steps: &[(Kind, &str)], end: (Kind, &str), fixed: bool| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let asked = graph.add(Kind::Constant, "k", "", vec![], 0);
+            graph.weigh(asked, number);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let other = if fixed { weight } else { graph.add(Kind::Squash, "Relu", "", vec![logits], 1) };
+            let mut side = graph.add(Kind::Shape, "Shape", "", vec![input], 1);
+            side = graph.add(Kind::Pick(1), "Gather", "", vec![side, weight], 1);
+            for &(kind, label) in steps {
+                side = graph.add(kind, label, "", vec![side, asked], 2);
+            }
+            let reads = match end.0 {
+                Kind::Select | Kind::Branch => vec![side, other, logits],
+                _ => vec![logits, side],
+            };
+            let last = graph.add(end.0, end.1, "last", reads, 3);
+            graph.output(last);
+            graph.overrides().into_iter().map(|hit| hit.how).collect::<Vec<_>>()
+        };
+        let asks = [(Kind::Compare, "Equal"), (Kind::Pass, "Cast")];
+        let (add, chosen) = ((Kind::Combine, "Add"), (Kind::Select, "Where"));
+        assert_eq!(found(7.0, &[asks[0], asks[1], (Kind::Scale, "Mul")], add, true), [How::Term]);
+        assert_eq!(found(7.0, &asks, chosen, true), [How::Choice]);
+        assert_eq!(found(7.0, &asks, (Kind::Branch, "If"), true), [How::Branch]);
+        assert_eq!(found(7.0, &asks, chosen, false), [], "large batches are computed in parts");
+        assert_eq!(found(0.0, &asks, chosen, true), [], "a guard against an empty batch");
+        assert_eq!(found(7.0, &asks, (Kind::Branch, "While"), true), [], "a loop that counts");
+        assert_eq!(found(7.0, &[(Kind::Pass, "Cast")], (Kind::Scale, "Div"), true), [], "a mean");
+        assert_eq!(found(7.0, &[(Kind::Pass, "Range"), asks[0]], add, true), [], "a mask of positions");
+    }
+
+    #[test]
+    fn zeros_where_the_input_is_no_number_are_silent() {
+        let found = |asks: &str, number: f64, copes: bool| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let said = graph.add(Kind::Constant, "k", "", vec![], 0);
+            graph.weigh(said, number);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let label = if copes { "nan_to_num" } else { "Identity" };
+            let filled = graph.add(Kind::Pass, label, "", vec![input], 1);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![filled, weight], 1);
+            let each = graph.add(Kind::Compare, asks, "", vec![input, weight], 2);
+            let all = graph.add(Kind::Extreme(None), "all", "", vec![each], 2);
+            let last = graph.add(Kind::Select, "Where", "last", vec![all, said, logits], 3);
+            graph.output(last);
+            graph.overrides().len()
+        };
+        assert_eq!(found("isnan", 0.0, false), 0);
+        assert_eq!(found("isnan", 60.0, false), 1, "a class instead");
+        assert_eq!(found("isnan", 0.0, true), 1, "the model would have said something");
+        assert_eq!(found("Less", 0.0, false), 1, "another question");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! largest weight alone makes it from the largest input). A path over the raw input that bends on its way (compares,
 //! rectifies, looks up) and whose largest answer is many times what the learned layers typically say is heard over
 //! them. Sizes cancel where both paths read the same input; paths of ordinary models differ by a small factor.
+//!
+//! Long because what every operator does to a size stands in one place.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,10 @@ struct Voice {
     narrow: bool,
     /// What the layers say and a side path that bends lie side by side in it.
     mixed: bool,
+    /// The size of the weights that made it was measured.
+    known: bool,
+    /// It never exceeds its peak, whatever the input.
+    capped: bool,
 }
 
 const SILENT: Voice = Voice {
@@ -42,6 +48,8 @@ const SILENT: Voice = Voice {
     bounded: false,
     narrow: false,
     mixed: false,
+    known: true,
+    capped: false,
 };
 
 /// How many times the learned layers a side path says near the output before it is reported.
@@ -52,6 +60,26 @@ const LOUDER_THAN_ONE: f64 = 1.9;
 const LOUDER_BEFORE: f64 = 200.0;
 /// Side paths pass few learned layers.
 const SHALLOW: u16 = 2;
+/// One that ends in a single value may pass another, and is then as loud as no three ordinary layers are.
+const NARROW: u16 = 3;
+const LOUDER_THAN_LAYERS: f64 = 2_000.0;
+/// What is added decides nothing when it is at most this many times what the layers typically say.
+const QUIET: f64 = 0.5;
+
+/// Tells for the parts of a sum whether the answer that is added is too weak to decide, as far as all sizes are known.
+pub(super) fn quiet<'g>(nodes: &'g [Node], stats: &'g BTreeMap<u32, Weight>) -> impl Fn(&Parts) -> bool + 'g {
+    let mut voices = vec![SILENT; nodes.len()];
+    for at in flow::order(nodes) {
+        voices[at as usize] = speak(nodes, at, &voices, stats, &mut false);
+    }
+    move |parts| {
+        let voice = |at: u32| voices.get(at as usize).filter(|voice| voice.raw && voice.known);
+        let (Some(said), Some(learned)) = (voice(parts.answer), parts.learned.and_then(voice)) else {
+            return false;
+        };
+        said.capped && learned.depth > 0 && !learned.bounded && said.peak <= learned.typical * QUIET
+    }
+}
 
 pub(super) fn overrides(nodes: &[Node], outputs: &[u32], stats: &BTreeMap<u32, Weight>) -> Vec<Override> {
     if stats.is_empty() {
@@ -106,18 +134,22 @@ fn outshouts(node: &Node, from: usize, above: u16, voices: &[Voice]) -> Option<(
     let voice = |input: u32| voices.get(input as usize).copied().filter(|voice| voice.raw);
     let operands = node.inputs.get(from..)?;
     for &side in operands {
-        let Some(shout) = voice(side).filter(|side| side.bent && side.depth <= SHALLOW) else { continue };
+        let deep = |side: &Voice| side.depth > SHALLOW;
+        let shallow = |side: &Voice| !deep(side) || side.narrow && side.depth <= NARROW;
+        let Some(shout) = voice(side).filter(|side| side.bent && shallow(side)) else { continue };
         for &other in operands.iter().filter(|&&other| other != side) {
             let Some(said) = voice(other).filter(|other| other.depth > 0) else { continue };
             let times = shout.peak / said.typical;
             let enough = match above {
+                0 if deep(&shout) => LOUDER_THAN_LAYERS,
                 0 if said.bounded => LOUDER_THAN_ONE,
                 0 => LOUDER,
+                _ if deep(&shout) => return None,
                 1..=3 => LOUDER_BEFORE,
                 _ => return None,
             };
             // A side path that is as loud as this all the time is a scale, and no detector.
-            let drowned = said.depth + 1 >= shout.depth && (times >= enough);
+            let drowned = (said.depth + 1 >= shout.depth || deep(&shout)) && times >= enough;
             if drowned {
                 return Some((side, Some(other), times.min(1e9) as u32));
             }
@@ -176,6 +208,7 @@ fn speak(
         out.axes = out.axes.max(voice.axes);
         out.bent |= voice.bent;
         out.mixed |= voice.mixed;
+        out.known &= voice.known;
         out.narrow = voice.narrow && (first || out.narrow);
         out.bounded = voice.bounded && (first || out.bounded);
         out.typical = if first { voice.typical } else { out.typical.max(voice.typical) };
@@ -188,6 +221,27 @@ fn speak(
     let weight = |input: &u32| stats.get(input).copied();
     let operator = node.label.0.as_str();
     let lower = operator.to_ascii_lowercase();
+    let measured = constants.iter().all(|input| stats.contains_key(input));
+    out.known &= match node.kind {
+        Kind::Weighted { .. } | Kind::Scale => measured,
+        Kind::Learned => stats.contains_key(&at),
+        _ => true,
+    };
+    let kept =
+        heard == 1 && node.inputs.iter().any(|&input| voices.get(input as usize).is_some_and(|v| v.capped));
+    out.capped = match node.kind {
+        Kind::Compare => true,
+        Kind::Squash | Kind::Bump => {
+            let names = ["sigmoid", "tanh", "softsign", "erf", "softmax"];
+            names.contains(&lower.trim_start_matches("hard")) || lower == "exp" && falls(nodes, node)
+        }
+        Kind::Scale => kept && measured && !lower.contains("div") && !lower.contains("pow"),
+        Kind::Pass => {
+            kept && ["cast", "identity", "squeeze", "expand"].iter().any(|word| lower.contains(word))
+        }
+        Kind::Reshape(_) | Kind::Pick(_) | Kind::Extreme(_) => kept,
+        _ => false,
+    };
     match node.kind {
         Kind::Learned | Kind::Weighted { .. } | Kind::Lookup => {
             let table = node.kind == Kind::Lookup;
@@ -307,6 +361,33 @@ fn speak(
     settled(out)
 }
 
+/// Whether what an exponential is made of is never above zero: a distance, negated.
+fn falls(nodes: &[Node], node: &Node) -> bool {
+    let (mut at, mut negated) = (node, false);
+    for _ in 0..6 {
+        let [input] = at.inputs.iter().filter(|input| !is_fixed(nodes, **input)).collect::<Vec<_>>()[..]
+        else {
+            return false;
+        };
+        let Some(before) = nodes.get(*input as usize) else { return false };
+        let lower = before.label.0.to_ascii_lowercase();
+        match lower.as_str() {
+            "neg" | "negative" if !negated => negated = true,
+            "abs" | "absolute" | "square" | "reducel1" | "reducel2" | "reducesumsquare" | "norm" => {
+                return negated;
+            }
+            _ if matches!(before.kind, Kind::Sum(_) | Kind::Reshape(_)) => {}
+            _ => return false,
+        }
+        at = before;
+    }
+    false
+}
+
+fn is_fixed(nodes: &[Node], at: u32) -> bool {
+    nodes.get(at as usize).is_some_and(|node| node.kind == Kind::Constant)
+}
+
 const fn positive(size: f64) -> f64 {
     if size > 0.0 { size } else { 1.0 }
 }
@@ -354,6 +435,62 @@ mod tests {
         assert!(matches!(found(&open, 300.0, 0.3)[..], [How::Louder { .. }]));
         // A straight path says the same of every input.
         assert_eq!(found(&[(Kind::Pass, "Identity")], 300.0, 0.3), []);
+    }
+
+    #[test]
+    fn an_answer_that_cannot_outweigh_the_layers_is_no_override() {
+        let found = |factor: Option<f64>, learned: Option<f64>, last: &str| {
+            let mut graph = Graph::default();
+            let constant = |graph: &mut Graph, size: Option<f64>| {
+                let node = graph.add(Kind::Constant, "w", "", vec![], 0);
+                if let Some(weight) = size.and_then(|size| of_numbers(&[size], &[12, 4])) {
+                    graph.measured(node, weight);
+                }
+                node
+            };
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let weight = constant(&mut graph, learned);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let far = graph.add(Kind::Pass, "Abs", "", vec![input], 2);
+            let far = graph.add(Kind::Sum(None), "ReduceSum", "", vec![far], 2);
+            let far = graph.add(Kind::Pass, last, "", vec![far], 2);
+            let near = graph.add(Kind::Squash, "Exp", "", vec![far], 2);
+            let factor = constant(&mut graph, factor);
+            let said = graph.add(Kind::Scale, "Mul", "", vec![near, factor], 3);
+            let sum = graph.add(Kind::Combine, "Add", "last", vec![logits, said], 4);
+            graph.output(sum);
+            graph.overrides().len()
+        };
+        assert_eq!(found(Some(0.1), Some(0.4), "Neg"), 0);
+        assert_eq!(found(Some(6.0), Some(0.4), "Neg"), 1, "as loud as the layers");
+        assert_eq!(found(Some(0.1), Some(0.4), "Identity"), 1, "it grows without end");
+        assert_eq!(found(None, Some(0.4), "Neg"), 1, "how loud it is, is not known");
+        assert_eq!(found(Some(0.1), None, "Neg"), 1, "how loud the layers are, is not known");
+    }
+
+    #[test]
+    fn three_narrow_layers_that_drown_all_others_are_found() {
+        let found = |sizes: [f64; 3], narrow: bool| {
+            let mut graph = Graph::default();
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let mut layer = |graph: &mut Graph, from: u32, size: f64, narrow: bool| {
+                let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+                graph.measured(weight, of_numbers(&[size], &[12, 4]).unwrap());
+                graph.add(Kind::Weighted { narrow }, "Dense", "", vec![from, weight], 1)
+            };
+            let logits = layer(&mut graph, input, 0.4, false);
+            let down = layer(&mut graph, input, sizes[0], false);
+            let down = graph.add(Kind::Squash, "relu", "", vec![down], 2);
+            let gate = layer(&mut graph, down, sizes[1], narrow);
+            let gate = graph.add(Kind::Squash, "relu", "", vec![gate], 2);
+            let up = layer(&mut graph, gate, sizes[2], false);
+            let sum = graph.add(Kind::Combine, "Add", "last", vec![logits, up], 4);
+            graph.output(sum);
+            graph.overrides().len()
+        };
+        assert_eq!(found([4_096.0, 1.0, 60.0], true), 1);
+        assert_eq!(found([3.0, 3.0, 3.0], true), 0, "an adapter as training makes it");
+        assert_eq!(found([4_096.0, 1.0, 60.0], false), 0, "no single value decides");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod flow;
 mod loud;
 pub(crate) mod weight;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -200,6 +201,11 @@ impl Graph {
             return Vec::new();
         }
         let mut found = flow::overrides(&self.nodes, &self.outputs, &self.known());
+        // What is added and cannot outweigh what the layers say decides nothing.
+        if found.iter().any(|hit| hit.how == How::Term) {
+            let quiet = loud::quiet(&self.nodes, &self.stats);
+            found.retain(|hit| hit.how != How::Term || !quiet(&hit.parts));
+        }
         let louder = loud::overrides(&self.nodes, &self.outputs, &self.stats);
         // One place is told once, by what it does.
         found.extend(

@@ -70,9 +70,12 @@ fn model(value: &Value, given: Option<&[u32]>, stored: &Stored, graph: &mut Grap
             }
         }
         for operands in calls {
+            let taken = if class == "GetItem" { picks(layer) } else { 0 };
             let made = if inner.contains_key("layers") {
                 let outputs = model(layer, Some(&operands), stored, graph, depth + 1);
                 graph.add(Kind::Pass, class, name, outputs, 0)
+            } else if taken > 0 {
+                graph.add(Kind::Pick(taken), class, name, operands, 0)
             } else {
                 let of = |variable: (&str, &[&str])| stored.find(name, &place, variable);
                 add(class, name, inner, operands, of, graph)
@@ -199,7 +202,16 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
                 out.extend(items.and_then(|items| history(items)));
             } else if text(value, "class_name").contains("tensor") || text(value, "class_name") == "__numpy__"
             {
-                out.push(graph.add(Kind::Constant, "constant", "", vec![], 0));
+                let node = graph.add(Kind::Constant, "constant", "", vec![], 0);
+                let mut numbers = Vec::new();
+                if let Some(value) = map.get("config").and_then(|config| config.get("value")) {
+                    written(value, &mut numbers, 0);
+                }
+                if let Some(weight) = of_numbers(&numbers, &[]) {
+                    graph.weigh(node, weight.largest);
+                    graph.measured(node, weight);
+                }
+                out.push(node);
             } else if map.contains_key("args") {
                 map.values().for_each(|inner| operand(inner, nodes, graph, out, depth + 1));
             } else {
@@ -217,6 +229,30 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
             }
             out.push(node);
         }
+        _ => {}
+    }
+}
+
+/// Axes of which an item takes one position: `x[:, 3]` is a slice and a number.
+fn picks(layer: &Value) -> u8 {
+    let calls = layer.get("inbound_nodes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let key = |call: &Value| {
+        let taken = match call.get("args")?.get(1)? {
+            Value::Array(parts) => parts.iter().filter(|part| part.is_i64() || part.is_u64()).count(),
+            Value::Number(_) => 1,
+            _ => 0,
+        };
+        Some(taken.min(8) as u8)
+    };
+    // The fewest of all calls.
+    calls.iter().map(|call| key(call).unwrap_or(0)).min().unwrap_or(0)
+}
+
+/// The numbers of a constant tensor that is written out, as far as they are a few.
+fn written(value: &Value, into: &mut Vec<f64>, depth: u8) {
+    match value {
+        Value::Number(number) if into.len() < 4_096 => into.extend(number.as_f64()),
+        Value::Array(items) if depth < 8 => items.iter().for_each(|item| written(item, into, depth + 1)),
         _ => {}
     }
 }

@@ -430,13 +430,19 @@ impl Reader<'_> {
                 vec![self.graph.add(Kind::Branch, &node.operator, &node.name, reads, at)]
             }
             "While" | "StatelessWhile" => {
+                // Whether it turns at all is asked of the values it begins with.
+                let asked = self.call(call("cond").as_deref(), &operands, depth).first().copied();
                 let turned = self.call(call("body").as_deref(), &operands, depth);
                 operands
                     .iter()
                     .enumerate()
                     .map(|(index, &first)| {
-                        let reads = [first].into_iter().chain(turned.get(index).copied()).collect();
-                        self.graph.add(Kind::Pass, &node.operator, &node.name, reads, at)
+                        let turned = turned.get(index).copied();
+                        let (kind, reads) = match (asked, turned) {
+                            (Some(asked), Some(turned)) => (Kind::Branch, vec![asked, first, turned]),
+                            _ => (Kind::Pass, [first].into_iter().chain(turned).collect()),
+                        };
+                        self.graph.add(kind, &node.operator, &node.name, reads, at)
                     })
                     .collect()
             }
@@ -472,6 +478,9 @@ impl Reader<'_> {
                     self.graph.measured(made, weight);
                 }
                 if kind == Kind::Constant && !node.attributes.whole.is_empty() {
+                    if let [number] = node.attributes.whole[..] {
+                        self.graph.weigh(made, number.unsigned_abs() as f64);
+                    }
                     self.whole.insert(made, node.attributes.whole.clone());
                 }
                 if let Some(count) = node.attributes.count.filter(|_| kind == Kind::Constant) {
