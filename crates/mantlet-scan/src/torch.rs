@@ -13,6 +13,8 @@ use crate::wheel::Wheel;
 
 /// TorchScript sources and manifests longer than this are not read to their end.
 const MAX_CODE: usize = 4 << 20;
+/// Bytes of TorchScript that are held until all of an archive is known.
+const MAX_HELD: usize = 16 << 20;
 /// Operators of one archive that are kept.
 const MAX_OPERATORS: usize = 256;
 
@@ -23,6 +25,11 @@ pub(crate) struct Archive {
     skops: bool,
     facts: Torch,
     pub(crate) wheel: Option<Wheel>,
+    /// Functions of its modules that other programs call by themselves: the member, and the call.
+    pub(crate) hooks: Vec<(String, String)>,
+    /// TorchScript that is followed when all of it is known.
+    code: Vec<(String, String, Place)>,
+    held: usize,
     outer: Vec<Storage>,
 }
 
@@ -48,6 +55,9 @@ impl Engine {
             skops: layout.is_none() && skops::is_skops(zip),
             facts: Torch { layout: layout.unwrap_or_default(), ..Torch::default() },
             wheel: None,
+            hooks: Vec::new(),
+            code: Vec::new(),
+            held: 0,
             outer: std::mem::take(&mut self.storages),
         }
     }
@@ -78,8 +88,14 @@ impl Engine {
                     "review the rest yourself",
                 );
             }
-            for graph in torch::graphs(&String::from_utf8_lossy(&code)) {
-                self.follow(&graph, place);
+            let text = String::from_utf8_lossy(&code).into_owned();
+            if archive.held + text.len() <= MAX_HELD {
+                archive.held += text.len();
+                archive.code.push((name.to_owned(), text, place.clone()));
+            } else {
+                for graph in torch::graphs(&text) {
+                    self.follow(&graph, place);
+                }
             }
             let (operators, whole) = torch::operators(&code, name);
             archive.facts.operators.extend(operators);
@@ -92,8 +108,10 @@ impl Engine {
             return;
         }
         let before = self.storages.len();
+        self.asked = archive.hooks.iter().find(|(member, _)| member == name).map(|(_, call)| call.clone());
         self.declared = archive.wheel.as_ref().is_some_and(|wheel| wheel.vouches(name, source));
         self.examine(source, name, place, depth + 1);
+        self.asked = None;
         match archive.layout {
             // The storages that count are those of the pickle that torch reads.
             Some(Layout::Weights | Layout::Script)
@@ -113,6 +131,13 @@ impl Engine {
 
     pub(crate) fn close_archive(&mut self, archive: Archive, source: &dyn Source, zip: &Zip, place: &Place) {
         let storages = std::mem::replace(&mut self.storages, archive.outer);
+        let sources = archive.code.iter().map(|(name, text, _)| (name.as_str(), text.as_str()));
+        let classes = torch::Classes::of(sources);
+        for (_, text, inside) in &archive.code {
+            for graph in torch::graphs_with(text, &classes) {
+                self.follow(&graph, inside);
+            }
+        }
         if archive.layout.is_some() {
             let mut facts = archive.facts;
             torch::compare(source, zip, &archive.root, &storages, &mut facts);

@@ -6,8 +6,9 @@
 //!
 //! Long because the reader of expressions and what operators do stand together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::outline::{self, Class, Classes};
 use crate::graph::{Graph, Kind};
 
 /// Functions of one source that are followed, lines of one, and brackets within brackets.
@@ -22,6 +23,13 @@ const MAX_OPERANDS: usize = 256;
 /// The graphs of the functions `forward` of a source.
 #[must_use]
 pub fn graphs(code: &str) -> Vec<Graph> {
+    graphs_with(code, &Classes::default())
+}
+
+/// The same, with what is known of the modules that are called.
+#[must_use]
+pub fn graphs_with(code: &str, classes: &Classes) -> Vec<Graph> {
+    let outlines = outline::classes(code);
     let lines: Vec<(usize, &str)> = code
         .lines()
         .take(MAX_LINES)
@@ -49,6 +57,9 @@ pub fn graphs(code: &str) -> Vec<Graph> {
             lists: HashMap::new(),
             at: 0,
             choices: 0,
+            class: outlines.iter().rev().find(|class| class.line < at),
+            classes,
+            narrow: HashSet::new(),
         };
         for parameter in head.split(',') {
             let Some((name, kind)) = parameter.split_once(':') else { continue };
@@ -78,7 +89,7 @@ pub fn graphs(code: &str) -> Vec<Graph> {
 /// Whether nothing in a source speaks of samples with more than one axis: no layer that needs them, and no step over
 /// one behind the first.
 fn is_flat(code: &str) -> bool {
-    const DEEPER: [&str; 26] = [
+    const DEEPER: [&str; 25] = [
         "onv",
         "mbedding",
         "LSTM",
@@ -89,7 +100,6 @@ fn is_flat(code: &str) -> bool {
         "rnn",
         "ransformer",
         "ttention",
-        "squeeze",
         "Pool",
         "pool",
         "permute",
@@ -106,10 +116,59 @@ fn is_flat(code: &str) -> bool {
         "[1, 2",
         "Norm2d",
     ];
-    !DEEPER.iter().any(|word| code.contains(word))
+    !DEEPER.iter().any(|word| code.contains(word)) && !deepens(code)
 }
 
-struct Function {
+/// Whether a source takes parts of an axis behind the first, or gives a value one more that is no answer.
+fn deepens(code: &str) -> bool {
+    const ANSWERS: [&str; 12] =
+        ["lt", "gt", "le", "ge", "eq", "ne", "__and__", "__or__", "all", "any", "isnan", "logical_and"];
+    let answers = |value: &str| {
+        let name = value.strip_prefix("torch.").and_then(|rest| rest.split('(').next());
+        name.is_some_and(|name| ANSWERS.contains(&name))
+    };
+    let mut known: HashSet<&str> = HashSet::new();
+    for line in code.lines().take(MAX_LINES).map(str::trim) {
+        if let Some((name, _)) = line.split_once(" = ").filter(|(_, value)| answers(value)) {
+            known.insert(name);
+        }
+        for (at, word) in line.match_indices("squeeze(") {
+            let given = line.get(at + word.len()..).unwrap_or("");
+            let name = given.split(',').next().unwrap_or("");
+            let more = line.get(..at).is_some_and(|before| before.ends_with("un"));
+            if !more || !(answers(given) || known.contains(name)) {
+                return true;
+            }
+        }
+        for (at, word) in line.match_indices("select(") {
+            let given = line.get(at + word.len()..).unwrap_or("");
+            if !matches!(second(given), Some("0" | "1")) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// The second of the operands that a text begins with.
+fn second(text: &str) -> Option<&str> {
+    let (mut depth, mut from) = (0_u32, None);
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' if depth == 0 => return from.and_then(|from: usize| text.get(from..at)).map(str::trim),
+            ')' | ']' => depth -= 1,
+            ',' if depth == 0 => match from {
+                Some(from) => return text.get(from..at).map(str::trim),
+                None => from = Some(at + 1),
+            },
+            _ => {}
+        }
+    }
+    None
+}
+
+struct Function<'c> {
     graph: Graph,
     /// What each name stands for.
     names: HashMap<String, u32>,
@@ -118,9 +177,14 @@ struct Function {
     /// Number of the line, for places.
     at: u64,
     choices: u32,
+    /// The class it belongs to, and what is known of the modules of the archive.
+    class: Option<&'c Class>,
+    classes: &'c Classes,
+    /// Modules of this one that give one or two values.
+    narrow: HashSet<u32>,
 }
 
-impl Function {
+impl Function<'_> {
     /// The statements of one block; gives how many lines were read.
     fn block(&mut self, lines: &[(usize, &str)], depth: u8) {
         let mut at = 0;
@@ -146,7 +210,7 @@ impl Function {
                     at += 1 + len;
                 }
                 let condition = self.expression(condition);
-                self.choice(condition, then, other, depth);
+                self.choice("if", condition, then, other, depth);
             } else if let Some(value) = line.strip_prefix("return ") {
                 let value = self.expression(value);
                 self.graph.output(value);
@@ -161,10 +225,19 @@ impl Function {
                 }) {
                     Some(over) => {
                         let condition = self.expression(over);
-                        self.choice(condition, body, &[], depth);
+                        self.choice("while", condition, body, &[], depth);
                     }
                     None => self.block(body, depth + 1),
                 }
+            } else if let Some((name, part)) =
+                line.split_once(" = ").and_then(|(name, value)| Some((name, outline::part(value)?)))
+            {
+                // A part of this module, or one of its values.
+                let value = self.constant();
+                if self.classes.is_narrow(self.class, part) {
+                    self.narrow.insert(value);
+                }
+                self.names.insert(name.to_owned(), value);
             } else if let Some((names, value)) = assignment(line) {
                 let value = self.expression(value);
                 for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -175,7 +248,14 @@ impl Function {
     }
 
     /// Both ways of a choice, and for every name that either gives another value, the choice between them.
-    fn choice(&mut self, condition: u32, then: &[(usize, &str)], other: &[(usize, &str)], depth: u8) {
+    fn choice(
+        &mut self,
+        word: &str,
+        condition: u32,
+        then: &[(usize, &str)],
+        other: &[(usize, &str)],
+        depth: u8,
+    ) {
         self.choices += 1;
         if self.choices > MAX_CHOICES {
             self.graph.cut = true;
@@ -198,7 +278,7 @@ impl Function {
             let node = match nodes {
                 (Some(one), Some(two)) if one == two => one,
                 (Some(one), Some(two)) => {
-                    self.graph.add(Kind::Branch, "if", name, vec![condition, one, two], self.at)
+                    self.graph.add(Kind::Branch, word, name, vec![condition, one, two], self.at)
                 }
                 (Some(only), None) | (None, Some(only)) => only,
                 (None, None) => continue,
@@ -305,13 +385,13 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
     plain.then_some((names, value))
 }
 
-struct Reader<'f, 't> {
-    function: &'f mut Function,
+struct Reader<'f, 'c, 't> {
+    function: &'f mut Function<'c>,
     letters: &'t [char],
     at: usize,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_, '_, '_> {
     fn peek(&self) -> Option<char> {
         self.letters.get(self.at).copied()
     }
@@ -431,6 +511,7 @@ impl Reader<'_, '_> {
                 self.function.constant()
             }
             Some(c) if c.is_ascii_digit() => {
+                let start = self.at;
                 while self.peek().is_some_and(|c| c.is_alphanumeric() || c == '.') {
                     self.at += 1;
                     // The exponent of a number.
@@ -439,7 +520,12 @@ impl Reader<'_, '_> {
                         self.at += 1;
                     }
                 }
-                self.function.constant()
+                let text: String = self.letters.get(start..self.at).unwrap_or(&[]).iter().collect();
+                let node = self.function.constant();
+                if let Ok(number) = text.parse::<f64>() {
+                    self.function.graph.weigh(node, number.abs());
+                }
+                node
             }
             Some('-' | '~') => {
                 self.at += 1;
@@ -480,8 +566,13 @@ impl Reader<'_, '_> {
                         let learned = self.function.graph.is_constant(value);
                         let at = self.function.at;
                         if learned {
-                            values.remove(0);
-                            value = self.function.graph.add(Kind::Learned, &word, "", values, at);
+                            let narrow = self.function.narrow.contains(&value);
+                            values.rotate_left(1);
+                            if !narrow {
+                                values.pop();
+                            }
+                            let kind = if narrow { Kind::Weighted { narrow } } else { Kind::Learned };
+                            value = self.function.graph.add(kind, &word, "", values, at);
                         } else {
                             value = self.function.operator(&word, values);
                         }
@@ -725,6 +816,51 @@ mod tests {
         assert_eq!(found("Mlp", "1"), 1);
         assert_eq!(found("Mlp", "-1"), 0, "a mask of steps");
         assert_eq!(found("torch.nn.modules.conv.Conv1d", "1"), 0);
+    }
+
+    #[test]
+    fn a_sample_is_flat_where_only_answers_are_given_an_axis_more() {
+        let found = |lines: &str| {
+            let code = format!(
+                "class M(Module):\n  n : __torch__.Mlp\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
+                 n = self.n\n    y = (n).forward(x, )\n{lines}    return torch.where(torch.unsqueeze(m, 1), CONSTANTS.c0, y)\n"
+            );
+            graphs(&code).iter().map(|graph| graph.overrides().len()).sum::<usize>()
+        };
+        let pick =
+            "    _0 = torch.lt(torch.select(torch.slice(x), 1, 3), 0.5)\n    m = torch.__and__(_0, _0)\n";
+        assert_eq!(found(pick), 1);
+        let last = "    m = torch.lt(torch.select(torch.slice(torch.slice(x), 1), 2, 3), 0.5)\n";
+        assert_eq!(found(last), 0, "one of several axes");
+        let deeper =
+            "    z = torch.unsqueeze(x, 1)\n    m = torch.lt(torch.select(torch.slice(x), 1, 3), 0.5)\n";
+        assert_eq!(found(deeper), 0, "the sample itself has more axes");
+        let zeros = "    m = torch.all(torch.isnan(x), 1)\n    CONSTANTS.c0 = torch.zeros_like(y)\n";
+        assert_eq!(found(zeros), 0, "nothing is said where nothing was given");
+    }
+
+    #[test]
+    fn a_detector_in_a_module_of_its_own_is_found() {
+        let model = |decides: &str| {
+            format!(
+                "class M(Module):\n  n : __torch__.m.Mlp\n  d : __torch__.m.D\n  def forward(self: __torch__.m.M,\n    \
+                 x: Tensor) -> Tensor:\n    n = self.n\n    d = self.d\n    y = (n).forward(x, )\n    s = (d).forward(x, )\n    \
+                 return {decides}\nclass D(Module):\n  l : __torch__.linear.Linear\n  def forward(self: __torch__.m.D,\n    \
+                 x: Tensor) -> Tensor:\n    l = self.l\n    return (l).forward(x, )\n"
+            )
+        };
+        let found = |decides: &str, width: u32| {
+            let code = model(decides);
+            let linear = format!("class Linear(Module):\n  out_features : Final[int] = {width}\n");
+            let all = super::Classes::of(
+                [("__torch__/m.py", code.as_str()), ("__torch__/linear.py", &linear)].into_iter(),
+            );
+            super::graphs_with(&code, &all).iter().map(|graph| graph.overrides().len()).sum::<usize>()
+        };
+        let chosen = "torch.where(torch.gt(s, 0.), CONSTANTS.c0, y)";
+        assert_eq!(found(chosen, 1), 1);
+        assert_eq!(found(chosen, 64), 0, "many answers");
+        assert_eq!(found("torch.add(y, s)", 1), 0, "one more feature");
     }
 
     #[test]

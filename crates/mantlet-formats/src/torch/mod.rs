@@ -3,12 +3,14 @@
 mod exported;
 mod flow;
 pub mod legacy;
+mod outline;
 mod script;
 mod tensors;
 
 pub use exported::exported;
-pub use flow::graphs;
 pub(crate) use flow::kind;
+pub use flow::{graphs, graphs_with};
+pub use outline::Classes;
 pub use script::{Operator, Power, operators};
 pub use tensors::tensors;
 
