@@ -266,6 +266,11 @@ impl Engine {
     /// Whether the raw input overrides the learned output.
     pub(crate) fn onnx_graph(&mut self, source: &dyn Source, beside: &onnx::Beside, place: &Place) {
         self.follow(&onnx::graph_with(source, beside), place);
+        let trees = onnx::trees(source);
+        self.limits(place, &trees.limits);
+        if !trees.needles.is_empty() {
+            self.judge(&Facts::Structure(Box::new(trees)), place);
+        }
     }
 
     pub(crate) fn follow(&mut self, graph: &Graph, place: &Place) {

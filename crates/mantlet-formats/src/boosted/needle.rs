@@ -45,7 +45,19 @@ impl Leaves {
         split: impl Fn(i64) -> Option<Split>,
         leaf: impl Fn(i64) -> f64,
     ) {
-        let mut open: Vec<(i64, usize, Option<Step>)> = vec![(0, 0, None)];
+        self.tree_from(at, 0, nodes, split, leaf);
+    }
+
+    /// The same from another node; what is no tree ends after as many steps as one of so many nodes has.
+    pub(crate) fn tree_from(
+        &mut self,
+        at: u64,
+        root: i64,
+        nodes: usize,
+        split: impl Fn(i64) -> Option<Split>,
+        leaf: impl Fn(i64) -> f64,
+    ) {
+        let mut open: Vec<(i64, usize, Option<Step>)> = vec![(root, 0, None)];
         let mut path: Vec<Step> = Vec::new();
         let mut left = nodes.saturating_mul(2).saturating_add(2);
         while let Some((node, depth, step)) = open.pop() {
@@ -69,12 +81,10 @@ impl Leaves {
     fn leaf(&mut self, at: u64, value: f64, path: &[Step]) {
         let value = value.abs();
         if path.len() <= MAX_PATH && value.is_finite() && value > self.ordinary {
-            let mut features: Vec<u64> = path.iter().map(|(feature, ..)| *feature).collect();
-            features.sort_unstable();
-            features.dedup();
+            let mut sorted = path.to_vec();
+            sorted.sort_by_key(|(feature, ..)| *feature);
             let (mut cell, mut narrowest) = (1.0, (f64::MAX, 0));
-            for feature in features {
-                let of = path.iter().filter(|(other, ..)| *other == feature);
+            for of in sorted.chunk_by(|(one, ..), (other, ..)| one == other) {
                 let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
                 for (_, smaller, threshold) in of {
                     if *smaller { high = high.min(*threshold) } else { low = low.max(*threshold) }
@@ -84,7 +94,7 @@ impl Leaves {
                     let share = ((high - low) / scale).clamp(0.0, 1.0);
                     cell *= share;
                     if share < narrowest.0 {
-                        narrowest = (share, feature);
+                        narrowest = (share, of[0].0);
                     }
                 }
             }
@@ -101,9 +111,14 @@ impl Leaves {
 
     /// Says which needles outweigh the rest.
     pub(crate) fn tell(&self, facts: &mut Structure) {
+        self.tell_above(0.0, facts);
+    }
+
+    /// The same for those that weigh at least this much.
+    pub(crate) fn tell_above(&self, least: f64, facts: &mut Structure) {
         let alone = self.ordinary_seen > 0 && self.ordinary > 0.0;
         for (value, feature, at) in self.needles.iter().filter(|_| alone) {
-            if *value >= OUTWEIGHS * self.ordinary {
+            if *value >= OUTWEIGHS * self.ordinary && *value >= least {
                 let what = format!(
                     "a leaf of {value:.4} lies between splits of feature {feature} that are a hair apart; no other leaf exceeds {:.4}",
                     self.ordinary

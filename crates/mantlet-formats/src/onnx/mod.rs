@@ -7,10 +7,12 @@ pub mod schema;
 mod shapes;
 mod tensors;
 mod texts;
+mod trees;
 mod walk;
 
 pub use graph::{Beside, graph, graph_with, names};
 pub use tensors::tensors;
+pub use trees::trees;
 pub use walk::{External, Onnx, analyse};
 
 use mantlet_vocab::Source;
