@@ -13,4 +13,5 @@ fuzz_target!(|data: &[u8]| {
     }
     let bounds = support::bounds();
     support::same(data, || store::ocdbt::analyse(&source, &bounds));
+    support::same(data, || store::parameters(&source));
 });

@@ -1,6 +1,9 @@
 //! Files of plain numbers that belong to a model beside them: nothing interprets them but as tensors.
+//!
+//! Long because every kind of file beside another is asked about here.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mantlet_formats::structure::Structure;
@@ -14,18 +17,15 @@ pub(crate) const FORMAT: &str = "tensor data";
 /// Models of a folder that are asked whether a file is theirs.
 const MAX_ASKED: usize = 32;
 
-/// Whether the file, of no format that is known, holds the numbers of a model in the same folder.
-pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
+/// Whether the file, of no format that is known, holds the numbers of a model in the same folder. `searched` says that
+/// every byte of it is looked at.
+pub(crate) fn belongs(name: &str, source: &dyn Source, searched: bool) -> bool {
     let path = Path::new(name);
     let Some(file) = path.file_name().and_then(|file| file.to_str()) else { return false };
     let beside = |other: &str| path.with_file_name(other).is_file();
     // A checkpoint of TensorFlow: an index, and shards named after it.
     if let Some((stem, shard)) = file.rsplit_once(".data-") {
         return shard.contains("-of-") && beside(&format!("{stem}.index"));
-    }
-    if file.ends_with(".index") {
-        let end = source.len().saturating_sub(8);
-        return read_window(source, end, 8).is_ok_and(|magic| magic == b"\x57\xfb\x80\x8b\x24\x75\x47\xdb");
     }
     if file == "fingerprint.pb" {
         return source.len() <= 256 && beside("saved_model.pb");
@@ -37,18 +37,20 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         return true;
     }
     let folder = path.parent().unwrap_or(Path::new(""));
-    // The parts of a distributed checkpoint, beside what lists them.
+    // The parts of a distributed checkpoint, beside what lists them: it is unpickled wherever the list says, so that it
+    // counts as numbers only where it was searched for pickles.
     if file.ends_with(".distcp") && file.starts_with("__") {
         let context = folder.parent().is_some_and(|above| above.join("context").is_dir());
-        return beside(".metadata") || context && folder.file_name().is_some_and(|name| name == "weights");
+        return searched && beside(".metadata")
+            || searched && context && folder.file_name().is_some_and(|name| name == "weights");
     }
-    // Numbers of an index of vectors, and the parameters of TVM.
+    // Numbers of an index of vectors.
     let head = read_window(source, 0, 8).unwrap_or_default();
     // Lists of an index that lie in a file of their own: the index says where, and it is opened there.
     let index = matches!(head.get(..2), Some(b"Ix" | b"Iw" | b"IB"))
         && file.ends_with(".faiss")
         && !holds(source, b"ilod");
-    if index || head == 0xF7E5_8D4F_0504_9CB7_u64.to_le_bytes() {
+    if index {
         return true;
     }
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -60,6 +62,21 @@ pub(crate) fn belongs(name: &str, source: &dyn Source) -> bool {
         return true;
     }
     external(path, file) || shard(path, file)
+}
+
+/// Compares the shards of a checkpoint of TensorFlow, which lie beside its index, with how long that says they are.
+pub(crate) fn shards(name: &str, ends: &[u64], facts: &mut Structure) {
+    let path = Path::new(name);
+    let Some(stem) = path.file_name().and_then(|file| file.to_str()?.strip_suffix(".index")) else { return };
+    for (number, end) in ends.iter().enumerate().take(1_000) {
+        let beside = path.with_file_name(format!("{stem}.data-{number:05}-of-{:05}", ends.len()));
+        let Ok(len) = std::fs::metadata(&beside).map(|file| file.len()) else { continue };
+        if len < *end {
+            facts.defects.push((format!("its tensors end at {end}, and shard {number} has {len} bytes"), 0));
+        } else if len - end > 4_096 {
+            facts.defects.push((format!("{} bytes of shard {number} belong to no tensor", len - end), 0));
+        }
+    }
 }
 
 /// Whether these bytes lie anywhere in a file.
@@ -184,14 +201,36 @@ pub(crate) fn present(name: &str, file: &str, key: &str) -> bool {
     if !file.chars().all(plain) || file.contains("..") || file.starts_with('/') {
         return false;
     }
+    places(name, file, key).iter().any(|place| place.is_file())
+}
+
+/// The same among the members of an archive, of which this is one.
+pub(crate) fn present_among(members: &BTreeSet<String>, name: &str, file: &str, key: &str) -> bool {
+    let file = file.trim_start_matches("./");
+    places(name, file, key).iter().any(|place| {
+        let place = place.to_string_lossy().replace('\\', "/");
+        [place.as_str(), place.trim_start_matches("./")].iter().any(|place| members.contains(*place))
+            || members.contains(&format!("./{place}"))
+    })
+}
+
+/// Where a loader looks for a file of code.
+fn places(name: &str, file: &str, key: &str) -> Vec<PathBuf> {
     let folder = Path::new(name).parent().unwrap_or(Path::new(""));
     let part = key.split('.').next().unwrap_or("");
     let above = folder.parent().unwrap_or(Path::new(""));
     let inner = ["", "code", "src", "custom_generate", "scripts", part];
     let package = file.strip_suffix(".py").map(|module| format!("{module}/__init__.py"));
-    inner.iter().map(|inner| folder.join(inner)).chain([above.to_owned()]).any(|place| {
-        place.join(file).is_file() || package.as_ref().is_some_and(|package| place.join(package).is_file())
-    })
+    let folders = inner.iter().map(|inner| folder.join(inner)).chain([above.to_owned()]);
+    folders
+        .flat_map(|place| {
+            [Some(file), package.as_deref()]
+                .into_iter()
+                .flatten()
+                .map(move |file| place.join(file))
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Files beside a model whose numbers are measured.

@@ -1,4 +1,6 @@
 //! One artifact: recognised, parsed, judged, and its members in turn.
+//!
+//! Long because one state goes through every kind of artifact.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use mantlet_formats::inflate::Inflated;
 use mantlet_formats::origin::Origin;
 use mantlet_formats::pickle::Payload;
 use mantlet_formats::route::{Format, recognise};
-use mantlet_formats::{Bounds, Facts, npy, onnx, opened, pickle, safetensors, secrets, tar};
+use mantlet_formats::{Bounds, Facts, npy, onnx, opened, pickle, safetensors, secrets, store, tar};
 use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
@@ -61,6 +63,10 @@ pub(crate) struct Engine {
     deadline: Option<Arc<Deadline>>,
     /// What the artifact says of its licence and origin.
     pub(crate) said: Origin,
+    /// What another program calls by itself in the module that is examined next.
+    pub(crate) asked: Option<String>,
+    /// The names of what lies in the archive that is open.
+    pub(crate) inside: Arc<BTreeSet<String>>,
     /// Modules of the package that is open, which its pickles may name.
     pub(crate) carried: Vec<String>,
     /// The configuration of Keras that was read last, and the weights: they are judged together.
@@ -92,6 +98,8 @@ impl Engine {
             served: false,
             deadline: options.max_time.map(Deadline::new),
             said: Origin::default(),
+            asked: None,
+            inside: Arc::default(),
             carried: Vec::new(),
             keras: crate::models::Layers::default(),
             neighbours: false,
@@ -228,7 +236,15 @@ impl Engine {
         }
         let formats = route.formats.clone();
         self.judge(&Facts::Route(route), place);
-        if formats.is_empty()
+        let listed = if formats.is_empty() && !chunk { store::parameters(source) } else { None };
+        if let Some(mut list) = listed {
+            self.formats.push(list.facts.format.to_owned());
+            if depth == 0 && !list.shards.is_empty() {
+                self.neighbours = true;
+                companion::shards(&self.name, &list.shards, &mut list.facts);
+            }
+            self.structure(list.facts, source, place, depth);
+        } else if formats.is_empty()
             && (chunk || companion::of_program(name) || depth == 0 && self.belongs(name, source))
         {
             if !self.formats.iter().any(|known| known == companion::FORMAT) {
@@ -253,7 +269,7 @@ impl Engine {
 
     fn belongs(&mut self, name: &str, source: &dyn Source) -> bool {
         self.neighbours = true;
-        companion::belongs(name, source)
+        companion::belongs(name, source, self.bounds.full_content || source.len() <= SMALL)
     }
 
     fn format(

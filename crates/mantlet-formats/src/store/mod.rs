@@ -1,6 +1,9 @@
 //! Stores of arrays, a file for each chunk: the metadata of zarr 2 and 3, Orbax, and OCDBT databases.
 
 pub mod ocdbt;
+mod parameters;
+
+pub use parameters::{Parameters, parameters};
 
 use mantlet_vocab::{Source, read_window};
 use serde_json::Value;
