@@ -235,6 +235,40 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_table_is_the_one_that_was_reviewed() {
+        // Whoever changes a row changes this file too, so that both stand in one review.
+        let digest = Effects::default().digest().to_string();
+        let hex = digest.rsplit(':').next().unwrap();
+        assert_eq!(
+            include_str!("effects.digest").trim(),
+            format!("sha256:{hex}"),
+            "write it into effects.digest"
+        );
+    }
+
+    #[test]
+    fn generated_rows_name_what_they_were_made_from() {
+        // Offline: the script and the versions of the libraries are those of the rows, or `cargo xtask effects` is due.
+        for (name, text) in [
+            ("effects.py", include_str!("../../../../scripts/effects/effects.py")),
+            ("requirements.txt", include_str!("../../../../scripts/effects/requirements.txt")),
+        ] {
+            let digest = Digest::of(text.as_bytes()).to_string();
+            let line = format!("# from {name} sha256:{}", digest.rsplit(':').next().unwrap());
+            let known = include_str!("effects-generated.txt").lines().any(|known| known == line);
+            assert!(known, "the rows were not made from this {name}: run `cargo xtask effects`");
+        }
+        // Every pinned library has its section, in the version that is pinned.
+        for pin in include_str!("../../../../scripts/effects/requirements.txt").lines() {
+            let Some((_, version)) = pin.split_once("==") else { continue };
+            let sections =
+                include_str!("effects-generated.txt").lines().filter(|line| line.starts_with("# "));
+            let ends = format!(" {}", version.trim());
+            assert!(sections.clone().any(|line| line.ends_with(&ends)), "no section of {pin}");
+        }
+    }
+
+    #[test]
     fn a_newer_table_is_read_and_an_older_or_odd_one_refused() {
         let newer = format!("# version 3000.1.0\nmine.nets object Net\n{SHIPPED}");
         let table = Effects::read(&newer).expect("a newer table");

@@ -325,7 +325,8 @@ fn list_rules(terminal: Terminal, reporting: &Reporting) -> anyhow::Result<ExitC
         let line = |about: &&mantlet_vocab::About| {
             format!("{:width$}  {:<10}  {}", about.name, about.severity, about.title)
         };
-        rules.iter().map(line).collect::<Vec<_>>().join("\n")
+        let lines = rules.iter().map(line).collect::<Vec<_>>().join("\n");
+        format!("{lines}\n\nwhat callables do is said by the table of effects {}", Effects::default().name())
     };
     deliver(terminal, &text, reporting.output.as_deref())?;
     Ok(ExitCode::SUCCESS)
