@@ -1,12 +1,15 @@
 //! Members of archives, each under the reading its container gives it.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use mantlet_formats::inflate::{Inflated, Wrapper};
 use mantlet_formats::{Facts, ar, tar, zip};
 use mantlet_vocab::{Place, Source, SubSource, read_window};
 
 use crate::engine::{Engine, SMALL};
 use crate::structures;
-use crate::wheel::Wheel;
+use crate::wheel::{self, Wheel};
 
 /// How much of a storage is read in any mode.
 const BEGINNING: u64 = 4 << 10;
@@ -15,6 +18,8 @@ const MAX_HOLES: u64 = 64 << 30;
 /// Symbolic links of one archive, and bytes of where each leads.
 const MAX_LINKS: usize = 10_000;
 const MAX_TARGET: usize = 4 << 10;
+/// Names of one archive that are kept to be asked about.
+const MAX_NAMES: usize = 50_000;
 
 impl Engine {
     pub(crate) fn zip(&mut self, source: &dyn Source, place: &Place, depth: u8) {
@@ -38,6 +43,9 @@ impl Engine {
         if facts.torch_root().is_none() && place.to_string().to_ascii_lowercase().ends_with(".whl") {
             archive.wheel = Wheel::read(source, &facts, &self.bounds);
         }
+        archive.hooks = wheel::hooks(source, &facts, &self.bounds);
+        let listed = facts.entries.iter().map(|entry| entry.name.clone());
+        let around = std::mem::replace(&mut self.inside, names(listed));
         let root = facts.torch_root();
         let mut links = Vec::new();
         for entry in &facts.entries {
@@ -147,6 +155,7 @@ impl Engine {
                 self.unclaimed(source, start, end, place, depth);
             }
         }
+        self.inside = around;
         self.stores = outer;
         self.keras = layers;
         self.carried = carried;
@@ -176,6 +185,8 @@ impl Engine {
         if facts.end > 0 && facts.end < source.len() {
             self.unclaimed(source, facts.end, source.len(), place, depth);
         }
+        let around =
+            std::mem::replace(&mut self.inside, names(facts.entries.iter().map(|entry| entry.name.clone())));
         for entry in &facts.entries {
             let inside = place.member(shown(&entry.name));
             match &entry.kind {
@@ -205,8 +216,14 @@ impl Engine {
                 }
             }
         }
+        self.inside = around;
         self.judge(&Facts::Tar(facts), place);
     }
+}
+
+/// The names of members as places show them, as many as are asked about.
+fn names(all: impl Iterator<Item = String>) -> Arc<BTreeSet<String>> {
+    Arc::new(all.take(MAX_NAMES).map(|name| shown(&name)).collect())
 }
 
 impl Engine {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use mantlet_formats::Bounds;
 use mantlet_formats::inflate::{Inflated, Wrapper};
+use mantlet_formats::requirements;
 use mantlet_formats::zip::{Entry, Zip};
 use mantlet_vocab::{Source, SubSource, read_window};
 use sha2::{Digest as _, Sha256};
@@ -58,6 +59,33 @@ impl Wheel {
     fn has(&self, name: &str, digest: &[u8]) -> bool {
         self.digests.get(name).is_some_and(|listed| listed.trim_end_matches('=') == encoded(digest))
     }
+}
+
+/// The functions of a built package that other programs call by themselves, each as the member that may hold it and the
+/// lines that call it.
+pub(crate) fn hooks(source: &dyn Source, zip: &Zip, bounds: &Bounds) -> Vec<(String, String)> {
+    let about = |entry: &&Entry| {
+        let inside = [".dist-info/entry_points.txt", "EGG-INFO/entry_points.txt"];
+        entry.listed && inside.iter().any(|end| entry.name.ends_with(end))
+    };
+    let mut found = Vec::new();
+    for entry in zip.entries.iter().filter(about).take(16) {
+        let Some(text) = member(source, entry, bounds) else { continue };
+        let facts = requirements::analyse(&text, requirements::Kind::EntryPoints);
+        for target in facts.hooks.iter().filter_map(|hook| requirements::called(&hook.target)) {
+            let (module, call) = target;
+            let path = module.replace('.', "/");
+            let known = |entry: &&Entry| {
+                let name =
+                    entry.name.split_once(".data/purelib/").map_or(entry.name.as_str(), |(_, name)| name);
+                name.strip_prefix(&path).is_some_and(|rest| matches!(rest, ".py" | "/__init__.py"))
+            };
+            found.extend(
+                zip.entries.iter().filter(known).take(4).map(|entry| (entry.name.clone(), call.clone())),
+            );
+        }
+    }
+    found
 }
 
 fn digest(source: &dyn Source) -> Option<Vec<u8>> {

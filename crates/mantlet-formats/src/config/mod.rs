@@ -209,6 +209,8 @@ struct Level {
     before: String,
     /// Its texts, with their keys.
     strings: Vec<(String, String)>,
+    /// The short lists of texts in it, with their keys.
+    lists: Vec<(String, Vec<String>)>,
     /// The words of a list that is a command.
     words: Vec<String>,
     /// The arguments that stand beside a command.

@@ -5,6 +5,8 @@
 
 mod project;
 
+pub use project::called;
+
 use crate::tree::{self, Event};
 
 /// Where a requirement is fetched from, when it is not by name from the usual index.

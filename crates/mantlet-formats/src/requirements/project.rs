@@ -3,13 +3,17 @@
 use super::{Hook, Origin, Requirements};
 
 /// Groups of entry points that a program imports by itself when it starts, and which.
-const LOADED: [(&str, &str); 9] = [
+const LOADED: [(&str, &str); 13] = [
     ("torch.backends", "`import torch`"),
     ("vllm.general_plugins", "vLLM when it starts"),
     ("vllm.platform_plugins", "vLLM when it starts"),
     ("mlflow.run_context_provider", "MLflow when it logs"),
     ("mlflow.request_header_provider", "MLflow when it logs"),
     ("pytest11", "pytest when it starts"),
+    ("jax_plugins", "JAX when it looks for devices"),
+    ("airflow.plugins", "Airflow when it starts"),
+    ("hypothesis", "`import hypothesis`"),
+    ("dask.sizeof", "Dask when it measures an object"),
     ("distutils.setup_keywords", "setuptools when it builds any package"),
     ("setuptools.finalize_distribution_options", "setuptools when it builds any package"),
     ("numba_extensions", "Numba when it compiles"),
@@ -46,6 +50,21 @@ pub(super) fn entry_points(text: &str, facts: &mut Requirements) {
             facts.hooks.push(Hook { target, loader, line: number });
         }
     }
+}
+
+/// The module that an entry point names, and what calls the function in it: `pkg.load:start [extra]`. Of a module alone
+/// nothing is called that its import has not run, but for `initialize`, which plugins of JAX have.
+#[must_use]
+pub fn called(target: &str) -> Option<(String, String)> {
+    let target = target.split('[').next()?;
+    let (module, function) = target.split_once(':').unwrap_or((target, ""));
+    let (module, function) = (module.trim(), function.trim());
+    let plain = |text: &str| text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+    let call = match function {
+        "" => "if 'initialize' in globals(): initialize()".to_owned(),
+        function => format!("{function}()"),
+    };
+    (!module.is_empty() && plain(module) && plain(function)).then(|| (module.to_owned(), call))
 }
 
 /// The requirements of building, running and developing a project, from whatever tool's tables.
@@ -107,5 +126,34 @@ fn values(value: &toml::Value, key: &str, listed: bool, depth: u8, facts: &mut R
         }
         toml::Value::String(text) if listed => facts.line(text, 0),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_points_that_are_loaded_unasked_say_what_is_called() {
+        // The group, and whether somebody loads it by itself.
+        for (group, loaded) in [
+            ("torch.backends", true),
+            ("vllm.general_plugins", true),
+            ("pytest11", true),
+            ("jax_plugins", true),
+            ("airflow.plugins", true),
+            ("numba_extensions", true),
+            ("hypothesis", true),
+            ("console_scripts", false),
+            ("gui_scripts", false),
+            ("xarray.backends", false),
+        ] {
+            let mut facts = Requirements::default();
+            entry_points(&format!("[{group}]\nx = a.b:start\n"), &mut facts);
+            assert_eq!(facts.hooks.len(), usize::from(loaded), "{group}");
+        }
+        assert_eq!(called("a.b:C.start [gpu]"), Some(("a.b".into(), "C.start()".into())));
+        assert_eq!(called("a.b").map(|(module, _)| module), Some("a.b".into()));
+        assert_eq!(called("a b:c;d"), None);
     }
 }

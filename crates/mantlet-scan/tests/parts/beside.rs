@@ -148,6 +148,9 @@ fn numbers_beside_what_lists_them_are_data() {
     assert_eq!(scanned("__0_0.distcp", &numbers), Verdict::NotFullyExamined);
     std::fs::write(folder.path().join(".metadata"), b"x").expect("it can be written");
     assert_eq!(scanned("__0_0.distcp", &numbers), Verdict::Clean);
+    // What is not searched to its end may hold a pickle, which is read from wherever the list says.
+    let long: Vec<u8> = numbers.iter().copied().cycle().take((1 << 20) + 4).collect();
+    assert_eq!(scanned("__0_1.distcp", &long), Verdict::NotFullyExamined);
     let index = [b"IxF2", numbers.as_slice()].concat();
     assert_eq!(scanned("index.faiss", &index), Verdict::Clean);
     assert_eq!(scanned("index.other", &index), Verdict::NotFullyExamined);
@@ -169,4 +172,41 @@ fn what_a_picture_says_is_looked_into() {
     let program = "f0VMRgIBAQAAAAAAAAAAAAMAPgABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     assert_eq!(picture("Software", program), Verdict::Found);
     assert_eq!(picture("Software", "Adobe ImageReady, and much more text of that kind"), Verdict::Clean);
+}
+
+#[test]
+fn code_that_a_member_of_an_archive_names_is_looked_for_in_the_archive() {
+    let archive = |kind: &str, more: &str| {
+        let text = format!(
+            "member m/config.json text\n  {{\"auto_map\": {{\"AutoModel\": \"modeling_x.XModel\"}}}}\n{more}"
+        );
+        let name = if kind == "zip" { "model.zip" } else { "model.tar" };
+        let examination = scan(name, &forged(kind, &text));
+        let gaps = examination.artifacts.iter().flat_map(|artifact| match &artifact.coverage {
+            mantlet_vocab::Coverage::Partial { gaps } => gaps.clone(),
+            mantlet_vocab::Coverage::Complete => Vec::new(),
+        });
+        gaps.filter(|gap| gap.why.contains("modeling_x.py")).count()
+    };
+    let module = "member m/modeling_x.py text\n  x = 1\n";
+    assert_eq!((archive("zip", ""), archive("zip", module)), (1, 0));
+    assert_eq!((archive("tar", ""), archive("tar", module)), (1, 0));
+}
+
+#[test]
+fn what_an_entry_point_of_a_wheel_leads_to_is_judged_as_run_on_import() {
+    let wheel = |group: &str, target: &str, code: &str| {
+        let text = format!(
+            "member p/load.py text\n  import subprocess\n  def start():\n      {code}\n\
+             member p-1.dist-info/entry_points.txt text\n  [{group}]\n  p = {target}\n"
+        );
+        let examination = scan("p-1-py3-none-any.whl", &forged("zip", &text));
+        examination.findings.iter().any(|finding| finding.severity >= Severity::Suspicious)
+    };
+    let runs = "subprocess.run('touch x; id > y', shell=True)";
+    assert!(wheel("torch.backends", "p.load:start", runs));
+    assert!(wheel("vllm.general_plugins", "p.load:start [gpu]", runs));
+    assert!(!wheel("torch.backends", "p.load:start", "return 1"));
+    assert!(!wheel("console_scripts", "p.load:start", runs), "somebody starts it");
+    assert!(!wheel("torch.backends", "p.load:other", runs), "another function");
 }
