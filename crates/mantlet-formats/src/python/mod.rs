@@ -315,6 +315,55 @@ mod tests {
     }
 
     #[test]
+    fn files_are_for_what_their_names_say() {
+        use Role::{Install, Module, Script, Startup};
+        for (role_of_it, names) in [
+            (Install, "setup.py setup.pyc hatch_build.py pkg/setup.py a.tar!pkg-1/setup.py SETUP.PY"),
+            (
+                Startup,
+                "sitecustomize.py usercustomize.py sitecustomize.pyc usercustomize.pyc x.pth lib/a.pth",
+            ),
+            (
+                Module,
+                "__init__.py handler.py model.py hubconf.py __init__.pyc handler.pyc model.pyc pkg/__init__.py",
+            ),
+            (Module, "conftest.py gunicorn.conf.py gunicorn_config.py score.py tests/conftest.py"),
+            (Module, "prestartup_script.py install.py preload.py uninstall.py custom_nodes/x/install.py"),
+            (
+                Module,
+                "noxfile.py tasks.py fabfile.py dodo.py celeryconfig.py locustfile.py lambda_function.py",
+            ),
+            (
+                Module,
+                "custom_interface.py wscript SConstruct SConscript Snakefile Tiltfile waf .pythonrc .pdbrc .xonshrc",
+            ),
+            (
+                Module,
+                "docs/conf.py doc/source/conf.py x/dags/daily.py app.wsgi rules.smk fast.pyx about.py __about__.py",
+            ),
+            (
+                Module,
+                "code/inference.py m/code/inference.py other.pyc modeling_x.py configuration_x.py tokenization_x.py",
+            ),
+            (Module, "processing_x.py image_processing_x.py feature_extraction_x.py pipeline.py"),
+            // Their near misses: scripts that somebody starts.
+            (
+                Script,
+                "setups.py my_setup.py sitecustomize.txt train.py handlers.py models.py inference.py conf.py",
+            ),
+            (Script, "installer.py task.py dags.py scores.py __main__.py __main__.pyc remodeling.py pth.py"),
+        ] {
+            for name in names.split_whitespace() {
+                assert_eq!(role(name), role_of_it, "{name}");
+            }
+        }
+        let data = "import datasets\n";
+        assert_eq!(role_of("my_set/my_set.py", data), Module);
+        assert_eq!(role_of("my_set/my_set.py", "import torch\n"), Script);
+        assert_eq!(role_of("my_set/other.py", data), Script);
+    }
+
+    #[test]
     fn aliases_constants_and_lookups_are_resolved() {
         for text in [
             "import os\nos.system('id')\n",
