@@ -473,7 +473,7 @@ mod tests {
         let found = |sizes: [f64; 3], narrow: bool| {
             let mut graph = Graph::default();
             let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
-            let mut layer = |graph: &mut Graph, from: u32, size: f64, narrow: bool| {
+            let layer = |graph: &mut Graph, from: u32, size: f64, narrow: bool| {
                 let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
                 graph.measured(weight, of_numbers(&[size], &[12, 4]).unwrap());
                 graph.add(Kind::Weighted { narrow }, "Dense", "", vec![from, weight], 1)
