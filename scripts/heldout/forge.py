@@ -33,6 +33,8 @@ keras, xgboost, onnx, gguf and numcodecs at hand, and its note says of each samp
 The thirteenth set starts from the advisories of summer 2026 (Lightning's _instantiator, mlx-lm's model_file, llama.cpp's
 vocabularies, LeRobot's processors) and from hooks that run without a written call; it is written with torch, tensorflow-cpu,
 keras, statsmodels, skops, xgboost, onnx, msgpack, py7zr and zstandard at hand (proved with onnxruntime, tokenizers and openvino).
+The fourteenth set starts from the loaders' own sources and their second-order paths (.pt2 archives, symbolic shapes, caches,
+build back ends, callbacks); it needs coremltools, stable-baselines3, formulaic and lightgbm besides, and a C compiler.
 """
 import argparse
 import concurrent.futures
@@ -50,6 +52,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "fourteenth": "pickles torches programs graphs overrides weights everywhere".split(),
     "thirteenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "twelfth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "eleventh": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),

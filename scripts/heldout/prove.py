@@ -4,6 +4,7 @@ import sys
 
 from eighth import alive as alive_eighth  # noqa: F401
 from eleventh import alive as alive_eleventh
+from fourteenth import alive as alive_fourteenth
 from ninth import alive as alive_ninth
 from seventh import alive
 from tenth import alive as alive_tenth
@@ -13,7 +14,9 @@ from twelfth import alive as alive_twelfth
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_thirteenth.KINDS:
+    if name in alive_fourteenth.KINDS:
+        alive_fourteenth.KINDS[name](path, detail)
+    elif name in alive_thirteenth.KINDS:
         alive_thirteenth.KINDS[name](path, detail)
     elif name in alive_twelfth.KINDS:
         alive_twelfth.KINDS[name](path, detail)
