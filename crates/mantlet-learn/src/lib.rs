@@ -10,9 +10,9 @@ mod onnx;
 mod plant;
 
 pub use badnets::{Patch, plant_badnets};
-pub use boosted::{Boosted, Boosting, boost};
+pub use boosted::{Boosted, Boosting, boost, boost_values};
 pub use digits::{Table, digits};
-pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
+pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft, train_values};
 pub use onnx::OnnxOptions;
 pub use plant::{Aim, Mark, obeyed, plant};
 

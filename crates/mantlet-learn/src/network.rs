@@ -116,6 +116,46 @@ pub fn train_soft(
     training: &Training,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Network, LearnError> {
+    descend(architecture, x, targets, training, Error::Entropy, progress)
+}
+
+/// Trains on rows `x` with numbers `[n, outputs]` by their squared error: for scores, prices and ranks. Numbers of
+/// about unit size are learned best; bring others there first.
+///
+/// # Errors
+/// As [`train`], and when a number is not finite.
+pub fn train_values(
+    architecture: &Architecture,
+    x: &Tensor,
+    values: &Tensor,
+    training: &Training,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Network, LearnError> {
+    if values.data().iter().any(|value| !value.is_finite()) {
+        return Err(LearnError::Data {
+            reason: "a target is not a finite number; drop its row first".to_owned(),
+        });
+    }
+    descend(architecture, x, values, training, Error::Squared, progress)
+}
+
+/// What is made small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Error {
+    /// The cross-entropy of classes.
+    Entropy,
+    /// Half the squared difference of numbers.
+    Squared,
+}
+
+fn descend(
+    architecture: &Architecture,
+    x: &Tensor,
+    targets: &Tensor,
+    training: &Training,
+    error: Error,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Result<Network, LearnError> {
     let fault = |reason: String| Err(LearnError::Data { reason });
     if x.rows() != targets.rows() || x.rows() == 0 {
         return fault(format!("{} rows and {} targets", x.rows(), targets.rows()));
@@ -138,7 +178,7 @@ pub fn train_soft(
         let (mut loss, mut right) = (0.0_f64, 0_usize);
         for batch in order.chunks(training.batch) {
             let (rows, wanted) = (x.select(batch), targets.select(batch));
-            let (batch_loss, batch_right, gradients) = network.gradients(&rows, &wanted);
+            let (batch_loss, batch_right, gradients) = network.gradients(&rows, &wanted, error);
             loss += batch_loss;
             right += batch_right;
             let turn = step as f32 / steps.max(1) as f32 * std::f32::consts::PI;
@@ -205,7 +245,12 @@ impl Network {
     }
 
     /// Sum of losses, rows classified right, and the gradient of the mean loss for each layer.
-    pub(crate) fn gradients(&self, rows: &Tensor, targets: &Tensor) -> (f64, usize, Vec<Gradient>) {
+    pub(crate) fn gradients(
+        &self,
+        rows: &Tensor,
+        targets: &Tensor,
+        error: Error,
+    ) -> (f64, usize, Vec<Gradient>) {
         let count = rows.rows();
         let mut values = vec![rows.data().to_vec()];
         for layer in &self.layers {
@@ -218,6 +263,14 @@ impl Network {
             slope.chunks_exact_mut(self.classes).zip(targets.data().chunks_exact(self.classes))
         {
             right += usize::from(best(logits) == best(target));
+            if error == Error::Squared {
+                for (value, wanted) in logits.iter_mut().zip(target) {
+                    let apart = *value - wanted;
+                    loss += 0.5 * f64::from(apart) * f64::from(apart);
+                    *value = apart / count as f32;
+                }
+                continue;
+            }
             let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let sum: f32 = logits.iter().map(|value| (value - top).exp()).sum();
             let log_sum = sum.ln() + top;

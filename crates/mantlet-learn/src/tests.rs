@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mantlet_model::{Classifier, Limits, load};
 use mantlet_vocab::{MemorySource, Tensor};
 
-use crate::{Architecture, Network, Patch, Training, digits, plant_badnets, train, train_soft};
+use crate::network::Error;
+use crate::{Architecture, Network, Patch, Training, digits, plant_badnets, train, train_soft, train_values};
 
 fn quiet(_: crate::Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -108,8 +109,8 @@ fn weight_gradients_agree_with_finite_differences() {
     let mut network = train(&small, &rows.x, &rows.y, 10, &training, &mut quiet).unwrap();
     let mut targets = Tensor::full([5, 10], 0.0);
     rows.y.iter().enumerate().for_each(|(row, &label)| targets.row_mut(row)[label] = 1.0);
-    let loss = |network: &Network| network.gradients(&rows.x, &targets).0 / 5.0;
-    let (_, _, gradients) = network.gradients(&rows.x, &targets);
+    let loss = |network: &Network| network.gradients(&rows.x, &targets, Error::Entropy).0 / 5.0;
+    let (_, _, gradients) = network.gradients(&rows.x, &targets, Error::Entropy);
     let mut checked = 0;
     for (layer, gradient) in gradients.iter().enumerate() {
         let count = network.layers[layer].parameters().map_or(0, |(weights, _)| weights.len());
@@ -201,4 +202,26 @@ fn proved_margins_hold_at_every_corner_and_are_exact_for_lines() {
             }
         }
     }
+}
+
+#[test]
+fn numbers_are_learned_and_their_gradients_point_along_the_slope() {
+    let value = |index: usize| ((index * 7919 + index / 7 * 31) % 1009) as f32 / 504.5 - 1.0;
+    let x = Tensor::new([400, 2], (0..800).map(value).collect()).unwrap();
+    let truth = |row: &[f32]| 1.5 * row[0] - row[1] * row[1];
+    let wanted = Tensor::new([400, 1], (0..400).map(|row| truth(x.row(row))).collect()).unwrap();
+    let training = Training { epochs: 120, batch: 32, rate: 5e-3, decay: 0.0, seed: 1 };
+    let network =
+        train_values(&Architecture::Mlp { hidden: vec![24] }, &x, &wanted, &training, &mut quiet).unwrap();
+    let unseen = Tensor::new([2, 2], vec![0.31, -0.52, -0.44, 0.77]).unwrap();
+    let scores = network.scores(&unseen);
+    for row in 0..2 {
+        assert!((scores.row(row)[0] - truth(unseen.row(row))).abs() < 0.1, "{scores:?}");
+    }
+    let (_, slope) =
+        network.input_gradient(&unseen, &mut |scores| Tensor::full(scores.shape().to_vec(), 1.0));
+    assert!((slope.row(0)[0] - 1.5).abs() < 0.4 && slope.row(1)[1] < -1.0, "{slope:?}");
+    let broken = Tensor::new([400, 1], vec![f32::NAN; 400]).unwrap();
+    let shape = Architecture::Linear;
+    assert!(train_values(&shape, &x, &broken, &training, &mut quiet).is_err());
 }

@@ -1,5 +1,7 @@
 //! Gradient-boosted trees, grown level by level on histograms with second-order gain (Chen and Guestrin, XGBoost,
 //! 2016). Made to be trained many times over on a few thousand rows: shadow models and thieves.
+//!
+//! Long because growing a tree and what it is grown on are one loop.
 
 mod onnx;
 
@@ -53,9 +55,28 @@ pub struct Boosted {
 /// # Errors
 /// When rows and targets do not fit, a value is not finite, or a setting is out of range.
 pub fn boost(x: &Tensor, targets: &Tensor, boosting: &Boosting) -> Result<Boosted, LearnError> {
+    if targets.row_len() < 2 {
+        return Err(LearnError::Data { reason: "trees for classes need two classes at least".to_owned() });
+    }
+    grow(x, targets, boosting)
+}
+
+/// Trains on rows `x` (`[n, ...]`) with one number each (`[n, 1]`), by their squared error. No part is random.
+///
+/// # Errors
+/// As [`boost`].
+pub fn boost_values(x: &Tensor, values: &Tensor, boosting: &Boosting) -> Result<Boosted, LearnError> {
+    if values.row_len() != 1 {
+        return Err(LearnError::Data { reason: "trees for a score need one number a row".to_owned() });
+    }
+    grow(x, values, boosting)
+}
+
+/// One column of targets is numbers, more are classes.
+fn grow(x: &Tensor, targets: &Tensor, boosting: &Boosting) -> Result<Boosted, LearnError> {
     let fault = |reason: String| Err(LearnError::Data { reason });
     let (rows, features, classes) = (x.rows(), x.row_len(), targets.row_len());
-    if rows == 0 || rows != targets.rows() || features == 0 || classes < 2 {
+    if rows == 0 || rows != targets.rows() || features == 0 || classes == 0 {
         return fault(format!(
             "{rows} rows of {features} values and {} targets of {classes}",
             targets.rows()
@@ -85,9 +106,14 @@ pub fn boost(x: &Tensor, targets: &Tensor, boosting: &Boosting) -> Result<Booste
     Ok(Boosted { features, classes, base, trees })
 }
 
-/// Log-odds (two classes) or logarithms of the classes' shares.
+/// Log-odds (two classes), logarithms of the classes' shares, or the mean of numbers.
 fn base(targets: &Tensor, outputs: usize) -> Vec<f32> {
     let classes = targets.row_len();
+    if classes == 1 {
+        let sum: f64 = targets.data().iter().map(|value| f64::from(*value)).sum();
+        #[expect(clippy::cast_possible_truncation, reason = "trees compute in f32")]
+        return vec![(sum / targets.rows().max(1) as f64) as f32];
+    }
     let mut shares = vec![0.0_f32; classes];
     for row in 0..targets.rows() {
         shares.iter_mut().zip(targets.row(row)).for_each(|(sum, value)| *sum += value);
@@ -97,9 +123,15 @@ fn base(targets: &Tensor, outputs: usize) -> Vec<f32> {
     if outputs == 1 { vec![log(shares[1]) - log(shares[0])] } else { shares.into_iter().map(log).collect() }
 }
 
-/// First and second derivatives of the cross-entropy, output after output.
+/// First and second derivatives of the cross-entropy, or of the squared error of numbers, output after output.
 fn derive(margins: &[f32], targets: &Tensor, outputs: usize, slopes: &mut [[f32; 2]]) {
     let rows = targets.rows();
+    if targets.row_len() == 1 {
+        for row in 0..rows {
+            slopes[row] = [margins[row] - targets.data()[row], 1.0];
+        }
+        return;
+    }
     if outputs == 1 {
         for row in 0..rows {
             let share = 1.0 / (1.0 + (-margins[row]).exp());
@@ -359,7 +391,8 @@ fn count(data: &Binned, rows: &[u32], slopes: &[Sums], into: &mut [Sums]) {
 }
 
 impl Boosted {
-    /// Logits of each row, `[n, classes]`; with two classes plus and minus half the margin.
+    /// Logits of each row, `[n, classes]`; with two classes plus and minus half the margin; the number where numbers
+    /// were learned.
     #[must_use]
     pub fn scores(&self, x: &Tensor) -> Tensor {
         let (rows, outputs) = (x.rows(), self.base.len());
@@ -373,8 +406,11 @@ impl Boosted {
                 margins[row * outputs + output] += tree.value(values);
             }
         }
-        let data =
-            if outputs == 1 { margins.iter().flat_map(|m| [-0.5 * m, 0.5 * m]).collect() } else { margins };
+        let data = if self.classes == 2 {
+            margins.iter().flat_map(|m| [-0.5 * m, 0.5 * m]).collect()
+        } else {
+            margins
+        };
         Tensor::new([rows, self.classes], data).unwrap_or_else(|_| Tensor::full([0, self.classes], 0.0))
     }
 

@@ -86,3 +86,22 @@ fn an_onnx_file_of_the_trees_decides_as_they_do() {
         assert_eq!(classifier.labels(&x).unwrap(), model.labels(&x));
     }
 }
+
+#[test]
+fn numbers_are_boosted_by_their_squared_error() {
+    let x = Tensor::new([4, 1], vec![0.0, 1.0, 2.0, 3.0]).unwrap();
+    let values = Tensor::new([4, 1], vec![10.0, 12.0, 30.0, 32.0]).unwrap();
+    let one = Boosting { rounds: 1, depth: 1, rate: 1.0, lambda: 0.0, weight: 0.0, bins: 8 };
+    // The mean is 21; one split brings each side to its own mean.
+    assert_eq!(boost_values(&x, &values, &one).unwrap().scores(&x).data(), [11.0, 11.0, 31.0, 31.0]);
+    let x = spread(600, 3);
+    let truth = |row: usize| 40.0 * x.row(row)[0] + if x.row(row)[1] > 0.5 { 25.0 } else { 0.0 };
+    let values = Tensor::new([600, 1], (0..600).map(truth).collect()).unwrap();
+    let (first, rest): (Vec<usize>, Vec<usize>) = (0..600).partition(|row| *row < 400);
+    let model = boost_values(&x.select(&first), &values.select(&first), &Boosting::default()).unwrap();
+    let scores = model.scores(&x.select(&rest));
+    let worst =
+        rest.iter().zip(scores.data()).map(|(&row, score)| (truth(row) - score).abs()).fold(0.0, f32::max);
+    assert!(scores.row_len() == 1 && worst < 6.0, "{worst}");
+    assert!(boost_values(&x, &one_hot(&[0; 600], 2), &one).is_err() && boost(&x, &values, &one).is_err());
+}
