@@ -15,6 +15,9 @@ pub struct Replayed {
     pub flagged_at: Option<usize>,
     /// The first row (from 1) whose answer an enforcing guard withholds.
     pub stopped_at: Option<usize>,
+    /// How many rows' answers it withholds.
+    #[serde(default)]
+    pub withheld: usize,
     /// The first row (from 1) that is a success of the attack.
     pub succeeded_at: Option<usize>,
     /// Names of the signals, in order of appearance.
@@ -39,6 +42,7 @@ impl Guard {
             rows: trace.rows.len(),
             flagged_at: None,
             stopped_at: None,
+            withheld: 0,
             succeeded_at: trace.rows.iter().position(|row| row.success).map(|index| index + 1),
             signals: Vec::new(),
         };
@@ -70,6 +74,7 @@ impl Guard {
             }
             if !weighed.proposed.passes() {
                 replayed.stopped_at.get_or_insert(index + 1);
+                replayed.withheld += 1;
             }
             for signal in signals {
                 if !replayed.signals.contains(&signal.name) {
