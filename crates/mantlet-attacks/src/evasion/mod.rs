@@ -8,6 +8,7 @@ mod climb;
 mod frontier;
 mod hunt;
 mod ladder;
+pub(crate) mod levels;
 mod norms;
 mod penalty;
 

@@ -32,7 +32,13 @@ fn score(row: &[f32]) -> f32 {
     10.0 + WEIGHTS.iter().zip(row).map(|(weight, value)| weight * value).sum::<f32>()
 }
 
-const MOVERS: [(&str, &str); 9] = [
+const MOVERS: [(&str, &str); 15] = [
+    ("evasion-pgd", r#"{"epsilon": 0.3}"#),
+    ("evasion-apgd", r#"{"epsilon": 0.3}"#),
+    ("evasion-fmn", r#"{"norm": "l2", "radius": 0.6}"#),
+    ("evasion-nes", r#"{"epsilon": 0.3}"#),
+    ("evasion-zoo", r#"{"radius": 0.6, "queries": 2000}"#),
+    ("evasion-hop-skip-jump", r#"{"radius": 0.8}"#),
     ("evasion-bim", r#"{"epsilon": 0.3}"#),
     ("evasion-mi-fgsm", r#"{"epsilon": 0.3}"#),
     ("evasion-deep-fool", r#"{"norm": "l2", "radius": 0.6}"#),
@@ -54,7 +60,12 @@ fn a_price_is_moved_up_and_down_by_the_stated_amount() {
             let (outcome, _) = price().play(attack.as_mut());
             assert_eq!(outcome.rows.len(), 3, "{name}");
             // Without a row of the pool that is so far up, an attack by decisions has nowhere to begin.
-            let least = if matches!(name, "evasion-boundary" | "evasion-table-search") { 2 } else { 3 };
+            let least =
+                if matches!(name, "evasion-boundary" | "evasion-hop-skip-jump" | "evasion-table-search") {
+                    2
+                } else {
+                    3
+                };
             assert!(outcome.count(State::Hit) >= least, "{name} {by}: {outcome:?}");
             for row in outcome.rows.iter().filter(|row| row.state == State::Hit) {
                 let moved = score(row.changed.as_ref().unwrap()) - score(material.rows.row(row.row));
@@ -72,6 +83,8 @@ fn a_price_out_of_reach_is_not_called_moved() {
         let mut attack =
             crate::create(name, &config, 5, material(Goal::Moved { by: 8.0, column: 0 })).unwrap();
         let (outcome, _) = price().play(attack.as_mut());
+        // An attack by decisions that finds no row so far up has nowhere to begin; that is no success either.
+        assert_eq!(outcome.count(State::Hit), 0, "{name}: {outcome:?}");
         assert!(outcome.rows.iter().all(|row| row.state == State::Miss), "{name}: {outcome:?}");
     }
 }
@@ -84,6 +97,9 @@ fn a_rank_is_moved_by_the_stated_places() {
     for (name, config) in MOVERS {
         for places in [4_i64, -4] {
             let config = serde_json::from_str(config).unwrap();
+            if matches!(name, "evasion-pgd" | "evasion-hop-skip-jump") {
+                continue; // These say what takes a rank in their place.
+            }
             let material = material(Goal::Ranked { places, column: 0 });
             let pool = material.pool.clone().unwrap();
             let mut attack = crate::create(name, &config, 5, material.clone()).unwrap();
@@ -109,7 +125,10 @@ fn goals_that_cannot_be_are_refused() {
         |name: &str, material: Material| crate::create(name, &serde_json::Value::Null, 1, material).is_err();
     let goal = Goal::Moved { by: 0.5, column: 0 };
     for name in ["evasion-pgd", "evasion-hop-skip-jump"] {
-        assert!(refused(name, material(goal)), "{name}");
+        assert!(!refused(name, material(goal)), "{name}");
+        assert!(refused(name, material(Goal::Ranked { places: 2, column: 0 })), "{name}");
+        assert!(refused(name, material(Goal::Moved { by: 0.0, column: 0 })), "{name}");
+        assert!(refused(name, material(Goal::Moved { by: 1.0, column: 1 })), "{name}");
     }
     // Before a softmax the units are others than those of the score.
     let classes = Material { classes: 3, ..material(goal) };

@@ -4,6 +4,7 @@
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::levels::Levels;
 use crate::rows::RowShape;
 pub(crate) use crate::told::turned as say;
 use crate::{
@@ -60,6 +61,8 @@ pub struct HopSkipJump {
     originals: Tensor,
     labels: Vec<usize>,
     constraints: Constraints,
+    /// Where a score is to move rather than a class to change.
+    levels: Option<Levels>,
     pool: Option<Tensor>,
     pool_labels: Vec<usize>,
     walks: Vec<Walk>,
@@ -84,10 +87,8 @@ impl HopSkipJump {
             return Err(wrong("radius must be a positive number"));
         }
         crate::material::needs_rows(ABOUT.name, &material)?;
-        if material.goal != crate::Goal::Leave {
-            let needs = "rows that are to leave their class; `evasion-boundary` takes other goals".to_owned();
-            return Err(AttackError::Material { attack: ABOUT.name, needs });
-        }
+        let levels = Levels::of(ABOUT.name, "evasion-boundary", &material, false)?;
+        let scored = levels.is_some();
         if material.constraints.is_empty() && material.pool.is_none() {
             let needs = "start rows in the pool, or constraints to draw noise from".to_owned();
             return Err(AttackError::Material { attack: ABOUT.name, needs });
@@ -97,10 +98,12 @@ impl HopSkipJump {
             random: Random::new(seed),
             shape: RowShape::of(&material.rows),
             originals: material.rows,
-            labels: material.labels,
+            labels: if scored { Vec::new() } else { material.labels },
             constraints: material.constraints,
+            levels,
             pool: material.pool.filter(|pool| pool.rows() > 0),
-            pool_labels: material.pool_labels,
+            // Which of the pool's scores are far enough is found by asking.
+            pool_labels: if scored { Vec::new() } else { material.pool_labels },
             walks: Vec::new(),
             already_wrong: Vec::new(),
             labelled: false,
@@ -183,7 +186,20 @@ impl HopSkipJump {
             self.over = true;
             return Step::Done(self.outcome(None, State::Miss));
         }
-        Step::Ask(Ask::Labels(self.shape.batch(data)))
+        Step::Ask(self.decision(self.shape.batch(data)))
+    }
+
+    /// What tells whether the goal is reached: labels, or scores where one is to move.
+    const fn decision(&self, rows: Tensor) -> Ask {
+        if self.levels.is_some() { Ask::Scores(rows) } else { Ask::Labels(rows) }
+    }
+
+    /// Whether each row of scores is moved far enough, as classes; `None` when one of them is no number.
+    fn reached(&self, scores: &Tensor) -> Option<Vec<usize>> {
+        let levels = self.levels.as_ref()?;
+        let rows =
+            self.asked.iter().flat_map(|&(walk, rows)| std::iter::repeat_n(self.walks[walk].row, rows));
+        rows.enumerate().map(|(place, row)| levels.class(row, scores.row(place))).collect()
     }
 
     fn take(&mut self, labels: &[usize]) {
@@ -252,14 +268,36 @@ impl Attack for HopSkipJump {
         }
         match answer {
             None if !self.labelled && self.asked.is_empty() => {
-                return Step::Ask(Ask::Labels(self.originals.clone()));
+                return Step::Ask(self.decision(self.originals.clone()));
             }
-            Some(Answer::Labels(labels)) if !self.labelled && labels.len() == self.originals.rows() => {
+            Some(Answer::Scores(scores)) if self.levels.is_some() && !self.labelled => {
+                let rows = self.originals.rows();
+                let classes = self.levels.as_mut().and_then(|levels| levels.begin(&scores, rows));
+                let Some(classes) = classes.and_then(|all| all.into_iter().collect::<Option<Vec<_>>>())
+                else {
+                    return Step::Done(self.outcome(Some(Stop::Failure), State::Error));
+                };
+                self.labelled = true;
+                self.begin(&classes);
+            }
+            Some(Answer::Scores(scores))
+                if self.levels.is_some()
+                    && scores.rows() == self.asked.iter().map(|(_, rows)| rows).sum::<usize>() =>
+            {
+                let Some(classes) = self.reached(&scores) else {
+                    return Step::Done(self.outcome(Some(Stop::Failure), State::Error));
+                };
+                self.take(&classes);
+            }
+            Some(Answer::Labels(labels))
+                if self.levels.is_none() && !self.labelled && labels.len() == self.originals.rows() =>
+            {
                 self.labelled = true;
                 self.begin(&labels);
             }
             Some(Answer::Labels(labels))
                 if self.labelled
+                    && self.levels.is_none()
                     && labels.len() == self.asked.iter().map(|(_, rows)| rows).sum::<usize>() =>
             {
                 self.take(&labels);

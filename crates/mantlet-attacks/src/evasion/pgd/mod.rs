@@ -1,4 +1,6 @@
 //! Projected gradient ascent inside a ball around each row.
+//!
+//! Long because it is a machine of its own beside `hunt`: the attack every battery runs, and the one whose time is counted.
 
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::{
 mod config;
 
 use super::ball::{count, project, steepest};
+use super::levels::Levels;
 pub use config::{Climb, Config};
 
 /// The room's card.
@@ -58,6 +61,8 @@ pub struct Pgd {
     originals: Tensor,
     labels: Vec<usize>,
     constraints: Constraints,
+    /// Where a score is to move rather than a class to change.
+    levels: Option<Levels>,
     rows: Vec<Row>,
     already_wrong: Vec<usize>,
     unlabelled: Vec<usize>,
@@ -90,16 +95,14 @@ impl Pgd {
             return Err(wrong("step must be a positive number"));
         }
         crate::material::needs_rows(ABOUT.name, &material)?;
-        if material.goal != crate::Goal::Leave {
-            let needs = "rows that are to leave their class; `evasion-bim` takes other goals".to_owned();
-            return Err(AttackError::Material { attack: ABOUT.name, needs });
-        }
+        let levels = Levels::of(ABOUT.name, "evasion-bim", &material, true)?;
         Ok(Self {
+            levels,
             config,
             random: Random::new(seed),
             shape: RowShape::of(&material.rows),
             originals: material.rows,
-            labels: material.labels,
+            labels: if material.goal.column().is_some() { Vec::new() } else { material.labels },
             constraints: material.constraints,
             rows: Vec::new(),
             already_wrong: Vec::new(),
@@ -149,16 +152,30 @@ impl Pgd {
         Step::Ask(if self.step < self.config.steps {
             self.phase = Phase::Climbing;
             let labels = open.iter().map(|&row| self.rows[row].label).collect();
-            Ask::Gradient { rows, loss: self.climb().loss(labels) }
+            let loss = self.levels.as_ref().map_or_else(|| self.climb().loss(labels), Levels::loss);
+            Ask::Gradient { rows, loss }
         } else {
             self.phase = Phase::Checking;
-            Ask::Labels(rows)
+            self.decision(rows)
         })
+    }
+
+    /// What tells whether the goal is reached: labels, or scores where one is to move.
+    const fn decision(&self, rows: Tensor) -> Ask {
+        if self.levels.is_some() { Ask::Scores(rows) } else { Ask::Labels(rows) }
+    }
+
+    /// The class of each row asked last: the model's, or whether its score has moved.
+    fn classes(&self, scores: &Tensor) -> Vec<Option<usize>> {
+        let Some(levels) = &self.levels else { return classes_of(scores) };
+        let asked = self.asked.iter().enumerate();
+        asked.map(|(place, &row)| levels.class(self.rows[row].index, scores.row(place))).collect()
     }
 
     fn begin_restart(&mut self) {
         self.step = 0;
-        self.by_loss.push((self.climb().word().to_owned(), 0));
+        let word = if self.levels.is_some() { "score" } else { self.climb().word() };
+        self.by_loss.push((word.to_owned(), 0));
         let (norm, epsilon, len) = (self.config.norm, self.config.epsilon, self.shape.len());
         for row in self.open() {
             let mut shift = super::hunt::random_point(norm, epsilon, len, &mut self.random);
@@ -215,8 +232,8 @@ impl Pgd {
     }
 
     fn climbed(&mut self, scores: &Tensor, gradient: &Tensor) {
+        let classes = self.classes(scores);
         let asked = std::mem::take(&mut self.asked);
-        let classes = classes_of(scores);
         let length_of_step = self
             .config
             .step
@@ -339,9 +356,18 @@ impl Attack for Pgd {
         match (self.phase, answer) {
             (Phase::Fresh, _) => {
                 self.phase = Phase::Labelling;
-                return Step::Ask(Ask::Labels(self.originals.clone()));
+                return Step::Ask(self.decision(self.originals.clone()));
             }
-            (Phase::Labelling, Some(Answer::Labels(labels))) if labels.len() == asked => {
+            (Phase::Labelling, Some(Answer::Scores(scores))) => {
+                let classes = self.levels.as_mut().and_then(|levels| levels.begin(&scores, asked));
+                let Some(classes) = classes else {
+                    return Step::Done(self.outcome(Some(Stop::Failure), State::Error));
+                };
+                self.labelled(&classes);
+            }
+            (Phase::Labelling, Some(Answer::Labels(labels)))
+                if labels.len() == asked && self.levels.is_none() =>
+            {
                 self.labelled(&labels.into_iter().map(Some).collect::<Vec<_>>());
             }
             (Phase::Climbing, Some(Answer::Gradient { scores, gradient, .. }))
@@ -349,7 +375,18 @@ impl Attack for Pgd {
             {
                 self.climbed(&scores, &gradient);
             }
-            (Phase::Checking, Some(Answer::Labels(labels))) if labels.len() == asked => {
+            (Phase::Checking, Some(Answer::Scores(scores)))
+                if self.levels.is_some() && scores.rows() == asked =>
+            {
+                let classes = self.classes(&scores);
+                self.checked(&classes);
+                if self.restart >= self.config.restarts {
+                    return self.finish();
+                }
+            }
+            (Phase::Checking, Some(Answer::Labels(labels)))
+                if labels.len() == asked && self.levels.is_none() =>
+            {
                 self.checked(&labels.into_iter().map(Some).collect::<Vec<_>>());
                 if self.restart >= self.config.restarts {
                     return self.finish();
