@@ -101,6 +101,7 @@ rooms! {
     text::homoglyphs::<Homoglyphs>,
     text::unseen::<Invisible>,
     extraction::query_copy::<QueryCopy>,
+    extraction::score_copy::<ScoreCopy>,
     extraction::active::<Active>,
     extraction::transfer::<Transfer>,
     extraction::linear::<Linear>,

@@ -71,6 +71,15 @@ pub struct Material {
     /// Labels of `pool`; empty when unknown.
     #[serde(default)]
     pub pool_labels: Vec<usize>,
+    /// The true score of each of `rows`, for models that give a score; empty when unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<f32>,
+    /// True scores of `pool`; empty when unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pool_values: Vec<f32>,
+    /// Which of the model's scores those are about.
+    #[serde(default, skip_serializing_if = "crate::material::is_first")]
+    pub score: usize,
     /// Number of classes.
     pub classes: usize,
     /// What inputs may be; empty means anything.
@@ -97,6 +106,9 @@ impl Material {
             labels,
             pool: None,
             pool_labels: Vec::new(),
+            values: Vec::new(),
+            pool_values: Vec::new(),
+            score: 0,
             classes,
             constraints,
             goal: Goal::Leave,
@@ -134,6 +146,13 @@ impl Material {
         self
     }
 
+    /// With the true scores of the rows and of the pool: of the score of this number.
+    #[must_use]
+    pub fn values(mut self, rows: Vec<f32>, pool: Vec<f32>, score: usize) -> Self {
+        (self.values, self.pool_values, self.score) = (rows, pool, score);
+        self
+    }
+
     /// With these constraints.
     #[must_use]
     pub fn constraints(mut self, constraints: Constraints) -> Self {
@@ -154,6 +173,11 @@ impl Material {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+const fn is_first(score: &usize) -> bool {
+    *score == 0
+}
+
 /// Every attack needs rows of at least one value, and labels and constraints that fit them.
 pub(crate) fn needs_rows(attack: &'static str, material: &Material) -> Result<(), AttackError> {
     let needs = |needs: &str| Err(AttackError::Material { attack, needs: needs.to_owned() });
@@ -167,6 +191,12 @@ pub(crate) fn needs_rows(attack: &'static str, material: &Material) -> Result<()
     if !material.labels.is_empty() && material.labels.len() != rows.rows() {
         return needs("one label a row, or none");
     }
+    if !material.values.is_empty() && material.values.len() != rows.rows() {
+        return needs("one true score a row, or none");
+    }
+    if material.values.iter().chain(&material.pool_values).any(|value| !value.is_finite()) {
+        return needs("true scores that are finite numbers");
+    }
     if !material.constraints.is_empty() && material.constraints.len() != rows.row_len() {
         return needs("one constraint a value, or none");
     }
@@ -176,6 +206,9 @@ pub(crate) fn needs_rows(attack: &'static str, material: &Material) -> Result<()
         }
         if !material.pool_labels.is_empty() && material.pool_labels.len() != pool.rows() {
             return needs("one label a row of the pool, or none");
+        }
+        if !material.pool_values.is_empty() && material.pool_values.len() != pool.rows() {
+            return needs("one true score a row of the pool, or none");
         }
     }
     Ok(())

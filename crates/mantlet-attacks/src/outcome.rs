@@ -302,6 +302,9 @@ pub enum Detail {
         labels: Vec<usize>,
         /// Probabilities, when scores were received; logits are turned into probabilities first.
         probabilities: Option<Tensor>,
+        /// The score received for each row, where the model gives a score rather than a class.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        values: Vec<f32>,
         /// What the scores were recognised as.
         recognised: String,
     },

@@ -65,6 +65,10 @@ pub struct Lesson {
     /// A probability for each class, where known; used in place of labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probabilities: Option<Tensor>,
+    /// The number each row is to get, `[n, 1]`, where the target gives a score rather than a class; labels and
+    /// probabilities say nothing then, and there is one class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Tensor>,
     /// Number of classes.
     pub classes: usize,
     /// What it is for.
@@ -77,7 +81,16 @@ impl Lesson {
     /// Rows with labels.
     #[must_use]
     pub fn new(rows: Tensor, labels: Vec<usize>, classes: usize, purpose: Purpose, seed: u64) -> Self {
-        Self { rows, labels, probabilities: None, classes, purpose, seed }
+        Self { rows, labels, probabilities: None, values: None, classes, purpose, seed }
+    }
+
+    /// Rows with a number each; those without one are left out.
+    #[must_use]
+    pub fn of_values(rows: &Tensor, values: &[f32], purpose: Purpose, seed: u64) -> Self {
+        let count = values.len().min(rows.rows());
+        let first: Vec<usize> = (0..count).collect();
+        let values = Tensor::new([count, 1], values[..count].to_vec()).ok();
+        Self { values, ..Self::new(rows.select(&first), vec![0; count], 1, purpose, seed) }
     }
 
     /// Tells one lesson from another.
@@ -90,6 +103,10 @@ impl Lesson {
         let mut bytes = floats(&self.rows);
         bytes.extend(self.labels.iter().flat_map(|label| (*label as u64).to_le_bytes()));
         bytes.extend(self.probabilities.as_ref().map(floats).unwrap_or_default());
+        if let Some(values) = &self.values {
+            bytes.extend_from_slice(b"values");
+            bytes.extend(floats(values));
+        }
         bytes.extend((self.classes as u64).to_le_bytes());
         bytes.extend(self.seed.to_le_bytes());
         bytes.push(self.purpose as u8);

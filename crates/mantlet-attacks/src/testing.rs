@@ -43,6 +43,9 @@ pub(crate) enum Model {
     Ball { centre: Vec<f32>, radius: f32 },
     /// Remembers rows: each speaks for its label, the louder the nearer (see [`Memory`]).
     Memory { rows: Vec<Vec<f32>>, labels: Vec<usize>, classes: usize, width: f32 },
+    /// Remembers rows and a number for each: the mean of the numbers, weighed by how near their rows are (a bell of this
+    /// width), and their mean far from all.
+    Recall { rows: Vec<Vec<f32>>, values: Vec<f32>, width: f32 },
     /// The words of a text (rows are code points) speak for class 1, or against it when negative.
     Words {
         weights: std::collections::BTreeMap<String, f32>,
@@ -175,6 +178,12 @@ impl Model {
                 let rows = rows.iter().map(Vec::as_slice).zip(labels.iter().copied()).collect();
                 Memory { rows, classes: *classes, width: *width }.row(row)
             }
+            Self::Recall { rows, values, width } => {
+                let known: Vec<(&[f32], f32)> =
+                    rows.iter().map(Vec::as_slice).zip(values.iter().copied()).collect();
+                let (score, slope) = recalled(&known, *width, row);
+                (vec![score], vec![slope])
+            }
             Self::Ball { centre, radius } => {
                 let change: Vec<f32> = row.iter().zip(centre).map(|(x, c)| x - c).collect();
                 let square: f32 = change.iter().map(|value| value * value).sum();
@@ -289,8 +298,48 @@ impl Model {
     }
 }
 
+/// What [`Model::Recall`] says of a row, with its slope.
+fn recalled(known: &[(&[f32], f32)], width: f32, row: &[f32]) -> (f32, Vec<f32>) {
+    let centre = known.iter().map(|(_, value)| value).sum::<f32>() / known.len().max(1) as f32;
+    let (mut sum, mut weight) = (0.02 * centre, 0.02_f32);
+    let (mut sum_slope, mut weight_slope) = (vec![0.0; row.len()], vec![0.0; row.len()]);
+    for (own, value) in known {
+        let square: f32 = row.iter().zip(*own).map(|(a, b)| (a - b) * (a - b)).sum();
+        let near = (-square / (width * width)).exp();
+        (sum, weight) = (sum + near * value, weight + near);
+        for (at, (a, b)) in row.iter().zip(*own).enumerate() {
+            let slope = -2.0 * (a - b) / (width * width) * near;
+            sum_slope[at] += slope * value;
+            weight_slope[at] += slope;
+        }
+    }
+    let slope = sum_slope.iter().zip(&weight_slope).map(|(s, w)| (s * weight - sum * w) / (weight * weight));
+    (sum / weight, slope.collect())
+}
+
+/// The answer of a model of the attacker's own that learned numbers.
+fn learned_values(lesson: &Lesson, values: &Tensor, rows: &Tensor, loss: Option<&Loss>) -> Answer {
+    let known: Vec<(&[f32], f32)> =
+        (0..lesson.rows.rows()).map(|row| (lesson.rows.row(row), values.row(row)[0])).collect();
+    let width = 0.15 * (lesson.rows.row_len() as f32).sqrt();
+    let (scores, slopes): (Vec<_>, Vec<_>) =
+        (0..rows.rows()).map(|row| recalled(&known, width, rows.row(row))).unzip();
+    let scores = Tensor::new([rows.rows(), 1], scores).unwrap();
+    let Some(loss) = loss else { return Answer::Scores(scores) };
+    let (loss, cotangent) = loss.evaluate(&scores, ScoreKind::Logits);
+    let scaled = slopes.iter().enumerate().flat_map(|(row, slope)| {
+        let weight = cotangent.row(row)[0];
+        slope.iter().map(move |slope| slope * weight)
+    });
+    let gradient = Tensor::new(rows.shape().to_vec(), scaled.collect()).unwrap();
+    Answer::Gradient { scores, loss, gradient }
+}
+
 /// The answer of a model of the attacker's own.
 fn learned(lesson: &Lesson, rows: &Tensor, loss: Option<&Loss>) -> Answer {
+    if let Some(values) = &lesson.values {
+        return learned_values(lesson, values, rows, loss);
+    }
     let known = (0..lesson.rows.rows()).map(|row| lesson.rows.row(row)).zip(lesson.labels.iter().copied());
     let width = 0.3 * (lesson.rows.row_len() as f32).sqrt();
     let memory = Memory { rows: known.collect(), classes: lesson.classes, width };
@@ -335,6 +384,13 @@ pub(crate) struct Body {
     pub(crate) pool_blocks: Option<Blocks>,
     #[serde(default)]
     pub(crate) pool_labels: Vec<usize>,
+    /// True scores of `rows` and of `pool`, for models that give a score.
+    #[serde(default)]
+    pub(crate) values: Vec<f32>,
+    #[serde(default)]
+    pub(crate) pool_values: Vec<f32>,
+    #[serde(default)]
+    pub(crate) goal: crate::Goal,
     pub(crate) classes: usize,
     #[serde(default)]
     pub(crate) constraints: Constraints,
@@ -434,6 +490,7 @@ impl Body {
         if !pool.is_empty() {
             material = material.pool(tensor(pool), labels);
         }
+        material = material.values(self.values.clone(), self.pool_values.clone(), 0).goal(self.goal);
         if !self.texts.is_empty() {
             material.constraints = Constraints::default();
         }

@@ -136,7 +136,7 @@ impl Told<'_> {
     }
 
     /// What an evasion wanted of a row, as something done.
-    fn done(&self) -> String {
+    pub(crate) fn done(&self) -> String {
         match self.goal {
             Goal::Leave => "got another class".to_owned(),
             Goal::Class { class } => format!("were turned into class {}", (self.class)(class)),
@@ -349,12 +349,15 @@ mod tests {
                 by_loss: vec![("words changed".to_owned(), 3)],
                 bounds: Vec::new(),
             },
-            "extraction-query-copy" | "extraction-active" | "extraction-linear" => Detail::Extraction {
-                rows: mantlet_vocab::Tensor::full([2, 1], 0.0),
-                labels: vec![0, 1],
-                probabilities: None,
-                recognised: "labels".to_owned(),
-            },
+            "extraction-query-copy" | "extraction-score-copy" | "extraction-active" | "extraction-linear" => {
+                Detail::Extraction {
+                    rows: mantlet_vocab::Tensor::full([2, 1], 0.0),
+                    labels: vec![0, 1],
+                    probabilities: None,
+                    values: Vec::new(),
+                    recognised: "labels".to_owned(),
+                }
+            }
             _ if name.starts_with("membership-") => Detail::Membership {
                 members: 2,
                 non_members: 2,

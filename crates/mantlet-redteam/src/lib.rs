@@ -27,7 +27,7 @@ pub use compare::{Comparison, Trend, compare};
 pub use distrust::{Doubt, distrust};
 pub use examine::{Examined, examine, steady};
 pub use journal::{Entry, Journal, JournalError, MemoryJournal, NoJournal};
-pub use learner::{CurvePoint, Imitation, Learner, NoLearner, fidelity};
+pub use learner::{CurvePoint, Imitation, Learner, NoLearner, fidelity, score_fidelity};
 pub use report::{Example, Figure, ProbeReport, StateCounts, TriggerPicture};
 pub use target::{GradientAnswer, Target, TargetError, TargetFacts};
 

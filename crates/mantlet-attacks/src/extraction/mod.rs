@@ -3,6 +3,7 @@
 pub mod active;
 pub mod linear;
 pub mod query_copy;
+pub mod score_copy;
 pub mod transfer;
 pub mod tree_paths;
 

@@ -6,7 +6,7 @@ use mantlet_vocab::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::measure::Measured;
-use super::threshold::log_odds;
+use super::threshold::{log_odds, residuals};
 use crate::{
     Answer, Ask, AttackError, Lesson, Material, Outcome, Purpose, Random, ScoreKind, Stop, material,
 };
@@ -39,10 +39,16 @@ pub(super) struct Shadows {
     /// Members, then others.
     rows: Tensor,
     labels: Vec<usize>,
+    /// The true score of each candidate where the model gives a score, and which of its scores that is.
+    truths: Vec<f32>,
+    column: usize,
+    /// The spread of true scores: what distances are told in.
+    scale: f32,
     /// For each member its row in the material.
     members: Vec<usize>,
     background: Tensor,
     background_labels: Vec<usize>,
+    background_truths: Vec<f32>,
     random: Random,
     seed: u64,
     /// Whether the target has been asked, and how many shadows have answered.
@@ -50,7 +56,7 @@ pub(super) struct Shadows {
     trained: usize,
     /// For each shadow, which candidates it learned.
     inside: Vec<Vec<bool>>,
-    /// Log-odds of the true class: the target's, and each shadow's.
+    /// Log-odds of the true class, or by how much the score is above the true one: the target's, and each shadow's.
     target: Vec<Option<f32>>,
     shadows: Vec<Vec<f32>>,
 }
@@ -82,10 +88,14 @@ impl Shadows {
         let Some(pool) = material.pool.as_ref().filter(|pool| pool.rows() > 0) else {
             return Err(needs("rows the model was not trained on, in the pool"));
         };
-        if material.labels.is_empty() || material.pool_labels.is_empty() || material.classes < 2 {
+        let scored = !material.values.is_empty() && !material.pool_values.is_empty();
+        let unlabelled = material.labels.is_empty() || material.pool_labels.is_empty();
+        if !scored && (unlabelled || material.classes < 2) {
             return Err(needs("labels of members and non-members, and two classes"));
         }
-        if material.labels.iter().chain(&material.pool_labels).any(|label| *label >= material.classes) {
+        if !scored
+            && material.labels.iter().chain(&material.pool_labels).any(|label| *label >= material.classes)
+        {
             return Err(needs("labels below the number of classes"));
         }
         let mut random = Random::new(seed);
@@ -105,14 +115,30 @@ impl Shadows {
         shape[0] += others.len();
         let mut data = std::mem::replace(&mut rows, Tensor::full([0], 0.0)).into_data();
         data.extend_from_slice(pool.select(&others).data());
-        let labels = members.iter().map(|&row| material.labels[row]);
-        let labels = labels.chain(others.iter().map(|&row| material.pool_labels[row])).collect();
+        let gather = |own: &[f32], pool: &[f32]| -> Vec<f32> {
+            let all = members.iter().map(|&row| own[row]).chain(others.iter().map(|&row| pool[row]));
+            if scored { all.collect() } else { Vec::new() }
+        };
+        let truths = gather(&material.values, &material.pool_values);
+        let labels = if scored {
+            vec![0; truths.len()]
+        } else {
+            let labels = members.iter().map(|&row| material.labels[row]);
+            labels.chain(others.iter().map(|&row| material.pool_labels[row])).collect()
+        };
+        let of_rest = |values: &[usize]| -> Vec<usize> {
+            rest.iter().map(|&row| values.get(row).copied().unwrap_or(0)).collect()
+        };
         Ok(Self {
-            classes: material.classes,
+            classes: if scored { 1 } else { material.classes },
+            column: material.score,
+            scale: spread(&truths),
+            background_truths: rest.iter().filter_map(|&row| material.values.get(row).copied()).collect(),
+            truths,
             rows: Tensor::new(shape, data).map_err(|_| needs("rows and pool of one shape"))?,
             labels,
             background: material.rows.select(&rest),
-            background_labels: rest.iter().map(|&row| material.labels[row]).collect(),
+            background_labels: of_rest(&material.labels),
             members,
             random,
             seed,
@@ -128,6 +154,23 @@ impl Shadows {
     /// How many candidates there are, members first.
     pub(super) fn len(&self) -> usize {
         self.labels.len()
+    }
+
+    /// Whether what is compared is by how much a score is above the true one, in spreads of true scores: nearer 0 is a
+    /// better fit. Log-odds of the true class otherwise: higher is a better fit.
+    pub(super) const fn scored(&self) -> bool {
+        !self.truths.is_empty()
+    }
+
+    /// How well a row is fitted, higher being better, from what [`Shadows::target`] and [`Shadows::split`] give.
+    pub(super) fn fit(&self, value: f32) -> f32 {
+        if self.scored() { -value.abs() } else { value }
+    }
+
+    /// By how much the scores of candidates are above the true ones.
+    fn apart(&self, scores: &Tensor, column: usize) -> Option<Vec<Option<f32>>> {
+        let apart = residuals(scores, &self.truths, column)?;
+        Some(apart.into_iter().map(|apart| apart.map(|apart| apart / self.scale)).collect())
     }
 
     /// Each candidate's log-odds in the target; `None` where the answer was no number.
@@ -154,6 +197,19 @@ impl Shadows {
             None if !self.asked => {
                 self.asked = true;
                 return Next::Ask(Ask::Scores(self.rows.clone()));
+            }
+            Some(Answer::Scores(scores))
+                if self.scored() && scores.rows() == self.len() && self.target.is_empty() =>
+            {
+                let Some(apart) = self.apart(&scores, self.column) else { return Next::Failed };
+                self.target = apart;
+            }
+            Some(Answer::Scores(scores))
+                if self.scored() && scores.rows() == self.len() && self.shadows.len() < self.inside.len() =>
+            {
+                let Some(apart) = self.apart(&scores, 0) else { return Next::Failed };
+                self.shadows.push(apart.into_iter().map(Option::unwrap_or_default).collect());
+                self.trained += 1;
             }
             Some(Answer::Scores(scores)) if scores.rows() == self.len() && self.target.is_empty() => {
                 let kind = ScoreKind::recognise(&scores);
@@ -201,7 +257,12 @@ impl Shadows {
         let labels = labels.chain(self.background_labels.iter().copied()).collect();
         let rows = Tensor::new(shape, data).unwrap_or_else(|_| Tensor::full([0], 0.0));
         let seed = self.seed.wrapping_mul(1_000).wrapping_add(self.trained as u64);
-        let lesson = Lesson::new(rows, labels, self.classes, Purpose::Shadow, seed);
+        let mut lesson = Lesson::new(rows, labels, self.classes, Purpose::Shadow, seed);
+        if self.scored() {
+            let truths =
+                chosen.iter().map(|&row| self.truths[row]).chain(self.background_truths.iter().copied());
+            lesson = Lesson::of_values(&lesson.rows, &truths.collect::<Vec<_>>(), Purpose::Shadow, seed);
+        }
         Ask::Learned { lesson: Box::new(lesson), rows: self.rows.clone(), loss: None }
     }
 
@@ -227,6 +288,15 @@ impl Shadows {
         }
         .outcome()
     }
+}
+
+/// The deviation of some values, at least a trifle.
+#[expect(clippy::cast_possible_truncation, reason = "a unit to tell distances in")]
+fn spread(values: &[f32]) -> f32 {
+    let centre = mean(values);
+    let squares = values.iter().map(|value| (f64::from(*value) - centre).powi(2)).sum::<f64>();
+    let count = f64::from(u32::try_from(values.len().max(1)).unwrap_or(u32::MAX));
+    ((squares / count).sqrt() as f32).max(1e-12)
 }
 
 /// Mean of some values; 0 of none.

@@ -55,6 +55,7 @@ impl Battery<'_> {
         let (norm, epsilon) = (known.norm.word(), known.epsilon);
         match name {
             "evasion-fgsm"
+            | "evasion-pgd"
             | "evasion-bim"
             | "evasion-mi-fgsm"
             | "evasion-apgd"
@@ -67,7 +68,7 @@ impl Battery<'_> {
             "evasion-fab" | "evasion-deep-fool" | "evasion-fmn" => json!({ "norm": norm, "radius": epsilon }),
             "evasion-tree-exact" => json!({ "radius": epsilon }),
             "evasion-simba" => json!({ "norm": asked.norm.word(), "epsilon": asked.epsilon }),
-            "evasion-boundary" | "evasion-geoda" | "evasion-sign-opt" => {
+            "evasion-hop-skip-jump" | "evasion-boundary" | "evasion-geoda" | "evasion-sign-opt" => {
                 json!({ "queries": self.plan.queries, "radius": asked.epsilon })
             }
             "evasion-zoo" | "evasion-ddn" | "evasion-carlini-wagner" => json!({ "radius": asked.epsilon }),

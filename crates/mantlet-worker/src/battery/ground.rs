@@ -21,6 +21,15 @@ impl Rows {
     }
 }
 
+/// The true scores of rows, for models that give a score rather than a class.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Truths {
+    /// Of the training rows.
+    pub train: Vec<f32>,
+    /// Of the rows outside the training data.
+    pub held_out: Vec<f32>,
+}
+
 /// What is known of the model's world: rows it learned from, rows it did not, what a row may be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ground {
@@ -32,6 +41,8 @@ pub struct Ground {
     pub classes: usize,
     /// What an attacker may send.
     pub constraints: Constraints,
+    /// The true scores, where the model gives a score and they are known.
+    pub truths: Option<Truths>,
 }
 
 impl Ground {

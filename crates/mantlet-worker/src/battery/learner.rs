@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use mantlet_attacks::{Lesson, Loss, Purpose, Random, ScoreKind, Warp};
 use mantlet_learn::{Architecture, Boosted, Boosting, Network, Training, boost, train, train_soft};
+
+use super::numbers;
 use mantlet_redteam::{GradientAnswer, Imitation, Learner};
 use mantlet_vocab::{Digest, Tensor};
 
@@ -63,6 +65,9 @@ impl SmallLearner {
     }
 
     fn train(&self, lesson: &Lesson) -> Result<Rc<dyn Imitation>, String> {
+        if let Some(values) = &lesson.values {
+            return numbers::train(self, lesson, values);
+        }
         if lesson.purpose == Purpose::Shadow && self.kin == Kin::Trees {
             let boosting = Boosting::default();
             let targets = lesson.probabilities.clone().unwrap_or_else(|| one_hot(lesson));
@@ -216,14 +221,14 @@ fn mean(tensors: Vec<Tensor>) -> Tensor {
 }
 
 /// Mean and inverse deviation of each column; empty leaves rows as they are.
-struct Scale(Vec<(f32, f32)>);
+pub(super) struct Scale(Vec<(f32, f32)>);
 
 impl Scale {
-    const fn none() -> Self {
+    pub(super) const fn none() -> Self {
         Self(Vec::new())
     }
 
-    fn of(rows: &Tensor) -> Self {
+    pub(super) fn of(rows: &Tensor) -> Self {
         let (count, len) = (rows.rows(), rows.row_len());
         let columns = (0..len).map(|column| {
             let values = || (0..count).map(|row| f64::from(rows.row(row)[column]));
@@ -236,14 +241,14 @@ impl Scale {
         Self(columns.collect())
     }
 
-    fn apply(&self, rows: &Tensor) -> Tensor {
+    pub(super) fn apply(&self, rows: &Tensor) -> Tensor {
         let mut rows = rows.clone();
         self.each(&mut rows, |value, mean, inverse| (value - mean) * inverse);
         rows
     }
 
     /// The gradient before scaling, from that after it.
-    fn pull(&self, gradient: &mut Tensor) {
+    pub(super) fn pull(&self, gradient: &mut Tensor) {
         self.each(gradient, |value, _, inverse| value * inverse);
     }
 

@@ -8,6 +8,8 @@ mod ground;
 mod learner;
 mod look;
 mod measured;
+mod members;
+mod numbers;
 mod once;
 mod plan;
 mod summary;
@@ -26,7 +28,7 @@ use serde_json::json;
 use crate::harden::{Stream, Tap};
 use crate::targets::{FileJournal, Remembering};
 
-pub use ground::{Ground, Rows};
+pub use ground::{Ground, Rows, Truths};
 pub use learner::{Kin, SmallLearner};
 pub use plan::{Caps, Plan};
 pub use summary::summarise;
@@ -123,6 +125,7 @@ pub const FURTHER: &[(&str, Family)] = &[
     ("evasion-sign-opt", Family::DecisionEvasion),
     ("evasion-pointwise", Family::DecisionEvasion),
     ("extraction-active", Family::Extraction),
+    ("extraction-score-copy", Family::Extraction),
     ("extraction-transfer", Family::Extraction),
     ("extraction-linear", Family::Extraction),
     ("extraction-tree-paths", Family::Extraction),
@@ -151,16 +154,29 @@ pub const FURTHER: &[(&str, Family)] = &[
 
 /// The attacks that can move a score or a rank, by what they see: gradients, scores, scores of tables, and trees.
 pub const MOVERS: &[&str] = &[
+    "evasion-pgd",
+    "evasion-apgd",
     "evasion-bim",
     "evasion-mi-fgsm",
     "evasion-deep-fool",
     "evasion-ddn",
     "evasion-table-climb",
     "evasion-square",
+    "evasion-nes",
     "evasion-simba",
+    "evasion-hop-skip-jump",
     "evasion-boundary",
     "evasion-table-search",
     "evasion-tree-exact",
+];
+
+/// The attacks beside evasions that models take which give a score: copies, and who was among the training rows.
+pub const SCORED: &[&str] = &[
+    "extraction-score-copy",
+    "extraction-transfer",
+    "membership-threshold",
+    "membership-shadow",
+    "membership-likelihood-ratio",
 ];
 
 /// Runs the attacks of [`ATTACKS`], or those named in `only` when it is not empty, [`FURTHER`] ones included. `step`
@@ -350,34 +366,6 @@ impl Battery<'_> {
         for figure in &mut summary.figures {
             figure.norm = Some(Norm::L2.word().to_owned());
         }
-        results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
-        Ok(())
-    }
-
-    fn membership(
-        &mut self,
-        name: &str,
-        target: &mut dyn Target,
-        results: &mut Results,
-    ) -> Result<(), CampaignError> {
-        let Some(others) = &self.ground.held_out else {
-            let why = "no rows are known to be outside the training data";
-            let gap = Gap { remedy: "name such rows in `data.test`".to_owned(), ..self.gap(name, why) };
-            let summary = ProbeSummary::skipped(name, Family::Membership, gap.clone());
-            let campaign = self
-                .campaign(name, Material::new(self.ground.train.x.clone(), Vec::new(), self.ground.classes));
-            let report = campaign.skipped(target, gap);
-            results.probes.push(Probe { report, summary: Some(summary), campaign: None });
-            return Ok(());
-        };
-        // Shadows learn the members that are not judged too, so they get all there are.
-        let most = if name == "membership-threshold" { others.y.len().max(200) } else { usize::MAX };
-        let members = self.ground.train.first(most);
-        let material =
-            Material::new(members.x, members.y, self.ground.classes).pool(others.x.clone(), others.y.clone());
-        let campaign = self.campaign(name, material).config(self.overlaid(json!({})));
-        let report = self.conduct(&campaign, target)?;
-        let summary = summarise(&report, Family::Membership, self.gate);
         results.probes.push(Probe { report, summary: Some(summary), campaign: Some(campaign) });
         Ok(())
     }

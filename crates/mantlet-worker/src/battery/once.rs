@@ -54,19 +54,42 @@ impl Battery<'_> {
         Caps { millis, ..self.left }
     }
 
+    /// The scores of further rows in one column, within the caps; `None` beyond them or when the target does not answer.
+    pub(super) fn scores(
+        &mut self,
+        target: &mut dyn Target,
+        rows: &Tensor,
+        column: usize,
+    ) -> Option<Vec<f32>> {
+        self.further_rows(target, rows, |target, part| {
+            let scores = target.scores(part).ok().filter(|scores| scores.rows() == part.rows())?;
+            (0..part.rows()).map(|row| scores.row(row).get(column).copied()).collect()
+        })
+    }
+
     /// Labels of further rows, within the caps; `None` beyond them or when the target does not answer.
     pub(super) fn labels(&mut self, target: &mut dyn Target, rows: &Tensor) -> Option<Vec<usize>> {
+        self.further_rows(target, rows, |target, part| target.labels(part).ok())
+    }
+
+    /// An answer for each of further rows, in batches that the target takes.
+    fn further_rows<A>(
+        &mut self,
+        target: &mut dyn Target,
+        rows: &Tensor,
+        mut ask: impl FnMut(&mut dyn Target, &Tensor) -> Option<Vec<A>>,
+    ) -> Option<Vec<A>> {
         let count = rows.rows() as u64;
         self.left.queries = self.left.queries.checked_sub(count)?;
         let most = target.describe().max_rows;
         let size = if most == 0 { rows.rows().max(1) } else { most };
-        let mut labels = Vec::with_capacity(rows.rows());
+        let mut answers = Vec::with_capacity(rows.rows());
         for start in (0..rows.rows()).step_by(size) {
             let part: Vec<usize> = (start..(start + size).min(rows.rows())).collect();
             let part = rows.select(&part);
             self.left.tokens = self.left.tokens.checked_sub(target.tokens_at_most(&part))?;
-            labels.extend(target.labels(&part).ok()?);
+            answers.extend(ask(target, &part)?);
         }
-        (labels.len() == rows.rows()).then_some(labels)
+        (answers.len() == rows.rows()).then_some(answers)
     }
 }

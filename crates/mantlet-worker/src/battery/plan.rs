@@ -51,6 +51,8 @@ pub struct Plan {
     pub set: serde_json::Value,
     /// What evasions want; other families ask about classes only.
     pub goal: Goal,
+    /// Which of its scores is looked at when the model gives scores rather than classes.
+    pub scored: Option<usize>,
     /// Whether the questions of each campaign are written down.
     pub streams: bool,
     /// How refusals and failures of the target are borne.
@@ -71,6 +73,7 @@ impl Default for Plan {
             command: String::new(),
             set: serde_json::Value::Null,
             goal: Goal::Leave,
+            scored: None,
             streams: false,
             patience: Patience::default(),
         }

@@ -42,7 +42,8 @@ fn world(train: &Table, test: &Table, constraints: Constraints, name: &str) -> W
         seed: 1,
     };
     let profile = Arc::new(Profile::learn(&learning).unwrap());
-    let ground = Ground { train: rows(train), held_out: Some(rows(test)), classes: 10, constraints };
+    let ground =
+        Ground { train: rows(train), held_out: Some(rows(test)), classes: 10, constraints, truths: None };
     World { ground, inputs, profile }
 }
 

@@ -14,7 +14,7 @@ use mantlet_redteam::Target;
 use mantlet_store::{Clock as _, SystemClock};
 use mantlet_verdict::{Family, ReasonKind, weigh};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Verdict};
-use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Plan, Results};
+use mantlet_worker::battery::{self, ATTACKS, FURTHER, Kin, MOVERS, Plan, Results, SCORED};
 use mantlet_worker::harden::{Capped, Purse, Scene};
 
 mod again;
@@ -190,11 +190,10 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
     )
 }
 
-fn prepare(folder: &Path, goal: Goal) -> anyhow::Result<(Loaded, subject::Subject)> {
+fn prepare(folder: &Path, scored: bool) -> anyhow::Result<(Loaded, subject::Subject)> {
     let loaded = config::load(folder)?;
     let model = loaded.path(&loaded.config.model.path);
-    let classes = goal.column().is_none();
-    let classifier = if classes { subject::load_model(&model) } else { subject::load_scorer(&model) };
+    let classifier = if scored { subject::load_scorer(&model) } else { subject::load_model(&model) };
     let subject = classifier
         .and_then(|classifier| subject::subject(&loaded, classifier))
         .map_err(|gap| anyhow::anyhow!("{}; {}", gap.why, gap.remedy))?;
@@ -207,12 +206,18 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
         Usage(format!("there is no {what} `{word}`; the battery has {}", known.join(", ")))
     };
     let known = || ATTACKS.iter().chain(FURTHER);
+    // What copies scores is no part of a family on a model of classes, and of a model of scores only what takes them is.
+    let fits = |name: &str| match options.moves.scored(&options.only) {
+        None => name != "extraction-score-copy",
+        Some(_) if options.moves.any() => true,
+        Some(_) => SCORED.contains(&name) && name != "extraction-transfer",
+    };
     let mut only = options.only.clone();
     if let Some(name) = only.iter().find(|name| known().all(|(known, _)| known != name)) {
         return Err(unknown("attack", name, known().map(|(name, _)| *name).collect()));
     }
     for word in &options.family {
-        let of_family = known().filter(|(_, family)| family.word() == word);
+        let of_family = known().filter(|(name, family)| family.word() == word && fits(name));
         let before = only.len();
         only.extend(of_family.map(|(name, _)| (*name).to_owned()));
         if only.len() == before {
@@ -220,28 +225,60 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
         }
     }
     let moves = options.moves.any();
+    let goal = options.moves.score();
     let evasion = |name: &String| {
         known().any(|(known, family)| {
             known == name && matches!(family, Family::Evasion | Family::DecisionEvasion)
         })
     };
-    if let Some(other) = only.iter().find(|name| moves && !evasion(name)) {
+    let of_scores = |name: &String| SCORED.contains(&name.as_str());
+    let scores = options.moves.scored(&options.only).is_some();
+    if let Some(other) = only.iter().find(|name| moves && !evasion(name) && !(scores && of_scores(name))) {
         return Err(Usage(format!(
             "`{other}` is no evasion; --to-class, --score-moves and --rank-moves go with evasions"
         )));
     }
+    let bare = |name: &&String| scores && !moves && (!of_scores(name) || *name == "extraction-transfer");
+    if let Some(other) = only.iter().find(bare) {
+        return Err(Usage(format!(
+            "of a model that gives a score `{other}` needs to know what is to move: add --score-moves or --rank-moves if it \
+             is an evasion or extraction-transfer; without them there are {}",
+            SCORED
+                .iter()
+                .filter(|name| **name != "extraction-transfer")
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
+        )));
+    }
     if moves && only.is_empty() {
-        return Ok(MOVERS.iter().map(|name| (*name).to_owned()).collect());
+        // These two take a class to leave or a score to move, and no other goal.
+        let takes = |name: &str| {
+            matches!(goal, Goal::Moved { .. })
+                || !matches!(name, "evasion-pgd" | "evasion-hop-skip-jump" | "extraction-transfer")
+        };
+        let transfer = scores.then_some("extraction-transfer");
+        let names = MOVERS.iter().copied().chain(transfer).filter(|name| takes(name));
+        return Ok(names.map(str::to_owned).collect());
+    }
+    if scores && only.is_empty() {
+        let quick = ["extraction-score-copy", "membership-threshold"];
+        let names = SCORED.iter().filter(|name| options.all || quick.contains(name));
+        return Ok(names
+            .filter(|name| **name != "extraction-transfer")
+            .map(|name| (*name).to_owned())
+            .collect());
     }
     if options.all {
-        only.extend(known().map(|(name, _)| (*name).to_owned()));
+        only.extend(known().map(|(name, _)| (*name).to_owned()).filter(|name| fits(name)));
     }
     Ok(only)
 }
 
 fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
     let only = chosen(options)?;
-    let (loaded, mut subject) = prepare(&options.folder, options.moves.score())?;
+    let scored = options.moves.scored(&only);
+    let (loaded, mut subject) = prepare(&options.folder, scored.is_some())?;
     let goal = options.moves.goal(&subject.classes)?;
     if let Some(file) = &options.constraints {
         let names = subject.features.clone();
@@ -260,6 +297,7 @@ fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> 
         plan.kin = Kin::Trees;
     }
     plan.goal = goal;
+    plan.scored = scored;
     plan.streams = options.keep.is_some();
     plan.set = again::settings(&options.set)?;
     let policy = protect::policy(&loaded.config);
@@ -393,6 +431,20 @@ fn table(results: &Results, subject: &subject::Subject) -> String {
             let _ = writeln!(text, "  {:<36} {} n={}", figure.name, figure.words(), figure.n);
         }
         for point in &report.curve {
+            if let Some(rank) = point.rank {
+                let _ = writeln!(
+                    text,
+                    "  {:>5} queries: a copy explains {:.3} [{:.3}, {:.3}] of the score and ranks alike by {:.3} [{:.3}, {:.3}]",
+                    point.queries,
+                    point.fidelity.value,
+                    point.fidelity.low,
+                    point.fidelity.high,
+                    rank.value,
+                    rank.low,
+                    rank.high
+                );
+                continue;
+            }
             let _ = writeln!(
                 text,
                 "  {:>5} queries: a copy agrees on {:.3} [{:.3}, {:.3}]",

@@ -302,8 +302,8 @@ impl Shown<'_> {
         }
         let points = report.curve.iter().map(|point| Agreement {
             queries: point.queries as u64,
-            agreement: point.fidelity.value,
-            interval: Some((point.fidelity.low, point.fidelity.high)),
+            agreement: point.fidelity.value.max(0.0),
+            interval: Some((point.fidelity.low.max(0.0), point.fidelity.high.max(0.0))),
         });
         Some(ExtractionCurve {
             model: self.version.to_owned(),

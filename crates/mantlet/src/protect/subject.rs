@@ -1,4 +1,6 @@
 //! The user's model together with the user's rows: what probes, profile and guard are made of.
+//!
+//! Long because reading a table as the model takes it, and what is said where it cannot be, belong together.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -9,7 +11,7 @@ use mantlet_attacks::{Constraint, Constraints};
 use mantlet_columns::{Cells, Column, Table, TableLimits, read_table};
 use mantlet_model::{Classifier, Dtype, ExternalData, Limits, Model, Port};
 use mantlet_vocab::{Gap, MemorySource, NamedValue, Source, Tensor, Value};
-use mantlet_worker::battery::{Ground, Rows};
+use mantlet_worker::battery::{Ground, Rows, Truths};
 
 use crate::config::{Data, Loaded};
 
@@ -80,7 +82,7 @@ fn load_view(
     let classifier = view(model).map_err(|error| {
         gap(
             error.to_string(),
-            "models that give a score are attacked with `mantlet attack run --score-moves BY` or `--rank-moves PLACES`",
+            "models that give a score are attacked with `mantlet attack run --scores`, `--score-moves BY` or `--rank-moves PLACES`",
         )
     })?;
     Ok(Arc::new(classifier))
@@ -146,14 +148,22 @@ pub fn subject(loaded: &Loaded, classifier: Arc<Classifier>) -> Result<Subject, 
     let classes = class_names(data, &classifier, label);
     let mut notes = Vec::new();
     let reading = Reading { data, classifier: &classifier, features: &features, classes: &classes };
+    let truth = |table: &Table, kept: usize| reading.truths(table, &label.name, kept);
     let (train, inputs) = reading
         .rows(&table, &label.name, &mut notes)
         .map_err(|why| gap(why, "correct `data.features` or `data.label`"))?;
+    let mut truths = truth(&table, train.y.len()).map(|train| Truths { train, held_out: Vec::new() });
     let held_out = match &data.test {
         Some(path) => {
             let table = read(path)?;
             let rows = reading.rows(&table, &label.name, &mut Vec::new());
-            Some(rows.map_err(|why| gap(format!("{}: {why}", path.display()), "correct `data.test`"))?.0)
+            let rows =
+                rows.map_err(|why| gap(format!("{}: {why}", path.display()), "correct `data.test`"))?.0;
+            truths = match (truths, truth(&table, rows.y.len())) {
+                (Some(truths), Some(held_out)) => Some(Truths { held_out, ..truths }),
+                _ => None,
+            };
+            Some(rows)
         }
         None => None,
     };
@@ -169,7 +179,7 @@ pub fn subject(loaded: &Loaded, classifier: Arc<Classifier>) -> Result<Subject, 
     let right = answers.iter().zip(&seen.y).filter(|(answer, label)| answer == label).count();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows")]
     let accuracy = right as f64 / seen.y.len().max(1) as f64;
-    let ground = Ground { train, held_out, classes: classes.len(), constraints };
+    let ground = Ground { train, held_out, classes: classes.len(), constraints, truths };
     let scale = data.scale.unwrap_or(1.0);
     Ok(Subject { classifier, ground, inputs, classes, features, scale, accuracy, notes })
 }
@@ -257,6 +267,20 @@ impl Reading<'_> {
         let inputs = self.inputs(&columns, &kept)?;
         let x = self.numeric(&inputs)?;
         Ok((Rows { x, y }, inputs))
+    }
+
+    /// The true score of each row that is kept, of a model that gives scores; `None` where some row has no number.
+    fn truths(&self, table: &Table, label: &str, kept: usize) -> Option<Vec<f32>> {
+        if !self.classifier.is_scorer() {
+            return None;
+        }
+        let (label, columns) = (table.column(label)?, self.columns(table).ok()?);
+        let whole = |row: &usize| columns.iter().all(|column| column.cells.text(*row).is_some());
+        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+        let number =
+            |row: usize| label.cells.number(row).map(|value| value as f32).filter(|value| value.is_finite());
+        let truths: Vec<f32> = (0..table.rows).filter(whole).map(number).collect::<Option<_>>()?;
+        (truths.len() == kept).then_some(truths)
     }
 
     fn columns<'t>(&self, table: &'t Table) -> Result<Vec<&'t Column>, String> {

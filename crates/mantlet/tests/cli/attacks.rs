@@ -1,4 +1,6 @@
 //! Attacks on programs of the user's own: caps that hold, a kill that costs nothing, two runs side by side.
+//!
+//! Long because each test tells one story from the command line to what is printed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -223,8 +225,102 @@ fn a_price_behind_a_program_is_moved_by_the_stated_amount() {
     assert!(moved.contains(" hit, 0 miss, 0 error, 0 undecided"), "{moved}");
     let far = run(wanted("10000")).out;
     assert!(far.contains("0 hit, 4 miss"), "{far}");
+    // The price is a line: a copy of it needs few answers.
+    let mut copy =
+        vec!["attack", "run", folder.text(), "--target", &target, "--only", "extraction-score-copy"];
+    copy.extend(["--price", "0.5"]);
+    let copied = run(copy).out;
+    assert!(copied.contains("of how the model's score varies over rows that were not asked"), "{copied}");
+    assert!(copied.contains("queries to a copy with an R2 of 0.9"), "{copied}");
     let classes = ["attack", "run", folder.text(), "--only", "backdoor-trigger", "--score-moves", "1"];
     expect(3, classes);
+}
+
+/// A price in the place of the folder's model, by a network that has seen 60 rows too often; 200 rows held out.
+fn with_prices(folder: &Folder) {
+    let value = |index: usize| ((index * 7919 + index / 7 * 31) % 1009) as f32 / 1009.0;
+    let noise = |row: usize| ((row * 641 + row / 3 * 77) % 101) as f32 / 101.0 - 0.5;
+    let x = mantlet_vocab::Tensor::new([260, 4], (0..1040).map(value).collect()).unwrap();
+    let price = |row: usize| {
+        let v = x.row(row);
+        200.0 + 90.0 * v[0] - 60.0 * v[1] * v[1] + 40.0 * v[2] * v[3] + 60.0 * noise(row)
+    };
+    let first: Vec<usize> = (0..60).collect();
+    let wanted: Vec<f32> = first.iter().map(|&row| (price(row) - 220.0) / 40.0).collect();
+    let training = mantlet_learn::Training { epochs: 600, batch: 20, rate: 4e-3, decay: 0.0, seed: 3 };
+    let shape = mantlet_learn::Architecture::Mlp { hidden: vec![48, 48] };
+    let mut quiet = |_| std::ops::ControlFlow::Continue(());
+    let network = mantlet_learn::train_values(
+        &shape,
+        &x.select(&first),
+        &mantlet_vocab::Tensor::new([60, 1], wanted).unwrap(),
+        &training,
+        &mut quiet,
+    )
+    .unwrap();
+    std::fs::write(folder.path.join("model.onnx"), network.to_onnx("prices")).unwrap();
+    for (name, rows) in [("train.csv", 0..60), ("test.csv", 60..260)] {
+        let mut csv = "a,b,c,d,price\n".to_owned();
+        for row in rows {
+            x.row(row).iter().for_each(|value| csv.push_str(&format!("{value},")));
+            csv.push_str(&format!("{}\n", (price(row) - 220.0) / 40.0));
+        }
+        std::fs::write(folder.path.join(name), csv).unwrap();
+    }
+    let config = folder.path.join("mantlet.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let kept: Vec<&str> = text
+        .lines()
+        .filter(|line| !["label =", "features =", "classes ="].iter().any(|key| line.starts_with(key)))
+        .collect();
+    let text = kept.join("\n").replacen("[data]\n", "[data]\nlabel = \"price\"\ntest = \"test.csv\"\n", 1);
+    std::fs::write(config, text).unwrap();
+}
+
+#[test]
+fn a_price_in_a_file_is_copied_and_tells_who_was_learned() {
+    let folder = Folder::with_model();
+    with_prices(&folder);
+    let asked = |more: &[&str]| {
+        let start = ["attack", "run", folder.text(), "--seed", "3", "--json"];
+        let output = run(start.iter().chain(more).copied());
+        assert!(output.code < 3, "{}", output.err);
+        serde_json::from_str::<serde_json::Value>(&output.out).unwrap()
+    };
+    let copied = asked(&["--only", "extraction-score-copy", "--price", "0.01"]);
+    let curve = copied[0]["curve"].as_array().unwrap();
+    let last = curve.last().unwrap();
+    assert!(last["fidelity"]["value"].as_f64().unwrap() > 0.9, "{curve:?}");
+    assert!(last["rank"]["value"].as_f64().unwrap() > 0.9, "{curve:?}");
+    let first = curve[0]["fidelity"]["value"].as_f64().unwrap();
+    assert!(first < last["fidelity"]["value"].as_f64().unwrap(), "{curve:?}");
+    assert!(copied[0]["facts"]["cost-of-90-percent"].as_f64().unwrap() > 0.0, "{}", copied[0]["facts"]);
+    // The network fits what it learned; rows it has not seen are off by the noise.
+    let told = asked(&["--scores", "--only", "membership-threshold"]);
+    let figure = |report: &serde_json::Value, start: &str| {
+        let figures = report[0]["figures"].as_array().unwrap();
+        let found = figures.iter().find(|figure| figure["name"].as_str().unwrap().starts_with(start));
+        found.map(|figure| figure["value"]["low"].as_f64().unwrap()).unwrap()
+    };
+    assert!(figure(&told, "area under the curve") > 0.7, "{}", told[0]["figures"]);
+    assert!(!told[0]["facts"]["members-at-risk"].as_array().unwrap().is_empty(), "{}", told[0]["facts"]);
+    let moved =
+        asked(&["--only", "evasion-pgd", "--score-moves", "0.5", "--rows", "6", "--set", "epsilon=0.3"]);
+    assert!(moved[0]["counts"]["hit"].as_u64().unwrap() >= 5, "{}", moved[0]["counts"]);
+    let stolen = asked(&[
+        "--only",
+        "extraction-transfer",
+        "--score-moves",
+        "0.3",
+        "--rows",
+        "6",
+        "--set",
+        "epsilon=0.3",
+    ]);
+    assert!(stolen[0]["counts"]["hit"].as_u64().unwrap() >= 4, "{}", stolen[0]["counts"]);
+    // What takes classes only is refused, and so is moving nothing.
+    expect(3, ["attack", "run", folder.text(), "--scores", "--only", "membership-relative"]);
+    expect(3, ["attack", "run", folder.text(), "--scores", "--only", "evasion-square"]);
 }
 
 /// A perceptron that reads digits in the place of the folder's model: 64 columns, half of the rows held out.

@@ -219,6 +219,7 @@ impl Active {
                 rows: self.shape.batch(self.asked.get(..answered * len).unwrap_or(&[]).to_vec()),
                 labels: self.labels.clone(),
                 probabilities: None,
+                values: Vec::new(),
                 recognised: "labels".to_owned(),
             },
         }

@@ -167,6 +167,7 @@ impl Linear {
                 },
                 labels: self.labels.clone(),
                 probabilities: self.probabilities.clone(),
+                values: Vec::new(),
                 recognised: self.recognised.clone(),
             },
         }

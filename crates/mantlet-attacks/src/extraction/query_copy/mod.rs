@@ -117,6 +117,12 @@ impl QueryCopy {
         })
     }
 
+    /// One column of the scores received so far, in the order asked.
+    pub(super) fn received(&self, column: usize) -> Vec<f32> {
+        let rows = self.scores.chunks_exact(self.columns.max(1));
+        rows.filter_map(|row| row.get(column).copied()).take(self.answered).collect()
+    }
+
     fn next(&mut self) -> Step {
         let limit = match self.config.strategy {
             Strategy::Natural => self.config.queries.min(self.source.rows()),
@@ -214,7 +220,7 @@ impl QueryCopy {
             attack: ABOUT.name.to_owned(),
             stopped,
             rows: (0..wanted).map(|row| RowOutcome::without_result(row, state(row))).collect(),
-            detail: Detail::Extraction { rows, labels, probabilities, recognised },
+            detail: Detail::Extraction { rows, labels, probabilities, values: Vec::new(), recognised },
         }
     }
 }

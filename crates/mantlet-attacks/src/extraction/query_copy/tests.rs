@@ -12,7 +12,7 @@ fn gather(model: &str, config: Config) -> (Tensor, Vec<usize>, Option<Tensor>, S
     let model: Model = serde_json::from_str(model).unwrap();
     let rows = Tensor::new([3, 2], vec![0.5, 0.5, 0.1, 0.2, 0.9, 0.9]).unwrap();
     let (outcome, _) = model.play(&mut QueryCopy::new(config, 4, Material::new(rows, vec![], 2)).unwrap());
-    let Detail::Extraction { rows, labels, probabilities, recognised } = outcome.detail else { panic!() };
+    let Detail::Extraction { rows, labels, probabilities, recognised, .. } = outcome.detail else { panic!() };
     (rows, labels, probabilities, recognised)
 }
 

@@ -4,7 +4,8 @@
 use mantlet_vocab::{About, Confidence, Impact, Severity, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::extraction::active;
+use crate::evasion::levels::Levels;
+use crate::extraction::{active, score_copy};
 use crate::rows::RowShape;
 use crate::told::{Told, rows, within};
 use crate::{
@@ -29,6 +30,15 @@ pub const ABOUT: About = About {
 pub(crate) fn say(told: &Told<'_>) -> String {
     let (hits, all) = (told.hits(), told.all());
     match (hits, &told.outcome.detail) {
+        (0, _) if told.goal.column().is_some() => {
+            format!("None of {} changed on a stolen copy {} by the original", rows(all), told.done())
+        }
+        (_, Detail::Evasion { norm, radius, .. }) if told.goal.column().is_some() => format!(
+            "{hits} of {} changed on a stolen copy {} by the original,{}",
+            rows(all),
+            told.done(),
+            within(*norm, *radius)
+        ),
         (0, _) => format!("None of {} changed on a stolen copy deceives the original", rows(all)),
         (_, Detail::Evasion { norm, radius, .. }) => {
             format!(
@@ -71,6 +81,22 @@ enum Phase {
     Over,
 }
 
+/// Who gathers what the copy is trained on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Thief {
+    Labels(Box<active::Active>),
+    Scores(Box<score_copy::ScoreCopy>),
+}
+
+impl Thief {
+    fn step(&mut self, answer: Option<Answer>) -> Step {
+        match self {
+            Self::Labels(thief) => thief.step(answer),
+            Self::Scores(thief) => thief.step(answer),
+        }
+    }
+}
+
 /// The attack in progress.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Transfer {
@@ -81,7 +107,11 @@ pub struct Transfer {
     constraints: Constraints,
     rows: Tensor,
     true_labels: Vec<usize>,
-    thief: active::Active,
+    thief: Thief,
+    /// Where a score is to move rather than a class to change.
+    levels: Option<Levels>,
+    /// The scores gathered, where the model gives a score.
+    values: Vec<f32>,
     phase: Phase,
     /// Classes of the rows before; those the model is wrong about are left out.
     before: Vec<usize>,
@@ -109,18 +139,29 @@ impl Transfer {
         crate::material::needs_rows(ABOUT.name, &material)?;
         let seeds =
             material.pool.clone().filter(|pool| pool.rows() > 0).unwrap_or_else(|| material.rows.clone());
-        let gather = active::Config { queries: config.queries, ..active::Config::default() };
         let thief_material =
             Material::new(seeds, Vec::new(), material.classes).constraints(material.constraints.clone());
+        // What kind of goal is taken depends on the copy, which gives one score whatever the model gives.
+        let levels = Levels::of(ABOUT.name, "evasion-square", &material, false)?;
+        let thief = if let Some(column) = material.goal.column() {
+            let gather =
+                score_copy::Config { queries: config.queries, column, ..score_copy::Config::default() };
+            Thief::Scores(Box::new(score_copy::ScoreCopy::new(gather, seed, thief_material)?))
+        } else {
+            let gather = active::Config { queries: config.queries, ..active::Config::default() };
+            Thief::Labels(Box::new(active::Active::new(gather, seed, thief_material)?))
+        };
         Ok(Self {
-            thief: active::Active::new(gather, seed, thief_material)?,
+            thief,
+            levels,
+            values: Vec::new(),
             config,
             seed,
             shape: RowShape::of(&material.rows),
             classes: material.classes,
             constraints: material.constraints,
             rows: material.rows,
-            true_labels: material.labels,
+            true_labels: if material.goal.column().is_some() { Vec::new() } else { material.labels },
             phase: Phase::Fresh,
             before: Vec::new(),
             attacked: Vec::new(),
@@ -135,20 +176,32 @@ impl Transfer {
 
     fn climb(&mut self) -> Step {
         self.phase = Phase::Climbing;
-        let mut lesson = Lesson::new(
-            self.shape.batch(self.gathered.clone()),
-            self.labels.clone(),
-            self.classes,
-            Purpose::SmoothCopy,
-            self.seed,
-        );
-        lesson.probabilities = None;
-        let labels = self.attacked.iter().map(|row| self.before[*row]).collect();
-        Step::Ask(Ask::Learned {
-            lesson: Box::new(lesson),
-            rows: self.shape.batch(self.changed.clone()),
-            loss: Some(Loss::Margin { labels }),
-        })
+        let gathered = self.shape.batch(self.gathered.clone());
+        let (lesson, loss) = match &self.levels {
+            Some(levels) => (
+                Lesson::of_values(&gathered, &self.values, Purpose::SmoothCopy, self.seed),
+                // The copy has the one score that was gathered.
+                match levels.loss() {
+                    Loss::Column { falls, .. } => Loss::Column { column: 0, falls },
+                    other => other,
+                },
+            ),
+            None => {
+                let labels = self.attacked.iter().map(|row| self.before[*row]).collect();
+                let purpose = Purpose::SmoothCopy;
+                (
+                    Lesson::new(gathered, self.labels.clone(), self.classes, purpose, self.seed),
+                    Loss::Margin { labels },
+                )
+            }
+        };
+        let rows = self.shape.batch(self.changed.clone());
+        Step::Ask(Ask::Learned { lesson: Box::new(lesson), rows, loss: Some(loss) })
+    }
+
+    /// What tells whether the goal is reached: labels, or scores where one is to move.
+    const fn decision(&self, rows: Tensor) -> Ask {
+        if self.levels.is_some() { Ask::Scores(rows) } else { Ask::Labels(rows) }
     }
 
     /// One step of each row along the sign of the gathered direction, within the bound.
@@ -229,10 +282,13 @@ impl Transfer {
         match step {
             Step::Ask(ask) => Step::Ask(ask),
             Step::Done(Outcome {
-                stopped: None, detail: Detail::Extraction { rows, labels, .. }, ..
+                stopped: None,
+                detail: Detail::Extraction { rows, labels, values, .. },
+                ..
             }) => {
                 self.gathered = rows.into_data();
                 self.labels = labels;
+                self.values = values;
                 self.changed = self.attacked.iter().flat_map(|row| self.rows.row(*row).to_vec()).collect();
                 self.velocity = vec![0.0; self.changed.len()];
                 self.climb()
@@ -251,10 +307,23 @@ impl Attack for Transfer {
         match (self.phase, answer) {
             (Phase::Fresh, _) => {
                 self.phase = Phase::Labelling;
-                Step::Ask(Ask::Labels(self.rows.clone()))
+                Step::Ask(self.decision(self.rows.clone()))
+            }
+            (Phase::Labelling, Some(Answer::Scores(scores))) => {
+                let rows = self.rows.rows();
+                let classes = self.levels.as_mut().and_then(|levels| levels.begin(&scores, rows));
+                let Some(classes) = classes.and_then(|all| all.into_iter().collect::<Option<Vec<_>>>())
+                else {
+                    return Step::Done(self.outcome(Some(Stop::Failure)));
+                };
+                self.attacked = (0..rows).collect();
+                self.before = classes;
+                self.begin_copying()
             }
             (Phase::Labelling, Some(Answer::Labels(labels)))
-                if labels.len() == self.rows.rows() && labels.iter().all(|label| *label < self.classes) =>
+                if self.levels.is_none()
+                    && labels.len() == self.rows.rows()
+                    && labels.iter().all(|label| *label < self.classes) =>
             {
                 self.attacked = (0..labels.len())
                     .filter(|row| self.true_labels.get(*row).is_none_or(|label| *label == labels[*row]))
@@ -279,9 +348,20 @@ impl Attack for Transfer {
                     return self.climb();
                 }
                 self.phase = Phase::Trying;
-                Step::Ask(Ask::Labels(self.shape.batch(self.changed.clone())))
+                Step::Ask(self.decision(self.shape.batch(self.changed.clone())))
             }
-            (Phase::Trying, Some(Answer::Labels(labels))) if labels.len() == self.attacked.len() => {
+            (Phase::Trying, Some(Answer::Scores(scores))) if scores.rows() == self.attacked.len() => {
+                let reached = |row: usize| self.levels.as_ref()?.class(row, scores.row(row));
+                let Some(reached) = (0..scores.rows()).map(reached).collect::<Option<Vec<_>>>() else {
+                    return Step::Done(self.outcome(Some(Stop::Failure)));
+                };
+                self.after = reached;
+                self.phase = Phase::Over;
+                Step::Done(self.outcome(None))
+            }
+            (Phase::Trying, Some(Answer::Labels(labels)))
+                if self.levels.is_none() && labels.len() == self.attacked.len() =>
+            {
                 self.after = labels;
                 self.phase = Phase::Over;
                 Step::Done(self.outcome(None))

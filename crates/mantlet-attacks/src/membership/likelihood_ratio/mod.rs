@@ -55,13 +55,23 @@ impl LikelihoodRatio {
         Ok(Self { offline: config.offline, shadows, over: false })
     }
 
+    /// What is compared: with both kinds of shadows the sign of a score's error tells too; with one kind only how small it is.
+    fn view(&self, value: f32) -> f32 {
+        if self.offline { self.shadows.fit(value) } else { value }
+    }
+
+    fn split(&self, row: usize) -> (Vec<f32>, Vec<f32>) {
+        let (with, without) = self.shadows.split(row);
+        let seen = |values: Vec<f32>| values.into_iter().map(|value| self.view(value)).collect();
+        (seen(with), seen(without))
+    }
+
     fn scores(&self) -> Vec<Option<f32>> {
-        let split: Vec<(Vec<f32>, Vec<f32>)> =
-            (0..self.shadows.len()).map(|row| self.shadows.split(row)).collect();
+        let split: Vec<(Vec<f32>, Vec<f32>)> = (0..self.shadows.len()).map(|row| self.split(row)).collect();
         let common_in = common_spread(split.iter().map(|(with, _)| with.as_slice()));
         let common_out = common_spread(split.iter().map(|(_, without)| without.as_slice()));
         let ratio = |(with, without): &(Vec<f32>, Vec<f32>), odds: f32| {
-            let odds = f64::from(odds);
+            let odds = f64::from(self.view(odds));
             let spread_out = spread(without, common_out);
             if self.offline {
                 return (odds - mean(without)) / spread_out.sqrt();
@@ -80,7 +90,11 @@ impl LikelihoodRatio {
     }
 
     fn score(&self) -> String {
-        if self.offline {
+        if self.shadows.scored() && self.offline {
+            "deviations by which the score is nearer the true one than in models that did not learn the row"
+        } else if self.shadows.scored() {
+            "log likelihood ratio of the score's error: models that learned the row against models that did not"
+        } else if self.offline {
             "deviations of the true label's log-odds above those of models that did not learn the row"
         } else {
             "log likelihood ratio of the true label's log-odds: models that learned the row against models that did \

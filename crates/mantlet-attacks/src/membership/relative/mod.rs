@@ -61,6 +61,10 @@ impl Relative {
             let reason = "rise must be between 0 and 1".to_owned();
             return Err(AttackError::Config { attack: ABOUT.name, reason });
         }
+        if !material.values.is_empty() {
+            let needs = "classes; `membership-likelihood-ratio` takes models that give a score".to_owned();
+            return Err(AttackError::Material { attack: ABOUT.name, needs });
+        }
         let shadows = Shadows::new(ABOUT.name, config.shadowing, seed, &material)?;
         Ok(Self { offline: config.offline, rise: config.rise, shadows, over: false })
     }

@@ -65,21 +65,25 @@ impl Shadow {
         for row in 0..rows {
             let (with, without) = self.shadows.split(row);
             let of_class = &mut seen[self.shadows.label(row)];
-            of_class.extend(with.into_iter().map(|odds| (odds, true)));
-            of_class.extend(without.into_iter().map(|odds| (odds, false)));
+            of_class.extend(with.into_iter().map(|odds| (self.shadows.fit(odds), true)));
+            of_class.extend(without.into_iter().map(|odds| (self.shadows.fit(odds), false)));
         }
         let models: Vec<Vec<(f32, f32)>> = seen.into_iter().map(parts).collect();
         self.shadows
             .target()
             .iter()
             .enumerate()
-            .map(|(row, odds)| odds.map(|odds| at(&models[self.shadows.label(row)], odds)))
+            .map(|(row, odds)| odds.map(|odds| at(&models[self.shadows.label(row)], self.shadows.fit(odds))))
             .collect()
     }
 
     fn score(&self) -> String {
-        "share of learned rows among rows of the same class and like log-odds, in models of the same kind"
-            .to_owned()
+        if self.shadows.scored() {
+            "share of learned rows among rows whose score is as near the true one, in models of the same kind"
+        } else {
+            "share of learned rows among rows of the same class and like log-odds, in models of the same kind"
+        }
+        .to_owned()
     }
 }
 

@@ -50,6 +50,9 @@ pub struct Threshold {
     member_labels: Vec<usize>,
     others: Tensor,
     other_labels: Vec<usize>,
+    /// True scores of members and others, where the model gives a score, and which of its scores that is.
+    values: [Vec<f32>; 2],
+    column: usize,
     /// 0 nothing asked, 1 members asked, 2 non-members asked, 3 over.
     stage: u8,
     member_scores: Vec<Option<f32>>,
@@ -72,7 +75,11 @@ impl Threshold {
             .pool
             .filter(|pool| pool.rows() > 0)
             .ok_or_else(|| needs("rows the model was not trained on, in the pool"))?;
-        if material.labels.is_empty() || material.pool_labels.is_empty() {
+        let scored = !material.values.is_empty() && !material.pool_values.is_empty();
+        if scored && config.labels_only {
+            return Err(needs("classes where `labels_only` is set: this model gives a score"));
+        }
+        if !scored && (material.labels.is_empty() || material.pool_labels.is_empty()) {
             return Err(needs("labels of members and non-members"));
         }
         Ok(Self {
@@ -81,10 +88,22 @@ impl Threshold {
             member_labels: material.labels,
             others,
             other_labels: material.pool_labels,
+            values: if scored { [material.values, material.pool_values] } else { Default::default() },
+            column: material.score,
             stage: 0,
             member_scores: Vec::new(),
             other_scores: Vec::new(),
         })
+    }
+
+    /// How well the model fits each row: members are side 0, others side 1.
+    fn fits(&self, answer: Answer, side: usize) -> Option<Vec<Option<f32>>> {
+        let labels = if side == 0 { &self.member_labels } else { &self.other_labels };
+        match (answer, &self.values[side]) {
+            (Answer::Scores(scores), values) if !values.is_empty() => residuals(&scores, values, self.column)
+                .map(|all| all.into_iter().map(|apart| apart.map(|apart: f32| -apart.abs())).collect()),
+            (answer, _) => fit(&self.config, answer, labels),
+        }
     }
 
     fn ask(&self, rows: &Tensor) -> Step {
@@ -100,7 +119,9 @@ impl Threshold {
             members: &self.member_scores,
             others: &self.other_scores,
             false_alarms: self.config.false_alarms,
-            score: if self.config.labels_only {
+            score: if !self.values[0].is_empty() {
+                "how near the model's score is to the true one"
+            } else if self.config.labels_only {
                 "whether the predicted label is right"
             } else {
                 "log-odds of the true label"
@@ -133,6 +154,17 @@ pub(crate) fn log_odds(row: &[f32], label: usize, kind: ScoreKind) -> Option<f32
             row.iter().enumerate().filter(|(index, _)| *index != label).map(|(_, value)| *value).sum();
         Some(own.max(1e-12).ln() - rest.max(1e-12).ln())
     }
+}
+
+/// By how much a column of scores is above the true one on each row; `None` for a row whose scores are no numbers, and for
+/// all when they do not fit the rows.
+pub(crate) fn residuals(scores: &Tensor, truths: &[f32], column: usize) -> Option<Vec<Option<f32>>> {
+    if scores.rows() != truths.len() || column >= scores.row_len() {
+        return None;
+    }
+    let apart =
+        |(row, truth): (usize, &f32)| Some(scores.row(row)[column] - truth).filter(|apart| apart.is_finite());
+    Some(truths.iter().enumerate().map(apart).collect())
 }
 
 /// Scores of rows: how well the model fits each.
@@ -170,7 +202,7 @@ impl Attack for Threshold {
                 self.stage = 1;
                 self.ask(&self.members)
             }
-            (1, Some(answer)) => match fit(&self.config, answer, &self.member_labels) {
+            (1, Some(answer)) => match self.fits(answer, 0) {
                 Some(scores) => {
                     self.member_scores = scores;
                     self.stage = 2;
@@ -178,7 +210,7 @@ impl Attack for Threshold {
                 }
                 None => Step::Done(self.outcome(Some(Stop::Failure))),
             },
-            (2, Some(answer)) => match fit(&self.config, answer, &self.other_labels) {
+            (2, Some(answer)) => match self.fits(answer, 1) {
                 Some(scores) => {
                     self.other_scores = scores;
                     self.stage = 3;

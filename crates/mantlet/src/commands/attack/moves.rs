@@ -17,7 +17,11 @@ pub struct Moves {
     /// A rank among the training rows moved by at least so many places, up or (negative) down.
     #[arg(long, value_name = "PLACES", allow_hyphen_values = true, conflicts_with = "score_moves")]
     rank_moves: Option<i64>,
-    /// Which of the model's scores is moved.
+    /// The model gives a score, a price or a rank, not a class: it is copied, and training rows are told from others, by
+    /// its scores.
+    #[arg(long, conflicts_with = "to_class")]
+    scores: bool,
+    /// Which of the model's scores is looked at or moved.
     #[arg(long, value_name = "COLUMN", default_value_t = 0)]
     score_column: usize,
 }
@@ -35,10 +39,19 @@ impl Moves {
         if let Some(places) = self.rank_moves {
             words.extend(["--rank-moves".to_owned(), places.to_string()]);
         }
+        if self.scores {
+            words.push("--scores".to_owned());
+        }
         if self.score_column > 0 {
             words.extend(["--score-column".to_owned(), self.score_column.to_string()]);
         }
         words
+    }
+
+    /// Which of the model's scores is looked at, where it gives scores: as said, or as an attack that was named needs it.
+    pub fn scored(&self, only: &[String]) -> Option<usize> {
+        let named = only.iter().any(|name| name == "extraction-score-copy");
+        (self.scores || named || self.score().column().is_some()).then_some(self.score_column)
     }
 
     /// Whether anything but any other class is wanted.

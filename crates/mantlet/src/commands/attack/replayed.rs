@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mantlet_attacks::Goal;
 use mantlet_detectors::Trace;
 use mantlet_redteam::{Case, Patience, ReplayVerdict};
 use mantlet_store::RecordKind;
@@ -32,7 +31,7 @@ pub(super) fn cases(
     from: Option<&Path>,
     endpoint: &Endpoint,
 ) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder, Goal::Leave)?;
+    let (loaded, subject) = prepare(folder, false)?;
     let cases: Vec<Case> = match from {
         Some(from) => {
             let kept = keep::cases(from)?.into_iter().map(|kept| kept.case);
@@ -77,7 +76,7 @@ fn on_record(folder: &Path, loaded: &Loaded, wanted: Option<&str>) -> anyhow::Re
 /// # Errors
 /// When they cannot be read, or the folder has neither a profile nor rows to learn one from.
 pub(super) fn traces(terminal: Terminal, folder: &Path, from: &Path) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder, Goal::Leave)?;
+    let (loaded, subject) = prepare(folder, false)?;
     let learned = admit::learn_profile(Some(&subject))?;
     let profile = admit::profile(&loaded)?.or(learned).map(Arc::new).ok_or_else(|| {
         Usage("too few training rows to know what honest traffic looks like: 32 are needed".to_owned())
@@ -92,12 +91,13 @@ pub(super) fn traces(terminal: Terminal, folder: &Path, from: &Path) -> anyhow::
         let replayed = guard.replay(&trace);
         let at = |at: Option<usize>| at.map_or("never".to_owned(), |at| format!("at query {at}"));
         terminal.say(&format!(
-            "{}  {}: {} rows, marked {}, withheld {}, first success {}: {} ({})",
+            "{}  {}: {} rows, marked {}, withheld {} ({} in all), first success {}: {} ({})",
             trace.case,
             trace.attack,
             replayed.rows,
             at(replayed.flagged_at),
             at(replayed.stopped_at),
+            replayed.withheld,
             at(replayed.succeeded_at),
             if replayed.stopped() { "stopped" } else { "NOT STOPPED" },
             replayed.signals.join(", ")

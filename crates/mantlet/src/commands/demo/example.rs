@@ -258,6 +258,7 @@ impl BackdoorRow {
 pub fn backdoors(seeds: &[u64]) -> anyhow::Result<Vec<BackdoorRow>> {
     let (train_rows, probe_rows, _) = split();
     let ground = Ground {
+        truths: None,
         train: Rows { x: train_rows.x.clone(), y: train_rows.y.clone() },
         held_out: Some(Rows { x: probe_rows.x.clone(), y: probe_rows.y.clone() }),
         classes: 10,
