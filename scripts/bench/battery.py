@@ -5,6 +5,7 @@ same rows in the same run."""
 import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import time
@@ -115,6 +116,7 @@ def prepare(work, mantlet):
 
             trees = xgboost.XGBClassifier(n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=0)
             trees.fit(train_x, train_y)
+            (work / "gbdt.pickle").write_bytes(pickle.dumps(trees))
             made = convert_xgboost(trees, initial_types=[("x", FloatTensorType([None, 30]))])
             (folder / "model.onnx").write_bytes(made.SerializeToString())
         table(folder / "train.csv", names, train_x, train_y, "label")

@@ -30,7 +30,7 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         if name == "attack" {
             // Models with planted backdoors, and attacks alone: with the program, so that what both need is built once.
             build.args(["-p", "mantlet-worker", "--example", "backdoors"]);
-            build.args(["--example", "evasion", "--example", "extraction"]);
+            build.args(["--example", "evasion", "--example", "extraction", "--example", "alone"]);
         }
         run::shown(&mut build)
     });
