@@ -327,7 +327,9 @@ impl Base {
     /// compared as logarithms, so that a saturated model still shows a direction.
     pub(crate) fn margin(&self, row: usize, scores: &[f32]) -> f32 {
         let own = &self.rows[row];
-        let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(score));
+        // Shares sum to 1, or nearly where they are rounded; a logit may lie between 0 and 1 by chance, beside a 0.
+        let probabilities = scores.iter().all(|score| (0.0..=1.0).contains(score))
+            && (scores.iter().sum::<f32>() - 1.0).abs() < 0.05;
         let level = |score: f32| if probabilities { score.max(1e-12).ln() } else { score };
         let best_other = |class: usize| {
             let others = scores.iter().enumerate().filter(|(other, _)| *other != class);
