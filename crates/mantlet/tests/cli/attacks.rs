@@ -238,8 +238,12 @@ fn a_price_behind_a_program_is_moved_by_the_stated_amount() {
 
 /// A price in the place of the folder's model, by a network that has seen 60 rows too often; 200 rows held out.
 fn with_prices(folder: &Folder) {
-    let value = |index: usize| ((index * 7919 + index / 7 * 31) % 1009) as f32 / 1009.0;
-    let noise = |row: usize| ((row * 641 + row / 3 * 77) % 101) as f32 / 101.0 - 0.5;
+    let value = |index: usize| {
+        let mixed = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        ((mixed ^ (mixed >> 32)) >> 40) as f32 / 16_777_216.0
+    };
+    let noise = |row: usize| value(5_000 + row) - 0.5;
     let x = mantlet_vocab::Tensor::new([260, 4], (0..1040).map(value).collect()).unwrap();
     let price = |row: usize| {
         let v = x.row(row);
