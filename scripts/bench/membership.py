@@ -3,6 +3,7 @@
 A part of `cargo xtask bench attack`; alone with `--part membership`."""
 
 import json
+import pickle
 import subprocess
 
 from measure import append, cpu_seconds
@@ -32,6 +33,7 @@ def prepare(work):
         folder = work / name
         folder.mkdir()
         (folder / "model.onnx").write_bytes(model.SerializeToString())
+        (folder / "model.pickle").write_bytes(pickle.dumps(trees if name == "trees" else net))
         for table, rows in (("train", member), ("test", ~member)):
             lines = [",".join([*(f"{value:.9g}" for value in row), str(label)]) for row, label in zip(x[rows], y[rows], strict=True)]
             (folder / f"{table}.csv").write_text("\n".join([",".join([*(f"f{index}" for index in range(20)), "label"]), *lines]) + "\n")

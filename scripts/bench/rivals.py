@@ -113,7 +113,6 @@ def copied(_, budget):
 def members(work, model):
     """ART's attack model on shares and losses, half of the rows known to it."""
     import numpy as np
-    import onnxruntime
     from art.attacks.inference.membership_inference import MembershipInferenceBlackBox
     from art.estimators.classification import BlackBoxClassifier
     from sklearn.metrics import roc_auc_score, roc_curve
@@ -122,9 +121,8 @@ def members(work, model):
     inside, outside = read("train"), read("test")
     x, y = np.vstack([inside, outside])[:, :-1], np.concatenate([inside[:, -1], outside[:, -1]]).astype(int)
     member = np.arange(len(x)) < len(inside)
-    session = onnxruntime.InferenceSession(str(work / model / "model.onnx"))
-    name, output = session.get_inputs()[0].name, session.get_outputs()[-1].name
-    wrapped = BlackBoxClassifier(lambda rows: session.run([output], {name: np.asarray(rows, np.float32)})[0], input_shape=x.shape[1:], nb_classes=2)
+    trained = pickle.loads((work / model / "model.pickle").read_bytes())
+    wrapped = BlackBoxClassifier(lambda rows: trained.predict_proba(np.asarray(rows, np.float32)), input_shape=x.shape[1:], nb_classes=2)
     known = np.zeros(len(x), bool)
     for side in (member, ~member):
         places = np.flatnonzero(side)
@@ -151,7 +149,10 @@ def run(options, work):
 
     def peer(kind, name):
         command = [sys.executable, "-B", str(pathlib.Path(__file__).resolve()), kind, str(work), str(name)]
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400)
+        try:
+            done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            return None, "not done within 300 s"
         if done.returncode:
             return None, f"failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"[:90]
         return json.loads(done.stdout.splitlines()[-1]), ""
