@@ -77,6 +77,10 @@ struct Channel {
     kind: Kind,
     len: usize,
     settled: usize,
+    /// Up to where the rules themselves have let go of it.
+    certain: usize,
+    /// Up to where it was let go of because it was silent.
+    freed: usize,
     replacer: Replacer,
     /// Text the judges have not seen, and where it begins.
     unjudged: String,
@@ -194,13 +198,14 @@ impl ReplyWatch {
             channel.spoke = self.events;
             texts.push((fragment.channel, from, channel.len));
             let looked = self.look.feed(fragment);
+            channel.certain = looked.settled;
             self.found(fragment.channel, &looked);
             self.judge(fragment.channel, Some(&fragment.text));
             if frame.is_whole(fragment.channel) {
                 self.close(fragment.channel);
             }
         }
-        self.close_silent();
+        self.free_silent();
         texts
     }
 
@@ -220,16 +225,28 @@ impl ReplyWatch {
         }
     }
 
-    /// Closes channels that have said nothing while each of those that speak could have spoken twice: a block that is
-    /// complete must not hold back the next one. Dialects do not say so in one way, so silence has to.
-    fn close_silent(&mut self) {
+    /// Lets go of channels that have said nothing while each of those that speak could have spoken twice: a block that is
+    /// complete must not hold back the next one. Dialects do not say so in one way, so silence has to. Whoever speaks
+    /// again goes on where it was: what a pattern has of it is not forgotten, and no second part of it leaves.
+    fn free_silent(&mut self) {
         let now = self.events;
         let speaking = self.channels.values().filter(|channel| now - channel.spoke < SPEAKING).count();
         let patience = u64::try_from(speaking).unwrap_or(u64::MAX).saturating_mul(2).saturating_add(2);
-        let open = |channel: &Channel| channel.settled < channel.len && now - channel.spoke >= patience;
+        let open = |channel: &Channel| {
+            channel.settled < channel.len
+                && channel.certain >= channel.freed
+                && now - channel.spoke >= patience
+        };
         let silent: Vec<u32> =
             self.channels.iter().filter(|(_, channel)| open(channel)).map(|(number, _)| *number).collect();
-        silent.into_iter().for_each(|number| self.close(number));
+        for number in silent {
+            let looked = self.look.pause(number);
+            self.found(number, &looked);
+            self.judge(number, None);
+            if let Some(channel) = self.channels.get_mut(&number) {
+                (channel.settled, channel.freed) = (channel.len, channel.len);
+            }
+        }
     }
 
     /// A part of a tool's name: what it is so far must be allowed.
@@ -415,6 +432,8 @@ impl Channel {
             kind,
             len: 0,
             settled: 0,
+            certain: 0,
+            freed: 0,
             replacer: Replacer::new(),
             unjudged: String::new(),
             judged: 0,

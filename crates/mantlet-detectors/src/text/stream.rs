@@ -82,6 +82,16 @@ impl StreamLook {
         self.channels.get_mut(&channel).map_or_else(Looked::default, |channel| channel.feed(look, "", true))
     }
 
+    /// What the channel would hold if its text were over. It may go on: what comes then is looked at together with what
+    /// came before, as if nobody had asked.
+    #[must_use]
+    pub fn pause(&self, channel: u32) -> Looked {
+        let look = Look { rules: &self.rules, heard: &self.heard, reply: true, number: channel };
+        self.channels
+            .get(&channel)
+            .map_or_else(Looked::default, |channel| channel.clone().feed(look, "", true))
+    }
+
     /// Channels that have been spoken on.
     #[must_use]
     pub fn channels(&self) -> Vec<u32> {
