@@ -113,7 +113,8 @@ pub(crate) fn encoded(text: &str) -> Vec<(String, &'static str)> {
             out.push((text, "percent signs"));
         }
     }
-    if text.contains("\\u00") || text.contains("\\x") || text.contains("&#") {
+    let escaped = bytes.contains(&b'\\') && (text.contains("\\u00") || text.contains("\\x"));
+    if escaped || (bytes.contains(&b'&') && text.contains("&#")) {
         let plain = escapes(text);
         if plain.len() + 8 <= text.len() {
             out.push((plain, "escapes"));

@@ -125,7 +125,7 @@ fn logit(model: &Model, reading: &Reading, tokens: &[Token]) -> f32 {
 /// The units of a reading with what their features weigh.
 fn units(weights: &[u8], reading: &Reading, tokens: &[Token]) -> Vec<Unit> {
     let mut units = Vec::with_capacity(reading.ends.len() + reading.text.len() / 200 + 1);
-    let mut words = reading.text.split(' ').filter(|word| !word.is_empty()).peekable();
+    let mut words = super::reading::words(&reading.text).peekable();
     let mut ends = reading.ends.iter().copied().peekable();
     let (mut number, mut rest) = (0_usize, tokens);
     while words.peek().is_some() {

@@ -55,8 +55,8 @@ const WINDOW: usize = 400;
 pub(crate) fn tokens(reading: &str) -> Vec<Token> {
     let Some(table) = table() else { return Vec::new() };
     let mut tokens = Vec::with_capacity(reading.len() / 5);
-    for (number, word) in (0..).zip(reading.split(' ').filter(|word| !word.is_empty())) {
-        if word.chars().next().is_some_and(super::reading::ideograph) {
+    for (number, word) in (0..).zip(super::reading::words(reading)) {
+        if !word.as_bytes()[0].is_ascii() && word.chars().next().is_some_and(super::reading::ideograph) {
             table.segment(word, &mut |class| tokens.push(Token { word: number, class }));
         } else {
             tokens.push(Token { word: number, class: table.class(word) });
@@ -84,7 +84,8 @@ pub(crate) fn weigh(tokens: &[Token]) -> Orders {
 
 /// Marks of chat formats in a text, as a weight.
 pub(crate) fn forged(text: &str) -> f64 {
-    if !text.contains(['<', '[', '#']) && !text.contains("\n\n") {
+    let marks = text.bytes().any(|byte| matches!(byte, b'<' | b'[' | b'#'));
+    if !marks && !(text.as_bytes().contains(&b'\n') && text.contains("\n\n")) {
         return 0.0;
     }
     let lower = text.to_ascii_lowercase();

@@ -2,6 +2,8 @@
 //!
 //! Disguises that leave a text legible to a model are undone in place: invisible characters, forms and look-alikes
 //! of letters (Unicode Technical Standard #39), accents, letters set apart. Encodings give readings of their own.
+//!
+//! Long because every disguise is undone in one place.
 
 use super::decode;
 use super::letters::{look_alike, unaccented};
@@ -75,22 +77,25 @@ impl Plain {
         let mut leet = 0;
         let mut count = 0_u32;
         let mut ends = Ends::default();
-        let mut word = String::new();
+        let mut word = String::with_capacity(32);
         let mut tags = String::new();
         let mut end = |word: &mut String, words: &mut String| {
             // Signs at the end of a word are only signs.
-            while word.ends_with(SIGNS) {
+            while word.bytes().next_back().is_some_and(is_sign) {
                 word.pop();
             }
             if !word.is_empty() {
-                let ascii = word.bytes().any(|byte| byte.is_ascii_alphabetic());
-                let digits = word.bytes().filter(u8::is_ascii_digit).count();
-                if ascii && !word.is_ascii() {
-                    *word = word.chars().map(look_alike).collect();
+                // Of small letters alone there is nothing to undo.
+                if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
+                    let ascii = word.bytes().any(|byte| byte.is_ascii_alphabetic());
+                    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+                    if ascii && !word.is_ascii() {
+                        *word = word.chars().map(look_alike).collect();
+                    }
+                    let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+                    let mixed = digits > 0 || word.bytes().any(is_sign);
+                    leet += usize::from(mixed && letters >= 2 && digits <= letters + 1);
                 }
-                let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
-                let mixed = digits > 0 || word.contains(SIGNS);
-                leet += usize::from(mixed && letters >= 2 && digits <= letters + 1);
                 if !words.is_empty() {
                     words.push(' ');
                 }
@@ -100,17 +105,27 @@ impl Plain {
             }
             count
         };
-        for c in text.chars().take(LONGEST) {
-            if c.is_ascii_alphanumeric() {
-                ends.letter();
-                word.push(c.to_ascii_lowercase());
+        // How many characters are still read.
+        let (mut rest, mut left) = (text, LONGEST);
+        while left > 0 {
+            // Most of most texts is letters of ASCII: a run of them is taken at once.
+            let run = rest.bytes().take(left).take_while(u8::is_ascii_alphanumeric).count();
+            if run > 0 {
+                let (letters, after) = rest.split_at(run);
+                let from = word.len();
+                word.push_str(letters);
+                word[from..].make_ascii_lowercase();
+                ends.letters(run);
+                (rest, left) = (after, left - run);
                 continue;
             }
+            let Some(c) = rest.chars().next() else { break };
+            (rest, left) = (&rest[c.len_utf8()..], left - 1);
             if c.is_ascii() {
                 if c.is_ascii_whitespace() {
                     let count = end(&mut word, &mut words);
                     ends.space(c, count);
-                } else if SIGNS.contains(&c) && !word.is_empty() {
+                } else if u8::try_from(c).is_ok_and(is_sign) && !word.is_empty() {
                     ends.sign(c);
                     word.push(c);
                 } else if c == '\'' {
@@ -157,7 +172,27 @@ impl Plain {
 }
 
 /// Signs that stand for letters between letters.
-const SIGNS: [char; 5] = ['@', '$', '!', '|', '+'];
+const fn is_sign(byte: u8) -> bool {
+    matches!(byte, b'@' | b'$' | b'!' | b'|' | b'+')
+}
+
+/// The words of a reading. Words are short, so their ends are looked for byte by byte.
+pub(super) fn words(reading: &str) -> impl Iterator<Item = &str> {
+    let mut rest = reading;
+    std::iter::from_fn(move || {
+        loop {
+            if rest.is_empty() {
+                return None;
+            }
+            let len = rest.bytes().position(|byte| byte == b' ').unwrap_or(rest.len());
+            let (word, after) = rest.split_at(len);
+            rest = after.get(1..).unwrap_or("");
+            if !word.is_empty() {
+                return Some(word);
+            }
+        }
+    })
+}
 
 /// Scripts written without spaces.
 pub(crate) fn ideograph(c: char) -> bool {
@@ -311,6 +346,25 @@ fn turned(words: &str) -> Option<(String, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_what_stands_between_spaces() {
+        for text in ["", " ", "a", " a  bc ", "äb  c", "one two three", "  "] {
+            let split: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+            assert_eq!(words(text).collect::<Vec<_>>(), split, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_as_far_as_its_longest_part_in_characters() {
+        for (text, count) in [("a".repeat(LONGEST + 9), LONGEST), ("я ".repeat(LONGEST), LONGEST / 2)] {
+            let read = Plain::of(&text).words;
+            assert_eq!(read.chars().filter(|c| *c != ' ').count(), count);
+        }
+        let plain = Plain::of("Don't STOP @home! h3ll0 w@rld a|b x+ $$$ End.\nnext");
+        assert_eq!(plain.words, "dont stop home h3ll0 w@rld a|b x end next");
+        assert_eq!((plain.leet, plain.ends.len()), (3, 2), "{:?}", plain.ends);
+    }
 
     fn has(text: &str, how: &str, words: &str) {
         let readings = readings(text);

@@ -16,8 +16,10 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn letter(&mut self) {
-        self.other();
+    /// So many letters one after another.
+    pub(super) fn letters(&mut self, count: usize) {
+        self.line = self.line.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.blank = false;
         self.open = None;
     }
 
