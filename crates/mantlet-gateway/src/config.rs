@@ -130,6 +130,8 @@ pub struct Route {
     pub fallback: Option<String>,
     /// Whether connections below the route's prefix may become WebSockets, which nobody can look at.
     pub websocket: bool,
+    /// Whether its exchanges go to the record with their tensors, where the configuration has it so.
+    pub records: bool,
 }
 
 impl Route {
@@ -137,7 +139,7 @@ impl Route {
     #[must_use]
     pub const fn new(model: String, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Self {
         let (kind, fallback) = (Kind::Tensors, None);
-        Self { model, upstreams, guard, kind, inspect: true, fallback, websocket: false }
+        Self { model, upstreams, guard, kind, inspect: true, fallback, websocket: false, records: true }
     }
 }
 

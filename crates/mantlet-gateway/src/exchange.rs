@@ -14,10 +14,12 @@ use mantlet_wire::Defect;
 use mantlet_wire::text::Usage;
 use serde_json::json;
 
+use crate::Reviewed;
 use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
 use crate::body::{Body, Passing};
 use crate::coding::Undecodable;
 use crate::dialect::Dialect;
+use crate::handle::LOOK;
 use crate::layers::limits::{Held, Reserved};
 use crate::layers::step_up::PATH;
 use crate::layers::{Ending, Loss, Replied};
@@ -367,6 +369,27 @@ impl Open {
         answer
     }
 
+    /// Files the exchange for a person, and waits until one decided or the caller no longer wants to: the path of the
+    /// ticket and what was decided. `None` where nobody can be asked.
+    pub(crate) async fn asks(&mut self, decision: Decision, wait: Duration) -> Option<(String, Reviewed)> {
+        self.edit(|exchange| {
+            exchange.decision = Decision { action: Action::Divert, ..decision };
+            exchange.status = 202;
+        });
+        let shared = self.shared();
+        let exchange = self.exchange.as_ref()?;
+        let ticket = shared.ports.reviews.file(exchange).ok()?;
+        let caller = exchange.caller.clone();
+        let until = Instant::now() + wait;
+        loop {
+            let found = shared.ports.reviews.poll(&ticket.0, &caller);
+            if found != Reviewed::Pending || Instant::now() >= until || *shared.stop.borrow() {
+                return Some((format!("/mantlet/v1/reviews/{}", ticket.0), found));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Withholds the decision, files it for a person, and closes.
     fn divert(mut self, decision: Decision, reason: &str) -> Answer {
         self.edit(|exchange| {
@@ -534,7 +557,7 @@ impl Open {
                 self.overloaded("events");
             }
         }
-        if !self.live.config.record_tensors {
+        if !(self.live.config.record_tensors && self.route.route.records) {
             exchange.request.inputs = Vec::new();
             exchange.request.pieces = Vec::new();
             exchange.reply = exchange.reply.map(|_| Reply::default());

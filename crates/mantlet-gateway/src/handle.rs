@@ -215,10 +215,10 @@ fn server_metadata() -> Answer {
 /// How long a caller may ask to wait for a person's decision.
 const WAIT: Duration = Duration::from_secs(60);
 /// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// How long the caller prefers to wait (RFC 7240, section 4.3), at most [`WAIT`].
-fn preferred_wait(headers: &HeaderMap) -> Duration {
+pub(crate) fn preferred_wait(headers: &HeaderMap) -> Duration {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let mut preferences = preferences.flat_map(|value| value.split(','));
     let seconds = preferences.find_map(|preference| preference.trim().strip_prefix("wait=")?.parse().ok());
@@ -255,7 +255,7 @@ async fn review(
         Reviewed::Pending => {
             json_answer(StatusCode::OK, &json!({ "ticket": ticket, "status": "pending-review" }))
         }
-        Reviewed::Released(answer) => {
+        Reviewed::Released(answer) | Reviewed::Answered(answer) => {
             json_answer(StatusCode::OK, &json!({ "ticket": ticket, "status": "released", "answer": answer }))
         }
         Reviewed::Rejected(reason) => {

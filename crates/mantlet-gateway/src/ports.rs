@@ -57,8 +57,10 @@ pub struct Ticket(pub String);
 pub enum Reviewed {
     /// Nobody has yet.
     Pending,
-    /// Released: this is the answer the client gets.
+    /// Released: this is the model's answer, or nothing where it was not asked.
     Released(serde_json::Value),
+    /// A person gave another answer.
+    Answered(serde_json::Value),
     /// Rejected, with a reason the client may read.
     Rejected(String),
     /// There is no such ticket of this caller.

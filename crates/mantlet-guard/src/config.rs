@@ -61,6 +61,10 @@ pub struct GuardConfig {
     pub text_bytes: usize,
     /// The most microseconds text rules may take for one message.
     pub text_micros: u64,
+    /// The most values in the tensors of one request that rules look at; more is too much at once.
+    pub tensor_values: usize,
+    /// The most microseconds rules may take over the tensors of one request.
+    pub tensor_micros: u64,
     /// Names of judges of text, which have policies like rules.
     pub judges: Vec<String>,
     /// What is left of replies when a rule asks for less detail.
@@ -91,6 +95,8 @@ impl Default for GuardConfig {
             text: TextConfig::default(),
             text_bytes: 4 << 20,
             text_micros: 2_000_000,
+            tensor_values: 4 << 20,
+            tensor_micros: 2_000_000,
             judges: Vec::new(),
             detail: Detail::Digits(2),
         }

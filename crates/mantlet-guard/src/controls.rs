@@ -6,7 +6,7 @@
 //! Long because which version answers is decided by switches that rest for one another.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use mantlet_vocab::{Digest, Millis};
@@ -155,6 +155,8 @@ impl ControlsSnapshot {
 pub struct Controls {
     current: ArcSwap<ControlsSnapshot>,
     writing: Mutex<()>,
+    /// Where controls on keys and on the decision path are looked up instead, for a further route of the system.
+    of: Option<Arc<Self>>,
 }
 
 impl Controls {
@@ -162,6 +164,13 @@ impl Controls {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The switches of a further route: who is blocked, throttled or diverted is so on every route of the system, as
+    /// these say; versions are each route's own.
+    #[must_use]
+    pub fn beside_those(of: Arc<Self>) -> Self {
+        Self { of: Some(of), ..Self::default() }
     }
 
     /// Everything that is switched on, expired controls included until the next change.
@@ -306,9 +315,9 @@ impl Controls {
         current.active_split().filter(|split| split.shadow).map(|split| split.candidate.clone())
     }
 
-    /// Reads the controls in place.
+    /// Reads the controls on keys and on the decision path in place.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&ControlsSnapshot) -> R) -> R {
-        read(&self.current.load())
+        read(&self.of.as_deref().unwrap_or(self).current.load())
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut ControlsSnapshot) -> R) -> R {
@@ -337,6 +346,20 @@ mod tests {
         assert_eq!(controls.snapshot().keys["k"].len(), 1, "expired ones go at the next change");
         assert!(controls.lift_key("k", "divert") && !controls.lift_key("k", "divert"));
         assert!(!controls.snapshot().keys.contains_key("k"));
+    }
+
+    #[test]
+    fn a_further_route_knows_who_is_blocked_and_has_versions_of_its_own() {
+        let all = Arc::new(Controls::new());
+        let further = Controls::beside_those(Arc::clone(&all));
+        all.apply_key("k", KeyControl::Block, Millis(0), None, "a");
+        all.divert_path(Millis(0), None, "b");
+        all.set_version(Some("2".into()));
+        assert!(further.read(|controls| controls.keys.contains_key("k") && controls.path.is_some()));
+        assert_eq!(further.version(), None);
+        all.lift_key("k", "block");
+        assert!(all.release_path());
+        assert!(further.read(|controls| controls.keys.is_empty() && controls.path.is_none()));
     }
 
     fn split(rollout: &str, share: u32) -> Split {

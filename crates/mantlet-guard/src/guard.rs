@@ -218,8 +218,13 @@ impl Guard {
     /// and how much of their limits is spent. Requests still in flight there are remembered here too.
     #[must_use]
     pub fn succeeding(mut self, before: &Self) -> Self {
-        self.callers = Arc::clone(&before.callers);
+        self.succeed(before);
         self.line_of(before)
+    }
+
+    /// What the guard before remembers of callers goes on under these rules.
+    pub fn succeed(&mut self, before: &Self) {
+        self.callers = Arc::clone(&before.callers);
     }
 
     /// Decides before the model is asked: [`Guard::admit`], then [`Guard::examine`].
@@ -272,6 +277,12 @@ impl Guard {
             let reason = format!("more than {} rows in one request", self.config.rows);
             return self.plain(Action::Refuse, reason);
         }
+        let values = request.inputs.iter().map(|input| input.value.shape().iter().product::<usize>());
+        if values.fold(0_usize, usize::saturating_add) > self.config.tensor_values {
+            return self.all_failed(Failure::Overload, diverted);
+        }
+        let started = self.micros();
+        let late = || self.micros().saturating_sub(started) > self.config.tensor_micros;
         // The rooms are pure; a panic in one is that rule's failure, and what then happens is its policy.
         let looked = catch_unwind(AssertUnwindSafe(|| {
             let encoded = profile.encode_by(&self.plan, &request.inputs);
@@ -283,14 +294,14 @@ impl Guard {
             (encoded, facts, before, rows)
         }));
         let Ok((encoded, facts, before, rows)) = looked else {
-            let mut weighed = Weighed::default();
-            for (policy, detector) in &self.detectors {
-                weighed.fail(detector.about().name, policy, self.config.mode);
-            }
-            return self.conclude(Vec::new(), weighed, diverted, 0, None);
+            return self.all_failed(Failure::Panic, diverted);
         };
         self.line.tell(caller, now, || peers::asked(&encoded, rows));
-        let (signals, weighed) = self.judge(profile, &request.inputs, &encoded, &facts);
+        let (signals, mut weighed) =
+            if late() { Default::default() } else { self.judge(profile, &request.inputs, &encoded, &facts) };
+        if late() {
+            self.fail_all(Failure::Timeout, &mut weighed);
+        }
         let row = facts.last().map_or(0, |facts| facts.row);
         let mut inspection = self.conclude(signals, weighed, diverted, row, Some(encoded));
         match before {
@@ -307,6 +318,22 @@ impl Guard {
         }
         self.ask_again(caller, &mut inspection, now);
         inspection
+    }
+
+    /// No rule could look: each of them has failed.
+    fn all_failed(&self, failure: Failure, diverted: Option<String>) -> Inspection {
+        let mut weighed = Weighed::default();
+        self.fail_all(failure, &mut weighed);
+        self.conclude(Vec::new(), weighed, diverted, 0, None)
+    }
+
+    fn fail_all(&self, failure: Failure, weighed: &mut Weighed) {
+        for (policy, detector) in &self.detectors {
+            weighed.fail_as(detector.about().name, policy, self.config.mode, failure);
+        }
+        if !self.pinned.load().is_empty() {
+            weighed.fail_as(PINNED, &self.pinned_policy, self.config.mode, failure);
+        }
     }
 
     /// Remembers that the answer to these rows was withheld because of what a rule saw.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use mantlet_detectors::guard_rule_failed;
@@ -30,7 +30,12 @@ pub(crate) struct TextGuard {
     pub(crate) judges: Vec<(RulePolicy, Arc<dyn WindowJudge>)>,
     pub(crate) step_up: Option<StepUp>,
     meter: Meter,
+    /// The instructions that came last, and what was made of them: most requests of a caller bring the same.
+    last: Mutex<Option<(Vec<String>, Prompts)>>,
 }
+
+/// Bytes of instructions that are kept for the next request.
+const KEPT: usize = 64 << 10;
 
 /// What the text of an exchange left for its reply.
 #[derive(Debug, Clone)]
@@ -48,8 +53,26 @@ impl TextGuard {
             policies: Arc::new(names.map(|name| (name, policy(name))).collect()),
             judges: Vec::new(),
             step_up: None,
+            last: Mutex::default(),
             meter: Arc::new(move || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)),
         }
+    }
+
+    /// What to listen for in the reply to a request of these pieces.
+    fn prompts(&self, pieces: &[Piece]) -> Prompts {
+        let system = || pieces.iter().filter(|piece| piece.kind == Kind::System).map(|piece| &piece.text);
+        let bytes: usize = system().map(String::len).sum();
+        // Whoever finds it in use makes its own.
+        let last = if (1..=KEPT).contains(&bytes) { self.last.try_lock().ok() } else { None };
+        let Some(mut last) = last else { return self.rules.prompts(pieces) };
+        if let Some((texts, prompts)) = &*last
+            && texts.iter().eq(system())
+        {
+            return prompts.clone();
+        }
+        let prompts = self.rules.prompts(pieces);
+        *last = Some((system().cloned().collect(), prompts.clone()));
+        prompts
     }
 
     /// Weighs hits by their rules' policies.
@@ -86,6 +109,11 @@ impl Guard {
         let policy = |name: &str| self.policy(name);
         self.text.judges = judges.into_iter().map(|judge| (policy(judge.about().name), judge)).collect();
         self
+    }
+
+    /// Microseconds on the clock for budgets.
+    pub(crate) fn micros(&self) -> u64 {
+        (self.text.meter)()
     }
 
     /// With a clock for budgets of one's own.
@@ -154,7 +182,7 @@ impl Guard {
             let stopped = !inspection.decision.action.passes() && !inspection.decision.signals.is_empty();
             self.line.tell(caller, now, || Seen::Noted(Note::Prompt { asked, stopped }));
         }
-        let prompts = self.text.rules.prompts(pieces);
+        let prompts = self.text.prompts(pieces);
         inspection.text = Some(TextState { prompts, vault: Arc::new(vault) });
         inspection
     }

@@ -96,6 +96,35 @@ pub(crate) fn unanswered(open: &Open, fault: Fault) -> Ending {
     Ending::Lost(Loss { what: "upstream", how: fault.text(), status: fault.status(), choice })
 }
 
+/// Layer: a person decides while the caller waits, where it prefers to (RFC 7240), in dialects that cannot say that an
+/// answer comes later. What a person lets through goes on marked, and the record says that it was withheld.
+pub(crate) async fn released(
+    open: &mut Open,
+    inspection: &mut Inspection,
+    wait: std::time::Duration,
+) -> Result<(), Ending> {
+    let (decision, reason) = (inspection.decision.clone(), &inspection.reason);
+    if wait.is_zero() {
+        return Err(Ending::Diverted(decision, reason.clone()));
+    }
+    let Some((path, found)) = open.asks(decision.clone(), wait).await else {
+        return Err(Ending::Diverted(decision, reason.clone()));
+    };
+    let words = match found {
+        crate::Reviewed::Released(_) => {
+            inspection.decision.action = Action::Flag;
+            open.decision(inspection.decision.clone());
+            return Ok(());
+        }
+        crate::Reviewed::Rejected(why) => why,
+        crate::Reviewed::Answered(_) => format!("{reason}; a person gave another answer, see {path}"),
+        crate::Reviewed::Pending | crate::Reviewed::Unknown => {
+            format!("{reason}; a person decides, see {path}")
+        }
+    };
+    Err(Ending::failed(403, words))
+}
+
 /// Layer: whether what is done can be written down. A route that wants no exchange without a record begins none.
 pub(crate) fn recordable(open: &mut Open) -> Result<(), Ending> {
     seen_whole(open)?;

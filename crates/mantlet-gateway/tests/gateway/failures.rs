@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::peer::{Peer, REPLY, ok};
 use crate::world::{Caller, Memory, guard_config, ports, profile, route};
 
-const CHOICES: [OnFailure; 3] = [OnFailure::Refuse, OnFailure::Divert, OnFailure::PassAndFlag];
+pub(crate) const CHOICES: [OnFailure; 3] = [OnFailure::Refuse, OnFailure::Divert, OnFailure::PassAndFlag];
 
 /// A detector that panics on every request.
 struct Panicking(Box<dyn Detector>);
@@ -55,7 +55,7 @@ impl WindowJudge for Failing {
     }
 }
 
-const fn action(choice: OnFailure) -> Action {
+pub(crate) const fn action(choice: OnFailure) -> Action {
     match choice {
         OnFailure::Refuse => Action::Refuse,
         OnFailure::Divert => Action::Divert,
@@ -64,7 +64,7 @@ const fn action(choice: OnFailure) -> Action {
 }
 
 /// The record, the review queue and the metrics tell of one failed rule under this choice.
-async fn told(gateway: &Gateway, memory: &Memory, choice: OnFailure, what: &str) {
+pub(crate) async fn told(gateway: &Gateway, memory: &Memory, choice: OnFailure, what: &str) {
     let exchange = memory.last();
     assert_eq!(exchange.decision.action, action(choice), "{what} {choice:?}");
     assert!(
@@ -197,7 +197,7 @@ async fn metrics(gateway: &Gateway) -> String {
 
 /// What is known of an exchange that something was missing for: the alert, the review, the metrics, and the record
 /// unless that is what was missing.
-async fn told_of_loss(gateway: &Gateway, memory: &Memory, choice: OnFailure, what: &str) {
+pub(crate) async fn told_of_loss(gateway: &Gateway, memory: &Memory, choice: OnFailure, what: &str) {
     let event = memory
         .events
         .lock()
@@ -228,7 +228,7 @@ async fn told_of_loss(gateway: &Gateway, memory: &Memory, choice: OnFailure, wha
 }
 
 /// Shared counts that cannot be reached.
-struct Unreachable;
+pub(crate) struct Unreachable;
 
 impl SharedLimits for Unreachable {
     fn take<'a>(&'a self, asks: &'a [Ask]) -> Answer<'a> {
@@ -265,7 +265,7 @@ async fn a_state_store_that_is_lost() {
 }
 
 /// A line to other replicas that is cut, or not.
-struct Cut(AtomicBool);
+pub(crate) struct Cut(pub(crate) AtomicBool);
 
 impl Peers for Cut {
     fn tell(&self, _: Told) -> Result<(), Overloaded> {

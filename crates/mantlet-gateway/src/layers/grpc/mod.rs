@@ -27,11 +27,11 @@ use super::identity::identify;
 use super::limits as together;
 use super::shape::receive;
 use super::tensors::limits;
-use super::{Ending, beside, decision, recordable, step_up, unanswered, version};
+use super::{Ending, beside, decision, recordable, released, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
-use crate::handle::turn_away;
+use crate::handle::{preferred_wait, turn_away};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, Target};
 use crate::service::Shared;
@@ -294,7 +294,7 @@ async fn flow(
         detect_reply(open, caller, &mut inspection, &mut said, looked)?;
     }
     if inspection.decision.action == Action::Divert {
-        return withheld(inspection);
+        released(open, &mut inspection, preferred_wait(headers)).await?;
     }
     open.decision(inspection.decision);
     Ok(said)

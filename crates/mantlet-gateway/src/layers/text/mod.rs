@@ -18,10 +18,11 @@ use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request,
 
 use super::limits::{self as together, Expected};
 use super::shape::{Received, receive_text};
-use super::{Ending, Replied, beside, decision, pass, recordable, step_up, unanswered, version};
+use super::{Ending, Replied, beside, decision, pass, recordable, released, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
+use crate::handle::preferred_wait;
 use crate::headers::onward_of;
 use crate::live::Target;
 use crate::upstream::direct::Arriving;
@@ -87,24 +88,25 @@ async fn flow(
     limits(open, caller)?;
     recordable(open)?;
     let (parts, body) = request.into_parts();
+    let wait = preferred_wait(&parts.headers);
     open.traced(&parts.headers);
     step_up::shown(open, caller, &parts.headers);
     let received = receive_text(&parts.headers, body, &open.live()).await?;
     let asked = (path.as_str(), form_type(&parts.headers)?);
     together::arrived(open, received.raw.len()).await?;
-    let Detected { inspection, streams, expected, pieces } =
+    let Detected { mut inspection, streams, expected, pieces } =
         detect(open, caller, surface, asked, &received.text)?;
     open.named(expected.model.as_ref());
     let reserved = together::tokens(open, &pieces, &expected).await;
     open.pieces(pieces);
     reserved?;
     if decision(&inspection)? {
-        // Nobody is given the model's answer until a person has looked, so the model is not asked.
-        return Err(Ending::Diverted(inspection.decision, inspection.reason));
+        // Nobody is given the model's answer until a person has looked, so the model is not asked before.
+        released(open, &mut inspection, wait).await?;
     }
     let (headers, body) = redact(&inspection, onward_of(parts.headers, streams), received)?;
     let asked = Call { method: parts.method, path: Path::Below(path), headers, body };
-    upstream(open, surface, target, asked, inspection).await
+    upstream(open, surface, target, asked, inspection, wait).await
 }
 
 /// Layer: blocks, throttles and rates, before anything of the body is read.
@@ -214,6 +216,7 @@ async fn upstream(
     target: &Target,
     asked: Call,
     mut inspection: Inspection,
+    wait: Duration,
 ) -> Result<Answered, Ending> {
     let (shared, live, route) = (open.shared(), open.live(), open.route());
     let bodiless = asked.method == Method::HEAD;
@@ -245,8 +248,16 @@ async fn upstream(
         }
         Ok(Err(_)) => return Err(failed(open, &inspection, Fault::Broken)),
     };
-    let replied = Replied { status, headers, body };
-    let replied = detect_reply(open, surface, &mut inspection, replied)?;
+    // What a person may let through.
+    let kept = (!wait.is_zero()).then(|| Replied { status, headers: headers.clone(), body: body.clone() });
+    let replied = detect_reply(open, surface, &mut inspection, Replied { status, headers, body });
+    let replied = match (replied, kept) {
+        (Err(Ending::Diverted(..)), Some(kept)) => {
+            released(open, &mut inspection, wait).await?;
+            kept
+        }
+        (replied, _) => replied?,
+    };
     Ok(Answered::Whole(Box::new(replied)))
 }
 
