@@ -10,6 +10,7 @@ mod limits;
 mod monitor;
 mod reviews;
 mod rollout;
+mod routes;
 pub mod rules;
 mod shared;
 mod strict;
@@ -29,6 +30,7 @@ pub use limits::{Price, StepUp};
 pub use monitor::Monitor;
 pub use reviews::Reviews;
 pub use rollout::Rollout;
+pub use routes::Route;
 pub use shared::{Limit, ON_FAILURE, Shared, bus};
 pub use strict::ConfigError;
 
@@ -316,6 +318,14 @@ pub struct Gateway {
     /// time, and each rule's `on_failure` decides. 2,000,000 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_micros: Option<u64>,
+    /// Values in the tensors of one request that rules look at; more is too much at once, and each rule's `on_failure`
+    /// decides. 4,194,304 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_values: Option<usize>,
+    /// Microseconds that rules may take over the tensors of one request; longer is out of time, and each rule's
+    /// `on_failure` decides. 2,000,000 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensor_micros: Option<u64>,
     /// Whether requests and replies are read and looked at; without it identity, limits, controls and the record
     /// remain.
     #[serde(skip_serializing_if = "transport::is_yes")]
@@ -349,6 +359,9 @@ pub struct Gateway {
     /// How the upstream is called.
     #[serde(skip_serializing_if = "transport::Calls::is_default")]
     pub calls: transport::Calls,
+    /// Further endpoints behind this gateway.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
 }
 
 impl Default for Gateway {
@@ -385,6 +398,8 @@ impl Default for Gateway {
             text: text::Text::default(),
             text_bytes: None,
             text_micros: None,
+            tensor_values: None,
+            tensor_micros: None,
             inspect: true,
             websocket: false,
             websockets: transport::Websockets::default(),
@@ -395,6 +410,7 @@ impl Default for Gateway {
             oidc: None,
             otlp: None,
             calls: transport::Calls::default(),
+            routes: Vec::new(),
         }
     }
 }

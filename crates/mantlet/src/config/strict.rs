@@ -229,6 +229,13 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         let problem = "and `text_micros` must be at least 1; leave them out for the built-in budgets";
         return impossible("gateway.text_bytes", problem.into());
     }
+    if config.gateway.tensor_values == Some(0) || config.gateway.tensor_micros == Some(0) {
+        let problem = "and `tensor_micros` must be at least 1; leave them out for the built-in budgets";
+        return impossible("gateway.tensor_values", problem.into());
+    }
+    if let Some(problem) = config.gateway.routes_fault(&config.model.name) {
+        return impossible("gateway.routes", problem);
+    }
     if config.gateway.requests_per_minute == 0 || config.gateway.burst == 0 {
         return impossible("gateway.requests_per_minute", "and `burst` must be at least 1".into());
     }

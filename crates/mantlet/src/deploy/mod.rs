@@ -39,7 +39,7 @@ use crate::protect::admit;
 
 use history::History;
 pub use identity::KeyCache;
-use parts::{guard, servable, upstreams};
+use parts::{further, guard, servable, upstreams};
 pub use record::{announce, pushed_config, put_config, put_path};
 use switches::Configured;
 pub use switches::{Deck, Lever};
@@ -80,6 +80,8 @@ pub struct Running {
     refresh: tokio::task::JoinHandle<()>,
     history: History,
     route: Route,
+    /// Further routes, with the guards in force.
+    beside: Vec<Route>,
     deck: Arc<Deck>,
     keys: Arc<KeyCache>,
     changes: Option<tokio::sync::watch::Receiver<u64>>,
@@ -159,14 +161,16 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let ports = Ports {
         keys: keys.clone(),
         reviews: desk.clone(),
-        recorder: Arc::new(traffic::Tee::new(&store, analysis.clone())?),
+        recorder: Arc::new(traffic::Tee::new(&store, analysis.clone(), &config.model.name)?),
         events: Arc::new(analysis),
         clock: Arc::new(traffic::Now),
         limits: limits(loaded)?,
     };
     let route = connect::route(loaded, upstreams, guard.clone());
+    let beside = further(loaded, &store, guard.controls())?;
     let gateway = if roles.gateway {
-        Some(Arc::new(Gateway::start(connect::gateway_config(loaded)?, vec![route.clone()], ports).await?))
+        let routes = [vec![route.clone()], beside.clone()].concat();
+        Some(Arc::new(Gateway::start(connect::gateway_config(loaded)?, routes, ports).await?))
     } else {
         None
     };
@@ -208,6 +212,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         refresh,
         history,
         route,
+        beside,
         deck,
         keys,
         changes,
@@ -290,8 +295,19 @@ impl Running {
             guard: guard.clone(),
             ..self.route.clone()
         };
+        let mut others = further(loaded, &self.store, guard.controls())?;
+        for other in &mut others {
+            // What is remembered of callers goes on there, too.
+            if let Some(before) = self.beside.iter().find(|before| before.model == other.model)
+                && let Some(made) = Arc::get_mut(&mut other.guard)
+            {
+                made.succeed(&before.guard);
+            }
+        }
         let generation = match &self.gateway {
-            Some(gateway) => gateway.reload(connect::gateway_config(loaded)?, vec![route])?,
+            Some(gateway) => {
+                gateway.reload(connect::gateway_config(loaded)?, [vec![route], others.clone()].concat())?
+            }
             None => 0,
         };
         self.answer.reload(answer).await?;
@@ -299,6 +315,7 @@ impl Running {
         self.hook.store(hook.map(Arc::new));
         self.deck.guard_is(guard.clone());
         self.guard = guard;
+        self.beside = others;
         self.deck.beside_is(beside).await?;
         Ok(generation)
     }

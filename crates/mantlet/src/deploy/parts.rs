@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mantlet_detectors::{PinnedRule, Profile};
-use mantlet_gateway::Upstream;
+use mantlet_gateway::{Route, Upstream};
 use mantlet_guard::{Controls, Guard, GuardConfig, RateLimit, RulePolicy, StepUp, WindowJudge};
 use mantlet_registry::{ModelVersion, RegistryStore as _, State};
 use mantlet_serve::{ServeConfig, Served, Server};
@@ -17,7 +17,7 @@ use mantlet_worker::judge::{HttpJudge, JudgeConfig};
 
 use super::connect;
 use crate::config::text::{Judge, Says};
-use crate::config::{Loaded, ON_FAILURE};
+use crate::config::{self, Loaded, ON_FAILURE};
 use crate::protect::{admit, subject};
 
 /// Versions that may serve: those on record as serving, known-good or admitted.
@@ -154,6 +154,38 @@ pub(super) async fn guard(
             }
         }
     }
+    let guard = Guard::new(guard_config(loaded), profile, pinned, controls)?.with_judges(judges(loaded)?);
+    let guard = if lacking { guard.lacking_profile() } else { guard };
+    proving(loaded, store, guard)
+}
+
+/// The guards of further routes and where each leads, in the document's order. Controls on callers and on the decision
+/// path are those of the model's own route.
+pub(super) fn further(
+    loaded: &Loaded,
+    store: &Store,
+    controls: &Arc<Controls>,
+) -> anyhow::Result<Vec<Route>> {
+    let route = |route: &config::Route| {
+        let own = loaded.of_route(route);
+        let controls = Arc::new(Controls::beside_those(controls.clone()));
+        let guard = Guard::new(guard_config(&own), None, Vec::new(), controls)?.with_judges(judges(&own)?);
+        let guard = Arc::new(proving(&own, store, guard)?);
+        let upstream = Upstream {
+            version: route.name.clone(),
+            url: route.upstream.clone(),
+            grpc: route.grpc.clone(),
+            weight: 1,
+            ..connect::upstream(&own)?
+        };
+        // Its numbers are of another model than the monitors know.
+        Ok(Route { records: false, ..connect::route(&own, vec![upstream], guard) })
+    };
+    loaded.config.gateway.routes.iter().map(route).collect()
+}
+
+fn guard_config(loaded: &Loaded) -> GuardConfig {
+    let config = &loaded.config;
     let impact = config.system.impact;
     let of_text = mantlet_detectors::text::text_abouts();
     let rules = mantlet_detectors::configurable().into_iter().chain(of_text).filter_map(|about| {
@@ -202,7 +234,7 @@ pub(super) async fn guard(
         }
         rules.insert(judge.name.clone(), rule);
     }
-    let guard_config = GuardConfig {
+    GuardConfig {
         judges: config.gateway.judges.iter().map(|judge| judge.name.clone()).collect(),
         system: config.system.name.clone(),
         route: config.model.name.clone(),
@@ -223,11 +255,15 @@ pub(super) async fn guard(
         text: config.gateway.text.rules(),
         text_bytes: config.gateway.text_bytes.unwrap_or(GuardConfig::default().text_bytes),
         text_micros: config.gateway.text_micros.unwrap_or(GuardConfig::default().text_micros),
+        tensor_values: config.gateway.tensor_values.unwrap_or(GuardConfig::default().tensor_values),
+        tensor_micros: config.gateway.tensor_micros.unwrap_or(GuardConfig::default().tensor_micros),
         ..GuardConfig::default()
-    };
-    let guard = Guard::new(guard_config, profile, pinned, controls)?.with_judges(judges(loaded)?);
-    let guard = if lacking { guard.lacking_profile() } else { guard };
-    let step_up = &config.gateway.step_up;
+    }
+}
+
+/// The guard with what callers prove again.
+fn proving(loaded: &Loaded, store: &Store, guard: Guard) -> anyhow::Result<Guard> {
+    let step_up = &loaded.config.gateway.step_up;
     if step_up.rules.is_empty() {
         return Ok(guard);
     }

@@ -119,6 +119,8 @@ pub fn hear(mut heard: tokio::sync::mpsc::Receiver<mantlet_guard::Told>, deck: A
 pub struct Tee {
     history: ExchangeRecorder,
     analysis: Analysis,
+    /// The model's own route: versions of others are none of a rollout's.
+    route: String,
 }
 
 impl Tee {
@@ -126,9 +128,9 @@ impl Tee {
     ///
     /// # Errors
     /// When the store was opened as a tool.
-    pub fn new(store: &Store, analysis: Analysis) -> anyhow::Result<Self> {
+    pub fn new(store: &Store, analysis: Analysis, route: &str) -> anyhow::Result<Self> {
         let history = store.recorder().ok_or_else(|| anyhow::anyhow!("the store was not opened to serve"))?;
-        Ok(Self { history, analysis })
+        Ok(Self { history, analysis, route: route.to_owned() })
     }
 }
 
@@ -139,7 +141,9 @@ impl Recorder for Tee {
             self.analysis.quiet(&exchange);
         }
         // Fewer samples can only hold a rollout; they are counted where they are left out.
-        let _ = self.analysis.observe(&exchange);
+        if exchange.route == self.route {
+            let _ = self.analysis.observe(&exchange);
+        }
         self.history.record_shared(exchange)
     }
 
@@ -183,7 +187,7 @@ impl Reviews for Desk {
             (_, Some(ReviewDecision::Release)) => {
                 Reviewed::Released(review.reply.unwrap_or(serde_json::Value::Null))
             }
-            (_, Some(ReviewDecision::Answer(answer))) => Reviewed::Released(answer),
+            (_, Some(ReviewDecision::Answer(answer))) => Reviewed::Answered(answer),
             (_, Some(ReviewDecision::Reject(why))) => Reviewed::Rejected(why),
             (_, None) => Reviewed::Pending,
         }

@@ -31,6 +31,8 @@ mod program;
 mod promises;
 mod ranges;
 mod reviews;
+mod rollouts;
+mod routes;
 mod running;
 mod scan;
 mod versions;

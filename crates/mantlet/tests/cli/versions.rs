@@ -2,18 +2,34 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::program::{Folder, Up, credit, http, run};
 use crate::running::{ROW, as_person, served_by};
 
 /// An endpoint that answers everything with this body; its address.
-fn endpoint(body: &'static str) -> String {
+pub fn endpoint(body: &'static str) -> String {
+    endpoint_of("200 OK", body)
+}
+
+/// One that is ready, and answers every call with this status and body.
+pub fn endpoint_of(status: &'static str, body: &'static str) -> String {
+    serve(move |head, _| {
+        let status = if head.starts_with("GET ") { "200 OK" } else { status };
+        (format!("{status}\r\ncontent-type: application/json"), body.to_owned())
+    })
+}
+
+/// One that answers by a function of head and body: with a status and headers, and a body.
+pub fn serve(answer: impl Fn(&str, &str) -> (String, String) + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
+    let answer = Arc::new(answer);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
+            let answer = Arc::clone(&answer);
             std::thread::spawn(move || {
                 let (mut taken, mut some) = (Vec::new(), [0; 4096]);
                 while let Ok(count @ 1..) = stream.read(&mut some) {
@@ -26,8 +42,9 @@ fn endpoint(body: &'static str) -> String {
                     if rest.len() < long.unwrap_or(0) {
                         continue;
                     }
-                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length";
-                    let _ = stream.write_all(format!("{head}: {}\r\n\r\n{body}", body.len()).as_bytes());
+                    let (head, body) = answer(head, rest);
+                    let answer = format!("HTTP/1.1 {head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                    let _ = stream.write_all(answer.as_bytes());
                     taken.clear();
                 }
             });
@@ -42,10 +59,10 @@ fn nobody() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// A folder where v1 serves and v2, which says the opposite, is admitted.
-fn two_versions() -> Folder {
+/// A folder where v1 serves and v2, this model, is admitted; and the password of ada, who did so.
+pub fn two_versions(v2: &[u8]) -> (Folder, String) {
     let (folder, password) = served_by("ada");
-    std::fs::write(folder.path.join("turned.onnx"), credit(true).1).unwrap();
+    std::fs::write(folder.path.join("turned.onnx"), v2).unwrap();
     let other = |text: String| text.replace("\"model.onnx\"", "\"turned.onnx\"").replace("\"v1\"", "\"v2\"");
     folder.edit(other);
     let protected = run(["protect", folder.text(), "--format", "json"]);
@@ -54,11 +71,11 @@ fn two_versions() -> Folder {
         as_person(&password, ["registry", "admit", "v2", folder.text(), "--user", "ada", "--note", "test"]);
     }
     folder.edit(|text| text.replace("\"turned.onnx\"", "\"model.onnx\"").replace("\"v2\"", "\"v1\""));
-    folder
+    (folder, password)
 }
 
 /// The version that answered.
-fn version(up: &Up, key: &str) -> String {
+pub fn version(up: &Up, key: &str) -> String {
     let (status, body) = up.infer("model", key, ROW);
     assert_eq!(status, 200, "{body}");
     let said: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -67,7 +84,8 @@ fn version(up: &Up, key: &str) -> String {
 
 #[test]
 fn a_version_gets_its_configured_share_and_a_fallback_stands_in() {
-    let folder = two_versions();
+    // v2 says the opposite.
+    let (folder, _) = two_versions(&credit(true).1);
     let wrong = |folder: &Folder, words: &str| {
         let refused = run(["up", folder.text()]);
         assert!(refused.code >= 2 && refused.err.contains(words), "{} {}", refused.code, refused.err);
