@@ -312,7 +312,7 @@ impl Cut {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_may_not_leave_does_not_and_everything_else_does_byte_for_byte(
