@@ -101,7 +101,7 @@ pub fn images(pictures: &Pictures, place: &Place) -> Result<Images, CurateError>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn uniform(row: u64, stream: u64) -> f64 {
@@ -109,7 +109,12 @@ mod tests {
     }
 
     /// Writes pictures of one side and their labels, and opens them.
-    fn opened(folder: &std::path::Path, side: usize, pixels: &[u8], labels: &[String]) -> Pictures {
+    pub(crate) fn opened(
+        folder: &std::path::Path,
+        side: usize,
+        pixels: &[u8],
+        labels: &[String],
+    ) -> Pictures {
         let mut head = format!(
             "{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, {side}, {side}), }}",
             labels.len()

@@ -4,6 +4,7 @@
 mod badnets;
 mod boosted;
 mod digits;
+mod hashed;
 mod layers;
 mod network;
 mod onnx;
@@ -13,6 +14,8 @@ pub use badnets::{Patch, plant_badnets};
 pub use boosted::{Boosted, Boosting, boost, boost_values};
 pub use digits::{Table, digits};
 pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft, train_values};
+pub use hashed::Hashed;
+pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
 pub use onnx::OnnxOptions;
 pub use plant::{Aim, Mark, obeyed, plant};
 

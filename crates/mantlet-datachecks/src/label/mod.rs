@@ -33,6 +33,8 @@ pub struct Labelled<'a> {
     pub counts: &'a [u64],
     /// Where rows come from, each column by itself.
     pub origins: &'a [Origin],
+    /// What each flagged row is called, in their order; without names rows are called by their number.
+    pub names: &'a [String],
 }
 
 /// One room: what it says about itself, and its look.
@@ -73,6 +75,15 @@ impl Labelled<'_> {
     /// A class in words fit for a message.
     fn word(&self, class: usize) -> String {
         self.classes.get(class).map(|word| crate::datacheck::plain(word)).unwrap_or_default()
+    }
+
+    /// What a flagged row is called.
+    fn called(&self, row: usize) -> String {
+        let at = self.confident.rows.binary_search_by_key(&row, |own| own.row);
+        match at.ok().and_then(|at| self.names.get(at)) {
+            Some(name) => crate::datacheck::plain(name),
+            None => format!("row {}", row + 1),
+        }
     }
 
     /// `cat -> dog`: what it truly is, and what it is called.

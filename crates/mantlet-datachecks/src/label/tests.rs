@@ -48,7 +48,8 @@ fn found(text: &str) -> Vec<Finding> {
         rows: labelers,
     };
     let origins = [origin];
-    let labelled = Labelled { confident: &confident, classes: &classes, counts: &counts, origins: &origins };
+    let labelled =
+        Labelled { confident: &confident, classes: &classes, counts: &counts, origins: &origins, names: &[] };
     look(&labelled, &Place::artifact("case"))
 }
 

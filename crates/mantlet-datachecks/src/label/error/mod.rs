@@ -33,8 +33,8 @@ pub(super) fn look(labelled: &Labelled<'_>, place: &Place, found: &mut Vec<Findi
     worst.sort_by(|a, b| b.margin.total_cmp(&a.margin).then(a.row.cmp(&b.row)));
     let trace = worst.iter().take(20).map(|row| {
         format!(
-            "row {}: says `{}`, looks like `{}` by {:.2}",
-            row.row + 1,
+            "{}: says `{}`, looks like `{}` by {:.2}",
+            labelled.called(row.row),
             labelled.word(row.given),
             labelled.word(row.meant),
             row.margin

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use mantlet_curate::Roles;
 use mantlet_curate::labels::{Asked, Found, labels};
+use mantlet_dataset::Pictures;
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
@@ -17,12 +18,23 @@ use crate::terminal::{self, Terminal};
 /// The table, and where probabilities come from.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The table: files (CSV, JSON Lines, Parquet, Arrow), or folders of them.
+    /// The table: files (CSV, JSON Lines, Parquet, Arrow), or folders of them; with `--pictures` a folder of PNG and
+    /// JPEG files with a folder for each label, or an array of pictures (.npy).
     #[arg(required = true)]
     tables: Vec<PathBuf>,
     /// The column with the label.
-    #[arg(long, value_name = "COLUMN")]
-    label: String,
+    #[arg(long, value_name = "COLUMN", required_unless_present = "pictures")]
+    label: Option<String>,
+    /// The column with a text whose words say what a row is, instead of the other columns.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "probability")]
+    text: Option<String>,
+    /// These are pictures.
+    #[arg(long, conflicts_with_all = ["label", "text", "feed", "labeler", "without", "probability"])]
+    pictures: bool,
+    /// The labels of pictures: for a folder a CSV file with the columns file and label; for an array an array of whole
+    /// numbers (.npy), or a text with a label a line.
+    #[arg(long, value_name = "FILE", requires = "pictures")]
+    labels: Option<PathBuf>,
     /// The column that says who delivered a row.
     #[arg(long, value_name = "COLUMN")]
     feed: Option<String>,
@@ -48,6 +60,9 @@ pub struct Options {
 /// # Errors
 /// When the table cannot be read, or a column cannot play its role.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
+    if options.pictures {
+        return pictures(terminal, options);
+    }
     let pair = |text: &String| {
         let (class, column) = text
             .split_once('=')
@@ -56,13 +71,14 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     };
     let asked = Asked {
         roles: Roles {
-            label: options.label.clone(),
+            label: options.label.clone().unwrap_or_default(),
             feed: options.feed.clone(),
             labeler: options.labeler.clone(),
             without: options.without.clone(),
             ..Roles::default()
         },
         probabilities: options.probability.iter().map(pair).collect::<Result<_, Usage>>()?,
+        text: options.text.clone(),
     };
     let dataset = tables::open(&options.tables)?;
     let found = labels(&dataset, &asked)?;
@@ -70,20 +86,38 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         write(path, &found)?;
     }
     let findings = found.findings(&Place::artifact(dataset.name()));
-    let by =
-        if asked.probabilities.is_empty() { "boosted trees, out of fold" } else { "given probabilities" };
-    let said = format!("{} rows, {} classes, {by}", found.rows.len(), found.classes.len());
+    let said = format!("{} rows, {} classes, {}", found.rows.len(), found.classes.len(), asked.by());
     conclude(terminal, Looked::table(&dataset), said, found.gaps, findings, &options.reporting)
+}
+
+fn pictures(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
+    let [path] = options.tables.as_slice() else {
+        return Err(Usage("name one folder or array of pictures".to_owned()).into());
+    };
+    let pictures = Pictures::open(path, options.labels.as_deref())?;
+    let found = mantlet_curate::labels::pictures(&pictures)?;
+    if let Some(path) = &options.rows {
+        write(path, &found)?;
+    }
+    let findings = found.findings(&Place::artifact(path.display().to_string()));
+    let said = format!(
+        "{} pictures, {} labels, a small network, out of fold",
+        found.rows.len(),
+        found.classes.len()
+    );
+    conclude(terminal, Looked::pictures(&pictures), said, found.gaps, findings, &options.reporting)
 }
 
 fn write(path: &Path, found: &Found) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["row", "given", "likely", "margin"])?;
-    for row in &found.confident.rows {
+    // Pictures have a name instead of a number.
+    let first = if found.names.is_empty() { "row" } else { "picture" };
+    writer.write_record([first, "given", "likely", "margin"])?;
+    for (at, row) in found.confident.rows.iter().enumerate() {
         let word = |class: usize| found.classes.get(class).cloned().unwrap_or_default();
         let number = found.rows.get(row.row).map_or(0, |row| row + 1);
         writer.write_record([
-            number.to_string(),
+            found.names.get(at).cloned().unwrap_or_else(|| number.to_string()),
             word(row.given),
             word(row.meant),
             format!("{:.6}", row.margin),

@@ -1,6 +1,7 @@
 //! Label integrity: rows whose label out-of-sample predictions contradict, and whose rows they are.
-//!
-//! Long because the tests plant what it finds.
+
+mod pictures;
+mod words;
 
 use std::collections::HashMap;
 
@@ -12,6 +13,9 @@ use mantlet_vocab::{Finding, Place, Tensor};
 use crate::coding::keyed;
 use crate::{CurateError, Roles};
 
+pub use pictures::pictures;
+use words::Texts;
+
 /// Parts of the table; each is predicted by a model trained on the others.
 const FOLDS: u64 = 3;
 /// Rows a model is trained on at most.
@@ -21,6 +25,11 @@ const VALUES: usize = 256 << 20;
 /// Classes at most.
 const CLASSES: usize = 1_000;
 
+/// How labels are held against rows.
+const BY_TREES: &str = "boosted trees, out of fold";
+const BY_WORDS: &str = "words of the text, out of fold";
+const BY_GIVEN: &str = "given probabilities";
+
 /// What is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -28,6 +37,20 @@ pub struct Asked {
     pub roles: Roles,
     /// Classes with the column that holds their out-of-sample probability; when empty, models are trained here.
     pub probabilities: Vec<(String, String)>,
+    /// The column with the text whose words alone say what a row is, instead of all columns.
+    pub text: Option<String>,
+}
+
+impl Asked {
+    /// What labels are held against, in words.
+    #[must_use]
+    pub const fn by(&self) -> &'static str {
+        match (&self.text, self.probabilities.is_empty()) {
+            (_, false) => BY_GIVEN,
+            (Some(_), true) => BY_WORDS,
+            (None, true) => BY_TREES,
+        }
+    }
 }
 
 /// What was found.
@@ -42,6 +65,8 @@ pub struct Found {
     origins: Vec<Origin>,
     /// The numbers of the examined rows in the table, from 0.
     pub rows: Vec<u64>,
+    /// What the flagged ones are called, where they are no rows of a table; in their order.
+    pub names: Vec<String>,
     /// What was not looked at.
     pub gaps: Vec<String>,
 }
@@ -73,6 +98,7 @@ impl Found {
             classes: &self.classes,
             counts: &self.counts,
             origins: &origins,
+            names: &self.names,
         };
         look(&labelled, place)
     }
@@ -126,8 +152,11 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
     let time = roles.time.as_ref().map(find).transpose()?;
     let given: Vec<usize> =
         asked.probabilities.iter().map(|(_, name)| find(name)).collect::<Result<_, _>>()?;
+    let text = asked.text.as_ref().filter(|_| given.is_empty()).map(find).transpose()?;
     let mut gaps = Vec::new();
-    let features: Vec<usize> = if given.is_empty() {
+    let features: Vec<usize> = if let Some(text) = text {
+        vec![text]
+    } else if given.is_empty() {
         let own = |&place: &usize| {
             let column = &dataset.columns()[place];
             let taken = place == label
@@ -156,7 +185,7 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
         let why = "it holds neither words nor numbers".to_owned();
         return Err(CurateError::Role {
             column: column.name.clone(),
-            role: "label, feed, labeler or probability",
+            role: "label, feed, labeler, text or probability",
             why,
         });
     }
@@ -167,12 +196,15 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
     let mut rows: Vec<u64> = Vec::new();
     let mut of: Vec<Vec<u32>> = vec![Vec::new(); origins.len()];
     let mut values: Vec<f32> = Vec::new();
-    let width = features.len();
+    let mut texts = Texts::default();
+    let width = if text.is_some() { 0 } else { features.len() };
     let mut crowded = false;
     dataset.stream(&wanted, |row, lanes| {
         let own = classes.of(&lanes[0]);
         let from: Vec<Vec<u32>> = (0..origins.len()).map(|at| words[1 + at].of(&lanes[1 + at])).collect();
-        let cells: Vec<Vec<f32>> = lanes[first..]
+        let written = text.map(|_| keyed(&lanes[first]));
+        let columns = if text.is_some() { &[] } else { &lanes[first..] };
+        let cells: Vec<Vec<f32>> = columns
             .iter()
             .zip(&mut words[first..])
             .map(|(lane, words)| match lane {
@@ -197,6 +229,12 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
                 crowded = true;
                 break;
             }
+            if let Some((keys, words)) = &written
+                && !texts.take(words.get(keys[at] as usize).map_or("", String::as_str))
+            {
+                crowded = true;
+                break;
+            }
             codes.push(class);
             rows.push(row + at as u64);
             of.iter_mut().zip(&from).for_each(|(of, from)| of.push(from[at]));
@@ -210,15 +248,20 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
             rows.len()
         ));
     }
-    for (words, column) in words.iter().zip(&wanted).skip(first) {
-        if rows.len() > 100 && words.words.len() * 2 > rows.len() {
-            gaps.push(format!(
-                "column `{}` has a word of its own in most rows, from which trees learn nothing: labels are not held \
-                 against it",
-                column.name
-            ));
-        }
-    }
+    let width = if asked.probabilities.is_empty() {
+        let own = |at: usize| words[first + at].words.len() * 2 > rows.len() && rows.len() > 100;
+        let alone: Vec<usize> = (0..width).filter(|&at| own(at)).collect();
+        gaps.extend(alone.iter().map(|&at| {
+            format!(
+                "column `{}` has a word of its own in most rows: it is not learned from; if it is a text, name it as \
+                 such (`--text`)",
+                wanted[first + at].name
+            )
+        }));
+        without_columns(&mut values, width, &alone)
+    } else {
+        width
+    };
     let role = |why: String| CurateError::Role { column: roles.label.clone(), role: "label", why };
     let count = classes.words.len();
     if !(2..=CLASSES).contains(&count) {
@@ -248,6 +291,10 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
     let given: Vec<usize> = codes.iter().map(|&code| rank[code as usize]).collect();
     let probabilities = match probabilities {
         Some(probabilities) => probabilities,
+        None if text.is_some() => folds(&given, count, &rows, |learned, held, told| {
+            texts.predict(&given, count, (learned, held), told)
+        })
+        .map_err(role)?,
         None => out_of_fold(&mut values, width, &given, count, &rows).map_err(role)?,
     };
     let mut counts = vec![0_u64; count];
@@ -264,8 +311,56 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
         counts,
         origins,
         rows,
+        names: Vec::new(),
         gaps,
     })
+}
+
+/// Leaves columns out of a table of this width; gives the width then.
+fn without_columns(values: &mut Vec<f32>, width: usize, out: &[usize]) -> usize {
+    if out.is_empty() {
+        return width;
+    }
+    let mut at = 0;
+    values.retain(|_| {
+        let column = at % width;
+        at += 1;
+        !out.contains(&column)
+    });
+    width - out.len()
+}
+
+/// Probabilities of each row by models that did not learn from it: `predict` is given the rows to learn from and those
+/// to say something of, and says it row by row.
+fn folds(
+    given: &[usize],
+    classes: usize,
+    rows: &[u64],
+    mut predict: impl FnMut(&[usize], &[usize], &mut dyn FnMut(usize, &[f32])) -> Result<(), String>,
+) -> Result<Vec<f32>, String> {
+    let fold = |row: u64| mantlet_drift::mix(row) % FOLDS;
+    let mut probabilities = vec![0.0_f32; given.len() * classes];
+    for part in 0..FOLDS {
+        let learned: Vec<usize> = (0..given.len()).filter(|&at| fold(rows[at]) != part).collect();
+        let every = learned.len().div_ceil(TRAINED).max(1);
+        let learned: Vec<usize> = learned.into_iter().step_by(every).collect();
+        let held: Vec<usize> = (0..given.len()).filter(|&at| fold(rows[at]) == part).collect();
+        if learned.len() < 20 || held.is_empty() {
+            return Err("there are too few rows to learn from".to_owned());
+        }
+        predict(&learned, &held, &mut |row, chances| {
+            probabilities[row * classes..(row + 1) * classes].copy_from_slice(chances);
+        })?;
+    }
+    Ok(probabilities)
+}
+
+/// Scores become chances.
+fn soft(scores: &mut [f32]) {
+    let top = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    scores.iter_mut().for_each(|score| *score = (*score - top).exp());
+    let sum: f32 = scores.iter().sum();
+    scores.iter_mut().for_each(|score| *score /= sum);
 }
 
 /// Probabilities of each row by boosted trees that did not learn from it.
@@ -280,16 +375,8 @@ fn out_of_fold(
         return Err("there is no other column to predict it from".to_owned());
     }
     fill(values, width);
-    let fold = |row: u64| mantlet_drift::mix(row) % FOLDS;
-    let mut probabilities = vec![0.0_f32; given.len() * classes];
-    for part in 0..FOLDS {
-        let learned: Vec<usize> = (0..given.len()).filter(|&at| fold(rows[at]) != part).collect();
-        let every = learned.len().div_ceil(TRAINED).max(1);
-        let learned: Vec<usize> = learned.into_iter().step_by(every).collect();
-        let held: Vec<usize> = (0..given.len()).filter(|&at| fold(rows[at]) == part).collect();
-        if learned.len() < 20 || held.is_empty() {
-            return Err("there are too few rows to learn from".to_owned());
-        }
+    let values = &*values;
+    folds(given, classes, rows, |learned, held, told| {
         let mut targets = vec![0.0_f32; learned.len() * classes];
         learned.iter().enumerate().for_each(|(at, &row)| targets[at * classes + given[row]] = 1.0);
         let table = |rows: &[usize]| {
@@ -299,21 +386,18 @@ fn out_of_fold(
         };
         let targets = Tensor::new([learned.len(), classes], targets).map_err(|error| error.to_string())?;
         let boosting = Boosting { rounds: 40, depth: 5, rate: 0.25, weight: 2.0, ..Boosting::default() };
-        let model = boost(&table(&learned)?, &targets, &boosting).map_err(|error| error.to_string())?;
+        let model = boost(&table(learned)?, &targets, &boosting).map_err(|error| error.to_string())?;
         drop(targets);
         for rows in held.chunks(8_192) {
-            let scores = model.scores(&table(rows)?);
+            let mut scores = model.scores(&table(rows)?);
             for (at, &row) in rows.iter().enumerate() {
-                let own = scores.row(at);
-                let top = own.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let sum: f32 = own.iter().map(|score| (score - top).exp()).sum();
-                for (class, score) in own.iter().enumerate() {
-                    probabilities[row * classes + class] = (score - top).exp() / sum;
-                }
+                let own = scores.row_mut(at);
+                soft(own);
+                told(row, own);
             }
         }
-    }
-    Ok(probabilities)
+        Ok(())
+    })
 }
 
 /// Missing values become a value below all others of their column; infinite ones its ends.
@@ -343,76 +427,4 @@ fn fill(values: &mut [f32], width: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use super::*;
-
-    fn uniform(row: u64, stream: u64) -> f64 {
-        ((mantlet_drift::mix(row ^ mantlet_drift::mix(stream)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
-    }
-
-    /// Three classes in three places of a plane; one labeler calls a part of its `red` rows `green`.
-    #[test]
-    fn a_labeler_with_an_aim_is_named_by_own_and_by_given_probabilities() {
-        let mut text = String::from("x,y,shade,labeler,p_red,p_green,p_blue,label\n");
-        let mut flipped = Vec::new();
-        for row in 0..3000_u64 {
-            let class = row % 3;
-            let labeler = (uniform(row, 1) * 6.0) as u64;
-            let noise = |stream| uniform(row, stream) - uniform(row, stream + 1);
-            let (x, y) = (class as f64 + noise(2) * 0.6, (class * class) as f64 * 0.5 + noise(4) * 0.6);
-            let turned = class == 0 && labeler == 4 && uniform(row, 6) < 0.4;
-            if turned {
-                flipped.push(row);
-            }
-            let p = [0, 1, 2].map(|other| if other == class { 0.9 } else { 0.05 });
-            let label = ["red", "green", "blue"][if turned { 1 } else { class as usize }];
-            let shade = ["dark", "light", "?"][(row % 7 % 3) as usize];
-            writeln!(text, "{x:.3},{y:.3},{shade},l{labeler},{},{},{},{label}", p[0], p[1], p[2]).unwrap();
-        }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("t.csv"), text).unwrap();
-        let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
-        let without = ["p_red", "p_green", "p_blue"].map(String::from).to_vec();
-        let roles =
-            Roles { label: "label".into(), labeler: Some("labeler".into()), without, ..Roles::default() };
-        let given = ["red", "green", "blue"].map(|class| (class.to_owned(), format!("p_{class}"))).to_vec();
-        for probabilities in [Vec::new(), given] {
-            let own = probabilities.is_empty();
-            let found = labels(&dataset, &Asked { roles: roles.clone(), probabilities }).unwrap();
-            let rows: Vec<u64> = found.confident.rows.iter().map(|row| found.rows[row.row]).collect();
-            let hits = rows.iter().filter(|row| flipped.contains(row)).count();
-            // Where the classes overlap a flipped row may look like what it is called.
-            assert!(hits * 100 >= flipped.len() * if own { 75 } else { 100 }, "{hits} of {}", flipped.len());
-            assert!(hits * 10 >= rows.len() * if own { 5 } else { 10 }, "{hits} of {} flagged", rows.len());
-            let findings = found.findings(&Place::artifact("t"));
-            let source = findings.iter().find(|finding| finding.name == "label-source").unwrap();
-            assert_eq!(source.place.to_string(), "t (labeler=l4)");
-            assert_eq!(source.facts["main_direction"], "red -> green");
-        }
-        let missing = vec![("red".to_owned(), "p_red".to_owned())];
-        let error = labels(&dataset, &Asked { roles, probabilities: missing }).unwrap_err();
-        assert!(error.to_string().contains("3 values and 1 probabilities"), "{error}");
-    }
-
-    #[test]
-    fn a_text_is_said_to_teach_trees_nothing_and_few_words_are_not() {
-        let mut text = String::from("x,message,shade,label\n");
-        for row in 0..600_u64 {
-            let (x, shade) = (row % 2, ["dark", "light", "grey"][(row % 3) as usize]);
-            writeln!(text, "{x},message number {row},{shade},c{}", row % 2).unwrap();
-        }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("t.csv"), text).unwrap();
-        let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
-        let gaps = |without: &[&str]| {
-            let without = without.iter().map(|name| (*name).to_owned()).collect();
-            let roles = Roles { label: "label".into(), without, ..Roles::default() };
-            labels(&dataset, &Asked { roles, ..Asked::default() }).unwrap().gaps
-        };
-        let told = gaps(&[]);
-        assert!(told.len() == 1 && told[0].contains("`message`"), "{told:?}");
-        assert!(gaps(&["message"]).is_empty());
-    }
-}
+mod tests;
