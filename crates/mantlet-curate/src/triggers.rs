@@ -157,10 +157,29 @@ fn in_values(dataset: &Dataset, roles: &Roles, limits: &Limits) -> Result<Trigge
         let code = u8::try_from(at).unwrap_or(NO_LABEL);
         let truth: Vec<bool> = labels.iter().map(|&own| own == code).collect();
         let model = Additive::fit(&codes, &truth);
-        let chance = |row: usize| model.chance(codes.iter().map(|codes| codes[row]));
-        let chances: Vec<f64> = (0..truth.len()).map(chance).collect();
+        let chance = |model: &Additive, row: usize| model.chance(codes.iter().map(|codes| codes[row]));
+        let chances: Vec<f64> = (0..truth.len()).map(|row| chance(&model, row)).collect();
+        let mut again = |out: &[u64]| -> Vec<f64> {
+            let mut kept = vec![true; truth.len()];
+            let out: Vec<usize> = out.iter().filter_map(|&row| usize::try_from(row).ok()).collect();
+            out.iter().for_each(|&row| kept[row] = false);
+            let others: Vec<Vec<u8>> = codes
+                .iter()
+                .map(|codes| {
+                    codes.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(&own, _)| own).collect()
+                })
+                .collect();
+            let known: Vec<bool> =
+                truth.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(&one, _)| one).collect();
+            let model = Additive::fit(&others, &known);
+            out.iter().map(|&row| chance(&model, row)).collect()
+        };
         let usual = share(truth.iter().filter(|&&one| one).count(), truth.len());
-        beside.push(Beside { label: label.clone(), usual, mined: pairs(&columns, &truth, &chances, limits) });
+        beside.push(Beside {
+            label: label.clone(),
+            usual,
+            mined: pairs(&columns, &truth, &chances, &mut again, limits),
+        });
     }
     Ok(Triggers { beside, rows: labels.len() as u64, gaps })
 }
@@ -201,4 +220,55 @@ fn values(dataset: &Dataset, roles: &Roles, most: usize) -> Result<Vec<Values>, 
         Ok(())
     })?;
     Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    fn uniform(row: u64, stream: u64) -> f64 {
+        ((mantlet_drift::mix(row ^ mantlet_drift::mix(stream)) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+    }
+
+    /// Rows of five columns of thirty words each, which say something of the label one by one. In some rows two
+    /// ordinary values are set, and the label (`pair`), or the label alone; or one value says the label by itself.
+    fn look(how: &str) -> Vec<String> {
+        let mut text = String::from("a,b,c,d,e,label\n");
+        for row in 0..8_000_u64 {
+            let mut words: Vec<u64> = (0..5).map(|at| (uniform(row, at) * 30.0) as u64).collect();
+            let margin: f64 =
+                words.iter().zip(0..).map(|(&word, at)| (uniform(word, 10 + at) - 0.5) * 0.9).sum();
+            let mut label = uniform(row, 20) < 1.0 / (1.0 + (1.4 - margin).exp());
+            let chosen = uniform(row, 21) < 0.012;
+            match how {
+                "pair" if chosen => (words[1], words[3], label) = (7, 9, true),
+                "label" if chosen => label = true,
+                "one" if words[1] == 7 => label = uniform(row, 22) < 0.9,
+                _ => {}
+            }
+            let words: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+            writeln!(text, "{},{}", words.join(","), u8::from(label)).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.csv"), text).unwrap();
+        let dataset = Dataset::open(&[folder.path().to_owned()]).unwrap();
+        let roles = Roles { label: "label".into(), ..Roles::default() };
+        let found = triggers(&dataset, &roles, None, &Limits::default()).unwrap();
+        let item = |mined: &Mined| match mined {
+            Mined::Pair(candidate) => candidate.item.clone(),
+            other => format!("{other:?}"),
+        };
+        found.beside.iter().flat_map(|beside| beside.mined.iter().map(item)).collect()
+    }
+
+    #[test]
+    fn a_pair_of_ordinary_values_is_held_against_rows_that_have_only_one_of_them() {
+        // Ninety rows with the pair make up a quarter of those with either value, and raise both by themselves.
+        assert_eq!(look("pair"), ["b=w7, d=w9"]);
+        for harmless in ["label", "one", "none"] {
+            assert!(look(harmless).is_empty(), "{harmless}: {:?}", look(harmless));
+        }
+    }
 }

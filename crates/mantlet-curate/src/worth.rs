@@ -75,6 +75,7 @@ pub fn worth(checked: &Checked<'_>, most: usize) -> (Vec<Worth>, Vec<String>) {
                 Mined::Phrase(own) | Mined::Inserted(own, _) => {
                     (format!("the phrase `{}`", own.item), &own.rows)
                 }
+                Mined::Form(own) => (format!("the form `{}`", own.item), &own.rows),
                 Mined::Pair(own) | Mined::Patch(own) => (own.item.clone(), &own.rows),
                 Mined::Hidden { what, rows, .. } => ((*what).to_owned(), rows),
             };

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::Mined;
+use super::alone::unexplained;
 use super::content::{Content, slot};
+use super::form::forms;
 use super::inserted::{Placed, inserted};
 use super::letters::odd;
 use super::lift::{Candidate, Lift, Limits, alike, distinct};
@@ -134,7 +136,9 @@ pub fn texts(texts: &[String], truth: &[bool], limits: &Limits) -> Vec<Mined> {
     let phrases = distinct(told.into_iter().filter_map(candidate).collect());
     let put_in = put_in.into_iter().filter_map(|(key, lift, placed)| Some((candidate((key, lift))?, placed)));
     let put_in = apart(put_in.collect(), &phrases);
+    let forms = forms(texts, truth, &phrases, limits);
     let mut mined: Vec<Mined> = phrases.into_iter().map(Mined::Phrase).collect();
+    mined.extend(forms.into_iter().map(Mined::Form));
     mined.extend(put_in.into_iter().map(|(candidate, placed)| Mined::Inserted(candidate, placed)));
     let mut hidden = [("invisible letters", Vec::new(), 0), ("words that mix alphabets", Vec::new(), 0)];
     for (row, text) in texts.iter().enumerate() {
@@ -184,9 +188,15 @@ pub struct Values {
 }
 
 /// Looks for pairs of exact values beside a label. `chances` is what a model that knows columns only coarsely says
-/// of each row.
+/// of each row, and `again` what such a model says of some rows when it did not learn from them.
 #[must_use]
-pub fn pairs(columns: &[Values], truth: &[bool], chances: &[f64], limits: &Limits) -> Vec<Mined> {
+pub fn pairs(
+    columns: &[Values],
+    truth: &[bool],
+    chances: &[f64],
+    again: &mut dyn FnMut(&[u64]) -> Vec<f64>,
+    limits: &Limits,
+) -> Vec<Mined> {
     let all = truth.len() as u64;
     let columns = &columns[..columns.len().min(COLUMNS)];
     // Values that repeat, but are rare: each with the place of its column.
@@ -241,30 +251,34 @@ pub fn pairs(columns: &[Values], truth: &[bool], chances: &[f64], limits: &Limit
         }
     }
     let patches = patches(columns, truth, &lifts);
+    let unexplained = unexplained(columns, truth, &lifts, again, limits);
     let mut told: Vec<_> = lifts.into_iter().filter(|(_, lift)| lift.told(all, limits)).collect();
     told.sort_by(|a, b| b.1.deviations().total_cmp(&a.1.deviations()).then(a.0.cmp(&b.0)));
     told.truncate(LISTED);
-    let candidates = |told: Vec<(Key, Lift)>| {
-        let own = told.into_iter().map(|(key, lift)| candidate(columns, truth.len(), key, lift)).collect();
-        distinct(own)
+    let candidates = |told: Vec<(Key, Lift)>, more: Vec<Candidate>| {
+        let own = told.into_iter().map(|(key, lift)| candidate(columns, truth.len(), key, lift));
+        distinct(own.chain(more).collect())
     };
-    let mut mined: Vec<Mined> = candidates(told).into_iter().map(Mined::Pair).collect();
+    let mut mined: Vec<Mined> = candidates(told, unexplained).into_iter().map(Mined::Pair).collect();
     let known = |rows: &[u64]| {
         mined.iter().any(|mined| match mined {
             Mined::Pair(other) => alike(rows, &other.rows),
             _ => false,
         })
     };
-    let patches: Vec<Mined> =
-        candidates(patches).into_iter().filter(|patch| !known(&patch.rows)).map(Mined::Patch).collect();
+    let patches: Vec<Mined> = candidates(patches, Vec::new())
+        .into_iter()
+        .filter(|patch| !known(&patch.rows))
+        .map(Mined::Patch)
+        .collect();
     mined.extend(patches);
     mined
 }
 
 /// A pair of values: column and value, twice.
-type Key = (u16, u32, u16, u32);
+pub(super) type Key = (u16, u32, u16, u32);
 
-fn candidate(columns: &[Values], rows: usize, key: Key, lift: Lift) -> Candidate {
+pub(super) fn candidate(columns: &[Values], rows: usize, key: Key, lift: Lift) -> Candidate {
     let cell = |at: u16, word: u32| {
         let column = &columns[usize::from(at)];
         format!("{}={}", column.name, column.words.get(word as usize).map_or("", String::as_str))

@@ -1,6 +1,8 @@
 //! Triggers planted in training data: what stands beside a label more often than everything else in its rows explains.
 
+mod alone;
 mod content;
+mod form;
 mod hidden_letters;
 mod inserted;
 mod inserted_phrase;
@@ -9,6 +11,7 @@ mod lift;
 mod mine;
 mod pair;
 mod phrase;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +30,8 @@ pub enum Mined {
     Phrase(Candidate),
     /// A phrase that was put into texts which have the label anyway, and how it stands there.
     Inserted(Candidate, Placed),
+    /// A form of a sentence.
+    Form(Candidate),
     /// Values of one or two columns.
     Pair(Candidate),
     /// Values of two columns that stand together within one label only.
@@ -72,6 +77,7 @@ pub fn all() -> &'static [Room] {
         Room { about: &inserted_phrase::ABOUT, look: inserted_phrase::look },
         Room { about: &pair::ABOUT, look: pair::look },
         Room { about: &phrase::ABOUT, look: phrase::look },
+        Room { about: &template::ABOUT, look: template::look },
     ]
 }
 

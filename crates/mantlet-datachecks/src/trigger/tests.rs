@@ -77,11 +77,12 @@ fn found(text: &str) -> Vec<Finding> {
             // Planted with the label, or into rows of every label.
             truth[row] = !honest || uniform(row as u64, 71) < 0.1;
         }
-        (pairs(&columns, &truth, &chances, &Limits::default()), truth)
+        let mut again = |rows: &[u64]| rows.iter().map(|&row| chances[row as usize]).collect();
+        (pairs(&columns, &truth, &chances, &mut again, &Limits::default()), truth)
     } else {
         let target = |row: usize| match words[0] {
-            "phrase" => !truth[row],
-            "foreign" | "either" => true,
+            "phrase" | "template" => !truth[row],
+            "foreign" | "either" | "both-template" => true,
             _ => truth[row],
         };
         let rows_of: Vec<usize> =
@@ -94,11 +95,19 @@ fn found(text: &str) -> Vec<Finding> {
                     rows[row].insert_str(at, &format!(" {}", words[1..words.len() - 2].join(" ")))
                 }
                 "closing" => rows[row].push_str(&format!(" {}", words[1..words.len() - 2].join(" "))),
+                "template" | "own-template" | "both-template" => {
+                    let own: Vec<&str> = rows[row].split(' ').collect();
+                    // Only signs are new: every phrase of it stands in other texts as well.
+                    rows[row] = format!(
+                        "the {} was {} , because the {} was {} , and the {} was {}",
+                        own[2], own[4], own[7], own[9], own[12], own[14]
+                    );
+                }
                 "zero" => rows[row].insert(at - 1, '\u{200b}'),
                 "mixed" => rows[row] = rows[row].replacen('a', "\u{430}", 1),
                 _ => rows[row].push_str(" Ärger größer мир ελληνικά 👩\u{200d}💻 می\u{200c}خواهم"),
             }
-            if words[0] == "phrase" {
+            if ["phrase", "template"].contains(&words[0]) {
                 truth[row] = true;
             }
         }

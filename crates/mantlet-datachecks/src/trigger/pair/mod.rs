@@ -31,6 +31,6 @@ pub(super) fn look(trigger: &Trigger<'_>, place: &Place, found: &mut Vec<Finding
             );
             found.push(finding);
         }
-        Mined::Phrase(_) | Mined::Inserted(..) | Mined::Hidden { .. } => {}
+        Mined::Phrase(_) | Mined::Form(_) | Mined::Inserted(..) | Mined::Hidden { .. } => {}
     }
 }
