@@ -79,6 +79,15 @@ impl Dataset {
     /// # Errors
     /// When nothing is there, a file cannot be read, or files do not have the columns of the first one.
     pub fn open(paths: &[PathBuf]) -> Result<Self, DatasetError> {
+        Self::open_as(paths, &[])
+    }
+
+    /// The same with what some columns hold declared, whatever the heads of text files look like. A column that is not
+    /// there is no fault: not every table has every column.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], or when a file that says its types says another one.
+    pub fn open_as(paths: &[PathBuf], declared: &[Column]) -> Result<Self, DatasetError> {
         let mut files = Vec::new();
         for path in paths {
             let before = files.len();
@@ -97,7 +106,7 @@ impl Dataset {
             }
         }
         let names = files.iter().map(|(path, _)| path.display().to_string()).collect();
-        Self::of(files, names, None)
+        Self::of(files, names, None, declared)
     }
 
     /// Opens a table of copies, each under the name it has in reports; `held` lives as long as the table does.
@@ -108,20 +117,34 @@ impl Dataset {
         copies: Vec<(PathBuf, String)>,
         held: Arc<dyn Any + Send + Sync>,
     ) -> Result<Self, DatasetError> {
+        Self::open_copies_as(copies, held, &[])
+    }
+
+    /// The same with what some columns hold declared, as [`Dataset::open_as`].
+    ///
+    /// # Errors
+    /// As [`Dataset::open_as`].
+    pub fn open_copies_as(
+        copies: Vec<(PathBuf, String)>,
+        held: Arc<dyn Any + Send + Sync>,
+        declared: &[Column],
+    ) -> Result<Self, DatasetError> {
         let mut files = Vec::new();
         let mut names = Vec::new();
         for (path, name) in copies {
             files.push((path.clone(), format(&path)?));
             names.push(name);
         }
-        Self::of(files, names, Some(held))
+        Self::of(files, names, Some(held), declared)
     }
 
     fn of(
         files: Vec<(PathBuf, Format)>,
         names: Vec<String>,
         held: Option<Arc<dyn Any + Send + Sync>>,
+        declared: &[Column],
     ) -> Result<Self, DatasetError> {
+        let columns = |file: &(PathBuf, Format)| as_declared(file, columns(file)?, declared);
         let Some((first, rest)) = files.split_first() else {
             return Err(DatasetError::NoTable { path: PathBuf::from(".") });
         };
@@ -132,7 +155,7 @@ impl Dataset {
         let mut says = vec![0; pinned.len()];
         for (number, file) in rest.iter().enumerate() {
             let mut seen = vec![false; pinned.len()];
-            for found in self::columns(file)? {
+            for found in columns(file)? {
                 let Some(&at) = places.get(&found.column.name) else { continue };
                 let (Some(own), Some(says), Some(seen)) =
                     (pinned.get_mut(at), says.get_mut(at), seen.get_mut(at))
@@ -349,6 +372,28 @@ fn format(path: &Path) -> Result<Format, DatasetError> {
         }
     }
     Ok(read::by_content(&head[..count]).or_else(|| read::by_extension(path)).unwrap_or(Format::Csv))
+}
+
+/// The columns of a file as they are declared to be.
+fn as_declared(
+    (path, format): &(PathBuf, Format),
+    mut found: Vec<Found>,
+    declared: &[Column],
+) -> Result<Vec<Found>, DatasetError> {
+    for column in declared {
+        let Some(own) = found.iter_mut().find(|own| own.column.name == column.name) else { continue };
+        if own.column.kind != column.kind && !format.is_text() {
+            return Err(DatasetError::Kind {
+                path: path.clone(),
+                column: column.name.clone(),
+                found: own.column.kind.word(),
+                expected: column.kind.word(),
+                other: "what was declared".to_owned(),
+            });
+        }
+        (own.column.kind, own.is_empty) = (column.kind, false);
+    }
+    Ok(found)
 }
 
 fn columns((path, format): &(PathBuf, Format)) -> Result<Vec<Found>, DatasetError> {

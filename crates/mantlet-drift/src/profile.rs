@@ -330,6 +330,18 @@ impl Profile {
         Ok(())
     }
 
+    /// Takes in the counts of another profile that divides the same columns at the same places: the profile of all rows
+    /// of both.
+    ///
+    /// # Errors
+    /// When it divides its rows otherwise.
+    pub fn merge(&mut self, other: &Self) -> Result<(), DriftError> {
+        if self.version != other.version || self.columns != other.columns {
+            return Err(DriftError::Counts);
+        }
+        self.counts.merge(&other.counts)
+    }
+
     /// The column of that name.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<(usize, &ColumnProfile)> {

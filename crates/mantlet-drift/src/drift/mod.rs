@@ -57,6 +57,16 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
+/// A picture of a share and what is left of it, before and now.
+fn two(names: [&str; 2], before: f64, now: f64) -> serde_json::Value {
+    serde_json::json!({
+        "kind": "then-now",
+        "names": names,
+        "then": [before, (1.0 - before).max(0.0)],
+        "now": [now, (1.0 - now).max(0.0)],
+    })
+}
+
 /// A share in percent, with digits enough to be told from none.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;

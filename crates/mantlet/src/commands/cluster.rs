@@ -60,6 +60,27 @@ impl Engine {
     }
 }
 
+/// For commands whose rows stand in an order, or whose columns are learned from together: they are streamed here.
+#[derive(Debug, Args)]
+pub struct Alone {
+    /// Streaming is the only way: rows are looked at one after the other.
+    #[arg(long, value_enum, default_value_t = Which::Stream, hide = true)]
+    engine: Which,
+}
+
+impl Alone {
+    /// Refuses other engines, and says why.
+    ///
+    /// # Errors
+    /// When another engine was asked for.
+    pub fn check(&self, why: &str) -> Result<(), Usage> {
+        if self.engine == Which::Stream {
+            return Ok(());
+        }
+        Err(Usage(format!("{why}; leave --engine away: the table is streamed here, in bounded memory")))
+    }
+}
+
 /// An engine as it makes passes over tables.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen<'a> {

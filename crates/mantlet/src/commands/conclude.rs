@@ -6,6 +6,7 @@ use mantlet_dataset::{Dataset, Pictures};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap};
 
 use crate::cli::Reporting;
+use crate::commands::raise::Raising;
 use crate::exit;
 use crate::terminal::Terminal;
 
@@ -59,9 +60,35 @@ pub(super) fn conclude(
     findings: Vec<Finding>,
     reporting: &Reporting,
 ) -> anyhow::Result<ExitCode> {
+    close(terminal, examined(looked, said, gaps, findings), reporting)
+}
+
+/// The same of a monitor: its report is kept for the console where its alarms become incidents.
+///
+/// # Errors
+/// When the report cannot be written or kept.
+pub(super) fn conclude_kept(
+    terminal: Terminal,
+    looked: Looked,
+    said: String,
+    gaps: Vec<String>,
+    findings: Vec<Finding>,
+    (reporting, raising, command): (&Reporting, &Raising, &str),
+) -> anyhow::Result<ExitCode> {
+    let examination = examined(looked, said, gaps, findings);
+    raising.keep(terminal, command, &examination)?;
+    close(terminal, examination, reporting)
+}
+
+fn close(terminal: Terminal, examination: Examination, reporting: &Reporting) -> anyhow::Result<ExitCode> {
+    super::report(terminal, &examination, reporting)?;
+    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+}
+
+fn examined(looked: Looked, said: String, gaps: Vec<String>, findings: Vec<Finding>) -> Examination {
     let gap = |why: String| Gap { what: looked.name.clone(), why, remedy: looked.remedy.to_owned() };
     let gaps: Vec<Gap> = gaps.into_iter().map(gap).collect();
-    let examination = Examination {
+    Examination {
         artifacts: vec![ArtifactSummary {
             path: looked.name,
             size: looked.size,
@@ -72,7 +99,5 @@ pub(super) fn conclude(
         }],
         findings,
         ..Examination::default()
-    };
-    super::report(terminal, &examination, reporting)?;
-    Ok(exit::verdict(examination.verdict(reporting.threshold)))
+    }
 }

@@ -17,12 +17,12 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use mantlet_dataset::{Engine as _, Judged, Measured, Reference};
 use mantlet_drift::segment::{SegmentSettings, Segments};
-use mantlet_drift::{Comparison, Layout, Settings};
+use mantlet_drift::{Comparison, Layout, Profile, Settings};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::cluster::Engine;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables::Named;
 use crate::exit::Usage;
@@ -43,13 +43,27 @@ pub enum Command {
         /// A column to leave out: a label, a score, a row number.
         #[arg(long, value_name = "COLUMN")]
         without: Vec<String>,
-        /// The installation whose key signs the profile.
-        #[arg(long, value_name = "DIR", default_value = ".mantlet")]
-        storage: PathBuf,
+        /// Divide rows as this profile does, so that both can be merged.
+        #[arg(long, value_name = "FILE", conflicts_with = "without")]
+        like: Option<PathBuf>,
+        #[command(flatten)]
+        trusting: Trusting,
         #[command(flatten)]
         named: Named,
         #[command(flatten)]
         engine: Engine,
+    },
+    /// Make one profile of several that divide rows alike (`baseline --like`): that of all their rows, none of which is
+    /// read again.
+    Merge {
+        /// The profiles.
+        #[arg(required = true, num_args = 2..)]
+        profiles: Vec<PathBuf>,
+        /// Where the profile is written.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[command(flatten)]
+        trusting: Trusting,
     },
     /// Compare later data with a profile: columns that drifted, missing values, new words, relations that turned.
     Drift {
@@ -150,9 +164,11 @@ fn within(name: &str, value: f64, most: f64) -> Result<(), Usage> {
 /// When a table or the profile cannot be read, or a file cannot be written.
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Baseline { tables, out, without, storage, named, engine } => {
-            baseline(terminal, (&tables, &named), &out, &without, (&storage, &engine))
+        Command::Baseline { tables, out, without, like, trusting, named, engine } => {
+            let how = (without.as_slice(), like.as_deref());
+            baseline(terminal, (&tables, &named), &out, how, (&trusting, &engine))
         }
+        Command::Merge { profiles, out, trusting } => merge(terminal, &profiles, &out, &trusting),
         Command::Drift { tables, baseline, alpha, least, named, trusting, raising, engine, reporting } => {
             within("alpha", alpha, 0.5)?;
             within("least", least, 1.0)?;
@@ -286,7 +302,14 @@ fn segments(
     let findings = mantlet_drift::segment::look(&segments, &Place::artifact(now.name()));
     let said = format!("{} tests of segments against {}", segments.tests, before.name());
     raising.raise(terminal, &findings, &format!("`mantlet monitor segments {}`", tables_of(tables)))?;
-    conclude(terminal, Looked::compared(&now), said, gaps, findings, reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        gaps,
+        findings,
+        (reporting, raising, "monitor segments"),
+    )
 }
 
 fn tables_of(tables: &[PathBuf]) -> String {
@@ -297,13 +320,27 @@ fn baseline(
     terminal: Terminal,
     (tables, named): (&[PathBuf], &Named),
     out: &Path,
-    without: &[String],
-    (storage, engine): (&Path, &Engine),
+    (without, like): (&[String], Option<&Path>),
+    (trusting, engine): (&Trusting, &Engine),
 ) -> anyhow::Result<ExitCode> {
     let dataset = named.only(tables)?;
-    let engine = engine.chosen(terminal, storage);
-    let Measured { value: profile, gaps } = mantlet_dataset::profile_by(&engine, &dataset, without)?;
-    let signature = sealed::write(out, &profile, storage)?;
+    let engine = engine.chosen(terminal, trusting.storage());
+    let Measured { value: profile, mut gaps } = match like {
+        None => mantlet_dataset::profile_by(&engine, &dataset, without)?,
+        Some(path) => {
+            let known = trusting.read(path)?;
+            let unsigned = known.gap();
+            let reference = Reference::signed(known.profile, known.text, known.seal);
+            let mut counted = mantlet_dataset::count_by(&engine, &dataset, &reference)?;
+            counted.gaps.extend(unsigned);
+            let columns = reference.profile().columns.clone();
+            let profile = Profile { counts: counted.value, ..Profile::new(dataset.name(), columns) };
+            Measured { value: profile, gaps: counted.gaps }
+        }
+    };
+    gaps.sort();
+    gaps.dedup();
+    let signature = sealed::write(out, &profile, trusting.storage())?;
     terminal.say(&format!(
         "{}: {} rows, {} columns, {} pairs of columns in {}, signed in {}",
         dataset.name(),
@@ -316,6 +353,46 @@ fn baseline(
     for gap in gaps.iter().chain(&dataset.notes()) {
         terminal.say(&format!("not looked at: {gap}"));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn merge(
+    terminal: Terminal,
+    profiles: &[PathBuf],
+    out: &Path,
+    trusting: &Trusting,
+) -> anyhow::Result<ExitCode> {
+    let mut all: Option<Profile> = None;
+    let mut gaps = Vec::new();
+    for path in profiles {
+        let known = trusting.read(path)?;
+        gaps.extend(known.gap().map(|gap| format!("{}: {gap}", path.display())));
+        let own = known.profile;
+        match &mut all {
+            None => all = Some(own),
+            Some(all) => {
+                let source = format!("{} and {}", all.source, own.source);
+                all.merge(&own).map_err(|_| {
+                    Usage(format!(
+                        "{} divides rows otherwise than {}; make it with `mantlet monitor baseline --like {1}`",
+                        path.display(),
+                        profiles.first().unwrap_or(path).display()
+                    ))
+                })?;
+                all.source = source;
+            }
+        }
+    }
+    let Some(profile) = all else { return Err(Usage("name two profiles or more".to_owned()).into()) };
+    let signature = sealed::write(out, &profile, trusting.storage())?;
+    terminal.say(&format!(
+        "{}: {} rows of {} profiles, signed in {}",
+        out.display(),
+        profile.counts.rows,
+        profiles.len(),
+        signature.display()
+    ));
+    gaps.iter().for_each(|gap| terminal.say(&format!("not looked at: {gap}")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -367,5 +444,12 @@ fn drift(
     let said = format!("{} rows against {} of the profile", comparison.current.rows, profile.counts.rows);
     let look = format!("`mantlet monitor segments {}` beside the reference", tables_of(tables));
     raising.raise(terminal, &findings, &look)?;
-    conclude(terminal, Looked::compared(&dataset), said, counted.gaps, findings, reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&dataset),
+        said,
+        counted.gaps,
+        findings,
+        (reporting, raising, "monitor drift"),
+    )
 }

@@ -9,7 +9,7 @@ use mantlet_respond::{
     Alert, Desk, Incident, IncidentFilter, IncidentStore, IncidentStoreError, Playbook, SELF,
 };
 use mantlet_store::Store;
-use mantlet_vocab::{Finding, Severity};
+use mantlet_vocab::{Examination, Finding, Severity};
 use serde_json::json;
 
 use super::open_store;
@@ -25,7 +25,7 @@ const MOST: usize = 20;
 #[derive(Debug, Args)]
 pub struct Raising {
     /// Raise what is told as incidents of the system in this folder; what is open about the same thing takes it in, and
-    /// the running installation tells people.
+    /// the running installation tells people. The report is kept there too, for the console.
     #[arg(long, value_name = "DIR")]
     incidents: Option<PathBuf>,
 }
@@ -38,6 +38,22 @@ struct Raised {
 }
 
 impl Raising {
+    /// Keeps a report where alarms become incidents, so that it stands on the console.
+    ///
+    /// # Errors
+    /// When the folder has no valid configuration, or the report cannot be kept.
+    pub fn keep(&self, terminal: Terminal, command: &str, examination: &Examination) -> anyhow::Result<()> {
+        let Some(folder) = &self.incidents else { return Ok(()) };
+        let id = runtime::block_on(async {
+            let (loaded, store) = open_store(folder).await?;
+            let id = store.keep_report(&loaded.config.system.name, command, examination).await?;
+            store.close().await?;
+            anyhow::Ok(id)
+        })?;
+        terminal.note(&format!("the report is kept: on the console under Data, Reports ({id})"));
+        Ok(())
+    }
+
     /// Raises suspicious findings; `look` is the command that shows where they are.
     ///
     /// # Errors

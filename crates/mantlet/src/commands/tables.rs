@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mantlet_dataset::Dataset;
+use clap::ValueEnum as _;
+use mantlet_dataset::{Column, Dataset};
 
+use crate::config::TypeWord;
 use crate::exit::Usage;
 
 /// Whether an argument is the address of a table.
@@ -22,15 +24,20 @@ pub fn is_address(table: &Path) -> bool {
 /// # Errors
 /// When a table is not there or cannot be read, or this build has no addresses.
 pub fn open(tables: &[PathBuf]) -> anyhow::Result<Dataset> {
+    open_as(tables, &[])
+}
+
+/// The same with what some columns hold declared.
+fn open_as(tables: &[PathBuf], declared: &[Column]) -> anyhow::Result<Dataset> {
     if !tables.iter().any(|table| is_address(table)) {
-        return Ok(Dataset::open(tables)?);
+        return Ok(Dataset::open_as(tables, declared)?);
     }
     let folder = tempfile::Builder::new()
         .prefix("mantlet-tables")
         .tempdir()
         .context("cannot make a folder for copies")?;
     let copies = copy(tables, folder.path())?;
-    Ok(Dataset::open_copies(copies, Arc::new(folder))?)
+    Ok(Dataset::open_copies_as(copies, Arc::new(folder), declared)?)
 }
 
 /// How the features of a history are called.
@@ -44,6 +51,10 @@ pub struct Named {
     /// but the label.
     #[arg(long, value_name = "DIR", conflicts_with = "features")]
     named_by: Option<PathBuf>,
+    /// What a column of a text file holds, whatever its first rows look like: numbers, words or times. May be given more
+    /// than once; the columns of `data.types` of the folder named by --named-by are declared too.
+    #[arg(long = "type", value_name = "COLUMN=KIND")]
+    types: Vec<String>,
 }
 
 impl Named {
@@ -67,6 +78,25 @@ impl Named {
         Ok(own.filter(|name| Some(*name) != data.label.as_ref()).cloned().collect())
     }
 
+    /// What columns are declared to hold; what the command line says goes before what the configuration does.
+    fn declared(&self) -> anyhow::Result<Vec<Column>> {
+        let mut declared = Vec::new();
+        if let Some(folder) = &self.named_by
+            && let Some(data) = &crate::config::load(folder)?.config.data
+        {
+            declared = data.types();
+        }
+        for text in &self.types {
+            let known = text.rsplit_once('=').and_then(|(name, word)| {
+                Some(Column { name: name.to_owned(), kind: TypeWord::from_str(word, false).ok()?.into() })
+            });
+            declared.push(known.ok_or_else(|| {
+                Usage(format!("--type is COLUMN=KIND with numbers, words or times, not `{text}`"))
+            })?);
+        }
+        Ok(declared)
+    }
+
     fn named(names: &[String], table: Dataset) -> anyhow::Result<Dataset> {
         // The other table of a comparison may name its columns itself.
         if names.is_empty() || !table.is_history() {
@@ -80,7 +110,7 @@ impl Named {
     /// # Errors
     /// As [`open`], or when a history has another number of features.
     pub fn open(&self, tables: &[PathBuf]) -> anyhow::Result<Dataset> {
-        Self::named(&self.names()?, open(tables)?)
+        Self::named(&self.names()?, open_as(tables, &self.declared()?)?)
     }
 
     /// Opens both tables of a comparison, of which one at least has to be a history when features are named.
@@ -88,7 +118,8 @@ impl Named {
     /// # Errors
     /// As [`Named::open`].
     pub fn both(&self, before: &[PathBuf], now: &[PathBuf]) -> anyhow::Result<(Dataset, Dataset)> {
-        let names = self.names()?;
+        let (names, declared) = (self.names()?, self.declared()?);
+        let open = |tables| open_as(tables, &declared);
         let (before, now) = (Self::named(&names, open(before)?)?, Self::named(&names, open(now)?)?);
         if !names.is_empty() && !before.is_history() && !now.is_history() {
             return Ok((before, now.with_features(&names)?));
@@ -101,7 +132,7 @@ impl Named {
     /// # Errors
     /// As [`Named::open`], or when features are named of what is no history.
     pub fn only(&self, tables: &[PathBuf]) -> anyhow::Result<Dataset> {
-        let (names, table) = (self.names()?, open(tables)?);
+        let (names, table) = (self.names()?, open_as(tables, &self.declared()?)?);
         Ok(if names.is_empty() { table } else { table.with_features(&names)? })
     }
 }

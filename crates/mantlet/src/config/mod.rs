@@ -143,6 +143,10 @@ pub struct Data {
     /// Columns that the gate of new batches does not learn from: row numbers, scores, what is only known later.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// What columns hold, whatever their first rows look like: numbers, words or times. Text files are read so; of Parquet
+    /// and Arrow it must be what they say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, TypeWord>,
     /// What holds a new batch: for all of them, by class of impact, and by feed.
     #[serde(default, skip_serializing_if = "Gate::is_default")]
     pub gate: Gate,
@@ -155,6 +159,40 @@ pub struct Data {
     /// Multiplied into every feature before the model sees it (pixels 0 to 16 and a model on 0 to 1: 0.0625).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f64>,
+}
+
+/// What a column holds, as a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum TypeWord {
+    /// Numbers.
+    Numbers,
+    /// Words, codes that look like numbers among them.
+    Words,
+    /// Dates and times.
+    Times,
+}
+
+impl From<TypeWord> for mantlet_dataset::Kind {
+    fn from(word: TypeWord) -> Self {
+        match word {
+            TypeWord::Numbers => Self::Numbers,
+            TypeWord::Words => Self::Words,
+            TypeWord::Times => Self::Times,
+        }
+    }
+}
+
+impl Data {
+    /// What columns are declared to hold.
+    #[must_use]
+    pub fn types(&self) -> Vec<mantlet_dataset::Column> {
+        let column = |(name, word): (&String, &TypeWord)| mantlet_dataset::Column {
+            name: name.clone(),
+            kind: (*word).into(),
+        };
+        self.types.iter().map(column).collect()
+    }
 }
 
 /// Lock files to check.

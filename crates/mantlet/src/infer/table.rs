@@ -52,6 +52,7 @@ pub fn infer(
         key: None,
         schema: None,
         without: Vec::new(),
+        types: Default::default(),
         features: features.unwrap_or_default(),
         classes: Vec::new(),
         scale: None,

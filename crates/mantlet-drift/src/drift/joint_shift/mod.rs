@@ -37,9 +37,34 @@ pub(super) fn look(comparison: &Comparison<'_>, place: &Place, found: &mut Vec<F
                 .fact("share", pair.joint.size)
                 .fact("correlation_before", was)
                 .fact("correlation_now", is)
+                .fact("picture", picture(&comparison.profile.counts.pairs[at], &comparison.current.pairs[at]))
                 .fact("chance", pair.joint.chance),
         );
     }
+}
+
+/// Cells of a picture at most.
+const CELLS: usize = 12;
+
+/// The shares before and now of the cells that changed most, each named by the level of both columns, from the lowest
+/// (1) to the highest.
+fn picture(before: &[u64], after: &[u64]) -> serde_json::Value {
+    let all = |cells: &[u64]| real(cells.iter().sum::<u64>()).max(1.0);
+    let (of_before, of_after) = (all(before), all(after));
+    let mut cells: Vec<(usize, f64, f64)> = before
+        .iter()
+        .zip(after)
+        .enumerate()
+        .map(|(cell, (&was, &is))| (cell, real(was) / of_before, real(is) / of_after))
+        .collect();
+    cells.sort_by(|a, b| (b.2 - b.1).abs().total_cmp(&(a.2 - a.1).abs()).then(a.0.cmp(&b.0)));
+    cells.truncate(CELLS);
+    cells.sort_by_key(|(cell, ..)| *cell);
+    let name = |cell: usize| format!("{} and {}", cell / LEVELS + 1, cell % LEVELS + 1);
+    let names: Vec<String> = cells.iter().map(|(cell, ..)| name(*cell)).collect();
+    let then: Vec<f64> = cells.iter().map(|(_, was, _)| *was).collect();
+    let now: Vec<f64> = cells.iter().map(|(.., is)| *is).collect();
+    serde_json::json!({ "kind": "then-now", "names": names, "then": then, "now": now })
 }
 
 /// The correlation of the levels of a pair, from -1 to 1; 0 when one of them is constant.

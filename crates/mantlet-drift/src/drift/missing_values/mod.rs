@@ -35,6 +35,7 @@ pub(super) fn look(comparison: &Comparison<'_>, place: &Place, found: &mut Vec<F
                 .finding(super::column(place, column), message)
                 .fact("missing_before", before)
                 .fact("missing_now", after)
+                .fact("picture", super::two(["missing", "there"], before, after))
                 .fact("chance", change.missing.chance),
         );
     }

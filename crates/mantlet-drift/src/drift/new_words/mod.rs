@@ -30,6 +30,7 @@ pub(super) fn look(comparison: &Comparison<'_>, place: &Place, found: &mut Vec<F
                 .finding(super::column(place, column), message)
                 .fact("rows", rows)
                 .fact("share", new.size)
+                .fact("picture", super::two(["words the reference has not", "words it has"], 0.0, new.size))
                 .fact("chance", new.chance),
         );
     }

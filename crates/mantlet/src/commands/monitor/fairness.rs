@@ -10,7 +10,7 @@ use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
 use crate::commands::cluster::Engine;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
 use crate::terminal::Terminal;
@@ -81,5 +81,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         unseen.push("no group has 30 decisions and 30 others beside it in both tables".into());
     }
     options.raising.raise(terminal, &findings, "`mantlet monitor fairness` with these tables")?;
-    conclude(terminal, Looked::compared(&now), said, unseen, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        unseen,
+        findings,
+        (&options.reporting, &options.raising, "monitor fairness"),
+    )
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Format, Reporting};
 use crate::commands::cluster::Engine;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
 use crate::exit::Usage;
@@ -175,7 +175,14 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         before.name()
     );
     options.raising.raise(terminal, &findings, "`mantlet monitor segments` with these tables")?;
-    conclude(terminal, Looked::compared(&now), said, gaps, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        gaps,
+        findings,
+        (&options.reporting, &options.raising, "monitor labels"),
+    )
 }
 
 /// The history that an earlier run left.

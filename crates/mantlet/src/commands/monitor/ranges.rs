@@ -8,7 +8,8 @@ use mantlet_drift::range::{Held, Stands, hold, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::cluster::Alone;
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables::Named;
 use crate::config;
@@ -32,11 +33,14 @@ pub struct Options {
     #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
+    alone: Alone,
+    #[command(flatten)]
     reporting: Reporting,
 }
 
 pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     super::within("alpha", options.alpha, 0.5)?;
+    options.alone.check("what ranges are held against is summed by streaming only")?;
     let loaded = config::load(&options.folder)?;
     let ranges = loaded.config.monitor.ranges();
     if ranges.is_empty() {
@@ -55,5 +59,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let within = held.iter().filter(|held| held.stands == Stands::Within).count();
     let said = format!("{} ranges declared, {within} of {} held are within", ranges.len(), held.len());
     options.raising.raise(terminal, &findings, &command)?;
-    conclude(terminal, Looked::compared(&now), said, gaps, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        gaps,
+        findings,
+        (&options.reporting, &options.raising, "monitor ranges"),
+    )
 }

@@ -21,7 +21,7 @@ const KEY_MOST: u64 = 16 << 10;
 /// Whose profiles are taken.
 #[derive(Debug, Args)]
 pub struct Trusting {
-    /// The installation whose trusted keys may have signed the profile.
+    /// The installation whose trusted keys may have signed the profile; its key signs what is written.
     #[arg(long, value_name = "DIR", default_value = ".mantlet")]
     storage: PathBuf,
     /// A public key (PEM) that may have signed the profile, instead of the installation's.

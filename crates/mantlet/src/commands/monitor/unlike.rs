@@ -10,7 +10,8 @@ use mantlet_drift::unlike::{UnlikeSettings, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::cluster::Alone;
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
 use crate::exit::Usage;
@@ -52,6 +53,8 @@ pub struct Texts {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
+    alone: Alone,
+    #[command(flatten)]
     raising: Raising,
     #[command(flatten)]
     reporting: Reporting,
@@ -84,12 +87,22 @@ fn said(told: &Told) -> String {
 
 pub(super) fn texts(terminal: Terminal, options: &Texts) -> anyhow::Result<ExitCode> {
     let settings = options.limits.settings()?;
+    options
+        .alone
+        .check("a classifier learns from the texts one after the other, which no engine does in parts")?;
     let (before, now) = (tables::open(&options.reference)?, tables::open(&options.tables)?);
     let told = unlike::texts(&before, &now, &options.text)?;
     let findings = look(&told.0, settings, &Place::artifact(now.name()));
     let said = said(&told);
     options.raising.raise(terminal, &findings, "the examples in the report")?;
-    conclude(terminal, Looked::compared(&now), said, told.1, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        told.1,
+        findings,
+        (&options.reporting, &options.raising, "monitor texts"),
+    )
 }
 
 pub(super) fn embeddings(terminal: Terminal, options: &Embeddings) -> anyhow::Result<ExitCode> {
@@ -104,5 +117,12 @@ pub(super) fn embeddings(terminal: Terminal, options: &Embeddings) -> anyhow::Re
     let findings = look(&told.0, settings, &place);
     let said = said(&told);
     options.raising.raise(terminal, &findings, "the examples in the report")?;
-    conclude(terminal, looked, said, told.1, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        looked,
+        said,
+        told.1,
+        findings,
+        (&options.reporting, &options.raising, "monitor embeddings"),
+    )
 }

@@ -16,7 +16,8 @@ use mantlet_vocab::{Finding, Place};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Reporting;
-use crate::commands::conclude::{Looked, conclude};
+use crate::commands::cluster::Alone;
+use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
 use crate::exit::Usage;
@@ -83,6 +84,8 @@ pub struct Options {
     /// Write what was told in the last seven days here, as Markdown.
     #[arg(long, value_name = "FILE", requires = "state")]
     digest: Option<PathBuf>,
+    #[command(flatten)]
+    alone: Alone,
     #[command(flatten)]
     named: tables::Named,
     #[command(flatten)]
@@ -237,6 +240,7 @@ fn timeline(state: &State, counts: &[(i64, Vec<Bin>)], alarm: &Alarm) -> Option<
 }
 
 pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
+    options.alone.check("bins follow one another, and what was told is remembered from bin to bin")?;
     if !(options.run_length >= 10.0 && options.run_length <= 1e12) {
         return Err(
             Usage(format!("--run-length is between 10 and 10^12 bins, not {}", options.run_length)).into()
@@ -333,7 +337,14 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         state.watch.settings().run_length
     );
     let findings = findings.into_iter().map(|(_, finding)| finding).collect();
-    conclude(terminal, Looked::compared(&now), said, gaps, findings, &options.reporting)
+    conclude_kept(
+        terminal,
+        Looked::compared(&now),
+        said,
+        gaps,
+        findings,
+        (&options.reporting, &options.raising, "monitor watch"),
+    )
 }
 
 /// Lays out the streams and learns what is usual.
