@@ -11,7 +11,7 @@ use mantlet_registry::rows::{RowRuled, Sheet};
 use mantlet_registry::{ModelVersion, System, Transition};
 use mantlet_report::{Input, SystemReport};
 use mantlet_respond::{Incident, IncidentFilter};
-use mantlet_store::{Ledgers, Seen};
+use mantlet_store::{Ledgers, Report, Seen};
 use mantlet_vocab::{Millis, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,10 @@ pub trait Views: Send + Sync {
     fn review<'a>(&'a self, id: &'a str) -> Soon<'a, Option<Review>>;
     /// The last `most` lines of the audit log, newest first.
     fn audit(&self, most: usize) -> Soon<'_, AuditTail>;
+    /// Reports about data and behaviour, newest first.
+    fn reports(&self) -> Soon<'_, Vec<Report>>;
+    /// One report.
+    fn report<'a>(&'a self, id: &'a str) -> Soon<'a, Option<Report>>;
     /// All API keys.
     fn keys(&self) -> Soon<'_, Vec<ApiKey>>;
 }

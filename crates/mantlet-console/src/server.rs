@@ -211,6 +211,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/data/{system}/{batch}", get(pages::batch::show))
         .route("/data/{system}/{batch}/rows", post(pages::batch::rule))
         .route("/data/{system}/{batch}/decide", post(pages::batch::decide))
+        .route("/reports", get(pages::reports::list))
+        .route("/reports/{id}", get(pages::reports::show))
         .route("/live", get(pages::live::show))
         .route("/live/events", get(pages::live::events))
         .route("/audit", get(pages::audit::show))

@@ -10,7 +10,7 @@ use mantlet_registry::rows::{RowRuled, Sheet};
 use mantlet_registry::{ModelVersion, RegistryStore, System, Transition};
 use mantlet_report::SystemReport;
 use mantlet_respond::{Incident, IncidentFilter};
-use mantlet_store::{Ledgers, Record, RecordKind, Seen, Store, StoreError};
+use mantlet_store::{Ledgers, Record, RecordKind, Report, Seen, Store, StoreError};
 use mantlet_vocab::{Digest, Millis, Reply, Request};
 
 use crate::ports::{
@@ -305,6 +305,12 @@ impl Views for Shelf {
                 signed: Some(format!("signed by {}", checkpoint.origin)),
             })
         })
+    }
+    fn reports(&self) -> Soon<'_, Vec<Report>> {
+        Box::pin(async { self.store.reports(LISTED).await.map_err(failed) })
+    }
+    fn report<'a>(&'a self, id: &'a str) -> Soon<'a, Option<Report>> {
+        Box::pin(async move { self.store.report(id).await.map_err(failed) })
     }
     fn keys(&self) -> Soon<'_, Vec<ApiKey>> {
         Box::pin(async { self.store.keys().await.map_err(failed) })

@@ -14,7 +14,7 @@ pub mod svg;
 mod system;
 mod words;
 
-pub use examination::{Format, JSON_VERSION, Style, cyclonedx, examination, pictures};
+pub use examination::{Format, JSON_VERSION, Style, cyclonedx, examination, findings, pictures};
 pub use junit::{JunitCase, JunitOutcome, junit};
 pub use page::STYLE;
 pub use system::{

@@ -310,6 +310,12 @@ impl Alert {
         alert.told_by(findings)
     }
 
+    /// What an incident about a batch is about.
+    #[must_use]
+    pub fn batch_subject(batch: &str, feed: &str) -> String {
+        format!("batch {batch} of feed {feed}")
+    }
+
     /// The gate of a batch held it. `eyes` people have to consent before a model may learn from it.
     #[must_use]
     pub fn held(
@@ -319,7 +325,7 @@ impl Alert {
         (batch, feed, eyes): (&str, &str, usize),
         findings: &[Finding],
     ) -> Self {
-        let mut alert = Self::data(system, impact, at, &format!("batch {batch} of feed {feed}"), findings);
+        let mut alert = Self::data(system, impact, at, &Self::batch_subject(batch, feed), findings);
         let said = |text: &str| text.trim_end_matches('.').to_owned();
         let mut suspicious: Vec<String> = alert.noticed.iter().take(3).map(|line| said(line)).collect();
         if suspicious.is_empty() {

@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mantlet_registry::batch::{Batch, BatchError, BatchEvent, Ledger};
+use mantlet_registry::batch::{Batch, BatchError, BatchEvent, BatchState, Ledger};
 use mantlet_registry::disk;
 use mantlet_registry::rows::{RowRuled, Sheet};
+use mantlet_respond::{Alert, AlertKind, IncidentFilter, IncidentStore, StepState};
 use mantlet_vocab::{Digest, Millis};
 use serde_json::json;
 
@@ -18,6 +19,8 @@ use crate::{Record, RecordKind, Store, StoreError};
 
 /// Bytes of decisions about rows in one entry of the log.
 const PART: usize = 32 << 10;
+/// Tries when somebody else changes an incident at the same time.
+const TRIES: usize = 4;
 /// Entries read at a time.
 const PAGE: usize = 1_000;
 
@@ -161,7 +164,45 @@ impl Store {
         } else {
             BatchEvent::Rejected { batch, digest, note }
         };
-        self.batch_event(system, &event, actor).await
+        let ledger = self.batch_event(system, &event, actor).await?;
+        if let Some(own) = ledger.batches.get(event.batch().unwrap_or_default())
+            && own.state != BatchState::Held
+        {
+            let said = format!("batch {} was {}", own.name, own.state.word());
+            self.settle(system, own, actor, &said).await;
+        }
+        Ok(ledger)
+    }
+
+    /// Closes the incidents about a batch that is held no more. One with a step in force stays open until that is undone,
+    /// and one that somebody else changes again and again stays open as well: what was decided stands either way.
+    pub async fn settle(&self, system: &str, batch: &Batch, actor: &str, why: &str) {
+        let subject = Alert::batch_subject(&batch.name, &batch.feed);
+        let filter = IncidentFilter { system: Some(system.to_owned()), ..IncidentFilter::open() };
+        for _ in 0..TRIES {
+            let Ok(incidents) = IncidentStore::list(self, &filter).await else { return };
+            let mut again = false;
+            for mut incident in incidents {
+                if incident.kind != AlertKind::Data || incident.subject.as_deref() != Some(subject.as_str()) {
+                    continue;
+                }
+                let acted = |state: &StepState| {
+                    matches!(state, StepState::Applied | StepState::Applying | StepState::Undoing)
+                };
+                if incident.steps.iter().any(|step| acted(&step.state)) {
+                    let open = format!("{why}; a step is in force, so this stays open");
+                    incident.note(self.now(), actor, open);
+                } else {
+                    incident.close(self.now(), actor, why);
+                }
+                incident.revision += 1;
+                incident.refresh();
+                again |= IncidentStore::save(self, &incident).await.is_err();
+            }
+            if !again {
+                return;
+            }
+        }
     }
 
     /// A person decides about rows of a batch. Gives the ledger with it. An entry of the audit log has at most 64 KiB, so

@@ -26,6 +26,7 @@ mod incidents;
 mod people;
 mod records;
 mod registry;
+mod reports;
 mod reviews;
 mod stamp;
 
@@ -40,6 +41,7 @@ pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AuditError, StoreError};
 pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus};
 pub use records::{Record, RecordKind};
+pub use reports::{REPORTS, Report};
 pub use reviews::{
     AtDeadline, DEADLINE, Review, ReviewDecision, ReviewDesk, ReviewFilter, ReviewState, ReviewTerms,
 };

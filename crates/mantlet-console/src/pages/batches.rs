@@ -42,6 +42,7 @@ pub(crate) async fn show(State(shared): State<Arc<Shared>>, who: Who) -> Result<
                 _ => { (held) " wait for a person." }
             }
         }
+        p { a href="/reports" { "Reports" } " of gates and monitors, with their pictures." }
         @for (system, ledger) in ledgers.iter() {
             @if let Some(why) = &ledger.frozen {
                 p.notice.tone-bad { "Retraining of " (system) " is frozen: " (why) }

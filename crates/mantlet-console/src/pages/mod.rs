@@ -11,6 +11,7 @@ pub(crate) mod incidents;
 pub(crate) mod keys;
 pub(crate) mod live;
 pub(crate) mod overview;
+pub(crate) mod reports;
 pub(crate) mod review;
 pub(crate) mod reviews;
 pub(crate) mod rollout;

@@ -121,6 +121,8 @@ fn looks(browser: &Browser<'_>, stage: &Stage, base: &str) {
         ("review", "/reviews/rev-0002"),
         ("picture", "/reviews/rev-0001"),
         ("batches", "/data"),
+        ("reports", "/reports"),
+        ("report", "/reports/1790035800000-monitor-drift"),
         ("batch", "/data/cheque%20reader/week-48"),
         ("own-batch", "/data/cheque%20reader/week-47"),
         ("system", "/systems/cheque%20reader"),

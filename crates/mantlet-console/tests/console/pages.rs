@@ -45,6 +45,8 @@ fn pages(stage: &Stage) -> Vec<String> {
         "/data",
         "/data/cheque%20reader/week-47",
         "/data/cheque%20reader/week-48",
+        "/reports",
+        "/reports/1790035800000-monitor-drift",
         "/live",
         "/audit",
         "/keys",

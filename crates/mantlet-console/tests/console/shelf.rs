@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mantlet_access::{Role, User};
 use mantlet_console::{Actions, Console, ConsoleConfig, PortError, Ports, Ruling, Shelf, Soon};
 use mantlet_store::{Options, ReviewDecision, Store, SystemClock};
-use mantlet_vocab::{Action, NamedValue, Reply, Tensor, Value};
+use mantlet_vocab::{Action, Examination, Finding, NamedValue, Place, Reply, Severity, Tensor, Value};
 
 use crate::web::{ask, form};
 use crate::world::{NOW, PASSWORD, exchange};
@@ -94,6 +94,32 @@ fn a_diverted_picture_is_decided_and_its_caller_gets_the_answer() {
     let fields = [("name", "rae"), ("password", PASSWORD), ("form_token", &door.token())];
     let cookie = post("/sign-in", &door.cookies(), &fields).cookies();
     let get = |path: &str| ask(addr, "GET", path, &[("Cookie", &cookie)], "");
+
+    // A report that a monitor kept stands on the console with its pictures, and what it says of strangers is text.
+    let mut examination = Examination::default();
+    let about = mantlet_respond::abouts()[0];
+    let picture = serde_json::json!({"kind": "then-now", "names": ["<i>to 10", "above"], "then": [0.8, 0.2], "now": [0.3, 0.7]});
+    let finding =
+        about.finding(Place::artifact("w.csv"), "column <i>amount</i> moved").fact("picture", picture);
+    examination.findings = vec![Finding { severity: Severity::Suspicious, ..finding }];
+    let id = runtime.block_on(store.keep_report("cheque reader", "monitor drift", &examination)).unwrap();
+    let list = get("/reports").body;
+    assert!(list.contains(&format!("/reports/{id}")) && list.contains("monitor drift"), "{list}");
+    let page = get(&format!("/reports/{id}"));
+    assert!(
+        page.status == 200 && page.body.contains("&lt;i&gt;amount") && !page.body.contains("<i>"),
+        "{}",
+        page.body
+    );
+    assert_eq!(page.body.matches("class=\"bar-now").count(), 2, "{}", page.body);
+    assert_eq!(get("/reports/none").status, 404);
+    // The newest are kept.
+    for _ in 0..mantlet_store::REPORTS + 3 {
+        runtime.block_on(store.keep_report("other", "monitor segments", &Examination::default())).unwrap();
+    }
+    let kept = runtime.block_on(store.reports(1_000)).unwrap();
+    assert_eq!(kept.iter().filter(|report| report.system == "other").count(), mantlet_store::REPORTS);
+    assert_eq!(kept.iter().filter(|report| report.id == id).count(), 1, "of another system");
 
     // The desk writes behind: the ticket is known at once, the database learns it within a moment.
     let path = format!("/reviews/{ticket}");

@@ -15,6 +15,7 @@ pub use cyclonedx::cyclonedx;
 pub use json::JSON_VERSION;
 pub use picture::pictures;
 pub(crate) use web::finding_list;
+pub use web::findings;
 
 /// The formats of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

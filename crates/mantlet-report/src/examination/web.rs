@@ -16,7 +16,6 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
         Verdict::Found => ("tone-bad", "✕"),
         Verdict::NotFullyExamined => ("tone-warning", "!"),
     };
-    let gaps = all_gaps(examination);
     let body = html! {
         a.skip href="#verdict" { "Skip to the verdict" }
         header.masthead { p.kicker { "mantlet " (style.version) " · examination" } h1 { "What was taken in" } }
@@ -26,17 +25,7 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
                 div { h2 id="verdict-title" { (capital(verdict.word())) } p { (summary(examination)) "." } }
             }
             @if !examination.findings.is_empty() { section aria-label="Findings" { (finding_list(&examination.findings)) } }
-            @if !gaps.is_empty() {
-                section {
-                    h2 { "What was not examined" }
-                    div.scroll { table {
-                        thead { tr { th scope="col" { "What" } th scope="col" { "Why" } th scope="col" { "Remedy" } } }
-                        tbody { @for gap in &gaps { tr {
-                            th scope="row" { (clean_line(&gap.what)) } td { (clean_line(&gap.why)) } td { (clean_line(&gap.remedy)) }
-                        } } }
-                    } }
-                }
-            }
+            (gaps(examination))
             section {
                 h2 { "Artifacts" }
                 div.scroll { table {
@@ -52,6 +41,36 @@ pub(super) fn write(examination: &Examination, style: Style<'_>) -> String {
         }
     };
     page(&format!("Examination: {}", verdict.word()), CSS, &body)
+}
+
+/// What was not examined, as a section; nothing when all was.
+fn gaps(examination: &Examination) -> Markup {
+    let gaps = all_gaps(examination);
+    html! {
+        @if !gaps.is_empty() {
+            section {
+                h2 { "What was not examined" }
+                div.scroll tabindex="0" role="group" aria-label="What was not examined" { table {
+                    thead { tr { th scope="col" { "What" } th scope="col" { "Why" } th scope="col" { "Remedy" } } }
+                    tbody { @for gap in &gaps { tr {
+                        th scope="row" { (clean_line(&gap.what)) } td { (clean_line(&gap.why)) } td { (clean_line(&gap.remedy)) }
+                    } } }
+                } }
+            }
+        }
+    }
+}
+
+/// One sentence, the findings with their pictures, and what was not examined, for pages around them.
+#[must_use]
+pub fn findings(examination: &Examination) -> Markup {
+    html! {
+        p { (summary(examination)) "." }
+        @if !examination.findings.is_empty() {
+            section aria-labelledby="findings-title" { h2 id="findings-title" { "Findings" } (finding_list(&examination.findings)) }
+        }
+        (gaps(examination))
+    }
 }
 
 fn capital(text: &str) -> String {

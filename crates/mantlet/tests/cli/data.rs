@@ -332,6 +332,8 @@ fn a_batch_waits_for_its_gate_and_for_people_and_a_changed_one_waits_again() {
     assert!(said.out.contains("3 rows decided about, 1 left out, 1 relabelled"), "{} {}", said.out, said.err);
     let early = run(["data", "export", "week-5", "--folder", home, "--out", turned]);
     assert!(early.code != 0 && early.err.contains("no model learns from it"), "{}", early.err);
+    // Nobody has decided about the batch: its incident is open.
+    assert!(expect(0, ["incident", "list", home]).out.contains("open"));
     let approve = ["data", "approve", "week-5", "--note", "known promotion"];
     let own = as_user(0, &approve);
     assert!(own.code != 0 && own.err.contains("another person has to"), "{} {}", own.out, own.err);
@@ -341,6 +343,13 @@ fn a_batch_waits_for_its_gate_and_for_people_and_a_changed_one_waits_again() {
         said = as_user(2, &approve);
     }
     assert!(said.out.contains("is approved"), "{} {}", said.out, said.err);
+    // The decision closes the incident, in the name of who decided.
+    let incident = expect(0, ["incident", "show", id, home, "--json"]).out;
+    let incident: Value = serde_json::from_str(&incident).unwrap();
+    assert!(incident["closed"].is_number(), "{incident}");
+    let last = incident["timeline"].as_array().unwrap().last().unwrap();
+    assert!(last["what"].as_str().unwrap().contains("batch week-5 was approved"), "{last}");
+    assert!(last["actor"] == "bea" || last["actor"] == "cem", "{last}");
     // Its files are not what may be learned from; what is written is.
     let usable = expect(1, ["data", "batches", "--folder", home, "--usable"]);
     assert!(!usable.out.contains("week-5") && usable.err.contains("data export week-5"), "{}", usable.err);

@@ -4,6 +4,7 @@
 
 mod acts;
 mod batches;
+mod reports;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -366,6 +367,12 @@ impl Views for World {
             root: "8a7b".repeat(11),
             signed: Some("mantlet-7f3a, just now".into()),
         })
+    }
+    fn reports(&self) -> Soon<'_, Vec<mantlet_store::Report>> {
+        Box::pin(async { Ok(vec![reports::reported()]) })
+    }
+    fn report<'a>(&'a self, id: &'a str) -> Soon<'a, Option<mantlet_store::Report>> {
+        Box::pin(async move { Ok(Some(reports::reported()).filter(|report| report.id == id)) })
     }
     fn keys(&self) -> Soon<'_, Vec<ApiKey>> {
         let key =
