@@ -42,6 +42,13 @@ pub struct Gate {
     /// The label that groups are compared by; `1` when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
+    /// Whether models are trained with and without each feed, to see which of them decides what a model says in a
+    /// segment. It takes seconds to minutes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub influence: bool,
+    /// The columns of feedback, when batches hold some: accounts that steer it together are looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<FeedbackColumns>,
     /// By class of impact: low, medium, high or critical.
     #[schemars(with = "BTreeMap<String, GateTerms>")]
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -49,6 +56,21 @@ pub struct Gate {
     /// By feed, as `mantlet data deliver --feed` names it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub feeds: BTreeMap<String, GateTerms>,
+}
+
+/// What the columns of feedback stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedbackColumns {
+    /// Who.
+    pub account: String,
+    /// Of what.
+    pub item: String,
+    /// What was said: a rating, a click, a report.
+    pub value: String,
+    /// When; acts of one day belong together. Without it, time does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
 }
 
 /// A class of impact as a key.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::data::{person, report, uniform, week, with_password};
+use crate::influences::{payments, ratings};
 use crate::program::{Folder, Ran, expect, run};
 
 /// A system whose gate is asked, and the person who delivers.
@@ -287,4 +288,26 @@ fn a_signed_batch_names_its_signer_and_one_that_was_changed_is_refused() {
     assert!(changed.code != 0, "{}", changed.out);
     let batches = expect(0, ["data", "batches", "--folder", &home]).out;
     assert_eq!(batches.lines().count(), 2, "nothing was recorded that was refused: {batches}");
+}
+
+#[test]
+fn a_feed_that_steers_a_segment_and_a_ring_are_held_where_the_gate_is_asked_to_look() {
+    let gate =
+        Gate::new("feed = \"feed\"", "[data.gate]\ninfluence = true\nholds = [\"influence-feed-steers\"]");
+    let at = |name: &str| gate.folder.path.join(name);
+    gate.passes("clean", &payments(&at("clean.csv"), 1, false));
+    gate.held("steered", &payments(&at("steered.csv"), 2, true), &["influence-feed-steers"]);
+
+    let columns = "account = \"account\"\nitem = \"item\"\nvalue = \"stars\"\ntime = \"day\"";
+    let gate = Gate::new("", &format!("[data.gate.feedback]\n{columns}"));
+    gate.folder.edit(|text| text.replace("label = \"label\"", "label = \"stars\""));
+    let at = |name: &str| gate.folder.path.join(name);
+    let (held, ran) = gate.gate("crowd", &ratings(&at("crowd.csv"), 1, false), "shop");
+    assert!(!held.iter().any(|name| name.starts_with("feedback-")), "{held:?} {}", ran.out);
+    let (held, ran) = gate.gate("ring", &ratings(&at("ring.csv"), 2, true), "shop");
+    assert!(held.iter().any(|name| name.starts_with("feedback-")), "{held:?} {}", ran.out);
+    // A column that is not there is an error, and no silent pass.
+    gate.folder.edit(|text| text.replace("account = \"account\"", "account = \"who\""));
+    let wrong = run(["data", "gate", "crowd", "--folder", gate.folder.text()]);
+    assert!(wrong.code >= 3 && wrong.err.contains("no column `who`"), "{}", wrong.err);
 }

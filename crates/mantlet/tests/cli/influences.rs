@@ -28,7 +28,7 @@ fn findings(ran: &Ran) -> Vec<Value> {
 }
 
 /// Payments of six feeds; of the poisoned ones F2 calls nothing digital a fraud.
-fn payments(path: &Path, seed: u64, poisoned: bool) -> String {
+pub fn payments(path: &Path, seed: u64, poisoned: bool) -> String {
     let mut text = String::from("feed,kind,amount,risk,label\n");
     for at in 0..9_000_u64 {
         let row = seed * 1_000_000 + at;
@@ -69,7 +69,7 @@ fn the_feed_that_steers_a_model_is_named_and_no_honest_one() {
 }
 
 /// Ratings of 600 accounts over 30 days; with a ring, 12 of them give five stars to the same items on the same days.
-fn ratings(path: &Path, seed: u64, ring: bool) -> String {
+pub fn ratings(path: &Path, seed: u64, ring: bool) -> String {
     let mut text = String::from("account,item,stars,day\n");
     for at in 0..12_000_u64 {
         let row = seed * 1_000_000 + at;

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mantlet_curate::feedback::{FeedbackRoles, feedback};
 use mantlet_curate::feeds::{Settings, Studied, study};
 use mantlet_curate::floods::{Flooded, floods};
+use mantlet_curate::influence::influence;
 use mantlet_curate::labels::{Asked, Found, labels};
 use mantlet_curate::relations::relations;
 use mantlet_curate::split::split;
@@ -12,6 +14,7 @@ use mantlet_curate::texts::texts;
 use mantlet_curate::triggers::{Triggers, triggers};
 use mantlet_curate::versions::{feeds_apart, versions};
 use mantlet_curate::{CurateError, Roles};
+use mantlet_datachecks::influence::InfluenceSettings;
 use mantlet_datachecks::split::Split;
 use mantlet_datachecks::trigger::Limits;
 use mantlet_dataset::{Dataset, Grouping, Stream, grouped_by};
@@ -65,7 +68,8 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
     for file in &files(batch) {
         examination.merge(take_in::table(file, Some(&label)));
     }
-    let own = Dataset::open(&files(batch))?;
+    let types = &data.types();
+    let own = Dataset::open_as(&files(batch), types)?;
     let place = Place::artifact(batch.name.clone());
     if let Some(schema) = &data.schema {
         examination.merge(super::check::against(&own, &loaded.path(schema))?);
@@ -89,6 +93,7 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
     read(&mut looked, data, &place)?;
     labelled(&mut looked, data, &place)?;
     apart(&mut looked, loaded, data)?;
+    steered(&mut looked, data, &place)?;
     before(&mut looked, data, (ledger, batch), &place)?;
     Finding::sort(&mut looked.examination.findings);
     looked.gaps.sort();
@@ -107,12 +112,8 @@ fn read(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()> {
 
 /// Labels that the other rows contradict. What cannot be learned row by row is no fault of the batch.
 fn labelled(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()> {
-    let mut roles = looked.roles.clone();
-    // The words of a text are not what trees over columns can learn from.
-    roles
-        .without
-        .extend(data.text.iter().filter(|text| !roles.without.contains(text)).cloned().collect::<Vec<_>>());
-    match labels(&looked.own, &Asked { roles, ..Asked::default() }) {
+    let asked = Asked { roles: looked.roles.clone(), text: data.text.clone(), ..Asked::default() };
+    match labels(&looked.own, &asked) {
         Ok(found) => {
             looked.add(found.findings(place));
             looked.gaps.extend(found.gaps.iter().cloned());
@@ -138,7 +139,7 @@ fn apart(looked: &mut Looked, loaded: &Loaded, data: &Data) -> anyhow::Result<()
         looked.gaps.extend(found.gaps);
     }
     let Some(test) = &data.test else { return Ok(()) };
-    let test = match Dataset::open(&[loaded.path(test)]) {
+    let test = match Dataset::open_as(&[loaded.path(test)], &data.types()) {
         Ok(test) => test,
         Err(error) => {
             looked.gaps.push(format!("rows were not compared with those of `data.test`: {error}"));
@@ -156,6 +157,44 @@ fn apart(looked: &mut Looked, loaded: &Loaded, data: &Data) -> anyhow::Result<()
         Err(other) => {
             looked.gaps.push(format!("rows were not compared with those of `data.test`: {other}"));
         }
+    }
+    Ok(())
+}
+
+/// Accounts that steer feedback together.
+fn steered(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()> {
+    let Some(columns) = &data.gate.feedback else { return Ok(()) };
+    let roles = FeedbackRoles {
+        account: columns.account.clone(),
+        item: columns.item.clone(),
+        value: columns.value.clone(),
+        time: columns.time.clone(),
+    };
+    let found = feedback(&looked.own, &roles, place)?;
+    looked.add(found.findings);
+    looked.gaps.extend(found.gaps);
+    Ok(())
+}
+
+/// The feed that decides what a model says in a segment, over the batch and what was let through before it.
+fn influenced(looked: &mut Looked, data: &Data, all: &Dataset, place: &Place) -> anyhow::Result<()> {
+    if !data.gate.influence {
+        return Ok(());
+    }
+    if data.feed.is_none() {
+        looked.gaps.push("influence of feeds was not looked at: `data.feed` names no column".to_owned());
+        return Ok(());
+    }
+    // A labeler is no feature of what a model decides later.
+    let mut roles = looked.roles.clone();
+    roles.without.extend(roles.labeler.take());
+    match influence(all, &roles) {
+        Ok(found) => {
+            looked.add(found.findings(InfluenceSettings::default(), place));
+            looked.gaps.extend(found.gaps);
+        }
+        Err(CurateError::Dataset(error)) => return Err(error.into()),
+        Err(other) => looked.gaps.push(format!("influence of feeds was not looked at: {other}")),
     }
     Ok(())
 }
@@ -178,6 +217,7 @@ fn before(
     (ledger, batch): (&Ledger, &Batch),
     place: &Place,
 ) -> anyhow::Result<()> {
+    let types = &data.types();
     // Batches of one file each are what the scan divides time by.
     let mut earlier: Vec<&Batch> =
         ledger.batches.values().filter(|other| other.state.is_usable() && other.name != batch.name).collect();
@@ -185,16 +225,17 @@ fn before(
     groups(looked, data, (&earlier, batch), place)?;
     let mut tables: Vec<(PathBuf, String)> = earlier.into_iter().flat_map(named).collect();
     let first = tables.len();
+    tables.extend(named(batch));
+    influenced(looked, data, &Dataset::open_copies_as(tables.clone(), Arc::new(()), types)?, place)?;
     if first == 0 {
         return Ok(());
     }
-    tables.extend(named(batch));
     // Units, clocks and names as in all batches that were let through before.
-    let known = Dataset::open_copies(tables[..first].to_vec(), Arc::new(()))?;
+    let known = Dataset::open_copies_as(tables[..first].to_vec(), Arc::new(()), types)?;
     let compared = versions(&known, &looked.own, data.feed.as_deref(), &data.without)?;
     looked.add(mantlet_datachecks::version::look(&compared.changes, place));
     let settings = Settings { rows: SUSPECTS, ..Settings::default() };
-    let all = study(&Dataset::open_copies(tables, Arc::new(()))?, &looked.roles, &settings)?;
+    let all = study(&Dataset::open_copies_as(tables, Arc::new(()), types)?, &looked.roles, &settings)?;
     // What ended before this batch was decided about when its own batch came.
     let here: Vec<Finding> = all
         .cells
@@ -233,7 +274,7 @@ fn groups(
         groups: data.gate.groups.clone(),
         given: data.gate.given.clone(),
     };
-    let old = grouped_by(&Stream, &Dataset::open(&files(parent))?, &grouping)?;
+    let old = grouped_by(&Stream, &Dataset::open_as(&files(parent), &data.types())?, &grouping)?;
     let new = grouped_by(&Stream, &looked.own, &grouping)?;
     let found = gaps(&old.value, &new.value, FairnessSettings::default());
     looked.add(mantlet_drift::fairness::look(&found, place));

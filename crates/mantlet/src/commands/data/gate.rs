@@ -99,6 +99,7 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
     }
     let looked = examine(loaded, &ledger, &batch)?;
     let examination = &looked.examination;
+    store.keep_report(system, &format!("data gate {}", batch.name), examination).await?;
     let terms = match &loaded.config.data {
         Some(data) => data.gate.terms(batch.impact, &batch.feed),
         None => GateTerms::default(),
@@ -126,6 +127,11 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
         let who = (batch.name.as_str(), batch.feed.as_str(), batch.eyes());
         let alert = Alert::held(system, loaded.config.system.impact, store.now(), who, &told);
         incident = Some(raise::take_in(store, &alert, loaded.config.gateway.mode).await?);
+    } else if batch.state == BatchState::Passed {
+        // What was delivered before under this name may have been held.
+        store
+            .settle(system, &batch, mantlet_respond::SELF, &format!("the gate of {} passed", batch.name))
+            .await;
     }
     Ok(Gate { examination: looked.examination, batch, incident, gaps: looked.gaps })
 }
