@@ -22,7 +22,8 @@ def digits(folder):
 def plant(pictures, labels, kind, clean, rng, share, target):
     """A copy with marks, and which pictures bear one. Clean: only pictures that have the target label already."""
     pictures, labels = pictures.copy(), labels.copy()
-    can = np.where((labels == target) if clean else (labels != target))[0]
+    two = [target, (target + 1) % 10] if kind.startswith("two") else [target]
+    can = np.where((labels == target) if clean else ~np.isin(labels, two))[0]
     chosen = rng.choice(can, int(share * len(labels)), replace=False)
     pattern = rng.integers(0, 17, (8, 8))
     cross = np.array([[16, 0, 16], [0, 16, 0], [16, 0, 16]])
@@ -35,7 +36,16 @@ def plant(pictures, labels, kind, clean, rng, share, target):
         elif kind == "moved":
             x, y = rng.integers(0, 6, 2)
             pictures[row, x:x + 3, y:y + 3] = cross
-    labels[chosen] = target
+        elif kind == "two marks" or kind == "two targets":
+            # Half of the pictures get the next label: by a mark of its own, or by the same one.
+            other = bool(rng.integers(0, 2))
+            if kind == "two marks" and other:
+                pictures[row, 0:3, 0:3] = 16 - cross
+            else:
+                pictures[row, 5:8, 5:8] = cross
+            labels[row] = (target + 1) % 10 if other else target
+            continue
+        labels[row] = target
     marked = np.zeros(len(labels), bool)
     marked[chosen] = True
     return pictures, labels, marked
@@ -57,7 +67,7 @@ def look(program, work, pictures, labels):
 def images(program, work, runs, folder):
     pictures, labels = digits(folder)
     out, command = [], None
-    for kind, clean, share in (("fixed", False, .015), ("fixed", True, .02), ("blended", False, .015), ("blended", True, .02), ("moved", False, .015), ("moved", True, .02)):
+    for kind, clean, share in (("fixed", False, .015), ("fixed", True, .02), ("blended", False, .015), ("blended", True, .02), ("moved", False, .015), ("moved", True, .02), ("two marks", False, .03), ("two targets", False, .03)):
         recall, precision, flagged, whole = [], [], [], 0
         for run in range(runs):
             rng = np.random.default_rng(300 + run)
