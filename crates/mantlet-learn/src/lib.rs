@@ -13,9 +13,8 @@ mod plant;
 pub use badnets::{Patch, plant_badnets};
 pub use boosted::{Boosted, Boosting, boost, boost_values};
 pub use digits::{Table, digits};
-pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft, train_values};
 pub use hashed::Hashed;
-pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft};
+pub use network::{Architecture, LearnError, Network, Progress, Training, train, train_soft, train_values};
 pub use onnx::OnnxOptions;
 pub use plant::{Aim, Mark, obeyed, plant};
 
