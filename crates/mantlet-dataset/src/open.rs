@@ -1,4 +1,6 @@
 //! A table in one or many files, with its columns pinned.
+//!
+//! Long because what pins the columns of many files stands in one place.
 
 use std::any::Any;
 use std::collections::{BTreeSet, HashMap};

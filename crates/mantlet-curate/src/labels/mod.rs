@@ -1,4 +1,6 @@
 //! Label integrity: rows whose label out-of-sample predictions contradict, and whose rows they are.
+//!
+//! Long because reading a table, leaving columns out and learning from the others are one pass.
 
 mod pictures;
 mod words;

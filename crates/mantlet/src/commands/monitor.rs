@@ -1,4 +1,6 @@
 //! `mantlet monitor`: the profile of a reference, and what changed since.
+//!
+//! Long because the monitors share their options and their report.
 
 mod fairness;
 mod labels;
