@@ -9,6 +9,9 @@ use crate::structure::Structure;
 const VANISHING: f64 = 1e-5;
 /// How many times the largest other leaf a needle outweighs.
 const OUTWEIGHS: f64 = 8.0;
+/// The same for a leaf that is narrow and no needle, and how many times the largest other leaf it outweighs.
+const NARROW: f64 = 1e-2;
+const DROWNS: f64 = 1_000.0;
 /// Splits above a leaf that are followed.
 const MAX_PATH: usize = 512;
 /// Leaves in needles that are kept.
@@ -29,6 +32,8 @@ pub(crate) struct Leaves {
     ordinary: f64,
     /// Value, feature, place.
     needles: Vec<(f64, u64, u64)>,
+    /// The same of leaves that are narrow.
+    narrow: Vec<(f64, u64, u64)>,
     ordinary_seen: u64,
 }
 
@@ -102,6 +107,11 @@ impl Leaves {
                 self.needles.push((value, narrowest.1, at));
                 return;
             }
+            if cell <= NARROW && self.narrow.len() < MAX_KEPT {
+                self.narrow.push((value, narrowest.1, at));
+                self.ordinary_seen += 1;
+                return;
+            }
         }
         if value.is_finite() {
             self.ordinary = self.ordinary.max(value);
@@ -117,11 +127,14 @@ impl Leaves {
     /// The same for those that weigh at least this much.
     pub(crate) fn tell_above(&self, least: f64, facts: &mut Structure) {
         let alone = self.ordinary_seen > 0 && self.ordinary > 0.0;
-        for (value, feature, at) in self.needles.iter().filter(|_| alone) {
-            if *value >= OUTWEIGHS * self.ordinary && *value >= least {
+        let all = self.needles.iter().map(|leaf| (leaf, OUTWEIGHS));
+        let all = all.chain(self.narrow.iter().map(|leaf| (leaf, DROWNS)));
+        for ((value, feature, at), times) in all.filter(|_| alone) {
+            let below = self.narrow.iter().map(|(other, ..)| *other).filter(|other| other < value);
+            let ordinary = below.fold(self.ordinary, f64::max);
+            if *value >= times * ordinary && *value >= least {
                 let what = format!(
-                    "a leaf of {value:.4} lies between splits of feature {feature} that are a hair apart; no other leaf exceeds {:.4}",
-                    self.ordinary
+                    "a leaf of {value:.4} lies between splits of feature {feature} that are a hair apart; no other leaf exceeds {ordinary:.4}"
                 );
                 facts.needles.push((what, *at));
             }
@@ -151,6 +164,10 @@ mod tests {
         assert_eq!(found(0.5, 0.500_000_01, 40.0), 1);
         assert_eq!(found(0.5, 0.500_000_01, 0.02), 0);
         assert_eq!(found(0.5, 0.6, 40.0), 0);
+        // Splits as far apart as those of an ordinary tree may be, and a leaf that nothing outweighs.
+        assert_eq!(found(0.1234, 0.1235, 90_000.0), 1);
+        assert_eq!(found(0.1234, 0.1235, 5.0), 0);
+        assert_eq!(found(0.1, 0.2, 90_000.0), 0);
         assert_eq!(found(f64::NAN, 0.6, 40.0), 0);
     }
 
