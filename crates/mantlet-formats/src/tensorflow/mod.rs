@@ -244,6 +244,13 @@ const DISGUISES: [&str; 8] = [
     "Substr",
 ];
 
+/// Whether a name ends like a file that something runs or reads code from.
+fn runs(name: &str) -> bool {
+    const ENDINGS: [&str; 13] =
+        ["pth", "py", "pyc", "sh", "so", "pkl", "pickle", "desktop", "service", "exe", "bat", "ps1", "cfg"];
+    name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+}
+
 impl<'a> Walk<'a> {
     /// Every field of this number that holds bytes.
     fn each(&mut self, start: u64, end: u64, number: u64, step: Step<'a>) {
@@ -366,7 +373,14 @@ impl<'a> Walk<'a> {
             *steps = left;
             let node = self.node(start, end);
             made.settled &= !node.operator.starts_with("Placeholder");
-            made.disguised |= !asked && DISGUISES.contains(&node.operator.as_str());
+            // Of numbers that are written out a part is digits, and hides nothing.
+            let digits = node.operator == "Substr"
+                && node
+                    .inputs
+                    .first()
+                    .and_then(|input| names.get(&plain(input)).copied())
+                    .is_some_and(|(start, end)| self.node(start, end).operator == "AsString");
+            made.disguised |= !asked && !digits && DISGUISES.contains(&node.operator.as_str());
             if !asked {
                 made.texts.extend(node.text);
                 made.contents.extend(node.content);
@@ -385,14 +399,17 @@ impl<'a> Walk<'a> {
     fn leads(
         &mut self,
         (node, reach): (&Node, Reach),
-        function: bool,
+        function: &str,
         names: &Names,
         steps: &mut usize,
     ) -> Option<String> {
         let inputs: Vec<&String> = node.inputs.iter().filter(|input| !input.starts_with('^')).collect();
         // The saver of a model is a function that is handed the place; no other has one of its own.
-        let place = usize::from(node.operator == "MergeV2Checkpoints");
-        let own = function && reach == Reach::Writes && node.operator != "CreateSummaryFileWriter";
+        let writer = node.operator == "CreateSummaryFileWriter";
+        let place = usize::from(writer || node.operator == "MergeV2Checkpoints");
+        // A writer of summaries is opened once, by the function that makes it ready, and not by one that is served.
+        let made_ready = writer && function.contains("initializer");
+        let own = !function.is_empty() && reach == Reach::Writes && !made_ready;
         let served = self.facts.file == File::SavedModel;
         for (index, input) in inputs.into_iter().enumerate() {
             if self.assets.contains(input.split(':').next().unwrap_or_default()) {
@@ -410,6 +427,10 @@ impl<'a> Walk<'a> {
             let grave = |text: &&String| operators::leads_away(text, &node.operator, Reach::Reads, false);
             let first = made.texts.first().into_iter().chain([&whole]).find(away);
             if let Some(text) = first.or_else(|| made.texts.iter().find(grave)) {
+                return Some(text.clone());
+            }
+            // What the name of a file of summaries ends in makes it one that something runs.
+            if let Some(text) = made.texts.first().filter(|text| writer && index == 4 && runs(text)) {
                 return Some(text.clone());
             }
             let settled = made.settled && !made.texts.is_empty();
@@ -491,7 +512,7 @@ impl<'a> Walk<'a> {
         // Steps that all of them together are followed back.
         let mut steps = 4 * MAX_TEXTS;
         for (node, reach) in placed {
-            if let Some(text) = self.leads((&node, reach), !function.is_empty(), &names, &mut steps) {
+            if let Some(text) = self.leads((&node, reach), function, &names, &mut steps) {
                 self.count(&node.operator);
                 found.push((Node { file: Some(text.chars().take(200).collect()), ..node }, Some(reach)));
             }
