@@ -801,6 +801,26 @@ impl Machine {
             | "os.path.expanduser" | "os.path.expandvars" | "os.path.abspath" => {
                 self.joined_path(path, &positional, sum)
             }
+            // The file of this name beside another.
+            _ if path.starts_with("pathlib.Path()") && path.ends_with(".with_name") => {
+                self.joined_path("pathlib.Path", &positional, sum)
+            }
+            // An array is the numbers that it is made of.
+            "array.array" => {
+                let items = second?;
+                match (&items.kind, self.thing_of(items)) {
+                    (_, Some(Thing::Row { items, open, .. })) => {
+                        let (items, open) = (items.clone(), *open);
+                        Some(self.make(Thing::Row { items, shape: Shape::List, open }).with(sum))
+                    }
+                    (Kind::Bytes(_), _)
+                        if first.and_then(Value::as_text).is_some_and(|code| code.as_ref() == "B") =>
+                    {
+                        Some(items.clone().with(sum))
+                    }
+                    _ => None,
+                }
+            }
             "codecs.decode" | "codecs.encode" => {
                 let text = first?.as_text()?.clone();
                 let codec = second.and_then(Value::as_text).cloned();

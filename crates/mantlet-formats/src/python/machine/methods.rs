@@ -201,6 +201,9 @@ impl Machine {
                 }
                 Some(value)
             }
+            "with_name" => {
+                given.first().filter(|(_, name)| name.as_text().is_some()).map(|(_, name)| name.clone())
+            }
             "read_text" | "read_bytes" | "open" | "write_text" | "write_bytes" | "symlink_to" | "rename"
             | "chmod" => {
                 let mut all = vec![(None, this.clone())];

@@ -641,5 +641,8 @@ fn number(digits: &str) -> Node {
     };
     let value =
         radix("0x", 16).or_else(|| radix("0o", 8)).or_else(|| radix("0b", 2)).or_else(|| plain.parse().ok());
+    // A whole number that is written as another spells what the whole one does.
+    let whole = || plain.split_once('.').filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0'));
+    let value = value.or_else(|| whole()?.0.parse().ok());
     value.map_or(Node::Float, Node::Int)
 }

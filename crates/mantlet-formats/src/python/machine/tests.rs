@@ -239,3 +239,28 @@ proptest::proptest! {
         script(&text);
     }
 }
+
+#[test]
+fn programs_that_numbers_spell_are_read() {
+    let spelled = "import array, os\nV = array.array('f', [105.0, 100.0])\n";
+    assert!(runs(&format!("{spelled}os.system(bytes(int(v) for v in V).decode())\n")));
+    assert!(acts(&format!("{spelled}exec(compile(bytes(int(v) for v in V).decode(), 'x', 'exec'))\n")));
+    assert!(!acts(&format!("{spelled}print(bytes(int(v) for v in V).decode())\n")));
+}
+
+#[test]
+fn what_lies_beside_a_module_under_the_name_of_data_is_data() {
+    let beside = |name: &str, run: &str| {
+        let text = format!(
+            "import pathlib, zlib\nraw = pathlib.Path(__file__).with_name('{name}').read_bytes()\n{run}\n"
+        );
+        let script = script(&text);
+        let code: Vec<_> = script.calls.into_iter().filter(|call| call.power == Power::Evaluates).collect();
+        let data = code.iter().any(|call| call.origin().data_file);
+        (data, code.iter().any(|call| call.origin().decoded))
+    };
+    assert_eq!(beside("model.safetensors", "eval(raw[8:])"), (true, false));
+    assert_eq!(beside("w.f32", "exec(zlib.decompressobj().decompress(raw[::4]))"), (true, true));
+    assert_eq!(beside("arch.py", "exec(raw)").0, false);
+    assert_eq!(beside("model.safetensors", "print(sum(raw[8:]))"), (false, false));
+}
