@@ -9,6 +9,20 @@ fn acts(text: &str) -> Vec<(Act, String)> {
 }
 
 #[test]
+fn expressions_of_bundles_are_programs() {
+    let programs = |value: &str| -> Vec<String> {
+        let text = format!("{{\"network_def\": {{\"_target_\": \"UNet\"}}, \"device\": \"{value}\"}}");
+        let config = json(&MemorySource::new(text.as_bytes()), Effects::default());
+        config.nodes.into_iter().map(|said| said.text).collect()
+    };
+    assert_eq!(programs("$[glob.os.system('x'), @network][1]"), ["[glob.os.system('x'), network][1]"]);
+    assert_eq!(programs("$@network_def.to(@device)"), ["network_def.to(device)"]);
+    for other in ["$ref", "${oc.env:HOME}", "$(dirname x)/run", "$HOME/models", "costs 5$ (or less)"] {
+        assert_eq!(programs(other), [""; 0], "{other}");
+    }
+}
+
+#[test]
 fn code_named_by_configurations_is_told_apart() {
     assert_eq!(
         acts(

@@ -38,7 +38,9 @@ impl Reader {
             self.tell_path(text, at);
         }
         let known = |said: &Said| said.offset == at;
-        if is_program(text) && !self.config.nodes.iter().chain(&self.config.programs).any(known) {
+        if let Some(code) = evaluated(text) {
+            self.program_at(code, at);
+        } else if is_program(text) && !self.config.nodes.iter().chain(&self.config.programs).any(known) {
             self.program_at(text.to_owned(), at);
         }
         if is_command(text) && !self.config.commands.iter().rev().take(4).any(|said| said.offset == at) {
@@ -158,6 +160,14 @@ fn bare(text: &str) -> bool {
 fn odd_library(text: &str) -> bool {
     [".so", ".dylib", ".dll"].iter().any(|end| text.ends_with(end))
         && ["/tmp/", "/dev/shm/", "/var/tmp/"].iter().any(|place| text.starts_with(place))
+}
+
+/// The expression of Python in a value that bundles of MONAI evaluate: it begins with a sign, and names other values
+/// with another one.
+fn evaluated(text: &str) -> Option<String> {
+    let code = text.strip_prefix('$')?;
+    let plain = code.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '[' | '@' | '\'' | '"'));
+    (plain && code.contains('(')).then(|| code.replace('@', "").replace("::", "."))
 }
 
 /// Whether a text begins as a program of Python does. What it does is for the machine that follows it to tell.
