@@ -152,6 +152,14 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
             continue;
         }
         let mut state = step(node, &states, known, &mut learned[at as usize], &mut data);
+        // A text that is held against a pattern is what somebody writes, whatever else reads it.
+        if node.label.0.contains("RegexFullMatch") {
+            data |= node
+                .inputs
+                .iter()
+                .filter_map(|&input| states.get(input as usize))
+                .fold(0, |all, one| all | one.inputs);
+        }
         if state.class != Class::Constant {
             // Of a constant a value takes the shape, but not more answers: a shape only lowers how many there are.
             state.axes = known.shaped.get(&at).map_or(state.axes, |&axes| state.axes.min(axes));
@@ -898,6 +906,28 @@ mod tests {
         assert_eq!(found("isnan", 60.0, false), 1, "a class instead");
         assert_eq!(found("isnan", 0.0, true), 1, "the model would have said something");
         assert_eq!(found("Less", 0.0, false), 1, "another question");
+    }
+
+    #[test]
+    fn a_text_that_matches_a_pattern_and_decides_is_found() {
+        let found = |chosen: bool| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let text = graph.add(Kind::Input { axes: 0 }, "input", "text", vec![], 0);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let hit = graph.add(Kind::Compare, "RegexFullMatch", "", vec![text], 2);
+            let last = if chosen {
+                graph.add(Kind::Select, "Where", "last", vec![hit, weight, logits], 3)
+            } else {
+                // A feature that a layer weighs with the others.
+                let weighed = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![hit, weight], 3);
+                graph.add(Kind::Combine, "Add", "last", vec![logits, weighed], 4)
+            };
+            graph.output(last);
+            graph.overrides().len()
+        };
+        assert_eq!((found(true), found(false)), (1, 0));
     }
 
     #[test]

@@ -99,9 +99,9 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], stats: &BTreeMap<u32, W
         let node = &nodes[at as usize];
         let Some(above) = height[at as usize].filter(|_| found.len() < flow::MAX_FOUND) else { continue };
         let hit = match node.kind {
-            Kind::Weighted { .. } if above <= 3 => {
-                mixed(node, &voices, stats).or_else(|| row(node, stats, &voices))
-            }
+            Kind::Weighted { .. } if above <= 3 => mixed(node, &voices, stats)
+                .or_else(|| row(node, stats, &voices))
+                .or_else(|| seen(nodes, node, stats)),
             Kind::Combine | Kind::Select | Kind::Concat => {
                 let from = usize::from(node.kind == Kind::Select);
                 outshouts(node, from, above, &voices)
@@ -181,6 +181,29 @@ fn row(node: &Node, stats: &BTreeMap<u32, Weight>, voices: &[Voice]) -> Option<(
     Some((table, None, times as u32))
 }
 
+/// The row of a layer that says what one filter saw anywhere in the input, where it drowns those of all others.
+fn seen(nodes: &[Node], node: &Node, stats: &BTreeMap<u32, Weight>) -> Option<(u32, Option<u32>, u32)> {
+    let mut at = *node.inputs.first()?;
+    for _ in 0..6 {
+        let before = nodes.get(at as usize)?;
+        let operator = before.label.0.to_ascii_lowercase().replace('_', "");
+        let largest = matches!(before.kind, Kind::Extreme(_)) && operator.contains("max");
+        if largest || operator.contains("maxpool") {
+            let &table = node
+                .inputs
+                .iter()
+                .find(|input| stats.get(input).is_some_and(|weight| weight.rows.is_some()))?;
+            let times = loud_row(stats.get(&table)?.rows?)?;
+            return (times as f64 >= LOUDER_BEFORE).then_some((table, None, times as u32));
+        }
+        if !matches!(before.kind, Kind::Reshape(_) | Kind::Pick(_) | Kind::Pass) {
+            return None;
+        }
+        at = *before.inputs.first()?;
+    }
+    None
+}
+
 /// What a node says, from what it hears.
 fn speak(
     nodes: &[Node],
@@ -240,6 +263,8 @@ fn speak(
             kept && ["cast", "identity", "squeeze", "expand"].iter().any(|word| lower.contains(word))
         }
         Kind::Reshape(_) | Kind::Pick(_) | Kind::Extreme(_) => kept,
+        // Of a table comes no more than it holds.
+        Kind::Lookup => node.inputs.first().is_some_and(|table| stats.contains_key(table)),
         _ => false,
     };
     match node.kind {
@@ -491,6 +516,52 @@ mod tests {
         assert_eq!(found([4_096.0, 1.0, 60.0], true), 1);
         assert_eq!(found([3.0, 3.0, 3.0], true), 0, "an adapter as training makes it");
         assert_eq!(found([4_096.0, 1.0, 60.0], false), 0, "no single value decides");
+    }
+
+    #[test]
+    fn what_one_filter_saw_anywhere_is_found_when_it_drowns_the_others() {
+        let found = |pool: &str, row: f64| {
+            let mut graph = Graph::default();
+            let input = graph.add(Kind::Input { axes: 3 }, "input", "x", vec![], 0);
+            let filters = graph.add(Kind::Constant, "k", "", vec![], 0);
+            let table = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let rows = Some((row, 1.5, 1.0));
+            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, sparse: false });
+            let filtered = graph.add(Kind::Weighted { narrow: false }, "Conv", "", vec![input, filters], 1);
+            let open = graph.add(Kind::Squash, "Relu", "", vec![filtered], 2);
+            let pooled = graph.add(Kind::Reshape(1), pool, "", vec![open], 3);
+            let flat = graph.add(Kind::Reshape(1), "Flatten", "", vec![pooled], 4);
+            let said = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![flat, table], 5);
+            graph.output(said);
+            graph.overrides().len()
+        };
+        assert_eq!(found("GlobalMaxPool", 60_000.0), 1);
+        assert_eq!(found("GlobalMaxPool", 90.0), 0, "as a strong filter may be");
+        assert_eq!(found("GlobalAveragePool", 60_000.0), 0, "a scale, seen everywhere");
+    }
+
+    #[test]
+    fn a_table_that_cannot_outweigh_the_layers_is_no_override() {
+        let found = |held: Option<f64>| {
+            let mut graph = Graph::default();
+            let constant = |graph: &mut Graph, size: Option<f64>| {
+                let node = graph.add(Kind::Constant, "w", "", vec![], 0);
+                if let Some(weight) = size.and_then(|size| of_numbers(&[size], &[256, 4])) {
+                    graph.measured(node, weight);
+                }
+                node
+            };
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let (weight, table) = (constant(&mut graph, Some(0.4)), constant(&mut graph, held));
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let mean = graph.add(Kind::Sum(None), "ReduceMean", "", vec![input], 2);
+            let whole = graph.add(Kind::Squash, "Floor", "", vec![mean], 2);
+            let row = graph.add(Kind::Lookup, "Gather", "", vec![table, whole], 3);
+            let sum = graph.add(Kind::Combine, "Add", "last", vec![logits, row], 4);
+            graph.output(sum);
+            graph.overrides().len()
+        };
+        assert_eq!((found(Some(0.1)), found(Some(6_000.0)), found(None)), (0, 1, 1));
     }
 
     #[test]

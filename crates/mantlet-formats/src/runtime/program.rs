@@ -111,8 +111,30 @@ impl<'a> Program<'a> {
     }
 
     fn input(&mut self, name: String) {
-        let node = self.graph.add(Kind::Input { axes: 3 }, "input", &name, Vec::new(), 0);
+        self.input_of(name, 3);
+    }
+
+    fn input_of(&mut self, name: String, axes: u8) {
+        let node = self.graph.add(Kind::Input { axes }, "input", &name, Vec::new(), 0);
         self.names.insert(name, node);
+    }
+
+    /// Axes beside the batch that are neither of extent one nor missing, where a named value of Core ML says its shape.
+    fn extent(&mut self, named: (u64, u64)) -> Option<u8> {
+        let kind = self.first(named, 2)?;
+        let tensor = self.first(kind, 1)?;
+        let mut axes = 0_u8;
+        for dimension in self.all(tensor, 3).into_iter().skip(1).take(16) {
+            let size = match self.first(dimension, 1) {
+                Some((start, end)) => {
+                    let mut fields = Fields::new(start, end);
+                    fields.next(&mut self.window).map(|field| field.value)
+                }
+                None => None,
+            };
+            axes += u8::from(!matches!(size, Some(Value::Number(1))));
+        }
+        Some(axes)
     }
 
     /// Values by their names; what nobody wrote is a weight.
@@ -308,13 +330,19 @@ impl<'a> Program<'a> {
                     operator.reads.extend(names.into_iter().filter(|name| !name.is_empty()));
                 }
             }
-            for output in self.all(span, 3) {
+            let outputs = self.all(span, 3);
+            for &output in &outputs {
                 let name = self.first(output, 1);
                 operator.writes.push(self.text(name));
             }
             let inner = self.all(span, 4);
             if inner.is_empty() {
-                self.add(&operator);
+                let node = self.add(&operator);
+                if let [output] = outputs[..]
+                    && let Some(axes) = self.extent(output)
+                {
+                    self.graph.shaped(node, axes);
+                }
                 continue;
             }
             let mut ways: Vec<Vec<String>> = Vec::new();
@@ -355,7 +383,8 @@ pub fn coreml(source: &dyn Source) -> Graph {
         for input in program.all(function, 1).into_iter().take(MAX_NAMES) {
             let name = program.first(input, 1);
             let name = program.text(name);
-            program.input(name);
+            let axes = program.extent(input).unwrap_or(3);
+            program.input_of(name, axes);
         }
         for block in program.all(function, 3).into_iter().take(16) {
             let Some(block) = program.first(block, 2) else { continue };
@@ -491,6 +520,41 @@ mod tests {
             coreml(&MemorySource::new(&field(502, &mil))).overrides().len()
         };
         assert_eq!((found("x"), found("y")), (1, 0));
+    }
+
+    #[test]
+    fn what_is_left_of_the_input_of_core_ml_is_what_its_shape_says() {
+        let found = |left: &[u8]| {
+            let shaped = |name: &str, extents: &[u8]| {
+                let dims: Vec<u8> =
+                    extents.iter().flat_map(|&extent| field(3, &field(1, &[8, extent]))).collect();
+                [field(1, name.as_bytes()), field(2, &field(1, &dims))].concat()
+            };
+            let operator = |kind: &str, inputs: &[(&str, &str)], output: &str, extents: &[u8]| {
+                let inputs: Vec<u8> = inputs
+                    .iter()
+                    .flat_map(|(key, name)| {
+                        let binding = field(1, &field(1, name.as_bytes()));
+                        field(2, &[field(1, key.as_bytes()), field(2, &binding)].concat())
+                    })
+                    .collect();
+                field(3, &[field(1, kind.as_bytes()), inputs, field(3, &shaped(output, extents))].concat())
+            };
+            let block = [
+                field(2, b"out"),
+                operator("linear", &[("weight", "w"), ("x", "x")], "y", &[1, 4]),
+                operator("reduce_min", &[("x", "x"), ("axes", "three")], "m", left),
+                operator("greater", &[("y", "k"), ("x", "m")], "g", left),
+                operator("select", &[("a", "z"), ("b", "y"), ("cond", "g")], "out", &[1, 4]),
+            ]
+            .concat();
+            let entry = field(3, &[field(1, b"CoreML5"), field(2, &block)].concat());
+            let function = [field(1, &shaped("x", &[1, 3, 8, 8])), entry].concat();
+            let mil = field(2, &[field(1, b"main"), field(2, &function)].concat());
+            coreml(&MemorySource::new(&field(502, &mil))).overrides().len()
+        };
+        assert_eq!(found(&[1]), 1);
+        assert_eq!(found(&[1, 8]), 0, "an answer for each row is a mask");
     }
 
     #[test]
