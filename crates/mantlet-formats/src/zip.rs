@@ -287,6 +287,21 @@ fn spelled_plainly(plain: &str, whole: &str) -> bool {
         Some('_' | '?' | '#') if !letter.is_ascii() => letter.is_alphanumeric(),
         other => other == Some(letter),
     }) && letters.next().is_none()
+        || renamed_in_place(plain, whole)
+}
+
+/// Whether only parts that no reader without letters beyond ASCII could show are called otherwise: folder by folder the
+/// same place, the same ending, and nothing that a loader looks for, for such names are plain.
+fn renamed_in_place(plain: &str, whole: &str) -> bool {
+    let ending = |part: &str| part.rsplit_once('.').map(|(_, ending)| ending.to_owned());
+    let letters = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '(' | ')');
+    let same = |(one, other): (&str, &str)| {
+        let foreign = other.chars().any(|c| !c.is_ascii() && c.is_alphanumeric());
+        one == other
+            || foreign && other.chars().all(letters) && ending(one) == ending(other) && !one.starts_with('.')
+    };
+    let parts = |name: &str| name.split('/').count();
+    parts(plain) == parts(whole) && plain.split('/').zip(whole.split('/')).all(same)
 }
 
 /// The 64-bit sizes of the extra field, for the sizes that are all ones.
@@ -477,5 +492,11 @@ mod tests {
         assert!(spelled_plainly("w_rter.txt", "w\u{f6}rter.txt"));
         assert!(!spelled_plainly("vocab.txt", "../../.ssh/authorized_keys"));
         assert!(!spelled_plainly("w_rter.txt", "w/rter.txt") && !spelled_plainly("w_", "w\u{f6}r"));
+        assert!(spelled_plainly("weights/readme.txt", "weights/l\u{e9}ame.txt"));
+        assert!(spelled_plainly("a1/x.txt", "\u{6a21}\u{578b}/x.txt"));
+        // Another name in plain letters, another place and another ending are what another reader acts on.
+        for other in ["weights/config.txt", "l\u{e9}ame.txt", "weights/l\u{e9}ame.py", "../l\u{e9}ame.txt"] {
+            assert!(!spelled_plainly("weights/readme.txt", other), "{other}");
+        }
     }
 }
