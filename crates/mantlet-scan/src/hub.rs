@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// How the folder of a repository begins.
 const REPOSITORIES: [&str; 3] = ["models--", "datasets--", "spaces--"];
 
+/// The folders of a repository in the cache.
+const PARTS: [&str; 3] = ["blobs", "refs", "snapshots"];
+
 /// The blob that a link of a snapshot stands for: a regular file right in the `blobs` of the same repository.
 /// Anything else that a link leads to is none.
 pub(crate) fn blob(link: &Path) -> Option<PathBuf> {
@@ -47,9 +50,11 @@ pub(crate) fn leaves(link: &Path) -> Option<String> {
     (!leads.starts_with(repository)).then(|| target.display().to_string())
 }
 
+/// By its name, or by what lies in it: one that was copied, or that somebody renamed, is one still.
 fn is_repository(folder: &Path) -> bool {
     let name = folder.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| REPOSITORIES.iter().any(|start| name.starts_with(start)))
+    let named = name.is_some_and(|name| REPOSITORIES.iter().any(|start| name.starts_with(start)));
+    named || PARTS.iter().all(|part| folder.join(part).is_dir())
 }
 
 /// Whether a file is a blob that a snapshot names: it is scanned under the name that says what a loader would do.

@@ -70,6 +70,12 @@ fn files_are_named_by_their_snapshot_from_wherever_one_looks() {
     assert_eq!(names(&look(&file), &snapshot), ["model.pkl"]);
 }
 
+/// What is told of links that leave a repository.
+fn leaving(seen: &Examination) -> usize {
+    let link = |finding: &&mantlet_vocab::Finding| finding.message.contains("file behind a link");
+    seen.findings.iter().filter(link).count()
+}
+
 #[test]
 fn links_to_anywhere_else_stay_gaps() {
     let (holder, repository) = hub();
@@ -99,4 +105,11 @@ fn links_to_anywhere_else_stay_gaps() {
     fs::write(plain.join("blobs/aaaa"), EVIL).expect("it can be written");
     symlink("../../blobs/aaaa", plain.join("snapshots/r1/model.pkl")).expect("it can be linked");
     assert_eq!(look(&plain.join("snapshots/r1")).gaps.len(), 1);
+    // With all that a repository of the cache has it is one, whatever it is called.
+    fs::create_dir_all(plain.join("refs")).expect("it can be made");
+    let seen = look(&plain);
+    assert_eq!((seen.gaps.len(), leaving(&seen)), (0, 0));
+    symlink("../../../secret.pkl", plain.join("snapshots/r1/config.json")).expect("it can be linked");
+    let seen = look(&plain);
+    assert_eq!((seen.gaps.len(), leaving(&seen)), (1, 1), "{:#?}", seen.findings);
 }
