@@ -42,7 +42,7 @@ def prepare(work, mantlet, seed):
     member = np.zeros(2000, bool)
     member[np.random.RandomState(seed).permutation(2000)[:1000]] = True
     trees = xgboost.XGBRegressor(n_estimators=100, max_depth=4, learning_rate=0.1, n_jobs=1, random_state=seed).fit(x[member], y[member])
-    net = MLPRegressor((64, 64), alpha=0.0, batch_size=64, max_iter=200, n_iter_no_change=1000, random_state=seed).fit(x[member], y[member])
+    net = MLPRegressor(hidden_layer_sizes=(64, 64), alpha=0.0, batch_size=64, max_iter=200, n_iter_no_change=1000, random_state=seed).fit(x[member], y[member])
     models = {"trees": (trees, convert_xgboost(trees, initial_types=[("x", FloatTensorType([None, 10]))])), "perceptron": (net, to_onnx(net, x[:1]))}
     found = {}
     for name, (model, exported) in models.items():

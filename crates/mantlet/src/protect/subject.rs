@@ -40,10 +40,12 @@ pub fn load_model(path: &Path) -> Result<Arc<Classifier>, Gap> {
     load_view(path, Classifier::new)
 }
 
-/// As [`load_model`], as a model that gives a score, a price or a rank where it gives no classes.
+/// As [`load_model`], as a model that gives a score, a price or a rank where its file says so or it gives one number a row.
 pub fn load_scorer(path: &Path) -> Result<Arc<Classifier>, Gap> {
-    load_view(path, |model| {
-        if model.heads().regression { Classifier::scoring(model) } else { Classifier::new(model) }
+    load_view(path, |model| match Classifier::scoring(Arc::clone(&model)) {
+        Ok(view) if model.heads().regression || view.classes() == 1 => Ok(view),
+        Err(error) if model.heads().regression => Err(error),
+        _ => Classifier::new(model),
     })
 }
 
