@@ -84,8 +84,10 @@ pub(crate) fn weigh(tokens: &[Token]) -> Orders {
 
 /// Marks of chat formats in a text, as a weight.
 pub(crate) fn forged(text: &str) -> f64 {
-    let marks = text.bytes().any(|byte| matches!(byte, b'<' | b'[' | b'#'));
-    if !marks && !(text.as_bytes().contains(&b'\n') && text.contains("\n\n")) {
+    // Hardly any text has them, so they are looked for before anything is made small.
+    let begins = |byte: u8| matches!(byte, b'<' | b'[' | b'#');
+    let blank = || text.as_bytes().contains(&b'\n') && text.contains("\n\n");
+    if !(text.bytes().any(begins) || blank()) {
         return 0.0;
     }
     let lower = text.to_ascii_lowercase();
