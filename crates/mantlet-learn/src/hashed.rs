@@ -40,7 +40,7 @@ impl Hashed {
         if rows.is_empty() || rows.len() != y.len() {
             return fault(format!("{} rows and {} labels", rows.len(), y.len()));
         }
-        if classes < 2 || classes > WEIGHTS / 64 {
+        if !(2..=WEIGHTS / 64).contains(&classes) {
             return fault(format!("{classes} classes; 2 to {} can be told apart", WEIGHTS / 64));
         }
         if let Some(label) = y.iter().find(|&&label| label >= classes) {
