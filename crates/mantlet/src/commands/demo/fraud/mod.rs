@@ -110,6 +110,7 @@ struct Typed {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, for as long as it runs")]
 enum Does {
     #[command(subcommand)]
     Data(data::Command),
