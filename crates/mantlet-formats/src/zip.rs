@@ -301,7 +301,8 @@ fn renamed_in_place(plain: &str, whole: &str) -> bool {
             || foreign && other.chars().all(letters) && ending(one) == ending(other) && !one.starts_with('.')
     };
     let parts = |name: &str| name.split('/').count();
-    parts(plain) == parts(whole) && plain.split('/').zip(whole.split('/')).all(same)
+    let ends = plain.rsplit('/').next().is_some_and(|last| last.contains('.'));
+    ends && parts(plain) == parts(whole) && plain.split('/').zip(whole.split('/')).all(same)
 }
 
 /// The 64-bit sizes of the extra field, for the sizes that are all ones.
