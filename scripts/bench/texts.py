@@ -121,7 +121,7 @@ def embedded(options, work):
         battery.table(folder / "train.csv", names, train_x, train_y, "label")
         battery.table(folder / "test.csv", names, test_x[order], test_y[order], "label")
         battery.system(options.mantlet, folder, "spam")
-        for attack, settings in (("evasion-square", {"epsilon": 0.1}), ("evasion-square", {"epsilon": 0.2}), ("evasion-nes", {"norm": "linf", "epsilon": 0.1}), ("evasion-pgd", {"norm": "linf", "epsilon": 0.1})):
+        for attack, settings in (("evasion-square", {"epsilon": 0.02}), ("evasion-square", {"epsilon": 0.05}), ("evasion-nes", {"norm": "linf", "epsilon": 0.02}), ("evasion-pgd", {"norm": "linf", "epsilon": 0.02})):
             report, seconds = battery.reported(options.mantlet, folder, attack, settings, ROWS)
             queries = [row["queries"] for row in report["outcome"]["rows"]]
             shown = "" if attack == "evasion-pgd" else f"{sum(queries) / max(1, len(queries)):.0f}"
