@@ -45,6 +45,14 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
+    /// The tensors of a file and what says how layers stand over them do not fit.
+    #[error("weights and architecture do not fit at {place}: {reason}")]
+    Misfit {
+        /// The tensor, the layer or the key.
+        place: String,
+        /// What is wrong, and the remedy.
+        reason: String,
+    },
     /// A value given does not fit the model's signature.
     #[error("input `{name}`: {reason}")]
     Input {

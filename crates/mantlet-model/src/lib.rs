@@ -19,8 +19,10 @@ mod rows;
 mod run;
 mod side;
 mod values;
+mod weights;
 
 pub use classifier::Classifier;
 pub use error::ModelError;
 pub use load::{ExternalData, load, load_with_external};
-pub use model::{Dtype, Heads, Limits, Model, OutputKind, Port, Signature};
+pub use model::{Dtype, Heads, Limits, Model, OutputKind, Port, Signature, Words};
+pub use weights::{Architecture, load_weights};

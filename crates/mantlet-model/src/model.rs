@@ -115,6 +115,15 @@ pub enum OutputKind {
     LabelOnly,
 }
 
+/// The table behind an input that takes the embeddings of words rather than their numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Words {
+    /// A row for each word.
+    pub table: Tensor,
+    /// The number that stands for no word.
+    pub padding: usize,
+}
+
 /// A loaded model.
 pub trait Model: Send + Sync {
     /// What it takes and gives.
@@ -122,6 +131,11 @@ pub trait Model: Send + Sync {
 
     /// What computes its outputs, when it is not this crate's interpreter: for reports.
     fn engine(&self) -> Option<&str> {
+        None
+    }
+
+    /// The words whose embeddings its input takes, where it knows them.
+    fn words(&self) -> Option<&Words> {
         None
     }
 

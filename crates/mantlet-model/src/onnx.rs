@@ -1,4 +1,6 @@
 //! An ONNX graph as a [`Model`].
+//!
+//! Long because answers, gradients and inner values go the same two ways, rows side by side and in one block.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +12,7 @@ use crate::heads;
 use crate::rows::numbers;
 use crate::run::{Fail, Pool, Run};
 use crate::side::{self, Plan};
-use crate::{Heads, Limits, Model, ModelError, Signature, values};
+use crate::{Heads, Limits, Model, ModelError, Signature, Words, values};
 
 /// Spare buffers kept between calls, in bytes and in number of calls.
 const SPARE_BYTES: usize = 64 << 20;
@@ -31,6 +33,7 @@ pub(crate) struct OnnxModel {
     pools: Mutex<Vec<Pool>>,
     /// Ways for rows side by side that were looked for, by target and shape of a row.
     plans: Mutex<Vec<Known>>,
+    words: Option<Words>,
 }
 
 impl OnnxModel {
@@ -41,7 +44,28 @@ impl OnnxModel {
             Some(&slot) => graph.smooth(slot).1,
             None => vec!["no floating-point output".to_owned()],
         };
-        Self { graph, signature, heads, blocked, limits, pools: Mutex::default(), plans: Mutex::default() }
+        Self {
+            graph,
+            signature,
+            heads,
+            blocked,
+            limits,
+            pools: Mutex::default(),
+            plans: Mutex::default(),
+            words: None,
+        }
+    }
+
+    /// With names for its classes.
+    pub(crate) fn with_classes(mut self, names: Vec<String>) -> Self {
+        self.heads.classes = names;
+        self
+    }
+
+    /// With the words whose embeddings its input takes.
+    pub(crate) fn with_words(mut self, words: Option<Words>) -> Self {
+        self.words = words;
+        self
     }
 
     fn begin(&self) -> Run {
@@ -249,6 +273,10 @@ impl OnnxModel {
 impl Model for OnnxModel {
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn words(&self) -> Option<&Words> {
+        self.words.as_ref()
     }
 
     fn infer(&self, inputs: &[NamedValue]) -> Result<Vec<NamedValue>, ModelError> {

@@ -7,4 +7,5 @@ mod hostile;
 mod operators;
 mod sketch;
 mod slopes;
+mod weights;
 mod whole;

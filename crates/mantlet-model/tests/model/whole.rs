@@ -10,15 +10,15 @@ use serde_json::Value as Json;
 
 use crate::sketch::noise;
 
-fn numbers(json: &Json) -> Vec<f32> {
+pub(crate) fn numbers(json: &Json) -> Vec<f32> {
     json.as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect()
 }
 
-fn shape(json: &Json) -> Vec<usize> {
+pub(crate) fn shape(json: &Json) -> Vec<usize> {
     json["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect()
 }
 
-fn input(name: &str, json: &Json) -> NamedValue {
+pub(crate) fn input(name: &str, json: &Json) -> NamedValue {
     let shape = shape(json);
     let len = shape.iter().product::<usize>();
     let value = match json.get("whole") {
@@ -37,7 +37,7 @@ fn input(name: &str, json: &Json) -> NamedValue {
 }
 
 /// Within 1e-4 of each number; what is nearly nothing beside the others is held to 1e-6 of the largest.
-fn near(what: &str, found: &[f32], wanted: &[f32]) {
+pub(crate) fn near(what: &str, found: &[f32], wanted: &[f32]) {
     assert_eq!(found.len(), wanted.len(), "{what}");
     let most = wanted.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     assert!(most > 1e-4, "{what}: nothing to compare");
