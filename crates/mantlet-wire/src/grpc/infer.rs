@@ -77,6 +77,59 @@ pub fn read_grpc_about(message: &[u8]) -> Result<(String, Option<String>), Defec
     Ok((model.unwrap_or_default(), version.filter(|version| !version.is_empty())))
 }
 
+/// An input or output as `ModelMetadataResponse` describes it; an axis below zero is free.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcTensor {
+    /// Its name.
+    pub name: String,
+    /// The name of its datatype, whatever it is.
+    pub datatype: String,
+    /// Its shape.
+    pub shape: Vec<i64>,
+}
+
+/// The inputs and outputs of a model, of `ModelMetadataResponse`; fields of later protocols are left out.
+///
+/// # Errors
+/// The first defect.
+pub fn read_grpc_metadata(message: &[u8], limits: &Limits) -> Result<[Vec<GrpcTensor>; 2], Defect> {
+    if message.len() > limits.bytes {
+        return Err(Defect::TooLarge { found: message.len(), limit: limits.bytes });
+    }
+    let mut found = [Vec::new(), Vec::new()];
+    let mut fields = Fields::new(message);
+    while let Some((number, field)) = fields.next()? {
+        let place = match number {
+            4 => 0,
+            5 => 1,
+            _ => continue,
+        };
+        few(found[place].len(), limits.tensors, "tensors")?;
+        found[place].push(described(field.bytes()?)?);
+    }
+    Ok(found)
+}
+
+fn described(message: &[u8]) -> Result<GrpcTensor, Defect> {
+    let (mut name, mut datatype, mut shape) = (None, None, Vec::new());
+    let mut fields = Fields::new(message);
+    while let Some((number, field)) = fields.next()? {
+        match number {
+            1 => once(&mut name, "name", field.text()?.to_owned())?,
+            2 => once(&mut datatype, "datatype", field.text()?.to_owned())?,
+            3 => field.varints(|size| {
+                few(shape.len(), 16, "axes")?;
+                // Free axes are negative, and written as numbers of 64 bits.
+                shape.push(size as i64);
+                Ok(())
+            })?,
+            _ => {}
+        }
+    }
+    let name = name.ok_or(Defect::Missing { field: "name" })?;
+    Ok(GrpcTensor { name, datatype: datatype.unwrap_or_default(), shape })
+}
+
 /// The numbers of fields that differ between the two messages.
 struct Layout {
     tensors: u32,

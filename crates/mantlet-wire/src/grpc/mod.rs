@@ -16,12 +16,13 @@ use crate::text::named;
 
 pub use frames::{GrpcFrame, GrpcFrames, grpc_frame};
 pub use infer::{
-    GrpcStreamReply, read_grpc_about, read_grpc_reply, read_grpc_request, read_grpc_stream_reply,
+    GrpcStreamReply, GrpcTensor, read_grpc_about, read_grpc_metadata, read_grpc_reply, read_grpc_request,
+    read_grpc_stream_reply,
 };
 
 pub use write::{
-    GrpcHealth, rename_grpc, write_grpc_flag, write_grpc_health, write_grpc_reply, write_grpc_server,
-    write_grpc_stream_reply,
+    GrpcHealth, rename_grpc, write_grpc_about, write_grpc_flag, write_grpc_health, write_grpc_reply,
+    write_grpc_request, write_grpc_server, write_grpc_stream_reply,
 };
 
 /// A call of the service.

@@ -1,8 +1,60 @@
 //! Messages of the service, written.
 
+use mantlet_vocab::NamedValue;
+
 use super::proto::{Fields, push_bytes, push_number};
 use crate::write::write_binary;
-use crate::{Datatype, Defect, InferReply};
+use crate::{Datatype, Defect, InferReply, InferRequest};
+
+/// `ModelInferRequest`, its tensors as raw contents.
+#[must_use]
+pub fn write_grpc_request(request: &InferRequest) -> Vec<u8> {
+    let mut message = write_grpc_about(&request.request.model, request.request.version.as_deref());
+    if let Some(id) = &request.id {
+        push_bytes(&mut message, 3, id.as_bytes());
+    }
+    push_tensors(&mut message, &request.request.inputs);
+    for output in &request.outputs {
+        let mut wanted = Vec::new();
+        push_bytes(&mut wanted, 1, output.name.as_bytes());
+        push_bytes(&mut message, 6, &wanted);
+    }
+    push_raw(&mut message, 7, &request.request.inputs);
+    message
+}
+
+/// `ModelMetadataRequest` and its kin: which model, and which version of it.
+#[must_use]
+pub fn write_grpc_about(model: &str, version: Option<&str>) -> Vec<u8> {
+    let mut message = Vec::new();
+    push_bytes(&mut message, 1, model.as_bytes());
+    if let Some(version) = version {
+        push_bytes(&mut message, 2, version.as_bytes());
+    }
+    message
+}
+
+/// Tensors in field 5: name, datatype and shape.
+fn push_tensors(message: &mut Vec<u8>, values: &[NamedValue]) {
+    for value in values {
+        let mut tensor = Vec::new();
+        push_bytes(&mut tensor, 1, value.name.as_bytes());
+        push_bytes(&mut tensor, 2, Datatype::of(&value.value).name().as_bytes());
+        for axis in value.value.shape() {
+            push_number(&mut tensor, 3, *axis as u64);
+        }
+        push_bytes(message, 5, &tensor);
+    }
+}
+
+/// Their values, each in a field of its own.
+fn push_raw(message: &mut Vec<u8>, number: u32, values: &[NamedValue]) {
+    for value in values {
+        let mut raw = Vec::new();
+        write_binary(&value.value, &mut raw);
+        push_bytes(message, number, &raw);
+    }
+}
 
 /// `ModelInferResponse`, its tensors as raw contents.
 #[must_use]
@@ -14,20 +66,8 @@ pub fn write_grpc_reply(reply: &InferReply) -> Vec<u8> {
             push_bytes(&mut message, number, text.as_bytes());
         }
     }
-    for output in &reply.reply.outputs {
-        let mut tensor = Vec::new();
-        push_bytes(&mut tensor, 1, output.name.as_bytes());
-        push_bytes(&mut tensor, 2, Datatype::of(&output.value).name().as_bytes());
-        for axis in output.value.shape() {
-            push_number(&mut tensor, 3, *axis as u64);
-        }
-        push_bytes(&mut message, 5, &tensor);
-    }
-    for output in &reply.reply.outputs {
-        let mut raw = Vec::new();
-        write_binary(&output.value, &mut raw);
-        push_bytes(&mut message, 6, &raw);
-    }
+    push_tensors(&mut message, &reply.reply.outputs);
+    push_raw(&mut message, 6, &reply.reply.outputs);
     message
 }
 

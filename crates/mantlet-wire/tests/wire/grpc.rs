@@ -2,9 +2,9 @@
 
 use mantlet_vocab::{Tensor, Value};
 use mantlet_wire::grpc::{
-    GrpcCall, GrpcFrames, grpc_call, grpc_frame, read_grpc_about, read_grpc_reply, read_grpc_request,
-    read_grpc_stream_reply, refuse_grpc, refuse_grpc_stream, rename_grpc, write_grpc_reply,
-    write_grpc_stream_reply,
+    GrpcCall, GrpcFrames, grpc_call, grpc_frame, read_grpc_about, read_grpc_metadata, read_grpc_reply,
+    read_grpc_request, read_grpc_stream_reply, refuse_grpc, refuse_grpc_stream, rename_grpc,
+    write_grpc_about, write_grpc_reply, write_grpc_request, write_grpc_stream_reply,
 };
 use mantlet_wire::{Defect, InferRequest, Limits};
 use proptest::prelude::*;
@@ -330,4 +330,65 @@ fn a_written_reply_is_read_back_and_a_renamed_request_keeps_the_rest() {
         assert_eq!(renamed, InferRequestMessage { model_name, model_version, ..asked.clone() });
     }
     assert!(rename_grpc(b"what?", "m", None).is_err());
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetadataMessage {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, repeated, tag = "2")]
+    versions: Vec<String>,
+    #[prost(string, tag = "3")]
+    platform: String,
+    #[prost(message, repeated, tag = "4")]
+    inputs: Vec<TensorMessage>,
+    #[prost(message, repeated, tag = "5")]
+    outputs: Vec<TensorMessage>,
+}
+
+#[test]
+fn what_a_client_writes_is_what_a_general_library_reads() {
+    let asked = request(
+        vec![tensor("x", "FP32", &[2, 1], None)],
+        vec![[1.5_f32, -2.0].map(f32::to_le_bytes).concat()],
+    );
+    let mut read = read_grpc_request(&asked.encode_to_vec(), &Limits::default()).unwrap();
+    read.request.model = "other".into();
+    read.request.version = Some("3".into());
+    read.outputs = vec![mantlet_wire::Output { name: "p".into(), binary: None }];
+    let written = InferRequestMessage::decode(&write_grpc_request(&read)[..]).unwrap();
+    assert_eq!((written.model_name.as_str(), written.model_version.as_str()), ("other", "3"));
+    assert_eq!(written.outputs[0].name, "p");
+    assert_eq!((&written.inputs, &written.raw), (&asked.inputs, &asked.raw));
+    let about = write_grpc_about("m", Some("2"));
+    assert_eq!(read_grpc_about(&about).unwrap(), ("m".to_owned(), Some("2".to_owned())));
+}
+
+#[test]
+fn what_a_server_says_of_its_model_is_read_with_its_free_axes() {
+    let said = MetadataMessage {
+        name: "m".into(),
+        versions: vec!["1".into()],
+        platform: "onnx".into(),
+        inputs: vec![tensor("x", "FP32", &[-1, 3, 8], None)],
+        outputs: vec![tensor("label", "INT64", &[-1], None), tensor("p", "FP99", &[], None)],
+    };
+    let bytes = said.encode_to_vec();
+    let [inputs, outputs] = read_grpc_metadata(&bytes, &Limits::default()).unwrap();
+    assert_eq!((inputs[0].name.as_str(), &inputs[0].shape[..]), ("x", &[-1, 3, 8][..]));
+    assert_eq!((outputs[0].datatype.as_str(), outputs[1].datatype.as_str()), ("INT64", "FP99"));
+    for cut in 0..bytes.len() {
+        // Whatever a message is cut to, it is read or refused; never more than it holds.
+        if let Ok([inputs, outputs]) = read_grpc_metadata(&bytes[..cut], &Limits::default()) {
+            assert!(inputs.len() + outputs.len() <= 3);
+        }
+    }
+    let small = Limits { bytes: 10, ..Limits::default() };
+    assert!(matches!(read_grpc_metadata(&bytes, &small), Err(Defect::TooLarge { .. })));
+    let nameless =
+        MetadataMessage { inputs: vec![tensor("", "FP32", &[], None)], ..MetadataMessage::default() };
+    assert!(matches!(
+        read_grpc_metadata(&nameless.encode_to_vec(), &Limits::default()),
+        Err(Defect::Missing { .. })
+    ));
 }

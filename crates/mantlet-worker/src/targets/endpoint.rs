@@ -1,4 +1,4 @@
-//! An endpoint that speaks the Open Inference Protocol v2 over REST.
+//! An endpoint that speaks the Open Inference Protocol v2, over REST or gRPC.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,15 +7,17 @@ use hyper::{HeaderMap, Method, StatusCode, Uri};
 use mantlet_attacks::{Loss, ScoreKind};
 use mantlet_redteam::{GradientAnswer, Target, TargetError, TargetFacts, labels_of};
 use mantlet_vocab::{NamedValue, Request, Tensor, Value};
-use mantlet_wire::{HEAD_LENGTH_HEADER, InferRequest, Limits, Output, read_reply, write_request};
+use mantlet_wire::{HEAD_LENGTH_HEADER, InferReply, InferRequest, Limits, Output, read_reply, write_request};
 
+use super::grpc;
 use super::metadata::{Layout, Metadata};
 use super::transport::{Reply, Transport};
 
 /// Where the endpoint is and how it is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// The part before `/v2`, such as `http://127.0.0.1:8080`.
+    /// The part before `/v2`, such as `http://127.0.0.1:8080`; `grpc://127.0.0.1:8081` (or `grpcs://`, with TLS) where it
+    /// is spoken to over gRPC.
     pub base_url: String,
     /// The model's name.
     pub model: String,
@@ -103,7 +105,9 @@ impl EndpointTarget {
     /// When the address or key cannot be used, the endpoint does not answer, or its model is no classifier over
     /// numbers.
     pub fn connect(config: EndpointConfig) -> Result<Self, TargetError> {
-        let transport = Transport::new(Duration::from_millis(config.timeout_ms))?;
+        let over_grpc = grpc::scheme(&config.base_url).is_some();
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let transport = if over_grpc { Transport::second(timeout) } else { Transport::new(timeout) }?;
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = &config.key {
             let name = HeaderName::try_from(name.as_str())
@@ -113,10 +117,14 @@ impl EndpointTarget {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let reply = transport.send(Method::GET, address(&config, "")?, headers.clone(), Vec::new())?;
-        let body = accept(&reply).map_err(|error| without_key(error, &headers))?;
-        let metadata: Metadata = serde_json::from_slice(body)
-            .map_err(|error| malformed(format!("metadata of the model: {error}")))?;
+        let metadata: Metadata = if over_grpc {
+            grpc::metadata(&transport, &config, &headers).map_err(|error| without_key(error, &headers))?
+        } else {
+            let reply = transport.send(Method::GET, address(&config, "")?, headers.clone(), Vec::new())?;
+            let body = accept(&reply).map_err(|error| without_key(error, &headers))?;
+            serde_json::from_slice(body)
+                .map_err(|error| malformed(format!("metadata of the model: {error}")))?
+        };
         let layout = metadata.layout(
             config.input.as_deref(),
             config.label_output.as_deref(),
@@ -128,28 +136,41 @@ impl EndpointTarget {
     }
 
     fn infer(&self, rows: &Tensor, output: &str) -> Result<Value, TargetError> {
+        let over_grpc = grpc::scheme(&self.config.base_url).is_some();
+        // Over REST the path names the model.
+        let model = if over_grpc { self.config.model.clone() } else { String::new() };
+        let version = self.config.version.clone().filter(|_| over_grpc);
         let request = InferRequest {
-            request: Request { inputs: self.layout.inputs(rows)?, ..Request::default() },
+            request: Request { inputs: self.layout.inputs(rows)?, model, version, ..Request::default() },
             wire: Vec::new(),
             id: None,
             outputs: vec![Output { name: output.to_owned(), binary: None }],
             binary_outputs: false,
         };
-        let encoded = write_request(&request);
-        let mut headers = self.headers.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoded.content_type()));
-        let reply =
-            self.transport.send(Method::POST, address(&self.config, "/infer")?, headers, encoded.body)?;
-        let body = accept(&reply).map_err(|error| without_key(error, &self.headers))?;
-        let head = reply.headers.get(HEAD_LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let answer =
-            read_reply(head, body, &Limits::default()).map_err(|defect| malformed(defect.to_string()))?;
+        let answer = if over_grpc {
+            grpc::infer(&self.transport, &self.config, &self.headers, &request)
+                .map_err(|error| without_key(error, &self.headers))?
+        } else {
+            self.ask(&request)?
+        };
         let found = answer.reply.outputs.into_iter().find(|NamedValue { name, .. }| name == output);
         let value = found.ok_or_else(|| malformed(format!("the answer has no output `{output}`")))?.value;
         match value.shape().first() {
             Some(count) if *count == rows.rows() => Ok(value),
             _ => Err(malformed(format!("{} rows asked, shape {:?} answered", rows.rows(), value.shape()))),
         }
+    }
+
+    /// One exchange over REST.
+    fn ask(&self, request: &InferRequest) -> Result<InferReply, TargetError> {
+        let encoded = write_request(request);
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(encoded.content_type()));
+        let reply =
+            self.transport.send(Method::POST, address(&self.config, "/infer")?, headers, encoded.body)?;
+        let body = accept(&reply).map_err(|error| without_key(error, &self.headers))?;
+        let head = reply.headers.get(HEAD_LENGTH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+        read_reply(head, body, &Limits::default()).map_err(|defect| malformed(defect.to_string()))
     }
 
     /// The index of a class by its name; numbers are their own index where no names are given.
@@ -202,7 +223,7 @@ fn refused(reply: &Reply, reason: String) -> TargetError {
 }
 
 /// `Retry-After` in milliseconds: seconds, or a date (RFC 9110, section 10.2.3); a date that is past is no wait.
-fn retry_after_ms(text: &str, now: SystemTime) -> Option<u64> {
+pub(super) fn retry_after_ms(text: &str, now: SystemTime) -> Option<u64> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(seconds.saturating_mul(1_000));
     }
@@ -306,6 +327,10 @@ impl Target for EndpointTarget {
         let value = self.infer(rows, &output)?;
         let scores =
             value.to_f32().ok_or_else(|| malformed(format!("output `{output}` holds no numbers")))?;
+        // JSON has no word for such values; raw bytes do.
+        if scores.data().iter().any(|value| !value.is_finite()) {
+            return Err(malformed(format!("output `{output}` holds values that are no numbers")));
+        }
         let columns = scores.data().len().checked_div(rows.rows()).unwrap_or(0);
         let data = match columns {
             0 => return Err(malformed(format!("output `{output}` is empty"))),
@@ -339,5 +364,7 @@ impl Target for EndpointTarget {
     }
 }
 
+#[cfg(test)]
+mod grpc_tests;
 #[cfg(test)]
 mod tests;

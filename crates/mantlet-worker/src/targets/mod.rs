@@ -1,7 +1,8 @@
-//! What a campaign can attack: a model file in process, an endpoint over HTTP that speaks the Open Inference
-//! Protocol or JSON of its own, or a program of the user's; its journal and its answers in files.
+//! What a campaign can attack: a model file in process, an endpoint that speaks the Open Inference Protocol
+//! over REST or gRPC, or JSON of its own, or a program of the user's; its journal and its answers in files.
 
 mod endpoint;
+mod grpc;
 mod journal;
 mod metadata;
 mod model;

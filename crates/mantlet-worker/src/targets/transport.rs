@@ -26,6 +26,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What came behind the body.
+    pub(super) trailers: HeaderMap,
 }
 
 fn failed(reason: impl std::fmt::Display) -> TargetError {
@@ -34,10 +36,20 @@ fn failed(reason: impl std::fmt::Display) -> TargetError {
 
 impl Transport {
     pub(super) fn new(timeout: Duration) -> Result<Self, TargetError> {
+        Self::speaking(false, timeout)
+    }
+
+    /// A client for gRPC: HTTP/2 from the first byte, also without TLS.
+    pub(super) fn second(timeout: Duration) -> Result<Self, TargetError> {
+        Self::speaking(true, timeout)
+    }
+
+    fn speaking(second: bool, timeout: Duration) -> Result<Self, TargetError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http();
         let connector =
-            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+            if second { connector.enable_http2().build() } else { connector.enable_http1().build() };
+        let client = Client::builder(TokioExecutor::new()).http2_only(second).build(connector);
         Ok(Self { runtime: Some(runtime), client, timeout })
     }
 
@@ -59,7 +71,8 @@ impl Transport {
             let (head, body) = answer.into_parts();
             let body =
                 Limited::new(body, LIMIT).collect().await.map_err(|error| failed(error.to_string()))?;
-            Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes(), trailers })
         };
         let timed = async {
             tokio::time::timeout(self.timeout, exchange)
