@@ -21,6 +21,7 @@ mod again;
 mod compare;
 mod constraints;
 mod costs;
+mod given;
 mod keep;
 mod moves;
 mod replayed;
@@ -30,6 +31,7 @@ mod text;
 mod through;
 
 use self::costs::Costs;
+use self::given::Given;
 use self::moves::Moves;
 use self::shown::Form;
 use self::target::Endpoint;
@@ -74,6 +76,8 @@ pub struct RunOptions {
     /// The folder with mantlet.toml.
     #[arg(default_value = ".")]
     folder: PathBuf,
+    #[command(flatten)]
+    given: Given,
     /// Only this attack; may be repeated.
     #[arg(long, value_name = "ATTACK")]
     only: Vec<String>,
@@ -131,6 +135,8 @@ pub struct BackdoorOptions {
     /// The folder with mantlet.toml.
     #[arg(default_value = ".")]
     folder: PathBuf,
+    #[command(flatten)]
+    given: Given,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -170,6 +176,7 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
         terminal,
         &RunOptions {
             folder: options.folder,
+            given: options.given,
             only: Vec::new(),
             family: vec![Family::Backdoor.word().to_owned()],
             all: false,
@@ -190,11 +197,10 @@ pub fn backdoor(terminal: Terminal, options: BackdoorOptions) -> anyhow::Result<
     )
 }
 
-fn prepare(folder: &Path, scored: bool) -> anyhow::Result<(Loaded, subject::Subject)> {
-    let loaded = config::load(folder)?;
-    let model = loaded.path(&loaded.config.model.path);
-    let classifier = if scored { subject::load_scorer(&model) } else { subject::load_model(&model) };
-    let subject = classifier
+fn prepare(folder: &Path, given: &Given, scored: bool) -> anyhow::Result<(Loaded, subject::Subject)> {
+    let mut loaded = config::load(folder)?;
+    given.apply(&mut loaded)?;
+    let subject = subject::load_of(&loaded, scored)
         .and_then(|classifier| subject::subject(&loaded, classifier))
         .map_err(|gap| anyhow::anyhow!("{}; {}", gap.why, gap.remedy))?;
     Ok((loaded, subject))
@@ -278,7 +284,7 @@ fn chosen(options: &RunOptions) -> Result<Vec<String>, Usage> {
 fn attack(terminal: Terminal, options: &RunOptions) -> anyhow::Result<ExitCode> {
     let only = chosen(options)?;
     let scored = options.moves.scored(&only);
-    let (loaded, mut subject) = prepare(&options.folder, scored.is_some())?;
+    let (loaded, mut subject) = prepare(&options.folder, &options.given, scored.is_some())?;
     let goal = options.moves.goal(&subject.classes)?;
     if let Some(file) = &options.constraints {
         let names = subject.features.clone();

@@ -105,6 +105,10 @@ pub struct System {
 pub struct Model {
     /// The file, or a folder that holds the model, relative to this document.
     pub path: PathBuf,
+    /// What says how the layers of a safetensors file stand: a Hugging Face `config.json`, or a description of layers;
+    /// looked for beside the file when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<PathBuf>,
     /// The name callers use in the request path.
     #[serde(default = "default_model_name")]
     pub name: String,

@@ -67,7 +67,12 @@ pub fn infer(folder: &Path, found: &look::Found, answers: &Answers) -> anyhow::R
     let mut config = Config {
         monitor: Default::default(),
         system: System { name: plain(&name), decides: answers.decides.clone(), impact, owner: String::new() },
-        model: Model { path: model.clone(), name: "model".to_owned(), version: "v1".to_owned() },
+        model: Model {
+            path: model.clone(),
+            architecture: None,
+            name: "model".to_owned(),
+            version: "v1".to_owned(),
+        },
         data: None,
         dependencies: Dependencies { lock: found.locks.clone() },
         probes: Probes::default(),

@@ -3,6 +3,8 @@
 pub mod account;
 pub mod admit;
 mod curves;
+mod described;
+mod sentences;
 pub mod subject;
 pub mod take_in;
 
@@ -88,8 +90,7 @@ pub async fn protect(
     let parts = take_in::take_in(loaded, &mut Forward(watch));
     let policy = policy(&loaded.config);
     let impact = loaded.config.system.impact;
-    let model = loaded.path(&loaded.config.model.path);
-    let subject = subject::load_model(&model).and_then(|classifier| subject::subject(loaded, classifier));
+    let subject = subject::load_of(loaded, false).and_then(|classifier| subject::subject(loaded, classifier));
     let (results, summaries, gap) = match &subject {
         Ok(subject) => {
             let mut target =

@@ -3,16 +3,18 @@
 //! Long because reading a table as the model takes it, and what is said where it cannot be, belong together.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use mantlet_attacks::{Constraint, Constraints};
 use mantlet_columns::{Cells, Column, Table, TableLimits, read_table};
-use mantlet_model::{Classifier, Dtype, ExternalData, Limits, Model, Port};
-use mantlet_vocab::{Gap, MemorySource, NamedValue, Source, Tensor, Value};
+use mantlet_model::{Classifier, Dtype, Limits, Model, Port};
+use mantlet_vocab::{Gap, MemorySource, NamedValue, Tensor, Value};
 use mantlet_worker::battery::{Ground, Rows, Truths};
 
+use super::described;
+use super::sentences::Sentences;
 use crate::config::{Data, Loaded};
 
 /// A model and the rows it is about.
@@ -37,20 +39,29 @@ pub struct Subject {
 
 /// Loads the model file as a classifier, or says why probes cannot run on it and how to get there.
 pub fn load_model(path: &Path) -> Result<Arc<Classifier>, Gap> {
-    load_view(path, Classifier::new)
+    load_view(path, None, Classifier::new)
 }
 
-/// As [`load_model`], as a model that gives a score, a price or a rank where its file says so or it gives one number a row.
-pub fn load_scorer(path: &Path) -> Result<Arc<Classifier>, Gap> {
-    load_view(path, |model| match Classifier::scoring(Arc::clone(&model)) {
-        Ok(view) if model.heads().regression || view.classes() == 1 => Ok(view),
-        Err(error) if model.heads().regression => Err(error),
-        _ => Classifier::new(model),
+/// Loads the configured model file with its architecture; with `scores`, as a model that gives a score, a price or a rank
+/// where its file says so or it gives one number a row.
+pub fn load_of(loaded: &Loaded, scores: bool) -> Result<Arc<Classifier>, Gap> {
+    let model = &loaded.config.model;
+    let architecture = model.architecture.as_ref().map(|file| loaded.path(file));
+    load_view(&loaded.path(&model.path), architecture.as_deref(), |model| {
+        if !scores {
+            return Classifier::new(model);
+        }
+        match Classifier::scoring(Arc::clone(&model)) {
+            Ok(view) if model.heads().regression || view.classes() == 1 => Ok(view),
+            Err(error) if model.heads().regression => Err(error),
+            _ => Classifier::new(model),
+        }
     })
 }
 
 fn load_view(
     path: &Path,
+    architecture: Option<&Path>,
     view: impl FnOnce(Arc<dyn Model>) -> Result<Classifier, mantlet_model::ModelError>,
 ) -> Result<Arc<Classifier>, Gap> {
     let gap = |why: String, remedy: &str| Gap {
@@ -59,14 +70,14 @@ fn load_view(
         remedy: remedy.to_owned(),
     };
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    if extension != "onnx" {
+    if !matches!(extension.as_str(), "onnx" | "safetensors") {
         let remedy = match extension.as_str() {
             "pkl" | "pickle" | "joblib" => {
                 "export it to ONNX where it was trained (`skl2onnx.to_onnx(model, X[:1])` for scikit-learn, \
                  `onnxmltools.convert_xgboost` for XGBoost) and name that file in `model.path`, or attack its \
                  endpoint with `mantlet attack run --endpoint URL`"
             }
-            "pt" | "pth" | "safetensors" => {
+            "pt" | "pth" => {
                 "export it with `torch.onnx.export(model, example, \"model.onnx\")` and name that file in \
                  `model.path`, or attack its endpoint with `mantlet attack run --endpoint URL`"
             }
@@ -78,8 +89,14 @@ fn load_view(
         let why = format!("{} was scanned, but it is not a file that can be run as data", path.display());
         return Err(gap(why, remedy));
     }
-    let model = run_as_data(path).map_err(|error| {
-        gap(format!("{error:#}"), "export it with supported operators, or attack its endpoint instead")
+    let model = described::model(path, architecture).map_err(|error| {
+        let remedy = if extension == "onnx" {
+            "export it with supported operators, or attack its endpoint instead"
+        } else {
+            "say how its layers stand in a file named with --architecture or `model.architecture`, or export it with \
+             `torch.onnx.export(model, example, \"model.onnx\")`"
+        };
+        gap(format!("{error:#}"), remedy)
     })?;
     let classifier = view(model).map_err(|error| {
         gap(
@@ -90,25 +107,9 @@ fn load_view(
     Ok(Arc::new(classifier))
 }
 
-/// Loads an ONNX file and the tensor files beside it; names that leave its folder are not served.
+/// Loads a file that is data, as [`described::model`] without an architecture.
 pub fn run_as_data(path: &Path) -> anyhow::Result<Arc<dyn Model>> {
-    struct Beside(PathBuf);
-    impl ExternalData for Beside {
-        fn open(&self, location: &str) -> Option<Box<dyn Source>> {
-            let plain = Path::new(location).components().all(|part| matches!(part, Component::Normal(_)));
-            let path = self.0.join(location);
-            let regular = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
-            if plain && regular {
-                read_source(&path).ok().map(|source| Box::new(source) as Box<dyn Source>)
-            } else {
-                None
-            }
-        }
-    }
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let source = read_source(path)?;
-    let ours = mantlet_model::load_with_external(&source, Some(&Beside(folder)), Limits::default());
-    crate::engine::of(&source, ours)
+    described::model(path, None)
 }
 
 /// Reads a model file into memory, unless it is larger than any that is loaded.
@@ -246,20 +247,30 @@ impl Reading<'_> {
         let mut kept = Vec::new();
         let mut y = Vec::new();
         let columns = self.columns(table)?;
+        let (words, mut padded) = (Sentences::of(self.classifier, columns.len()), 0);
         for row in 0..table.rows {
             let class = label.cells.text(row).and_then(|text| index.get(text.as_str()).copied());
             // A score has no classes; every row is of the one kind there is.
             let class = if self.classifier.is_scorer() { Some(0) } else { class };
             let whole = columns.iter().all(|column| column.cells.text(row).is_some());
-            if let (Some(class), true) = (class, whole) {
+            if words.as_ref().is_some_and(|words| words.padded(&columns, row)) {
+                padded += 1;
+            } else if let (Some(class), true) = (class, whole) {
                 kept.push(row);
                 y.push(class);
             }
         }
-        if kept.len() < table.rows {
+        if padded > 0 {
+            notes.push(format!(
+                "{padded} of {} rows hold padding, which embeddings do not know, and are left out: shorten them \
+                 (`length` of the architecture)",
+                table.rows
+            ));
+        }
+        if kept.len() + padded < table.rows {
             notes.push(format!(
                 "{} of {} rows have a missing cell or a label that is no class of the model, and are left out",
-                table.rows - kept.len(),
+                table.rows - kept.len() - padded,
                 table.rows
             ));
         }
@@ -294,6 +305,10 @@ impl Reading<'_> {
     fn inputs(&self, columns: &[&Column], kept: &[usize]) -> Result<Vec<NamedValue>, String> {
         let ports = &self.classifier.model().signature().inputs;
         if let [only] = ports.as_slice() {
+            if let Some(words) = Sentences::of(self.classifier, columns.len()) {
+                let value = Value::F32(words.rows(columns, kept)?);
+                return Ok(vec![NamedValue { name: only.name.clone(), value }]);
+            }
             let shape = self.classifier.input_shape();
             let width: usize = shape.iter().product();
             if width != columns.len() {
@@ -324,7 +339,10 @@ impl Reading<'_> {
     /// The names of the numbers of a row, in the order of the model's inputs.
     fn numbers(&self) -> Vec<String> {
         match self.classifier.model().signature().inputs.as_slice() {
-            [_] => self.features.to_vec(),
+            [_] => match Sentences::of(self.classifier, self.features.len()) {
+                Some(words) => words.names(self.features),
+                None => self.features.to_vec(),
+            },
             ports => ports
                 .iter()
                 .filter(|port| port.dtype != Dtype::Text)

@@ -8,6 +8,7 @@ use crate::exit::Usage;
 /// The command that asks the same questions again; each attack adds its own name and the seed.
 pub(super) fn command(options: &RunOptions) -> String {
     let mut words = vec![options.folder.display().to_string()];
+    words.extend(options.given.again());
     words.extend(options.rows.iter().flat_map(|rows| ["--rows".to_owned(), rows.to_string()]));
     words.extend(options.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
     let constraints = options.constraints.iter();

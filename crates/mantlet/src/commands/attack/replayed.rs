@@ -11,6 +11,7 @@ use mantlet_store::RecordKind;
 use mantlet_vocab::Verdict;
 use mantlet_worker::battery::{SmallLearner, WallClock};
 
+use super::given::Given;
 use super::target::Endpoint;
 use super::{keep, prepare, through};
 use crate::commands::open_store;
@@ -31,7 +32,7 @@ pub(super) fn cases(
     from: Option<&Path>,
     endpoint: &Endpoint,
 ) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder, false)?;
+    let (loaded, subject) = prepare(folder, &Given::default(), false)?;
     let cases: Vec<Case> = match from {
         Some(from) => {
             let kept = keep::cases(from)?.into_iter().map(|kept| kept.case);
@@ -76,7 +77,7 @@ fn on_record(folder: &Path, loaded: &Loaded, wanted: Option<&str>) -> anyhow::Re
 /// # Errors
 /// When they cannot be read, or the folder has neither a profile nor rows to learn one from.
 pub(super) fn traces(terminal: Terminal, folder: &Path, from: &Path) -> anyhow::Result<ExitCode> {
-    let (loaded, subject) = prepare(folder, false)?;
+    let (loaded, subject) = prepare(folder, &Given::default(), false)?;
     let learned = admit::learn_profile(Some(&subject))?;
     let profile = admit::profile(&loaded)?.or(learned).map(Arc::new).ok_or_else(|| {
         Usage("too few training rows to know what honest traffic looks like: 32 are needed".to_owned())

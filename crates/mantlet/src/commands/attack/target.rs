@@ -18,7 +18,8 @@ use crate::protect::subject::Subject;
 /// An endpoint or program to attack instead of the model file.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Endpoint {
-    /// Address of an Open Inference Protocol endpoint, such as the gateway's; the model file when absent.
+    /// Address of an Open Inference Protocol endpoint, such as the gateway's; `grpc://` for gRPC; the model file when
+    /// absent.
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// Environment variable that holds the API key for it.
