@@ -69,7 +69,91 @@ impl Journal for FileJournal {
 
 #[cfg(test)]
 mod tests {
+    use mantlet_attacks::{Loss, Material, ScoreKind};
+    use mantlet_redteam::{Campaign, GradientAnswer, NoClock, Target, TargetError, TargetFacts};
+    use mantlet_vocab::Tensor;
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
+
+    /// Class 1 where the sum of a row is above 1, eleven rows a question; every row asked is counted.
+    struct Line(u64);
+
+    impl Target for Line {
+        fn describe(&self) -> TargetFacts {
+            TargetFacts {
+                name: "line".to_owned(),
+                input_shape: vec![3],
+                classes: Some(2),
+                score_kind: Some(ScoreKind::Logits),
+                scores: true,
+                no_gradient: Some("it is asked as an endpoint is".to_owned()),
+                max_rows: 11,
+            }
+        }
+
+        fn labels(&mut self, rows: &Tensor) -> Result<Vec<usize>, TargetError> {
+            Ok(self.scores(rows)?.argmax_rows())
+        }
+
+        fn scores(&mut self, rows: &Tensor) -> Result<Tensor, TargetError> {
+            self.0 += rows.rows() as u64;
+            let margin = |row: usize| rows.row(row).iter().sum::<f32>() - 1.0;
+            let data = (0..rows.rows()).flat_map(|row| [0.0, margin(row)]).collect();
+            Ok(Tensor::new([rows.rows(), 2], data).unwrap())
+        }
+
+        fn gradient(&mut self, _: &Tensor, _: &Loss) -> Result<GradientAnswer, TargetError> {
+            unreachable!("no gradient is offered")
+        }
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_goes_on_to_the_same_report_and_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let rows = Tensor::new([3, 3], vec![0.5, 0.5, 0.5, 0.45, 0.4, 0.5, 0.1, 0.2, 0.3]).unwrap();
+        let campaign = |name: &str, config: serde_json::Value| {
+            Campaign::new(name, 7, Material::new(rows.clone(), vec![], 2)).config(config)
+        };
+        let mut random = ChaCha8Rng::seed_from_u64(20);
+        let mut cuts = 0;
+        for (campaign, points) in [
+            (campaign("evasion-hop-skip-jump", serde_json::json!({"queries": 120, "radius": 0.2})), 25),
+            (campaign("evasion-square", serde_json::json!({"queries": 60, "epsilon": 0.1})), 15),
+            (
+                campaign(
+                    "extraction-query-copy",
+                    serde_json::json!({"queries": 40, "scores": true, "batch": 7}),
+                ),
+                10,
+            ),
+        ] {
+            let _ = std::fs::remove_file(&path);
+            let run = |target: &mut Line| {
+                let mut journal = FileJournal::open(&path).unwrap();
+                let left: u64 = journal.entries().unwrap().iter().map(Entry::rows).sum();
+                let report = campaign.run(target, &mut journal, &mut NoClock::default()).unwrap();
+                (left, serde_json::to_string(&report).unwrap())
+            };
+            let mut fresh = Line(0);
+            let (_, whole) = run(&mut fresh);
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(bytes.len() > 2_000 && fresh.0 > 30, "{} bytes, {} rows", bytes.len(), fresh.0);
+            for _ in 0..points {
+                let cut = random.random_range(0..=bytes.len());
+                std::fs::write(&path, &bytes[..cut]).unwrap();
+                let mut target = Line(0);
+                let (left, report) = run(&mut target);
+                assert!(report == whole, "cut after {cut} of {} bytes: another report", bytes.len());
+                assert!(std::fs::read(&path).unwrap() == bytes, "cut after {cut}: another file");
+                assert_eq!(target.0 + left, fresh.0, "cut after {cut}: what was answered was asked again");
+                cuts += 1;
+            }
+        }
+        assert_eq!(cuts, 50);
+    }
 
     #[test]
     fn a_torn_last_line_is_cut_and_a_broken_one_is_named() {
