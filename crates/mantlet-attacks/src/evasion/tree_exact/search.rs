@@ -32,7 +32,9 @@ enum Verdict {
 
 /// The smallest change of this row below `limit`, looking at no more than `boxes` boxes.
 pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, boxes: usize) -> Found {
-    let distances = distances(base, row, forest);
+    let reaches = reaches(base, row, forest);
+    let near = Near { base, row, forest, reaches: &reaches };
+    let distances = distances(&near);
     let within = distances.partition_point(|distance| *distance < limit);
     let mut left = boxes;
     let mut found = Found { proved: 0.0, reached: None };
@@ -40,7 +42,7 @@ pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, box
     let (mut low, mut high, mut reach) = (0, None, 1);
     while low < within {
         let place = reach.min(within);
-        match decide(base, row, forest, distances[place - 1], &mut left) {
+        match near.decide(distances[place - 1], &mut left) {
             Verdict::Turned(values) => {
                 found.reached = Some((distance(base, row, &values), values));
                 high = Some(place);
@@ -58,7 +60,7 @@ pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, box
     };
     while low + 1 < high {
         let middle = low.midpoint(high);
-        match decide(base, row, forest, distances[middle - 1], &mut left) {
+        match near.decide(distances[middle - 1], &mut left) {
             Verdict::Turned(values) => {
                 let reached = distance(base, row, &values);
                 if found.reached.as_ref().is_none_or(|(best, _)| reached < *best) {
@@ -97,49 +99,125 @@ fn nearest(base: &Base, row: usize, span: Span) -> Option<(f32, f32)> {
     Some((value, (value - own).abs() / base.constraints.width(span.feature)))
 }
 
+/// How far a row has to be changed at least for each leaf of each tree to be reached; infinitely far where none can.
+fn reaches(base: &Base, row: usize, forest: &Forest) -> Vec<Vec<f32>> {
+    let leaf = |leaf: &Leaf| {
+        let far = |span: &Span| nearest(base, row, *span).map_or(f32::INFINITY, |(_, distance)| distance);
+        leaf.spans.iter().map(far).fold(0.0, f32::max)
+    };
+    forest.trees.iter().map(|tree| tree.iter().map(leaf).collect()).collect()
+}
+
 /// Every distance at which something can change, ascending, without repeats.
-fn distances(base: &Base, row: usize, forest: &Forest) -> Vec<f32> {
-    let spans = forest.trees.iter().flatten().flat_map(|leaf| leaf.spans.iter());
+fn distances(near: &Near<'_>) -> Vec<f32> {
     let mut all: Vec<f32> =
-        spans.filter_map(|span| nearest(base, row, *span)).map(|(_, distance)| distance).collect();
+        near.reaches.iter().flatten().copied().filter(|reach| reach.is_finite()).collect();
     all.push(0.0);
     all.sort_by(f32::total_cmp);
     all.dedup();
     all
 }
 
-/// Leaves that can be reached within the distance.
-fn reachable(base: &Base, row: usize, leaf: &Leaf, reach: f32) -> bool {
-    leaf.spans.iter().all(|span| nearest(base, row, *span).is_some_and(|(_, distance)| distance <= reach))
+/// A row beside an ensemble.
+struct Near<'a> {
+    base: &'a Base,
+    row: usize,
+    forest: &'a Forest,
+    reaches: &'a [Vec<f32>],
 }
 
-/// Whether some input within the distance turns the row.
-fn decide(base: &Base, row: usize, forest: &Forest, reach: f32, left: &mut usize) -> Verdict {
-    let mut fixed = forest.base;
-    let mut groups: Vec<Vec<Leaf>> = Vec::new();
-    for tree in &forest.trees {
-        let leaves: Vec<Leaf> =
-            tree.iter().filter(|leaf| reachable(base, row, leaf, reach)).cloned().collect();
-        match &leaves[..] {
-            [] => return Verdict::Impossible,
-            // Every input within the distance reaches it: the other leaves are all farther.
-            [only] => fixed += only.value,
-            _ => groups.push(leaves),
+impl Near<'_> {
+    /// Whether some input within the distance turns the row.
+    fn decide(&self, reach: f32, left: &mut usize) -> Verdict {
+        let mut fixed = self.forest.base;
+        let mut groups: Vec<Vec<Leaf>> = Vec::new();
+        // What every tree adds at most: where that is not enough, nothing has to be merged.
+        let mut most = fixed;
+        for (tree, reaches) in self.forest.trees.iter().zip(self.reaches) {
+            let mut leaves = tree.iter().zip(reaches).filter(|(_, own)| **own <= reach).map(|(leaf, _)| leaf);
+            let Some(first) = leaves.next() else { return Verdict::Impossible };
+            let mut group = vec![first.clone()];
+            group.extend(leaves.cloned());
+            most += group.iter().map(|leaf| leaf.value).fold(f64::MIN, f64::max);
+            match &group[..] {
+                // Every input within the distance reaches it: the other leaves are all farther.
+                [only] => fixed += only.value,
+                _ => groups.push(group),
+            }
         }
+        if most <= CLEAR {
+            return Verdict::Impossible;
+        }
+        groups = self.merged(reach, groups);
+        groups.iter_mut().for_each(|group| group.sort_by(|a, b| b.value.total_cmp(&a.value)));
+        // The most decisive group first; boxes of single leaves are narrowed at once.
+        groups.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
+        let mut bounds: Vec<f64> = vec![0.0; groups.len() + 1];
+        for index in (0..groups.len()).rev() {
+            bounds[index] = bounds[index + 1] + groups[index].first().map_or(f64::MIN, |leaf| leaf.value);
+        }
+        if fixed + bounds[0] <= CLEAR {
+            return Verdict::Impossible;
+        }
+        let walk = Walk { near: self, reach, groups: &groups, bounds: &bounds };
+        walk.descend(0, &[], fixed, left)
     }
-    groups = merged(base, row, reach, groups);
-    groups.iter_mut().for_each(|group| group.sort_by(|a, b| b.value.total_cmp(&a.value)));
-    // The most decisive group first; boxes of single leaves are narrowed at once.
-    groups.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
-    let mut bounds: Vec<f64> = vec![0.0; groups.len() + 1];
-    for index in (0..groups.len()).rev() {
-        bounds[index] = bounds[index + 1] + groups[index].first().map_or(f64::MIN, |leaf| leaf.value);
+
+    fn holds(&self, reach: f32, spans: &[Span]) -> bool {
+        spans
+            .iter()
+            .all(|span| nearest(self.base, self.row, *span).is_some_and(|(_, distance)| distance <= reach))
     }
-    if fixed + bounds[0] <= CLEAR {
-        return Verdict::Impossible;
+
+    /// Merges groups while their tuples stay few, each into the first merged group that stays small enough.
+    fn merged(&self, reach: f32, mut groups: Vec<Vec<Leaf>>) -> Vec<Vec<Leaf>> {
+        groups.sort_by_key(Vec::len);
+        let mut out: Vec<(Vec<Leaf>, Vec<usize>)> = Vec::new();
+        for group in groups {
+            let own = features(&group);
+            let place = out.iter_mut().find_map(|(other, theirs)| {
+                let worth = other.len() * group.len() <= 8 * TUPLES
+                    && own.iter().any(|feature| theirs.binary_search(feature).is_ok());
+                let tuples = if worth { self.tuples(reach, other, &group) } else { None }?;
+                Some((other, theirs, tuples))
+            });
+            match place {
+                Some((other, theirs, tuples)) => {
+                    *other = tuples;
+                    theirs.extend(&own);
+                    theirs.sort_unstable();
+                    theirs.dedup();
+                }
+                None => out.push((group, own)),
+            }
+        }
+        out.into_iter().map(|(group, _)| group).collect()
     }
-    let walk = Walk { base, row, reach, groups: &groups };
-    walk.descend(0, &[], fixed, left)
+
+    /// The consistent pairs of two groups within the distance; `None` as soon as they are too many.
+    fn tuples(&self, reach: f32, one: &[Leaf], other: &[Leaf]) -> Option<Vec<Leaf>> {
+        let mut tuples = Vec::new();
+        for a in one {
+            for b in other.iter().filter(|b| compatible(&a.spans, &b.spans)) {
+                let Some(spans) = meet(&a.spans, &b.spans).filter(|spans| self.holds(reach, spans)) else {
+                    continue;
+                };
+                if tuples.len() == TUPLES {
+                    return None;
+                }
+                tuples.push(Leaf { spans, value: a.value + b.value });
+            }
+        }
+        Some(tuples)
+    }
+}
+
+/// The features a group looks at, ascending.
+fn features(group: &[Leaf]) -> Vec<usize> {
+    let mut all: Vec<usize> = group.iter().flat_map(|leaf| &leaf.spans).map(|span| span.feature).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn spread(group: &[Leaf]) -> f64 {
@@ -150,30 +228,24 @@ fn spread(group: &[Leaf]) -> f64 {
 }
 
 struct Walk<'a> {
-    base: &'a Base,
-    row: usize,
+    near: &'a Near<'a>,
     reach: f32,
     groups: &'a [Vec<Leaf>],
+    /// The most that all groups from each on can add.
+    bounds: &'a [f64],
 }
 
 impl Walk<'_> {
-    fn holds(&self, spans: &[Span]) -> bool {
-        spans.iter().all(|span| {
-            nearest(self.base, self.row, *span).is_some_and(|(_, distance)| distance <= self.reach)
-        })
-    }
-
-    /// The best sum the groups from `at` can still add inside this box.
-    fn bound(&self, at: usize, spans: &[Span]) -> f64 {
-        let mut sum = 0.0;
-        for group in &self.groups[at..] {
-            let best = group.iter().find(|leaf| compatible(&leaf.spans, spans));
-            match best {
-                Some(leaf) => sum += leaf.value,
-                None => return f64::NEG_INFINITY,
+    /// Whether the groups from `at` can still lift the sum above nothing inside this box.
+    fn hopes(&self, at: usize, spans: &[Span], mut sum: f64) -> bool {
+        for (place, group) in self.groups.iter().enumerate().skip(at) {
+            let Some(best) = group.iter().find(|leaf| compatible(&leaf.spans, spans)) else { return false };
+            sum += best.value;
+            if sum + self.bounds[place + 1] <= CLEAR {
+                return false;
             }
         }
-        sum
+        sum > CLEAR
     }
 
     fn descend(&self, at: usize, spans: &[Span], sum: f64, left: &mut usize) -> Verdict {
@@ -181,9 +253,10 @@ impl Walk<'_> {
             if sum <= CLEAR {
                 return Verdict::Impossible;
             }
-            let mut values = self.base.original(self.row).to_vec();
+            let (base, row) = (self.near.base, self.near.row);
+            let mut values = base.original(row).to_vec();
             for span in spans {
-                match nearest(self.base, self.row, *span) {
+                match nearest(base, row, *span) {
                     Some((value, _)) => values[span.feature] = value,
                     None => return Verdict::Impossible,
                 }
@@ -192,13 +265,17 @@ impl Walk<'_> {
         };
         let mut unknown = false;
         for leaf in group {
+            // Leaves are sorted: what is too little with this one is with all that follow.
+            if sum + leaf.value + self.bounds[at + 1] <= CLEAR {
+                break;
+            }
             if *left == 0 {
                 return Verdict::Unknown;
             }
             let Some(inside) = meet(spans, &leaf.spans) else { continue };
             *left -= 1;
             // Spans that meet may together leave the distance where values are whole numbers.
-            if !self.holds(&inside) || sum + leaf.value + self.bound(at + 1, &inside) <= CLEAR {
+            if !self.near.holds(self.reach, &inside) || !self.hopes(at + 1, &inside, sum + leaf.value) {
                 continue;
             }
             match self.descend(at + 1, &inside, sum + leaf.value, left) {
@@ -231,47 +308,4 @@ fn compatible(a: &[Span], b: &[Span]) -> bool {
         }
     }
     true
-}
-
-/// Merges groups while their tuples stay few: those first whose merger leaves the smallest share of tuples.
-fn merged(base: &Base, row: usize, reach: f32, mut groups: Vec<Vec<Leaf>>) -> Vec<Vec<Leaf>> {
-    let holds = |spans: &[Span]| {
-        spans.iter().all(|span| nearest(base, row, *span).is_some_and(|(_, distance)| distance <= reach))
-    };
-    groups.sort_by_key(Vec::len);
-    let mut out: Vec<Vec<Leaf>> = Vec::new();
-    for group in groups {
-        // Into the fullest merged group that stays small enough.
-        let mut done = false;
-        for other in &mut out {
-            if other.len() * group.len() > 8 * TUPLES || !touches(other, &group) {
-                continue;
-            }
-            let mut tuples = Vec::new();
-            for a in other.iter() {
-                for b in &group {
-                    if let Some(spans) = meet(&a.spans, &b.spans).filter(|spans| holds(spans)) {
-                        tuples.push(Leaf { spans, value: a.value + b.value });
-                    }
-                }
-            }
-            if tuples.len() <= TUPLES {
-                *other = tuples;
-                done = true;
-                break;
-            }
-        }
-        if !done {
-            out.push(group);
-        }
-    }
-    out
-}
-
-/// Whether two groups have a feature in common.
-fn touches(a: &[Leaf], b: &[Leaf]) -> bool {
-    let has = |group: &[Leaf], feature: usize| {
-        group.iter().any(|leaf| leaf.spans.iter().any(|span| span.feature == feature))
-    };
-    a.iter().flat_map(|leaf| &leaf.spans).any(|span| has(b, span.feature))
 }
