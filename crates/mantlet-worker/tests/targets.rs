@@ -5,6 +5,8 @@
 #[path = "../examples/backdoors/forge.rs"]
 mod forge;
 
+#[path = "targets/forest.rs"]
+mod forest;
 #[path = "targets/harden.rs"]
 mod harden;
 #[path = "targets/hostile.rs"]
