@@ -331,8 +331,8 @@ fn convolution(draft: &mut Draft, layer: &mut Layer, x: &Spot, axes: usize) -> R
         (pads.clone(), pads)
     };
     let mut row = vec![own[0]];
-    for axis in 0..axes {
-        let length = slid(x.row[1 + axis], window[axis], stride[axis], front[axis] + back[axis]);
+    for (axis, window) in window.iter().enumerate() {
+        let length = slid(x.row[1 + axis], *window, stride[axis], front[axis] + back[axis]);
         row.push(
             length
                 .ok_or_else(|| layer.error(format!("its window is larger than rows of shape {:?}", x.row)))?,
@@ -377,11 +377,11 @@ fn pool(draft: &mut Draft, layer: &mut Layer, x: &Spot) -> Result<Spot, ModelErr
     let stride = layer.sizes("stride", axes, 1)?.unwrap_or_else(|| window.clone());
     let pads = layer.sizes("padding", axes, 0)?.unwrap_or_else(|| vec![0; axes]);
     let mut row = vec![x.row[0]];
-    for axis in 0..axes {
-        if pads[axis] * 2 > window[axis] {
+    for (axis, window) in window.iter().enumerate() {
+        if pads[axis] * 2 > *window {
             return Err(layer.error("more than half of a window would be padding"));
         }
-        let length = slid(x.row[1 + axis], window[axis], stride[axis], pads[axis] * 2);
+        let length = slid(x.row[1 + axis], *window, stride[axis], pads[axis] * 2);
         row.push(
             length
                 .ok_or_else(|| layer.error(format!("its window is larger than rows of shape {:?}", x.row)))?,

@@ -126,8 +126,8 @@ fn runs_against_an_endpoint_that_are_killed_again_and_again_end_in_the_same_repo
     assert_eq!(again.code, ran.code, "{}", again.err);
     assert!(first == std::fs::read(path("second.json")).unwrap(), "the reports differ");
     asked += turn.0.lock().unwrap().0;
-    // At each kill one question was under way.
-    assert!(asked <= questions + 3, "{asked} {questions}");
+    // The first kill comes while the target is still looked at, which begins anew; at the others one question was under way.
+    assert!(asked <= questions + 7 + 2, "{asked} {questions}");
 }
 
 #[test]

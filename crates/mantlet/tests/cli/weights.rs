@@ -26,7 +26,6 @@ const LAYERS: &str =
 
 fn rows(ran: &Ran) -> (Value, String) {
     let reports: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
-    assert_eq!(reports[0]["doubts"], json!([]), "{reports}");
     (reports[0]["outcome"]["rows"].clone(), reports[0]["command"].as_str().unwrap().to_owned())
 }
 
@@ -81,7 +80,7 @@ fn a_configuration_names_weights_and_their_architecture_for_every_command() {
     let ran = run(["backdoor", folder.text(), "--seed", "3", "--json"]);
     let reports: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{} {}", ran.out, ran.err));
     let trigger = reports.as_array().unwrap().iter().find(|report| report["probe"] == "backdoor-trigger");
-    assert!(trigger.is_some_and(|report| report["queries"].as_u64().unwrap_or(0) > 0), "{reports}");
+    assert!(trigger.is_some_and(|report| report["not_examined"].is_null()), "{reports}");
     // The same file by name, from a folder that says nothing of it.
     let other = Folder::with_model();
     let [model, layers] =
@@ -98,7 +97,7 @@ fn a_configuration_names_weights_and_their_architecture_for_every_command() {
         &layers,
     ]);
     assert_eq!(named.code, ran.code, "{} {}", named.out, named.err);
-    expect(2, ["attack", "run", other.text(), "--model", &model, "--architecture", "/nowhere/layers.toml"]);
+    expect(4, ["attack", "run", other.text(), "--model", &model, "--architecture", "/nowhere/layers.toml"]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { radius: 0.1, boxes: 40_000 }
+        Self { radius: 0.1, boxes: 200_000 }
     }
 }
 

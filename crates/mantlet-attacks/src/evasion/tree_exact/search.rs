@@ -30,6 +30,9 @@ enum Verdict {
     Unknown,
 }
 
+/// Of all boxes a row may cost, the share one distance may: what cannot be settled there may be a little farther.
+const SHARE: usize = 8;
+
 /// The smallest change of this row below `limit`, looking at no more than `boxes` boxes.
 pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, boxes: usize) -> Found {
     let reaches = reaches(base, row, forest);
@@ -37,30 +40,41 @@ pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, box
     let distances = distances(&near);
     let within = distances.partition_point(|distance| *distance < limit);
     let mut left = boxes;
+    let mut decide = |place: usize| {
+        let mut own = left.min(boxes.div_ceil(SHARE));
+        let before = own;
+        let verdict = near.decide(distances[place - 1], &mut own);
+        left -= before - own;
+        verdict
+    };
     let mut found = Found { proved: 0.0, reached: None };
-    // Doubling: the first place in the list that turns the row lies in (low, high].
-    let (mut low, mut high, mut reach) = (0, None, 1);
-    while low < within {
-        let place = reach.min(within);
-        match near.decide(distances[place - 1], &mut left) {
+    // As long as the best leaves of all trees together do not turn the row, nothing does.
+    let mut low = distances.partition_point(|distance| near.most(*distance) <= CLEAR).min(within);
+    // Ever larger steps: the first place in the list that turns the row lies in (low, high], all below `from` is settled
+    // or was tried.
+    let (mut from, mut high, mut step) = (low, None, 1);
+    while from < within {
+        let place = (from + step).min(within);
+        match decide(place) {
             Verdict::Turned(values) => {
                 found.reached = Some((distance(base, row, &values), values));
                 high = Some(place);
                 break;
             }
             Verdict::Impossible => low = place,
-            Verdict::Unknown => break,
+            Verdict::Unknown => {}
         }
-        reach *= 2;
+        from = place;
+        step *= 2;
     }
     let Some(mut high) = high else {
         // All of it impossible: nothing below the limit.
         found.proved = if low >= within { limit } else { distances[low] };
         return found;
     };
-    while low + 1 < high {
-        let middle = low.midpoint(high);
-        match near.decide(distances[middle - 1], &mut left) {
+    while from + 1 < high {
+        let middle = from.midpoint(high);
+        match decide(middle) {
             Verdict::Turned(values) => {
                 let reached = distance(base, row, &values);
                 if found.reached.as_ref().is_none_or(|(best, _)| reached < *best) {
@@ -68,8 +82,8 @@ pub(super) fn smallest(base: &Base, row: usize, forest: &Forest, limit: f32, box
                 }
                 high = middle;
             }
-            Verdict::Impossible => low = middle,
-            Verdict::Unknown => break,
+            Verdict::Impossible => (low, from) = (middle, middle),
+            Verdict::Unknown => from = middle,
         }
     }
     found.proved = distances[low];
@@ -131,22 +145,16 @@ impl Near<'_> {
     fn decide(&self, reach: f32, left: &mut usize) -> Verdict {
         let mut fixed = self.forest.base;
         let mut groups: Vec<Vec<Leaf>> = Vec::new();
-        // What every tree adds at most: where that is not enough, nothing has to be merged.
-        let mut most = fixed;
         for (tree, reaches) in self.forest.trees.iter().zip(self.reaches) {
             let mut leaves = tree.iter().zip(reaches).filter(|(_, own)| **own <= reach).map(|(leaf, _)| leaf);
             let Some(first) = leaves.next() else { return Verdict::Impossible };
             let mut group = vec![first.clone()];
             group.extend(leaves.cloned());
-            most += group.iter().map(|leaf| leaf.value).fold(f64::MIN, f64::max);
             match &group[..] {
                 // Every input within the distance reaches it: the other leaves are all farther.
                 [only] => fixed += only.value,
                 _ => groups.push(group),
             }
-        }
-        if most <= CLEAR {
-            return Verdict::Impossible;
         }
         groups = self.merged(reach, groups);
         groups.iter_mut().for_each(|group| group.sort_by(|a, b| b.value.total_cmp(&a.value)));
@@ -161,6 +169,15 @@ impl Near<'_> {
         }
         let walk = Walk { near: self, reach, groups: &groups, bounds: &bounds };
         walk.descend(0, &[], fixed, left)
+    }
+
+    /// What the best leaves within the distance add up to, whether or not they go together.
+    fn most(&self, reach: f32) -> f64 {
+        let best = |(tree, reaches): (&Vec<Leaf>, &Vec<f32>)| {
+            let within = tree.iter().zip(reaches).filter(|(_, own)| **own <= reach);
+            within.map(|(leaf, _)| leaf.value).fold(f64::NEG_INFINITY, f64::max)
+        };
+        self.forest.base + self.forest.trees.iter().zip(self.reaches).map(best).sum::<f64>()
     }
 
     fn holds(&self, reach: f32, spans: &[Span]) -> bool {
