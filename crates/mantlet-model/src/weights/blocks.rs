@@ -125,7 +125,7 @@ pub(super) fn layer(draft: &mut Draft, at: &str, x: &Spot, make: &Make<'_>) -> R
 fn attention(draft: &mut Draft, at: &str, x: &Spot, make: &Make<'_>) -> Result<Spot, ModelError> {
     let names = make.names;
     let width = x.row.last().copied().unwrap_or(0);
-    if make.heads == 0 || width % make.heads != 0 {
+    if make.heads == 0 || !width.is_multiple_of(make.heads) {
         let reason = format!("{} heads do not share {width} values", make.heads);
         return Err(misfit(format!("`{at}`"), reason));
     }

@@ -314,7 +314,7 @@ fn convolution(draft: &mut Draft, layer: &mut Layer, x: &Spot, axes: usize) -> R
     let mut shape = vec![None, Some(x.row[0] / groups)];
     shape.extend(std::iter::repeat_n(None, axes));
     let own = draft.weight(&weight, &shape)?;
-    if x.row[0] % groups != 0 || own[0] % groups != 0 {
+    if !x.row[0].is_multiple_of(groups) || !own[0].is_multiple_of(groups) {
         return Err(layer.error(format!("{groups} groups do not share {} and {} channels", x.row[0], own[0])));
     }
     let window: Vec<usize> =

@@ -114,14 +114,15 @@ fn an_encoder_is_attacked_by_what_its_words_become() {
         plain.with_config(&std::fs::read_to_string(folder.path.join("config.json")).unwrap()).unwrap();
     let model = mantlet_model::load_weights(&source, Some(&plain), mantlet_model::Limits::default()).unwrap();
     let view = mantlet_model::Classifier::new(model).unwrap();
-    let ids: Vec<Vec<f32>> = (0..60_usize)
-        .map(|row| {
-            (0..8).map(
-                |at| if row % 6 == 5 && at > 4 { 0 } else { 3 + (row * 7 + at * at * 5 + row * at) % 17 },
-            )
-        })
-        .map(|row| row.map(|word| word as f32).collect())
-        .collect();
+    let ids: Vec<Vec<f32>> =
+        (0..60_usize)
+            .map(|row| {
+                (0..8).map(move |at| {
+                    if row % 6 == 5 && at > 4 { 0 } else { 3 + (row * 7 + at * at * 5 + row * at) % 17 }
+                })
+            })
+            .map(|row| row.map(|word| word as f32).collect())
+            .collect();
     let labels = view.labels(&mantlet_vocab::Tensor::new([60, 8], ids.concat()).unwrap()).unwrap();
     let mut csv = "a,b,c,d,e,f,g,h,mood\n".to_owned();
     for (row, label) in ids.iter().zip(&labels) {
