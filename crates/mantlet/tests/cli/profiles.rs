@@ -82,7 +82,7 @@ fn what_only_streams_says_so_when_an_engine_is_asked_for() {
     let path = path.to_str().unwrap();
     for command in [
         vec!["monitor", "texts", path, "--reference", path, "--text", "text"],
-        vec!["monitor", "watch", path, "--time", "at"],
+        vec!["monitor", "watch", path, "--reference", path, "--time", "at"],
         vec!["monitor", "ranges", path],
     ] {
         let refused = run([&command[..], &["--engine", "datafusion"]].concat());
