@@ -15,11 +15,11 @@ ATTACKS = {
     "extraction-query-copy": {"strategy": "mixed", "queries": 600},
     "extraction-query-copy, noise": {"strategy": "noise", "queries": 600},
     "extraction-active": {"queries": 250},
-    "evasion-hop-skip-jump": {"queries": 1800},
+    "evasion-hop-skip-jump": {"queries": 1800, "radius": 1.5},
     "evasion-square": {"epsilon": 0.15, "queries": 1000},
     "evasion-nes": {"norm": "linf", "epsilon": 0.15, "queries": 1000},
-    "evasion-boundary": {"queries": 1800},
-    "evasion-simba": {"queries": 1000},
+    "evasion-boundary": {"queries": 1800, "radius": 1.5},
+    "evasion-simba": {"queries": 1000, "norm": "l2", "epsilon": 1.5},
 }
 # Rows of one ordinary caller.
 CALLER = 100
@@ -27,7 +27,7 @@ CALLER = 100
 
 def replayed(mantlet, folder, traces):
     """Each trace: rows, first marked, first withheld, withheld in all, first success."""
-    command = [mantlet, "attack", "replay", str(folder), "--traces", str(traces)]
+    command = [mantlet, "attack", "replay", "--folder", str(folder), "--traces", str(traces)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode not in (0, 1, 2):
         raise SystemExit(f"{' '.join(command)}: {done.stderr}")
@@ -35,9 +35,8 @@ def replayed(mantlet, folder, traces):
     return [[int(part) if part else None for part in found] for found in re.findall(told, done.stdout + done.stderr)], done.stdout
 
 
-def ordinary(folder, traces):
+def ordinary(folder, traces, kept):
     """Held-out rows as callers of a hundred rows each, in a fixed order; in what form rows stand is read off a kept trace."""
-    kept = next((folder / "kept" / "traces").glob("*.jsonl")).read_text().splitlines()[1]
     lines = (folder / "test.csv").read_text().splitlines()[1:]
     (traces / "traces").mkdir(parents=True)
     count = 0
@@ -88,6 +87,7 @@ def prepare(work, mantlet):
 def run(options, work):
     rows = []
     for name, folder in prepare(work, options.mantlet).items():
+        form = None
         for attack, settings in ATTACKS.items():
             kept = folder / "kept"
             subprocess.run(["rm", "-rf", str(kept)], check=True)
@@ -98,6 +98,8 @@ def run(options, work):
             if done.returncode not in (0, 1, 2):
                 raise SystemExit(f"{' '.join(command)}: {done.stderr}")
             found, said = replayed(options.mantlet, folder, kept) if (kept / "traces").is_dir() else ([], "")
+            if found and form is None:
+                form = next((kept / "traces").glob("*.jsonl")).read_text().splitlines()[1]
             for count, marked, withheld, _, success in found:
                 share = f"{withheld / count:.1%}" if withheld else "never"
                 signals = said.splitlines()[0].rsplit("(", 1)[-1].rstrip(")") if said else ""
@@ -105,10 +107,9 @@ def run(options, work):
                 print(rows[-1], flush=True)
             if not found:
                 rows.append([name, attack, "no hit, no stream kept", "", "", "", "", ""])
-        # The last attack's stream shows the form.
-        if not (folder / "kept" / "traces").is_dir():
+        if form is None:
             continue
-        count = ordinary(folder, folder / "benign")
+        count = ordinary(folder, folder / "benign", form)
         found, _ = replayed(options.mantlet, folder, folder / "benign")
         blocked, callers = sum(one[3] for one in found), sum(1 for one in found if one[2])
         rows.append([name, f"ordinary rows, callers of {CALLER}", count, sum(1 for one in found if one[1]), f"{blocked} rows of {callers} callers", f"{blocked / count:.2%}", "", ""])
