@@ -44,12 +44,12 @@ const PLACES: [(Surface, Place); 14] = [
     (Surface::OpenAiResponses, Second),
 ];
 
-/// Events of another text in a row from which one that is silent is let go of: two more than twice those that speak. The
-/// arguments of a call count twice, as they came and with their escapes undone.
-const fn silence(place: Place) -> usize {
+/// Events of another text in a row from which one that is silent may be let go of, and from which it is: two more than
+/// twice those that speak. The arguments of a call may count twice, as they came and with their escapes undone.
+const fn silence(place: Place) -> (usize, usize) {
     match place {
-        Tool => 8,
-        Content | Thinking | Second => 6,
+        Tool => (6, 8),
+        Content | Thinking | Second => (6, 6),
     }
 }
 
@@ -304,10 +304,19 @@ impl Cut {
 
     /// How much of what may not leave was said before its text fell silent for the first time, and may have left then.
     fn open(&self, text: &str, range: &std::ops::Range<usize>) -> usize {
+        let (may, does) = silence(self.place);
         let parts = self.parts(text);
-        let ends = parts.iter().zip(parts.iter().skip(1)).filter(|(_, next)| next.2 >= silence(self.place));
-        let mut ends = ends.map(|(part, _)| part.1).filter(|end| range.contains(end));
-        ends.next().map_or(0, |end| end - range.start)
+        let mut open = 0;
+        for ((_, end, _), (_, _, others)) in parts.iter().zip(parts.iter().skip(1)) {
+            if *others < may || !range.contains(end) || *end == range.start {
+                continue;
+            }
+            open = end - range.start;
+            if *others >= does {
+                break;
+            }
+        }
+        open
     }
 }
 
