@@ -113,14 +113,6 @@ fn a_diverted_picture_is_decided_and_its_caller_gets_the_answer() {
     );
     assert_eq!(page.body.matches("class=\"bar-now").count(), 2, "{}", page.body);
     assert_eq!(get("/reports/none").status, 404);
-    // The newest are kept.
-    for _ in 0..mantlet_store::REPORTS + 3 {
-        runtime.block_on(store.keep_report("other", "monitor segments", &Examination::default())).unwrap();
-    }
-    let kept = runtime.block_on(store.reports(1_000)).unwrap();
-    assert_eq!(kept.iter().filter(|report| report.system == "other").count(), mantlet_store::REPORTS);
-    assert_eq!(kept.iter().filter(|report| report.id == id).count(), 1, "of another system");
-
     // The desk writes behind: the ticket is known at once, the database learns it within a moment.
     let path = format!("/reviews/{ticket}");
     let page = std::iter::repeat_with(|| get(&path))
@@ -157,6 +149,13 @@ fn a_diverted_picture_is_decided_and_its_caller_gets_the_answer() {
     for part in ["signed-in", "review-decided", "review-note", "thin pen"] {
         assert!(audit.contains(part), "{part}");
     }
+    // The newest are kept.
+    for _ in 0..mantlet_store::REPORTS + 3 {
+        runtime.block_on(store.keep_report("other", "monitor segments", &Examination::default())).unwrap();
+    }
+    let kept = runtime.block_on(store.reports(1_000)).unwrap();
+    assert_eq!(kept.iter().filter(|report| report.system == "other").count(), mantlet_store::REPORTS);
+    assert_eq!(kept.iter().filter(|report| report.id == id).count(), 1, "of another system");
     assert_eq!(get("/keys").status, 200);
     runtime.block_on(async {
         console.shutdown().await;

@@ -45,13 +45,9 @@ const PLACES: [(Surface, Place); 14] = [
 ];
 
 /// Events of another text in a row from which one that is silent may be let go of, and from which it is: two more than
-/// twice those that speak. The arguments of a call may count twice, as they came and with their escapes undone.
-const fn silence(place: Place) -> (usize, usize) {
-    match place {
-        Tool => (6, 8),
-        Content | Thinking | Second => (6, 6),
-    }
-}
+/// twice those that speak. The arguments of a call may count twice, as they came and with their escapes undone, and the
+/// other text speaks only from its own first event on.
+const SILENCE: (usize, usize) = (6, 8);
 
 static GUARD: LazyLock<Guard> = LazyLock::new(|| {
     let refuse = RulePolicy { flag: None, refuse: Some(1.0), ..RulePolicy::for_rule("none", Impact::Low) };
@@ -304,7 +300,7 @@ impl Cut {
 
     /// How much of what may not leave was said before its text fell silent for the first time, and may have left then.
     fn open(&self, text: &str, range: &std::ops::Range<usize>) -> usize {
-        let (may, does) = silence(self.place);
+        let (may, does) = SILENCE;
         let parts = self.parts(text);
         let mut open = 0;
         for ((_, end, _), (_, _, others)) in parts.iter().zip(parts.iter().skip(1)) {

@@ -25,7 +25,14 @@ const PICTURES: usize = 8;
 pub fn pictures(title: &str, facts: &BTreeMap<String, Value>) -> Markup {
     let more = facts.get("pictures").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
     let all = facts.get("picture").into_iter().chain(more).take(PICTURES);
-    html! { @for picture in all { @if let Some(drawn) = picture_of(title, picture) { (drawn) } } }
+    html! {
+        @for picture in all {
+            @if let Some(drawn) = picture_of(title, picture) {
+                // Wider than a narrow screen: it moves within its frame.
+                div.scroll tabindex="0" role="group" aria-label={ (title) ": picture" } { (drawn) }
+            }
+        }
+    }
 }
 
 fn picture_of(title: &str, picture: &Value) -> Option<Markup> {
@@ -160,11 +167,9 @@ fn rows(picture: &Value) -> Option<Markup> {
     Some(html! {
         details open {
             summary { "Rows to look at first (" (all.len()) ")" }
-            div.scroll tabindex="0" role="group" aria-label="Rows to look at first" {
-                table {
-                    thead { tr { @for name in &columns { th scope="col" { (name) } } } }
-                    tbody { @for row in &shown { tr { @for cell in row { td { (cell) } } } } }
-                }
+            table {
+                thead { tr { @for name in &columns { th scope="col" { (name) } } } }
+                tbody { @for row in &shown { tr { @for cell in row { td { (cell) } } } } }
             }
             @if all.len() > shown.len() { p.small.quiet { (all.len() - shown.len()) " more are in the JSON form." } }
         }

@@ -71,7 +71,7 @@ fn a_version_that_errs_is_taken_back_at_once_and_a_kill_switch_stops_every_decis
         assert!(erred.is_none_or(|since| since.elapsed() < Duration::from_secs(10)), "ten seconds of errors");
     }
     println!("taken back {:.1} s after the first error", erred.unwrap().elapsed().as_secs_f64());
-    assert_eq!(status(&folder)["phase"], "rolled-back");
+    assert_eq!(status(&folder)["phase"]["phase"], "rolled-back");
     // A person diverts the whole path, and lets it flow again.
     let switch = |more: &[&str], expected: u16| {
         let command = ["registry", "divert", folder.text(), "--user", "ada", "--note", "we look into it"];
@@ -113,7 +113,7 @@ fn a_version_that_does_no_worse_is_promoted() {
     }
     assert!(both, "it went before some of them first");
     up.interrupt();
-    assert_eq!(status(&folder)["phase"], "promoted");
+    assert_eq!(status(&folder)["phase"]["phase"], "promoted");
     let audit = audit(&folder);
     for entry in ["rollout-started", "rollout-promoted"] {
         assert!(audit.contains(entry), "{entry}");
