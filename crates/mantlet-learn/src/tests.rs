@@ -213,7 +213,6 @@ fn numbers_are_learned_and_their_gradients_point_along_the_slope() {
     let training = Training { epochs: 120, batch: 32, rate: 5e-3, decay: 0.0, seed: 1 };
     let network =
         train_values(&Architecture::Mlp { hidden: vec![24] }, &x, &wanted, &training, &mut quiet).unwrap();
-    let unseen = Tensor::new([2, 2], vec![0.31, -0.52, -0.44, 0.77]).unwrap();
     // Rows between those it learned, over the whole square; the values spread by about one.
     let grid = Tensor::new(
         [81, 2],
@@ -229,9 +228,21 @@ fn numbers_are_learned_and_their_gradients_point_along_the_slope() {
     let scores = network.scores(&grid);
     let off: f32 = (0..81).map(|row| (scores.row(row)[0] - truth(grid.row(row))).abs()).sum::<f32>() / 81.0;
     assert!(off < 0.15, "{off}");
-    let (_, slope) =
-        network.input_gradient(&unseen, &mut |scores| Tensor::full(scores.shape().to_vec(), 1.0));
-    assert!((slope.row(0)[0] - 1.5).abs() < 0.4 && slope.row(1)[1] < -1.0, "{slope:?}");
+    // One piece of a network of rectifiers has a slope of its own; over all of them it is that of the truth.
+    let (_, slope) = network.input_gradient(&grid, &mut |scores| Tensor::full(scores.shape().to_vec(), 1.0));
+    let mean = |rows: &[usize], column: usize| {
+        rows.iter().map(|&row| slope.row(row)[column]).sum::<f32>() / rows.len() as f32
+    };
+    let (all, low, high): (Vec<usize>, Vec<usize>, Vec<usize>) = (
+        (0..81).collect(),
+        (0..81).filter(|row| row % 9 < 3).collect(),
+        (0..81).filter(|row| row % 9 > 5).collect(),
+    );
+    let told = (mean(&all, 0), mean(&low, 1), mean(&high, 1));
+    assert!(
+        (told.0 - 1.5).abs() < 0.2 && (told.1 - 1.2).abs() < 0.4 && (told.2 + 1.2).abs() < 0.4,
+        "{told:?}"
+    );
     let broken = Tensor::new([400, 1], vec![f32::NAN; 400]).unwrap();
     let shape = Architecture::Linear;
     assert!(train_values(&shape, &x, &broken, &training, &mut quiet).is_err());
