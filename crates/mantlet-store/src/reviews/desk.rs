@@ -246,16 +246,28 @@ async fn insert(database: &Database, review: &Review) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Says whether it was still pending.
-async fn update(database: &Database, review: &Review) -> Result<bool, StoreError> {
+/// What the terms decided at the deadline: on the log first, so that nothing is handed on that is not written down.
+/// Several replicas may look at once: the one that changes it writes it down.
+async fn run_out(database: &Database, audit: &AuditLog, review: &Review) -> Result<(), StoreError> {
+    let mut writing = database.begin().await?;
     let done = sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3 AND state = 'pending'")
         .bind(review.state.word())
         .bind(doc("reviews", review)?)
         .bind(&review.ticket)
-        .execute(database.pool())
+        .execute(&mut *writing)
         .await
         .map_err(database.fault("write reviews"))?;
-    Ok(done.rows_affected() > 0)
+    if done.rows_affected() > 0 && review.at_deadline == AtDeadline::Release {
+        let detail = serde_json::json!({
+            "system": review.system,
+            "exchange": review.exchange,
+            "caller": review.caller,
+            "owner": review.owner,
+        });
+        let action = format!("review-{}", review.state.word());
+        audit.append(NewEntry::new(DEADLINE, &action, &review.ticket, detail)).await?;
+    }
+    writing.commit().await.map_err(database.fault("write reviews"))
 }
 
 async fn look(desk: &Inner, database: &Database, audit: &AuditLog) -> Result<(), StoreError> {
@@ -291,17 +303,7 @@ async fn look(desk: &Inner, database: &Database, audit: &AuditLog) -> Result<(),
     };
     for mut review in late {
         review.run_out();
-        // Several replicas may look at once: the one that changes it writes it down.
-        if update(database, &review).await? && review.at_deadline == AtDeadline::Release {
-            let detail = serde_json::json!({
-                "system": review.system,
-                "exchange": review.exchange,
-                "caller": review.caller,
-                "owner": review.owner,
-            });
-            let action = format!("review-{}", review.state.word());
-            audit.append(NewEntry::new(DEADLINE, &action, &review.ticket, detail)).await?;
-        }
+        run_out(database, audit, &review).await?;
         held(&desk.known).insert(review.ticket.clone(), review);
     }
     Ok(())
