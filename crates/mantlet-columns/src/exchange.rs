@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field as ArrowField, Schema};
 use mantlet_vocab::{Digest, Exchange, Millis, Value};
 use serde::{Deserialize, Serialize};
 
-use crate::{ColumnsError, Fields};
+use crate::{ColumnsError, Fields, NOT_RECORDED};
 
 /// Values of one exchange that are recorded at most; more are left out and [`Row::features_cut`] says how many.
 pub const FEATURES_MOST: usize = 16_384;
@@ -46,7 +46,7 @@ pub struct Row {
     pub request: String,
     /// Rows asked about in one request (the first axis of its first input).
     pub rows: u32,
-    /// Numeric inputs in the order sent, flattened, without names.
+    /// Numeric inputs in the order sent, flattened, without names; [`NOT_RECORDED`] where one was left out.
     #[serde(with = "crate::floats")]
     pub features: Vec<f32>,
     /// Values left out of `features`.
@@ -267,6 +267,10 @@ impl<'a> Reader<'a> {
             let values = column.value(index);
             let values = values.as_primitive_opt::<Float32Type>().ok_or(fault(name))?;
             *field(row) = values.values().to_vec();
+            if values.null_count() > 0 {
+                let places = field(row).iter_mut().enumerate().filter(|(at, _)| values.is_null(*at));
+                places.for_each(|(_, value)| *value = NOT_RECORDED);
+            }
         }
         Ok(())
     }

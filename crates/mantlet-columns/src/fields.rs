@@ -14,6 +14,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use mantlet_vocab::{Exchange, Millis, Mode, Value};
 
 use crate::exchange::{FEATURES_MOST, prediction, request_digest};
+use crate::redact::put;
 use crate::{ColumnsError, Row, schema};
 
 /// The fields of a [`Row`], mostly borrowed.
@@ -310,7 +311,7 @@ impl Columns {
             (&mut self.signal_scores, &row.signal_scores),
         ];
         for (column, values) in lists {
-            column.values().append_slice(values);
+            put(column.values(), values);
             column.append(true);
         }
         row.signals.iter().for_each(|name| self.signals.values().append_value(name));

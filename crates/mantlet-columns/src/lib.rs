@@ -4,12 +4,14 @@ mod exchange;
 mod fields;
 mod floats;
 mod parquet_io;
+mod redact;
 mod table;
 
 pub use arrow_array::RecordBatch;
 pub use exchange::{FEATURES_MOST, Row, rows, schema};
 pub use fields::{Columns, Fields, batch};
 pub use parquet_io::{read_rows, write_batches, write_rows};
+pub use redact::{Keep, NOT_RECORDED, Places, Redaction, is_left_out};
 pub use table::{Cells, Column, Table, TableError, TableLimits, read_table};
 
 /// Why columns could not be made, written or read.

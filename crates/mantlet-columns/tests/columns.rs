@@ -11,8 +11,8 @@ use arrow_array::{
     types::{Int8Type, Int32Type},
 };
 use mantlet_columns::{
-    Cells, ColumnsError, FEATURES_MOST, Row, Table, TableError, TableLimits, batch, read_rows, read_table,
-    rows, schema, write_rows,
+    Cells, ColumnsError, FEATURES_MOST, Keep, Places, Redaction, Row, Table, TableError, TableLimits, batch,
+    is_left_out, read_rows, read_table, rows, schema, write_rows,
 };
 use mantlet_vocab::{
     Action, Confidence, Decision, Exchange, Impact, Millis, Mode, NamedValue, Reply, Request, Signal, Tensor,
@@ -139,6 +139,113 @@ fn gigantic_inputs_are_cut_and_the_cut_is_counted() {
     exchange.request.inputs[0].value = Value::F32(Tensor::new([1, data.len()], data).unwrap());
     let row = Row::of(&exchange);
     assert_eq!((row.features.len(), row.features_cut), (FEATURES_MOST, 12));
+}
+
+/// What goes on record of the exchange above under a redaction.
+fn kept(redaction: &Redaction) -> Row {
+    redaction.fields(&redaction.exchange(&exchange("e1", 5))).row()
+}
+
+#[test]
+fn what_is_left_out_is_nowhere_in_the_row_and_the_rest_is_as_it_was() {
+    let whole = Row::of(&exchange("e1", 5));
+    let plain = kept(&Redaction::default());
+    let bits = |row: &Row| row.features.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!((bits(&plain), &plain.request, &plain.caller), (bits(&whole), &whole.request, &whole.caller));
+
+    let known = |list: &[(&str, Places)]| {
+        let list = list.iter().map(|(name, places)| ((*name).to_owned(), places.clone()));
+        Redaction { features: Some(list.collect()), ..Redaction::default() }
+    };
+    let of = |width, places: &[usize]| Places::Of { width, places: places.to_vec() };
+    let second = known(&[("pixels", of(2, &[1])), ("age", of(1, &[])), ("note", of(1, &[]))]);
+    let row = kept(&second);
+    let out: Vec<bool> = row.features.iter().map(|value| is_left_out(*value)).collect();
+    assert_eq!(out, [false, true, false, true, false, false], "of both rows the second value, and no age");
+    assert_eq!((row.features[0], row.features[2], row.features[4], row.features_cut), (0.0, 2.0, 7.0, 0));
+    assert_eq!((row.label.as_str(), row.rows, row.caller.as_str()), ("1", 2, "0a"));
+    assert_ne!(row.request, whole.request, "the digest says nothing of what is left out");
+    // Two requests that differ in what is left out have one digest; those that differ elsewhere have not.
+    let digest = |change: fn(&mut Exchange)| {
+        let mut exchange = exchange("e", 1);
+        change(&mut exchange);
+        second.fields(&second.exchange(&exchange)).row().request
+    };
+    let pixels = |at: usize| match at {
+        1 => digest(|e| {
+            let data = vec![0.0, 9.0, 2.0, 9.0];
+            e.request.inputs[0].value = Value::F32(Tensor::new([2, 2], data).unwrap());
+        }),
+        _ => digest(|e| {
+            let data = vec![9.0, 1.0, 2.0, f32::NAN];
+            e.request.inputs[0].value = Value::F32(Tensor::new([2, 2], data).unwrap());
+        }),
+    };
+    assert_eq!(pixels(1), row.request);
+    assert_ne!(pixels(0), row.request);
+
+    // What nobody named, and rows of another width, stay out whole; a whole number too.
+    let row = kept(&known(&[("pixels", of(3, &[1]))]));
+    assert!(row.features.len() == 6 && row.features.iter().all(|value| is_left_out(*value)), "{row:?}");
+    let row = kept(&known(&[("pixels", of(2, &[])), ("age", Places::All)]));
+    let out: Vec<bool> = row.features.iter().map(|value| is_left_out(*value)).collect();
+    assert_eq!(out, [false, false, false, false, true, true]);
+}
+
+#[test]
+fn callers_and_requests_are_digests_that_only_the_key_gives() {
+    let under = |key: u8| Redaction {
+        caller: Keep::Digest,
+        request: Keep::Digest,
+        key: [key; 32],
+        ..Redaction::default()
+    };
+    let (row, again, other) = (kept(&under(1)), kept(&under(1)), kept(&under(2)));
+    let whole = Row::of(&exchange("e1", 5));
+    assert_eq!((&row.caller, &row.request), (&again.caller, &again.request));
+    assert!(row.caller != other.caller && row.request != other.request);
+    assert!(row.caller != whole.caller && row.request != whole.request && row.request.len() == 64);
+    assert_eq!(row.caller, under(1).caller("0a"), "what to look for");
+    assert_ne!(row.caller, under(1).caller("0b"));
+    let out = Redaction {
+        caller: Keep::LeftOut,
+        request: Keep::LeftOut,
+        without_reply: true,
+        ..Redaction::default()
+    };
+    let row = kept(&out);
+    assert_eq!((row.caller.as_str(), row.request.as_str(), row.label.as_str()), ("", "", ""));
+    assert!(row.scores.is_empty() && row.features.len() == 6 && row.signals == whole.signals);
+    assert!(!format!("{:?}", under(1)).contains("key"), "a key is never printed");
+}
+
+#[test]
+fn a_value_that_is_left_out_is_null_in_parquet_and_a_nan_that_was_sent_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let places = Places::Of { width: 2, places: vec![0] };
+    let features = [("pixels".to_owned(), places)].into_iter().collect();
+    let row = kept(&Redaction { features: Some(features), ..Redaction::default() });
+    let whole = Row::of(&exchange("e2", 6));
+    write_rows(File::create(&path).unwrap(), &path, &[row, whole]).unwrap();
+    let all = read_rows(&path, Millis(0), Millis(u64::MAX), usize::MAX, |_| true).unwrap();
+    let out = |row: &Row| row.features.iter().map(|value| is_left_out(*value)).collect::<Vec<_>>();
+    assert_eq!(out(&all[0]), [true, false, true, false, true, true]);
+    assert_eq!(out(&all[1]), [false; 6]);
+    assert!(all[0].features[3].is_nan() && all[1].features[3].is_nan());
+    // As another reader sees it.
+    let batches =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(File::open(&path).unwrap(), 10)
+            .unwrap();
+    let nulls: Vec<usize> = batches
+        .map(|batch| {
+            let batch = batch.unwrap();
+            let lists = batch.column_by_name("features").unwrap();
+            let lists = lists.as_any().downcast_ref::<ListArray>().unwrap();
+            arrow_array::Array::null_count(lists.values())
+        })
+        .collect();
+    assert_eq!(nulls, [4]);
 }
 
 #[test]

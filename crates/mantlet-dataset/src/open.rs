@@ -262,7 +262,20 @@ impl Dataset {
             "of requests with more than one row, the features of the first are looked at; label and scores are its"
                 .to_owned()
         });
-        together.into_iter().collect()
+        let left_out = self.left_out().into_iter().map(|(name, all)| {
+            if all {
+                format!("`{name}` is not recorded, as `[record]` says: nothing is said of it")
+            } else {
+                format!("`{name}` is not recorded in some rows, as `[record]` said then: what is said of it is of the others")
+            }
+        });
+        together.into_iter().chain(left_out).collect()
+    }
+
+    /// The features of a history that were left out of the record, by name, and whether of every row that was looked at.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<(String, bool)> {
+        self.unfold.as_ref().map(|unfold| self.heads.left_out(unfold)).unwrap_or_default()
     }
 
     /// Its columns, in the order of the first file.

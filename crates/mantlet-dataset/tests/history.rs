@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use mantlet_columns::{Row, write_rows};
+use mantlet_columns::{NOT_RECORDED, Row, write_rows};
 use mantlet_dataset::{Column, Dataset, DatasetError, Kind, Lane, Part, signal_cube_by};
 use mantlet_vocab::Millis;
 
@@ -166,4 +166,43 @@ fn lists_beyond_what_is_unfolded_stay_as_they_are() {
     assert!(table.column("scores.1").is_some() && table.column("features.0").is_none());
     let measured = mantlet_dataset::profile(&table, &[]).unwrap();
     assert!(measured.gaps.iter().any(|gap| gap.contains("`features`")), "{:?}", measured.gaps);
+}
+
+#[test]
+fn features_that_are_not_recorded_are_told_of_by_name_and_missing_ones_are_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let open = |rows: &[Row]| {
+        write(&path, rows);
+        let names = ["amount", "age", "debt"].map(str::to_owned);
+        Dataset::open(std::slice::from_ref(&path)).unwrap().with_features(&names).unwrap()
+    };
+    let rows = |feature: &dyn Fn(u64) -> f32| -> Vec<Row> {
+        (0..400).map(|at| Row { features: vec![at as f32, feature(at), -1.0], ..row(at) }).collect()
+    };
+    let never = open(&rows(&|_| NOT_RECORDED));
+    assert_eq!(never.left_out(), [("age".to_owned(), true)]);
+    assert!(
+        never.notes().iter().any(|note| note.contains("`age` is not recorded, as")),
+        "{:?}",
+        never.notes()
+    );
+    let wanted = [never.column("age").unwrap(), never.column("amount").unwrap()];
+    let stream = |(first, lanes): (u64, &[Lane])| {
+        let (age, amount) = (numbers(&lanes[0]), numbers(&lanes[1]));
+        assert!(age.iter().all(|value| value.is_nan()));
+        assert!(amount.iter().zip(first..).all(|(value, row)| *value == row as f64));
+    };
+    never
+        .stream(&wanted, |first, lanes| {
+            stream((first, &lanes));
+            Ok(())
+        })
+        .unwrap();
+    let since = open(&rows(&|at| if at < 100 { 0.5 } else { NOT_RECORDED }));
+    assert_eq!(since.left_out(), [("age".to_owned(), false)]);
+    assert!(since.notes().iter().any(|note| note.contains("in some rows")), "{:?}", since.notes());
+    // Values that callers did not give are another matter.
+    let missing = open(&rows(&|_| f32::NAN));
+    assert!(missing.left_out().is_empty() && missing.notes().is_empty(), "{:?}", missing.notes());
 }

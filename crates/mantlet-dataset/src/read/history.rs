@@ -52,6 +52,8 @@ pub(crate) struct Heads {
     features: BTreeMap<usize, u64>,
     scores: BTreeMap<usize, u64>,
     signals: BTreeSet<String>,
+    /// Rows in whose place of a feature the record has nothing, by that place.
+    left_out: BTreeMap<usize, u64>,
     /// Whether some request held more than one row.
     pub(crate) together: bool,
 }
@@ -73,12 +75,24 @@ impl Heads {
             .for_each(|(length, rows)| *self.features.entry(length).or_default() += rows);
         other.scores.into_iter().for_each(|(length, rows)| *self.scores.entry(length).or_default() += rows);
         self.signals.extend(other.signals);
+        other.left_out.into_iter().for_each(|(at, rows)| *self.left_out.entry(at).or_default() += rows);
         self.together |= other.together;
     }
 
     /// The values of one row of features.
     pub(crate) fn width(&self) -> usize {
         usual(&self.features)
+    }
+
+    /// The features that were left out of the record, by name, and whether of all rows that were looked at.
+    pub(crate) fn left_out(&self, unfold: &Unfold) -> Vec<(String, bool)> {
+        let width = self.width();
+        let told = |(&at, &rows): (&usize, &u64)| {
+            let all: u64 =
+                self.features.iter().filter(|(length, _)| **length > at).map(|(_, rows)| rows).sum();
+            (at < width).then(|| (unfold.feature(at), rows >= all))
+        };
+        self.left_out.iter().filter_map(told).collect()
     }
 
     /// The columns that stand for one of the file's; nothing where it stays as it is.
@@ -239,8 +253,16 @@ pub(super) fn heads(
     let mut seen = 0;
     for batch in batches(&["features", "rows", "features_cut", "scores"])? {
         let batch = batch?;
-        for width in widths(&batch).ok_or_else(odd)? {
-            *heads.features.entry(width).or_default() += 1;
+        let lengths = widths(&batch).ok_or_else(odd)?;
+        lengths.iter().for_each(|width| *heads.features.entry(*width).or_default() += 1);
+        if let Some(lists) = batch.column_by_name("features").and_then(|column| column.as_list_opt::<i32>())
+            && lists.values().null_count() > 0
+        {
+            for (row, &width) in lengths.iter().enumerate() {
+                let own = within(lists, row).take(width.min(UNFOLD_MOST)).enumerate();
+                let nothing = own.filter(|(_, place)| lists.values().is_null(*place));
+                nothing.for_each(|(at, _)| *heads.left_out.entry(at).or_default() += 1);
+            }
         }
         let scores = batch.column_by_name("scores").and_then(|column| column.as_list_opt::<i32>());
         let scores = scores.ok_or_else(odd)?;

@@ -19,9 +19,9 @@ mod writer;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 
-use mantlet_columns::{Fields, Row};
+use mantlet_columns::{Fields, Redaction, Row};
 use mantlet_guard::{Overloaded, Recorder};
 use mantlet_vocab::{Exchange, Millis};
 use tokio::sync::broadcast;
@@ -120,6 +120,8 @@ pub(crate) struct Shared {
     most: usize,
     /// Whether the last exchanges are kept whole.
     keeps_whole: bool,
+    /// What goes on record; everything where it is nothing.
+    redaction: RwLock<Option<Arc<Redaction>>>,
     way: Mutex<Way>,
     counters: Counters,
     /// The last exchanges could not be taken or written.
@@ -148,6 +150,12 @@ impl std::fmt::Debug for ExchangeRecorder {
 }
 
 impl ExchangeRecorder {
+    /// From now on this goes on record, and nothing else: into the write-ahead, segments and the live view.
+    pub fn redact(&self, redaction: Redaction) {
+        let own = (!redaction.is_none()).then(|| Arc::new(redaction));
+        *self.shared.redaction.write().unwrap_or_else(PoisonError::into_inner) = own;
+    }
+
     /// Takes one exchange that somebody else looks at too.
     ///
     /// # Errors
@@ -157,9 +165,15 @@ impl ExchangeRecorder {
             static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
         }
         let shared = &self.shared;
+        let redaction = shared.redaction.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let exchange = match &redaction {
+            Some(redaction) => Arc::new(redaction.exchange(&exchange)),
+            None => exchange,
+        };
         let taken = FRAME.with_borrow_mut(|frame| {
             frame.clear();
-            put_frame(frame, &Fields::of(&exchange));
+            let fields = redaction.as_ref().map(|redaction| redaction.fields(&exchange));
+            put_frame(frame, &fields.unwrap_or_else(|| Fields::of(&exchange)));
             let taken = shared.take(frame, exchange);
             frame.shrink_to(FRAME_BYTES);
             taken
@@ -267,6 +281,7 @@ impl History {
                 folder: folder.clone(),
                 most: options.queue.max(1),
                 keeps_whole: options.recent > 0,
+                redaction: RwLock::default(),
                 way: Mutex::default(),
                 counters: Counters::default(),
                 troubled: AtomicBool::new(false),

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mantlet_columns::{Keep, Places, Redaction, is_left_out};
 use mantlet_guard::Recorder as _;
 use mantlet_store::{ExchangeFilter, HistoryOptions, Options, Store};
-use mantlet_vocab::{Action, Millis};
+use mantlet_vocab::{Action, Millis, Tensor, Value};
 
 use crate::{block, clock, exchange, open, try_open};
 
@@ -201,6 +202,69 @@ fn segments_are_cut_by_rows_and_a_failing_disk_keeps_rows_in_memory() {
         let status = store.history_status();
         assert!(status.failures >= 1 && status.lost == 0);
         assert_eq!(store.exchanges(all()).await.unwrap().len(), 4);
+        store.close().await.unwrap();
+    });
+}
+
+/// The write-ahead, the segment, what is recovered of a killed process and the live view hold the same.
+#[test]
+fn what_is_left_out_of_the_record_is_nowhere_on_disk_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("exchanges");
+    let places = Places::Of { width: 2, places: vec![0] };
+    let redaction = Redaction {
+        caller: Keep::Digest,
+        features: Some([("pixels".to_owned(), places)].into_iter().collect()),
+        key: [5; 32],
+        ..Redaction::default()
+    };
+    let secret = 1_234.567_f32;
+    let mut private = exchange("e0", 1, "ada.lovelace@example.org");
+    let pixels = Tensor::new([1, 2], vec![secret, 0.5]).unwrap();
+    private.request.inputs[0].value = Value::F32(pixels);
+    let holds = |bytes: &[u8]| {
+        let name = b"ada.lovelace";
+        bytes.windows(name.len()).any(|part| part == name)
+            || bytes.windows(4).any(|part| part == secret.to_le_bytes())
+    };
+    block(async {
+        let store = open(folder.path()).await;
+        let recorder = store.recorder().unwrap();
+        // Without it both are there: the search below can find them.
+        recorder.record(private.clone()).unwrap();
+        settle(&store, 1).await;
+        assert!(holds(&fs::read(found(&history, "wal-", ".log").remove(0)).unwrap()));
+        store.flush_exchanges().await.unwrap();
+        let segment = found(&history, "", ".parquet").remove(0);
+        fs::remove_file(segment).unwrap();
+
+        recorder.redact(redaction.clone());
+        let mut live = store.subscribe().unwrap();
+        recorder.record(mantlet_vocab::Exchange { id: "e1".into(), ..private.clone() }).unwrap();
+        settle(&store, 1).await;
+        assert!(!holds(&fs::read(found(&history, "wal-", ".log").remove(0)).unwrap()));
+        let shown = format!("{:?}", live.recv().await.unwrap());
+        assert!(!shown.contains("ada") && !shown.contains("1234.5"), "{shown}");
+        let row = store.exchange("e1").await.unwrap().unwrap();
+        assert_eq!(row.caller, redaction.caller("ada.lovelace@example.org"));
+        assert!(is_left_out(row.features[0]) && row.features[1] == 0.5, "{row:?}");
+        let filter = ExchangeFilter { caller: Some(row.caller.clone()), ..all() };
+        assert_eq!(
+            store.exchanges(filter).await.unwrap().len(),
+            1,
+            "one caller's exchanges are still found together"
+        );
+        store.flush_exchanges().await.unwrap();
+        let segment = found(&history, "", ".parquet").remove(0);
+        assert!(!holds(&fs::read(segment).unwrap()));
+        let row = store.exchange("e1").await.unwrap().unwrap();
+        assert!(is_left_out(row.features[0]) && row.features[1] == 0.5, "from the segment: {row:?}");
+
+        // Taken back, everything is recorded again.
+        recorder.redact(Redaction::default());
+        recorder.record(mantlet_vocab::Exchange { id: "e2".into(), ..private.clone() }).unwrap();
+        settle(&store, 2).await;
+        assert_eq!(store.exchange("e2").await.unwrap().unwrap().features[0], secret);
         store.close().await.unwrap();
     });
 }

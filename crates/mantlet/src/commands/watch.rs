@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use mantlet_columns::{Row, TableLimits, read_rows, read_table};
+use mantlet_columns::{Row, TableLimits, is_left_out, read_rows, read_table};
 use mantlet_detectors::Profile;
 use mantlet_guard::past::{Past, Seen, access_line, json_line};
 use mantlet_guard::{Controls, Guard, GuardConfig};
@@ -343,9 +343,15 @@ impl Watch<'_> {
 
     /// A row of a gateway's history, which holds numbers and no text.
     fn row(&mut self, profile: Option<&Profile>, row: &Row, place: &str) {
-        let Some(request) = profile.and_then(|profile| request_of(profile, row)) else {
+        let anybody = row.caller.is_empty();
+        let request = profile.and_then(|profile| request_of(profile, row)).filter(|_| !anybody);
+        let Some(request) = request else {
             self.seen += 1;
-            let why = if profile.is_none() {
+            let why = if anybody {
+                "rows without a caller, as `[record]` says: nobody's stream can be told from another's"
+            } else if row.features.iter().any(|value| is_left_out(*value)) {
+                "rows of which features are not recorded, as `[record]` says"
+            } else if profile.is_none() {
                 "figures without a profile to read them by: run `mantlet protect`"
             } else {
                 "rows whose features are not kept or do not fit the profile"
@@ -366,7 +372,7 @@ impl Watch<'_> {
 /// The request of a row of the history: its numbers by the profile's inputs.
 fn request_of(profile: &Profile, row: &Row) -> Option<Request> {
     let rows = row.rows as usize;
-    if row.features_cut > 0 || rows == 0 {
+    if row.features_cut > 0 || rows == 0 || row.features.iter().any(|value| is_left_out(*value)) {
         return None;
     }
     let mut rest = &*row.features;

@@ -8,6 +8,7 @@
 mod gate;
 mod limits;
 mod monitor;
+mod record;
 mod reviews;
 mod rollout;
 mod routes;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use gate::{Gate, GateTerms, UNSIGNED};
 pub use limits::{Price, StepUp};
 pub use monitor::Monitor;
+pub use record::{Record, Replies};
 pub use reviews::Reviews;
 pub use rollout::Rollout;
 pub use routes::Route;
@@ -60,6 +62,9 @@ pub struct Config {
     /// The inline guard.
     #[serde(default)]
     pub gateway: Gateway,
+    /// What of an exchange goes on record.
+    #[serde(default, skip_serializing_if = "Record::is_default")]
+    pub record: Record,
     /// How a version goes before users step by step.
     #[serde(default)]
     pub rollout: Rollout,

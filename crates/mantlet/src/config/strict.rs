@@ -225,6 +225,9 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         let problem = format!("names `{version}`, which has no endpoint: add it to `[gateway.versions]`");
         return impossible("gateway.weights", problem);
     }
+    if !config.record.without.is_empty() && !config.record.only.is_empty() {
+        return impossible("record.only", "says all that `record.without` could: keep one of them".into());
+    }
     if config.gateway.text_bytes == Some(0) || config.gateway.text_micros == Some(0) {
         let problem = "and `text_micros` must be at least 1; leave them out for the built-in budgets";
         return impossible("gateway.text_bytes", problem.into());

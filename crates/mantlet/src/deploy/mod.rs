@@ -10,6 +10,7 @@ mod notify;
 mod parts;
 mod pinned;
 mod record;
+mod redacted;
 mod settled;
 mod switches;
 mod traffic;
@@ -113,6 +114,10 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     };
     let guard = Arc::new(guard);
     gaps.extend(guard.gaps());
+    let redaction = redacted::redaction(loaded, &store, guard.profile().map(|own| &**own), &mut gaps)?;
+    if let Some(recorder) = store.recorder() {
+        recorder.redact(redaction);
+    }
     let keys = Arc::new(KeyCache::new(store.key_ring().await?));
     let bus = config::bus(&config.shared, &loaded.root).await?;
     let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone(), bus.clone()));
@@ -284,6 +289,8 @@ impl Running {
         let guard = guard(loaded, &self.store, &versions, self.guard.controls().clone(), &mut gaps).await?;
         // What is remembered of callers goes on under the new rules.
         let guard = Arc::new(guard.succeeding(&self.guard));
+        let profile = guard.profile().map(|own| &**own);
+        let redaction = redacted::redaction(loaded, &self.store, profile, &mut gaps)?;
         let answer = notify::answer_config(loaded)?;
         let hook = settled::hook(loaded)?;
         let beside = Configured::of(loaded);
@@ -310,6 +317,9 @@ impl Running {
             }
             None => 0,
         };
+        if let Some(recorder) = self.store.recorder() {
+            recorder.redact(redaction);
+        }
         self.answer.reload(answer).await?;
         self.desk.terms_are(loaded.config.reviews.terms());
         self.hook.store(hook.map(Arc::new));

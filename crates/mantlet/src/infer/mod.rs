@@ -78,6 +78,7 @@ pub fn infer(folder: &Path, found: &look::Found, answers: &Answers) -> anyhow::R
         probes: Probes::default(),
         policy: Policy::default(),
         gateway: Gateway { upstream: answers.endpoint.clone(), ..Gateway::default() },
+        record: Default::default(),
         rollout: Rollout::default(),
         console: Console::default(),
         reviews: Reviews::default(),

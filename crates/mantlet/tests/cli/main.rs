@@ -33,6 +33,7 @@ mod profiles;
 mod program;
 mod promises;
 mod ranges;
+mod record;
 mod reviews;
 mod rollouts;
 mod routes;

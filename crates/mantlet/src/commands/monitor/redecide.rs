@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use mantlet_columns::Row;
+use mantlet_columns::{Row, is_left_out};
 use mantlet_drift::decision::{self, Redecided, Redecision};
 use mantlet_model::Classifier;
 use mantlet_registry::RegistryStore as _;
@@ -156,7 +156,7 @@ impl Again<'_> {
         let shape = self.classifier.input_shape();
         let width: usize = shape.iter().product();
         let mut redecided = Redecided::new(with);
-        let (mut unanswered, mut other, mut more) = (0_u64, 0_u64, 0_u64);
+        let (mut unanswered, mut other, mut more, mut left_out) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut fitting = Vec::with_capacity(BATCH);
         let mut rest = rows.into_iter();
         loop {
@@ -167,6 +167,8 @@ impl Again<'_> {
                     unanswered += 1;
                 } else if row.features.len() < width || self.class(&row.label).is_none() {
                     other += 1;
+                } else if row.features.iter().take(width).any(|value| is_left_out(*value)) {
+                    left_out += 1;
                 } else {
                     more += u64::from(row.rows > 1);
                     fitting.push(row);
@@ -182,6 +184,11 @@ impl Again<'_> {
         if other > 0 {
             gaps.push(format!(
                 "{other} decisions were recorded without the {width} values of this model, or with a class it has not"
+            ));
+        }
+        if left_out > 0 {
+            gaps.push(format!(
+                "{left_out} decisions cannot be made again: features of them are not recorded, as `[record]` says"
             ));
         }
         if more > 0 {
