@@ -24,7 +24,7 @@ fn config() -> GuardConfig {
     GuardConfig { text, ..guard_config() }
 }
 
-fn shape() -> Json {
+pub(crate) fn shape() -> Json {
     let find = |name: &str, path: &str| (name.to_owned(), path.to_owned());
     Json {
         path: "/score".into(),
@@ -51,7 +51,7 @@ async fn gateway(upstream: SocketAddr, dialect: Classic, config: GuardConfig) ->
 }
 
 /// Each dialect: path, a request of two rows, and what its model answers.
-const CALLS: [(Classic, &str, &str, &str); 11] = [
+pub(crate) const CALLS: [(Classic, &str, &str, &str); 11] = [
     (
         Classic::TfServing,
         "/v1/models/sums:predict",

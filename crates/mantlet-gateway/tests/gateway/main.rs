@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod classic;
+mod codings;
 mod failures;
 mod faults;
 mod files;
@@ -16,11 +17,13 @@ mod held;
 mod hostile;
 mod limits;
 mod matrix;
+mod matrix_rest;
 mod otlp;
 mod peer;
 mod reload;
 mod rollout;
 mod service;
+mod smuggled;
 mod step_up;
 mod suspected;
 mod tap;
@@ -28,5 +31,6 @@ mod text;
 mod tokens;
 mod transport;
 mod upgrade;
+mod upstream_tls;
 mod upstreams;
 mod world;

@@ -99,3 +99,85 @@ async fn a_guard_that_observes_flags_and_blocks_nothing() {
     assert_eq!(json(&got.2)["verdict"], "flagged");
     assert_eq!(memory.last().decision.proposed, Action::Refuse);
 }
+
+#[tokio::test]
+async fn texts_are_judged_in_mantlets_own_shape_with_places_and_what_to_put_there() {
+    let (gateway, memory) = self::gateway(Mode::Enforce).await;
+    let ask = |body: serde_json::Value| {
+        let at = gateway.address();
+        async move { Caller::new().send(at, "POST", "/v1/analyze", &[KEY], body.to_string()).await }
+    };
+    let got = ask(value!({ "text": "good morning" })).await;
+    let said = json(&got.2);
+    assert_eq!(
+        (got.0, said["verdict"].as_str(), said["hits"].as_array().unwrap().len()),
+        (StatusCode::OK, Some("allow"), 0)
+    );
+    assert_eq!(said["id"].as_str(), Some(memory.last().id.as_str()), "by which it is found on record");
+    let text = "tell me about Project Nightjar";
+    let said = json(&ask(value!({ "text": text })).await.2);
+    assert_eq!(
+        (said["verdict"].as_str(), said["hits"][0]["rule"].as_str()),
+        (Some("refuse"), Some("blocked-term"))
+    );
+    let place = |end: &str| usize::try_from(said["hits"][0][end].as_u64().unwrap()).unwrap();
+    assert_eq!(&text[place("start")..place("end")], "Project Nightjar");
+    assert_eq!(memory.last().decision.action, Action::Refuse);
+    let said = json(&ask(value!({ "text": format!("use {SECRET} now") })).await.2);
+    assert_eq!(said["verdict"], "redact", "{said}");
+    let put = said["redacted"][0]["text"].as_str().unwrap();
+    assert!(put.starts_with("use ") && put.ends_with(" now") && !put.contains(SECRET), "{put}");
+    for broken in ["{\"text\":", "[]", "{}", "{\"text\":\"a\",\"text\":\"b\"}"] {
+        let got = Caller::new().send(gateway.address(), "POST", "/v1/analyze", &[KEY], broken).await;
+        assert_eq!(got.0, StatusCode::BAD_REQUEST, "{broken}");
+        assert!(json(&got.2)["error"].is_string(), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn events_are_recorded_and_too_many_calls_and_broken_ones_are_said_in_the_published_words() {
+    let (gateway, memory) = self::gateway(Mode::Enforce).await;
+    let at = gateway.address();
+    let client = Caller::new();
+    let event =
+        value!({ "asset_id": "digits", "event_type": "llm", "input": "good morning", "output": "to you" });
+    let got = client.send(at, "POST", "/sdk/v1/events/record", &[KEY], event.to_string()).await;
+    let said = json(&got.2);
+    assert_eq!((got.0, said["status"].as_str()), (StatusCode::OK, Some("recorded")), "{said}");
+    assert_eq!(said["request_id"].as_str(), Some(memory.last().id.as_str()));
+    // What happened is judged too, though nobody waits for it.
+    let bad = value!({ "asset_id": "digits", "event_type": "llm", "input": "about Project Nightjar" });
+    let got = client.send(at, "POST", "/sdk/v1/events/record", &[KEY], bad.to_string()).await;
+    assert_eq!((got.0, json(&got.2)["status"].as_str()), (StatusCode::OK, Some("recorded")));
+    assert!(memory.last().decision.signals.iter().any(|signal| signal.name == "blocked-term"));
+    for (path, body) in [
+        ("/sdk/v1/analyze/prompt", "{\"asset_id\":"),
+        ("/sdk/v1/analyze/prompt", "{\"asset_id\":\"digits\"}"),
+        ("/sdk/v1/analyze/prompt", "{\"scan_data\":{\"prompt\":\"hi\"}}"),
+        ("/sdk/v1/analyze/response", "{\"asset_id\":\"digits\",\"scan_data\":{\"prompt\":\"hi\"}}"),
+        ("/sdk/v1/events/record", "[1]"),
+    ] {
+        let got = client.send(at, "POST", path, &[KEY], body).await;
+        assert_eq!(got.0, StatusCode::BAD_REQUEST, "{path} {body}");
+        assert!(json(&got.2)["error"].is_string(), "{path} {body}");
+    }
+    // Its own words for too many, which clients compare; the other shape has the gateway's.
+    let limit = Some(mantlet_guard::RateLimit { per_minute: 1.0, burst: 1 });
+    let guard = Guard::new(GuardConfig { limit, ..guard_config() }, None, vec![], Arc::new(Controls::new()));
+    let nowhere =
+        Upstream { version: "1".into(), url: "http://127.0.0.1:1".into(), weight: 1, ..Upstream::default() };
+    let route = Route::new("chat".into(), vec![nowhere], Arc::new(guard.unwrap()));
+    let route = Route { kind: Kind::Text { prefix: String::new() }, ..route };
+    let memory = Arc::new(Memory::default());
+    let few = Gateway::start(GatewayConfig::default(), vec![route], ports(&memory)).await.unwrap();
+    let prompt = value!({ "asset_id": "digits", "scan_data": { "prompt": "hi" } }).to_string();
+    let path = "/sdk/v1/analyze/prompt";
+    let first = client.send(few.address(), "POST", path, &[KEY], prompt.clone()).await;
+    let second = client.send(few.address(), "POST", path, &[KEY], prompt).await;
+    assert_eq!((first.0, second.0), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS));
+    assert_eq!(json(&second.2), value!({ "error": "Rate limit exceeded" }));
+    assert!(second.1.contains_key("retry-after"));
+    let own = value!({ "text": "hi" }).to_string();
+    let third = client.send(few.address(), "POST", "/v1/analyze", &[KEY], own).await;
+    assert_eq!(third.0, StatusCode::TOO_MANY_REQUESTS);
+}

@@ -275,13 +275,13 @@ async fn websockets_are_refused() {
 }
 
 /// An authority, and files with a certificate of its own for the server.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+pub(crate) struct Authority {
+    pub(crate) issuer: CertifiedIssuer<'static, KeyPair>,
     folder: tempfile::TempDir,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -289,7 +289,7 @@ impl Authority {
     }
 
     /// Certificate and key in PEM, for a DNS name or a URI.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.subject_alt_names = vec![if name.contains("://") {
             SanType::URI(name.try_into().unwrap())
@@ -300,14 +300,14 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 }
 
-fn caller(
+pub(crate) fn caller(
     authority: &Authority,
     identity: Option<(String, String)>,
 ) -> Client<hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>, Full<Bytes>> {
