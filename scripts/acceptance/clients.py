@@ -1,6 +1,7 @@
 """The clients people use, unmodified, through the gateway: openai and anthropic for Python."""
 
 import argparse
+import asyncio
 import http.server
 import json
 import pathlib
@@ -55,6 +56,58 @@ def openai_client(base, key):
     next(iter(stream))
     stream.close()
     check("openai: a client that hangs up ends the model's work", Model.gone.wait(30))
+    openai_parallel(client, ask)
+    asyncio.run(openai_async(base, key))
+
+
+def openai_parallel(client, ask):
+    """Several choices at once, whole and streamed, and what each of them may not say."""
+    Model.sayings = {"tell a secret": f"well, it is {SECRET} today", "tell what may not be told": "it is about Project Nightjar and more"}
+    answers = [choice.message.content for choice in ask("tell a secret", n=3).choices]
+    check("openai: a secret is taken out of every one of parallel choices", len(answers) == 3 and not any(SECRET in answer for answer in answers), str(answers))
+    said = {0: "", 1: "", 2: ""}
+    for chunk in ask("tell a secret", n=3, stream=True):
+        for choice in chunk.choices:
+            said[choice.index] += choice.delta.content or ""
+    check("openai: and out of every one that is streamed", all(text.startswith("well, it is ") and text.endswith(" today") and SECRET not in text for text in said.values()), str(said))
+    said = {0: "", 1: ""}
+    for chunk in ask("a longer answer, word by word", n=2, stream=True):
+        for choice in chunk.choices:
+            said[choice.index] += choice.delta.content or ""
+    check("openai: parallel choices of a stream are whole", set(said.values()) == {"a longer answer, word by word"}, str(said))
+    texts = [choice.text for choice in client.completions.create(model="echo", prompt="good day", n=2).choices]
+    check("openai: parallel completions", texts == ["good day"] * 2, str(texts))
+    said = "".join(part.choices[0].text for part in client.completions.create(model="echo", prompt="good day to you", stream=True) if part.choices)
+    check("openai: streamed completions", said == "good day to you", said)
+    said = "".join(part.choices[0].text for part in client.completions.create(model="echo", prompt="tell a secret", stream=True) if part.choices)
+    check("openai: a secret is taken out of streamed completions", SECRET not in said and said.endswith(" today"), said)
+    said, error = "", None
+    try:
+        for chunk in ask("tell what may not be told", stream=True):
+            said += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+    except openai.APIError as raised:
+        error = raised
+    check("openai: a stream that turns bad ends before it, with an error of the client's own", error is not None and "Nightjar" not in said and said.startswith("it is"), f"{said!r} {error}")
+
+
+async def openai_async(base, key):
+    """A call that is given up while the model still speaks."""
+    Model.gone.clear()
+    async with openai.AsyncOpenAI(base_url=f"{base}/v1", api_key=key, max_retries=0) as client:
+        ask = lambda text, **more: client.chat.completions.create(model="echo", messages=[{"role": "user", "content": text}], **more)
+        answers = await asyncio.gather(*(ask(f"number {number}") for number in range(8)))
+        check("openai: asynchronous calls side by side", [answer.choices[0].message.content for answer in answers] == [f"number {number}" for number in range(8)])
+
+        async def endless():
+            async for _ in await ask("never end", stream=True):
+                pass
+
+        task = asyncio.create_task(endless())
+        await asyncio.sleep(0.5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        gone = await asyncio.to_thread(Model.gone.wait, 30)
+        check("openai: an asynchronous call that is cancelled ends the model's work", gone and task.cancelled())
 
 
 def anthropic_client(base, key):
@@ -76,6 +129,24 @@ def anthropic_client(base, key):
     check("anthropic: a wrong key", raises(anthropic.AuthenticationError, lambda: anthropic.Anthropic(base_url=base, api_key="wrong", max_retries=0).messages.create(model="echo", max_tokens=9, messages=[{"role": "user", "content": "x"}])) is not None)
     answer = ask(f"it is {SECRET} today").content[0].text
     check("anthropic: a secret is taken out", SECRET not in answer, answer)
+    Model.sayings = {"tell a secret": f"well, it is {SECRET} today", "tell what may not be told": "it is about Project Nightjar and more"}
+    streamed = lambda text: client.messages.stream(model="echo", max_tokens=64, messages=[{"role": "user", "content": text}])
+    with streamed("tell a secret") as stream:
+        said = "".join(stream.text_stream)
+    check("anthropic: a secret is taken out of a stream", SECRET not in said and said.startswith("well, it is ") and said.endswith(" today"), said)
+    said, error = "", None
+    try:
+        with streamed("tell what may not be told") as stream:
+            for part in stream.text_stream:
+                said += part
+    except anthropic.APIError as raised:
+        error = raised
+    check("anthropic: a stream that turns bad ends before it, with an error of the client's own", error is not None and "Nightjar" not in said and said.startswith("it is"), f"{said!r} {error}")
+    before = len(Model.seen)
+    error = raises(anthropic.PermissionDeniedError, lambda: streamed("tell me about Project Nightjar").__enter__())
+    check("anthropic: a stream that is refused before it begins is the same error", error is not None and len(Model.seen) == before, str(error))
+    Model.failures, before = 1, len(Model.seen)
+    check("anthropic: retries", ask("once more").content[0].text == "once more" and len(Model.seen) == before + 2)
 
 
 def main():

@@ -1,13 +1,15 @@
-"""Clients of models of tables and tensors, and of tools, through the gateway: tritonclient over gRPC, MLflow's scoring server
-behind it, the mcp SDK before a server of its own.
+"""Clients of models of tables and tensors, and of tools, through the gateway: tritonclient over gRPC and REST, MLflow's scoring
+server behind it, the mcp SDK before a server of its own, and a FastAPI application beside a tap.
 
-The model that speaks gRPC is a small server of this file on the protocol's own stubs; it says so in its name. MLflow's
-scoring server and the server of tools are the real ones.
+The models that speak gRPC and REST are small servers of this file, on the protocol's own stubs and on the standard
+library; they say so in their names. MLflow's scoring server and the server of tools are the real ones.
 """
 
 import argparse
 import asyncio
 import concurrent.futures
+import gzip
+import http.server
 import json
 import os
 import pathlib
@@ -19,6 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 
 import grpc
 import httpx2
@@ -30,6 +33,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.server.mcpserver import MCPServer
 from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.utils import deserialize_bytes_tensor
 
 
 class Sums(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -139,6 +143,176 @@ def triton_client(mantlet, work):
         client.close()
         stop(process)
         server.stop(None)
+
+
+class Rest(http.server.BaseHTTPRequestHandler):
+    """The same model over REST, in JSON and in binary tensors, compressed where it is asked to be."""
+
+    protocol_version = "HTTP/1.1"
+    seen = []
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.answer({"name": "sums", "versions": ["1"], "platform": "a small server of a test", "ready": True})
+
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        coding = self.headers.get("content-encoding")
+        Rest.seen.append(coding)
+        body = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(coding, bytes)(raw)
+        length = int(self.headers.get("inference-header-content-length", len(body)))
+        asked, rest = json.loads(body[:length]), body[length:]
+        tensor = asked["inputs"][0]
+        size = tensor.get("parameters", {}).get("binary_data_size")
+        binary = any(output.get("parameters", {}).get("binary_data") for output in asked.get("outputs", []))
+        output = {"name": "p", "datatype": tensor["datatype"]}
+        if tensor["datatype"] == "BYTES":
+            output["shape"] = tensor["shape"]
+            texts = tensor["data"] if size is None else [text.decode() for text in deserialize_bytes_tensor(rest[:size])]
+            packed = b"".join(len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
+            output["data"] = texts
+        else:
+            values = tensor["data"] if size is None else numpy.frombuffer(rest[:size], dtype=numpy.float32)
+            sums = numpy.array(values, dtype=numpy.float32).reshape(tensor["shape"]).sum(axis=1, keepdims=True)
+            output |= {"shape": list(sums.shape), "data": sums.flatten().tolist()}
+            packed = sums.tobytes()
+        if binary:
+            del output["data"]
+            output["parameters"] = {"binary_data_size": len(packed)}
+        self.answer({"model_name": "sums", "id": asked.get("id", ""), "outputs": [output]}, packed if binary else b"")
+
+    def answer(self, head, packed=b""):
+        head = json.dumps(head).encode()
+        wanted = self.headers.get("accept-encoding", "")
+        coding = next((name for name in ("gzip", "deflate") if name in wanted), None)
+        body = {"gzip": gzip.compress, "deflate": zlib.compress}.get(coding, bytes)(head + packed)
+        self.send_response(200)
+        self.send_header("content-type", "application/octet-stream" if packed else "application/json")
+        self.send_header("content-length", str(len(body)))
+        if packed:
+            self.send_header("inference-header-content-length", str(len(head)))
+        if coding:
+            self.send_header("content-encoding", coding)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def triton_rest(mantlet, work):
+    """tritonclient over REST, with everything it can do to a request: coding, binary tensors, texts, other threads."""
+    import tritonclient.http as triton_http
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Rest)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    process, base, key = start_gateway(mantlet, work, f'upstream = "http://127.0.0.1:{server.server_port}"\n')
+    # Anew for each call: the client writes the coding of one into what it was given.
+    headers = lambda: {"authorization": f"Bearer {key}"}
+    host = base.removeprefix("http://")
+    client, direct = triton_http.InferenceServerClient(host, concurrency=4), triton_http.InferenceServerClient(f"127.0.0.1:{server.server_port}")
+    tensor = lambda value, kind, binary: (made := triton_http.InferInput("x", list(value.shape), kind), made.set_data_from_numpy(value, binary_data=binary))[0]
+    output = lambda binary: [triton_http.InferRequestedOutput("p", binary_data=binary)]
+    try:
+        rows = numpy.array([[1, 2], [3, 4.5]], dtype=numpy.float32)
+        for binary in (False, True):
+            kind = "binary" if binary else "JSON"
+            for coding in (None, "gzip", "deflate"):
+                ask = lambda client, **more: client.infer("sums", [tensor(rows, "FP32", binary)], outputs=output(binary), request_id="7", request_compression_algorithm=coding, response_compression_algorithm=coding, **more)
+                got, plain_one = ask(client, headers=headers()), ask(direct)
+                check(f"tritonclient over REST: {kind}, coding {coding}", got.as_numpy("p").tolist() == [[3.0], [7.5]] and got.get_response() == plain_one.get_response() and Rest.seen[-2:] == [coding] * 2, str(got.get_response()))
+            texts = numpy.array(["grüße".encode(), b""], dtype=object)
+            got = client.infer("sums", [tensor(texts, "BYTES", binary)], outputs=output(binary), headers=headers())
+            said = [text.decode() if isinstance(text, bytes) else text for text in got.as_numpy("p").tolist()]
+            check(f"tritonclient over REST: texts in {kind}", said == ["grüße", ""], str(said))
+            before = len(Rest.seen)
+            bad = numpy.array([b"good day", b"about Project Nightjar"], dtype=object)
+            for coding in (None, "gzip"):
+                error = raises(triton_http.InferenceServerException, lambda: client.infer("sums", [tensor(bad, "BYTES", binary)], headers=headers(), request_compression_algorithm=coding))
+                check(f"tritonclient over REST: a blocked term among texts in {kind}, coding {coding}, is refused", error is not None and "403" in str(error.status()) and len(Rest.seen) == before, str(error))
+        waiting = [client.async_infer("sums", [tensor(rows * number, "FP32", True)], headers=headers()) for number in range(1, 9)]
+        sums = [answer.get_result(timeout=30).as_numpy("p").tolist() for answer in waiting]
+        check("tritonclient over REST: asynchronous inference side by side", sums == [[[3.0 * number], [7.5 * number]] for number in range(1, 9)], str(sums))
+        shared, before = triton_http.InferInput("x", [1, 2], "FP32"), len(Rest.seen)
+        shared.set_shared_memory("r", 8)
+        error = raises(triton_http.InferenceServerException, lambda: client.infer("sums", [shared], headers=headers()))
+        check("tritonclient over REST: a tensor in shared memory is refused", error is not None and len(Rest.seen) == before, str(error))
+        error = raises(triton_http.InferenceServerException, lambda: client.register_system_shared_memory("r", "/r", 64, headers=headers()))
+        check("tritonclient over REST: shared memory cannot be registered", error is not None and len(Rest.seen) == before, str(error))
+    finally:
+        client.close()
+        direct.close()
+        stop(process)
+        server.shutdown()
+
+
+async def fastapi_tap(mantlet, work):
+    """The recipe for an application whose model is in its own process: a real FastAPI, served by uvicorn, and a real tap."""
+    import fastapi
+    import uvicorn
+    from fastapi.responses import StreamingResponse
+
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integrations" / "fastapi"))
+    from mantlet_tap import MantletTap
+
+    process, base, key = start_gateway(mantlet, work, 'upstream = "http://127.0.0.1:9"\nspeaks = "text"\ntap = true\n')
+    app, taps = fastapi.FastAPI(), []
+
+    class Kept(MantletTap):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            taps.append(self)
+
+    @app.post("/v1/chat/completions")
+    async def chat(asked: dict):
+        text = asked["messages"][-1]["content"]
+        if asked.get("stream"):
+            delta = lambda part: "data: " + json.dumps({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": part}}]}) + "\n\n"
+            return StreamingResponse(iter([delta(part) for part in text.split(" ")] + ["data: [DONE]\n\n"]), media_type="text/event-stream")
+        return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
+
+    @app.get("/health")
+    async def health():
+        return {"well": True}
+
+    app.add_middleware(Kept, tap=base, key=key, paths=["/v1/chat/completions"], caller=lambda scope: dict(scope["headers"]).get(b"x-user", b"nobody").decode())
+    port = free_port()
+    runner = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=runner.run, daemon=True)
+    thread.start()
+    await until_up(port)
+
+    def ask(text, **more):
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": text}], **more}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/chat/completions", data=body, headers={"content-type": "application/json", "x-user": "ada"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode()
+
+    metric = lambda text: plain(f"{base}/metrics", "GET")[1].decode().count(text)
+    try:
+        check("fastapi: the application answers as ever", json.loads(ask("good morning"))["choices"][0]["message"]["content"] == "good morning")
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30).close()
+        await asyncio.to_thread(taps[0].flush, 30)
+        check("fastapi: what is clean raises nothing", taps[0].lost == 0 and metric('signal="blocked-term"') == 0, str(taps[0].lost))
+        check("fastapi: what may not pass passes, since the tap stands beside", "Nightjar" in ask("tell me about Project Nightjar"))
+        check("fastapi: so does a stream", ask("of Project Nightjar again", stream=True).endswith("[DONE]\n\n"))
+        # A stream is handed over once the application has ended it, which is after its last byte.
+        seen, deadline = 0, time.monotonic() + 30
+        while seen < 3 and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+            counted = plain(f"{base}/metrics", "GET")[1].decode()
+            seen = sum(float(line.rsplit(" ", 1)[1]) for line in counted.splitlines() if line.startswith("mantlet_gateway_exchanges_total"))
+        check("fastapi: the tap saw the model's calls and nothing else, and what is in two of them", taps[0].lost == 0 and seen == 3 and 'signal="blocked-term"' in counted, counted)
+        stop(process)
+        check("fastapi: the application goes on without its tap", json.loads(ask("good evening"))["choices"][0]["message"]["content"] == "good evening")
+        deadline = time.monotonic() + 30
+        while taps[0].lost == 0 and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        check("fastapi: what the tap did not get is counted", taps[0].lost == 1, str(taps[0].lost))
+    finally:
+        runner.should_exit = True
+        await asyncio.to_thread(thread.join, 20)
+        if process.poll() is None:
+            stop(process)
 
 
 MODEL = """
@@ -298,8 +472,8 @@ async def mcp_client(mantlet, work):
                     async with ClientSession(read, write) as session:
                         await use(session, server, name)
             else:
-                async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
-                    async with streamable_http_client(f"{base}/mcp", http_client=http) as (read, write, *_):
+                async with httpx2.AsyncClient(headers=headers, timeout=60) as caller:
+                    async with streamable_http_client(f"{base}/mcp", http_client=caller) as (read, write, *_):
                         async with ClientSession(read, write) as session:
                             await use(session, server, name)
                             error = await fails(session.call_tool("shell", {"command": "ls"}))
@@ -321,6 +495,8 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
     mantlet = str(pathlib.Path(options.mantlet).resolve())
     triton_client(mantlet, work / "triton")
+    triton_rest(mantlet, work / "triton-rest")
+    asyncio.run(fastapi_tap(mantlet, work / "fastapi"))
     mlflow_server(mantlet, work / "mlflow")
     asyncio.run(mcp_client(mantlet, work / "mcp"))
     print("the clients work unmodified")

@@ -67,7 +67,14 @@ class Model(http.server.BaseHTTPRequestHandler):
         if path == "/v1/moderations":
             return self.answer(200, {"id": "modr-1", "model": "echo", "results": [{"flagged": False, "categories": {"violence": False}, "category_scores": {"violence": 0.01}, "category_applied_input_types": {}}]})
         if path == "/v1/completions":
-            return self.answer(200, {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "echo", "choices": [{"index": 0, "text": body["prompt"], "finish_reason": "stop", "logprobs": None}]})
+            whole = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "echo"}
+            choice = lambda index, text, finish: {"index": index, "text": text, "finish_reason": finish, "logprobs": None}
+            text, choices = Model.sayings.get(body["prompt"], body["prompt"]), range(body.get("n", 1))
+            if not body.get("stream"):
+                return self.answer(200, {**whole, "choices": [choice(index, text, "stop") for index in choices]})
+            parts = [text[at : at + 5] for at in range(0, len(text), 5)]
+            events = [{**whole, "choices": [choice(index, part, None)]} for part in parts for index in choices]
+            return self.stream([f"data: {json.dumps(event)}\n\n" for event in events] + ["data: [DONE]\n\n"])
         self.chat(body)
 
     def chat(self, body):
@@ -111,6 +118,7 @@ class Model(http.server.BaseHTTPRequestHandler):
 
     def messages(self, body):
         text = body["messages"][-1]["content"]
+        text = Model.sayings.get(text, text)
         blocks = [{"type": "text", "text": text}]
         if body.get("thinking"):
             blocks.insert(0, {"type": "thinking", "thinking": "let me see", "signature": "c2ln"})
