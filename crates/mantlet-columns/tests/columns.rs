@@ -1,4 +1,6 @@
 //! Exchanges into columns and back, and the tables users bring.
+//!
+//! Long because every test looks at the same exchange.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
