@@ -2,7 +2,9 @@
 
 mod additive;
 mod concept_change;
+mod control;
 mod grid;
+mod held;
 mod label_noise;
 mod label_shift;
 mod scan;

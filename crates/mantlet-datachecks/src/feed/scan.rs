@@ -2,16 +2,19 @@
 //!
 //! Cells that name a feed or a labeler are held against their peers: what all rows together say about such a row.
 //! Cells that name segments alone are held against their own past. Every cell is looked at after every batch, over
-//! every window that ends there; the chance of any false alarm in the whole scan is kept by dividing it over
-//! families, directions, cells and windows (Bonferroni, weighted; feed by segment gets half, as that is where slow
-//! poison can be seen first). How far honest cells stray from the model is measured on the cells themselves and
-//! taken into the variance, so that a model that fits badly costs sight and not false alarms.
+//! every window that ends there, its batches weighing alike and by how long it has lasted, as poison that grows does.
+//! The chance of any false alarm in the whole scan is divided over families and directions (feed by segment gets half,
+//! as that is where slow poison can be seen first), and within them kept by the chance of the strongest test of all
+//! cells (`control`). How far honest cells stray from the model is measured on the cells themselves and taken into the
+//! variance, so that a model that fits badly costs sight and not false alarms.
 //!
 //! Long because the families, the windows and what they are held against only make sense beside each other.
 
 use serde::{Deserialize, Serialize};
 
+use super::control::{Control, Courses, FEWEST, Known, Test, tests};
 use super::grid::{Grid, Role, Sums, Tally};
+use super::held::{Due, Fitted, Held, Honest, Pull};
 use super::real;
 use super::tail::{chi_squared, tail};
 
@@ -32,16 +35,8 @@ impl Default for ScanSettings {
     }
 }
 
-/// Longest window, in batches.
-const LONGEST: usize = 26;
 /// The part of alpha for labels that are dropped; the rest is for labels that are added.
 const DROPPED: f64 = 0.7;
-/// Honest cells stray at least this much from the model.
-const STRAY_LEAST: f64 = 0.01;
-/// What is assumed of a family with too few cells to measure it.
-const STRAY_UNKNOWN: f64 = 0.04;
-/// Below that many expected rows a window tells nothing.
-const FEWEST: f64 = 5.0;
 
 /// A cell that turned.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,67 +120,21 @@ const fn part(roles: &[Role]) -> f64 {
     }
 }
 
-/// The windows looked at after each batch, over the whole table: from and to, both within.
-fn windows(batches: usize, from: usize) -> impl Iterator<Item = (usize, usize)> {
-    (from..batches)
-        .flat_map(move |to| (from.max((to + 1).saturating_sub(LONGEST))..=to).map(move |start| (start, to)))
-}
-
-struct Family<'a> {
+pub(super) struct Family<'a> {
     axes: &'a [usize],
     alpha: f64,
     past: bool,
-    cells: Vec<(Vec<u16>, &'a [Tally])>,
+    pub(super) cells: Vec<(Vec<u16>, &'a [Tally])>,
 }
 
-/// What a cell's windows are held against.
-struct Held {
-    level: Vec<f64>,
-    honest: Honest,
-    base: usize,
-}
-
-/// How much a cell has drawn the model to itself: it was learned from, too.
-#[derive(Debug, Clone, Copy, Default)]
-struct Pull {
-    /// The cell's part of what its segment, or its batch, was fitted on (its leverage).
-    part: f64,
-    /// What the cell lacks over the whole table, as a share of what is expected of it.
-    lack: f64,
-    /// What is expected of it over the whole table.
-    expected: f64,
-}
-
-impl Held {
-    fn sums(&self, tallies: &[Tally], (from, to): (usize, usize)) -> Sums {
-        let mut sums = Sums::default();
-        for batch in from..=to {
-            if let (Some(tally), Some(&level)) = (tallies.get(batch), self.level.get(batch)) {
-                sums.take(tally, level);
-            }
-        }
-        sums
-    }
-
-    /// What is expected in a window from a batch on, with its variance: honest cells stray from the model by a
-    /// normal factor of the spread that was measured; the base batches before the window tell more about this one.
-    fn expect(&self, tallies: &[Tally], sums: &Sums, from: usize, pull: Pull) -> (f64, f64) {
-        let (mut factor, mut unsure) = (self.honest.middle, self.honest.unsure + self.honest.stray.powi(2));
-        if from >= self.base {
-            let base = self.sums(tallies, (0, self.base - 1));
-            if base.expected > 0.0 {
-                let noise = base.variance / (base.expected * base.expected);
-                let trust = unsure / (unsure + noise);
-                factor += trust * (base.seen / base.expected - factor);
-                unsure *= 1.0 - trust;
-            }
-        }
-        // Without the cell the model would expect this much more, and be this much less sure: over the whole table
-        // these are the deleted residual and its variance.
-        let drawn = pull.part / (1.0 - pull.part);
-        let factor = factor.max(0.01) * (1.0 + drawn * pull.lack);
-        let wider = 1.0 + drawn * (sums.expected / pull.expected.max(sums.expected).max(1e-9));
-        (sums.expected * factor, sums.variance * factor * wider + unsure * sums.expected * sums.expected)
+impl Family<'_> {
+    /// What is expected in each cell, in rows that scatter like whole numbers.
+    fn counts<'a>(&'a self, held: &'a Held) -> impl Iterator<Item = f64> + 'a {
+        let sums = |tallies: &[Tally]| held.sums(tallies, (0, tallies.len().saturating_sub(1)));
+        self.cells.iter().map(move |(_, tallies)| {
+            let sums = sums(tallies);
+            sums.expected * sums.expected / sums.variance.max(1e-9)
+        })
     }
 }
 
@@ -198,10 +147,15 @@ pub fn scan(grid: &Grid, settings: &ScanSettings) -> Option<Alarm> {
     let level = grid.level();
     let fitted = Fitted::of(grid, &level);
     let mut best: Option<Alarm> = None;
+    let shares: Vec<f64> = grid.whole().iter().map(|tally| real(tally.ones)).collect();
+    // Cells that name a source are tested from the first batch on, the others after their base.
+    let mut drawn = [0, base].map(|from| (Courses::new(&shares, from), Known::new()));
     for family in families(grid, settings) {
         let held = Held { level: level.clone(), honest: Honest::of(&family, &level), base };
         let from = if family.past { base } else { 0 };
-        let tests = real((family.cells.len() * windows(batches, from).count()) as u64);
+        let (courses, known) = &mut drawn[usize::from(family.past)];
+        let [dropped, added] =
+            [true, false].map(|few| Control::new(courses, family.counts(&held), few, known));
         for (levels, tallies) in &family.cells {
             for few in [true, false] {
                 let direction = if few { DROPPED } else { 1.0 - DROPPED };
@@ -210,10 +164,10 @@ pub fn scan(grid: &Grid, settings: &ScanSettings) -> Option<Alarm> {
                 } else {
                     fitted.pull(grid, family.axes, levels, tallies, &held)
                 };
-                let factor = tests * settings.alpha / (family.alpha * direction);
-                let found = look(tallies, &held, (batches, from), few, (factor, pull), settings);
-                let Some((window, first, sums, expected, variance, chance)) = found else { continue };
-                let z = (sums.seen - expected).abs() / variance.sqrt();
+                let control = if few { &dropped } else { &added };
+                let bar = Bar { control, factor: settings.alpha / (family.alpha * direction) };
+                let found = look(tallies, &held, (batches, from), few, (bar, pull), settings);
+                let Some((window, first, sums, expected, z, chance)) = found else { continue };
                 let better = best.as_ref().is_none_or(|best| (chance, -z) < (best.chance, -best.z));
                 if better {
                     best = Some(Alarm {
@@ -234,15 +188,7 @@ pub fn scan(grid: &Grid, settings: &ScanSettings) -> Option<Alarm> {
                     if let Some(best) = &mut best {
                         let share = best.share();
                         let at = |share| {
-                            earliest(
-                                tallies,
-                                &held,
-                                (window.0, batches),
-                                few,
-                                share,
-                                (factor, pull),
-                                settings,
-                            )
+                            earliest(tallies, &held, (window.0, batches), few, share, (bar, pull), settings)
                         };
                         best.earliest_whole = at(1.0);
                         best.earliest = at(share);
@@ -327,153 +273,64 @@ fn families<'a>(grid: &'a Grid, settings: &ScanSettings) -> Vec<Family<'a>> {
     families
 }
 
-/// What the model was fitted on: everything, and each level of each segment.
-struct Fitted {
-    whole: f64,
-    levels: Vec<Vec<f64>>,
+/// What turns a test's chance into the scan's.
+#[derive(Clone, Copy)]
+struct Bar<'a> {
+    control: &'a Control,
+    factor: f64,
 }
 
-impl Fitted {
-    fn of(grid: &Grid, level: &[f64]) -> Self {
-        let expected = |tallies: &[Tally]| {
-            let mut sums = Sums::default();
-            tallies.iter().zip(level).for_each(|(tally, &level)| sums.take(tally, level));
-            sums.expected
-        };
-        let mut levels: Vec<Vec<f64>> =
-            grid.axes.iter().map(|axis| vec![0.0; axis.levels.len() + 1]).collect();
-        for (at, crossing) in grid.crossings().iter().enumerate() {
-            let &[axis] = crossing.axes.as_slice() else { continue };
-            for (own, tallies) in grid.cells(at) {
-                if let Some(sum) = own.first().and_then(|&own| levels[axis].get_mut(usize::from(own))) {
-                    *sum = expected(tallies);
-                }
-            }
-        }
-        Self { whole: expected(grid.whole()), levels }
+impl Bar<'_> {
+    fn chance(&self, test: Test, tail: f64) -> f64 {
+        (self.control.chance(tail / test.part()) * self.factor).min(1.0)
     }
-
-    fn pull(&self, grid: &Grid, axes: &[usize], levels: &[u16], tallies: &[Tally], held: &Held) -> Pull {
-        let sums = held.sums(tallies, (0, tallies.len().saturating_sub(1)));
-        let segment = axes.iter().zip(levels).find(|(axis, _)| grid.axes[**axis].role == Role::Segment);
-        let of = segment.and_then(|(&axis, &level)| self.levels[axis].get(usize::from(level)).copied());
-        let of = of.unwrap_or(self.whole);
-        if sums.expected <= 0.0 || of <= 0.0 {
-            return Pull::default();
-        }
-        let lack = (1.0 - sums.seen / sums.expected).clamp(-1.0, 1.0);
-        Pull { part: (sums.expected / of).clamp(0.0, 0.5), lack, expected: sums.expected }
-    }
-}
-
-/// How honest cells of a family lie around the model.
-#[derive(Debug, Clone, Copy)]
-struct Honest {
-    /// What the middle cell has of what is expected: one that turned far moves the whole, not the middle.
-    middle: f64,
-    /// Its variance.
-    unsure: f64,
-    /// How far cells stray from the middle beyond chance, as a share of what is expected.
-    stray: f64,
-}
-
-impl Honest {
-    /// Measured over all batches: the middle is the weighted median, the spread the value at which half of the
-    /// cells lie within the middle half of a normal distribution.
-    fn of(family: &Family<'_>, level: &[f64]) -> Self {
-        let mut cells: Vec<Sums> = Vec::new();
-        for (_, tallies) in &family.cells {
-            let mut sums = Sums::default();
-            tallies.iter().zip(level).for_each(|(tally, &level)| sums.take(tally, level));
-            if sums.expected >= 4.0 * FEWEST {
-                cells.push(sums);
-            }
-        }
-        if cells.len() < 6 {
-            return Self { middle: 1.0, unsure: 0.0, stray: STRAY_UNKNOWN };
-        }
-        let middle = weighted_median(&cells).clamp(0.5, 2.0);
-        // The variance of a median is pi / 2 that of a mean.
-        let (expected, variance) =
-            cells.iter().fold((0.0, 0.0), |(e, v), s| (e + s.expected, v + s.variance));
-        let unsure = std::f64::consts::FRAC_PI_2 * variance / (expected * expected);
-        let median = |stray: f64| {
-            let mut away: Vec<f64> = cells
-                .iter()
-                .map(|sums| {
-                    let expected = sums.expected * middle;
-                    let variance = sums.variance * middle + stray * stray * expected * expected;
-                    (sums.seen - expected).abs() / variance.max(1e-9).sqrt()
-                })
-                .collect();
-            away.sort_unstable_by(f64::total_cmp);
-            f64::midpoint(away[(away.len() - 1) / 2], away[away.len() / 2])
-        };
-        // The middle of a few cells is itself uncertain: only what lies beyond its own error is straying.
-        let usual = 0.6745 * (1.0 + 1.0 / real(cells.len() as u64).sqrt());
-        let (mut low, mut high) = (STRAY_LEAST, 0.5);
-        if median(low) <= usual {
-            return Self { middle, unsure, stray: low };
-        }
-        for _ in 0..30 {
-            let between = f64::midpoint(low, high);
-            if median(between) > usual { low = between } else { high = between }
-        }
-        Self { middle, unsure, stray: high }
-    }
-}
-
-/// The ratio of seen to expected that half of what is expected lies below.
-fn weighted_median(cells: &[Sums]) -> f64 {
-    let mut ratios: Vec<(f64, f64)> =
-        cells.iter().map(|sums| (sums.seen / sums.expected, sums.expected)).collect();
-    ratios.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let half = ratios.iter().map(|(_, weight)| weight).sum::<f64>() / 2.0;
-    let mut below = 0.0;
-    for (ratio, weight) in ratios {
-        below += weight;
-        if below >= half {
-            return ratio;
-        }
-    }
-    1.0
 }
 
 type Look = ((usize, usize), usize, Sums, f64, f64, f64);
 
 /// The strongest window of a cell, and the batch after which the alarm could first be given; nothing when no
-/// window is beyond chance. `factor` turns a window's chance into the scan's.
+/// window is beyond chance.
 fn look(
     tallies: &[Tally],
     held: &Held,
     (batches, from): (usize, usize),
     few: bool,
-    (factor, pull): (f64, Pull),
+    (bar, pull): (Bar<'_>, Pull),
     settings: &ScanSettings,
 ) -> Option<Look> {
     let mut best: Option<Look> = None;
     let mut first = None;
-    for window in windows(batches, from) {
+    let each: Vec<Sums> = (0..batches).map(|batch| held.sums(tallies, (batch, batch))).collect();
+    let dues: Vec<Due> = (0..batches).map(|from| held.due(tallies, from, pull)).collect();
+    for test in tests(batches, from) {
+        let window = (test.from, test.to);
         let sums = held.sums(tallies, window);
         if sums.expected < FEWEST {
             continue;
         }
-        let (expected, variance) = held.expect(tallies, &sums, window.0, pull);
+        let due = &dues[test.from];
+        let (expected, variance) = due.expect(&sums);
         let away = if few { expected - sums.seen } else { sums.seen - expected };
-        // Three deviations are never an alarm: what is kept out here could not come through below.
-        if away < 3.0 * variance.sqrt() || away < settings.least * expected {
+        if away < settings.least * expected {
             continue;
         }
-        let chance = (tail(sums.seen, expected, variance, few) * factor).min(1.0);
+        let (seen, like, variance) =
+            if test.grows { due.weigh(&each, test, &sums) } else { (sums.seen, expected, variance) };
+        let z = if few { like - seen } else { seen - like } / variance.sqrt();
+        // Three deviations are never an alarm: what is kept out here could not come through below.
+        if z < 3.0 {
+            continue;
+        }
+        let chance = bar.chance(test, tail(seen, like, variance, few));
         if chance <= settings.alpha {
             first.get_or_insert(window.1);
-            if best.as_ref().is_none_or(|best| chance < best.5) {
-                best = Some((window, 0, sums, expected, variance, chance));
+            if best.as_ref().is_none_or(|best| (chance, -z) < (best.5, -best.4)) {
+                best = Some((window, 0, sums, expected, z, chance));
             }
         }
     }
-    best.map(|(window, _, sums, expected, variance, chance)| {
-        (window, first.unwrap_or(window.1), sums, expected, variance, chance)
+    best.map(|(window, _, sums, expected, z, chance)| {
+        (window, first.unwrap_or(window.1), sums, expected, z, chance)
     })
 }
 
@@ -484,14 +341,15 @@ fn earliest(
     (from, batches): (usize, usize),
     few: bool,
     share: f64,
-    (factor, pull): (f64, Pull),
+    (bar, pull): (Bar<'_>, Pull),
     settings: &ScanSettings,
 ) -> Option<usize> {
     (from..batches).find(|&to| {
         let sums = held.sums(tallies, (from, to));
-        let (expected, variance) = held.expect(tallies, &sums, from, Pull { lack: 0.0, ..pull });
+        let (expected, variance) = held.due(tallies, from, Pull { lack: 0.0, ..pull }).expect(&sums);
         let seen = if few { expected * (1.0 - share) } else { expected + share * (sums.rows - expected) };
-        sums.expected >= FEWEST && tail(seen, expected, variance, few) * factor <= settings.alpha
+        let test = Test { from, to, grows: false };
+        sums.expected >= FEWEST && bar.chance(test, tail(seen, expected, variance, few)) <= settings.alpha
     })
 }
 
