@@ -1,9 +1,10 @@
-//! Small files that say what is run: Ollama's Modelfile, Triton's `config.pbtxt`, TensorFlow's `checkpoint`, Caffe's
-//! `.prototxt`.
+//! Small files that say what is run: Ollama's Modelfile, Triton's `config.pbtxt`, TensorFlow's `checkpoint`, networks
+//! of Caffe.
 //!
-//! Of Caffe the layers that are Python are of interest, of the others places only: a path above the folder, or one on another machine. A model by its name, and an
-//! absolute path of the machine the file was written on, are ordinary in these files.
+//! Places are of interest: a path above the folder, or one on another machine. A model by its name, and an absolute path
+//! of the machine the file was written on, are ordinary in these files.
 
+use crate::runtime::caffe;
 use crate::structure::{Power, Structure};
 
 /// The facts of such a file; `None` for other text. `file` is its name in lower case.
@@ -58,20 +59,8 @@ pub fn analyse(file: &str, text: &str) -> Option<Structure> {
             let value = line.split_once(':').map_or("", |(_, value)| value.trim().trim_matches('"'));
             elsewhere(&mut facts, "checkpoint", value, at);
         }
-    } else if file.ends_with(".prototxt") {
-        facts = Structure::of("Caffe");
-        for (at, _) in text.match_indices("python_param").take(64) {
-            let block = text.get(at..).and_then(|rest| rest.split('}').next()).unwrap_or("");
-            let value = |key: &str| {
-                block.split_once(key).and_then(|(_, rest)| rest.split(['"', '\'']).nth(1)).unwrap_or("?")
-            };
-            facts.names(
-                Power::Python,
-                "layer",
-                &format!("{}.{}", value("module"), value("layer:")),
-                at as u64,
-            );
-        }
+    } else if file.ends_with(".prototxt") || caffe::is_caffe(text) {
+        facts = caffe::analyse(text);
     } else {
         return None;
     }

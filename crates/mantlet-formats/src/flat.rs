@@ -211,4 +211,78 @@ pub(crate) mod forge {
         bytes.extend((items.len() as u32).to_le_bytes());
         items.iter().for_each(|item| bytes.extend(item.to_le_bytes()));
     }
+
+    /// What a field holds.
+    pub(crate) enum Field {
+        /// It is not there.
+        Nothing,
+        Number(u32),
+        Double(f64),
+        Table(Vec<Field>),
+        Tables(Vec<Vec<Field>>),
+        Numbers(Vec<u32>),
+        Bytes(Vec<u8>),
+    }
+
+    /// A flatbuffer with this root and mark.
+    pub(crate) fn build(mark: &[u8], root: Vec<Field>) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        bytes.extend(mark);
+        put(&mut bytes, 0, Field::Table(root));
+        bytes
+    }
+
+    fn refer(bytes: &mut [u8], place: usize, to: usize) {
+        bytes[place..place + 4].copy_from_slice(&((to - place) as u32).to_le_bytes());
+    }
+
+    fn put(bytes: &mut Vec<u8>, place: usize, field: Field) {
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        match field {
+            Field::Nothing => {}
+            Field::Number(number) => bytes[place..place + 4].copy_from_slice(&number.to_le_bytes()),
+            Field::Double(number) => bytes[place..place + 8].copy_from_slice(&number.to_le_bytes()),
+            Field::Table(fields) => {
+                // Eight bytes a field, whatever is in it.
+                let (start, count) = (bytes.len(), fields.len() as u16);
+                bytes.extend((4 + 2 * count).to_le_bytes());
+                bytes.extend((8 + 8 * count).to_le_bytes());
+                for (index, field) in fields.iter().enumerate() {
+                    let there = !matches!(field, Field::Nothing);
+                    bytes.extend((if there { 8 + 8 * index as u16 } else { 0 }).to_le_bytes());
+                }
+                bytes.resize(bytes.len().next_multiple_of(8), 0);
+                let at = bytes.len();
+                refer(bytes, place, at);
+                bytes.extend((at as u32 - start as u32).to_le_bytes());
+                bytes.resize(at + 8 + 8 * usize::from(count), 0);
+                fields
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(index, field)| put(bytes, at + 8 + 8 * index, field));
+            }
+            Field::Tables(tables) => {
+                let at = bytes.len();
+                refer(bytes, place, at);
+                bytes.extend((tables.len() as u32).to_le_bytes());
+                bytes.resize(at + 4 + 4 * tables.len(), 0);
+                for (index, table) in tables.into_iter().enumerate() {
+                    put(bytes, at + 4 + 4 * index, Field::Table(table));
+                }
+            }
+            Field::Numbers(items) => {
+                let at = bytes.len();
+                refer(bytes, place, at);
+                bytes.extend((items.len() as u32).to_le_bytes());
+                items.iter().for_each(|item| bytes.extend(item.to_le_bytes()));
+            }
+            Field::Bytes(items) => {
+                let at = bytes.len();
+                refer(bytes, place, at);
+                bytes.extend((items.len() as u32).to_le_bytes());
+                bytes.extend(items);
+                bytes.push(0);
+            }
+        }
+    }
 }

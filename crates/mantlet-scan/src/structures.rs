@@ -2,7 +2,7 @@
 
 use mantlet_formats::route::Format;
 use mantlet_formats::route::Route;
-use mantlet_formats::runtime::{mxnet, ncnn, openvino, program};
+use mantlet_formats::runtime::{caffe, executorch, mxnet, ncnn, openvino, program};
 use mantlet_formats::structure::Structure;
 use mantlet_formats::zip::Zip;
 use mantlet_formats::{Facts, models};
@@ -72,6 +72,8 @@ impl Engine {
             "Paddle" => self.follow(&program::paddle(source), place),
             "Paddle JSON" => self.follow(&program::paddle_json(source), place),
             "Core ML" => self.follow(&program::coreml(source), place),
+            "Caffe" => self.follow(&caffe::graph(source), place),
+            "ExecuTorch" => self.follow(&executorch::graph(source), place),
             _ => {}
         }
         if facts.format == "NCNN" {

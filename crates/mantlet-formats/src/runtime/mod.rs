@@ -1,6 +1,7 @@
 //! Models compiled or written for one runtime: what they name that the runtime does not bring, which files they
 //! read, and whether their parts agree.
 
+pub mod caffe;
 pub mod cntk;
 pub mod coreml;
 pub mod executorch;
