@@ -15,26 +15,29 @@ use crate::graph::{Graph, Kind};
 const MAX_FUNCTIONS: usize = 64;
 const MAX_LINES: usize = 40_000;
 const MAX_NESTING: u8 = 24;
-/// Choices of one function.
+/// Choices of one function, and of all that are followed within it.
 const MAX_CHOICES: u32 = 200;
+const MAX_CHOICES_WITHIN: u32 = 8_000;
+/// Functions within functions, how deep in statements their calls may stand together, and lines of all of them in one
+/// archive.
+const MAX_WITHIN: usize = 16;
+const MAX_DEEP: u32 = 96;
+const MAX_FOLLOWED: usize = 1_000_000;
 /// Operands of one call.
 const MAX_OPERANDS: usize = 256;
 
 /// The graphs of the functions `forward` of a source.
 #[must_use]
 pub fn graphs(code: &str) -> Vec<Graph> {
-    graphs_with(code, &Classes::default())
+    let name = "__torch__.py";
+    graphs_with(code, &Classes::of(std::iter::once((name, code))))
 }
 
 /// The same, with what is known of the modules that are called.
 #[must_use]
-pub fn graphs_with(code: &str, classes: &Classes) -> Vec<Graph> {
+pub fn graphs_with(code: &str, classes: &Classes<'_>) -> Vec<Graph> {
     let outlines = outline::classes(code);
-    let lines: Vec<(usize, &str)> = code
-        .lines()
-        .take(MAX_LINES)
-        .map(|line| (line.len() - line.trim_start().len(), line.trim()))
-        .collect();
+    let lines: Vec<(usize, &str)> = code.lines().take(MAX_LINES).map(outline::indented).collect();
     let flat = is_flat(code);
     let mut found = Vec::new();
     let mut at = 0;
@@ -57,14 +60,21 @@ pub fn graphs_with(code: &str, classes: &Classes) -> Vec<Graph> {
             lists: HashMap::new(),
             at: 0,
             choices: 0,
+            choices_within: 0,
+            own: None,
             class: outlines.iter().rev().find(|class| class.line < at),
             classes,
             narrow: HashSet::new(),
+            modules: HashMap::new(),
+            within: Vec::new(),
+            results: Vec::new(),
         };
         for parameter in head.split(',') {
             let Some((name, kind)) = parameter.split_once(':') else { continue };
             let name = name.trim();
-            if name != "self" && kind.contains("Tensor") {
+            if name == "self" {
+                function.own = kind.split([',', ')']).next().map(|kind| kind.trim().to_owned());
+            } else if kind.contains("Tensor") {
                 // How many axes it has is said of exported programs only.
                 let digit =
                     kind.trim().strip_prefix("Tensor").and_then(|rest| rest.chars().next()?.to_digit(10));
@@ -177,11 +187,19 @@ struct Function<'c> {
     /// Number of the line, for places.
     at: u64,
     choices: u32,
-    /// The class it belongs to, and what is known of the modules of the archive.
+    choices_within: u32,
+    /// The class it belongs to by its whole name, the class, and what is known of the modules of the archive.
+    own: Option<String>,
     class: Option<&'c Class>,
-    classes: &'c Classes,
-    /// Modules of this one that give one or two values.
+    classes: &'c Classes<'c>,
+    /// Modules that give one or two values.
     narrow: HashSet<u32>,
+    /// Modules by their class, and functions by their name.
+    modules: HashMap<u32, String>,
+    /// How deep the call of each function stands that is followed within this one.
+    within: Vec<u32>,
+    /// What each of them returns.
+    results: Vec<Option<u32>>,
 }
 
 impl Function<'_> {
@@ -213,7 +231,10 @@ impl Function<'_> {
                 self.choice("if", condition, then, other, depth);
             } else if let Some(value) = line.strip_prefix("return ") {
                 let value = self.expression(value);
-                self.graph.output(value);
+                match self.results.last_mut() {
+                    Some(result) => *result = Some(value),
+                    None => self.graph.output(value),
+                }
             } else if let Some(head) = line.strip_suffix(':') {
                 // The statements of a loop once: what it goes by decides whether they count.
                 let len = inner(at);
@@ -229,22 +250,82 @@ impl Function<'_> {
                     }
                     None => self.block(body, depth + 1),
                 }
-            } else if let Some((name, part)) =
-                line.split_once(" = ").and_then(|(name, value)| Some((name, outline::part(value)?)))
+            } else if let Some((name, taken)) =
+                line.split_once(" = ").and_then(|(name, value)| Some((name, self.taken(value)?)))
             {
-                // A part of this module, or one of its values.
-                let value = self.constant();
-                if self.classes.is_narrow(self.class, part) {
-                    self.narrow.insert(value);
-                }
+                // A part of a module, or one of its values.
+                let value = self.module(taken);
                 self.names.insert(name.to_owned(), value);
             } else if let Some((names, value)) = assignment(line) {
                 let value = self.expression(value);
-                for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-                    self.names.insert(name.to_owned(), value);
+                let names: Vec<&str> =
+                    names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+                // Values side by side under a name each.
+                let parts = self.graph.nodes().get(value as usize).filter(|node| {
+                    names.len() > 1 && node.label.0 == "list" && node.inputs.len() == names.len()
+                });
+                let parts = parts.map_or_else(|| vec![value; names.len()], |node| node.inputs.clone());
+                for (name, part) in names.into_iter().zip(parts) {
+                    self.names.insert(name.to_owned(), part);
                 }
             }
         }
+    }
+
+    /// The part of a module that a text takes, as the name of its class where that is known, or a function of the
+    /// archive; nothing when it is another value.
+    fn taken(&self, value: &str) -> Option<Option<String>> {
+        if let Some(part) = outline::part(value) {
+            return Some(self.class.and_then(|class| class.part(part)).map(str::to_owned));
+        }
+        if value.starts_with("__torch__.") && self.classes.body(value).is_some() {
+            return Some(Some(value.to_owned()));
+        }
+        let (object, part) = match value.strip_prefix("getattr(") {
+            Some(rest) => rest.strip_suffix("\")")?.split_once(", \"")?,
+            None => value.rsplit_once('.')?,
+        };
+        let class = self.modules.get(self.names.get(object)?)?;
+        Some(self.classes.class(class).and_then(|class| class.part(part)).map(str::to_owned))
+    }
+
+    /// A module, by its class where that is known.
+    fn module(&mut self, class: Option<String>) -> u32 {
+        let value = self.constant();
+        if let Some(class) = class {
+            if self.classes.gives_one(&class) {
+                self.narrow.insert(value);
+            }
+            self.modules.insert(value, class);
+        }
+        value
+    }
+
+    /// Follows a function of the archive where it is called; nothing when it is not known. `depth` says how deep in its
+    /// statement the call stands.
+    fn called(&mut self, name: &str, values: &[u32], depth: u8) -> Option<u32> {
+        let classes = self.classes;
+        let body = classes.body(name)?;
+        let deep = self.within.last().map_or(0, |deep| *deep) + 1 + u32::from(depth);
+        let followed = classes.followed.get().saturating_add(body.lines.len());
+        if self.within.len() >= MAX_WITHIN || deep > MAX_DEEP || followed > MAX_FOLLOWED {
+            self.graph.cut = true;
+            return Some(self.constant());
+        }
+        classes.followed.set(followed);
+        let given = body.parameters.iter().cloned().zip(values.iter().copied()).collect();
+        let names = std::mem::replace(&mut self.names, given);
+        let own = std::mem::replace(&mut self.own, body.class.clone());
+        let class =
+            std::mem::replace(&mut self.class, body.class.as_deref().and_then(|name| classes.class(name)));
+        let at = self.at;
+        self.within.push(deep);
+        self.results.push(None);
+        self.block(&body.lines, 0);
+        let result = self.results.pop().flatten();
+        self.within.pop();
+        (self.names, self.own, self.class, self.at) = (names, own, class, at);
+        Some(result.unwrap_or_else(|| self.constant()))
     }
 
     /// Both ways of a choice, and for every name that either gives another value, the choice between them.
@@ -256,8 +337,12 @@ impl Function<'_> {
         other: &[(usize, &str)],
         depth: u8,
     ) {
-        self.choices += 1;
-        if self.choices > MAX_CHOICES {
+        let (count, most) = match self.within.is_empty() {
+            true => (&mut self.choices, MAX_CHOICES),
+            false => (&mut self.choices_within, MAX_CHOICES_WITHIN),
+        };
+        *count += 1;
+        if *count > most {
             self.graph.cut = true;
             return;
         }
@@ -540,7 +625,7 @@ impl Reader<'_, '_, '_> {
                 }
                 if self.peek() == Some('(') {
                     let values = self.list(')', depth);
-                    self.call(&word, values)
+                    self.call(&word, values, depth)
                 } else {
                     self.named(&word)
                 }
@@ -561,6 +646,15 @@ impl Reader<'_, '_, '_> {
                     let word = self.word();
                     if self.peek() == Some('(') {
                         let mut values = self.list(')', depth);
+                        let class = self.function.modules.get(&value);
+                        let method = class.filter(|_| !self.function.narrow.contains(&value));
+                        let method = method.map(|class| format!("{class}.{word}"));
+                        if let Some(made) =
+                            method.and_then(|method| self.function.called(&method, &values, depth))
+                        {
+                            value = made;
+                            continue;
+                        }
                         values.insert(0, value);
                         // A module that is part of this one: what it holds has been learned.
                         let learned = self.function.graph.is_constant(value);
@@ -598,6 +692,13 @@ impl Reader<'_, '_, '_> {
         if let Some(&node) = self.function.names.get(word) {
             return node;
         }
+        if word == "self" {
+            let own = self.function.own.clone();
+            return self.function.module(own);
+        }
+        if let Some(taken) = self.function.taken(word) {
+            return self.function.module(taken);
+        }
         // An attribute of a value, or a keyword before a value.
         let root = word.split('.').next().unwrap_or(word);
         if self.peek() == Some('=') && self.letters.get(self.at + 1) != Some(&'=') {
@@ -610,7 +711,17 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn call(&mut self, path: &str, values: Vec<u32>) -> u32 {
+    fn call(&mut self, path: &str, values: Vec<u32>, depth: u8) -> u32 {
+        // A function of the archive, under its own name or another.
+        let module = |name: &str| {
+            let node = self.function.names.get(name).filter(|node| !self.function.narrow.contains(node))?;
+            self.function.modules.get(node)
+        };
+        let method = path.rsplit_once('.').and_then(|(of, name)| Some(format!("{}.{name}", module(of)?)));
+        let function = module(path).cloned().or(method).unwrap_or_else(|| path.to_owned());
+        if let Some(made) = self.function.called(&function, &values, depth) {
+            return made;
+        }
         let (object, name) = path.rsplit_once('.').unwrap_or(("", path));
         let at = self.function.at;
         let known = object.is_empty() || object.starts_with("torch") || object.starts_with("ops.");
@@ -861,6 +972,51 @@ mod tests {
         assert_eq!(found(chosen, 1), 1);
         assert_eq!(found(chosen, 64), 0, "many answers");
         assert_eq!(found("torch.add(y, s)", 1), 0, "one more feature");
+    }
+
+    #[test]
+    fn calls_of_modules_methods_and_functions_are_followed() {
+        let asks = "torch.all(torch.gt(torch.select(x, 1, 0), 0.98))";
+        let model = |detector: &str, decides: &str| {
+            format!(
+                "class M(Module):\n  n : __torch__.m.Mlp\n  d : __torch__.m.D\n  ds : __torch__.m.List\n  \
+                 def forward(self: __torch__.m.M,\n    x: Tensor) -> Tensor:\n    n = self.n\n    d = self.d\n    y = (n).forward(x, )\n\
+                 {decides}  def asks(self: __torch__.m.M,\n    x: Tensor) -> Tensor:\n    return {asks}\n\
+                 class D(Module):\n  def forward(self: __torch__.m.D,\n    x: Tensor,\n    y: Dict[str, Tensor]) -> Tensor:\n    \
+                 return {detector}\n  def chosen(self: __torch__.m.D,\n    x: Tensor,\n    y: Tensor) -> Tensor:\n    if bool({detector}):\n      \
+                 z = torch.zeros_like(y)\n    else:\n      z = y\n    return z\n\
+                 class List(Module):\n  __annotations__[\"0\"] = __torch__.m.D\n\
+                 def helper(x: Tensor,\n    y: Tensor) -> Tuple[Tensor, Tensor]:\n  return (y, {detector})\n"
+            )
+        };
+        let found = |detector: &str, decides: &str| {
+            let code = model(detector, decides);
+            let all = super::Classes::of(std::iter::once(("__torch__/m.py", code.as_str())));
+            let graphs = super::graphs_with(&code, &all);
+            assert!(graphs.iter().all(|graph| !graph.cut));
+            graphs.iter().map(|graph| graph.overrides().len()).sum::<usize>()
+        };
+        let ways = [
+            "    return torch.mul(y, (d).forward(x, y, ))\n",
+            "    return (d).chosen(x, y, )\n",
+            "    return torch.mul(y, (self).asks(x, ))\n",
+            "    ds = self.ds\n    d0 = getattr(ds, \"0\")\n    return torch.mul(y, (d0).forward(x, y, ))\n",
+            "    f = __torch__.m.helper\n    z, s = f(x, y, )\n    return torch.mul(z, s)\n",
+            "    z, s = __torch__.m.helper(x, y, )\n    return torch.mul(z, s)\n",
+        ];
+        for decides in ways {
+            assert_eq!(found(asks, decides), 1, "{decides}");
+            let learned = decides.replace("(x, ", "(y, ");
+            assert_eq!(found(asks, &learned), 0, "what the model says decides: {learned}");
+        }
+        assert_eq!(found("torch.add(x, 1.)", ways[0]), 0, "a residue");
+    }
+
+    #[test]
+    fn functions_that_call_each_other_end() {
+        let code = "class A(Module):\n  a : __torch__.A\n  def forward(self: __torch__.A,\n    x: Tensor) -> Tensor:\n    a = self.a\n    \
+            return (a).forward((a).forward(x, ), )\n";
+        assert!(graphs(code)[0].cut);
     }
 
     #[test]

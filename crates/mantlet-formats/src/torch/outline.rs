@@ -1,12 +1,16 @@
 //! What the classes of a TorchScript archive hold, as far as is needed to know which modules give one value: their
 //! parts, the width of linear layers, and which part the answer comes from.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// Lines of one source, classes of one archive, parts of one class.
 const MAX_LINES: usize = 40_000;
 const MAX_CLASSES: usize = 4_000;
 const MAX_PARTS: usize = 512;
+/// Functions of one archive, and letters of the head of one.
+const MAX_BODIES: usize = 20_000;
+const MAX_HEAD: usize = 20_000;
 /// Modules within modules.
 const MAX_DEPTH: u8 = 8;
 
@@ -24,18 +28,36 @@ pub(super) struct Class {
     last: Option<String>,
 }
 
-/// The modules of an archive that give one or two values a sample.
+/// A function: what it is given, and its statements.
 #[derive(Debug, Clone, Default)]
-pub struct Classes {
-    narrow: HashSet<String>,
+pub(super) struct Body<'a> {
+    /// The names of its parameters, without the module itself.
+    pub(super) parameters: Vec<String>,
+    /// How far each line is indented, and the line.
+    pub(super) lines: Vec<(usize, &'a str)>,
+    /// The class it is a method of.
+    pub(super) class: Option<String>,
 }
 
-impl Classes {
+/// The modules and functions of an archive.
+#[derive(Debug, Clone, Default)]
+pub struct Classes<'a> {
+    /// The modules that give one or two values a sample.
+    narrow: HashSet<String>,
+    known: HashMap<String, Class>,
+    bodies: HashMap<String, Body<'a>>,
+    /// Lines of functions that were followed where they are called.
+    pub(super) followed: Cell<usize>,
+}
+
+impl<'a> Classes<'a> {
     /// From the sources of an archive: the name of each member, and its text.
-    pub fn of<'a>(sources: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn of(sources: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut known: HashMap<String, Class> = HashMap::new();
+        let mut bodies = HashMap::new();
         for (member, text) in sources {
             let module = module(member);
+            functions(&module, text, &mut bodies);
             for class in classes(text) {
                 if known.len() < MAX_CLASSES {
                     known.insert(format!("{module}.{}", class.name), class);
@@ -43,13 +65,96 @@ impl Classes {
             }
         }
         let narrow = known.keys().filter(|name| is_narrow(&known, name, 0)).cloned().collect();
-        Self { narrow }
+        Self { narrow, known, bodies, followed: Cell::new(0) }
     }
 
-    /// Whether a part of a class gives one or two values.
-    pub(super) fn is_narrow(&self, class: Option<&Class>, part: &str) -> bool {
-        class.and_then(|class| class.parts.get(part)).is_some_and(|class| self.narrow.contains(class))
+    /// A function by its whole name.
+    pub(super) fn body(&self, name: &str) -> Option<&Body<'a>> {
+        self.bodies.get(name)
     }
+
+    /// A class by its whole name.
+    pub(super) fn class(&self, name: &str) -> Option<&Class> {
+        self.known.get(name)
+    }
+
+    /// Whether a class gives one or two values.
+    pub(super) fn gives_one(&self, class: &str) -> bool {
+        self.narrow.contains(class)
+    }
+}
+
+impl Class {
+    /// The class of a part.
+    pub(super) fn part(&self, name: &str) -> Option<&str> {
+        self.parts.get(name).map(String::as_str)
+    }
+}
+
+/// The functions and methods of one source, by their whole names.
+fn functions<'a>(module: &str, text: &'a str, bodies: &mut HashMap<String, Body<'a>>) {
+    let lines: Vec<(usize, &str)> = text.lines().take(MAX_LINES).map(indented).collect();
+    let (mut class, mut at): (Option<String>, usize) = (None, 0);
+    while let Some(&(indent, line)) = lines.get(at) {
+        at += 1;
+        if let Some(rest) = line.strip_prefix("class ") {
+            let name = rest.split(['(', ':']).next().unwrap_or("");
+            class = Some(format!("{module}.{name}"));
+            continue;
+        }
+        let Some(rest) = line.strip_prefix("def ") else { continue };
+        let mut head = rest.to_owned();
+        while !head.ends_with(':') && at < lines.len() && head.len() < MAX_HEAD {
+            head.push(' ');
+            head.push_str(lines[at].1);
+            at += 1;
+        }
+        let end = lines[at..].iter().position(|(deep, line)| *deep <= indent && !line.is_empty());
+        let end = end.map_or(lines.len(), |len| at + len);
+        if indent == 0 {
+            class = None;
+        }
+        let (name, given) = head.split_once('(').unwrap_or((&head, ""));
+        let owner = class.as_deref().unwrap_or(module);
+        let mut parameters = parameters(given);
+        if class.is_some() && !parameters.is_empty() {
+            parameters.remove(0);
+        }
+        if bodies.len() < MAX_BODIES {
+            let body = Body { parameters, lines: lines[at..end].to_vec(), class: class.clone() };
+            bodies.insert(format!("{owner}.{}", name.trim()), body);
+        }
+        at = end;
+    }
+}
+
+/// How far a line is indented, and the line.
+pub(super) fn indented(line: &str) -> (usize, &str) {
+    (line.len() - line.trim_start().len(), line.trim())
+}
+
+/// The names of parameters up to the bracket that closes.
+fn parameters(given: &str) -> Vec<String> {
+    let (mut depth, mut found, mut from) = (0_u32, Vec::new(), 0);
+    for (at, letter) in given.char_indices() {
+        match letter {
+            '[' | '(' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            ')' if depth > 0 => depth -= 1,
+            ',' | ')' if depth == 0 && found.len() < MAX_PARTS => {
+                let name = given.get(from..at).unwrap_or("").split(':').next().unwrap_or("").trim();
+                if !name.is_empty() {
+                    found.push(name.to_owned());
+                }
+                from = at + 1;
+                if letter == ')' {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// `archive/code/__torch__/a/b.py` is the module `__torch__.a.b`.
@@ -155,7 +260,11 @@ mod tests {
         assert!(narrow("__torch__.linear.Linear") && narrow("__torch__.model.Detector"));
         assert!(narrow("__torch__.model.Model") && !narrow("__torch__.wide.Linear"));
         let model = classes(MODEL);
-        assert!(all.is_narrow(model.get(1), "d") && !all.is_narrow(model.first(), "0"));
+        let part = |class: usize, name: &str| model.get(class).and_then(|class: &Class| class.part(name));
+        assert!(part(1, "d").is_some_and(|name| all.gives_one(name)));
+        assert!(!part(0, "0").is_some_and(|name| all.gives_one(name)));
+        let body = all.body("__torch__.model.Detector.forward").expect("it has one");
+        assert_eq!((body.parameters.join(" "), body.lines.len()), ("x".into(), 4));
     }
 
     #[test]
