@@ -74,7 +74,7 @@ const KEYS: [&str; 16] = [
     "_authtoken",
 ];
 /// Credentials by name of one text.
-const MAX_NAMED: usize = 64;
+pub const MAX_NAMED: usize = 64;
 /// Letters of a value that is too random for a word: fewer are a name, more are data.
 const VALUE: std::ops::RangeInclusive<usize> = 16..=128;
 

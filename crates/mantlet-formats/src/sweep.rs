@@ -25,6 +25,8 @@ pub struct Swept {
     pub pickles: Vec<Embedded>,
     /// Whether pickles are looked for. Tensors are numbers: what looks like one among them is none.
     for_pickles: bool,
+    /// Where they are looked for no longer.
+    until: u64,
     /// Bytes of candidates that may still be read.
     budget: u64,
 }
@@ -75,7 +77,13 @@ impl Swept {
     /// A sweep that looks for harmful pickles too.
     #[must_use]
     pub fn for_pickles() -> Self {
-        Self { for_pickles: true, budget: embedded::BUDGET, ..Self::default() }
+        Self::for_pickles_until(u64::MAX)
+    }
+
+    /// The same for the first bytes only.
+    #[must_use]
+    pub fn for_pickles_until(until: u64) -> Self {
+        Self { for_pickles: true, until, budget: embedded::BUDGET, ..Self::default() }
     }
 
     /// Whether there were more beginnings of pickles than were followed.
@@ -86,7 +94,7 @@ impl Swept {
 
     /// Looks at one step of a pass.
     pub fn see(&mut self, step: Step<'_>) {
-        if self.for_pickles && self.pickles.len() < MAX_PICKLES {
+        if self.for_pickles && step.offset() < self.until && self.pickles.len() < MAX_PICKLES {
             let (bytes, new) = step.around();
             let base = step.offset() - new.start as u64;
             for (at, one) in embedded::among(bytes, new, MAX_PICKLES - self.pickles.len(), &mut self.budget) {

@@ -29,8 +29,10 @@ const MAX_DOCUMENT: usize = 4 << 20;
 const UNREADABLE: &str = "scan it where it can be read from end to end";
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
-/// Bytes of a pickle that are searched for credentials by their names.
-const MAX_NAMED: usize = 4 << 20;
+/// Bytes of a pickle that are searched for credentials by their names, bytes of one step, and those that two share.
+const MAX_NAMED: u64 = 64 << 20;
+const NAMED_STEP: usize = 4 << 20;
+const NAMED_SHARED: u64 = 4 << 10;
 
 /// The examination of one outermost artifact.
 pub(crate) struct Engine {
@@ -373,8 +375,7 @@ impl Engine {
             let why = "not every storage is compared with its member of the archive".into();
             self.gap(place, why, "load it with `weights_only=True`, or convert it to safetensors");
         }
-        let named =
-            secrets::named_in_pickle(&mantlet_vocab::read_window(source, 0, MAX_NAMED).unwrap_or_default());
+        let named = named_in_pickle(source);
         if !named.is_empty() {
             self.judge(&Facts::Secrets(named), place);
         }
@@ -408,4 +409,23 @@ impl Engine {
             }
         }
     }
+}
+
+/// Credentials of a pickle by their names, in steps.
+fn named_in_pickle(source: &dyn Source) -> Vec<secrets::Secret> {
+    let (mut found, mut at) = (Vec::<secrets::Secret>::new(), 0_u64);
+    while at < source.len().min(MAX_NAMED) && found.len() < secrets::MAX_NAMED {
+        let bytes = mantlet_vocab::read_window(source, at, NAMED_STEP).unwrap_or_default();
+        for one in secrets::named_in_pickle(&bytes) {
+            let offset = at + one.offset;
+            if !found.iter().any(|known| known.offset == offset) {
+                found.push(secrets::Secret { offset, ..one });
+            }
+        }
+        if bytes.len() < NAMED_STEP {
+            break;
+        }
+        at += NAMED_STEP as u64 - NAMED_SHARED;
+    }
+    found
 }

@@ -15,8 +15,10 @@ use crate::engine::{Engine, SMALL};
 use crate::members::shown;
 use crate::packed::wrapper;
 
-/// Bytes of a text that are searched for credentials without `--full`.
+/// Bytes of what loaders interpret that are searched for credentials and programs without `--full`.
 const MAX_WRITTEN: u64 = 512 << 20;
+/// Bytes of it that are searched for hidden pickles.
+const MAX_HIDING: u64 = 32 << 20;
 /// Formats that list their weights.
 const LISTED: [Format; 6] =
     [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip];
@@ -59,7 +61,9 @@ impl Engine {
         }
         let mut survey = listing.map(|listing| Survey::new(listing.tensors));
         let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
-        let mut found = if holds_pickles(formats) { Swept::for_pickles() } else { Swept::default() };
+        let until = if full { u64::MAX } else { MAX_HIDING };
+        let mut found =
+            if holds_pickles(formats) { Swept::for_pickles_until(until) } else { Swept::default() };
         let mut hasher = Sha256::new();
         let read = pass(source, limit, |step| {
             if digests {
@@ -209,14 +213,7 @@ impl Engine {
             return None;
         }
         let read = formats.iter().any(interpreted);
-        // What people and tools write by hand is searched to its end; of a pickle or a graph the rest is numbers.
-        let texts = [Format::Json, Format::Text, Format::Script];
-        let written = !formats.is_empty() && formats.iter().all(|format| texts.contains(format));
-        let most = match (written, read) {
-            (true, _) => MAX_WRITTEN,
-            (_, true) => 32 * SMALL,
-            _ => SMALL,
-        };
+        let most = if read { MAX_WRITTEN } else { SMALL };
         if self.bounds.full_content || source.len() <= most { Some(u64::MAX) } else { read.then_some(most) }
     }
 

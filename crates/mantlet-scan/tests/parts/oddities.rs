@@ -57,3 +57,23 @@ fn modules_of_a_torch_package_are_judged_as_what_its_importer_runs() {
         (Some(Severity::Note), false)
     );
 }
+
+#[test]
+fn credentials_far_into_a_pickle_are_found() {
+    // A literal of 40 MiB, dropped again, then a text.
+    let found = |key: &str| {
+        let text = format!("AKIA{key}");
+        let len = 40_u64 << 20;
+        let mut bytes = b"\x80\x04\x8e".to_vec();
+        bytes.extend(len.to_le_bytes());
+        bytes.resize(bytes.len() + len as usize, 7);
+        bytes.extend(b"0\x8c");
+        bytes.push(text.len() as u8);
+        bytes.extend(text.as_bytes());
+        bytes.push(b'.');
+        let examination = scan_source("state.pkl", &MemorySource::new(&bytes), &Options::default());
+        examination.findings.iter().any(|one| one.name == "secret-in-artifact")
+    };
+    assert!(found("Z7Q4M2K9X1B6W3T8"));
+    assert!(!found("IOSFODNN7EXAMPLE"));
+}
