@@ -1,6 +1,8 @@
 //! ExecuTorch: programs (`.pte`) and their data (`.ptd`), flatbuffers with segments behind them.
 
 mod graph;
+#[cfg(test)]
+mod graph_tests;
 mod xnnpack;
 
 pub use graph::graph;
