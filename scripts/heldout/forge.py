@@ -35,6 +35,8 @@ vocabularies, LeRobot's processors) and from hooks that run without a written ca
 keras, statsmodels, skops, xgboost, onnx, msgpack, py7zr and zstandard at hand (proved with onnxruntime, tokenizers and openvino).
 The fourteenth set starts from the loaders' own sources and their second-order paths (.pt2 archives, symbolic shapes, caches,
 build back ends, callbacks); it needs coremltools, stable-baselines3, formulaic and lightgbm besides, and a C compiler.
+The fifteenth set starts from hooks of the loaders themselves (autoloaded back ends, templates kept in objects, extra states,
+activation strings, graph state); it needs the libraries of the fourteenth, openvino and a C compiler.
 """
 import argparse
 import concurrent.futures
@@ -52,6 +54,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "fifteenth": "pickles programs graphs weights everywhere".split(),
     "fourteenth": "pickles torches programs graphs overrides weights everywhere".split(),
     "thirteenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),
     "twelfth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),

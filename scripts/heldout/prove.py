@@ -4,6 +4,7 @@ import sys
 
 from eighth import alive as alive_eighth  # noqa: F401
 from eleventh import alive as alive_eleventh
+from fifteenth import alive as alive_fifteenth
 from fourteenth import alive as alive_fourteenth
 from ninth import alive as alive_ninth
 from seventh import alive
@@ -14,7 +15,9 @@ from twelfth import alive as alive_twelfth
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_fourteenth.KINDS:
+    if name in alive_fifteenth.KINDS:
+        alive_fifteenth.KINDS[name](path, detail)
+    elif name in alive_fourteenth.KINDS:
         alive_fourteenth.KINDS[name](path, detail)
     elif name in alive_thirteenth.KINDS:
         alive_thirteenth.KINDS[name](path, detail)
