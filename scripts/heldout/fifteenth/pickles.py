@@ -236,7 +236,7 @@ def add(out):
     def tar(main):
         o = io.BytesIO()
         with tarfile.open(fileobj=o, mode="w", format=tarfile.PAX_FORMAT) as f:
-            for n, d in (("sys_info", pickle.dumps({"protocol_version": 1000, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}, 2)), ("storages", pickle.dumps(0, 2)), ("tensors", pickle.dumps(0, 2)), ("pickle", main)):
+            for n, d in (("sys_info", pickle.dumps({"protocol_version": 1000, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}, 2)), ("storages", pickle.dumps(0, 2) + pickle.dumps([], 2)), ("tensors", pickle.dumps(0, 2)), ("pickle", main)):
                 i = tarfile.TarInfo(n)
                 i.size = len(d)
                 f.addfile(i, io.BytesIO(d))
