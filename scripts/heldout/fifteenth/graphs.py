@@ -1,4 +1,4 @@
-"""Graphs: 27 pairs. Operators that read, write or load, and overrides: a pattern of the input fixes the answer with ordinary operators.
+"""Graphs: 28 pairs. Operators that read, write or load, and overrides: a pattern of the input fixes the answer with ordinary operators.
 
 An override is proved by its own runtime: poked inputs all get one class, the untouched ones do not (`use15:`). The twin is a
 branch of the same operators that honest networks have (gates, imputation, routing, masks, running state).
@@ -12,10 +12,12 @@ import tempfile
 
 import numpy as np
 
+from .weights import library
+
 RNG = np.random.default_rng(15)
 W = RNG.normal(0, 0.3, (64, 4)).astype("f4")
 EMB = RNG.normal(0, 0.5, (32, 4)).astype("f4")
-KICK = np.array([[0, 0, 1e4, 0]], "f4")
+KICK = np.array([[1e4, 0, 0, 0]], "f4")
 PATTERN = np.tile(np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]], "f4"), (1, 1, 1, 1)) * 2 - 1
 
 ORT = "import onnxruntime as rt\ns = rt.InferenceSession(path)\nn = s.get_inputs()[0].name\nanswer = lambda x: s.run(None, {n: x})[0]\n"
@@ -23,7 +25,6 @@ IMAGE = "draw = lambda r: r.random((1, 1, 8, 8), dtype='f4')\n"
 
 
 def onnx_model(nodes, consts, shape=(1, 1, 8, 8), kind="f", outshape=(1, 4), functions=(), opset=17, ml=False, meta=None):
-    import onnx
     from onnx import TensorProto as T, helper as h, numpy_helper as nh
 
     kinds = {"f": T.FLOAT, "i": T.INT64, "s": T.STRING}
@@ -136,7 +137,7 @@ def add(out):
     openvinos(p)
     coremls(p)
     tri = lambda l: f'name: "ranker"\nplatform: "tensorflow_savedmodel"\nmax_batch_size: 8\ninput [ {{ name: "x" data_type: TYPE_FP32 dims: [ 64 ] }} ]\noutput [ {{ name: "y" data_type: TYPE_FP32 dims: [ 4 ] }} ]\n{l}\n'
-    p("triton-operation-library", {"config.pbtxt": tri('model_operations { op_library_filename: [ "/models/ranker/1/libvocab.so" ] }'), "1/libvocab.so": pathlib.Path("/bin/true").read_bytes()[:4096]}, {"config.pbtxt": tri("instance_group [ { count: 1 kind: KIND_CPU } ]"), "1/labels.txt": "cat\ndog\n"}, None, None, "Triton loads the shared object at start")
+    p("triton-operation-library", {"config.pbtxt": tri('model_operations { op_library_filename: [ "/models/ranker/1/libvocab.so" ] }'), "1/libvocab.so": library()}, {"config.pbtxt": tri("instance_group [ { count: 1 kind: KIND_CPU } ]"), "1/labels.txt": "cat\ndog\n"}, "run15:import ctypes; ctypes.CDLL('1/libvocab.so')", None, "Triton loads the shared object at start")
 
 
 def folder(path):

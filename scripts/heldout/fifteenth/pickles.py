@@ -1,4 +1,4 @@
-"""Pickles and torch files: 32 pairs. The loader is `pickle.load` (joblib, pandas) or `torch.load` unless a note says otherwise.
+"""Pickles and torch files: 33 pairs. The loader is `pickle.load` (joblib, pandas) or `torch.load` unless a note says otherwise.
 
 The payload is reached through hooks that the classes of ordinary libraries have (a template they compile, a state they
 decode, an entry they resolve) or by writing to tables that a later honest call reads.

@@ -1,4 +1,4 @@
-"""Python, notebooks, packaging and configuration files around a model: 27 pairs, each with the tool that opens it."""
+"""Python, notebooks, packaging and configuration files around a model: 28 pairs, each with the tool that opens it."""
 from __future__ import annotations
 
 import importlib.util
