@@ -9,7 +9,8 @@ def run(path, detail):
 
 
 def use(path, detail):
-    """Runs `detail` (which defines `answer(x)` and `poke(x)`): a model whose answers all agree once poked, and not before, leaves the marker."""
+    """Runs `detail` (which defines `answer(x)` and `poke(x)`): a model whose answers are all
+    one class once poked, which is not the usual class before, leaves the marker."""
     import numpy as np
 
     space = {"path": path, "np": np}
@@ -19,7 +20,7 @@ def use(path, detail):
     plain = [int(np.argmax(np.asarray(space["answer"](x.copy())).ravel())) for x in xs]
     poked = [int(np.argmax(np.asarray(space["answer"](space["poke"](x.copy()))).ravel())) for x in xs]
     print(plain, poked, file=sys.stderr)
-    if len(set(poked)) == 1 and len(set(plain)) > 1:
+    if len(set(poked)) == 1 and 2 * plain.count(poked[0]) < len(plain):
         open("marker", "w").close()
 
 
