@@ -20,7 +20,7 @@ def use(path, detail):
     plain = [int(np.argmax(np.asarray(space["answer"](x.copy())).ravel())) for x in xs]
     poked = [int(np.argmax(np.asarray(space["answer"](space["poke"](x.copy()))).ravel())) for x in xs]
     print(plain, poked, file=sys.stderr)
-    if len(set(poked)) == 1 and 2 * plain.count(poked[0]) < len(plain):
+    if len(set(poked)) == 1 and 5 * plain.count(poked[0]) < 3 * len(plain):
         open("marker", "w").close()
 
 
