@@ -190,7 +190,7 @@ def add(out):
             e.save_text("model", "card.txt", "scorer\n")
         return o.getvalue()
 
-    t("package-module-state", package("import functools\nclass Scorer:\n    def __init_subclass__(cls, code=None):\n        code and getattr(__import__('cProfile'), 'run')(code)\nclass Linear(Scorer, code=\"%s\"):\n    pass\n" % CODE),
+    t("package-module-state", package("import functools\nclass Scorer:\n    def __init_subclass__(cls, code=None):\n        code and eval(code)\nclass Linear(Scorer, code=\"%s\"):\n    pass\n" % CODE),
       package("import functools\nclass Scorer:\n    def __init_subclass__(cls, units=None):\n        cls.units = units\nclass Linear(Scorer, units=3):\n    pass\n"),
       "run15:import torch.package as tp; i=tp.PackageImporter(path); i.load_pickle('model','model.pkl'); i.import_module('scorer')", file="scorer.pt")
     # A forward hook of a whole model, run at the first inference.
