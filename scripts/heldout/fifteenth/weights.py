@@ -198,7 +198,7 @@ def add(out):
     p("arrow-python-extension", frame("arrow.py_extension_type", pk(call(glob("cProfile", "run"), CODE))), frame("datasets.features.features.Array2DExtensionType", b'[[1, 2], "float32"]'), None, "embeddings.arrow", "CVE-2023-47248: pyarrow before 14.0.1 unpickles the metadata of the field")
 
     # ---- archives
-    p("tar-header-of-records", gzip.compress(tar(("model/config.json", '{"model_type": "bert"}', {}), ("model/vocab.txt", "* * * * * root sh /tmp/x\n", {"pax_headers": {"path": "../../../../etc/cron.d/vocab"}})), mtime=0), gzip.compress(tar(("model/config.json", '{"model_type": "bert"}', {}), ("model/vocab.txt", "a\nb\n", {"pax_headers": {"comment": "sorted"}})), mtime=0), None, "model.tar.gz", "the extended header replaces the name; tarfile without a filter writes there")
+    p("tar-header-of-records", gzip.compress(tar(("model/config.json", '{"model_type": "bert"}', {}), ("model/vocab.txt", "* * * * * root sh /var/x\n", {"pax_headers": {"path": "../../../../etc/cron.d/vocab"}})), mtime=0), gzip.compress(tar(("model/config.json", '{"model_type": "bert"}', {}), ("model/vocab.txt", "a\nb\n", {"pax_headers": {"comment": "sorted"}})), mtime=0), None, "model.tar.gz", "the extended header replaces the name; tarfile without a filter writes there")
     ln = lambda to: tar(("model/cache", b"", {"type": tarfile.SYMTYPE, "linkname": to}), ("model/cache/authorized_keys", "ssh-ed25519 AAAAC3Nz example\n", {}), ("model/config.json", "{}", {}))
     p("tar-through-a-link", ln("../../../root/.ssh"), tar(("model/latest", b"", {"type": tarfile.SYMTYPE, "linkname": "v2"}), ("model/v2/labels.txt", "cat\ndog\n", {}), ("model/config.json", "{}", {})), None, "bundle.tar", "the second member is written through the link")
 
