@@ -1,7 +1,8 @@
 """Three gateways and a worker as whole processes on shared services: PostgreSQL, Redis, NATS and an S3 server.
 
 One limit together, through a cut line and a killed replica; what was acknowledged is there after kill -9 of everything
-that acknowledges; a pushed configuration is in force everywhere; the history of all is on the object store.
+that acknowledges; a pushed configuration is in force everywhere; the history of all is on the object store. NATS and the
+object store are killed, too: what then goes on, and what comes later.
 """
 
 import argparse
@@ -80,9 +81,10 @@ class Services:
         self.redis, self.nats, self.s3 = free_port(), free_port(), free_port()
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         start = lambda *command: self.started.append(subprocess.Popen(list(map(str, command)), **quiet))
+        self.start, self.work = start, work
         start("redis-server", "--port", self.redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", work)
-        start("nats-server", "--addr", "127.0.0.1", "--port", self.nats, "--jetstream", "--store_dir", work / "nats")
-        start(pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", self.s3)
+        self.nats_up()
+        self.store_up()
         self.folder = tempfile.mkdtemp(prefix="pg", dir="/tmp")
         self.bin = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
         if os.getuid() == 0:
@@ -107,6 +109,19 @@ class Services:
     def database_crash(self):
         """As a power cut: no shutdown, recovery at the next start."""
         self.postgres("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-w", "stop")
+
+    def nats_up(self):
+        self.start("nats-server", "--addr", "127.0.0.1", "--port", self.nats, "--jetstream", "--store_dir", self.work / "nats")
+        self.nats_server = self.started[-1]
+
+    def store_up(self):
+        """Without what an earlier one held."""
+        self.start(pathlib.Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", self.s3)
+        self.store_server = self.started[-1]
+
+    def away(self, server):
+        server.kill()
+        server.wait()
 
     def stop(self):
         for process in self.started:
@@ -441,6 +456,64 @@ def run(mantlet, work, services, replicas, model, lines):
         heads.add((done.returncode, done.stdout.split("\n")[0]))
     check("and the log is whole, and one, in each folder", len(heads) == 1 and next(iter(heads))[0] == 0, heads)
 
+    # NATS is killed: keys, switches and limits go on, only later; what was noticed is told once it is back.
+    services.away(services.nats_server)
+    done = command("registry", "divert", third.folder, "--off", "--note", "over", "--user", "ada", "--password-stdin", stdin=password + "\n")
+    check("without NATS the kill switch is lifted", done.returncode == 0, done.stderr)
+    for replica in gateways:
+        wait("and every replica follows by itself", lambda replica=replica: replica.once(key)[0] in (200, 429))
+    said = command("keys", "add", "without-news", first.folder).stdout
+    unheard = next(word for word in said.split() if word.startswith("mk_"))
+    for replica in gateways:
+        wait("a key that was made without NATS is known to all", lambda replica=replica: replica.once(unheard)[0] != 401)
+    at, start = time.monotonic(), granted()
+    for replica in gateways:
+        replica.go(key)
+    kept("three processes keep one limit without NATS", 0.9, 1.1, seconds=3.0)
+    never_above("without NATS")
+    for replica in gateways:
+        replica.halt()
+
+    def incidents():
+        return [line.split()[0] for line in command("incident", "list", first.folder).stdout.splitlines() if line.strip()]
+
+    def odd(replica, number):
+        connection = http.client.HTTPConnection(replica.address, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("POST", "/v2/models/sums/infer", b'{"inputs": [%d' % number, {"x-api-key": unheard, "content-type": "application/json"})
+            return connection.getresponse().status
+
+    earlier = set(incidents())
+    statuses = {odd(replica, number) for number in range(12) for replica in gateways}
+    check("malformed requests are refused as ever", 400 in statuses and statuses <= {400, 429}, statuses)
+    time.sleep(2.0)
+    check("and nobody has heard of them while NATS is away", set(incidents()) == earlier, incidents())
+    services.nats_up()
+    wait("once it is back the worker hears of them and opens an incident", lambda: set(incidents()) - earlier)
+    done = push(configuration(services, lines[3][0], model, PER_SECOND).replace('mode = "observe"', 'mode = "advise"'))
+    before = generations()
+    check("news goes through it again", done.returncode == 0, done.stderr)
+    wait("and is in force everywhere", lambda: {replica.status()["generation"] for replica in gateways} and all(now >= old for now, old in zip(generations(), before, strict=True)))
+
+    # The object store is away: exchanges are answered and recorded, and sent when there is a store again.
+    services.away(services.store_server)
+    at_first = granted()
+    for replica in gateways:
+        replica.go(key)
+    time.sleep(2.0)
+    for replica in gateways:
+        replica.halt()
+    check(f"{granted() - at_first} requests are answered without the object store", granted() - at_first > 20)
+    for replica in replicas:
+        check(f"{replica.folder.name} ends in order without it", replica.end() == 0, (replica.folder / "log").read_text()[-800:])
+    waiting = [path for replica in gateways for path in (replica.folder / ".mantlet" / "exchanges").rglob("*.parquet")]
+    check(f"{len(waiting)} segments stay here meanwhile", len(waiting) >= 3)
+    services.store_up()
+    wait("the object store is back, empty", lambda: reachable(services.s3))
+    services.store.create_bucket(Bucket="history")
+    for replica in replicas:
+        replica.start()
+
     # History.
     answered = sum(replica.granted + len(replica.tickets) for replica in gateways)
     for replica in replicas:
@@ -456,7 +529,7 @@ def run(mantlet, work, services, replicas, model, lines):
     said = command("watch", "--system", first.folder, "--form", "parquet", "--from", *files, "--format", "json").stdout
     rows = sum(int(re.match(r"\d+", form)[0]) for artifact in json.loads(said)["artifacts"] for form in artifact["formats"])
     check(f"with {rows} exchanges, and every one of the {answered} answered among them", rows >= answered, said[:600])
-    here = {path.name for replica in gateways for path in (replica.folder / ".mantlet" / "exchanges").glob("*.parquet")}
+    here = {path.name for replica in gateways for path in (replica.folder / ".mantlet" / "exchanges").rglob("*.parquet")}
     there = {object["Key"].rsplit("/", 1)[-1] for object in kept}
     check("which are those in the folders of the gateways", here <= there, (here - there))
     print(f"     {time.monotonic() - begun:.0f} s")
