@@ -240,11 +240,35 @@ def memory_parts(pid):
     return parts
 
 
+class Attacker:
+    """One caller who asks for nearly the same row again and again, and whether a further query of somebody is told of."""
+
+    def __init__(self, bench, port, key):
+        self.port, self.key = port, key
+        self.body = json.loads((bench.work / "bodies.txt").read_text().splitlines()[0])
+
+    def ask(self, headers, number):
+        tensor = self.body["inputs"][0]
+        tensor["data"][number % len(tensor["data"])] += 1e-3
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/v2/models/model/infer", data=json.dumps(self.body).encode(), headers={"Content-Type": "application/json", **headers})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+
+    def attack(self):
+        for number in range(400):
+            self.ask({"Authorization": f"Bearer {self.key}"}, number)
+
+    def is_told_of(self, headers):
+        before = counted(metrics_of(self.port, self.key), "signals")
+        self.ask(headers, 0)
+        return counted(metrics_of(self.port, self.key), "signals") > before
+
+
 def whole_memory(bench):
     """Resident memory of the whole program over a million requests of 100,000 callers with tokens of their own, then over
     callers that are seen once each: all rules, everything recorded."""
     provider = Provider()
-    goal, fresh = (100_000, 100_000) if bench.options.quick else (1_000_000, 250_000)
+    goal, fresh = (100_000, 100_000) if bench.options.quick else (1_000_000, 1_000_000)
     few, many = bench.work / "few.txt", bench.work / "many.txt"
     provider.tokens(range(100_000), few)
     provider.tokens(range(1_000_000, 1_000_000 + fresh), many)
@@ -253,7 +277,10 @@ def whole_memory(bench):
     pids, rows, tables = gateway.family(process.pid), [], []
     time.sleep(2)
     at_rest, resting = gateway.resident_kib(pids) / 1024, memory_parts(process.pid)
+    attacker, kept = Attacker(bench, port, key), []
     for name, tokens, goal in (("100,000 callers", few, goal), ("every caller new", many, fresh)):
+        attacker.attack()
+        known = attacker.is_told_of({"Authorization": f"Bearer {key}"})
         seen, sizes = 0, []
         while seen < goal:
             script = bench.lua("tokens", TOKENS % (bench.work / "bodies.txt", tokens, seen % 100_000 if tokens == few else seen))
@@ -264,6 +291,15 @@ def whole_memory(bench):
         remembered = counted(metrics_of(port, key), "callers")
         rows.append([name, seen, f"{at_rest:.1f}", f"**{max(sizes):.1f}**", f"{own:.1f}", f"{half[-1] - half[0]:+.1f}", remembered, "40"])
         tables.append(memory_parts(process.pid))
+        # The same question of somebody who never asked before is an ordinary one.
+        nobody = bench.work / "nobody.txt"
+        provider.tokens([3_000_000 + len(kept)], nobody)
+        still = attacker.is_told_of({"Authorization": f"Bearer {key}"})
+        stranger = attacker.is_told_of({"Authorization": f"Bearer {nobody.read_text().strip()}"})
+        segments = list((folder / ".mantlet" / "exchanges").rglob("*.parquet"))
+        say = lambda told: "told of" if told else "**not told of**"
+        kept.append([name, say(known), say(still), "told of" if stranger else "not told of", len(segments), f"{sum(segment.stat().st_size for segment in segments) / 2**20:.1f}", counted(metrics_of(port, key), "overloads")])
+    append(bench.options.page, "Gateway", ["what is remembered, the same run", "a further query of an attacker, before", "after", "the same query of a stranger", "segments on disk", "MiB of them", "not taken by some port"], kept, "The attacker asks 400 times for nearly one row before each part, and once after it, when as many others have come: whoever brings many names must not push it out.")
     append(bench.options.page, "Gateway", ["memory, the whole program, all rules on tensors of 784, recorded", "requests", "MiB at rest", "MiB at most", "of it the file's pages at the end", "MiB gained in the second half", "callers remembered at the end", "bar, MiB"], rows, "Callers have tokens of an OpenID Connect provider, each verified (Ed25519); 16 connections; resident memory looked at every 10 s. Decisions and figures are recorded.")
     kinds = list(dict.fromkeys(kind for table in (resting, *tables) for kind in table))
     append(bench.options.page, "Gateway", ["part of the memory of that process", "MiB at rest", *(f"after {row[1]} requests, {row[0]}" for row in rows)], [[kind, *(f"{table.get(kind, 0):.1f}" for table in (resting, *tables))] for kind in kinds], "`/proc/PID/smaps`. Code and constants are pages of the program's file, which the system may drop and share.")
