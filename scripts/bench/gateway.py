@@ -258,7 +258,7 @@ def main():
     parser.add_argument("--alone", action="store_true", help="only the gateway without a store, and its peers")
     parser.add_argument("--rounds", type=int, default=9, help="fewer than 9 are too few to claim a figure")
     parser.add_argument("--connections", default="1,8,64")
-    parser.add_argument("--only", default="", help="other measurements instead, by name: detectors, canary, memory, whole-memory, reloads, streams, sharing, rollback, kill, litellm")
+    parser.add_argument("--only", default="", help="other measurements instead, by name: detectors, canary, memory, whole-memory, reloads, streams, sharing, rollback, kill, power, litellm")
     parser.add_argument("--litellm", action="store_true", help="LiteLLM's proxy in the same rounds")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="load with faults on both sides, and what leaked or was lost")
     parser.add_argument("--pause", type=float, default=0.01, help="seconds each caller of the soak waits between its calls")

@@ -16,6 +16,7 @@ import shutil
 import signal
 import statistics
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -782,7 +783,16 @@ def detectors(bench):
     append(bench.options.page, "Gateway", ["part", "us"], rows, "Median of 31 rounds of 200, wall time of one thread: read with the load. Rules of text run as one automaton over each piece, so they are not told apart.")
 
 
-ALL = {"detectors": detectors, "canary": canary, "memory": memory, "whole-memory": whole_memory, "reloads": reloads, "streams": streams, "sharing": sharing, "rollback": rollback, "kill": kill, "litellm": litellm, "soak": soak}
+def power(bench):
+    """What a cut of the power would leave, at calls of the system chosen by chance: see power.py."""
+    for more in ([], ["--begun"]):
+        here = pathlib.Path(__file__).with_name("power.py")
+        done = subprocess.run([sys.executable, "-B", str(here), "--mantlet", bench.mantlet, "--work", str(bench.work), "--page", bench.options.page, *more])
+        if done.returncode:
+            raise SystemExit("something acknowledged was lost: see the page")
+
+
+ALL = {"power": power, "detectors": detectors, "canary": canary, "memory": memory, "whole-memory": whole_memory, "reloads": reloads, "streams": streams, "sharing": sharing, "rollback": rollback, "kill": kill, "litellm": litellm, "soak": soak}
 
 
 def run(options, work, names):

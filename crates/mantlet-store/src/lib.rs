@@ -252,11 +252,27 @@ impl Store {
 
 /// Makes a folder that only its owner may enter.
 fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .take_while(|f| !f.exists())
+        .collect();
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(error::io("make", path))
+    builder.create(path).map_err(error::io("make", path))?;
+    // What is flushed in a folder is lost with the folder's own name.
+    for made in missing {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        flush_folder(parent)?;
+    }
+    Ok(())
+}
+
+/// Flushes a folder, so that the names in it survive a power cut.
+pub(crate) fn flush_folder(folder: &Path) -> Result<(), StoreError> {
+    std::fs::File::open(folder).and_then(|open| open.sync_all()).map_err(error::io("flush", folder))
 }
 
 /// Takes the lock that says this process serves from the folder.

@@ -181,7 +181,7 @@ fn flush_folders(mut folders: Vec<PathBuf>) -> Result<(), StoreError> {
     folders.sort_unstable();
     folders.dedup();
     for folder in folders {
-        File::open(&folder).and_then(|open| open.sync_all()).map_err(io("flush", &folder))?;
+        crate::flush_folder(&folder)?;
     }
     Ok(())
 }

@@ -14,7 +14,12 @@ use crate::error::io;
 
 enum Job {
     Flush(File),
-    Segment { id: String, rows: Arc<Filled> },
+    /// The name of a new write-ahead: what is flushed in it is lost with its name.
+    Name,
+    Segment {
+        id: String,
+        rows: Arc<Filled>,
+    },
 }
 
 /// The thread, as its writer sees it. The writer hands over one segment at a time, and asks [`Disk::is_free`] before it
@@ -36,6 +41,11 @@ impl Disk {
                     Job::Flush(file) => {
                         if let Err(fault) = file.sync_data() {
                             tracing::error!(%fault, "the write-ahead of exchanges could not be flushed to disk");
+                        }
+                    }
+                    Job::Name => {
+                        if let Err(fault) = crate::flush_folder(&place) {
+                            tracing::error!(%fault, "the name of a write-ahead could not be flushed to disk");
                         }
                     }
                     Job::Segment { id, rows } => {
@@ -60,6 +70,11 @@ impl Disk {
 
     pub(super) fn flush(&self, file: File) {
         self.hand(Job::Flush(file));
+    }
+
+    /// A write-ahead was begun; what is flushed in it later is found under its name.
+    pub(super) fn name(&self) {
+        self.hand(Job::Name);
     }
 
     pub(super) fn write(&self, id: String, rows: Arc<Filled>) {

@@ -9,8 +9,8 @@ use mantlet_vocab::Millis;
 use super::frames::read_wal;
 use super::pending::Filled;
 
-use crate::StoreError;
 use crate::error::io;
+use crate::{StoreError, flush_folder};
 
 /// A segment's name: first and last instant, and the id it shares with its write-ahead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,10 +88,6 @@ pub(super) fn write_segment(folder: &Path, id: &str, filled: &Filled) -> Result<
         let _ = fs::remove_file(&temporary);
     }
     written
-}
-
-fn flush_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|open| open.sync_all()).map_err(io("flush", folder))
 }
 
 /// A full disk is a full disk, whoever noticed.

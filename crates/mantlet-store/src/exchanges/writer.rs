@@ -76,6 +76,7 @@ impl Writer {
     ) -> Result<Self, StoreError> {
         let (id, wal) = fresh(&shared)?;
         let disk = Disk::start(&shared.folder, back)?;
+        disk.name();
         Ok(Self {
             shared,
             options,
@@ -258,6 +259,7 @@ impl Writer {
             Ok(rows) => rows,
             Err(fault) => return self.complain(&fault.into()),
         };
+        self.disk.name();
         self.disk.flush(std::mem::replace(&mut self.wal, wal));
         let id = std::mem::replace(&mut self.id, id);
         (self.begun, self.bytes, self.unsynced) = (None, 0, false);

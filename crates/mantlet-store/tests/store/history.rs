@@ -268,3 +268,37 @@ fn what_is_left_out_of_the_record_is_nowhere_on_disk_and_not_shown() {
         store.close().await.unwrap();
     });
 }
+
+/// Whoever brings a new name with each request makes the record longer, and nothing in memory.
+#[test]
+fn a_record_of_callers_that_are_all_new_is_whole_and_holds_a_few_segments_in_memory() {
+    const CALLERS: u64 = 30_000;
+    let folder = tempfile::tempdir().unwrap();
+    block(async {
+        let history = HistoryOptions { rows: 500, recent: 0, ..HistoryOptions::default() };
+        let options = Options { serve: true, history, ..Options::default() };
+        let store = Store::open(folder.path(), clock(), options).await.unwrap();
+        let recorder = store.recorder().unwrap();
+        for n in 0..CALLERS {
+            // The queue is bounded: whoever is faster than the disk is told so, and here comes again.
+            while recorder.record(exchange(&format!("e{n}"), n, &format!("caller-{n}"))).is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+        store.flush_exchanges().await.unwrap();
+        let status = store.history_status();
+        assert_eq!((status.recorded, status.lost, status.unprotected), (CALLERS, 0, 0));
+        assert!(status.segments >= 5 && status.failures == 0, "{status:?}");
+        let callers: std::collections::HashSet<String> =
+            store.exchanges(all()).await.unwrap().into_iter().map(|row| row.caller).collect();
+        assert_eq!(callers.len() as u64, CALLERS);
+        let one = ExchangeFilter { caller: Some("caller-17".into()), ..all() };
+        assert_eq!(store.exchanges(one).await.unwrap().len(), 1);
+        // Nothing waits in a write-ahead that a segment has taken over.
+        let history = folder.path().join("exchanges");
+        let waiting: u64 =
+            found(&history, "wal-", "").iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+        assert_eq!(waiting, 0);
+        store.close().await.unwrap();
+    });
+}

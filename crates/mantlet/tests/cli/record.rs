@@ -297,3 +297,37 @@ fn a_full_disk_under_the_record_is_answered_as_configured_and_nothing_acknowledg
         assert!(answered >= taken, "{choice}: {answered} of {taken} on record");
     }
 }
+
+/// A model whose file is gone, or is not what was signed, is not served by a program that starts, and the file is named.
+#[test]
+fn a_model_file_that_is_gone_or_changed_is_named_and_nothing_is_served() {
+    for gone in [true, false] {
+        let (folder, _) = served_by("ada");
+        let versions = folder.path.join(".mantlet/versions");
+        let model = find(&versions, "model.onnx").expect("the admitted copy");
+        if gone {
+            std::fs::remove_file(&model).unwrap();
+        } else {
+            let mut bytes = std::fs::read(&model).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&model, bytes).unwrap();
+        }
+        let mut child = crate::program::mantlet(["up", folder.text(), "--format", "json"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let since = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if since.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                panic!("gone {gone}: it serves");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let ended = crate::program::ran(&child.wait_with_output().unwrap());
+        assert!(ended.code >= 3 && ended.out.is_empty(), "gone {gone}: {} {}", ended.code, ended.out);
+        assert!(ended.err.contains("v1") || ended.err.contains("model.onnx"), "gone {gone}: {}", ended.err);
+    }
+}
