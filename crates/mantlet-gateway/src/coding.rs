@@ -125,6 +125,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::{GzEncoder, ZlibEncoder};
+    use proptest::arbitrary::Arbitrary as _;
 
     use super::*;
 
@@ -174,6 +175,41 @@ mod tests {
             Coding::Zstd.decode(&Bytes::from(zstd(&vec![0; 8 << 20])), 1 << 20),
             Err(Undecodable::Bomb)
         );
+    }
+
+    proptest::proptest! {
+        /// Whatever comes is decoded within its bound or refused, the same twice; a changed byte of a whole body never
+        /// makes another reader's second message of it.
+        #[test]
+        fn any_bytes_in_any_coding_are_decoded_within_their_bound_or_refused(
+            noise in proptest::collection::vec(proptest::num::u8::ANY, 0..600),
+            text in proptest::collection::vec(0_u8..4, 1..3_000),
+            changes in proptest::collection::vec((proptest::num::u8::ANY, proptest::sample::Index::arbitrary()), 0..4),
+            most in 0_usize..2_000,
+        ) {
+            let mut stored = u32::try_from(text.len() - 1).unwrap() << 4 | 1 << 20;
+            stored &= 0x1f_ffff;
+            let brotli = [&stored.to_le_bytes()[..3], &text, &[3]].concat();
+            for (coding, whole) in [
+                (Coding::Gzip, gzip(&text)),
+                (Coding::Deflate, zlib(&text)),
+                (Coding::Brotli, brotli),
+                (Coding::Zstd, zstd(&text)),
+            ] {
+                let decoded = coding.decode(&Bytes::from(whole.clone()), text.len());
+                proptest::prop_assert_eq!(decoded.as_deref(), Ok(&text[..]), "{:?}", coding);
+                let mut changed = whole;
+                for (byte, at) in &changes {
+                    let at = at.index(changed.len());
+                    changed[at] = *byte;
+                }
+                for body in [Bytes::from(noise.clone()), Bytes::from(changed)] {
+                    let first = coding.decode(&body, most);
+                    proptest::prop_assert!(first.as_ref().is_ok_and(|text| text.len() <= most) || first.is_err());
+                    proptest::prop_assert_eq!(first, coding.decode(&body, most));
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use mantlet_wire::service::{
 use mantlet_wire::text::{TextReply, TextRequest};
 
 use super::limits as together;
-use super::shape::receive_text;
+use super::shape::received;
 use super::{Ending, recordable};
 use crate::answer::Answer;
 use crate::exchange::Open;
@@ -59,7 +59,7 @@ async fn flow(
     recordable(open)?;
     let (parts, body) = request.into_parts();
     open.traced(&parts.headers);
-    let received = receive_text(&parts.headers, body, &live).await?;
+    let received = received(open, &parts.headers, body).await?;
     together::arrived(open, received.raw.len()).await?;
     let began = std::time::Instant::now();
     let limits = mantlet_wire::Limits { bytes: live.config.max_body, ..live.limits };

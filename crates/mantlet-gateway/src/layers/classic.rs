@@ -15,7 +15,7 @@ use mantlet_wire::classic::{
 };
 
 use super::limits as together;
-use super::shape::receive_text;
+use super::shape::received;
 use super::tensors::{limits, upstream};
 use super::{Ending, Replied, align, beside, decision, pass, recordable, step_up, version};
 use crate::answer::{Answer, passed};
@@ -85,7 +85,7 @@ async fn flow(
         // Some of these servers take a whole message from the query, and then not the body.
         return Err(Ending::refused(400, "this call has no query"));
     }
-    let body = receive_text(&parts.headers, body, &open.live()).await?;
+    let body = received(open, &parts.headers, body).await?;
     together::arrived(open, body.raw.len()).await?;
     let (mut inspection, looked) = detect(open, caller, asked, kind.as_deref(), query, &body.text)?;
     together::read(open).await?;

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 
 use super::Ending;
 use crate::coding::{Coding, Undecodable};
+use crate::exchange::Open;
 use crate::live::Live;
 
 /// The header of the binary form.
@@ -49,16 +50,33 @@ pub(crate) async fn receive(headers: &HeaderMap, body: Incoming, live: &Live) ->
     }
 }
 
-/// The whole body, and what it is when it was compressed.
+/// The whole body, and what it is when it was compressed. One that cannot be decoded is on record as that.
+pub(crate) async fn received(
+    open: &mut Open,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Received, Ending> {
+    receive_text(headers, body, &open.live()).await.map_err(|(fault, ending)| {
+        if let Some(fault) = fault {
+            open.undecodable(fault);
+        }
+        ending
+    })
+}
+
+/// The same of what has no exchange yet: why it cannot be decoded, where it cannot, and how it ends.
 pub(crate) async fn receive_text(
     headers: &HeaderMap,
     body: Incoming,
     live: &Live,
-) -> Result<Received, Ending> {
-    let coding = Coding::of(headers).map_err(|fault| Ending::refused(415, fault.to_string()))?;
-    let raw = receive(headers, body, live).await?;
+) -> Result<Received, (Option<Undecodable>, Ending)> {
+    let refused =
+        |status: u16| move |fault: Undecodable| (Some(fault), Ending::refused(status, fault.to_string()));
+    let coding = Coding::of(headers).map_err(refused(415))?;
+    let raw = receive(headers, body, live).await.map_err(|ending| (None, ending))?;
     let text = coding.decode(&raw, live.config.max_body).map_err(|fault| {
-        Ending::refused(if fault == Undecodable::Bomb { 413 } else { 400 }, fault.to_string())
+        let status = if fault == Undecodable::Bomb { 413 } else { 400 };
+        refused(status)(fault)
     })?;
     Ok(Received { raw, text })
 }

@@ -50,7 +50,7 @@ pub(crate) async fn answer(
             return refusal;
         }
     }
-    let received = receive_text(&parts.headers, body, live).await;
+    let received = receive_text(&parts.headers, body, live).await.map_err(|(_, ending)| ending);
     if handed {
         return match received {
             Ok(received) => hand_over(shared, live, &received.text),

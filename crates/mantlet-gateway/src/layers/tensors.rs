@@ -12,7 +12,7 @@ use mantlet_wire::{Defect, InferReply};
 
 use super::beside;
 use super::limits as together;
-use super::shape::{HEAD_LENGTH, head_length, receive_text};
+use super::shape::{HEAD_LENGTH, head_length, received};
 use super::{Ending, Replied, decision, recordable, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::{Coding, Undecodable};
@@ -53,7 +53,7 @@ async fn flow(
     step_up::shown(open, caller, &parts.headers);
     let head = head_length(&parts.headers)
         .map_err(|()| Ending::refused(400, "Inference-Header-Content-Length is not one number"))?;
-    let body = receive_text(&parts.headers, body, &open.live()).await?;
+    let body = received(open, &parts.headers, body).await?;
     together::arrived(open, body.raw.len()).await?;
     let (mut inspection, looked) = detect(open, caller, named, head, &body.text)?;
     together::read(open).await?;

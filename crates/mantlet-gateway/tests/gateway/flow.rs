@@ -272,3 +272,27 @@ async fn status_and_metrics_tell_what_happens() {
     }
     assert!(!text.contains("ann") && !text.contains("secret"));
 }
+
+/// Metrics are told by route, version, action and signal, never by who asked: strangers cannot make them longer.
+#[tokio::test]
+async fn metrics_do_not_grow_with_the_callers() {
+    let world = World::start(guard_config()).await;
+    let at = world.gateway.address();
+    let lines = async || {
+        let text = world.client.send(at, "GET", "/metrics", &[], "").await.2;
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        (text.lines().count(), text)
+    };
+    // A row of each kind first, so that their series are there: allowed, and off the schema.
+    world.client.infer(at, "first", [0.0; 4]).await;
+    world.client.infer(at, "first", [9e5; 4]).await;
+    let (before, _) = lines().await;
+    for number in 0..600 {
+        let row = if number % 5 == 0 { [9e5; 4] } else { [0.1; 4] };
+        world.client.infer(at, &format!("caller-{number}"), row).await;
+    }
+    let (after, text) = lines().await;
+    assert_eq!(before, after, "{text}");
+    assert!(!text.contains("caller-"), "{text}");
+    assert_eq!(world.memory.exchanges.lock().unwrap().len(), 602);
+}

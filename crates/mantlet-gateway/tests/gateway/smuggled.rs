@@ -31,7 +31,9 @@ async fn start(upstream: SocketAddr, h2: bool) -> (Gateway, Arc<Memory>) {
     let memory = Arc::new(Memory::default());
     let mut over = route(upstream, &guard(guard_config()));
     over.upstreams.iter_mut().for_each(|upstream| upstream.h2 = h2);
-    (Gateway::start(GatewayConfig::default(), vec![over], ports(&memory)).await.unwrap(), memory)
+    // A reply whose end cannot be known is waited for no longer than that.
+    let config = GatewayConfig { upstream_timeout_ms: 500, ..GatewayConfig::default() };
+    (Gateway::start(config, vec![over], ports(&memory)).await.unwrap(), memory)
 }
 
 /// A frame (RFC 9113, section 4.1).

@@ -17,7 +17,7 @@ use mantlet_wire::form::read_form;
 use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request, rewrite};
 
 use super::limits::{self as together, Expected};
-use super::shape::{Received, receive_text};
+use super::shape::{Received, received};
 use super::{Ending, Replied, beside, decision, pass, recordable, released, step_up, unanswered, version};
 use crate::answer::Answer;
 use crate::coding::Coding;
@@ -91,7 +91,7 @@ async fn flow(
     let wait = preferred_wait(&parts.headers);
     open.traced(&parts.headers);
     step_up::shown(open, caller, &parts.headers);
-    let received = receive_text(&parts.headers, body, &open.live()).await?;
+    let received = received(open, &parts.headers, body).await?;
     let asked = (path.as_str(), form_type(&parts.headers)?);
     together::arrived(open, received.raw.len()).await?;
     let Detected { mut inspection, streams, expected, pieces } =
