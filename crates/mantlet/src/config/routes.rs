@@ -48,6 +48,10 @@ pub struct Route {
     /// Requests a key may make here at once before the rate counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// The profile that its tensors are checked against, as `mantlet protect` wrote it for the model behind it
+    /// (`.mantlet/versions/VERSION/profile.json` of that system's folder); none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<PathBuf>,
     /// Whether requests and replies are read and looked at.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub inspect: bool,
@@ -148,6 +152,11 @@ impl Gateway {
             if (route.speaks == Speaks::Json) != route.json.is_some() {
                 return Some(format!("needs `json` for `{name}` with `speaks = \"json\"`, and only with it"));
             }
+            if route.profile.is_some() && route.speaks == Speaks::Text {
+                return Some(format!(
+                    "has a profile for `{name}`, whose calls are text: there is nothing to check by it"
+                ));
+            }
             if route.grpc.is_some() && route.speaks != Speaks::Tensors {
                 return Some(format!("has `grpc` for `{name}`, which belongs to `speaks = \"tensors\"`"));
             }
@@ -164,4 +173,34 @@ impl Gateway {
         }
         None
     }
+}
+
+/// What belongs to the model's own route, and why a further one has none.
+const OWN: [(&str, &str); 9] = [
+    ("versions", "versions"),
+    ("weights", "shares of versions"),
+    ("fallback", "fallback versions"),
+    ("grpc_versions", "versions"),
+    ("rollout", "rollouts"),
+    ("pinned", "pinned rules"),
+    ("record_features", "features on record"),
+    ("judges", "judges of its own"),
+    ("websocket", "WebSockets"),
+];
+
+/// Why a further route cannot have what its table says, in words that help more than that the key is unknown.
+pub(super) fn own_fault(table: &toml::de::DeTable<'_>) -> Option<(usize, String)> {
+    let gateway = table.get("gateway")?.get_ref().as_table()?;
+    let routes = gateway.get("routes")?.get_ref().as_array()?;
+    routes.iter().find_map(|route| {
+        let table = route.get_ref().as_table()?;
+        table.iter().find_map(|(key, _)| {
+            let name = key.get_ref().as_ref();
+            let (_, what) = OWN.iter().find(|(own, _)| *own == name)?;
+            let said = format!(
+                "`{name}` in `[[gateway.routes]]`: {what} are the model's own route's alone; serve this endpoint with a `mantlet up` of its own to have them"
+            );
+            Some((key.span().start, said))
+        })
+    })
 }

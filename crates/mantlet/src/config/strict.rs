@@ -76,6 +76,10 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Config, ConfigError> {
             nearest,
         });
     }
+    if let Some((offset, message)) = super::routes::own_fault(table.get_ref()) {
+        let (line, column) = place(text, offset);
+        return Err(ConfigError::Invalid { file: file.to_owned(), line, column, message });
+    }
     let config: Config = toml::from_str(text).map_err(|error| invalid(&error))?;
     sensible(file, &config)?;
     Ok(config)

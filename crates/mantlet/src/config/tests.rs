@@ -162,3 +162,32 @@ fn a_rule_has_a_mode_or_a_policy_of_its_own() {
         assert!(error.contains(said), "{wrong}: {error}");
     }
 }
+
+#[test]
+fn what_a_further_route_cannot_have_is_refused_with_its_reason_and_place() {
+    let route = |more: &str| {
+        let text = format!(
+            "{SMALL}[gateway]\n[[gateway.routes]]\nname = \"other\"\nupstream = \"http://127.0.0.1:1\"\n{more}\n"
+        );
+        strict::parse(Path::new("mantlet.toml"), &text).map(|config| config.gateway.routes[0].clone())
+    };
+    let line = SMALL.lines().count() + 5;
+    for (key, value, what) in [
+        ("versions", "{ v2 = \"http://127.0.0.1:2\" }", "versions are the model's own route's alone"),
+        ("weights", "{ v2 = 5 }", "shares of versions"),
+        ("rollout", "{}", "rollouts"),
+        ("record_features", "true", "features on record"),
+        ("pinned", "[\"rules\"]", "pinned rules"),
+    ] {
+        let said = route(&format!("{key} = {value}")).unwrap_err().to_string();
+        assert!(said.contains(what) && said.contains("`mantlet up` of its own"), "{said}");
+        assert!(said.starts_with(&format!("mantlet.toml:{line}:")), "{said}");
+    }
+    // What nobody knows is another matter, and what it may have is taken.
+    let said = route("vershuns = 1").unwrap_err().to_string();
+    assert!(!said.contains("of its own to have them"), "{said}");
+    let own = route("profile = \"other.json\"").unwrap();
+    assert_eq!(own.profile.as_deref(), Some(Path::new("other.json")));
+    let said = route("profile = \"other.json\"\nspeaks = \"text\"").unwrap_err().to_string();
+    assert!(said.contains("nothing to check by it"), "{said}");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +170,8 @@ pub(super) fn further(
     let route = |route: &config::Route| {
         let own = loaded.of_route(route);
         let controls = Arc::new(Controls::beside_those(controls.clone()));
-        let guard = Guard::new(guard_config(&own), None, Vec::new(), controls)?.with_judges(judges(&own)?);
+        let profile = route.profile.as_ref().map(|file| profile_of(&loaded.path(file))).transpose()?;
+        let guard = Guard::new(guard_config(&own), profile, Vec::new(), controls)?.with_judges(judges(&own)?);
         let guard = Arc::new(proving(&own, store, guard)?);
         let upstream = Upstream {
             version: route.name.clone(),
@@ -182,6 +184,18 @@ pub(super) fn further(
         Ok(Route { records: false, ..connect::route(&own, vec![upstream], guard) })
     };
     loaded.config.gateway.routes.iter().map(route).collect()
+}
+
+/// A profile that `mantlet protect` wrote elsewhere.
+fn profile_of(path: &Path) -> anyhow::Result<Arc<Profile>> {
+    let bytes = std::fs::read(path).with_context(|| {
+        format!("cannot read the profile {}, which `gateway.routes` names", path.display())
+    })?;
+    let profile = serde_json::from_slice(&bytes);
+    let profile: Profile = profile.with_context(|| {
+        format!("{} is no profile: name one that `mantlet protect` wrote", path.display())
+    })?;
+    Ok(Arc::new(profile))
 }
 
 fn guard_config(loaded: &Loaded) -> GuardConfig {

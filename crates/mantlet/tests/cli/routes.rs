@@ -140,3 +140,43 @@ fn a_judge_behind_an_endpoint_cuts_a_stream_before_what_it_says_no_to() {
     assert!(judges.len() == 2 && judges.iter().all(|judges| **judges == named), "{status}");
     up.interrupt();
 }
+
+/// A further endpoint of tensors is checked against the profile it is given, and without one against none.
+#[test]
+fn a_further_route_of_tensors_has_the_profile_it_is_given() {
+    const SAID: &str = "{\"model_name\":\"m\",\"outputs\":[{\"name\":\"label\",\"shape\":[1],\"datatype\":\"INT64\",\"data\":[0]}]}";
+    let (folder, _) = served_by("ada");
+    let profile = folder.path.join(".mantlet/versions/v1/profile.json");
+    assert!(profile.is_file(), "{}", profile.display());
+    std::fs::copy(&profile, folder.path.join("other.json")).unwrap();
+    let upstream = endpoint(SAID);
+    let route = |name: &str, more: &str| {
+        format!(
+            "\n[[gateway.routes]]\nname = \"{name}\"\nupstream = \"{upstream}\"\nmode = \"observe\"\n{more}\n"
+        )
+    };
+    let both = route("known", "profile = \"other.json\"") + &route("unknown", "");
+    folder.edit(|text| text + &both);
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    let far = ROW.replace("0.5,0.25", "9e9,-5e9");
+    assert_ne!(far, ROW);
+    for (name, body) in [("known", ROW), ("known", far.as_str()), ("unknown", ROW), ("unknown", far.as_str())]
+    {
+        let (status, said) = up.infer(name, &key, body);
+        assert_eq!(status, 200, "{name}: {said}");
+    }
+    let (_, metrics) =
+        http(&up.address("gateway"), "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let off = |route: &str| {
+        let line = |line: &&str| {
+            line.contains("signal=\"input-off-schema\"") && line.contains(&format!("route=\"{route}\""))
+        };
+        metrics.lines().find(line).and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+    };
+    assert_eq!((off("known"), off("unknown")), (Some(1), None), "{metrics}");
+    up.interrupt();
+    folder.edit(|text| text.replace("other.json", "missing.json"));
+    let refused = run(["up", folder.text()]);
+    assert!(refused.code >= 3 && refused.err.contains("missing.json"), "{} {}", refused.code, refused.err);
+}
