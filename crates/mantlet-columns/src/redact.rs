@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_place_of_a_left_out_value_is_no_number_that_arithmetic_makes() {
-        for value in [f32::NAN, -f32::NAN, 0.0 / f32::from(0_u8), f32::INFINITY - f32::INFINITY, f32::MAX] {
+        let nothing = std::hint::black_box(0.0_f32);
+        for value in [f32::NAN, -f32::NAN, nothing.ln() * nothing, (nothing - 1.0).sqrt(), f32::MAX] {
             assert!(!is_left_out(value));
         }
         assert!(
