@@ -245,9 +245,9 @@ fn a_full_disk_under_the_record_is_answered_as_configured_and_nothing_acknowledg
     use std::process::{Command, Stdio};
 
     // So many rows in one request that some dozens of requests fill the write-ahead.
-    let numbers = vec!["0.5"; 16_384].join(",");
+    let numbers = vec!["0.5"; 8_192].join(",");
     let body =
-        format!(r#"{{"inputs":[{{"name":"input","shape":[8192,2],"datatype":"FP32","data":[{numbers}]}}]}}"#);
+        format!(r#"{{"inputs":[{{"name":"input","shape":[4096,2],"datatype":"FP32","data":[{numbers}]}}]}}"#);
     for (choice, status) in [("refuse", 503), ("divert", 202), ("pass-and-flag", 200)] {
         let (folder, _) = served_by("ada");
         folder.edit(|text| {
