@@ -286,7 +286,7 @@ async fn a_reply_that_two_readers_take_for_two_is_framed_anew_or_none() {
     let answer = |head: &str, body: &str| {
         format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n{body}").into_bytes()
     };
-    let evil = format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil");
+    let evil = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil".to_vec();
     for (what, bytes) in [
         ("two lengths", answer(&format!("content-length: {length}\r\ncontent-length: 4\r\n"), REPLY)),
         ("a list of lengths", answer(&format!("content-length: {length}, 4\r\n"), REPLY)),
@@ -305,12 +305,9 @@ async fn a_reply_that_two_readers_take_for_two_is_framed_anew_or_none() {
         ),
         (
             "a reply behind it",
-            [answer(&format!("content-length: {length}\r\n"), REPLY), evil.clone().into_bytes()].concat(),
+            [answer(&format!("content-length: {length}\r\n"), REPLY), evil.clone()].concat(),
         ),
-        (
-            "a reply behind chunks",
-            [answer("transfer-encoding: chunked\r\n", &chunked), evil.into_bytes()].concat(),
-        ),
+        ("a reply behind chunks", [answer("transfer-encoding: chunked\r\n", &chunked), evil].concat()),
     ] {
         let sent = bytes.clone();
         let (address, asked) = upstream(move |_| sent.clone()).await;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Record {
     /// Callers' ids: `kept`, `digest` (under a key of the installation), `left-out`.
-    pub callers: Kept,
+    pub callers: As,
     /// The digest of what was asked: `kept`, `digest` (under a key, so that nobody can try which request it is of),
     /// `left-out`.
-    pub requests: Kept,
+    pub requests: As,
     /// Label and scores of the reply: `kept` or `left-out`.
     pub replies: Replies,
     /// Features that are not recorded, by name.
@@ -26,7 +26,7 @@ pub struct Record {
 /// How a field stands on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kept {
+pub enum As {
     /// As it is.
     #[default]
     Kept,
@@ -47,12 +47,12 @@ pub enum Replies {
     LeftOut,
 }
 
-impl From<Kept> for Keep {
-    fn from(kept: Kept) -> Self {
+impl From<As> for Keep {
+    fn from(kept: As) -> Self {
         match kept {
-            Kept::Kept => Self::Kept,
-            Kept::Digest => Self::Digest,
-            Kept::LeftOut => Self::LeftOut,
+            As::Kept => Self::Kept,
+            As::Digest => Self::Digest,
+            As::LeftOut => Self::LeftOut,
         }
     }
 }
