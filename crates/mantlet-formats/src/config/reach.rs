@@ -23,7 +23,13 @@ impl Reader {
     pub(super) fn reaches(&mut self, near: &str, text: &str, string: bool, at: u64) {
         if string && text.len() >= 64 && self.config.hidden.len() < MAX_HIDDEN {
             let hides = metadata::hidden(text.as_bytes()).is_some();
-            if hides {
+            // What stable-baselines3 unpickles of its own is judged as the pickle it is.
+            let own = near == ":serialized:" && self.config.pickles.len() < MAX_HIDDEN;
+            let own = own.then(|| metadata::decode_base64(text.trim().as_bytes())).flatten();
+            if let Some(bytes) = own.filter(|bytes| bytes.starts_with(b"\x80")) {
+                let path = self.path();
+                self.config.pickles.push((path, bytes));
+            } else if hides {
                 let path = self.path();
                 self.config.hidden.push(Text::new(&path, text));
             }

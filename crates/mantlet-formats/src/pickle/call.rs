@@ -294,7 +294,7 @@ impl Machine<'_> {
                 if let &[function, args, ref states @ ..] = items {
                     *result = self.invoke(how, function, args, None, at);
                     for &state in states {
-                        self.hooks(*result, state, at);
+                        self.restored(*result, state, at);
                     }
                 }
             }
@@ -327,7 +327,7 @@ impl Machine<'_> {
                     *result = self.invoke(how, first, inner, None, at);
                 }
                 if let Some(&state) = items.get(3) {
-                    self.hooks(*result, state, at);
+                    self.restored(*result, state, at);
                 }
             }
             Special::ModuleName | Special::TypeOf | Special::Frozen | Special::Formula | Special::None => {}

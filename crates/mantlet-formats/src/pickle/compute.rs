@@ -135,7 +135,11 @@ impl Machine<'_> {
     /// Notes bytes that reach a decoder; false when they are not known.
     pub(super) fn decoded(&mut self, value: Val) -> bool {
         let value = match self.heap.node(value) {
-            Some(&Node::Call { args, .. }) => self.heap.items(args).first().copied().unwrap_or(value),
+            // What a stream holds was given to it, or is its state.
+            Some(&Node::Call { args, state, .. }) => {
+                let given = self.heap.items(args).first().or_else(|| self.heap.items(state).first());
+                given.copied().unwrap_or(value)
+            }
             _ => value,
         };
         let payload = match value.view() {

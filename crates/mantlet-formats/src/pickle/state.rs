@@ -52,14 +52,9 @@ impl Machine<'_> {
     ) -> Result<Val, Option<super::facts::Fault>> {
         match instance.view() {
             View::Global(_) => self.fill(instance, at),
-            View::Instance(id) => {
+            View::Instance(_) => {
                 self.fill(instance, at);
-                let global = &self.heap.globals[id as usize];
-                match global.special {
-                    Special::Frozen => self.distribution(state, at),
-                    Special::Formula => self.formula(state, at),
-                    _ => {}
-                }
+                self.evaluates(instance, state, at);
             }
             View::Node(_) => {
                 self.fill(instance, at);
@@ -90,6 +85,22 @@ impl Machine<'_> {
         }
         self.hooks(instance, state, at);
         Ok(instance)
+    }
+
+    /// A state that a call hands on to the object it makes, as BUILD would.
+    pub(super) fn restored(&mut self, instance: Val, state: Val, at: u64) {
+        self.evaluates(instance, state, at);
+        self.hooks(instance, state, at);
+    }
+
+    /// What a library runs of a state.
+    fn evaluates(&mut self, instance: Val, state: Val, at: u64) {
+        let View::Instance(id) = instance.view() else { return };
+        match self.heap.globals.get(id as usize).map(|global| global.special) {
+            Some(Special::Frozen) => self.distribution(state, at),
+            Some(Special::Formula) => self.formula(state, at),
+            _ => {}
+        }
     }
 
     /// Pairs put into an object: an object that gives out its items as attributes would call them.
