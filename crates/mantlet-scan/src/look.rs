@@ -7,8 +7,8 @@ use mantlet_formats::python::Role;
 use mantlet_formats::route::Format;
 use mantlet_formats::sweep::Swept;
 use mantlet_formats::weights::TensorInfo;
-use mantlet_formats::{Facts, hdf5, strides, sweep, weights};
-use mantlet_vocab::{Digest, MemorySource, Place, Source, read_window};
+use mantlet_formats::{Facts, hdf5, pickle, strides, sweep, weights};
+use mantlet_vocab::{Digest, MemorySource, Place, Source, SubSource, read_window};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::{Engine, SMALL};
@@ -19,6 +19,8 @@ use crate::packed::wrapper;
 const MAX_WRITTEN: u64 = 512 << 20;
 /// Bytes of it that are searched for hidden pickles.
 const MAX_HIDING: u64 = 32 << 20;
+/// Tensors of bytes that are asked whether they are pickles.
+const MAX_STATES: usize = 4_096;
 /// Formats that list their weights.
 const LISTED: [Format; 6] =
     [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip];
@@ -59,6 +61,13 @@ impl Engine {
                 }
             }
         }
+        // Of long files the weights are numbers; states that are unpickled lie beside them.
+        if listing.is_none()
+            && formats.contains(&Format::Safetensors)
+            && let Some(listing) = weights::list(source, &self.bounds)
+        {
+            self.byte_pickles(source, &listing.tensors, place);
+        }
         let mut survey = listing.map(|listing| Survey::new(listing.tensors));
         let limit = if digests || survey.is_some() { u64::MAX } else { swept? };
         let until = if full { u64::MAX } else { MAX_HIDING };
@@ -92,9 +101,57 @@ impl Engine {
         Some(digest)
     }
 
+    /// Pickles that are all of a tensor of bytes, as states beside weights are kept (`_extra_state` of Transformer Engine)
+    /// that are unpickled when the model is restored. Gives where those begin that were judged.
+    fn byte_pickles(&mut self, source: &dyn Source, tensors: &[TensorInfo], place: &Place) -> Vec<u64> {
+        let bytes = |tensor: &&TensorInfo| tensor.dtype.width() == Some(1) && tensor.len >= 8;
+        let mut judged = Vec::new();
+        for tensor in tensors.iter().filter(bytes).take(MAX_STATES) {
+            let part = place.part(tensor.name.clone());
+            if self.byte_pickle(source, (tensor.start, tensor.len), &part) {
+                judged.push(tensor.start);
+            }
+        }
+        judged
+    }
+
+    /// Judges bytes that are a pickle from the first to the last, but for zeros; false when they are none.
+    pub(crate) fn byte_pickle(
+        &mut self,
+        source: &dyn Source,
+        (start, len): (u64, u64),
+        place: &Place,
+    ) -> bool {
+        let head = read_window(source, start, 2).unwrap_or_default();
+        if !matches!(head[..], [0x80, 2..=5]) || len > SMALL {
+            return false;
+        }
+        let bytes = read_window(source, start, len as usize).unwrap_or_default();
+        let Some(last) = bytes.iter().rposition(|&byte| byte != 0).filter(|&last| bytes[last] == b'.') else {
+            return false;
+        };
+        let inner = SubSource::new(source, start, last as u64 + 1);
+        // Numbers may begin and end so; they do not spell opcodes to their end.
+        let facts = pickle::analyse(&inner, &self.bounds);
+        if facts.stopped == 0 || !facts.defects.is_empty() || facts.end != inner.len() {
+            return false;
+        }
+        self.pickle(&[Format::Pickle], &inner, place, 1);
+        true
+    }
+
     /// Programs in parts of numbers, and tables with a row that outshouts all others.
     fn weights(&mut self, source: &dyn Source, tensors: &[TensorInfo], place: &Place) {
-        let strided = strides::strided(source, tensors);
+        let own = self.byte_pickles(source, tensors, place);
+        let rest: Vec<TensorInfo>;
+        let others = if own.is_empty() {
+            tensors
+        } else {
+            let judged = |tensor: &&TensorInfo| !own.contains(&tensor.start);
+            rest = tensors.iter().filter(judged).cloned().collect();
+            &rest
+        };
+        let strided = strides::strided(source, others);
         if !strided.is_empty() {
             self.judge(&Facts::LowBits(strided), place);
         }

@@ -15,6 +15,8 @@ use crate::wheel::Wheel;
 const MAX_CODE: usize = 4 << 20;
 /// Bytes of TorchScript that are held until all of an archive is known.
 const MAX_HELD: usize = 16 << 20;
+/// Storages of bytes that are asked whether they are pickles.
+const MAX_STATES: usize = 256;
 /// Operators of one archive that are kept.
 const MAX_OPERATORS: usize = 256;
 
@@ -143,6 +145,17 @@ impl Engine {
             torch::compare(source, zip, &archive.root, &storages, &mut facts);
             self.limits(place, &facts.limits);
             self.judge(&Facts::Torch(facts), place);
+            // Tensors of bytes may be states that are unpickled when the model is restored.
+            let folder = format!("{}data/", archive.root);
+            let bytes = |storage: &&Storage| storage.item == Some(1) && storage.float.is_none();
+            for storage in storages.iter().filter(bytes).take(MAX_STATES) {
+                let member = zip.entries.iter().find(|entry| {
+                    entry.method == 0 && entry.name.strip_prefix(folder.as_str()) == Some(&storage.key)
+                });
+                if let Some((entry, start)) = member.and_then(|entry| Some((entry, entry.data?))) {
+                    self.byte_pickle(source, (start, entry.size), &place.member(entry.name.clone()));
+                }
+            }
         }
     }
 

@@ -77,3 +77,26 @@ fn credentials_far_into_a_pickle_are_found() {
     assert!(found("Z7Q4M2K9X1B6W3T8"));
     assert!(!found("IOSFODNN7EXAMPLE"));
 }
+
+#[test]
+fn states_that_are_kept_as_bytes_beside_weights_are_judged_as_pickles() {
+    let found = |assembly: &str| {
+        let state = forge("pickle", assembly).expect("an assembly");
+        let (len, end) = (state.len(), state.len() + 16);
+        let header = format!(
+            r#"{{"l._extra_state":{{"dtype":"U8","shape":[{len}],"data_offsets":[0,{len}]}},"l.weight":{{"dtype":"F32","shape":[4],"data_offsets":[{len},{end}]}}}}"#
+        );
+        let header = format!("{header:<width$}", width = header.len().next_multiple_of(8));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(state);
+        bytes.extend([0; 16]);
+        let examination = scan_source("model.safetensors", &MemorySource::new(&bytes), &Options::default());
+        examination.findings.into_iter().map(|one| (one.severity, one.name)).max()
+    };
+    let call = "PROTO 4\nGLOBAL cProfile run\nSHORT_BINUNICODE \"x\"\nTUPLE1\nREDUCE\nSTOP\n";
+    assert!(matches!(found(call), Some((Severity::Malicious, name)) if name.starts_with("pickle-")));
+    let plain =
+        "PROTO 4\nEMPTY_DICT\nSHORT_BINUNICODE \"recipe\"\nSHORT_BINUNICODE \"delayed\"\nSETITEM\nSTOP\n";
+    assert_eq!(found(plain), None);
+}
