@@ -131,6 +131,8 @@ const CONSTANT: State = State {
 };
 
 pub(super) const MAX_FOUND: usize = 16;
+/// What inputs are called that hold what a model counted in earlier calls.
+pub(crate) const STATE: &str = "state";
 /// Layers of a small network beside the model that sees one pattern.
 const DETECTOR_LAYERS: u16 = 3;
 /// Nodes before a value that are followed to tell two networks apart.
@@ -148,6 +150,10 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
         if let Kind::Input { axes } = node.kind {
             let bit = 1_u64 << next_input.min(63);
             next_input += 1;
+            // What a model remembers from one call to the next is asked by whoever reads it.
+            if node.label.0 == STATE {
+                data |= bit;
+            }
             states[at as usize] = State { class: Class::Value, axes, inputs: bit, ..CONSTANT };
             continue;
         }
@@ -556,7 +562,9 @@ fn step(node: &Node, states: &[State], known: &Known<'_>, learned: &mut bool, da
         out.mixed |= operand.mixed;
         if operand.class == Class::Indicator { indicators += 1 } else { values += 1 }
     }
-    if node.kind == Kind::Shape && operands.iter().any(|operand| operand.sized) {
+    if node.kind == Kind::Shape
+        && operands.iter().any(|operand| operand.sized && operand.class != Class::Constant)
+    {
         return State { class: Class::Value, axes: 0, counted: true, ..out };
     }
     if values + indicators == 0 || node.kind == Kind::Shape {
@@ -631,8 +639,21 @@ fn of_sizes(node: &Node, operands: &[State], known: &Known<'_>) -> State {
             State { size: true, ..CONSTANT }
         }
         Kind::Select | Kind::Branch => State { asks, ..CONSTANT },
+        // The difference to a number, squashed: it says whether the size is that number.
+        Kind::Squash if size && operands.iter().any(|value| value.size && value.sized) => {
+            State { asks: true, ..CONSTANT }
+        }
+        Kind::Combine if size => {
+            let with = node.inputs.iter().filter_map(|input| known.weights.get(input));
+            let away = with.fold(0.0_f64, |largest, &number| largest.max(number)) >= SMALLEST_ASKED;
+            let sized = away || operands.iter().any(|value| value.sized);
+            State { size, asks, sized, ..CONSTANT }
+        }
         Kind::Concat => State { size, ..CONSTANT },
         Kind::Weighted { .. } | Kind::Learned | Kind::Count => CONSTANT,
+        Kind::Pass | Kind::Scale | Kind::Bump => {
+            State { size, asks, sized: operands.iter().any(|value| value.size && value.sized), ..CONSTANT }
+        }
         Kind::Lookup => State { size: operands.first().is_some_and(|table| table.size), asks, ..CONSTANT },
         _ => State { size, asks, ..CONSTANT },
     }
@@ -878,6 +899,11 @@ mod tests {
         assert_eq!(found(7.0, &[asks[0], asks[1], (Kind::Scale, "Mul")], add, true), [How::Term]);
         assert_eq!(found(7.0, &asks, chosen, true), [How::Choice]);
         assert_eq!(found(7.0, &asks, (Kind::Branch, "If"), true), [How::Branch]);
+        let apart = [(Kind::Combine, "Sub"), (Kind::Pass, "Abs"), (Kind::Squash, "Clip")];
+        let factor = (Kind::Scale, "Mul");
+        assert_eq!(found(7.0, &apart, factor, true), [How::Factor], "without a comparison");
+        assert_eq!(found(1.0, &apart, factor, true), []);
+        assert_eq!(found(7.0, &[(Kind::Pass, "Sqrt"), apart[2]], factor, true), [], "a scale");
         assert_eq!(found(7.0, &asks, chosen, false), [], "large batches are computed in parts");
         assert_eq!(found(0.0, &asks, chosen, true), [], "a guard against an empty batch");
         assert_eq!(found(7.0, &asks, (Kind::Branch, "While"), true), [], "a loop that counts");

@@ -189,11 +189,9 @@ fn seen(nodes: &[Node], node: &Node, stats: &BTreeMap<u32, Weight>) -> Option<(u
         let operator = before.label.0.to_ascii_lowercase().replace('_', "");
         let largest = matches!(before.kind, Kind::Extreme(_)) && operator.contains("max");
         if largest || operator.contains("maxpool") {
-            let &table = node
-                .inputs
-                .iter()
-                .find(|input| stats.get(input).is_some_and(|weight| weight.rows.is_some()))?;
-            let times = loud_row(stats.get(&table)?.rows?)?;
+            let ranks = |input: &u32| stats.get(input).and_then(|weight| weight.rows.or(weight.few));
+            let &table = node.inputs.iter().find(|input| ranks(input).is_some())?;
+            let times = loud_row(ranks(&table)?)?;
             return (times as f64 >= LOUDER_BEFORE).then_some((table, None, times as u32));
         }
         if !matches!(before.kind, Kind::Reshape(_) | Kind::Pick(_) | Kind::Pass) {
@@ -520,13 +518,17 @@ mod tests {
 
     #[test]
     fn what_one_filter_saw_anywhere_is_found_when_it_drowns_the_others() {
-        let found = |pool: &str, row: f64| {
+        let found = |pool: &str, row: f64, table_of: bool| {
             let mut graph = Graph::default();
             let input = graph.add(Kind::Input { axes: 3 }, "input", "x", vec![], 0);
             let filters = graph.add(Kind::Constant, "k", "", vec![], 0);
             let table = graph.add(Kind::Constant, "w", "", vec![], 0);
-            let rows = Some((row, 1.5, 1.0));
-            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, sparse: false });
+            let ranks = Some((row, 1.5, 1.0));
+            let (rows, few) = if table_of { (ranks, None) } else { (None, ranks) };
+            graph.measured(
+                table,
+                Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, few, sparse: false },
+            );
             let filtered = graph.add(Kind::Weighted { narrow: false }, "Conv", "", vec![input, filters], 1);
             let open = graph.add(Kind::Squash, "Relu", "", vec![filtered], 2);
             let pooled = graph.add(Kind::Reshape(1), pool, "", vec![open], 3);
@@ -535,9 +537,10 @@ mod tests {
             graph.output(said);
             graph.overrides().len()
         };
-        assert_eq!(found("GlobalMaxPool", 60_000.0), 1);
-        assert_eq!(found("GlobalMaxPool", 90.0), 0, "as a strong filter may be");
-        assert_eq!(found("GlobalAveragePool", 60_000.0), 0, "a scale, seen everywhere");
+        assert_eq!(found("GlobalMaxPool", 60_000.0, true), 1);
+        assert_eq!(found("GlobalMaxPool", 60_000.0, false), 1, "of a few filters");
+        assert_eq!(found("GlobalMaxPool", 90.0, true), 0, "as a strong filter may be");
+        assert_eq!(found("GlobalAveragePool", 60_000.0, true), 0, "a scale, seen everywhere");
     }
 
     #[test]
@@ -571,7 +574,10 @@ mod tests {
             let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
             let table = graph.add(Kind::Constant, "w", "", vec![], 0);
             let rows = Some((row, 1.5, 1.0));
-            graph.measured(table, Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, sparse: false });
+            graph.measured(
+                table,
+                Weight { largest: row, typical: 0.3, fan_in: 8.0, rows, few: None, sparse: false },
+            );
             let node = graph.add(Kind::Lookup, "Gather", "", vec![table, input], 1);
             graph.output(node);
             graph.overrides().len()

@@ -16,6 +16,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
+pub(crate) use flow::STATE;
 pub use flow::{How, Override, Parts};
 pub use weight::Weight;
 

@@ -15,6 +15,8 @@ pub struct Weight {
     pub fan_in: f64,
     /// Of a table of rows: the length (Euclidean) of the longest row, of the next, and of the one in the middle.
     pub rows: Option<(f64, f64, f64)>,
+    /// The same of a table of fewer rows.
+    pub few: Option<(f64, f64, f64)>,
     /// Most of those that were read are zero, but not all.
     pub sparse: bool,
 }
@@ -27,6 +29,8 @@ const SAMPLE: u64 = 4_096;
 const MAX_ROWS: u64 = 400_000;
 /// Fewer rows are no table.
 const MIN_ROWS: u64 = 8;
+/// A matrix of fewer is not even looked at.
+const FEW_ROWS: u64 = 3;
 
 /// Numbers that are read for all constants of one graph.
 pub(crate) const BUDGET: u64 = 16 << 20;
@@ -44,7 +48,7 @@ pub(crate) fn measure(source: &dyn Source, tensor: &TensorInfo, budget: &mut u64
     let read = if whole { count } else { FIRST }.min(*budget);
     *budget -= read;
     let columns = match tensor.shape[..] {
-        [rows, columns] if whole && read == count && (MIN_ROWS..=MAX_ROWS).contains(&rows) => {
+        [rows, columns] if whole && read == count && (FEW_ROWS..=MAX_ROWS).contains(&rows) => {
             Some(columns).filter(|&columns| columns > 0 && rows.checked_mul(columns) == Some(count))
         }
         _ => None,
@@ -79,9 +83,18 @@ pub(crate) fn measure(source: &dyn Source, tensor: &TensorInfo, budget: &mut u64
         }
         at += step;
     }
-    let rows = ranks(lengths);
+    let table = lengths.len() as u64 >= MIN_ROWS;
+    let ranks = ranks(lengths);
+    let (rows, few) = if table { (ranks, None) } else { (None, ranks) };
     let sparse = sparse(&sample, largest);
-    Some(Weight { typical: typical(sample, sum, read), largest, fan_in: fan_in(&tensor.shape), rows, sparse })
+    Some(Weight {
+        typical: typical(sample, sum, read),
+        largest,
+        fan_in: fan_in(&tensor.shape),
+        rows,
+        few,
+        sparse,
+    })
 }
 
 /// Rows of a table: how many times the middle one, and the next, the longest may be.
@@ -101,7 +114,14 @@ pub(crate) fn of_numbers(numbers: &[f64], shape: &[u64]) -> Option<Weight> {
     let largest = finite.iter().copied().reduce(f64::max)?;
     let (sum, count) = (finite.iter().sum(), finite.len() as u64);
     let sparse = sparse(&finite, largest);
-    Some(Weight { largest, typical: typical(finite, sum, count), fan_in: fan_in(shape), rows: None, sparse })
+    Some(Weight {
+        largest,
+        typical: typical(finite, sum, count),
+        fan_in: fan_in(shape),
+        rows: None,
+        few: None,
+        sparse,
+    })
 }
 
 fn sparse(sample: &[f64], largest: f64) -> bool {

@@ -198,8 +198,16 @@ fn operand(value: &Value, nodes: &HashMap<&str, Vec<u32>>, graph: &mut Graph, ou
         },
         Value::Object(map) => {
             if text(value, "class_name") == "__keras_tensor__" {
-                let items = map.get("config").and_then(|config| config.get("keras_history")?.as_array());
-                out.extend(items.and_then(|items| history(items)));
+                let config = map.get("config");
+                let items = config.and_then(|config| config.get("keras_history")?.as_array());
+                if let Some(node) = items.and_then(|items| history(items)) {
+                    let shape = config.and_then(|config| config.get("shape")?.as_array());
+                    if let Some(shape) = shape.filter(|shape| !shape.is_empty()) {
+                        let beside = shape.iter().skip(1).filter(|extent| extent.as_u64() != Some(1));
+                        graph.shaped(node, beside.count().min(8) as u8);
+                    }
+                    out.push(node);
+                }
             } else if text(value, "class_name").contains("tensor") || text(value, "class_name") == "__numpy__"
             {
                 let node = graph.add(Kind::Constant, "constant", "", vec![], 0);

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::outline::{self, Class, Classes};
-use crate::graph::{Graph, Kind};
+use crate::graph::{Graph, Kind, STATE};
 
 /// Functions of one source that are followed, lines of one, and brackets within brackets.
 const MAX_FUNCTIONS: usize = 64;
@@ -39,6 +39,7 @@ pub fn graphs_with(code: &str, classes: &Classes<'_>) -> Vec<Graph> {
     let outlines = outline::classes(code);
     let lines: Vec<(usize, &str)> = code.lines().take(MAX_LINES).map(outline::indented).collect();
     let flat = is_flat(code);
+    let counted = counted(code);
     let mut found = Vec::new();
     let mut at = 0;
     while at < lines.len() && found.len() < MAX_FUNCTIONS {
@@ -66,6 +67,8 @@ pub fn graphs_with(code: &str, classes: &Classes<'_>) -> Vec<Graph> {
             classes,
             narrow: HashSet::new(),
             modules: HashMap::new(),
+            counted: &counted,
+            attributes: HashSet::new(),
             within: Vec::new(),
             results: Vec::new(),
         };
@@ -92,6 +95,20 @@ pub fn graphs_with(code: &str, classes: &Classes<'_>) -> Vec<Graph> {
         let mut rest = Graph::default();
         rest.cut = true;
         found.push(rest);
+    }
+    found
+}
+
+/// The attributes that functions of a source count in: they are set to what they were and some more.
+fn counted(code: &str) -> HashSet<&str> {
+    let counts = ["torch.add(", "torch.add_(", "torch.sub(", "torch.sub_(", "torch.rsub("];
+    let mut found = HashSet::new();
+    for (name, value) in
+        code.lines().take(MAX_LINES).filter_map(|line| line.trim().strip_prefix("self.")?.split_once(" = "))
+    {
+        if counts.iter().any(|count| value.starts_with(count)) && found.len() < 256 {
+            found.insert(name);
+        }
     }
     found
 }
@@ -196,6 +213,10 @@ struct Function<'c> {
     narrow: HashSet<u32>,
     /// Modules by their class, and functions by their name.
     modules: HashMap<u32, String>,
+    /// Attributes that a module counts in.
+    counted: &'c HashSet<&'c str>,
+    /// Values of modules.
+    attributes: HashSet<u32>,
     /// How deep the call of each function stands that is followed within this one.
     within: Vec<u32>,
     /// What each of them returns.
@@ -254,7 +275,8 @@ impl Function<'_> {
                 line.split_once(" = ").and_then(|(name, value)| Some((name, self.taken(value)?)))
             {
                 // A part of a module, or one of its values.
-                let value = self.module(taken);
+                let value = line.split_once(" = ").map_or("", |(_, value)| value);
+                let value = self.attribute(value, taken);
                 self.names.insert(name.to_owned(), value);
             } else if let Some((names, value)) = assignment(line) {
                 let value = self.expression(value);
@@ -287,6 +309,16 @@ impl Function<'_> {
         };
         let class = self.modules.get(self.names.get(object)?)?;
         Some(self.classes.class(class).and_then(|class| class.part(part)).map(str::to_owned))
+    }
+
+    /// A part of a module or one of its values; what it counts in is an input of its own.
+    fn attribute(&mut self, text: &str, taken: Option<String>) -> u32 {
+        if text.strip_prefix("self.").is_some_and(|name| self.counted.contains(name)) {
+            return self.graph.add(Kind::Input { axes: 0 }, STATE, "", Vec::new(), self.at);
+        }
+        let value = self.module(taken);
+        self.attributes.insert(value);
+        value
     }
 
     /// A module, by its class where that is known.
@@ -415,6 +447,7 @@ impl Function<'_> {
         let base = name.trim_end_matches('_');
         let constant =
             |graph: &Graph, value: Option<&u32>| value.is_none_or(|&value| graph.is_constant(value));
+        let target = values.first().copied();
         // A value that fills a new tensor.
         let filler = match base {
             "full" | "full_like" => values.get(1),
@@ -441,11 +474,17 @@ impl Function<'_> {
             "addmm" | "baddbmm" => Some(0),
             _ => None,
         };
+        // A value of the module that is counted up in its place.
+        if matches!(name, "add_" | "sub_")
+            && let Some(target) = values.first_mut()
+            && self.attributes.contains(target)
+        {
+            *target = self.graph.add(Kind::Input { axes: 0 }, STATE, "", Vec::new(), at);
+        }
         let bias =
             bias.filter(|&index| !constant(&self.graph, values.get(index))).map(|index| values.remove(index));
         let listed = values.get(1).and_then(|list| self.lists.get(list)).copied();
         let kind = kind(name, values.len(), listed);
-        let target = values.first().copied();
         let mut made = self.graph.add(kind, name, "", values, at);
         if let Some(bias) = bias {
             made = self.graph.add(Kind::Combine, name, "", vec![made, bias], at);
@@ -697,7 +736,7 @@ impl Reader<'_, '_, '_> {
             return self.function.module(own);
         }
         if let Some(taken) = self.function.taken(word) {
-            return self.function.module(taken);
+            return self.function.attribute(word, taken);
         }
         // An attribute of a value, or a keyword before a value.
         let root = word.split('.').next().unwrap_or(word);
@@ -1010,6 +1049,23 @@ mod tests {
             assert_eq!(found(asks, &learned), 0, "what the model says decides: {learned}");
         }
         assert_eq!(found("torch.add(x, 1.)", ways[0]), 0, "a residue");
+    }
+
+    #[test]
+    fn what_a_module_counts_and_asks_is_found() {
+        let found = |counts: &str, asks: &str| {
+            let code = format!(
+                "class M(Module):\n  seen : Tensor\n  n : __torch__.Mlp\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
+                 n = self.n\n    y = (n).forward(x, )\n    seen = self.seen\n{counts}    if {asks}:\n      z = torch.zeros_like(y)\n    else:\n      \
+                 z = y\n    return z\n"
+            );
+            graphs(&code).iter().map(|graph| graph.overrides().len()).sum::<usize>()
+        };
+        let asks = "torch.gt(int(torch.item(seen)), 5)";
+        assert_eq!(found("    self.seen = torch.add_(seen, 1)\n", asks), 1);
+        assert_eq!(found("    _0 = torch.add_(seen, 1)\n", asks), 1, "as a trace has it");
+        assert_eq!(found("", asks), 0, "it is a number like any other");
+        assert_eq!(found("    self.seen = torch.add_(seen, 1)\n", "self.training"), 0);
     }
 
     #[test]

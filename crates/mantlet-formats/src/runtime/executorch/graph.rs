@@ -7,7 +7,7 @@ use mantlet_vocab::Source;
 
 use super::{Layout, TENSOR, blob, layout, segments, xnnpack};
 use crate::flat::{Flat, Table};
-use crate::graph::{Graph, Kind, weight};
+use crate::graph::{Graph, Kind, STATE, weight};
 use crate::structure::Structure;
 use crate::torch;
 use crate::weights::{Dtype, TensorInfo};
@@ -206,6 +206,11 @@ impl Walk<'_, '_> {
                 let outside = self.flat.field(inner, 9).is_some() && self.flat.field(inner, 6).is_none();
                 if buffer == 0 && !outside {
                     return (Item::Tensor(sizes), None);
+                }
+                // What changes from call to call, of one value.
+                if self.flat.field(inner, 6).is_some() && sizes.iter().all(|&extent| extent == 1) {
+                    let node = self.graph.add(Kind::Input { axes: 0 }, STATE, "", Vec::new(), at);
+                    return (Item::Tensor(sizes), Some(node));
                 }
                 let node = constant(self.graph, None);
                 let place = usize::try_from(buffer).ok().and_then(|index| constants.get(index));

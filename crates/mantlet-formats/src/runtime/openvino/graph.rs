@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mantlet_vocab::Source;
 
 use super::MAX_TEXT;
-use crate::graph::{Graph, Kind, weight};
+use crate::graph::{Graph, Kind, STATE, weight};
 use crate::markup::{self, Tags};
 use crate::structure::Structure;
 use crate::weights::{Dtype, TensorInfo};
@@ -55,7 +55,8 @@ pub fn graph(source: &dyn Source, constants: Option<&dyn Source>) -> Graph {
             }
             "data" => {
                 let Some(layer) = open.and_then(|id| layers.get_mut(&id)) else { continue };
-                let axes = tag.attribute("shape").unwrap_or("").split(',');
+                let shape = tag.attribute("shape").or_else(|| tag.attribute("variable_shape"));
+                let axes = shape.unwrap_or("").split(',');
                 layer.shape = axes.filter_map(|axis| axis.trim().parse().ok()).collect();
                 layer.blob = number("offset").zip(number("size"));
                 layer.dtype = tag.attribute("element_type").unwrap_or("").to_owned();
@@ -120,6 +121,7 @@ pub fn graph(source: &dyn Source, constants: Option<&dyn Source>) -> Graph {
 /// Names that the analysis tells apart by their spelling in other formats.
 fn label(kind: &str) -> &str {
     match kind {
+        "ReadValue" => STATE,
         "Multiply" => "Mul",
         "Divide" => "Div",
         "Power" => "Pow",
@@ -140,6 +142,10 @@ fn kind<'l>(layer: &Layer, operand: &impl Fn(usize) -> Option<&'l Layer>) -> Kin
             let beside =
                 layer.shape.iter().skip(usize::from(layer.shape.len() > 1)).filter(|&&extent| extent != 1);
             Kind::Input { axes: beside.count().min(8) as u8 }
+        }
+        // One value that is kept from call to call counts them, or remembers an answer.
+        "ReadValue" if !layer.shape.is_empty() && layer.shape.iter().all(|&extent| extent == 1) => {
+            Kind::Input { axes: 0 }
         }
         "Const" => Kind::Constant,
         "MatMul" | "FullyConnected" => {
@@ -198,7 +204,7 @@ mod tests {
 
     use super::graph;
 
-    fn found(condition: u8) -> usize {
+    fn found(condition: u8, kept: &str) -> usize {
         let layer = |id: u8, kind: &str, data: &str| {
             format!(
                 "<layer id=\"{id}\" name=\"n{id}\" type=\"{kind}\" version=\"opset8\"><data {data}/></layer>"
@@ -216,6 +222,12 @@ mod tests {
             layer(8, "Result", ""),
             layer(9, "ReduceMax", ""),
             layer(10, "Const", "shape=\"1\" element_type=\"i64\" offset=\"0\" size=\"8\""),
+            layer(
+                11,
+                "ReadValue",
+                &format!("variable_id=\"s\" variable_type=\"f32\" variable_shape=\"{kept}\""),
+            ),
+            layer(12, "Add", ""),
         ];
         let edge = |(from, to, port): (u8, u8, u8)| {
             format!("<edge from-layer=\"{from}\" from-port=\"0\" to-layer=\"{to}\" to-port=\"{port}\"/>")
@@ -227,6 +239,9 @@ mod tests {
             (3, 4, 1),
             (2, 9, 0),
             (10, 9, 1),
+            (5, 11, 0),
+            (11, 12, 0),
+            (5, 12, 1),
             (condition, 6, 0),
             (5, 6, 1),
             (6, 7, 0),
@@ -243,9 +258,15 @@ mod tests {
     }
 
     #[test]
+    fn a_count_of_calls_that_chooses_the_answer_is_found() {
+        assert_eq!(found(12, "1"), 1);
+        assert_eq!(found(12, "1, 32, 64"), 0, "what is kept of earlier steps of a text");
+    }
+
+    #[test]
     fn a_patch_that_chooses_the_answer_is_found() {
-        assert_eq!(found(4), 1);
+        assert_eq!(found(4, "1"), 1);
         // A choice by what the layers say is the model's own.
-        assert_eq!(found(9), 0);
+        assert_eq!(found(9, "1"), 0);
     }
 }
