@@ -176,6 +176,14 @@ fn quoted(text: &str) -> Option<String> {
 #[must_use]
 pub fn documents(text: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
+    within(text, 0, 0, &mut found);
+    found
+}
+
+/// Documents within documents: a step of a container's recipe is one for a shell.
+const MAX_WITHIN: u8 = 4;
+
+fn within(text: &str, before: usize, depth: u8, found: &mut Vec<(String, usize)>) {
     let mut lines = (1_usize..).zip(text.lines().take(MAX_LINES));
     while let Some((number, line)) = lines.next() {
         let Some(at) = line.find("<<").filter(|at| !line[*at..].starts_with("<<<")) else { continue };
@@ -200,11 +208,14 @@ pub fn documents(text: &str) -> Vec<(String, usize)> {
         }
         let begins =
             body.lines().next().is_some_and(|first| first.starts_with("#!") && first.contains("python"));
-        if (line.contains("python") || line.contains(".py") || begins) && found.len() < MAX_PROGRAMS {
-            found.push((body, number));
+        if line.contains("python") || line.contains(".py") || begins {
+            if found.len() < MAX_PROGRAMS {
+                found.push((body, before + number));
+            }
+        } else if depth < MAX_WITHIN && body.contains("<<") {
+            within(&body, before + number, depth + 1, found);
         }
     }
-    found
 }
 
 /// Cython as Python: what it takes from C under the names that Python has for it, and functions without their types.

@@ -31,7 +31,7 @@ pub enum Power {
     Computes,
 }
 
-const EXACT: [(&str, Power); 87] = [
+const EXACT: [(&str, Power); 89] = [
     ("os.system", Power::Runs),
     ("os.popen", Power::Runs),
     ("os.startfile", Power::Runs),
@@ -91,6 +91,8 @@ const EXACT: [(&str, Power); 87] = [
     ("torch.load", Power::Unpickles),
     ("numpy.load", Power::Loads),
     ("torch.hub.load", Power::Loads),
+    ("torch.hub.load_state_dict_from_url", Power::Loads),
+    ("torch.utils.model_zoo.load_url", Power::Loads),
     ("torch.jit.load", Power::Loads),
     ("torch.package.PackageImporter", Power::Loads),
     ("keras.models.load_model", Power::Loads),

@@ -165,6 +165,8 @@ pub struct Script {
     pub templates: Vec<(String, u32)>,
     /// What a page of a notebook does in the browser of whoever opens it.
     pub pages: Vec<String>,
+    /// Lines of code that a viewer shows as part of a comment, or not at all, with their line.
+    pub veiled: Vec<(String, u32)>,
     /// Classes that replace a step of installation (`cmdclass`).
     pub install_hooks: bool,
     /// It is what builds a package, which is imported and then asked: what it does by itself is no step of a build.
@@ -295,7 +297,9 @@ pub fn analyse(text: &str, role: Role) -> Script {
     if let Some(text) = plain.seems {
         reader::read(text, &mut seems, 0);
     }
-    machine::follow(&plain.text, &mut script);
+    let lines = if role == Role::Notebook { commands(&plain.text) } else { None };
+    machine::follow(lines.as_deref().unwrap_or(&plain.text), &mut script);
+    script.veiled = plain.veiled();
     for call in &mut script.calls {
         let elsewhere = |known: &Call| known.callee == call.callee && known.arguments == call.arguments;
         call.hidden |=
@@ -306,12 +310,89 @@ pub fn analyse(text: &str, role: Role) -> Script {
     script
 }
 
+/// The source of a notebook in which commands that are filled in as it runs are calls; nothing when there are none.
+fn commands(text: &str) -> Option<String> {
+    // What stands in braces has to be a value, and no program of a tool.
+    let value = |inner: &str| {
+        inner.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && inner.chars().all(|c| c.is_alphanumeric() || "_.[]()'\"+-".contains(c))
+    };
+    let filled = |line: &str| {
+        let start = line.trim_start();
+        let braces = start.split('{').skip(1);
+        let plain = !start.contains("'''") && !start.contains('\\') && !start.contains("{{");
+        start.starts_with('!')
+            && start.contains(['{', '$'])
+            && plain
+            && braces.clone().all(|rest| rest.split_once('}').is_some_and(|(inner, _)| value(inner)))
+            && start.matches('}').count() == braces.count()
+    };
+    if !text.lines().any(filled) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.lines() {
+        if filled(line) {
+            let start = line.trim_start();
+            let command = start.trim_start_matches('!');
+            out.push_str(&line[..line.len() - start.len()]);
+            out.push_str("get_ipython().system(f'''");
+            // A name behind a dollar is one of Python, or else of the shell.
+            let mut rest = command;
+            while let Some(at) = rest.find('$') {
+                let name: String =
+                    rest[at + 1..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                out.push_str(&rest[..at]);
+                if name.is_empty() || !text.contains(&format!("{name} = ")) {
+                    out.push('$');
+                    rest = &rest[at + 1..];
+                } else {
+                    out.push_str(&format!("{{{name}}}"));
+                    rest = &rest[at + 1 + name.len()..];
+                }
+            }
+            out.push_str(rest);
+            // A quote at its end would be one of those that close it.
+            out.push_str(" ''')");
+        } else {
+            out.push_str(line);
+        }
+        out.push('\n');
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn calls(text: &str) -> Vec<(String, Power)> {
         analyse(text, Role::Script).calls.into_iter().map(|call| (call.shown(), call.power)).collect()
+    }
+
+    #[test]
+    fn lines_that_are_shown_as_comments_and_run_are_told() {
+        let veiled = |text: &str| -> Vec<u32> {
+            analyse(text, Role::Script).veiled.into_iter().map(|(_, line)| line).collect()
+        };
+        assert_eq!(veiled("import json\n# Read once.\ropen('m', 'w').close()\nX = 1\nY = 2\n"), [3]);
+        assert_eq!(
+            veiled("# coding: utf-7\n# Tokens. +AAo-open('m','w').close()+AAo-\nT = ['a']\n").len(),
+            1
+        );
+        assert_eq!(veiled("# -*- coding: utf-7 -*-\n# Tokens (all).\nT = list('ab')\n"), [0_u32; 0]);
+        assert_eq!(veiled("# one\rprint(1)\r# two\rprint(2)\r"), [0_u32; 0], "line ends of old");
+        assert_eq!(veiled("# one\r\n# (two)\r# (three)\nprint(2)\nprint(3)\n"), [0_u32; 0]);
+    }
+
+    #[test]
+    fn commands_of_notebooks_are_filled_in_as_they_run() {
+        let calls = |text: &str| {
+            let script = analyse(text, Role::Notebook);
+            script.calls.iter().map(Call::shown).collect::<Vec<_>>().join(" ")
+        };
+        assert!(calls("c = bytes.fromhex('6964').decode()\n!{c} -u\n").contains("id -u"));
+        assert!(!calls("!pip install x=={version}\n").contains("fromhex"));
     }
 
     #[test]

@@ -54,6 +54,23 @@ impl<'t> Plain<'t> {
         }
     }
 
+    /// Lines that run and that nobody sees as code: behind a return within a comment, or made by an encoding.
+    pub(super) fn veiled(&self) -> Vec<(String, u32)> {
+        const MOST: usize = 16;
+        let calls = |line: &str| {
+            let line = line.trim_start();
+            !line.starts_with('#') && line.contains('(')
+        };
+        let shown: HashSet<&str> =
+            self.seems.map(|text| text.lines().map(str::trim).collect()).unwrap_or_default();
+        let covered = |line: &str, number: u32| {
+            self.covered.contains(&number) || self.seems.is_some() && !shown.contains(line.trim())
+        };
+        let lines = self.text.lines().zip(1_u32..);
+        let found = lines.filter(|(line, number)| calls(line) && covered(line, *number));
+        found.map(|(line, number)| (line.trim().chars().take(120).collect(), number)).take(MOST).collect()
+    }
+
     /// A carriage return without a line feed ends a line.
     fn lines(&mut self) {
         let bytes = self.text.as_bytes();

@@ -68,7 +68,7 @@ pub(super) fn ships(command: &str) -> bool {
         let text = pipeline.to_ascii_lowercase();
         let reads = CREDENTIALS.iter().any(|place| text.contains(place))
             || ["$(env", "$(printenv", "`env", "`printenv"].iter().any(|read| text.contains(read))
-            || text.split('|').next().is_some_and(|first| matches!(first.trim(), "env" | "printenv"));
+            || text.split('|').next().is_some_and(tells_environment);
         let sends = pipeline.split('|').any(|part| {
             let has = |options: &[&str]| options.iter().any(|option| part.contains(option));
             // Inside of a substitution the program is not the first word.
@@ -86,6 +86,20 @@ pub(super) fn ships(command: &str) -> bool {
         });
         reads && sends
     })
+}
+
+/// Whether a part of a pipeline prints the environment.
+fn tells_environment(part: &str) -> bool {
+    let part = part.trim_matches(|c: char| c.is_whitespace() || "({[\"'`".contains(c));
+    let part = part.strip_prefix("run ").unwrap_or(part).trim_start();
+    let words: Vec<&str> = part.split_whitespace().collect();
+    match words[..] {
+        ["env" | "printenv" | "set"] | ["export" | "declare", "-p"] | ["declare", "-x"] => true,
+        ["env" | "printenv", ref options @ ..] => {
+            options.iter().all(|option| matches!(*option, "-0" | "--null"))
+        }
+        _ => false,
+    }
 }
 
 /// Whether every program that starts is made to load a library from a place where no library belongs.

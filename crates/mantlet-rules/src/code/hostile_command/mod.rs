@@ -53,6 +53,11 @@ impl Rule for CodeHostileCommand {
                 );
             }
         }
+        for (text, line) in &script.veiled {
+            let at = place.part(format!("line {line}"));
+            let message = format!("a line that is shown as a comment, or not at all, runs `{text}`");
+            found.push(ABOUT.finding(at, message).severity(Severity::Suspicious));
+        }
         for call in script.calls.iter().filter(|call| {
             call.assembled && matches!(call.power, Power::Runs | Power::Evaluates | Power::Unpickles)
         }) {

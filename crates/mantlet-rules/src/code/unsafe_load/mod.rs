@@ -81,6 +81,26 @@ fn judged(call: &Call) -> Option<(&'static str, Severity)> {
         {
             Some(("runs code of a repository that it tells not to check or ask about", Severity::Suspicious))
         }
+        // Fetched and unpickled at once.
+        Power::Loads
+            if matches!(call.callee.rsplit('.').next(), Some("load_state_dict_from_url" | "load_url")) =>
+        {
+            let address = call.arguments.first().and_then(|address| address.text.as_deref()).unwrap_or("");
+            let plain = address.starts_with("http://") && !is("check_hash", "True");
+            if is("weights_only", "False") {
+                Some((
+                    "opens a pickle from the network without the check of what it may build",
+                    Severity::Suspicious,
+                ))
+            } else if plain && !is("weights_only", "True") {
+                Some((
+                    "opens a pickle from the network over a way that anybody can change",
+                    Severity::Suspicious,
+                ))
+            } else {
+                None
+            }
+        }
         Power::Loads if call.callee == "torch.hub.load" => {
             let local = call.keyword("source").is_some_and(|source| source.text.as_deref() == Some("local"));
             (!local).then_some(("fetches a repository and runs its code", Severity::Note))
