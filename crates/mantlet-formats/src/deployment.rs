@@ -50,6 +50,30 @@ pub fn analyse(file: &str, text: &str) -> Option<Structure> {
                 facts.names(Power::Native, "library of operations", name, at as u64);
             }
         }
+    } else if text.contains("extends GenModel") && text.contains("hex.genmodel") {
+        // A model as a class in Java: it has numbers and arithmetic, and nothing to start or to fetch.
+        facts = Structure::of("H2O model in Java");
+        const REACHES: [(&str, Power); 14] = [
+            ("getRuntime", Power::Process),
+            ("ProcessBuilder", Power::Process),
+            ("System.load", Power::Process),
+            ("ClassLoader", Power::Process),
+            ("Class.forName", Power::Process),
+            ("ScriptEngine", Power::Process),
+            ("ObjectInputStream", Power::Process),
+            ("InitialContext", Power::Process),
+            ("java.net.", Power::Network),
+            ("new URL(", Power::Network),
+            ("new Socket(", Power::Network),
+            ("FileOutputStream", Power::Files),
+            ("FileWriter", Power::Files),
+            ("Files.", Power::Files),
+        ];
+        for (name, power) in REACHES {
+            if let Some(at) = text.find(name) {
+                facts.names(power, "code", name.trim_end_matches(['.', '(']), at as u64);
+            }
+        }
     } else if file == ".gitmodules" {
         facts = Structure::of("Git");
         submodules(&mut facts, text);

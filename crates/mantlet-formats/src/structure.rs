@@ -22,6 +22,8 @@ pub enum Power {
     Files,
     /// It talks to other machines.
     Network,
+    /// It starts programs or loads further code.
+    Process,
 }
 
 /// Something named, and where.

@@ -31,7 +31,15 @@ const MODULE: [&str; 12] = [
     "source",
     "file",
 ];
-const FUNCTION: [&str; 16] = [
+const FUNCTION: [&str; 24] = [
+    "loader",
+    "load",
+    "builder",
+    "factory",
+    "creator",
+    "initializer",
+    "handler",
+    "callback",
     "function",
     "func",
     "fn",

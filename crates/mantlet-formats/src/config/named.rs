@@ -39,6 +39,7 @@ impl Reader {
                 }
             }
             "py/repr" => self.expression("eval", text, at),
+            _ if self.of_layers(near) && calls_stranger(text) => self.expression("eval", text, at),
             // torch.export hands the text of a symbolic size to sympy, which evaluates it.
             "expr_str"
                 if calls_python(text)
@@ -65,6 +66,14 @@ impl Reader {
         if let Some(item) = self.config.items.last_mut() {
             item.arguments.push(format!("{:?}", text.chars().take(120).collect::<String>()));
         }
+    }
+
+    /// Whether a text stands where YOLO evaluates what describes its layers.
+    fn of_layers(&self, near: &str) -> bool {
+        let describes = ["nc", "depth_multiple", "width_multiple", "scales"];
+        let place = matches!(near, "activation" | "act" | "backbone" | "neck" | "head")
+            || self.levels.iter().any(|level| matches!(level.key.as_str(), "backbone" | "neck" | "head"));
+        place && self.config.keys.iter().any(|key| describes.contains(&key.as_str()))
     }
 
     /// A function that a mapping names by `module` and `name` under `type`, as Fiddle writes what it calls.
@@ -206,6 +215,24 @@ fn calls_python(text: &str) -> bool {
         let name = before.get(start..).unwrap_or("");
         name.starts_with(|c: char| c.is_ascii_lowercase()) && !KNOWN.contains(&name)
     })
+}
+
+/// Whether an expression calls more than layers and arithmetic.
+fn calls_stranger(text: &str) -> bool {
+    const ROOTS: [&str; 14] = [
+        "", "nn", "torch", "F", "math", "max", "min", "int", "float", "round", "abs", "len", "range", "tuple",
+    ];
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+    text.len() <= 4_000
+        && (text.contains("__") && text.contains('(')
+            || text.match_indices('(').take(64).any(|(at, _)| {
+                let before = text.get(..at).unwrap_or("").trim_end();
+                let name = before.rsplit(|c: char| !part(c)).next().unwrap_or("");
+                let root = name.split('.').next().unwrap_or("");
+                let layer = name.starts_with(|c: char| c.is_uppercase()) && !name.contains('.');
+                let word = matches!(name, "if" | "else" | "and" | "or" | "not" | "in" | "is");
+                !ROOTS.contains(&root) && !layer && !word
+            }))
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ impl Rule for ModelForeignCode {
                 Power::Machine => "is machine code within the file",
                 Power::Bytecode => "is bytecode within the file, which loading turns into a function",
                 Power::Files => "reads or writes files of the process that runs the model",
+                Power::Process => {
+                    "starts programs or loads further code in the process that scores with the model"
+                }
                 Power::Network => "talks to other machines while the model runs",
             };
             let message = format!("{}: the {} `{}` {does}", model.format, named.role, named.name);
