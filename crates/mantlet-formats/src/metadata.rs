@@ -18,6 +18,8 @@ pub struct Text {
     pub len: u64,
     /// What its bytes decode to, when that is a program or an archive.
     pub hides: Option<&'static str>,
+    /// In base64 it is a text with a credential.
+    pub secret: bool,
     /// The text read as a template, when it holds tags.
     pub template: Option<Box<Template>>,
 }
@@ -31,6 +33,7 @@ impl Text {
             shown: value.chars().take(160).collect(),
             len: value.len() as u64,
             hides: hidden(value.as_bytes()),
+            secret: holds_secret(value.as_bytes()),
             template: (value.len() <= MAX_TEMPLATE && jinja::has_tags(value))
                 .then(|| Box::new(jinja::analyse(value))),
         }
@@ -41,6 +44,28 @@ impl Text {
     pub fn does_something(&self) -> bool {
         self.hides.is_some() || self.template.is_some()
     }
+}
+
+/// Whether a text is another one in base64, once or twice, with a credential in it.
+fn holds_secret(text: &[u8]) -> bool {
+    let mut text = text.trim_ascii().to_vec();
+    for _ in 0..2 {
+        if !(24..=MAX_TEXT).contains(&text.len()) {
+            return false;
+        }
+        let Some(decoded) = decode_base64(&text) else { return false };
+        let printed = |byte: &&u8| matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t') || **byte >= 0x80;
+        if decoded.iter().filter(printed).count() < decoded.len() {
+            return false;
+        }
+        let swept = crate::sweep::sweep(&mantlet_vocab::MemorySource::new(&decoded), MAX_TEXT as u64);
+        let said = String::from_utf8_lossy(&decoded);
+        if !swept.secrets.is_empty() || !crate::secrets::named(&said).is_empty() {
+            return true;
+        }
+        text = decoded;
+    }
+    false
 }
 
 /// What bytes are by their first few, when that can do something by itself.

@@ -210,7 +210,8 @@ impl Engine {
     /// Judges the texts that a file says about itself.
     pub(crate) fn metadata(&mut self, texts: Vec<Text>, place: &Place) {
         self.said.texts(&texts);
-        let named = |text: &Text| !secrets::named(&format!("{}={}", text.key, text.shown)).is_empty();
+        let named =
+            |text: &Text| text.secret || !secrets::named(&format!("{}={}", text.key, text.shown)).is_empty();
         if let Some(text) = texts.iter().find(|text| named(text)) {
             let secret = secrets::Secret { kind: "credential", offset: 0 };
             self.judge(&Facts::Secrets(vec![secret]), &place.part(text.key.clone()));
