@@ -1,4 +1,6 @@
 //! A functional Keras configuration as a [`Graph`].
+//!
+//! Long because the names of all layers and operations stand in one place.
 
 use std::collections::HashMap;
 
