@@ -37,6 +37,18 @@ const TEXT: [(u8, &str); 9] = [
         r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"}],"tools":[{"name":"f"}]}}"#,
     ),
 ];
+/// Networks of other libraries.
+const FOREIGN: [&str; 9] = [
+    "branch.pb",
+    "written.pb",
+    "unknown.pb",
+    "branch.tflite",
+    "written.tflite",
+    "choosing.tflite",
+    "branch-saved/saved_model.pb",
+    "planted.keras",
+    "planted.h5",
+];
 const STREAMS: [(u8, &str); 4] = [
     (
         0,
@@ -206,6 +218,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             count += 1;
         }
+    }
+    for (number, name) in FOREIGN.iter().enumerate() {
+        let path = root.join("../crates/mantlet-model/tests/model/foreign").join(name);
+        seed(root, "foreign", number, &std::fs::read(path)?)?;
     }
     seed(root, "oip", 0, &[&[0], OIP.as_bytes()].concat())?;
     seed(root, "oip", 1, &[&[1], OIP_BINARY.as_bytes(), &[0, 0, 0, 0]].concat())?;

@@ -1,5 +1,5 @@
 //! Loads and runs models that are data: a differentiable ONNX interpreter with an exact tree-ensemble
-//! evaluator. Inference, gradients with respect to inputs and inner values, and activations, in bounded
+//! evaluator, and graphs of TensorFlow, TensorFlow Lite and Keras as what they are in ONNX. Inference, gradients with respect to inputs and inner values, and activations, in bounded
 //! memory and time; nothing in a model file can run code.
 
 mod attrs;
@@ -9,6 +9,7 @@ mod classifier;
 mod decode;
 mod error;
 mod execute;
+mod foreign;
 mod graph;
 mod heads;
 mod load;
@@ -23,6 +24,7 @@ mod weights;
 
 pub use classifier::Classifier;
 pub use error::ModelError;
+pub use foreign::{Foreign, load_foreign};
 pub use load::{ExternalData, load, load_with_external};
 pub use model::{Dtype, Heads, Limits, Model, OutputKind, Port, Signature, Words};
 pub use weights::{Architecture, load_weights};

@@ -3,6 +3,7 @@
 
 mod beside;
 mod classifiers;
+mod foreign;
 mod hostile;
 mod operators;
 mod sketch;
