@@ -2,6 +2,8 @@
 //!
 //! The search is the same every time: it is seeded, and its effort depends on the length of the file alone.
 
+mod told;
+
 use mantlet_formats::graph::{Override, Probed};
 use mantlet_formats::onnx;
 use mantlet_model::{Dtype, Model, ModelError, Port};
@@ -14,13 +16,24 @@ const SCALES: [(f32, f32); 4] = [(0.0, 1.0), (0.5, 0.5), (127.5, 127.5), (0.0, 0
 const DRAWN: usize = 12;
 /// Steps along one direction; their length grows from a hundredth of the input's scale to some hundred times it.
 const STEPS: i32 = 36;
+/// Numbers of inputs that are kept to be told.
+const KEPT: usize = 8 << 20;
 /// Whole numbers that are searched, at most.
 const WORDS: i64 = 1 << 16;
 
-/// Looks for places where a branch may overrule what an ONNX model has learned, and runs the model there: what
-/// was seen of each place, or why nothing could be.
+/// What was seen of one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How often the branch answered otherwise, and what came of it.
+    pub seen: Probed,
+    /// One of the inputs on which it overruled the model, in words.
+    pub input: Option<String>,
+}
+
+/// Looks for places where a branch may overrule what a model has learned, and runs the model there: what was seen of
+/// each place, or why nothing could be. `file` is the model in ONNX.
 #[must_use]
-pub fn probe(model: &dyn Model, file: &dyn Source) -> Vec<Result<Probed, String>> {
+pub fn probe(model: &dyn Model, file: &dyn Source) -> Vec<Result<Outcome, String>> {
     let effort = (4_000_000_000 / file.len().max(1)).clamp(80, 3_000) as usize;
     let places = onnx::graph(file).overrides();
     let outcomes = places.into_iter().map(|place| {
@@ -40,6 +53,7 @@ pub fn probe(model: &dyn Model, file: &dyn Source) -> Vec<Result<Probed, String>
             measures,
             left: effort,
             seen: Vec::new(),
+            room: KEPT,
         };
         let seen = search.run().map_err(|error| format!("the model does not run: {error}"))?;
         Ok(verdict(place, &seen))
@@ -52,6 +66,8 @@ struct Seen {
     answer: Vec<f32>,
     result: Vec<f32>,
     learned: Option<Vec<f32>>,
+    /// What was given, of the first inputs of each answer.
+    inputs: Option<Vec<NamedValue>>,
 }
 
 impl Seen {
@@ -75,6 +91,8 @@ struct Search<'a> {
     measures: Vec<String>,
     left: usize,
     seen: Vec<Seen>,
+    /// Numbers of inputs that may still be kept.
+    room: usize,
 }
 
 impl Search<'_> {
@@ -107,7 +125,14 @@ impl Search<'_> {
         self.left = self.left.saturating_sub(1);
         let mut values = self.model.activations(inputs, &names)?.into_iter().map(Tensor::into_data);
         let (Some(answer), Some(result)) = (values.next(), values.next()) else { return Ok(()) };
-        self.seen.push(Seen { answer, result, learned: values.next() });
+        let mut seen = Seen { answer, result, learned: values.next(), inputs: None };
+        let alike = |one: &&Seen| one.inputs.is_some() && one.same_answer(&seen);
+        let size: usize = inputs.iter().map(|named| named.value.shape().iter().product::<usize>()).sum();
+        if size <= self.room && self.seen.iter().filter(alike).count() < 8 {
+            self.room -= size;
+            seen.inputs = Some(inputs.to_vec());
+        }
+        self.seen.push(seen);
         Ok(())
     }
 
@@ -269,11 +294,14 @@ fn with_words(base: &[NamedValue], word: &mut dyn FnMut(usize) -> i64) -> Vec<Na
 }
 
 /// Groups what was seen by the answer: the one most drawn inputs give, and the others.
-fn verdict(place: Override, seen: &[Seen]) -> Probed {
+fn verdict(place: Override, seen: &[Seen]) -> Outcome {
     let tried = seen.len() as u64;
     let drawn = &seen[..seen.len().min(DRAWN)];
     let usual = drawn.iter().max_by_key(|one| drawn.iter().filter(|other| one.same_answer(other)).count());
-    let Some(usual) = usual else { return Probed { place, tried, reached: 0, changed: 0, class: None } };
+    let Some(usual) = usual else {
+        let seen = Probed { place, tried, reached: 0, changed: 0, class: None };
+        return Outcome { seen, input: None };
+    };
     let (same, other): (Vec<&Seen>, Vec<&Seen>) = seen.iter().partition(|one| one.same_answer(usual));
     let overruled = |rows: &[&Seen]| -> Vec<bool> {
         let spread = |rows: &[&Seen]| {
@@ -300,8 +328,13 @@ fn verdict(place: Override, seen: &[Seen]) -> Probed {
     let first = classes.next().flatten();
     let class = first.filter(|_| classes.all(|class| class == first));
     let changed = hits.iter().filter(|&&hit| hit).count() as u64;
-    Probed { place, tried, reached: rows.len() as u64, changed, class }
+    let given = rows.iter().zip(&hits).find_map(|(row, hit)| row.inputs.as_ref().filter(|_| *hit));
+    let input = given.map(|inputs| inputs.iter().take(4).map(told::told).collect::<Vec<_>>().join(" with "));
+    Outcome { seen: Probed { place, tried, reached: rows.len() as u64, changed, class }, input }
 }
+
+#[cfg(test)]
+mod foreign;
 
 #[cfg(test)]
 mod tests {
@@ -323,7 +356,8 @@ mod tests {
             let outcomes = probe(model.as_ref(), &source);
             assert_eq!(outcomes.is_empty(), case.kind == Kind::Benign, "{}", case.title);
             assert_eq!(outcomes, probe(model.as_ref(), &source));
-            let probed = outcomes.into_iter().map(|outcome| outcome.expect("the place is probed")).collect();
+            let probed =
+                outcomes.into_iter().map(|outcome| outcome.expect("the place is probed").seen).collect();
             let mut found = Vec::new();
             let facts = mantlet_formats::Facts::Probed(probed);
             mantlet_rules::check(&facts, &Place::artifact("model.onnx"), &mut found);

@@ -41,7 +41,8 @@ pub struct Options {
     /// The model this one is said to be made from: its weights are compared for traces of tampering.
     #[arg(long, value_name = "BASE")]
     base: Option<PathBuf>,
-    /// Run ONNX models whose graph has a suspected branch, on inputs searched for it; takes as much memory as they do.
+    /// Run models whose graph has a suspected branch (ONNX, TensorFlow, TensorFlow Lite, Keras), on inputs searched for it;
+    /// takes as much memory as they do.
     #[arg(long)]
     probe: bool,
     /// Name every rule with what it sees, and end; with `--format json` for programs.

@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use mantlet_model::{Architecture, ExternalData, Limits, Model, ModelError};
+use mantlet_model::{Architecture, ExternalData, Foreign, Limits, Model, ModelError};
 use mantlet_vocab::{MemorySource, Source};
 
 use super::subject::read_source;
@@ -35,23 +35,39 @@ pub fn model(path: &Path, architecture: Option<&Path>) -> anyhow::Result<Arc<dyn
     }
 }
 
-fn graph(path: &Path, source: &MemorySource) -> anyhow::Result<Arc<dyn Model>> {
-    struct Beside(PathBuf);
-    impl ExternalData for Beside {
-        fn open(&self, location: &str) -> Option<Box<dyn Source>> {
-            let plain = Path::new(location).components().all(|part| matches!(part, Component::Normal(_)));
-            let path = self.0.join(location);
-            let regular = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
-            if plain && regular {
-                read_source(&path).ok().map(|source| Box::new(source) as Box<dyn Source>)
-            } else {
-                None
-            }
+/// Files in the folder of a model.
+struct Beside(PathBuf);
+
+impl Beside {
+    fn of(path: &Path) -> Self {
+        Self(path.parent().unwrap_or(Path::new(".")).to_owned())
+    }
+}
+
+impl ExternalData for Beside {
+    fn open(&self, location: &str) -> Option<Box<dyn Source>> {
+        let plain = Path::new(location).components().all(|part| matches!(part, Component::Normal(_)));
+        let path = self.0.join(location);
+        let regular = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if plain && regular {
+            read_source(&path).ok().map(|source| Box::new(source) as Box<dyn Source>)
+        } else {
+            None
         }
     }
-    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let ours = mantlet_model::load_with_external(source, Some(&Beside(folder)), Limits::default());
+}
+
+fn graph(path: &Path, source: &MemorySource) -> anyhow::Result<Arc<dyn Model>> {
+    let ours = mantlet_model::load_with_external(source, Some(&Beside::of(path)), Limits::default());
     crate::engine::of(source, ours)
+}
+
+/// Loads a model of TensorFlow Lite, TensorFlow or Keras, with the variables beside a saved model.
+///
+/// # Errors
+/// When it cannot be read or run.
+pub fn foreign(path: &Path, source: &MemorySource) -> anyhow::Result<Foreign> {
+    Ok(mantlet_model::load_foreign(source, Some(&Beside::of(path)), Limits::default())?)
 }
 
 fn beside(path: &Path) -> Option<PathBuf> {

@@ -112,6 +112,11 @@ pub fn run_as_data(path: &Path) -> anyhow::Result<Arc<dyn Model>> {
     described::model(path, None)
 }
 
+/// Loads a file that is data in the format of another library, as [`described::foreign`].
+pub fn run_as_foreign(path: &Path, source: &MemorySource) -> anyhow::Result<mantlet_model::Foreign> {
+    described::foreign(path, source)
+}
+
 /// Reads a model file into memory, unless it is larger than any that is loaded.
 pub fn read_source(path: &Path) -> anyhow::Result<MemorySource> {
     let explain = || format!("cannot read {}", path.display());

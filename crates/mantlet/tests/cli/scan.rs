@@ -187,6 +187,35 @@ fn a_suspected_branch_is_run_when_it_is_asked_for() {
 }
 
 #[test]
+fn suspected_branches_of_other_formats_are_run_and_what_is_not_known_is_told() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../mantlet-model/tests/model/foreign");
+    let findings = |name: &str| {
+        let path = folder.join(name);
+        let seen = run(["scan", path.to_str().unwrap(), "--probe", "--format", "json"]);
+        let report: Value = serde_json::from_str(&seen.out).unwrap();
+        let names = report["findings"].as_array().unwrap().iter();
+        let names: Vec<String> = names.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+        (names, report.to_string())
+    };
+    for name in ["planted.keras", "planted.h5", "planted.pb", "planted.tflite", "branch-saved/saved_model.pb"]
+    {
+        let (names, report) = findings(name);
+        assert!(names.contains(&"graph-override-confirmed".to_owned()), "{name}: {report}");
+        assert!(names.contains(&"graph-input-override".to_owned()), "{name}: {report}");
+        assert!(report.contains("for example `"), "{name}: {report}");
+    }
+    for name in ["choosing.keras", "choosing.pb", "choosing.tflite", "written-saved/saved_model.pb"] {
+        let (names, report) = findings(name);
+        assert!(!names.iter().any(|name| name.starts_with("graph-")), "{name}: {report}");
+    }
+    let (names, report) = findings("unknown.pb");
+    assert!(names.contains(&"graph-input-override".to_owned()), "{report}");
+    assert!(!names.contains(&"graph-override-confirmed".to_owned()), "{report}");
+    assert!(report.contains("not probed to an end: operators not supported: Lgamma"), "{report}");
+}
+
+#[test]
 fn a_signed_newer_table_of_effects_is_judged_by_and_any_other_refused() {
     let holder = tempfile::tempdir().unwrap();
     let path = |name: &str| holder.path().join(name).to_str().unwrap().to_owned();
