@@ -154,6 +154,23 @@ impl Sketch {
         self.op(kind, label, &[x], attributes)
     }
 
+    /// A sum, product or extreme of whole numbers, which stay exact.
+    pub(super) fn reduce_whole(
+        &mut self,
+        kind: &str,
+        label: &str,
+        x: &Val,
+        axes: &[i64],
+        (keep, own): (bool, DataType),
+    ) -> Val {
+        if kind == "ReduceMean" {
+            return self.unknown("a mean of whole numbers");
+        }
+        let x = self.cast(label, x, DataType::Int64);
+        let reduced = self.reduce(kind, label, &x, Some(axes), keep);
+        self.cast(label, &reduced, own)
+    }
+
     /// Whether all or any of yes-or-no answers are yes.
     pub(super) fn quantified(
         &mut self,

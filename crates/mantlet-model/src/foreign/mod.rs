@@ -4,7 +4,9 @@
 //! Nothing is guessed: an operator, a layer or an element type that is not known here refuses the whole model by name,
 //! and what a library would compute in another way than is written here is not known.
 
+mod batches;
 mod flat;
+mod fold;
 mod keras;
 mod layers;
 mod numbers;

@@ -8,12 +8,13 @@ use mantlet_formats::onnx::schema::{
     TensorShapeProto, TypeProto, ValueInfoProto, dimension, type_proto,
 };
 
+use super::fold::folded;
 use super::invalid;
 use super::numbers::{Numbers, int, whole};
 use crate::{Limits, ModelError};
 
 /// The version of the operators that are written.
-const OPSET: i64 = 17;
+pub(super) const OPSET: i64 = 17;
 
 /// A value: its name, and its numbers when it is a constant.
 #[derive(Debug, Clone)]
@@ -128,13 +129,7 @@ impl Sketch {
         if let Some(numbers) = &value.numbers
             && self.kept.insert(value.name.clone())
         {
-            self.graph.initializer.push(TensorProto {
-                name: value.name.clone(),
-                dims: whole(&numbers.dims),
-                data_type: numbers.kind as i32,
-                raw_data: numbers.raw.clone(),
-                ..TensorProto::default()
-            });
+            self.graph.initializer.push(written(&value.name, numbers));
         }
         value.name.clone()
     }
@@ -169,6 +164,9 @@ impl Sketch {
         inputs: &[&Val],
         attribute: Vec<AttributeProto>,
     ) -> Val {
+        if let Some(numbers) = folded(kind, inputs, &attribute) {
+            return self.constant(label, numbers);
+        }
         self.many(kind, label, inputs, attribute, 1)
             .pop()
             .unwrap_or(Val { name: String::new(), numbers: None })
@@ -193,6 +191,17 @@ impl Sketch {
             graph: Some(self.graph),
             ..ModelProto::default()
         })
+    }
+}
+
+/// A constant as the file has it.
+pub(super) fn written(name: &str, numbers: &Numbers) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: whole(&numbers.dims),
+        data_type: numbers.kind as i32,
+        raw_data: numbers.raw.clone(),
+        ..TensorProto::default()
     }
 }
 

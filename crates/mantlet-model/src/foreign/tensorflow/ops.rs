@@ -103,10 +103,29 @@ impl Reader {
         if let Some(kind) = reduction(operator) {
             let keep = node.int("keep_dims", 0) != 0;
             let axes = fixed(1)?;
-            return Ok(vec![sketch.reduce(kind, label, operand(0)?, Some(&axes), keep)]);
+            let value = match node.kind("T") {
+                Some(own @ (DataType::Int32 | DataType::Int64)) => {
+                    sketch.reduce_whole(kind, label, operand(0)?, &axes, (keep, own))
+                }
+                _ => sketch.reduce(kind, label, operand(0)?, Some(&axes), keep),
+            };
+            return Ok(vec![value]);
         }
         let value = match operator {
             "BiasAdd" => sketch.op("Add", label, &[operand(0)?, operand(1)?], vec![]),
+            "Erfc" => {
+                let one = sketch.number(&format!("{label}/one"), 1.0);
+                let y = sketch.op("Erf", label, &[operand(0)?], vec![]);
+                sketch.op("Sub", label, &[&one, &y], vec![])
+            }
+            "SpaceToBatchND" | "BatchToSpaceND" => {
+                let (blocks, margins) = (fixed(1)?, fixed(2)?);
+                let made = match operator {
+                    "SpaceToBatchND" => sketch.to_batch(label, operand(0)?, &blocks, &margins),
+                    _ => sketch.from_batch(label, operand(0)?, &blocks, &margins),
+                };
+                made.ok_or_else(|| broken("its blocks and margins do not fit"))?
+            }
             "AddN" => sketch.op("Sum", label, &values.iter().collect::<Vec<_>>(), vec![]),
             "Relu6" => sketch.clipped(label, operand(0)?, 0.0, 6.0),
             "LeakyRelu" => {

@@ -158,6 +158,14 @@ impl Reader {
                 let axis = op.options.map_or(0, |table| self.flat.signed(table, 0));
                 self.sketch.op("Gather", label, &[operand(0)?, operand(1)?], vec![int("axis", axis)])
             }
+            37 | 38 => {
+                let (blocks, margins) = (known(op.whole(1))?, known(op.whole(2))?);
+                let made = match op.code {
+                    38 => self.sketch.to_batch(label, operand(0)?, &blocks, &margins),
+                    _ => self.sketch.from_batch(label, operand(0)?, &blocks, &margins),
+                };
+                made.ok_or_else(|| broken("its blocks and margins do not fit"))?
+            }
             39 => {
                 let perm = known(op.whole(1))?;
                 self.sketch.op("Transpose", label, &[operand(0)?], vec![ints("perm", &perm)])
@@ -175,7 +183,12 @@ impl Reader {
                             82 => "ReduceMax",
                             _ => "ReduceMin",
                         };
-                        self.sketch.reduce(kind, label, operand(0)?, Some(&axes), keep)
+                        match op.from.first().and_then(Option::as_ref).and_then(|tensor| tensor.kind) {
+                            Some(own @ (DataType::Int32 | DataType::Int64)) => {
+                                self.sketch.reduce_whole(kind, label, operand(0)?, &axes, (keep, own))
+                            }
+                            _ => self.sketch.reduce(kind, label, operand(0)?, Some(&axes), keep),
+                        }
                     }
                 }
             }
