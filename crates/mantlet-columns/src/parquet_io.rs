@@ -17,7 +17,7 @@ use crate::{ColumnsError, RecordBatch, Row, batch, rows, schema};
 const TOGETHER: usize = 256;
 
 /// Encoded bytes after which a row group is over.
-const GROUP: usize = 2 << 20;
+const GROUP: usize = 1 << 20;
 
 /// Writes rows as one Parquet file into an open file; see [`write_batches`].
 ///

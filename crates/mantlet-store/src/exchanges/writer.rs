@@ -17,7 +17,7 @@ use crate::StoreError;
 use crate::error::io;
 
 /// Bytes of values the exchanges kept for live views hold at most, about.
-const RECENT_BYTES: usize = 2 << 20;
+const RECENT_BYTES: usize = 1 << 20;
 
 /// Room for rows on their way that is kept for the next ones.
 const ROOM: usize = 512 << 10;
