@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -123,7 +123,10 @@ impl Lanes {
         match answer {
             Ok(answer) => {
                 let lane = (!over).then_some(lane);
-                Ok(answer.map(|body| Arriving::Driven { body, lane, home: Arc::clone(self) }))
+                Ok(answer.map(|body| {
+                    let source = Source::Driven { body, lane, home: Arc::clone(self) };
+                    Arriving { source, next: None }
+                }))
             }
             Err(mut error) => {
                 let unsent = error.take_message().map(Box::new);
@@ -147,8 +150,20 @@ async fn open(connector: &HttpConnector, address: &Uri) -> Result<Box<Lane>, Str
     Ok(Box::new(Lane { sender, connection, rested: Instant::now() }))
 }
 
-/// The body of an upstream's answer, as it arrives.
-pub(crate) enum Arriving {
+/// The body of an upstream's answer, as it arrives. Pieces that came together are given together: what a caller is sent
+/// costs a call of the system each time, and an upstream writes its events one by one.
+pub(crate) struct Arriving {
+    source: Source,
+    /// What came behind the pieces given last and is not one of them: the end, trailers, a fault.
+    next: Option<Piece>,
+}
+
+type Piece = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// Pieces are put together up to so many bytes; longer ones are given as they are.
+const TOGETHER: usize = 16 << 10;
+
+enum Source {
     /// Over a connection that has a task of its own.
     Tasked(Incoming),
     /// Over one that gets on only while this is polled.
@@ -160,27 +175,9 @@ pub(crate) enum Arriving {
     },
 }
 
-impl Arriving {
-    /// The answer is over: its connection serves the next one, if it can.
-    fn end(lane: &mut Option<Box<Lane>>, home: &Lanes, context: &mut Context<'_>) {
-        if let Some(mut lane) = lane.take()
-            && !lane.drive(context)
-            && lane.sender.is_ready()
-        {
-            home.put(lane);
-        }
-    }
-}
-
-impl Body for Arriving {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match self.get_mut() {
+impl Source {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        match self {
             Self::Tasked(body) => Pin::new(body).poll_frame(context),
             Self::Driven { body, lane, home } => {
                 // Polled first, the body says that there is room for what the connection then brings.
@@ -201,20 +198,24 @@ impl Body for Arriving {
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Tasked(body) | Self::Driven { body, .. } => body.is_end_stream(),
+    /// The answer is over: its connection serves the next one, if it can.
+    fn end(lane: &mut Option<Box<Lane>>, home: &Lanes, context: &mut Context<'_>) {
+        if let Some(mut lane) = lane.take()
+            && !lane.drive(context)
+            && lane.sender.is_ready()
+        {
+            home.put(lane);
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
+    fn body(&self) -> &Incoming {
         match self {
-            Self::Tasked(body) | Self::Driven { body, .. } => body.size_hint(),
+            Self::Tasked(body) | Self::Driven { body, .. } => body,
         }
     }
 }
 
-impl Drop for Arriving {
+impl Drop for Source {
     fn drop(&mut self) {
         // A body of known length is not polled again after its last byte.
         if let Self::Driven { body, lane, home } = self
@@ -222,6 +223,63 @@ impl Drop for Arriving {
         {
             Self::end(lane, home, &mut Context::from_waker(Waker::noop()));
         }
+    }
+}
+
+impl Arriving {
+    pub(super) fn tasked(body: Incoming) -> Self {
+        Self { source: Source::Tasked(body), next: None }
+    }
+
+    /// With what came behind it already.
+    fn together(&mut self, first: Bytes, context: &mut Context<'_>) -> Bytes {
+        let mut all = BytesMut::new();
+        while all.len().max(first.len()) < TOGETHER && !self.source.body().is_end_stream() {
+            let Poll::Ready(next) = self.source.poll(context) else { break };
+            match next.map(|next| next.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&data);
+                }
+                Some(Ok(Err(frame))) => self.next = Some(Some(Ok(frame))),
+                Some(Err(error)) => self.next = Some(Some(Err(error))),
+                None => self.next = Some(None),
+            }
+            if self.next.is_some() {
+                break;
+            }
+        }
+        if all.is_empty() { first } else { all.freeze() }
+    }
+}
+
+impl Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece> {
+        let arriving = self.get_mut();
+        if let Some(next) = arriving.next.take() {
+            return Poll::Ready(next);
+        }
+        arriving.source.poll(context).map(|piece| match piece?.map(Frame::into_data) {
+            Ok(Ok(data)) => Some(Ok(Frame::data(arriving.together(data, context)))),
+            Ok(Err(frame)) => Some(Ok(frame)),
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.next {
+            Some(next) => next.is_none(),
+            None => self.source.body().is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.source.body().size_hint()
     }
 }
 

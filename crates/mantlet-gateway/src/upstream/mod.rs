@@ -357,7 +357,7 @@ impl Target {
         let client = if self.upstream.h2 { &clients.h2 } else { &clients.plain };
         let asked = client.request(request).await;
         asked
-            .map(|reply| reply.map(Arriving::Tasked))
+            .map(|reply| reply.map(Arriving::tasked))
             .map_err(|error| Lost { unseen: error.is_connect(), why: cause(&error) })
     }
 
