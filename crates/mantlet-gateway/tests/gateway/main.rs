@@ -28,6 +28,7 @@ mod step_up;
 mod suspected;
 mod tap;
 mod text;
+mod together;
 mod tokens;
 mod transport;
 mod upgrade;

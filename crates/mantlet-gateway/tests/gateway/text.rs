@@ -23,7 +23,7 @@ use crate::world::{Caller, Memory, guard_config, json, ports};
 const CHAT: &str = "/v1/chat/completions";
 const KEY: (&str, &str) = ("authorization", "Bearer secret-ann");
 
-fn config() -> GuardConfig {
+pub(crate) fn config() -> GuardConfig {
     let tools = ToolPolicy { deny: vec!["shell".into()], ..ToolPolicy::default() };
     let text = TextConfig { terms: vec!["project nightjar".into()], tools, ..TextConfig::default() };
     GuardConfig { text, ..guard_config() }
@@ -149,7 +149,7 @@ impl Streaming {
     }
 }
 
-async fn begin(at: SocketAddr, text: &str) -> http::Response<hyper::body::Incoming> {
+pub(crate) async fn begin(at: SocketAddr, text: &str) -> http::Response<hyper::body::Incoming> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let request = Request::post(format!("http://{at}{CHAT}"))
         .header(KEY.0, KEY.1)
@@ -281,39 +281,6 @@ async fn a_benign_stream_is_byte_equal_wherever_it_is_cut_and_comes_event_by_eve
         }
     };
     tokio::time::timeout(Duration::from_secs(20), traced).await.unwrap();
-}
-
-/// Events that lie in the connection when the gateway looks are sent on with one write, not with one each.
-#[tokio::test]
-async fn events_that_came_together_leave_together() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let whole = events(&["one ", "two ", "three ", "four ", "five ", "six ", "seven ", "eight "]);
-    let pieces: Vec<String> =
-        String::from_utf8(whole.clone()).unwrap().split_inclusive("\n\n").map(str::to_owned).collect();
-    let sent = pieces.clone();
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut got = Vec::new();
-        let mut buffer = [0; 4096];
-        while !String::from_utf8_lossy(&got).contains("\"messages\"") {
-            let read = stream.read(&mut buffer).await.unwrap();
-            got.extend_from_slice(&buffer[..read]);
-        }
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        let chunks: String = sent.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())).collect();
-        stream.write_all(format!("{head}{chunks}0\r\n\r\n").as_bytes()).await.unwrap();
-        let _ = stream.read(&mut buffer).await;
-    });
-    let (gateway, _) = gateway(address, config()).await;
-    let mut body = begin(gateway.address(), "hello").await.into_body();
-    let (mut frames, mut got) = (0, Vec::new());
-    while let Some(frame) = body.frame().await {
-        frames += 1;
-        got.extend_from_slice(&frame.unwrap().into_data().unwrap());
-    }
-    assert_eq!(got, whole);
-    assert!(frames <= pieces.len() / 2, "{frames} writes for {} events", pieces.len());
 }
 
 #[tokio::test]
