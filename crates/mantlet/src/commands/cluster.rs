@@ -40,7 +40,7 @@ pub struct Engine {
     /// File with the cluster's token.
     #[arg(long, value_name = "FILE", required_if_eq("engine", "cluster"))]
     token_file: Option<PathBuf>,
-    /// Memory that DataFusion may hold in this process, in MiB; what it needs beyond goes to disk.
+    /// Memory that DataFusion may hold in this process, in MiB; a count that needs more is refused.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     memory: usize,
     /// Keep in this folder what was counted so far: asked again after it was killed, the command goes on where it was.
@@ -181,7 +181,7 @@ pub struct Part {
     /// Memory that queries may hold, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     memory: usize,
-    /// Disk that they may spill to, in MiB.
+    /// Disk that they may spill to, in MiB; counts are one row a task, and have nothing to spill.
     #[arg(long, value_name = "MIB", default_value_t = 4096)]
     spill: u64,
     /// Tasks of an executor at once; all of the machine's cores when absent.

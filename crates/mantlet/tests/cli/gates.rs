@@ -89,6 +89,27 @@ fn a_pair_of_values_that_turns_a_table_is_held() {
 }
 
 /// Texts of two kinds about parcels.
+#[test]
+fn pictures_stay_in_quarantine_and_the_gate_says_where_they_are_looked_at() {
+    let gate = Gate::new("", "");
+    // A picture, and a table whose name only is one.
+    let picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    for (name, bytes, is_table) in [("shot.png", picture, false), ("week.png", week(0).into_bytes(), true)] {
+        let path = gate.folder.path.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let (batch, file) = (name.replace('.', "-"), path.to_str().unwrap());
+        let deliver = ["data", "deliver", &batch, file, "--feed", "bank", "--folder", gate.folder.text()];
+        let came =
+            with_password(&gate.password, &[&deliver[..], &["--user", "ann", "--password-stdin"]].concat());
+        assert_eq!(came.code, 0, "{}", came.err);
+        let gated = run(["data", "gate", &batch, "--folder", gate.folder.text()]);
+        assert_eq!(gated.err.contains("`mantlet data images`"), !is_table, "{} {}", gated.code, gated.err);
+        let batches = expect(0, ["data", "batches", "--folder", gate.folder.text()]).out;
+        let line = batches.lines().find(|line| line.starts_with(&batch)).unwrap();
+        assert!(is_table || (gated.code == 3 && line.contains(" quarantined ")), "{} {line}", gated.code);
+    }
+}
+
 fn texts() -> String {
     let mut text = String::from("feed,text,label\n");
     for row in 0..1_500_u64 {

@@ -205,6 +205,19 @@ fn embeddings_that_moved_are_told_and_an_array_that_is_none_is_refused() {
         let clean = ask(&embeddings(&folder.path().join("c.npy"), seed, false), 0);
         assert!(findings(&clean).is_empty(), "seed {seed}: {}", clean.out);
     }
+    // Other engines are refused, with the reason and the way out.
+    for engine in ["datafusion", "cluster"] {
+        let now = folder.path().join("now.npy");
+        let asked =
+            ["monitor", "embeddings", now.to_str().unwrap(), "--reference", &reference, "--engine", engine];
+        let refused = run(asked);
+        assert!(
+            refused.code == 3 && refused.err.contains("leave --engine away"),
+            "{} {}",
+            refused.code,
+            refused.err
+        );
+    }
     let broken = folder.path().join("broken.npy");
     std::fs::write(&broken, b"\x93NUMPY\x01\x00\xff\xff{").unwrap();
     let refused = run(["monitor", "embeddings", broken.to_str().unwrap(), "--reference", &reference]);

@@ -49,6 +49,15 @@ impl Looked {
     }
 }
 
+/// Whether a file is a picture or an array of them, by what it begins with.
+fn is_picture(file: &std::path::Path) -> bool {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(8).read_to_end(&mut head));
+    let begins = [&b"\x89PNG\r\n\x1a\n"[..], b"\xff\xd8\xff", b"\x93NUMPY"];
+    read.is_ok() && begins.iter().any(|begin| head.starts_with(begin))
+}
+
 /// What every check says of a batch; the scan over feeds reads all usable batches before it, as well.
 pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow::Result<Looked> {
     let Some(data) = &loaded.config.data else {
@@ -64,6 +73,15 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
         without: data.without.clone(),
         ..Roles::default()
     };
+    if let Some(picture) = files(batch).iter().find(|file| is_picture(file)) {
+        return Err(Usage(format!(
+            "batch {} holds pictures ({}), which a gate does not look at: it stays in quarantine; look with `mantlet \
+             data images` and `mantlet data labels --pictures`, and deliver tables of what may be learned from",
+            batch.name,
+            picture.display()
+        ))
+        .into());
+    }
     let mut examination = Examination::default();
     for file in &files(batch) {
         examination.merge(take_in::table(file, Some(&label)));

@@ -69,6 +69,8 @@ pub struct Embeddings {
     #[arg(long, value_name = "PATH")]
     reference: PathBuf,
     #[command(flatten)]
+    alone: Alone,
+    #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
     raising: Raising,
@@ -107,6 +109,9 @@ pub(super) fn texts(terminal: Terminal, options: &Texts) -> anyhow::Result<ExitC
 
 pub(super) fn embeddings(terminal: Terminal, options: &Embeddings) -> anyhow::Result<ExitCode> {
     let settings = options.limits.settings()?;
+    options
+        .alone
+        .check("a classifier learns from the rows one after the other, which no engine does in parts")?;
     let place = Place::artifact(options.now.display().to_string());
     let (told, looked) = if options.now.is_dir() {
         let (before, now) = (Pictures::open(&options.reference, None)?, Pictures::open(&options.now, None)?);
