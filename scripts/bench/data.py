@@ -97,6 +97,12 @@ def told(program, path):
 CELLS = [(0, "travel"), (0, "electronics"), (1, "fuel"), (1, "fashion"), (2, "fuel"), (3, "grocery"), (3, "digital"), (4, "grocery")]
 
 
+def as_much(seed, feed, kind, share=283e-6):
+    """How strong poison in a cell has to be so that this share of the rows of twelve weeks is turned."""
+    _, poison = fraud(seed, "feed", feed, kind)
+    return share * len(poison) / poison.sum()
+
+
 def interval(hits, runs):
     """The share with its 95 % interval (Wilson)."""
     share, z = hits / runs, 1.96
@@ -109,6 +115,7 @@ def slow_poison(program, work, runs, clean):
     rows = []
     path = work / "fraud.parquet"
     found = {"weeks": 0, "first": 0, "n": 0}
+    even = {"found": 0, "n": 0}
     strong = {"found": 0, "n": 0}
     for run in range(runs):
         feed, kind = CELLS[run % len(CELLS)]
@@ -120,6 +127,9 @@ def slow_poison(program, work, runs, clean):
         found["weeks"] += cell in said
         shifts = [p for p, f in said.items() if f["name"] == "feed-label-shift"]
         found["first"] += bool(shifts) and shifts[0] == cell
+        pq.write_table(fraud(6_000 + run, "feed", feed, kind, as_much(6_000 + run, feed, kind), weeks=10)[0], path)
+        even["n"] += 1
+        even["found"] += cell in told(program, path)
         table, _ = fraud(7_000 + run, "feed", feed, kind, strength=3.0, weeks=6)
         pq.write_table(table, path)
         strong["n"] += 1
@@ -133,6 +143,7 @@ def slow_poison(program, work, runs, clean):
         alarms += bool(said)
         print("clean", run, sorted(said), flush=True)
     rows.append(["slow poison, right cell by week 10", interval(found["weeks"], found["n"]), f"eight cells other than the generator's own, seeds 5000 on; named first among shifts in {found['first']}"])
+    rows.append(["the same cells, as many rows as in the generator's own: 283 in a million of twelve weeks, by week 10", interval(even["found"], even["n"]), "seeds 6000 on"])
     rows.append(["three times as strong, within 3 batches", interval(strong["found"], strong["n"]), "the same cells, seeds 7000 on"])
     rows.append(["clean runs of 12 weeks with any alarm", interval(alarms, clean), "nominal 1 %; seeds 9000 on"])
     table, poison = fraud(12, "feed")

@@ -9,13 +9,13 @@ use crate::project::Project;
 use crate::run::{self, Outcome, Steps};
 
 /// A benchmark: its name and what of the program it builds.
-const BENCHES: [&str; 4] = ["scan", "attack", "gateway", "data"];
+const BENCHES: [&str; 5] = ["scan", "attack", "gateway", "data", "engines"];
 
 pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let name = arguments
         .iter()
         .find(|argument| !argument.starts_with('-'))
-        .context("which one? scan, attack, gateway or data")?;
+        .context("which one? scan, attack, gateway, data or engines")?;
     if !BENCHES.contains(&name.as_str()) {
         bail!("no benchmark is called `{name}`; there are {}", BENCHES.join(", "));
     }
@@ -27,6 +27,9 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     steps.step(&format!("{profile} build"), || {
         let mut build = run::cargo(project);
         build.args(["build", "--profile", profile, "-p", "mantlet", "--bin", "mantlet", "--locked"]);
+        if name == "engines" {
+            build.args(["--features", "cluster"]);
+        }
         if name == "attack" {
             // Models with planted backdoors, and attacks alone: with the program, so that what both need is built once.
             build.args(["-p", "mantlet-worker", "--example", "backdoors"]);
