@@ -20,6 +20,8 @@ use words::Texts;
 
 /// Parts of the table; each is predicted by a model trained on the others.
 const FOLDS: u64 = 3;
+/// How often texts are learned from, each time without what was called wrong the time before.
+const ROUNDS: usize = 3;
 /// Rows a model is trained on at most.
 const TRAINED: usize = 200_000;
 /// Values kept in memory at most, features and probabilities together.
@@ -293,10 +295,7 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
     let given: Vec<usize> = codes.iter().map(|&code| rank[code as usize]).collect();
     let probabilities = match probabilities {
         Some(probabilities) => probabilities,
-        None if text.is_some() => folds(&given, count, &rows, |learned, held, told| {
-            texts.predict(&given, count, (learned, held), told)
-        })
-        .map_err(role)?,
+        None if text.is_some() => doubting(&given, count, &rows, &texts).map_err(role)?,
         None => out_of_fold(&mut values, width, &given, count, &rows).map_err(role)?,
     };
     let mut counts = vec![0_u64; count];
@@ -355,6 +354,31 @@ fn folds(
         })?;
     }
     Ok(probabilities)
+}
+
+/// Probabilities of texts by models that learned neither from them nor from what the models before called wrong: labels
+/// that were turned towards one side teach the same error otherwise.
+fn doubting(given: &[usize], classes: usize, rows: &[u64], texts: &Texts) -> Result<Vec<f32>, String> {
+    let mut doubted = vec![false; given.len()];
+    let mut left = ROUNDS;
+    loop {
+        let probabilities = folds(given, classes, rows, |learned, held, told| {
+            let learned: Vec<usize> = learned.iter().copied().filter(|&row| !doubted[row]).collect();
+            texts.predict(given, classes, (&learned, held), told)
+        })?;
+        left -= 1;
+        if left == 0 {
+            return Ok(probabilities);
+        }
+        doubted.fill(false);
+        confident(given, &probabilities, classes).rows.iter().for_each(|row| doubted[row.row] = true);
+        // A label half of whose rows are doubted is not understood: nothing better is learned without them.
+        let mut sums = vec![[0_usize; 2]; classes];
+        given.iter().zip(&doubted).for_each(|(&class, &doubted)| sums[class][usize::from(doubted)] += 1);
+        if doubted.iter().all(|&doubted| !doubted) || sums.iter().any(|[kept, doubted]| doubted > kept) {
+            return Ok(probabilities);
+        }
+    }
 }
 
 /// Scores become chances.

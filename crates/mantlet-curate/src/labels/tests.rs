@@ -112,7 +112,7 @@ fn turned_labels_of_texts_are_found_by_the_words_of_the_others_and_right_ones_ar
     let rows: Vec<u64> = found.confident.rows.iter().map(|row| found.rows[row.row]).collect();
     let hits = rows.iter().filter(|row| turned.contains(row)).count();
     assert!(
-        hits * 100 >= turned.len() * 70 && hits * 100 >= rows.len() * 90,
+        hits * 100 >= turned.len() * 60 && hits * 100 >= rows.len() * 95,
         "{hits} of {}, {} told",
         turned.len(),
         rows.len()
