@@ -1,5 +1,7 @@
 //! Every monitor on every engine, over a table whose files are of every format: the same report, byte for byte; and the
 //! same words when a file is damaged.
+//!
+//! Long because the monitors share one table, and each says here what it is told of it.
 
 mod hard;
 mod killed;
