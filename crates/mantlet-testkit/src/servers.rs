@@ -84,7 +84,12 @@ impl Server {
             .replace("@FOLDER@", &folder.path().display().to_string());
         std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
         let mut command = Command::new("nginx");
-        command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-g", "daemon off; master_process off;"]);
+        command.arg("-p").arg(folder.path()).args([
+            "-c",
+            "nginx.conf",
+            "-g",
+            "daemon off; master_process off;",
+        ]);
         Self::start(command, port, folder)
     }
 
