@@ -253,19 +253,10 @@ fn a_full_disk_under_the_record_is_answered_as_configured_and_nothing_acknowledg
         folder.edit(|text| {
             text.replacen("[gateway]", &format!("[gateway]\nrecord_on_failure = \"{choice}\""), 1)
         });
-        // Blocks of 1024 bytes in some shells, of 512 in others: 2.5 or 1.25 MiB.
-        let script = "trap '' XFSZ; ulimit -f 2560; exec \"$@\"";
-        let mut child = Command::new("sh")
-            .args([
-                "-c",
-                script,
-                "sh",
-                env!("CARGO_BIN_EXE_mantlet"),
-                "up",
-                folder.text(),
-                "--format",
-                "json",
-            ])
+        // Below the 4 MiB at which a segment is begun anew, above what the database's own files take here.
+        let mut child = Command::new("prlimit")
+            .args(["--fsize=3500000", "sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+            .args([env!("CARGO_BIN_EXE_mantlet"), "up", folder.text(), "--format", "json"])
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -278,7 +269,7 @@ fn a_full_disk_under_the_record_is_answered_as_configured_and_nothing_acknowledg
         let key = key_of(&up);
         let (mut taken, mut full) = (0, 0);
         // Requests are many, and they end soon after the disk is full.
-        for _ in 0..150 {
+        for _ in 0..250 {
             let (got, said) = up.infer("model", &key, &body);
             let lost = metrics(&up).contains("signal=\"dependency-lost\"");
             assert!(got == 200 || (got == status && lost), "{choice}: {got} {said}");
