@@ -167,8 +167,7 @@ fn scalar(text: &str, from: usize) -> (String, usize) {
     let bytes = text.as_bytes();
     let (mut at, mut value) = (from, Vec::new());
     let mut quoted = false;
-    loop {
-        let Some(&quote) = bytes.get(at).filter(|byte| matches!(byte, b'"' | b'\'')) else { break };
+    while let Some(&quote) = bytes.get(at).filter(|byte| matches!(byte, b'"' | b'\'')) {
         quoted = true;
         at += 1;
         while let Some(&byte) = bytes.get(at) {
@@ -425,7 +424,7 @@ impl Layout {
                 _ => Kind::Combine,
             },
             "reduction" => match of("reduction_param", "axis") {
-                Some(axis) if axis > 1.0 || axis < -1.0 => Kind::Sum(Some(2)),
+                Some(axis) if !(-1.0..=1.0).contains(&axis) => Kind::Sum(Some(2)),
                 Some(axis) if axis < 0.0 => Kind::Sum(Some(1)),
                 _ => Kind::Sum(None),
             },
