@@ -187,11 +187,11 @@ impl Courses {
             for ((own, noise), share) in path.iter_mut().zip(noise).zip(&self.shares) {
                 *own = noise * share.sqrt();
             }
-            for batch in test.from..=test.to {
-                off -= path[batch] * test.weight(batch) * self.scales[at];
+            for (batch, own) in path.iter().enumerate().take(test.to + 1).skip(test.from) {
+                off -= own * test.weight(batch) * self.scales[at];
             }
-            for batch in test.from..=test.to {
-                path[batch] += off * test.weight(batch) * self.scales[at] * self.shares[batch];
+            for (batch, own) in path.iter_mut().enumerate().take(test.to + 1).skip(test.from) {
+                *own += off * test.weight(batch) * self.scales[at] * self.shares[batch];
             }
             for (batch, own) in path.iter().enumerate() {
                 plain[batch + 1] = plain[batch] + own;

@@ -28,7 +28,13 @@ fn places(blocks: &[i64]) -> Vec<Vec<i64>> {
 
 impl Sketch {
     /// Rows of the batch for every place within the blocks.
-    pub(super) fn to_batch(&mut self, label: &str, x: &Val, blocks: &[i64], pads: &[i64]) -> Option<Val> {
+    pub(super) fn space_to_batch(
+        &mut self,
+        label: &str,
+        x: &Val,
+        blocks: &[i64],
+        pads: &[i64],
+    ) -> Option<Val> {
         let (blocks, pads) = checked(blocks, pads)?;
         let side = |at: usize| std::iter::once(0).chain(pads.iter().map(move |pad| pad[at])).chain([0]);
         let list: Vec<i64> = side(0).chain(side(1)).collect();
@@ -46,7 +52,13 @@ impl Sketch {
     }
 
     /// The picture that rows of the batch are the places of.
-    pub(super) fn from_batch(&mut self, label: &str, x: &Val, blocks: &[i64], crops: &[i64]) -> Option<Val> {
+    pub(super) fn batch_to_space(
+        &mut self,
+        label: &str,
+        x: &Val,
+        blocks: &[i64],
+        crops: &[i64],
+    ) -> Option<Val> {
         let (blocks, crops) = checked(blocks, crops)?;
         let count = places(blocks).len();
         let mut parts = self.many("Split", label, &[x], vec![int("axis", 0)], count);

@@ -121,8 +121,8 @@ impl Reader {
             "SpaceToBatchND" | "BatchToSpaceND" => {
                 let (blocks, margins) = (fixed(1)?, fixed(2)?);
                 let made = match operator {
-                    "SpaceToBatchND" => sketch.to_batch(label, operand(0)?, &blocks, &margins),
-                    _ => sketch.from_batch(label, operand(0)?, &blocks, &margins),
+                    "SpaceToBatchND" => sketch.space_to_batch(label, operand(0)?, &blocks, &margins),
+                    _ => sketch.batch_to_space(label, operand(0)?, &blocks, &margins),
                 };
                 made.ok_or_else(|| broken("its blocks and margins do not fit"))?
             }

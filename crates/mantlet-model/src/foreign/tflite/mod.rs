@@ -221,7 +221,7 @@ impl Reader {
         let Some(kind) = tensor.kind else { return Ok(None) };
         let numbers = dims.and_then(|dims| Numbers::new(dims, kind, raw));
         let numbers = match numbers {
-            Some(numbers) if tensor.gridded => self.from_grid(table, &numbers),
+            Some(numbers) if tensor.gridded => self.off_grid(table, &numbers),
             Some(numbers) if kind == DataType::Float16 => {
                 let floats = numbers.floats().unwrap_or_default();
                 Numbers::floats_of(numbers.dims, &floats)
@@ -232,7 +232,7 @@ impl Reader {
     }
 
     /// The numbers that steps of a grid stand for: one scale for all, or one for each position of an axis.
-    fn from_grid(&mut self, table: Table, steps: &Numbers) -> Option<Numbers> {
+    fn off_grid(&mut self, table: Table, steps: &Numbers) -> Option<Numbers> {
         let grid = self.flat.child(table, 4)?;
         let scales: Vec<f32> =
             self.flat.numbers(grid, 2)?.into_iter().map(|bits| f32::from_bits(bits as u32)).collect();

@@ -161,8 +161,8 @@ impl Reader {
             37 | 38 => {
                 let (blocks, margins) = (known(op.whole(1))?, known(op.whole(2))?);
                 let made = match op.code {
-                    38 => self.sketch.to_batch(label, operand(0)?, &blocks, &margins),
-                    _ => self.sketch.from_batch(label, operand(0)?, &blocks, &margins),
+                    38 => self.sketch.space_to_batch(label, operand(0)?, &blocks, &margins),
+                    _ => self.sketch.batch_to_space(label, operand(0)?, &blocks, &margins),
                 };
                 made.ok_or_else(|| broken("its blocks and margins do not fit"))?
             }
