@@ -238,8 +238,8 @@ mod tests {
         // A mark that three of four rows of one class and one of four of the other have, and noise of each row's own.
         let (rows, y): (Vec<Vec<u32>>, Vec<usize>) = (0..4_000_u32)
             .map(|row| {
-                let class = usize::from(mix(u64::from(row)) % 4 == 0);
-                let marked = (mix(u64::from(row) ^ 77) % 4 == 0) != (class == 1);
+                let class = usize::from(mix(u64::from(row)).is_multiple_of(4));
+                let marked = mix(u64::from(row) ^ 77).is_multiple_of(4) != (class == 1);
                 (vec![if marked { 1 } else { 2 }, 10_000 + row % 50, 50_000 + row % 70], class)
             })
             .unzip();
