@@ -21,6 +21,9 @@ const FEW_EXCHANGES: usize = 16;
 const QUIET_MS: u64 = 10 * 60_000;
 /// Requests a minute are counted over this many minutes.
 const MINUTES: u32 = 5;
+/// The signal of an endpoint, a record or a count that was not there.
+const LACKING: &str = "dependency-lost";
+
 /// A signal at or above this has reached its threshold.
 pub(crate) const REACHED: f64 = 1.0;
 
@@ -354,7 +357,9 @@ impl Stream {
                 *hints += 1;
                 #[expect(clippy::cast_precision_loss, reason = "request counts")]
                 let share = *hints as f64 / self.queries as f64;
-                if *hints < playbook.hints || share < playbook.hint_share {
+                // What the route lacks is no caller's doing: a share in it means nothing, and nobody waits for one.
+                let own = signal.name == LACKING;
+                if *hints < playbook.hints || (share < playbook.hint_share && !own) {
                     continue;
                 }
             }
@@ -381,6 +386,31 @@ mod tests {
             signals,
             action: Action::Allow,
         }
+    }
+
+    #[test]
+    fn what_the_route_lacks_is_told_however_much_went_well_before() {
+        let (mut streams, playbook) = (Streams::default(), Playbook::default());
+        for number in 0..1_000 {
+            assert!(streams.take(&seen("ada", number, Vec::new()), &playbook).is_none());
+        }
+        let signal = |name: &str| Signal {
+            name: name.into(),
+            impact: Impact::Medium,
+            confidence: Confidence::High,
+            score: REACHED,
+            message: String::new(),
+            facts: std::collections::BTreeMap::new(),
+        };
+        let raised = |streams: &mut Streams, name: &str, from: u64| -> Vec<bool> {
+            (from..from + playbook.hints)
+                .map(|number| streams.take(&seen("ada", number, vec![signal(name)]), &playbook).is_some())
+                .collect()
+        };
+        let other = raised(&mut streams, "request-malformed", 2_000);
+        assert!(other.iter().all(|raised| !raised), "few of many: {other:?}");
+        let lost = raised(&mut streams, LACKING, 3_000);
+        assert!(lost.iter().any(|raised| *raised), "{lost:?}");
     }
 
     #[test]
