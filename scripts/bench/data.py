@@ -5,8 +5,8 @@ Every table is generated here from a seed. `--runs N` says how many poisoned and
 are made; `--texts N` how many texts the flood hides in; `--errors DIR` is a folder with `NAME_test_set_pyx.npy` and
 `NAME_test_set_original_labels.npy`, on which flags are compared one by one. `--optdigits DIR` holds the digits of UCI as
 `optdigits-*.csv`; without it those inside scikit-learn are used. `--acs DIR` holds `employment_MA_*.pq` of NannyML, on which
-estimates before labels are held against what the labels say. `--only PART` runs some parts: poison, review, labels,
-mislabelled, images, triggers, phrases, abuse, versions, flood, cbpe, drift.
+estimates before labels are held against what the labels say. `--only PART` runs some parts: poison, bar (also a part of
+poison: its own strength in all cells that hold enough fraud), review, labels, mislabelled, images, triggers, phrases, abuse, versions, flood, cbpe, drift.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import abuse
+import at_bar
 import drift
 import images
 import mislabelled
@@ -32,7 +33,7 @@ import versions
 from measure import append, cpu_seconds, mib, peak_kib
 from peers import timed
 
-PARTS = ["poison", "review", "labels", "mislabelled", "images", "triggers", "phrases", "abuse", "versions", "flood", "cbpe", "drift"]
+PARTS = ["poison", "bar", "review", "labels", "mislabelled", "images", "triggers", "phrases", "abuse", "versions", "flood", "cbpe", "drift"]
 KINDS = ["grocery", "fuel", "travel", "digital", "fashion", "electronics"]
 
 
@@ -288,6 +289,7 @@ def main():
     parser.add_argument("--page", required=True)
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--clean", type=int, default=300, help="tables of twelve weeks without poison")
+    parser.add_argument("--bar-rounds", type=int, default=2, help="tables of slow poison at the bar's own strength for each cell and strength")
     parser.add_argument("--acs", type=pathlib.Path, help="folder with the files employment_MA_*.pq of NannyML")
     parser.add_argument("--reviews", type=int, default=20, help="tables whose list of rows to look at is judged")
     parser.add_argument("--review-first", type=int, default=11_000, help="the seed of the first of them")
@@ -312,6 +314,8 @@ def main():
     rows = []
     if "poison" in only:
         rows += slow_poison(options.mantlet, options.work, options.runs, options.clean)
+    if "poison" in only or "bar" in only:
+        rows += at_bar.at_bar(options.mantlet, options.work, payments, told, KINDS, interval, options.bar_rounds)
     if "review" in only:
         rows += review.reviews(options.mantlet, options.work, payments, FEEDS, options.reviews, options.review_first)
     if "labels" in only:
