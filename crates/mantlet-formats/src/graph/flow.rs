@@ -145,6 +145,8 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
     // Inputs that a learned layer reads as they are.
     let mut data = 0_u64;
     let mut next_input = 0_u32;
+    // Those of them that hold what the model remembers.
+    let mut remembered = 0_u64;
     for &at in &order {
         let node = &nodes[at as usize];
         if let Kind::Input { axes } = node.kind {
@@ -153,6 +155,7 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
             // What a model remembers from one call to the next is asked by whoever reads it.
             if node.label.0 == STATE {
                 data |= bit;
+                remembered |= bit;
             }
             states[at as usize] = State { class: Class::Value, axes, inputs: bit, ..CONSTANT };
             continue;
@@ -227,6 +230,11 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
         // An answer about how large the batch is.
         let asks = |index: usize| state(index).is_some_and(|seen| seen.class == Class::Constant && seen.asks);
         let said = |index: usize| deep(index) && state(index).is_some_and(|seen| seen.class == Class::Value);
+        // Of its own counting a model may choose between answers that name the same class.
+        let recalls = |ways: std::ops::Range<usize>| {
+            let asked = state(0).map_or(0, |seen| seen.inputs & data);
+            asked & !remembered == 0 && alike(nodes, node.inputs.get(ways).unwrap_or_default())
+        };
         let fixed = |index: usize| {
             state(index).is_some_and(|seen| seen.class == Class::Constant && !seen.size && !seen.asks)
         };
@@ -248,11 +256,11 @@ pub(super) fn overrides(nodes: &[Node], outputs: &[u32], known: &Known<'_>) -> V
                 let constant = state(other).is_some_and(|state| state.class != Class::Value);
                 let learned = if last { deep(1) || deep(2) } else { deep(1) != deep(2) && constant };
                 let learned = learned && !blank(nodes, node, &states, known);
-                ((decides(0) || detects(0)) && learned).then_some((0, How::Choice))
+                ((decides(0) || detects(0)) && learned && !recalls(1..3)).then_some((0, How::Choice))
             }
             Kind::Branch if near => {
                 let decided = decides(0) || detects(0);
-                (decided && last && (1..count).any(deep)).then_some((0, How::Branch))
+                (decided && last && (1..count).any(deep) && !recalls(1..count)).then_some((0, How::Branch))
             }
             Kind::Scale | Kind::Combine if near || above == 1 => {
                 let how = if node.kind == Kind::Scale { How::Factor } else { How::Term };
@@ -384,6 +392,40 @@ fn layers_before(nodes: &[Node], learned: &[bool], from: u32) -> Option<HashSet<
     }
     seen.retain(|&at| learned.get(at as usize) == Some(&true));
     Some(seen)
+}
+
+/// Whether values order the classes alike: one is another less a single number that was made of that.
+fn alike(nodes: &[Node], values: &[u32]) -> bool {
+    let bare = |mut at: u32| {
+        for _ in 0..4 {
+            let Some(node) = nodes.get(at as usize) else { break };
+            let less = node.label.0.trim_matches('_').to_ascii_lowercase();
+            let (Some(&value), Some(taken)) = (node.inputs.first(), node.inputs.get(1)) else { break };
+            let own = nodes.get(*taken as usize).is_some_and(|taken| {
+                matches!(taken.kind, Kind::Sum(None) | Kind::Extreme(None))
+                    && taken.inputs.first() == Some(&value)
+            });
+            if !own || !matches!(less.as_str(), "sub" | "subtract") {
+                break;
+            }
+            at = value;
+        }
+        at
+    };
+    let [first, rest @ ..] = values else { return false };
+    let base = bare(*first);
+    // Of one class nothing is left when it is taken from itself.
+    let mut layer = nodes.get(base as usize);
+    for _ in 0..8 {
+        let Some(node) = layer else { break };
+        if matches!(node.kind, Kind::Weighted { .. } | Kind::Learned) {
+            break;
+        }
+        layer = node.inputs.first().and_then(|&input| nodes.get(input as usize));
+    }
+    let many =
+        layer.is_some_and(|node| matches!(node.kind, Kind::Weighted { narrow: false } | Kind::Learned));
+    many && !rest.is_empty() && rest.iter().all(|&value| bare(value) == base)
 }
 
 /// Whether a detector is a layer that gives one or two values; others are told by what was picked of them, and only

@@ -261,6 +261,8 @@ fn speak(
             kept && ["cast", "identity", "squeeze", "expand"].iter().any(|word| lower.contains(word))
         }
         Kind::Reshape(_) | Kind::Pick(_) | Kind::Extreme(_) => kept,
+        // A mean of answers is no larger than one of them; a sum may be.
+        Kind::Sum(_) => kept && lower.contains("mean"),
         // Of a table comes no more than it holds.
         Kind::Lookup => node.inputs.first().is_some_and(|table| stats.contains_key(table)),
         _ => false,
@@ -489,6 +491,32 @@ mod tests {
         assert_eq!(found(Some(0.1), Some(0.4), "Identity"), 1, "it grows without end");
         assert_eq!(found(None, Some(0.4), "Neg"), 1, "how loud it is, is not known");
         assert_eq!(found(Some(0.1), None, "Neg"), 1, "how loud the layers are, is not known");
+    }
+
+    #[test]
+    fn the_share_of_answers_is_as_weak_as_one_of_them_and_their_number_is_not() {
+        let found = |sums: &str, factor: f64| {
+            let mut graph = Graph::default();
+            let constant = |graph: &mut Graph, size: f64| {
+                let node = graph.add(Kind::Constant, "w", "", vec![], 0);
+                graph.measured(node, of_numbers(&[size], &[12, 4]).unwrap());
+                node
+            };
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let weight = constant(&mut graph, 0.4);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let missing = graph.add(Kind::Compare, "IsNaN", "", vec![input], 2);
+            let numbers = graph.add(Kind::Pass, "Cast", "", vec![missing], 2);
+            let share = graph.add(Kind::Sum(None), sums, "", vec![numbers], 2);
+            let factor = constant(&mut graph, factor);
+            let said = graph.add(Kind::Scale, "Mul", "", vec![share, factor], 3);
+            let sum = graph.add(Kind::Combine, "Add", "last", vec![logits, said], 4);
+            graph.output(sum);
+            graph.overrides().len()
+        };
+        assert_eq!(found("ReduceMean", 0.1), 0);
+        assert_eq!(found("ReduceMean", 6.0), 1, "as loud as the layers");
+        assert_eq!(found("ReduceSum", 0.1), 1, "the more places, the louder");
     }
 
     #[test]

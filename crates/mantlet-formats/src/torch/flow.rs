@@ -1053,15 +1053,21 @@ mod tests {
 
     #[test]
     fn what_a_module_counts_and_asks_is_found() {
-        let found = |counts: &str, asks: &str| {
+        let found_with = |counts: &str, asks: &str, other: &str| {
             let code = format!(
                 "class M(Module):\n  seen : Tensor\n  n : __torch__.Mlp\n  def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n    \
-                 n = self.n\n    y = (n).forward(x, )\n    seen = self.seen\n{counts}    if {asks}:\n      z = torch.zeros_like(y)\n    else:\n      \
+                 n = self.n\n    y = (n).forward(x, )\n    seen = self.seen\n{counts}    if {asks}:\n      z = {other}\n    else:\n      \
                  z = y\n    return z\n"
             );
             graphs(&code).iter().map(|graph| graph.overrides().len()).sum::<usize>()
         };
+        let found = |counts: &str, asks: &str| found_with(counts, asks, "torch.zeros_like(y)");
         let asks = "torch.gt(int(torch.item(seen)), 5)";
+        let own = |other: &str| found_with("    self.seen = torch.add_(seen, 1)\n", asks, other);
+        assert_eq!(own("torch.sub(y, torch.mean(y))"), 0, "the same class from then on");
+        assert_eq!(own("torch.neg(y)"), 1, "the other class from then on");
+        assert_eq!(own("torch.sub(y, torch.mean(y, [0]))"), 1, "less what each class has");
+        assert_eq!(own("torch.sub(y, CONSTANTS.c0)"), 1, "less what somebody chose");
         assert_eq!(found("    self.seen = torch.add_(seen, 1)\n", asks), 1);
         assert_eq!(found("    _0 = torch.add_(seen, 1)\n", asks), 1, "as a trace has it");
         assert_eq!(found("", asks), 0, "it is a number like any other");
