@@ -1,6 +1,7 @@
 //! Counts the messages of a model file before they are decoded: two bytes of file can become a message of
 //! hundreds of bytes in memory, so their number is bounded first.
 
+use crate::fields::{Raw, field};
 use crate::{Limits, ModelError};
 
 /// Messages a file may hold beyond those its nodes need.
@@ -49,20 +50,6 @@ fn nested(kind: Kind) -> Nest {
     }
 }
 
-/// A base-128 number.
-fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 /// Refuses files with more messages than a model of the allowed size has. Malformed bytes are left to the
 /// decoder, which names the place.
 pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), ModelError> {
@@ -73,29 +60,18 @@ pub(crate) fn check(bytes: &[u8], limits: &Limits) -> Result<(), ModelError> {
     while let Some((window, kind, depth)) = todo.pop() {
         let mut at = 0;
         while at < window.len() {
-            let Some(tag) = varint(window, &mut at) else { break };
-            let end = match tag & 7 {
-                0 => varint(window, &mut at).map(|_| at),
-                1 => at.checked_add(8),
-                5 => at.checked_add(4),
-                2 => varint(window, &mut at)
-                    .and_then(|len| usize::try_from(len).ok())
-                    .and_then(|len| at.checked_add(len)),
-                _ => None,
-            };
-            let Some(end) = end.filter(|&end| end <= window.len()) else { break };
-            if tag & 7 == 2
-                && let Some(&(_, nested)) = nested(kind).iter().find(|(field, _)| *field == tag >> 3)
+            let Some((number, value)) = field(window, &mut at) else { break };
+            if let Raw::Span(span) = value
+                && let Some(&(_, nested)) = nested(kind).iter().find(|(field, _)| *field == number)
             {
                 let weight = if matches!(nested, Kind::Text) { 1 } else { STRINGS };
                 left = left.checked_sub(weight).ok_or_else(|| ModelError::NotOnnx {
                     reason: format!("more than {limit} messages in the file (raise `max_nodes`)"),
                 })?;
                 if !matches!(nested, Kind::Leaf | Kind::Text) && depth < 100 {
-                    todo.push((&window[at..end], nested, depth + 1));
+                    todo.push((&window[span], nested, depth + 1));
                 }
             }
-            at = end;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ mod classifier;
 mod decode;
 mod error;
 mod execute;
+mod fields;
 mod foreign;
 mod graph;
 mod heads;

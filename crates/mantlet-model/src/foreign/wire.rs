@@ -2,6 +2,9 @@
 
 use prost::bytes::Bytes;
 
+pub(super) use crate::fields::varint;
+use crate::fields::{self, Raw};
+
 /// A field's value: a number, or text, bytes, a message or packed numbers.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
@@ -17,45 +20,18 @@ pub(super) struct Fields {
     pub(super) broken: bool,
 }
 
-pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
 impl Fields {
     pub(super) fn new(bytes: Bytes) -> Self {
         Self { bytes, at: 0, broken: false }
     }
 
     fn read(&mut self) -> Option<(u64, Value)> {
-        let key = varint(&self.bytes, &mut self.at)?;
-        let fixed = |at: &mut usize, width: usize| {
-            let bytes = self.bytes.get(*at..at.checked_add(width)?)?;
-            *at += width;
-            Some(bytes.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte)))
+        let (number, value) = fields::field(&self.bytes, &mut self.at)?;
+        let value = match value {
+            Raw::Number(value) => Value::Number(value),
+            Raw::Span(span) => Value::Bytes(self.bytes.slice(span)),
         };
-        let value = match key & 7 {
-            0 => Value::Number(varint(&self.bytes, &mut self.at)?),
-            1 => Value::Number(fixed(&mut self.at, 8)?),
-            5 => Value::Number(fixed(&mut self.at, 4)?),
-            2 => {
-                let len = usize::try_from(varint(&self.bytes, &mut self.at)?).ok()?;
-                let end = self.at.checked_add(len).filter(|&end| end <= self.bytes.len())?;
-                let bytes = self.bytes.slice(self.at..end);
-                self.at = end;
-                Value::Bytes(bytes)
-            }
-            _ => return None,
-        };
-        Some((key >> 3, value))
+        Some((number, value))
     }
 }
 
