@@ -6,9 +6,9 @@ mod support;
 use libfuzzer_sys::fuzz_target;
 use mantlet_formats::models;
 use mantlet_formats::route::Format;
-use mantlet_formats::runtime::{coreml, mxnet, ncnn, openvino, paddle, pmml, program};
+use mantlet_formats::runtime::{caffe, coreml, mxnet, ncnn, openvino, paddle, pmml, program};
 
-const FORMATS: [Format; 11] = [
+const FORMATS: [Format; 12] = [
     Format::CoreMl,
     Format::CoreMlWeights,
     Format::ExecuTorch,
@@ -17,6 +17,7 @@ const FORMATS: [Format; 11] = [
     Format::PaddleParameters,
     Format::MxNet,
     Format::Torch7,
+    Format::Caffe,
     Format::Cntk,
     Format::TensorRt,
     Format::Rknn,
@@ -33,6 +34,7 @@ fuzz_target!(|data: &[u8]| {
         program::paddle_json(&source),
         program::coreml(&source),
         ncnn::graph(&source),
+        caffe::graph(&source),
     ] {
         let _ = graph.overrides();
     }

@@ -5,7 +5,7 @@ use mantlet_vocab::{Source, read_window};
 use crate::boosted::{catboost, legacy, lightgbm, xgboost};
 use crate::keys;
 use crate::route::Format;
-use crate::runtime::{cntk, coreml, executorch, mxnet, ncnn, opaque, paddle, torch7};
+use crate::runtime::{caffe, cntk, coreml, executorch, mxnet, ncnn, opaque, paddle, torch7};
 use crate::store::{self, ocdbt};
 use crate::structure::Structure;
 use crate::{Bounds, java, msgpack, spark, tabular, ubjson};
@@ -37,6 +37,11 @@ pub fn recognise(source: &dyn Source, head: &[u8]) -> Option<Format> {
     if head.first() == Some(&8) && coreml::is_coreml(source) {
         return Some(Format::CoreMl);
     }
+    // The first of its fields: a name, a layer of either form, an input.
+    if matches!(head, [10 | 18 | 26 | 32 | 40 | 50 | 56 | 66, ..] | [0xa2, 6, ..]) && caffe::is_model(source)
+    {
+        return Some(Format::Caffe);
+    }
     opaque::recognise(head)
 }
 
@@ -57,6 +62,7 @@ pub fn analyse(format: Format, source: &dyn Source, bounds: &Bounds) -> Option<S
         Format::CoreMlWeights => coreml::weights(source),
         Format::Cntk => cntk::analyse(source),
         Format::Torch7 => torch7::analyse(source),
+        Format::Caffe => caffe::model(source),
         Format::TensorRt | Format::Rknn => opaque::analyse(source, format),
         Format::MessagePack => msgpack::analyse(source),
         Format::Parquet | Format::Arrow => tabular::analyse(source, format),

@@ -31,7 +31,7 @@ formats! {
     TensorFlow "tensorflow", XgBoost "xgboost", Ubjson "ubjson", CatBoost "catboost", MessagePack "messagepack",
     Ocdbt "ocdbt", CoreMl "core ml", CoreMlWeights "core ml weights", ExecuTorch "executorch",
     ExecuTorchData "executorch data", Paddle "paddle", PaddleParameters "paddle parameters", MxNet "mxnet parameters",
-    TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7",
+    TensorRt "tensorrt", Rknn "rknn", Cntk "cntk", Torch7 "torch7", Caffe "caffe",
     Bytecode "python bytecode", Ar "ar", Java "java objects", JoblibZ "joblib zfile",
     Shortcut "windows shortcut",
 }

@@ -186,7 +186,7 @@ pub fn half(bits: u16) -> f32 {
     }
 }
 
-/// The tensors of a safetensors, GGUF, NumPy, HDF5, torch or ONNX file; `None` when it is none of these. All of them lie
+/// The tensors of a safetensors, GGUF, NumPy, HDF5, torch, ONNX or Caffe file; `None` when it is none of these. All of them lie
 /// inside the file; others are a limit.
 #[must_use]
 pub fn list(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
@@ -216,6 +216,10 @@ fn claimed(source: &dyn Source, bounds: &Bounds) -> Option<Listing> {
         crate::torch::tensors(source, bounds)
     } else if crate::onnx::is_onnx(source) {
         Some(crate::onnx::tensors(source))
+    } else if matches!(head.first(), Some(10 | 18 | 26 | 32 | 40 | 50 | 56 | 66 | 0xa2))
+        && crate::runtime::caffe::is_model(source)
+    {
+        Some(crate::runtime::caffe::tensors(source))
     } else {
         None
     }

@@ -14,6 +14,7 @@ use mantlet_vocab::{
     ArtifactSummary, Coverage, Digest, Finding, Gap, MemorySource, Place, Source, SubSource,
 };
 
+use crate::look::MAX_WRITTEN;
 use crate::watched::{Deadline, Watched};
 use crate::{Options, UserRules, companion, structures};
 
@@ -29,8 +30,7 @@ const MAX_DOCUMENT: usize = 4 << 20;
 const UNREADABLE: &str = "scan it where it can be read from end to end";
 /// Files up to this long are digested and searched for secrets in any mode.
 pub(crate) const SMALL: u64 = 1 << 20;
-/// Bytes of a pickle that are searched for credentials by their names, bytes of one step, and those that two share.
-const MAX_NAMED: u64 = 64 << 20;
+/// Bytes of one step of a search for credentials by their names, and those that two share.
 const NAMED_STEP: usize = 4 << 20;
 const NAMED_SHARED: u64 = 4 << 10;
 
@@ -375,7 +375,7 @@ impl Engine {
             let why = "not every storage is compared with its member of the archive".into();
             self.gap(place, why, "load it with `weights_only=True`, or convert it to safetensors");
         }
-        let named = named_in_pickle(source);
+        let named = named_in_pickle(source, if self.bounds.full_content { u64::MAX } else { MAX_WRITTEN });
         if !named.is_empty() {
             self.judge(&Facts::Secrets(named), place);
         }
@@ -411,10 +411,11 @@ impl Engine {
     }
 }
 
-/// Credentials of a pickle by their names, in steps.
-fn named_in_pickle(source: &dyn Source) -> Vec<secrets::Secret> {
+/// Credentials of a pickle by their names, in steps; what lies behind `most` bytes is said to be left out where the rest
+/// of it is searched.
+fn named_in_pickle(source: &dyn Source, most: u64) -> Vec<secrets::Secret> {
     let (mut found, mut at) = (Vec::<secrets::Secret>::new(), 0_u64);
-    while at < source.len().min(MAX_NAMED) && found.len() < secrets::MAX_NAMED {
+    while at < source.len().min(most) && found.len() < secrets::MAX_NAMED {
         let bytes = mantlet_vocab::read_window(source, at, NAMED_STEP).unwrap_or_default();
         for one in secrets::named_in_pickle(&bytes) {
             let offset = at + one.offset;
@@ -428,4 +429,21 @@ fn named_in_pickle(source: &dyn Source) -> Vec<secrets::Secret> {
         at += NAMED_STEP as u64 - NAMED_SHARED;
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_by_their_names_are_found_in_every_step_of_a_pickle() {
+        let entry = [&b"\x8c\x07api_key\x94\x8c\x10"[..], b"q7Rk2ZtV", b"9mXw4LpB", b"\x94s"].concat();
+        // Within a step, across its edge, in what two share, and in a later one.
+        for at in [100, NAMED_STEP - 12, NAMED_STEP - 3_000, NAMED_STEP + 9_000, 3 * NAMED_STEP] {
+            let mut bytes = vec![0; at];
+            bytes.extend_from_slice(&entry);
+            let found = |most: u64| named_in_pickle(&MemorySource::new(&bytes), most).len();
+            assert_eq!((found(u64::MAX), found(0)), (1, 0), "{at}");
+        }
+    }
 }

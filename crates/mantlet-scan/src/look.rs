@@ -16,14 +16,14 @@ use crate::members::shown;
 use crate::packed::wrapper;
 
 /// Bytes of what loaders interpret that are searched for credentials and programs without `--full`.
-const MAX_WRITTEN: u64 = 512 << 20;
+pub(crate) const MAX_WRITTEN: u64 = 512 << 20;
 /// Bytes of it that are searched for hidden pickles.
 const MAX_HIDING: u64 = 32 << 20;
 /// Tensors of bytes that are asked whether they are pickles.
 const MAX_STATES: usize = 4_096;
 /// Formats that list their weights.
-const LISTED: [Format; 6] =
-    [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip];
+const LISTED: [Format; 7] =
+    [Format::Safetensors, Format::Gguf, Format::Onnx, Format::Npy, Format::Hdf5, Format::Zip, Format::Caffe];
 
 impl Engine {
     /// Looks at the bytes of a file, as far as they are to be read, and returns the SHA-256 of the outermost one.
@@ -316,6 +316,7 @@ fn holds_pickles(formats: &[Format]) -> bool {
                 | Format::Tar
                 | Format::SevenZip
                 | Format::Script
+                | Format::Caffe
         )
     };
     !formats.iter().any(other)

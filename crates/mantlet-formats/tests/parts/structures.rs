@@ -34,6 +34,7 @@ fn every_parser(bytes: &[u8]) {
         Format::PaddleParameters,
         Format::MxNet,
         Format::Torch7,
+        Format::Caffe,
         Format::Cntk,
         Format::TensorRt,
     ] {

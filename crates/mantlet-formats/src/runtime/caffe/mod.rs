@@ -1,21 +1,25 @@
-//! Caffe's networks and solvers in protobuf's text form: layers that are Python, places that are read and written, and
+//! Caffe's networks and solvers, as text and in binary: layers that are Python, places that are read and written, and
 //! the graph.
 //!
-//! An absolute path of the machine a file was written on is ordinary in a layer of data for one phase of training;
-//! what a network reads whenever it is loaded is not.
+//! An absolute path of the machine a file was written on is ordinary in a layer of data for one phase of training, and
+//! in a file of weights, whose layers only say which weights are whose; what a network reads whenever it is loaded is
+//! not.
 //!
-//! Long because the reader of the form, its judge and its graph share one tree.
+//! Long because the judge and the graph share one tree.
+
+mod binary;
+mod text;
 
 use std::collections::{HashMap, HashSet};
 
 use mantlet_vocab::{Source, read_window};
 
-use crate::graph::{Graph, Kind};
+use self::text::{Field, Message, parse};
+use crate::graph::{Graph, Kind, weight};
 use crate::structure::{Power, Structure, escapes};
+use crate::weights::{Listing, MAX_TENSORS, TensorInfo};
 
 const MAX_TEXT: usize = 8 << 20;
-const MAX_FIELDS: usize = 400_000;
-const MAX_DEPTH: usize = 32;
 const CUT: &str = "it is larger or deeper than is followed";
 
 /// Whether text is a network, whatever it is called: layers with a kind and what they give.
@@ -33,193 +37,6 @@ pub fn is_caffe(text: &str) -> bool {
         && text.contains("type:")
         && (text.contains("top:") || text.contains("bottom:"))
         && text.lines().take(2_000).any(layer)
-}
-
-/// A message: its fields in order, each with its offset.
-#[derive(Debug, Default)]
-struct Message(Vec<(String, Field, u64)>);
-
-#[derive(Debug)]
-enum Field {
-    /// A number, a text or a word, without quotes.
-    Value(String),
-    Inner(Message),
-}
-
-impl Message {
-    fn inner(&self, name: &'static str) -> impl Iterator<Item = (&Message, u64)> {
-        self.0.iter().filter_map(move |(key, field, at)| match field {
-            Field::Inner(inner) if key == name => Some((inner, *at)),
-            _ => None,
-        })
-    }
-
-    fn values(&self, name: &'static str) -> impl Iterator<Item = (&str, u64)> {
-        self.0.iter().filter_map(move |(key, field, at)| match field {
-            Field::Value(value) if key == name => Some((value.as_str(), *at)),
-            _ => None,
-        })
-    }
-
-    fn value(&self, name: &'static str) -> Option<&str> {
-        self.values(name).last().map(|(value, _)| value)
-    }
-
-    fn number(&self, name: &'static str) -> Option<f64> {
-        self.value(name)?.trim_end_matches(['f', 'F']).parse().ok().filter(|number: &f64| number.is_finite())
-    }
-
-    /// The parameters of a layer, by the end of their name.
-    fn parameters(&self, name: &'static str) -> Option<&Message> {
-        self.inner(name).map(|(inner, _)| inner).last()
-    }
-}
-
-/// Reads the form; false when something of it was not understood or lies behind a bound.
-fn parse(text: &str) -> (Message, bool) {
-    let bytes = text.as_bytes();
-    let mut open: Vec<(String, u64, Message)> = Vec::new();
-    let (mut here, mut whole, mut fields, mut at) = (Message::default(), true, 0_usize, 0_usize);
-    let skip = |mut at: usize| {
-        while let Some(&byte) = bytes.get(at) {
-            match byte {
-                b'#' => at += bytes[at..].iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len() - at),
-                b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' => at += 1,
-                _ => break,
-            }
-        }
-        at
-    };
-    loop {
-        at = skip(at);
-        let Some(&byte) = bytes.get(at) else { break };
-        fields += 1;
-        if fields > MAX_FIELDS {
-            whole = false;
-            break;
-        }
-        if matches!(byte, b'}' | b'>') {
-            at += 1;
-            match open.pop() {
-                Some((name, start, outer)) => {
-                    let inner = std::mem::replace(&mut here, outer);
-                    here.0.push((name, Field::Inner(inner), start));
-                }
-                None => whole = false,
-            }
-            continue;
-        }
-        let start = at;
-        while bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')) {
-            at += 1;
-        }
-        if at == start {
-            whole = false;
-            at += 1;
-            continue;
-        }
-        let name = text.get(start..at).unwrap_or("").to_owned();
-        at = skip(at);
-        if bytes.get(at) == Some(&b':') {
-            at = skip(at + 1);
-        }
-        match bytes.get(at) {
-            Some(b'{' | b'<') => {
-                at += 1;
-                if open.len() >= MAX_DEPTH {
-                    whole = false;
-                    break;
-                }
-                open.push((name, start as u64, std::mem::take(&mut here)));
-            }
-            Some(b'[') => {
-                // A list of values under one name.
-                at = skip(at + 1);
-                while let Some(byte) = bytes.get(at).filter(|byte| **byte != b']') {
-                    if matches!(byte, b'{' | b'}') || fields > MAX_FIELDS {
-                        whole = false;
-                        break;
-                    }
-                    let (value, end) = scalar(text, at);
-                    here.0.push((name.clone(), Field::Value(value), start as u64));
-                    (fields, at) = (fields + 1, skip(end));
-                }
-                at += usize::from(bytes.get(at) == Some(&b']'));
-            }
-            Some(_) => {
-                let (value, end) = scalar(text, at);
-                here.0.push((name, Field::Value(value), start as u64));
-                at = end;
-            }
-            None => whole = false,
-        }
-    }
-    whole &= open.is_empty();
-    while let Some((name, start, outer)) = open.pop() {
-        let inner = std::mem::replace(&mut here, outer);
-        here.0.push((name, Field::Inner(inner), start));
-    }
-    (here, whole)
-}
-
-/// A value and where it ends. Texts that follow one another are one.
-fn scalar(text: &str, from: usize) -> (String, usize) {
-    let bytes = text.as_bytes();
-    let (mut at, mut value) = (from, Vec::new());
-    let mut quoted = false;
-    while let Some(&quote) = bytes.get(at).filter(|byte| matches!(byte, b'"' | b'\'')) {
-        quoted = true;
-        at += 1;
-        while let Some(&byte) = bytes.get(at) {
-            at += 1;
-            if byte == quote {
-                break;
-            }
-            if byte != b'\\' {
-                value.push(byte);
-                continue;
-            }
-            let rest = bytes.get(at..).unwrap_or(&[]);
-            let (radix, skip, most) = match rest.first() {
-                Some(b'x' | b'X') => (16, 1, 2),
-                Some(b'0'..=b'7') => (8, 0, 3),
-                _ => (0, 0, 0),
-            };
-            let digit = |byte: &u8| radix > 0 && char::from(*byte).is_digit(radix);
-            let len = rest.iter().skip(skip).take(most).take_while(|byte| digit(byte)).count();
-            let digits = rest.get(skip..skip + len).and_then(|digits| std::str::from_utf8(digits).ok());
-            match digits.and_then(|digits| u32::from_str_radix(digits, radix.max(2)).ok()) {
-                Some(code) if len > 0 => {
-                    value.push(code as u8);
-                    at += skip + len;
-                }
-                _ => {
-                    value.extend(rest.first().map(|byte| match byte {
-                        b'n' => b'\n',
-                        b't' => b'\t',
-                        other => *other,
-                    }));
-                    at += 1;
-                }
-            }
-        }
-        let blank = |byte: &&u8| byte.is_ascii_whitespace();
-        let after = at + bytes.get(at..).unwrap_or(&[]).iter().take_while(blank).count();
-        if !bytes.get(after).is_some_and(|byte| matches!(byte, b'"' | b'\'')) {
-            break;
-        }
-        at = after;
-    }
-    if !quoted {
-        let end = |byte: &&u8| {
-            !byte.is_ascii_whitespace()
-                && !matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b';' | b'#' | b'"' | b'\'')
-        };
-        let len = bytes.get(at..).unwrap_or(&[]).iter().take_while(end).count().max(1);
-        value.extend(bytes.get(at..at + len).unwrap_or(&[]));
-        at += len;
-    }
-    (String::from_utf8_lossy(&value).into_owned(), at)
 }
 
 /// Layers of both generations of the form.
@@ -246,11 +63,11 @@ pub fn analyse(text: &str) -> Structure {
     if !whole {
         facts.limit(CUT);
     }
-    layers(&net).for_each(|(layer, at)| judge(&mut facts, layer, at));
+    layers(&net).for_each(|(layer, at)| judge(&mut facts, layer, at, false));
     // A solver may hold its networks.
     for key in ["net_param", "train_net_param", "test_net_param"] {
         for (inner, _) in net.inner(key) {
-            layers(inner).for_each(|(layer, at)| judge(&mut facts, layer, at));
+            layers(inner).for_each(|(layer, at)| judge(&mut facts, layer, at, false));
         }
     }
     for key in ["net", "train_net", "test_net", "weights", "snapshot_prefix"] {
@@ -263,6 +80,55 @@ pub fn analyse(text: &str) -> Structure {
     facts
 }
 
+/// Whether the bytes are a network in binary, as files of weights are (`.caffemodel`).
+#[must_use]
+pub fn is_model(source: &dyn Source) -> bool {
+    binary::is_net(source)
+}
+
+/// The facts of a network in binary. Never fails: what is not understood is said.
+#[must_use]
+pub fn model(source: &dyn Source) -> Structure {
+    let mut facts = Structure::of("Caffe");
+    let (net, whole) = binary::parse(source);
+    layers(&net).for_each(|(layer, at)| judge(&mut facts, layer, at, true));
+    if whole {
+        facts.end = source.len();
+    } else {
+        facts.limit("it cannot be read to its end, or has more fields than are followed");
+    }
+    facts
+}
+
+/// The weights of a network in binary, each by its layer and its number there.
+#[must_use]
+pub fn tensors(source: &dyn Source) -> Listing {
+    let (net, whole) = binary::parse(source);
+    let mut listing = Listing::default();
+    if !whole {
+        listing.limits.push("the file cannot be read to its end".to_owned());
+    }
+    for (layer, _) in layers(&net) {
+        let name = layer.value("name").unwrap_or("?");
+        for (index, tensor) in weights(layer).enumerate().filter(|(_, tensor)| tensor.len > 0) {
+            if listing.tensors.len() >= MAX_TENSORS {
+                listing.limits.push(format!("only the first {MAX_TENSORS} tensors are listed"));
+                return listing;
+            }
+            listing.tensors.push(TensorInfo { name: format!("{name}.{index}"), ..tensor.clone() });
+        }
+    }
+    listing
+}
+
+/// The weights that a layer holds itself.
+fn weights(layer: &Message) -> impl Iterator<Item = &TensorInfo> {
+    layer.0.iter().filter_map(|(_, field, _)| match field {
+        Field::Weights(tensor) => Some(&**tensor),
+        _ => None,
+    })
+}
+
 fn cut(text: &str) -> &str {
     let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
@@ -271,7 +137,8 @@ fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or("")
 }
 
-fn judge(facts: &mut Structure, layer: &Message, at: u64) {
+/// `learned` says that the layers stand in a file of weights, which no reader takes places of data from.
+fn judge(facts: &mut Structure, layer: &Message, at: u64, learned: bool) {
     let kind = kind_of(layer);
     let python = layer.parameters("python_param");
     if kind == "python" || python.is_some() {
@@ -279,9 +146,10 @@ fn judge(facts: &mut Structure, layer: &Message, at: u64) {
         facts.names(Power::Python, "layer", &format!("{}.{}", of("module"), of("layer")), at);
     }
     // Whether it is there in one phase of training only.
-    let phased = ["include", "exclude"].iter().any(|key| {
-        layer.inner(key).any(|(rule, _)| rule.0.iter().any(|(key, ..)| key == "phase" || key == "stage"))
-    });
+    let phased = learned
+        || ["include", "exclude"].iter().any(|key| {
+            layer.inner(key).any(|(rule, _)| rule.0.iter().any(|(key, ..)| key == "phase" || key == "stage"))
+        });
     let places: [(&'static str, &'static [&'static str], &'static str); 6] = [
         ("data_param", &["source", "mean_file"], "source of data"),
         ("image_data_param", &["source", "root_folder", "mean_file"], "source of images"),
@@ -313,10 +181,19 @@ fn judge(facts: &mut Structure, layer: &Message, at: u64) {
 /// The graph of a network. Never fails: what is not understood is left out (and said by the facts).
 #[must_use]
 pub fn graph(source: &dyn Source) -> Graph {
-    let bytes = read_window(source, 0, MAX_TEXT).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let (net, _) = parse(&text);
-    let mut lay = Layout { graph: Graph::default(), blobs: HashMap::new(), labels: HashSet::new() };
+    let (net, _) = if binary::is_net(source) {
+        binary::parse(source)
+    } else {
+        let bytes = read_window(source, 0, MAX_TEXT).unwrap_or_default();
+        parse(&String::from_utf8_lossy(&bytes))
+    };
+    let mut lay = Layout {
+        source,
+        budget: weight::BUDGET,
+        graph: Graph::default(),
+        blobs: HashMap::new(),
+        labels: HashSet::new(),
+    };
     // Inputs that stand before the layers, with their shapes in one of two ways.
     let flat: Vec<f64> = net.values("input_dim").filter_map(|(extent, _)| extent.parse().ok()).collect();
     let mut shapes = net.inner("input_shape");
@@ -340,14 +217,17 @@ pub fn graph(source: &dyn Source) -> Graph {
     lay.graph
 }
 
-struct Layout {
+struct Layout<'s> {
+    source: &'s dyn Source,
+    /// Numbers of weights that may still be measured.
+    budget: u64,
     graph: Graph,
     blobs: HashMap<String, u32>,
     /// Blobs that hold what was asked of people.
     labels: HashSet<String>,
 }
 
-impl Layout {
+impl Layout<'_> {
     /// An input; of the extents the first is the batch.
     fn input(&mut self, name: &str, extents: &[f64], at: u64) {
         let left = extents.iter().skip(1).filter(|extent| **extent != 1.0).count().min(8) as u8;
@@ -424,8 +304,9 @@ impl Layout {
                 _ => Kind::Combine,
             },
             "reduction" => match of("reduction_param", "axis") {
-                Some(axis) if !(-1.0..=1.0).contains(&axis) => Kind::Sum(Some(2)),
+                Some(axis) if axis.abs() > 1.0 => Kind::Sum(Some(2)),
                 Some(axis) if axis < 0.0 => Kind::Sum(Some(1)),
+                // Without an axis, or with one that is no number, nothing is left.
                 _ => Kind::Sum(None),
             },
             "argmax" => Kind::Sum(of("argmax_param", "axis").map(|_| 1)),
@@ -451,7 +332,16 @@ impl Layout {
             _ => Kind::Pass,
         };
         match made {
-            Kind::Weighted { .. } => operands.push(self.constant("weights", None, at)),
+            Kind::Weighted { .. } => {
+                let constant = self.constant("weights", None, at);
+                let held = weights(layer).next().filter(|tensor| tensor.len > 0);
+                if let Some(weight) =
+                    held.and_then(|tensor| weight::measure(self.source, tensor, &mut self.budget))
+                {
+                    self.graph.measured(constant, weight);
+                }
+                operands.push(constant);
+            }
             Kind::Lookup if kind == "embed" => operands.insert(0, self.constant("table", None, at)),
             _ => {}
         }
@@ -536,6 +426,128 @@ mod tests {
             ))
         };
         assert_eq!(steep(1_000), 1);
+    }
+
+    #[test]
+    fn an_axis_that_is_no_number_leaves_nothing() {
+        let asks = |axis: &str| {
+            found(&format!(
+                "layer {{ type: \"Reduction\" bottom: \"data\" top: \"m\" reduction_param {{ axis: {axis} }} }}\n\
+                 layer {{ type: \"Threshold\" bottom: \"m\" top: \"g\" }}\n\
+                 layer {{ type: \"Scale\" bottom: \"b\" bottom: \"g\" top: \"out\" }}\n"
+            ))
+        };
+        assert_eq!((asks("nan"), asks("1"), asks("-1"), asks("inf")), (1, 1, 0, 1));
+    }
+
+    fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
+        let varint = |mut number: u64| {
+            let mut out = Vec::new();
+            while number >= 0x80 {
+                out.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            out.push(number as u8);
+            out
+        };
+        [varint(number << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
+    }
+
+    /// A layer of the newer form: its kind, what it reads, what it gives, and more fields.
+    fn layer(kind: &str, bottoms: &[&str], top: &str, more: &[u8]) -> Vec<u8> {
+        let reads: Vec<u8> = bottoms.iter().flat_map(|bottom| field(3, bottom.as_bytes())).collect();
+        let own = [field(1, b"l"), field(2, kind.as_bytes()), reads, field(4, top.as_bytes()), more.to_vec()];
+        field(100, &own.concat())
+    }
+
+    fn blob(numbers: &[f32], shape: &[u8]) -> Vec<u8> {
+        let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        field(7, &[field(5, &data), field(7, &field(1, shape))].concat())
+    }
+
+    fn binary(last: &[Vec<u8>]) -> Vec<u8> {
+        let input = field(143, &field(1, &field(1, &[1, 1, 8, 8])));
+        let dense = |outputs: u8| field(117, &[8, outputs]);
+        [
+            field(1, b"net"),
+            layer("Input", &[], "data", &input),
+            layer("InnerProduct", &["data"], "a", &[dense(32), blob(&[0.5, -0.25], &[1, 2])].concat()),
+            layer("ReLU", &["a"], "a", &[]),
+            layer("InnerProduct", &["a"], "b", &dense(10)),
+            last.concat(),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn networks_in_binary_are_read_as_those_in_text_are() {
+        let follow = |last: &[Vec<u8>]| {
+            let bytes = binary(last);
+            let source = MemorySource::new(&bytes);
+            assert!(is_model(&source));
+            graph(&source).overrides().len()
+        };
+        let asks = |of: &str| {
+            [
+                layer("Reduction", &[of], "m", &field(136, &[16, 1])),
+                layer("Threshold", &["m"], "g", &[]),
+                layer("Scale", &["b", "g"], "out", &[]),
+            ]
+        };
+        assert_eq!((follow(&asks("data")), follow(&asks("b")), follow(&[])), (1, 0, 0));
+        let bytes = binary(&[layer(
+            "Python",
+            &["b"],
+            "p",
+            &field(130, &[field(1, b"os"), field(2, b"system")].concat()),
+        )]);
+        let source = MemorySource::new(&bytes);
+        let facts = model(&source);
+        assert_eq!(facts.code.first().map(|(_, named)| named.name.as_str()), Some("os.system"));
+        assert_eq!((facts.limits.len(), facts.end), (0, bytes.len() as u64));
+        let listing = tensors(&source);
+        assert_eq!(listing.tensors.len(), 1);
+        assert_eq!((listing.tensors[0].name.as_str(), &listing.tensors[0].shape[..]), ("l.0", &[1, 2][..]));
+        let cut = &bytes[..bytes.len() - 3];
+        assert_eq!(model(&MemorySource::new(cut)).limits.len(), 1);
+    }
+
+    #[test]
+    fn places_in_files_of_weights_are_told_where_they_climb() {
+        let reads = |path: &str| {
+            let bytes = binary(&[layer("Data", &[], "d", &field(107, &field(1, path.as_bytes())))]);
+            model(&MemorySource::new(&bytes)).paths.len()
+        };
+        assert_eq!(
+            (reads("../../x"), reads("/etc/shadow"), reads("/home/u/train_lmdb"), reads("lmdb")),
+            (1, 1, 0, 0)
+        );
+    }
+
+    #[test]
+    fn layers_of_the_older_form_are_read_in_binary_and_other_messages_are_none() {
+        let older = |kind: u8, bottom: &str, top: &str| {
+            field(
+                2,
+                &[field(2, bottom.as_bytes()), field(3, top.as_bytes()), field(4, b"l"), vec![40, kind]]
+                    .concat(),
+            )
+        };
+        let bytes =
+            [field(1, b"net"), field(3, b"data"), older(14, "data", "a"), older(18, "a", "a")].concat();
+        let source = MemorySource::new(&bytes);
+        assert!(is_model(&source) && model(&source).limits.is_empty());
+        assert!(graph(&source).nodes().iter().any(|node| matches!(node.kind, Kind::Weighted { .. })));
+        let others = [
+            field(2, &[field(2, b"x"), vec![40, 99]].concat()),
+            field(2, &field(2, b"x")),
+            field(100, &[field(1, b"x"), field(2, b"no kind!")].concat()),
+            [field(9, b"x"), layer("ReLU", &["a"], "a", &[])].concat(),
+            b"\n\x04name".to_vec(),
+        ];
+        for bytes in others {
+            assert!(!is_model(&MemorySource::new(&bytes)), "{bytes:?}");
+        }
     }
 
     #[test]
