@@ -96,7 +96,7 @@ const GRPC: [&[u8]; 3] = [
 ];
 const BUNDLE: &str = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"00"},"tlogEntries":[]},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA==","keyid":""}]}}"#;
 
-const ANSWERS: [&str; 12] = [
+const ANSWERS: [&str; 18] = [
     "hf://datasets/org/name@refs%2Fpr%2F1/a/b.pkl",
     "s3://bucket/some/key",
     "gs://bucket/some/key/",
@@ -109,9 +109,15 @@ const ANSWERS: [&str; 12] = [
     "Bearer realm=\"https://auth.example/token\",service=\"registry.example\",scope=\"repository:a:pull\"",
     "https://h.example/a/b?x=1\n//other.example/c",
     "https://[::ffff:169.254.169.254]:80/a\n../c?d#e",
+    "abfss://container@account.dfs.core.windows.net/some/key",
+    "jfrog://host:8081/repository/some/file.pkl",
+    "dvc://project/models?remote=store",
+    "torchhub://owner/name:release/1",
+    "['remote \"store\"']\n    url = s3://bucket/prefix\n    endpointurl = https://h.example\n",
+    "schema: '2.0'\nstages:\n  train:\n    outs:\n    - path: data\n      hash: md5\n      md5: 00000000000000000000000000000000.dir\n",
 ];
-/// The first byte is the registry: Hugging Face, OCI, MLflow, a token.
-const REGISTRY: [(u8, &str); 6] = [
+/// The first byte is the registry: Hugging Face, OCI, MLflow, a token, Artifactory, a `hubconf.py`.
+const REGISTRY: [(u8, &str); 8] = [
     (
         0,
         "{\"sha\":\"0123456789abcdef0123456789abcdef01234567\"}\n[{\"type\":\"file\",\"path\":\"sub/a b.pkl\",\"size\":3,\"lfs\":{\"oid\":\"0000000000000000000000000000000000000000000000000000000000000000\"}},{\"type\":\"directory\",\"path\":\"sub\"}]\n[{\"type\":\"file\",\"path\":\"../x\"}]",
@@ -127,6 +133,11 @@ const REGISTRY: [(u8, &str); 6] = [
     (2, "{\"artifact_uri\":\"mlflow-artifacts://h:1/1/2\"}\n{}"),
     (2, "{\"model\":{\"info\":{\"artifact_uri\":\"s3://b/c?d\"}}}"),
     (3, "{\"token\":\"abc\",\"access_token\":\"def\",\"expires_in\":300}"),
+    (
+        4,
+        "{\"children\":[{\"uri\":\"/m?.pkl\",\"folder\":false},{\"uri\":\"/d\",\"folder\":true}]}\n{\"children\":[]}\n{\"downloadUri\":\"http://h.example/x\",\"checksums\":{\"md5\":\"00000000000000000000000000000000\"}}",
+    ),
+    (5, "URLS = {'a': \"https://dl.example/a.pth\"}  # 'no'\n\"\"\"https://dl.example/b.zip\"\"\"\n"),
 ];
 /// The first byte is how much of it is rules, in 256th parts; what is no multiple of four is looked at alone.
 const YARA: [(u8, &str); 4] = [

@@ -1,5 +1,5 @@
-//! Any bytes as what a registry answers, document by document: Hugging Face, OCI, MLflow, tokens. Files are listed
-//! below the server that was named, under paths that stay where they are put.
+//! Any bytes as what a registry answers, document by document: Hugging Face, OCI, MLflow, tokens, Artifactory, files of
+//! PyTorch Hub. Files are listed below the server that was named, under paths that stay where they are put.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

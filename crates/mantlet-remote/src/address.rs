@@ -1,6 +1,9 @@
 //! What a remote address names, and which network addresses are nobody's business.
+//!
+//! Long because each kind of address is taken apart here, beside the wrong ones that are refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 use crate::RemoteError;
 
@@ -10,13 +13,46 @@ pub(crate) enum Address {
     /// A repository of Hugging Face, or a file or folder in it.
     Hub { kind: &'static str, repository: String, revision: String, path: String },
     /// An object or a prefix of a bucket.
-    Bucket { google: bool, bucket: String, path: String },
+    Bucket { cloud: Cloud, bucket: String, path: String },
     /// One file behind a web address.
     Web { url: String },
     /// An image or artifact of an OCI registry.
     Image { registry: String, repository: String, reference: String },
     /// A model version or a run of MLflow.
     Mlflow { server: Option<String>, what: Tracked },
+    /// A file or folder of a repository of Artifactory.
+    Artifactory { server: Option<String>, path: String },
+    /// What a project of DVC on this machine keeps elsewhere, all of it or one path; in the remote of that name.
+    Dvc { path: PathBuf, remote: Option<String> },
+    /// A repository that `torch.hub` loads from.
+    TorchHub { repository: String, reference: Option<String> },
+}
+
+/// Schemes that are addresses.
+pub(crate) const SCHEMES: [&str; 13] =
+    ["hf", "s3", "gs", "az", "abfs", "abfss", "https", "http", "oci", "mlflow", "jfrog", "dvc", "torchhub"];
+
+/// Who keeps a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cloud {
+    /// S3, or what speaks like it.
+    Amazon,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage: the account, when the address names one.
+    Azure(Option<String>),
+}
+
+impl Cloud {
+    /// The bucket's address, without a path.
+    pub(crate) fn shown(&self, bucket: &str) -> String {
+        match self {
+            Self::Amazon => format!("s3://{bucket}"),
+            Self::Google => format!("gs://{bucket}"),
+            Self::Azure(None) => format!("az://{bucket}"),
+            Self::Azure(Some(account)) => format!("abfss://{bucket}@{account}.dfs.core.windows.net"),
+        }
+    }
 }
 
 /// What is tracked by MLflow.
@@ -43,9 +79,22 @@ impl Address {
                     return Err(wrong("s3://bucket/path or gs://bucket/path"));
                 }
                 let (bucket, path) = (bucket.to_owned(), path.to_owned());
-                Ok(Self::Bucket { google: scheme == "gs", bucket, path })
+                let cloud = if scheme == "gs" { Cloud::Google } else { Cloud::Amazon };
+                Ok(Self::Bucket { cloud, bucket, path })
             }
-            "https" => Ok(Self::Web { url: uri.to_owned() }),
+            "az" | "abfs" | "abfss" => azure(rest).ok_or_else(|| {
+                wrong("az://container/path, or abfss://container@account.dfs.core.windows.net/path")
+            }),
+            "jfrog" => artifactory(rest).ok_or_else(|| {
+                wrong("jfrog://host/repository/path, or jfrog:///repository/path with JFROG_URL")
+            }),
+            "dvc" => Ok(dvc(rest)),
+            "torchhub" => torch_hub(rest).ok_or_else(|| wrong("torchhub://owner/name[:reference]")),
+            "https" => match stored(rest) {
+                Some(path) => artifactory(&path)
+                    .ok_or_else(|| wrong("https://host/artifactory/api/storage/repository/path")),
+                None => Ok(Self::Web { url: uri.to_owned() }),
+            },
             "http" if local_host(rest.split(['/', '?']).next().unwrap_or("")) => {
                 Ok(Self::Web { url: uri.to_owned() })
             }
@@ -54,7 +103,7 @@ impl Address {
             "mlflow" => mlflow(rest).ok_or_else(|| {
                 wrong("mlflow://host/models:/name/version, mlflow://host/runs:/id/path, or mlflow:///... with MLFLOW_TRACKING_URI")
             }),
-            _ => Err(wrong("hf://, s3://, gs://, https://, oci:// or mlflow://")),
+            _ => Err(wrong("hf://, s3://, gs://, az://, abfss://, https://, oci://, mlflow://, jfrog://, dvc:// or torchhub://")),
         }
     }
 }
@@ -68,8 +117,10 @@ pub(crate) fn shown(uri: &str) -> String {
             let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
             let host = authority.rsplit('@').next().unwrap_or(authority);
             // Repositories name revisions with the same sign.
-            let host = if matches!(scheme, "http" | "https" | "mlflow" | "postgres" | "postgresql" | "mysql")
-            {
+            let host = if matches!(
+                scheme,
+                "http" | "https" | "mlflow" | "jfrog" | "postgres" | "postgresql" | "mysql"
+            ) {
                 host
             } else {
                 authority
@@ -115,6 +166,30 @@ fn hub(rest: &str) -> Option<Address> {
     let fits = word(owner) && word(name) && named && plain(path);
     let repository = format!("{owner}/{name}");
     fits.then(|| Address::Hub { kind, repository, revision, path: path.trim_end_matches('/').to_owned() })
+}
+
+/// `container/path` with the account of the environment, or `container@account.dfs.core.windows.net/path`.
+fn azure(rest: &str) -> Option<Address> {
+    let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (container, account) = match place.split_once('@') {
+        Some((container, host)) => {
+            let account = [".dfs.core.windows.net", ".blob.core.windows.net"]
+                .into_iter()
+                .find_map(|suffix| host.strip_suffix(suffix))?;
+            (container, Some(account))
+        }
+        None => (place, None),
+    };
+    let word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    let fits =
+        (word(container) || matches!(container, "$root" | "$web")) && account.is_none_or(word) && plain(path);
+    fits.then(|| Address::Bucket {
+        cloud: Cloud::Azure(account.map(str::to_owned)),
+        bucket: container.to_owned(),
+        path: path.to_owned(),
+    })
 }
 
 fn image(rest: &str) -> Option<Address> {
@@ -166,6 +241,55 @@ fn mlflow(rest: &str) -> Option<Address> {
         Tracked::Run { id: id.to_owned(), path: path.trim_end_matches('/').to_owned() }
     };
     Some(Address::Mlflow { server, what })
+}
+
+/// `host/repository/path`, the host absent when the environment names it.
+fn artifactory(rest: &str) -> Option<Address> {
+    let (server, path) = rest.split_once('/')?;
+    let path = path.trim_end_matches('/');
+    let fits = !server.contains('@') && !path.is_empty() && plain(path);
+    fits.then(|| Address::Artifactory {
+        server: (!server.is_empty()).then(|| server.to_owned()),
+        path: path.to_owned(),
+    })
+}
+
+/// `host/repository/path`, when that is what the storage interface of Artifactory is asked for.
+fn stored(rest: &str) -> Option<String> {
+    let (server, path) = rest.split_once("/artifactory/api/storage/")?;
+    let path = path.split(['?', '#']).next().unwrap_or("");
+    (!server.is_empty() && !server.contains(['/', '?', '#'])).then(|| format!("{server}/{path}"))
+}
+
+/// A path of this machine, and `?remote=NAME`.
+fn dvc(rest: &str) -> Address {
+    let (path, remote) = match rest.rsplit_once("?remote=") {
+        Some((path, remote)) if !remote.is_empty() => (path, Some(remote.to_owned())),
+        _ => (rest, None),
+    };
+    Address::Dvc { path: PathBuf::from(if path.is_empty() { "." } else { path }), remote }
+}
+
+fn torch_hub(rest: &str) -> Option<Address> {
+    let (repository, reference) = match rest.split_once(':') {
+        Some((repository, reference)) => (repository, Some(reference)),
+        None => (rest.trim_end_matches('/'), None),
+    };
+    let (owner, name) = repository.split_once('/')?;
+    let word = |text: &str, more: &[u8]| {
+        !text.is_empty()
+            && plain(text)
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    let fits = word(owner, b"-_")
+        && word(name, b"-_.")
+        && reference.is_none_or(|reference| {
+            word(reference, b"-_./") && !reference.starts_with('/') && !reference.ends_with('/')
+        });
+    fits.then(|| Address::TorchHub {
+        repository: repository.to_owned(),
+        reference: reference.map(str::to_owned),
+    })
 }
 
 /// Whether a host, with or without a port, is this machine by name or number.
@@ -265,8 +389,38 @@ mod tests {
         assert_eq!(parsed("hf://datasets/org/d@refs%2Fpr%2F1/x"), hub("datasets", "org/d", "refs/pr/1", "x"));
         assert_eq!(
             parsed("s3://b/some/key"),
-            Address::Bucket { google: false, bucket: "b".into(), path: "some/key".into() }
+            Address::Bucket { cloud: Cloud::Amazon, bucket: "b".into(), path: "some/key".into() }
         );
+        let stored = |server: Option<&str>| Address::Artifactory {
+            server: server.map(str::to_owned),
+            path: "models/a b.pkl".into(),
+        };
+        assert_eq!(parsed("jfrog://h:8081/models/a b.pkl"), stored(Some("h:8081")));
+        assert_eq!(parsed("jfrog:///models/a b.pkl/"), stored(None));
+        assert_eq!(
+            parsed("https://h/artifactory/api/storage/models/x?list"),
+            Address::Artifactory { server: Some("h".into()), path: "models/x".into() }
+        );
+        assert!(matches!(parsed("https://h/x?/artifactory/api/storage/a"), Address::Web { .. }));
+        let tracked = |path: &str, remote: Option<&str>| Address::Dvc {
+            path: path.into(),
+            remote: remote.map(str::to_owned),
+        };
+        assert_eq!(parsed("dvc://"), tracked(".", None));
+        assert_eq!(parsed("dvc:///a/b.dvc?remote=store"), tracked("/a/b.dvc", Some("store")));
+        let hub_of = |reference: Option<&str>| Address::TorchHub {
+            repository: "pytorch/vision".into(),
+            reference: reference.map(str::to_owned),
+        };
+        assert_eq!(parsed("torchhub://pytorch/vision"), hub_of(None));
+        assert_eq!(parsed("torchhub://pytorch/vision:release/0.20"), hub_of(Some("release/0.20")));
+        let azure = |account: Option<&str>, path: &str| Address::Bucket {
+            cloud: Cloud::Azure(account.map(str::to_owned)),
+            bucket: "c-1".into(),
+            path: path.into(),
+        };
+        assert_eq!(parsed("az://c-1/m/"), azure(None, "m/"));
+        assert_eq!(parsed("abfss://c-1@acc.dfs.core.windows.net/m/x"), azure(Some("acc"), "m/x"));
         assert_eq!(parsed("hf://org/name/a b.pkl"), hub("models", "org/name", "main", "a b.pkl"));
         let image = |registry: &str, repository: &str, reference: &str| Address::Image {
             registry: registry.into(),
@@ -309,6 +463,21 @@ mod tests {
             "https://a b/",
             "s3://b/a\nb",
             "hf://a/b@x?y",
+            "az://",
+            "az://C/x",
+            "abfss://c@evil.example/x",
+            "abfss://c@evil.example#.dfs.core.windows.net/x",
+            "abfss://c@a.b.dfs.core.windows.net/x",
+            "az://c/../x",
+            "jfrog://host",
+            "jfrog://host/../x",
+            "jfrog://localhost:1@evil.example/repo/x",
+            "https://host/artifactory/api/storage/a/../b",
+            "torchhub://owner",
+            "torchhub://owner/name/more",
+            "torchhub://owner/name:a/../b",
+            "torchhub://owner/name:",
+            "torchhub://owner/na?me",
         ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use mantlet_vocab::{Digest, Source, SourceError};
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use crate::Limits;
@@ -16,6 +17,79 @@ pub(crate) const BLOCK: u64 = 1 << 20;
 const KEPT: usize = 8;
 /// Blocks that are asked for at once when reading goes straight on.
 const AHEAD: u64 = 4;
+
+/// What content was promised under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Promised {
+    Sha256(Digest),
+    /// What DVC names content by, and old servers. It says that nothing was damaged or mixed up, not that nobody who
+    /// made the content made another like it.
+    Md5([u8; 16]),
+    /// The same over a text with Unix line ends, as DVC before version 3 names texts; or over the bytes as they are.
+    Md5OfText([u8; 16]),
+}
+
+impl Promised {
+    /// An MD5 in hexadecimal digits.
+    pub(crate) fn md5(hex: &str) -> Option<[u8; 16]> {
+        let mut sum = [0; 16];
+        if hex.len() != 32 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in sum.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok()?;
+        }
+        Some(sum)
+    }
+}
+
+/// Compares content with what was promised, piece by piece.
+pub(crate) struct Comparison {
+    promised: Promised,
+    sha256: Sha256,
+    md5: Md5,
+    of_text: Md5,
+}
+
+impl Comparison {
+    pub(crate) fn new(promised: Promised) -> Self {
+        Self { promised, sha256: Sha256::new(), md5: Md5::new(), of_text: Md5::new() }
+    }
+
+    /// Takes the next piece; DVC changes line ends in pieces of 1 MiB, so that is what these have to be.
+    pub(crate) fn take(&mut self, piece: &[u8]) {
+        match self.promised {
+            Promised::Sha256(_) => self.sha256.update(piece),
+            Promised::Md5(_) => self.md5.update(piece),
+            Promised::Md5OfText(_) => {
+                self.md5.update(piece);
+                let mut rest = piece;
+                while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
+                    self.of_text.update(&rest[..at]);
+                    rest = &rest[at + 1..];
+                }
+                self.of_text.update(rest);
+            }
+        }
+    }
+
+    pub(crate) fn end(self) -> Result<(), String> {
+        let hex = |sum: &[u8]| sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let (same, found, wanted) = match self.promised {
+            Promised::Sha256(wanted) => {
+                let found = Digest(self.sha256.finalize().into());
+                (found == wanted, found.to_string(), wanted.to_string())
+            }
+            Promised::Md5(wanted) | Promised::Md5OfText(wanted) => {
+                let found: [u8; 16] = self.md5.finalize().into();
+                let of_text: [u8; 16] = self.of_text.finalize().into();
+                let text = matches!(self.promised, Promised::Md5OfText(_)) && of_text == wanted;
+                (found == wanted || text, format!("md5:{}", hex(&found)), format!("md5:{}", hex(&wanted)))
+            }
+        };
+        if same { Ok(()) } else { Err(format!("its digest is {found}, promised was {wanted}")) }
+    }
+}
 
 /// Something that can be asked for a run of bytes.
 pub(crate) trait Reach: Send + Sync {
@@ -62,18 +136,15 @@ impl RemoteSource {
 
     /// Reads everything once and compares it with the digest it was promised under. From then on each block must be
     /// the one that was seen, so that a server cannot show one thing to the digest and another to the scan.
-    pub(crate) fn verify(&self, promised: Digest) -> Result<(), String> {
-        let mut hasher = Sha256::new();
+    pub(crate) fn verify(&self, promised: Promised) -> Result<(), String> {
+        let mut comparison = Comparison::new(promised);
         let mut sums = Vec::new();
         for index in 0..self.len.div_ceil(BLOCK) {
             let block = self.block(index)?;
-            hasher.update(&block);
+            comparison.take(&block);
             sums.push(Sha256::digest(&block).into());
         }
-        let found = Digest(hasher.finalize().into());
-        if found != promised {
-            return Err(format!("its digest is {found}, promised was {promised}"));
-        }
+        comparison.end()?;
         self.state().sums = Some(sums);
         Ok(())
     }
@@ -155,5 +226,33 @@ impl Source for RemoteSource {
             done += count;
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_old_versions_of_dvc_are_compared_with_unix_line_ends() {
+        let compared = |promised: Promised, piece: &[u8]| {
+            let mut comparison = Comparison::new(promised);
+            comparison.take(piece);
+            comparison.end()
+        };
+        let sum = Promised::md5("b1946ac92492d2347c6235b4d2611184").unwrap();
+        assert!(compared(Promised::Md5(sum), b"hello\n").is_ok());
+        assert!(compared(Promised::Md5OfText(sum), b"hello\n").is_ok());
+        assert!(compared(Promised::Md5OfText(sum), b"hello\r\n").is_ok());
+        assert!(compared(Promised::Md5(sum), b"hello\r\n").unwrap_err().contains("promised was md5:b1946"));
+        assert!(compared(Promised::Md5OfText(sum), b"hello\r\r\n").is_err());
+        for wrong in [
+            "",
+            "b1946ac92492d2347c6235b4d261118",
+            "+1946ac92492d2347c6235b4d2611184",
+            "é1946ac92492d2347c6235b4d261118",
+        ] {
+            assert_eq!(Promised::md5(wrong), None, "{wrong}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use mantlet_vocab::Digest;
 use serde_json::Value;
 
 use crate::address::{Address, encoded, listable};
+use crate::blocks::Promised;
 use crate::http::{Ask, Http, Secret, joined, origin, text};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
@@ -128,7 +129,13 @@ impl<'a> Tree<'a> {
         let (home, secret) = (self.endpoint.url.clone(), self.endpoint.secret.clone());
         let ask = Ask { url, home, secret, ..Ask::default() };
         let name = format!("{}/{file}", self.shown);
-        Object { name, path: below.to_owned(), digest, pinned: false, reach: Reachable::Web(ask) }
+        Object {
+            name,
+            path: below.to_owned(),
+            promised: digest.map(Promised::Sha256),
+            pinned: false,
+            reach: Reachable::Web(ask),
+        }
     }
 
     /// Takes one page of the listing; whether there is room for another.

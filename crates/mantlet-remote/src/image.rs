@@ -9,6 +9,7 @@ use mantlet_vocab::Digest;
 use serde_json::Value;
 
 use crate::address::{Address, listable, local_host};
+use crate::blocks::Promised;
 use crate::http::{Ask, Http};
 use crate::keyring::Keyring;
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
@@ -212,7 +213,13 @@ impl<'a> Pulled<'a> {
             ..Ask::default()
         };
         let name = format!("{}/{path}", self.shown);
-        Some(Object { name, path, digest: Some(digest), pinned: true, reach: Reachable::Web(ask) })
+        Some(Object {
+            name,
+            path,
+            promised: Some(Promised::Sha256(digest)),
+            pinned: true,
+            reach: Reachable::Web(ask),
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Who we are for an OCI registry: the token it wants, asked for when it wants one, and again when it ends.
+//! Who we are for an OCI registry: the token it wants, asked for when it wants one, and again when it ends; and for
+//! servers that a variable names.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::address::{encoded, host_of};
+use crate::address::{encoded, host_of, shown};
 use crate::http::{Ask, Http, Secret, origin};
 use crate::image::Registry;
 
@@ -117,6 +118,26 @@ impl Keyring {
         let value: Value = serde_json::from_slice(body).map_err(|_| "the token is no JSON".to_owned())?;
         let token = ["token", "access_token"].iter().find_map(|name| value.get(name)?.as_str());
         Secret::new(&self.registry.url, &format!("Bearer {}", token.ok_or("the registry gives no token")?))
+    }
+}
+
+impl Secret {
+    /// Credentials that are for the server of a variable, where an address may name any other: with why they are held
+    /// back.
+    pub(crate) fn bound(
+        url: &str,
+        value: Option<String>,
+        theirs: Option<&str>,
+        variable: &str,
+    ) -> Result<(Option<Self>, Option<String>), String> {
+        let place = |url: &str| url.parse::<http::Uri>().ok().map(|uri| origin(&uri));
+        let same = theirs.is_some_and(|theirs| place(theirs).is_some_and(|it| place(url) == Some(it)));
+        let held_back = (value.is_some() && !same).then(|| {
+            let but = if theirs.is_some() { "which is another server" } else { "which is not set" };
+            format!("{} is sent no credentials: they are for {variable}, {but}", shown(url))
+        });
+        let secret = value.filter(|_| same).map(|value| Self::new(url, &value)).transpose()?;
+        Ok((secret, held_back))
     }
 }
 

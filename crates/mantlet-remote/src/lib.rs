@@ -1,4 +1,5 @@
-//! Artifacts behind addresses, read where they lie: Hugging Face, object stores, HTTPS, OCI registries, MLflow.
+//! Artifacts behind addresses, read where they lie: Hugging Face, object stores, HTTPS, OCI registries, MLflow,
+//! Artifactory, remotes of DVC, PyTorch Hub.
 //!
 //! [`Remote::list`] finds out what an address stands for, [`Remote::open`] gives a source that reads it in ranges, a few
 //! blocks in memory. Nothing but what the address names is contacted. What a server says is checked, and what cannot be
@@ -7,24 +8,29 @@
 mod address;
 mod blocks;
 mod bucket;
+mod dvc;
 mod http;
 mod hub;
 mod image;
+mod jfrog;
 mod keyring;
 mod mirror;
 mod mlflow;
 mod offline;
 mod table;
+mod torchhub;
 mod way;
 mod web;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use mantlet_vocab::{Digest, Gap};
+use mantlet_vocab::Gap;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::address::{Address, shown};
+use crate::blocks::Promised;
 pub use crate::blocks::RemoteSource;
 use crate::http::{Ask, Http};
 pub use crate::mirror::{Mirror, Passed};
@@ -146,7 +152,7 @@ pub struct Object {
     /// Its path below the address that was listed; empty when that named it.
     pub path: String,
     /// The digest it is promised under.
-    pub digest: Option<Digest>,
+    promised: Option<Promised>,
     /// Whether that digest is checked in any case, since it is the name of the content.
     pinned: bool,
     reach: Reachable,
@@ -156,6 +162,8 @@ pub struct Object {
 enum Reachable {
     Web(Ask),
     Bucket(bucket::Place),
+    /// A file of this machine: a remote of DVC may be a folder.
+    File(PathBuf),
 }
 
 /// Variables of the environment.
@@ -176,9 +184,9 @@ impl std::fmt::Debug for Remote {
 /// Whether a text is an address this crate is for.
 #[must_use]
 pub fn is_remote(text: &str) -> bool {
-    ["hf://", "s3://", "gs://", "https://", "http://", "oci://", "mlflow://"]
+    address::SCHEMES
         .iter()
-        .any(|scheme| text.starts_with(scheme))
+        .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")))
 }
 
 impl Remote {
@@ -219,7 +227,7 @@ impl Remote {
                 let object = Object {
                     name,
                     path: String::new(),
-                    digest: None,
+                    promised: None,
                     pinned: false,
                     reach: Reachable::Web(ask),
                 };
@@ -240,6 +248,20 @@ impl Remote {
             Address::Mlflow { .. } => {
                 let server = mlflow::Server::new(&address, environment)?;
                 self.timely(mlflow::list(&self.http, &server, &address, uri)).map_err(lost)?
+            }
+            Address::Artifactory { .. } => {
+                let server = jfrog::Server::new(&address, environment)?;
+                self.timely(jfrog::list(&self.http, &server, &address, uri)).map_err(lost)?
+            }
+            Address::Dvc { path, remote } => {
+                let project = dvc::Project::open(path, remote.as_deref(), &self.http.limits)
+                    .map_err(|why| RemoteError::Unreachable { uri: shown(uri), why })?;
+                let store = dvc::Store::new(&self.http, &project, environment)?;
+                self.timely(dvc::list(&self.http, &project, &store)).map_err(lost)?
+            }
+            Address::TorchHub { .. } => {
+                let forge = torchhub::Forge::new(environment)?;
+                self.timely(torchhub::list(&self.http, &forge, &address)).map_err(lost)?
             }
         };
         listing.sort();
@@ -266,10 +288,11 @@ impl Remote {
         let source = match &object.reach {
             Reachable::Web(ask) => web::open(&self.http, &handle, ask.clone()),
             Reachable::Bucket(place) => bucket::open(&self.http, &handle, place),
+            Reachable::File(path) => web::file(path, &self.http.limits),
         }
         .map_err(lost)?;
-        if let Some(digest) = object.digest.filter(|_| verify || object.pinned) {
-            source.verify(digest).map_err(lost)?;
+        if let Some(promised) = object.promised.filter(|_| verify || object.pinned) {
+            source.verify(promised).map_err(lost)?;
         }
         Ok(source)
     }

@@ -212,7 +212,7 @@ mod tests {
         let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mirror = |folder: &Path, fetch| {
-            let place = Place { store: store.clone(), path: Key::from("a/history") };
+            let place = Place::of(store.clone(), Key::from("a/history"));
             Mirror::at(place, folder, fetch, 1_000)
         };
         let (mut first, mut second) = (mirror(one.path(), false), mirror(two.path(), true));

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::address::{Address, Tracked, encoded, listable, local_host, plain, shown};
-use crate::http::{Ask, Http, Secret, origin};
+use crate::http::{Ask, Http, Secret};
 use crate::{Environment, Listing, Object, Reachable, RemoteError, web};
 
 /// Folders that are listed, and how deep they nest.
@@ -47,20 +47,9 @@ impl Server {
             (None, Some(user)) => Some(basic(user, said("MLFLOW_TRACKING_PASSWORD").unwrap_or_default())),
             (None, None) => None,
         };
-        // The credentials are for the server of the variable; an address may name any other.
-        let place = |url: &str| url.parse::<http::Uri>().ok().map(|uri| origin(&uri));
         let theirs = said("MLFLOW_TRACKING_URI");
-        let same =
-            theirs.as_deref().is_some_and(|theirs| place(theirs).is_some_and(|it| place(&url) == Some(it)));
-        let held_back = (value.is_some() && !same).then(|| {
-            let but = match theirs {
-                Some(_) => "which is another server",
-                None => "which is not set",
-            };
-            format!("{} is sent no credentials: they are for MLFLOW_TRACKING_URI, {but}", shown(&url))
-        });
-        let value = value.filter(|_| same);
-        let secret = value.map(|value| Secret::new(&url, &value)).transpose().map_err(wrong)?;
+        let (secret, held_back) =
+            Secret::bound(&url, value, theirs.as_deref(), "MLFLOW_TRACKING_URI").map_err(wrong)?;
         Ok(Self { url, secret, held_back })
     }
 
@@ -162,7 +151,7 @@ impl<'a> Folders<'a> {
         Object {
             name: if below.is_empty() { shown.clone() } else { format!("{shown}/{below}") },
             path: below.to_owned(),
-            digest: None,
+            promised: None,
             pinned: false,
             reach: Reachable::Web(self.server.ask(format!("{}/{}", self.base, encoded(path, true)))),
         }

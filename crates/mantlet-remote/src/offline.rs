@@ -9,7 +9,7 @@ use crate::http::{Ask, joined, origin};
 use crate::image::{Pulled, Registry};
 use crate::keyring::{Keyring, read, related};
 use crate::mlflow::{Folders, artifact_uri};
-use crate::{Limits, Listing, Reachable, hub, is_remote, mlflow, shown, web};
+use crate::{Limits, Listing, Reachable, dvc, hub, is_remote, jfrog, mlflow, shown, torchhub, web};
 
 /// Files of a listing.
 const MOST: usize = 40;
@@ -18,6 +18,7 @@ const MOST: usize = 40;
 #[doc(hidden)]
 pub fn read_texts(text: &str) {
     let _ = (is_remote(text), shown(text), Address::parse(text).map(|address| format!("{address:?}")));
+    dvc::read(text);
     let _ = (hub::following(text), read(text), web::range_of(text));
     if let Some((base, target)) = text.split_once('\n')
         && let Ok(base) = base.parse::<::http::Uri>()
@@ -28,7 +29,7 @@ pub fn read_texts(text: &str) {
 
 /// Reads bytes as what a registry answers, one document a line in the order it is asked: 0 Hugging Face (a revision,
 /// then pages of its tree), 1 OCI (a manifest or an index, then what that names), 2 MLflow (where the files are, then
-/// folders), 3 OCI's token. Gives the path and the address of each file listed, addresses below
+/// folders), 3 OCI's token, 4 Artifactory (files and folders), 5 the `hubconf.py` of a repository. Gives the path and the address of each file listed, addresses below
 /// `http://127.0.0.1:1/`. Nothing is contacted.
 #[doc(hidden)]
 #[must_use]
@@ -37,16 +38,22 @@ pub fn read_answers(kind: u8, answers: &[u8]) -> Vec<(String, String)> {
     let mut listing = Listing::new(&limits);
     let mut lines = answers.split(|byte| *byte == b'\n').take(100);
     // What stops a listing is said to the user and no matter here.
-    let _ = match kind % 4 {
+    let _ = match kind % 6 {
         0 => tree(&mut lines, &mut listing),
         1 => image(&mut lines, &mut listing),
         2 => run(&mut lines, &mut listing),
+        4 => shelf(&mut lines, &mut listing),
+        5 => {
+            let _ = torchhub::weights(&String::from_utf8_lossy(answers));
+            None
+        }
         _ => registry().and_then(|registry| Keyring::new(registry, "a/b").token(answers).ok()).map(drop),
     };
     listing.sort();
     let files = listing.objects.into_iter().map(|object| match object.reach {
         Reachable::Web(Ask { url, .. }) => (object.path, url),
         Reachable::Bucket(place) => (object.path, place.path.to_string()),
+        Reachable::File(path) => (object.path, path.display().to_string()),
     });
     files.collect()
 }
@@ -95,6 +102,18 @@ fn run<'a>(lines: &mut impl Iterator<Item = &'a [u8]>, listing: &mut Listing) ->
     Some(())
 }
 
+fn shelf<'a>(lines: &mut impl Iterator<Item = &'a [u8]>, listing: &mut Listing) -> Option<()> {
+    let uri = "jfrog://127.0.0.1:1/models/sub";
+    let server = jfrog::Server::new(&Address::parse(uri).ok()?, &here).ok()?;
+    let mut shelf = jfrog::Shelf::new(&server, uri, "models/sub");
+    while let Some(wanted) = shelf.next(listing, MOST) {
+        if !shelf.take(&json(lines.next())?, &wanted, listing, MOST) {
+            break;
+        }
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +124,7 @@ mod tests {
     #[test]
     fn answers_lead_to_files_below_their_server_only() {
         let digest = "ab".repeat(32);
-        let cases: [Case; 4] = [
+        let cases: [Case; 6] = [
             (
                 0,
                 format!(
@@ -142,6 +161,16 @@ mod tests {
                 ],
             ),
             (3, "{\"token\":\"a\\u0000b\"}".to_owned(), &[]),
+            (
+                4,
+                "{\"children\":[{\"uri\":\"/../x\"},{\"uri\":\"/a/b\"},{\"uri\":\"/m?.pkl\",\"folder\":false},\
+                 {\"uri\":\"/d\",\"folder\":true}]}\n\
+                 {\"children\":[]}\n\
+                 {\"downloadUri\":\"http://evil.example/x\",\"checksums\":{\"sha256\":\"../x\"}}"
+                    .to_owned(),
+                &[("m?.pkl", "/artifactory/models/sub/m%3F.pkl")],
+            ),
+            (5, "x = 'https://dl.example/a.pth'".to_owned(), &[]),
         ];
         for (kind, answers, expected) in cases {
             let expected: Vec<(String, String)> = expected

@@ -68,7 +68,7 @@ impl Remote {
     /// When it cannot be read, is not what was promised, or has more bytes than are copied; or `out` fails.
     pub fn copy(&self, object: &Object, out: &mut dyn Write) -> Result<u64, RemoteError> {
         let lost = |why: String| RemoteError::Unreachable { uri: object.name.clone(), why };
-        let source = self.open(object, object.digest.is_some())?;
+        let source = self.open(object, object.promised.is_some())?;
         let most = self.http.limits.spool;
         if source.len() > most {
             return Err(lost(format!("it has {} bytes, {most} are copied at most", source.len())));

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 
+use crate::Limits;
 use crate::blocks::{BLOCK, Reach, RemoteSource};
 use crate::http::{Answer, Ask, Http, chain, text};
 
@@ -152,7 +154,19 @@ impl Reach for Nothing {
     }
 }
 
-/// A copy on disk, without a name, that ends with the process.
+/// Opens a regular file of this machine.
+pub(crate) fn file(path: &Path, limits: &Limits) -> Result<RemoteSource, String> {
+    // Opening a pipe would wait for somebody to write into it.
+    let wrong = |error: std::io::Error| format!("{error}");
+    if !std::fs::metadata(path).map_err(wrong)?.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    let file = File::open(path).map_err(wrong)?;
+    let len = file.metadata().map_err(wrong)?.len();
+    Ok(RemoteSource::new(Box::new(Spooled(Mutex::new(file))), len, None, limits))
+}
+
+/// A file on disk: a copy without a name that ends with the process, or one that was there.
 struct Spooled(Mutex<File>);
 
 impl Reach for Spooled {

@@ -1,18 +1,27 @@
-//! Remote artifacts against servers on this machine. The servers of Hugging Face, S3, Google, OCI registries and MLflow
-//! are fakes: they speak the part of the protocol that is used, and nothing else of the real ones is tested here.
+//! Remote artifacts against servers on this machine. The servers of Hugging Face, S3, Google, Azure, OCI registries,
+//! MLflow, Artifactory and GitHub are fakes, projects of DVC are folders as DVC writes them: they speak the part of the
+//! protocol that is used, and nothing else of the real ones is tested here.
 
+#[path = "parts/azure.rs"]
+mod azure;
 #[path = "parts/bucket.rs"]
 mod bucket;
+#[path = "parts/dvc.rs"]
+mod dvc;
 #[path = "parts/hub.rs"]
 mod hub;
 #[path = "parts/image.rs"]
 mod image;
+#[path = "parts/jfrog.rs"]
+mod jfrog;
 #[path = "parts/mlflow.rs"]
 mod mlflow;
 #[path = "parts/server.rs"]
 mod server;
 #[path = "parts/table.rs"]
 mod table;
+#[path = "parts/torchhub.rs"]
+mod torchhub;
 #[path = "parts/way.rs"]
 mod way;
 #[path = "parts/web.rs"]

@@ -5,7 +5,8 @@ use mantlet_vocab::Examination;
 use crate::exit::Usage;
 use crate::terminal::Terminal;
 
-const SCHEMES: [&str; 7] = ["hf", "s3", "gs", "https", "http", "oci", "mlflow"];
+const SCHEMES: [&str; 13] =
+    ["hf", "s3", "gs", "az", "abfs", "abfss", "https", "http", "oci", "mlflow", "jfrog", "dvc", "torchhub"];
 
 /// Whether an argument is an address and no path.
 pub fn is_address(argument: &str) -> bool {
