@@ -37,6 +37,8 @@ The fourteenth set starts from the loaders' own sources and their second-order p
 build back ends, callbacks); it needs coremltools, stable-baselines3, formulaic and lightgbm besides, and a C compiler.
 The fifteenth set starts from hooks of the loaders themselves (autoloaded back ends, templates kept in objects, extra states,
 activation strings, graph state); it needs the libraries of the fourteenth, openvino and a C compiler.
+The sixteenth set starts from side effects of constructors, setters and finalizers in real libraries and from files that tools
+read by themselves when a folder is opened; it needs the libraries of the fifteenth.
 """
 import argparse
 import concurrent.futures
@@ -54,6 +56,7 @@ sys.path.insert(0, str(HERE))
 from pair import Set  # noqa: E402
 
 PARTS = {
+    "sixteenth": "pickles programs graphs weights everywhere".split(),
     "fifteenth": "pickles programs graphs weights everywhere".split(),
     "fourteenth": "pickles torches programs graphs overrides weights everywhere".split(),
     "thirteenth": "pickles torches libraries weights onnxes kerases tensorflows graphs packages notebooks repositories templates deployments archives everywhere".split(),

@@ -8,6 +8,7 @@ from fifteenth import alive as alive_fifteenth
 from fourteenth import alive as alive_fourteenth
 from ninth import alive as alive_ninth
 from seventh import alive
+from sixteenth import alive as alive_sixteenth
 from tenth import alive as alive_tenth
 from thirteenth import alive as alive_thirteenth
 from twelfth import alive as alive_twelfth
@@ -15,7 +16,9 @@ from twelfth import alive as alive_twelfth
 
 def main(kind, path):
     name, _, detail = kind.partition(":")
-    if name in alive_fifteenth.KINDS:
+    if name in alive_sixteenth.KINDS:
+        alive_sixteenth.KINDS[name](path, detail)
+    elif name in alive_fifteenth.KINDS:
         alive_fifteenth.KINDS[name](path, detail)
     elif name in alive_fourteenth.KINDS:
         alive_fourteenth.KINDS[name](path, detail)
