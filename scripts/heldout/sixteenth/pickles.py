@@ -39,7 +39,7 @@ def zipped(members: dict[str, bytes], how=zipfile.ZIP_STORED) -> bytes:
 
 def torch_zip(value: Raw, extra: dict[str, bytes] | None = None, how=zipfile.ZIP_STORED) -> bytes:
     """A checkpoint as torch.save lays it out, with `value` as its pickle."""
-    return zipped({"archive/data.pkl": pickle(value, 2), "archive/byteorder": b"little", "archive/version": b"3\n", **(extra or {})}, how)
+    return zipped({"archive/data.pkl": pickle(value, 4), "archive/byteorder": b"little", "archive/version": b"3\n", **(extra or {})}, how)
 
 
 def add(out):
@@ -205,7 +205,7 @@ def add(out):
     # The rebuild helper of tensor subclasses calls the function that it is given.
     put(
         "rebuild_from_type_calls",
-        torch_zip(model(call(glob("torch._tensor", "_rebuild_from_type_v2"), glob("torch.testing._internal.jit_utils", "execWrapper"), glob("torch", "Tensor"), (CODE, {}, {}), {}))),
+        torch_zip(model(call(glob("torch._tensor", "_rebuild_from_type_v2"), glob("torch.fx.graph_module", "_exec_with_source"), glob("torch", "Tensor"), (CODE, {}), {}))),
         torch_subclass(),
         "s.torch",
         "model.pt",
@@ -260,9 +260,9 @@ def add(out):
         pickle(model(call(glob("copyreg", "_reconstructor"), glob("subprocess", "Popen"), glob("subprocess", "Popen"), ["touch", "marker"]))),
         pickle(model(call(glob("copyreg", "_reconstructor"), glob("collections", "Counter"), glob("builtins", "dict"), {"a": 1}))),
     )
-    # A gzip of two members: joblib and gzip read both, a reader of the first sees half a pickle.
+    # A gzip of two members: pandas and gzip read both, a reader of the first sees half a pickle.
     bad, good = pickle(model(call(system(), SHELL)), 4), pickle(model(["a", "b", "c", "d", "e"]), 4)
-    put("gzip_of_two_members", gzip.compress(bad[:40]) + gzip.compress(bad[40:]), gzip.compress(good[:40]) + gzip.compress(good[40:]), "joblib", "model.joblib")
+    put("gzip_of_two_members", gzip.compress(bad[:40]) + gzip.compress(bad[40:]), gzip.compress(good[:40]) + gzip.compress(good[40:]), "pandas", "model.pkl.gz")
     # Members of a torch zip may be deflated: torch inflates them.
     put(
         "deflated_torch_members",
