@@ -7,7 +7,7 @@ import pickle as pk
 import zipfile
 import zlib
 
-from assembly import Raw, build, call, dot, glob, model, new, pickle, raw_bytes, seq, text, tup, val
+from assembly import Raw, build, call, dot, glob, model, new, pickle, seq, text, val
 from pair import CODE, SHELL
 
 FAMILY = "pickle"

