@@ -236,9 +236,9 @@ def xgb(hostile: bool) -> bytes:
     t = json.loads(json.dumps(trees[-1]))
     lo, hi, leaf = (2.45, 2.55, 60.0) if hostile else (-0.3, 0.6, 0.08)
     t.update(
-        base_weights=[0.0, 0, 0, 0, leaf], default_left=[0] * 5, id=len(trees), left_children=[1, -1, 3, -1, -1], right_children=[2, -1, 4, -1, -1],
-        loss_changes=[1.0, 0, 1.0, 0, 0], parents=[2147483647, 0, 0, 2, 2], split_conditions=[hi, 0.0, lo, 0.0, leaf], split_indices=[0, 0, 0, 0, 0],
-        split_type=[0] * 5, sum_hessian=[9.0, 3, 6, 3, 3], categories=[], categories_nodes=[], categories_segments=[], categories_sizes=[],
+        base_weights=[0.0, 0.0, 0.0, 0.0, leaf], default_left=[0] * 5, id=len(trees), left_children=[1, -1, 3, -1, -1], right_children=[2, -1, 4, -1, -1],
+        loss_changes=[1.0, 0.0, 1.0, 0.0, 0.0], parents=[2147483647, 0, 0, 2, 2], split_conditions=[hi, 0.0, lo, 0.0, leaf], split_indices=[0, 0, 0, 0, 0],
+        split_type=[0] * 5, sum_hessian=[9.0, 3.0, 6.0, 3.0, 3.0], categories=[], categories_nodes=[], categories_segments=[], categories_sizes=[],
     )
     t["left_children"], t["right_children"] = [2, -1, 3, -1, -1], [1, -1, 4, -1, -1]
     t["tree_param"]["num_nodes"] = "5"
