@@ -62,6 +62,9 @@ pub struct CallerState {
     place: usize,
     /// Bit n: whether the distinct row n rows ago was on a line.
     aligned: u64,
+    /// Bit n: whether the distinct row n rows ago was very near one before it.
+    #[serde(default)]
+    close: u64,
     /// Bit n: whether the new row n rows ago was rare.
     rare: u64,
     evidence: f64,
@@ -164,6 +167,7 @@ impl CallerState {
         let on_line = !repeats && self.on_line(&distances[..held], f64::from(radius));
         if !repeats {
             self.aligned = self.aligned << 1 | u64::from(on_line);
+            self.close = self.close << 1 | u64::from(near > 0);
             self.remember(row, &distances[..held], capacity);
         }
         // Only what is new carries evidence and spends budget: retries do not.
@@ -238,7 +242,8 @@ impl CallerState {
     /// How suspicious this caller looks, for choosing whom to forget: 0 is nothing known.
     #[must_use]
     pub fn suspicion(&self) -> f64 {
-        self.evidence + f64::from(self.aligned.count_ones() + self.answers.flips.count_ones())
+        let steps = self.aligned.count_ones() + self.close.count_ones() + self.answers.flips.count_ones();
+        self.evidence + f64::from(steps)
     }
 
     /// Bytes it holds, about.

@@ -140,6 +140,34 @@ fn a_profile_is_deterministic_survives_json_and_holds_its_rate() {
 }
 
 #[test]
+fn whoever_asks_for_nearly_the_same_is_worth_more_than_a_stranger() {
+    let profile = profile();
+    let mut searcher = CallerState::default();
+    let start = profile_row(2);
+    for step in 0..40 {
+        let mut row = start.clone();
+        row[step % 4] += 0.003 * (1 + step) as f32;
+        let near = profile.encode(&inputs(Tensor::new([1, 4], row).unwrap()));
+        searcher.advance(&profile, &near, &StateLimits::default(), Millis(step as u64));
+    }
+    let mut strangers: f64 = 0.0;
+    for seed in 0..500 {
+        let mut stranger = CallerState::default();
+        let rows = profile.encode(&inputs(table(12, 9000 + seed)));
+        stranger.advance(&profile, &rows, &StateLimits::default(), Millis(seed));
+        strangers = strangers.max(stranger.suspicion());
+    }
+    // What is forgotten first is what is suspected least, see `Callers` of the guard.
+    assert!(searcher.suspicion() >= 2.0 * strangers, "{} against {strangers}", searcher.suspicion());
+    let stored = serde_json::to_value(&searcher).unwrap();
+    let restored: CallerState = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(restored, searcher);
+    let mut before = stored;
+    before.as_object_mut().unwrap().remove("close").expect("it is stored");
+    serde_json::from_value::<CallerState>(before).expect("states of before are read");
+}
+
+#[test]
 fn profiles_of_mixed_columns_know_categories_and_units() {
     let rows = 200;
     let ages: Vec<i64> = (0..rows).map(|row| 20 + row * 7 % 50).collect();

@@ -41,7 +41,9 @@ pub(crate) struct Remembered {
 impl Remembered {
     /// How much would be lost with it.
     fn suspicion(&self) -> f64 {
-        self.state.suspicion() + self.attempts.suspicion()
+        #[expect(clippy::cast_precision_loss, reason = "at most 64")]
+        let withheld = self.withheld.len() as f64;
+        self.state.suspicion() + self.attempts.suspicion() + withheld
     }
 
     /// What was withheld when these rows were asked about before.
@@ -210,6 +212,17 @@ mod tests {
         }
         assert_eq!(callers.len(), SHARDS);
         assert!(callers.states().iter().any(|(key, _)| key == "key-999"));
+    }
+
+    #[test]
+    fn an_answer_that_was_withheld_is_not_pushed_out_by_many_names() {
+        let callers = Callers::new(SHARDS * 4, usize::MAX);
+        let withheld = Withheld { rows: 7, action: Action::Refuse, signals: Vec::new(), reason: String::new() };
+        callers.with("thief", Millis(0), |one| one.withhold(withheld));
+        for number in 1..10_000_u64 {
+            callers.with(&format!("key-{number}"), Millis(number), |_| ());
+        }
+        assert!(callers.with("thief", Millis(10_000), |one| one.withheld(7).is_some()));
     }
 
     #[test]
