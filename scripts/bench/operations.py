@@ -157,7 +157,7 @@ def memory(bench):
             sizes.append(gateway.resident_kib(pids) / 1024)
         half = sizes[len(sizes) // 2 :]
         remembered = counted(metrics(port), "callers")
-        rows.append([name, seen, f"{at_rest:.1f}", f"**{max(sizes):.1f}**", f"{half[-1] - half[0]:+.1f}", remembered, "40"])
+        rows.append([name, seen, f"{at_rest:.1f}", f"**{max(sizes):.1f}**", f"{half[-1] - half[0]:+.1f}", remembered, "38.1, which is 40 MB"])
         total += seen
     append(bench.options.page, "Gateway", ["memory, all rules on tensors of 784", "requests", "MiB at rest", "MiB at most", "MiB gained in the second half", "callers remembered at the end", "bar, MiB"], rows, "The gateway alone, 16 connections; resident memory of the process, looked at every 5 s. Callers are forgotten as `Callers` says: the least suspicious first.")
 
@@ -725,16 +725,29 @@ def litellm_config(upstream, guards):
     return config
 
 
+# The newest of the registry, and the version that the bar was taken from; what each has on.
+LITELLM = (
+    ("bench-litellm-venv", "bare", None),
+    ("bench-litellm-venv", "its content filter both ways", "filters"),
+    ("bench-litellm-venv", "that and its check of prompts", "all"),
+    ("bench-litellm-reference-venv", "bare", None),
+    ("bench-litellm-reference-venv", "its content filter both ways", "filters"),
+)
+
+
 def litellm(bench):
     """CPU for one chat request against LiteLLM's proxy in the same rounds, bare and with its own guards; every rule of ours on."""
     upstream = bench.model()
     process, port, key, _ = bench.whole(upstream, lambda text: gateway.enforced(text.replace('upstream = "http', 'speaks = "text"\nupstream = "http')))
-    program = bench.work.parent / "bench-litellm-venv" / "bin" / "litellm"
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
     path, bodies = "/v1/chat/completions", bench.work / "chat.txt"
     sides = {"mantlet": (port, bench.lua("ours", gateway.LUA % (bodies, path, key)), gateway.family(process.pid), 3)}
     their_script = bench.lua("theirs", gateway.LUA % (bodies, path, "sk-bench"))
-    for name, guards in (("LiteLLM, bare", None), ("LiteLLM, its content filter both ways", "filters"), ("LiteLLM, that and its check of prompts", "all")):
+    versions = {}
+    for folder, name, guards in LITELLM:
+        program = bench.work.parent / folder / "bin" / "litellm"
+        versions[folder] = versions.get(folder) or subprocess.run([program, "--version"], **QUIET).stdout.split()[-1]
+        name = f"LiteLLM {versions[folder]}, {name}"
         config = bench.work / f"litellm-{guards}.yaml"
         config.write_text(json.dumps(litellm_config(upstream, guards)))
         theirs = gateway.free_port()
@@ -750,7 +763,6 @@ def litellm(bench):
         sides[name] = (theirs, their_script, gateway.family(peer.pid), 20 if guards == "all" else 8)
         # Not counted.
         bench.load(theirs, their_script, 8, 6)
-    version = subprocess.run([program, "--version"], **QUIET).stdout.strip().splitlines()[-1:]
     each, counts = {name: [] for name in sides}, dict.fromkeys(sides, 0)
     for turn in range(2 if bench.options.quick else 5):
         for name in list(sides) if turn % 2 else reversed(list(sides)):
@@ -763,7 +775,7 @@ def litellm(bench):
     for name in sides:
         ratios = sorted(theirs / ours for ours, theirs in zip(each["mantlet"], each[name]))
         rows.append([name, f"{statistics.median(each[name]):.1f}", "1" if name == "mantlet" else f"**{statistics.median(ratios):.0f}** [{ratios[0]:.0f}, {ratios[-1]:.0f}]", counts[name]])
-    append(bench.options.page, "Gateway", ["8 connections", "CPU us per request", "over mantlet, median [least, most]", "requests"], rows, f"Chat bodies of about 350 bytes, plain replies. mantlet: the whole program, key, limits, every text rule both ways, enforced, recorded. LiteLLM ({' '.join(version)}): one worker, a master key, no database, so neither limits nor a record. Its content filter: {len(PATTERNS)} patterns of credentials and personal data before and after the model, {len(CATEGORIES)} categories of orders before it; that it refuses a card number was seen. Its check of prompts: `detect_prompt_injection` with `heuristics_check`. One round of warm-up not counted. Bar: 300, all rules on.")
+    append(bench.options.page, "Gateway", ["8 connections", "CPU us per request", "over mantlet, median [least, most]", "requests"], rows, f"Chat bodies of about 350 bytes, plain replies. mantlet: the whole program, key, limits, every text rule both ways, enforced, recorded. LiteLLM: one worker, a master key, no database, so neither limits nor a record. Its content filter: {len(PATTERNS)} patterns of credentials and personal data before and after the model, {len(CATEGORIES)} categories of orders before it; that it refuses a card number was seen. Its check of prompts: `detect_prompt_injection` with `heuristics_check`. One round of warm-up not counted. Bar: 300, all rules on, from 1.106.2 bare (17.9 ms a request at 8 connections, load 11 to 21).")
 
 
 def refuses(port):

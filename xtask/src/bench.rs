@@ -38,8 +38,12 @@ pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
         run::shown(&mut build)
     });
     if arguments.iter().any(|argument| argument == "--litellm") {
-        let peer = project.target.join("bench-litellm-venv");
-        steps.step("LiteLLM", || python(project, &peer, "scripts/bench/litellm.txt"));
+        for (name, pins) in
+            [("bench-litellm-venv", "litellm"), ("bench-litellm-reference-venv", "litellm-reference")]
+        {
+            let peer = project.target.join(name);
+            steps.step(name, || python(project, &peer, &format!("scripts/bench/{pins}.txt")));
+        }
     }
     if name == "gateway" {
         let proxies = ["build", "--profile", profile, "-p", "mantlet-gateway", "--examples", "--locked"];

@@ -217,7 +217,8 @@ mod tests {
     #[test]
     fn an_answer_that_was_withheld_is_not_pushed_out_by_many_names() {
         let callers = Callers::new(SHARDS * 4, usize::MAX);
-        let withheld = Withheld { rows: 7, action: Action::Refuse, signals: Vec::new(), reason: String::new() };
+        let withheld =
+            Withheld { rows: 7, action: Action::Refuse, signals: Vec::new(), reason: String::new() };
         callers.with("thief", Millis(0), |one| one.withhold(withheld));
         for number in 1..10_000_u64 {
             callers.with(&format!("key-{number}"), Millis(number), |_| ());
