@@ -17,6 +17,11 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
         for peers in live.routes.values().filter_map(|route| route.route.guard.peers()) {
             shared.metrics.peers(&peers);
         }
+        let tried = live.routes.iter().filter_map(|(name, route)| {
+            let split = route.route.guard.controls().split()?;
+            Some((name.clone(), split))
+        });
+        shared.metrics.rollouts(tried);
         let mut answer = plain(StatusCode::OK, Bytes::from(shared.metrics.text()));
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -38,6 +43,7 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
             })).collect::<Vec<_>>(),
             "chosen_version": guard.controls().version(),
             "rollout": guard.controls().split(),
+            "diverted": guard.controls().path().map(|path| path.reason),
             "controls": guard.controls().snapshot().keys.len(),
             "pinned_rules": guard.pinned().len(),
             "judges": guard.judges().map(|(name, window, lag)| json!({

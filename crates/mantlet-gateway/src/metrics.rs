@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use mantlet_guard::PeersStatus;
+use mantlet_guard::{PeersStatus, Split};
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -48,6 +48,13 @@ pub(crate) struct Port {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Refusal {
     pub(crate) why: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Tried {
+    route: String,
+    version: String,
+    shadow: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
@@ -118,6 +125,7 @@ pub(crate) struct Metrics {
     pub(crate) generation: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) callers: Gauge,
+    rollouts: Family<Tried, Gauge>,
     alone: Gauge,
     sightings: Family<Sighting, Gauge>,
     pub(crate) took: Histogram,
@@ -150,6 +158,7 @@ impl Metrics {
             generation: Gauge::default(),
             connections: Gauge::default(),
             callers: Gauge::default(),
+            rollouts: Family::default(),
             alone: Gauge::default(),
             sightings: Family::default(),
             took: seconds(),
@@ -207,6 +216,11 @@ impl Metrics {
         registry.register("connections", "Open client connections", metrics.connections.clone());
         registry.register("callers", "Callers remembered by guards", metrics.callers.clone());
         registry.register(
+            "rollout_share",
+            "Share of a route's callers that a version being tried answers, in hundredths of a percent",
+            metrics.rollouts.clone(),
+        );
+        registry.register(
             "alone",
             "Whether guards of other replicas are out of reach: 1 when they are",
             metrics.alone.clone(),
@@ -223,6 +237,16 @@ impl Metrics {
             metrics.guarded.clone(),
         );
         Self { registry, ..metrics }
+    }
+
+    /// The versions that are tried now, by the route.
+    pub(crate) fn rollouts(&self, splits: impl Iterator<Item = (String, Split)>) {
+        self.rollouts.clear();
+        for (route, split) in splits {
+            let shadow = if split.shadow { "yes" } else { "no" };
+            let tried = Tried { route, version: split.candidate, shadow };
+            self.rollouts.get_or_create(&tried).set(i64::from(split.share));
+        }
     }
 
     /// How news between replicas is doing now.

@@ -157,6 +157,8 @@ pub struct Controls {
     writing: Mutex<()>,
     /// Where controls on keys and on the decision path are looked up instead, for a further route of the system.
     of: Option<Arc<Self>>,
+    /// Whether the switch on the decision path is its own all the same.
+    own_path: bool,
 }
 
 impl Controls {
@@ -171,6 +173,13 @@ impl Controls {
     #[must_use]
     pub fn beside_those(of: Arc<Self>) -> Self {
         Self { of: Some(of), ..Self::default() }
+    }
+
+    /// The switches of another system's route behind the same gateway: who is blocked, throttled or diverted is so there,
+    /// too, as these say; versions and the switch on the decision path are its own.
+    #[must_use]
+    pub fn of_another_system(of: Arc<Self>) -> Self {
+        Self { of: Some(of), own_path: true, ..Self::default() }
     }
 
     /// Everything that is switched on, expired controls included until the next change.
@@ -315,9 +324,22 @@ impl Controls {
         current.active_split().filter(|split| split.shadow).map(|split| split.candidate.clone())
     }
 
+    /// Why every decision goes to a person, where that is switched on.
+    #[must_use]
+    pub fn path(&self) -> Option<ActiveControl<()>> {
+        self.read(|_, path| path.cloned())
+    }
+
     /// Reads the controls on keys and on the decision path in place.
-    pub(crate) fn read<R>(&self, read: impl FnOnce(&ControlsSnapshot) -> R) -> R {
-        read(&self.of.as_deref().unwrap_or(self).current.load())
+    pub(crate) fn read<R>(
+        &self,
+        read: impl FnOnce(&BTreeMap<String, Vec<ActiveControl<KeyControl>>>, Option<&ActiveControl<()>>) -> R,
+    ) -> R {
+        let of = self.of.as_deref().unwrap_or(self).current.load();
+        if self.own_path {
+            return read(&of.keys, self.current.load().path.as_ref());
+        }
+        read(&of.keys, of.path.as_ref())
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut ControlsSnapshot) -> R) -> R {
@@ -355,11 +377,25 @@ mod tests {
         all.apply_key("k", KeyControl::Block, Millis(0), None, "a");
         all.divert_path(Millis(0), None, "b");
         all.set_version(Some("2".into()));
-        assert!(further.read(|controls| controls.keys.contains_key("k") && controls.path.is_some()));
+        assert!(further.read(|keys, path| keys.contains_key("k") && path.is_some()));
         assert_eq!(further.version(), None);
         all.lift_key("k", "block");
         assert!(all.release_path());
-        assert!(further.read(|controls| controls.keys.is_empty() && controls.path.is_none()));
+        assert!(further.read(|keys, path| keys.is_empty() && path.is_none()));
+    }
+
+    #[test]
+    fn another_systems_route_knows_who_is_blocked_and_has_a_decision_path_of_its_own() {
+        let all = Arc::new(Controls::new());
+        let other = Controls::of_another_system(Arc::clone(&all));
+        all.apply_key("k", KeyControl::Block, Millis(0), None, "a");
+        all.divert_path(Millis(0), None, "b");
+        assert!(other.read(|keys, path| keys.contains_key("k") && path.is_none()));
+        assert_eq!(other.path(), None);
+        assert!(all.release_path());
+        other.divert_path(Millis(0), None, "c");
+        assert_eq!(other.path().map(|path| path.reason), Some("c".to_owned()));
+        assert_eq!(all.path(), None, "the first system's decisions flow on");
     }
 
     fn split(rollout: &str, share: u32) -> Split {

@@ -243,8 +243,8 @@ impl Guard {
     /// Whether a switch shuts this caller out now: for connections that stay open.
     #[must_use]
     pub fn is_blocked(&self, caller: Caller<'_>, now: Millis) -> bool {
-        self.controls.read(|controls| {
-            let list = controls.keys.get(caller.key).map_or(&[][..], Vec::as_slice);
+        self.controls.read(|keys, _| {
+            let list = keys.get(caller.key).map_or(&[][..], Vec::as_slice);
             list.iter().any(|control| control.in_force(now) && control.what == KeyControl::Block)
         })
     }
@@ -415,8 +415,8 @@ impl Guard {
 
     /// Blocking, throttling and the rate limit, which need no look at the request.
     fn controlled(&self, caller: Caller<'_>, now: Millis) -> Option<Inspection> {
-        let (block, throttle) = self.controls.read(|controls| {
-            let list = controls.keys.get(caller.key).map_or(&[][..], Vec::as_slice);
+        let (block, throttle) = self.controls.read(|keys, _| {
+            let list = keys.get(caller.key).map_or(&[][..], Vec::as_slice);
             let active = || list.iter().filter(|control| control.in_force(now));
             let block = active().find(|control| matches!(control.what, KeyControl::Block));
             let throttle = active().find_map(|control| match control.what {
@@ -451,9 +451,9 @@ impl Guard {
 
     /// Why everything of this caller goes to a person now, if it does.
     pub(crate) fn diverted(&self, caller: Caller<'_>, now: Millis) -> Option<String> {
-        self.controls.read(|controls| {
-            let path = controls.path.as_ref().filter(|path| path.in_force(now)).map(|path| &path.reason);
-            let key = controls.keys.get(caller.key).into_iter().flatten();
+        self.controls.read(|keys, path| {
+            let path = path.filter(|path| path.in_force(now)).map(|path| &path.reason);
+            let key = keys.get(caller.key).into_iter().flatten();
             let mut key = key.filter(|control| control.in_force(now) && control.what == KeyControl::Divert);
             key.next().map(|control| &control.reason).or(path).cloned()
         })

@@ -29,6 +29,7 @@ pub struct Switched {
 pub struct Registry<S, V> {
     store: S,
     verifier: V,
+    route: Option<String>,
 }
 
 type Result<T, S> = std::result::Result<T, RegistryError<<S as RegistryStore>::Error>>;
@@ -44,7 +45,13 @@ struct By<'a> {
 impl<S: RegistryStore, V: Verifier> Registry<S, V> {
     /// A registry.
     pub const fn new(store: S, verifier: V) -> Self {
-        Self { store, verifier }
+        Self { store, verifier, route: None }
+    }
+
+    /// Names the route that the system's versions answer on: rollouts begun from here on say so.
+    #[must_use]
+    pub fn on_route(self, route: impl Into<String>) -> Self {
+        Self { route: Some(route.into()), ..self }
     }
 
     /// The store.

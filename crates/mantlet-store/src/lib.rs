@@ -3,6 +3,7 @@
 //! ```text
 //! <folder>/state.db          systems, versions, incidents, reviews, people, keys (SQLite, WAL, synchronous=FULL)
 //! <folder>/exchanges/        Parquet segments and the write-ahead of the rows not yet in one
+//! <folder>/systems/NAME/exchanges/   the same of a further system
 //! <folder>/audit/            C2SP tlog-tiles: entries, hashes, signed checkpoint; the log's key (mode 0600)
 //! <folder>/reviews.journal   diverted decisions that were ticketed and are not yet in state.db
 //! <folder>/service.lock      held by the one process that serves from here
@@ -39,7 +40,7 @@ pub use audit::{AuditEntry, AuditLog, AuditReport, NewEntry, Recovery, verify_au
 pub use batches::{Ledgers, Seen, batch_digest};
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use error::{AuditError, StoreError};
-pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus};
+pub use exchanges::{ExchangeFilter, ExchangeRecorder, HistoryOptions, HistoryStatus, system_folder};
 pub use records::{Record, RecordKind};
 pub use reports::{REPORTS, Report};
 pub use reviews::{
@@ -69,6 +70,8 @@ pub struct Options {
     pub patience: Duration,
     /// The database that replicas share, `postgres://user:password@host/name`; `None` keeps state in the folder.
     pub database: Option<String>,
+    /// Further systems whose exchanges this process records, each into a folder of its own.
+    pub further: Vec<String>,
 }
 
 impl Default for Options {
@@ -80,6 +83,7 @@ impl Default for Options {
             reviews_most: 10_000,
             patience: Duration::from_secs(5),
             database: None,
+            further: Vec::new(),
         }
     }
 }
@@ -96,6 +100,8 @@ struct Inner {
     database: Database,
     audit: AuditLog,
     history: Option<History>,
+    /// Histories of further systems, by their names.
+    further: std::collections::BTreeMap<String, History>,
     desk: ReviewDesk,
     /// The size of the audit log whose head the database keeps.
     anchored: AtomicU64,
@@ -131,10 +137,18 @@ impl Store {
             audit.check_anchor(database.anchor().await?).await?;
         }
         let history = if options.serve {
-            Some(History::open(&folder.join("exchanges"), &options.history).await?)
+            Some(History::open(&folder.join("exchanges"), &options.history, None).await?)
         } else {
             None
         };
+        let mut further = std::collections::BTreeMap::new();
+        if let Some(first) = &history {
+            for system in &options.further {
+                let own = system_folder(folder, system).join("exchanges");
+                let live = Some(first.live());
+                further.insert(system.clone(), History::open(&own, &options.history, live).await?);
+            }
+        }
         let desk = ReviewDesk::open(folder, &database, clock.clone(), audit.clone(), &options).await?;
         let inner = Inner {
             folder: folder.to_owned(),
@@ -142,6 +156,7 @@ impl Store {
             database,
             audit,
             history,
+            further,
             desk,
             anchored: AtomicU64::new(0),
             _service: service,
@@ -207,10 +222,10 @@ impl Store {
     /// # Errors
     /// When something could not be written.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let history = match &self.inner.history {
-            Some(history) => history.close().await,
-            None => Ok(()),
-        };
+        let mut history = Ok(());
+        for own in self.inner.history.iter().chain(self.inner.further.values()) {
+            history = history.and(own.close().await);
+        }
         let desk = self.inner.desk.close().await;
         let anchored = self.keep_anchor().await;
         self.inner.audit.close().await;

@@ -195,7 +195,10 @@ impl RegistryStore for Store {
         let known = kept.filter(|kept| kept.id == rollout.id).map_or(0, |kept| kept.lines.len());
         for line in rollout.lines.iter().skip(known) {
             let subject = format!("{} {}", rollout.system, rollout.candidate);
-            let detail = json!({ "rollout": rollout.id, "stable": rollout.stable, "line": line });
+            let mut detail = json!({ "rollout": rollout.id, "stable": rollout.stable, "line": line });
+            if let (Some(route), Some(detail)) = (&rollout.route, detail.as_object_mut()) {
+                detail.insert("route".to_owned(), json!(route));
+            }
             self.note(&line.actor, &format!("rollout-{}", line.what), &subject, detail).await?;
         }
         let record = Record {

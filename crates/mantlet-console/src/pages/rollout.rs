@@ -54,7 +54,11 @@ fn told(who: &Who, rollout: &Rollout, now: Millis) -> Markup {
         div.verdict.(tone) {
             span.sign aria-hidden="true" { (sign) }
             div {
-                h1 { (rollout.candidate) " beside " (rollout.stable) ": " (rollout.phase) }
+                h1 {
+                    (rollout.candidate) " beside " (rollout.stable)
+                    @if let Some(route) = &rollout.route { " on route " (route) }
+                    ": " (rollout.phase)
+                }
                 p { (share(rollout.share())) " of the callers get " (rollout.candidate) ", begun " (when(rollout.since, now)) ". " (next(rollout, &verdict)) }
                 @if let Verdict::Hold(holds) = &verdict { ul { @for hold in holds { li { "It waits: " (hold) } } } }
             }

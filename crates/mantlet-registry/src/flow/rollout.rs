@@ -71,6 +71,7 @@ impl<S: RegistryStore, V: Verifier> Registry<S, V> {
         let begun = Rollout {
             id: id.to_owned(),
             system: system.name,
+            route: self.route.clone(),
             candidate: version.version,
             stable,
             evidence: Evidence::new(&plan, at),

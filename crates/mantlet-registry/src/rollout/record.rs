@@ -141,6 +141,9 @@ pub struct Rollout {
     pub id: String,
     /// The system.
     pub system: String,
+    /// The gateway's route that it answers on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
     /// The version that is to serve.
     pub candidate: String,
     /// The version that serves meanwhile, and is returned to.

@@ -46,6 +46,7 @@ fn rollout(plan: Plan) -> Rollout {
     Rollout {
         id: "r".into(),
         system: "s".into(),
+        route: None,
         candidate: "v2".into(),
         stable: "v1".into(),
         evidence: Evidence::new(&plan, Millis(0)),

@@ -14,6 +14,7 @@ mod files;
 mod frames;
 mod pending;
 mod query;
+mod store;
 mod writer;
 
 use std::cell::RefCell;
@@ -26,10 +27,11 @@ use mantlet_guard::{Overloaded, Recorder};
 use mantlet_vocab::{Exchange, Millis};
 use tokio::sync::broadcast;
 
+use crate::StoreError;
 use crate::audit::blocking;
-use crate::{Store, StoreError};
 use frames::put_frame;
 use pending::Pending;
+pub use store::system_folder;
 use writer::{Message, Writer};
 
 /// How exchanges are kept.
@@ -273,7 +275,12 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) async fn open(folder: &Path, options: &HistoryOptions) -> Result<Self, StoreError> {
+    /// Opens the folder; with `live`, whoever follows that history follows this one, too.
+    pub(crate) async fn open(
+        folder: &Path,
+        options: &HistoryOptions,
+        live: Option<broadcast::Sender<Arc<Exchange>>>,
+    ) -> Result<Self, StoreError> {
         let (folder, options) = (folder.to_owned(), *options);
         blocking(move || {
             crate::make_folder(&folder)?;
@@ -287,7 +294,7 @@ impl History {
                 troubled: AtomicBool::new(false),
                 pending: Mutex::default(),
                 recent: Mutex::default(),
-                live: broadcast::Sender::new(options.recent.max(16)),
+                live: live.unwrap_or_else(|| broadcast::Sender::new(options.recent.max(16))),
             });
             let recovered = files::recover(&folder)?;
             add(&shared.counters.recovered, recovered.rows);
@@ -304,6 +311,11 @@ impl History {
 
     pub(crate) fn recorder(&self) -> ExchangeRecorder {
         self.recorder.clone()
+    }
+
+    /// Where whoever follows it is told.
+    pub(crate) fn live(&self) -> broadcast::Sender<Arc<Exchange>> {
+        self.recorder.shared.live.clone()
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
@@ -326,68 +338,5 @@ impl History {
         })
         .await?;
         flushed
-    }
-}
-
-impl Store {
-    /// Writes buffered exchanges into a segment now.
-    ///
-    /// # Errors
-    /// When the segment cannot be written; the rows stay buffered.
-    pub async fn flush_exchanges(&self) -> Result<(), StoreError> {
-        match &self.inner.history {
-            Some(history) => history.flush().await,
-            None => Ok(()),
-        }
-    }
-
-    /// How the history is doing; zeros when this process does not serve.
-    #[must_use]
-    pub fn history_status(&self) -> HistoryStatus {
-        let Some(history) = &self.inner.history else { return HistoryStatus::default() };
-        let counters = &history.recorder.shared.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        HistoryStatus {
-            recorded: read(&counters.recorded),
-            dropped: read(&counters.dropped),
-            lost: read(&counters.lost),
-            unprotected: read(&counters.unprotected),
-            segments: read(&counters.segments),
-            recovered: read(&counters.recovered),
-            torn: read(&counters.torn),
-            failures: read(&counters.failures),
-        }
-    }
-
-    /// The last exchanges of this process, whole, newest first.
-    #[must_use]
-    pub fn recent_exchanges(&self, most: usize) -> Vec<Arc<Exchange>> {
-        let Some(history) = &self.inner.history else { return Vec::new() };
-        held(&history.recorder.shared.recent).iter().rev().take(most).cloned().collect()
-    }
-
-    /// Exchanges as they are recorded from now on; a slow reader is told how many it missed.
-    #[must_use]
-    pub fn subscribe(&self) -> Option<broadcast::Receiver<Arc<Exchange>>> {
-        self.inner.history.as_ref().map(|history| history.recorder.shared.live.subscribe())
-    }
-
-    /// Recorded exchanges, newest first, from memory and disk.
-    ///
-    /// # Errors
-    /// When a segment cannot be read.
-    pub async fn exchanges(&self, filter: ExchangeFilter) -> Result<Vec<Row>, StoreError> {
-        let folder = self.inner.folder.join("exchanges");
-        let shared = self.inner.history.as_ref().map(|history| history.recorder.shared.clone());
-        blocking(move || query::find(&folder, shared.as_deref(), &filter)).await
-    }
-
-    /// The recorded exchange of this id.
-    ///
-    /// # Errors
-    /// When a segment cannot be read.
-    pub async fn exchange(&self, id: &str) -> Result<Option<Row>, StoreError> {
-        let filter = ExchangeFilter { ids: vec![id.to_owned()], most: 1, ..ExchangeFilter::default() };
-        Ok(self.exchanges(filter).await?.pop())
     }
 }

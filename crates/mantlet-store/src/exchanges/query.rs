@@ -48,7 +48,7 @@ pub(super) fn find(
     Ok(found)
 }
 
-fn newest(found: &mut Vec<Row>, most: usize) {
+pub(super) fn newest(found: &mut Vec<Row>, most: usize) {
     found.sort_by(|a, b| b.at.cmp(&a.at).then_with(|| a.id.cmp(&b.id)));
     found.dedup_by(|a, b| a.id == b.id);
     found.truncate(most);

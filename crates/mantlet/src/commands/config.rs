@@ -55,6 +55,13 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                     model.display()
                 );
             }
+            for system in loaded.systems()? {
+                terminal.note(&format!(
+                    "{}: valid, behind the route {}",
+                    system.file.display(),
+                    system.route()
+                ));
+            }
             terminal.say(&format!("{}: valid", loaded.file.display()));
         }
         Command::Show { path } => terminal.say(&toml::to_string(&config::load(&path)?.config)?),

@@ -29,7 +29,7 @@ pub mod up;
 pub mod watch;
 
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -62,6 +62,59 @@ pub async fn open_store(folder: &Path) -> anyhow::Result<(Loaded, Store)> {
     let options = crate::deploy::store_options(&loaded, false)?;
     let store = Store::open(&loaded.storage(), Arc::new(SystemClock), options).await?;
     Ok((loaded, store))
+}
+
+/// Which system is meant: that of a folder, or the one behind one of its further routes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// The folder with mantlet.toml.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// The further route whose system is meant (`[[gateway.routes]]` with `system`); the model's own when absent.
+    #[arg(long, value_name = "NAME")]
+    pub route: Option<String>,
+}
+
+impl Which {
+    /// The configuration of that system, kept by the folder's installation.
+    ///
+    /// # Errors
+    /// When there is no valid configuration, or the route has no system.
+    pub fn load(&self) -> anyhow::Result<Loaded> {
+        let loaded = crate::config::load(&self.folder)?;
+        let Some(route) = self.route.as_ref().filter(|route| **route != loaded.config.model.name) else {
+            return Ok(loaded);
+        };
+        let routes = &loaded.config.gateway.routes;
+        let Some(further) = routes.iter().find(|further| further.name == *route) else {
+            let names: Vec<&str> = routes.iter().map(|further| further.name.as_str()).collect();
+            let own = &loaded.config.model.name;
+            return Err(
+                Usage(format!("there is no route `{route}`; there are {own}, {}", names.join(", "))).into()
+            );
+        };
+        // All of them are read, so that two of one name are told here, too.
+        let systems = loaded.systems()?;
+        let named =
+            |system: &Loaded| system.behind.as_ref().is_some_and(|behind| behind.route == further.name);
+        systems.into_iter().find(named).ok_or_else(|| {
+            let said = format!(
+                "the route `{route}` has no system: name its folder, `system = \"../{route}\"` in `[[gateway.routes]]`"
+            );
+            Usage(said).into()
+        })
+    }
+
+    /// The configuration of that system and the store of its installation, opened as a tool.
+    ///
+    /// # Errors
+    /// When there is no valid configuration or the store cannot be opened.
+    pub async fn open(&self) -> anyhow::Result<(Loaded, Store)> {
+        let loaded = self.load()?;
+        let options = crate::deploy::store_options(&loaded, false)?;
+        let store = Store::open(&loaded.storage(), Arc::new(SystemClock), options).await?;
+        Ok((loaded, store))
+    }
 }
 
 /// Who acts, proven by their password: from the terminal, or the first line of standard input.

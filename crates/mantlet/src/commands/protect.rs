@@ -10,17 +10,17 @@ use indicatif::ProgressBar;
 use mantlet_report::SystemReport;
 use mantlet_store::{Store, SystemClock};
 
+use super::Which;
 use crate::cli::Format;
 use crate::protect::{self, Watch};
+use crate::runtime;
 use crate::terminal::{Terminal, deliver, write_whole};
-use crate::{config, runtime};
 
 /// What to protect.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// Seed of every random choice; the configuration's when absent.
     #[arg(long)]
     seed: Option<u64>,
@@ -37,11 +37,11 @@ pub struct Options {
 /// # Errors
 /// When the configuration is not valid, or something cannot be written.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
-    let mut loaded = config::load(&options.folder)?;
+    let mut loaded = options.which.load()?;
     if let Some(seed) = options.seed {
         loaded.config.probes.seed = seed;
     }
-    let plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", options.folder.display()));
+    let plan = protect::plan(&loaded.config, &format!("mantlet attack run {}", loaded.root.display()));
     let stop = Arc::new(AtomicBool::new(false));
     runtime::block_on(async {
         runtime::stop_on_interrupt(stop.clone());
@@ -56,7 +56,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         watch.bar.finish_and_clear();
         store.close().await?;
         let mut protected = protected?;
-        protected.report.command = format!("mantlet protect {}", options.folder.display());
+        protected.report.command = format!("mantlet protect {}", loaded.words());
         let page = loaded.root.join("report.html");
         write_whole(&page, mantlet_report::html(&protected.report).as_bytes())?;
         let text = match options.format {

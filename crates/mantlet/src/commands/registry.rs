@@ -1,6 +1,5 @@
 //! `mantlet registry list|history|admit|approve|promote|rollback|rollout|divert`.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -8,7 +7,7 @@ use mantlet_access::Act;
 use mantlet_registry::{Registry, RegistryStore as _, TrustedKeys, VersionId};
 use mantlet_store::Store;
 
-use super::{Person, open_store};
+use super::{Person, Which};
 use crate::config::Loaded;
 use crate::protect::admit;
 use crate::runtime;
@@ -18,17 +17,9 @@ use crate::terminal::Terminal;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Every version with its state.
-    List {
-        /// The folder with mantlet.toml.
-        #[arg(default_value = ".")]
-        folder: PathBuf,
-    },
+    List(Which),
     /// Every change of state, oldest first: what served when, and by whose decision.
-    History {
-        /// The folder with mantlet.toml.
-        #[arg(default_value = ".")]
-        folder: PathBuf,
-    },
+    History(Which),
     /// Admit a candidate that the policy left to a person.
     Admit(Decided),
     /// Consent to exactly these bytes; systems of high impact need a second person.
@@ -37,9 +28,8 @@ pub enum Command {
     Promote(Decided),
     /// Put the known-good version back; its digest and signature are verified first.
     Rollback {
-        /// The folder with mantlet.toml.
-        #[arg(default_value = ".")]
-        folder: PathBuf,
+        #[command(flatten)]
+        which: Which,
         /// Why, for the record.
         #[arg(long)]
         note: String,
@@ -58,9 +48,8 @@ pub enum Command {
 pub struct Decided {
     /// The version.
     version: String,
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// Why, for the record.
     #[arg(long, default_value = "")]
     note: String,
@@ -75,8 +64,8 @@ pub struct Decided {
 pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         match command {
-            Command::List { folder } => {
-                let (loaded, store) = open_store(&folder).await?;
+            Command::List(which) => {
+                let (loaded, store) = which.open().await?;
                 for version in store.versions(&loaded.config.system.name).await? {
                     let approved: Vec<&str> =
                         version.approvals.iter().map(|approval| approval.by.as_str()).collect();
@@ -92,8 +81,8 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                 }
                 store.close().await?;
             }
-            Command::History { folder } => {
-                let (loaded, store) = open_store(&folder).await?;
+            Command::History(which) => {
+                let (loaded, store) = which.open().await?;
                 for line in store.history(&loaded.config.system.name).await? {
                     let from = line.from.map_or("-", |state| state.word());
                     terminal.say(&format!(
@@ -105,21 +94,16 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             }
             Command::Admit(decided) => {
                 let (loaded, store, user) =
-                    begin(&decided.folder, &decided.person, Act::ApproveVersion).await?;
-                let version = admit::by_person(
-                    &store,
-                    &loaded.storage(),
-                    &id(&loaded, &decided.version),
-                    &user,
-                    &decided.note,
-                )
-                .await?;
+                    begin(&decided.which, &decided.person, Act::ApproveVersion).await?;
+                let version =
+                    admit::by_person(&store, &loaded, &id(&loaded, &decided.version), &user, &decided.note)
+                        .await?;
                 terminal.say(&format!("{} is {}", version.id(), version.state));
                 store.close().await?;
             }
             Command::Approve(decided) => {
                 let (loaded, store, user) =
-                    begin(&decided.folder, &decided.person, Act::ApproveVersion).await?;
+                    begin(&decided.which, &decided.person, Act::ApproveVersion).await?;
                 let version = registry(&store, &loaded)?
                     .approve(&id(&loaded, &decided.version), &user, &decided.note, store.now())
                     .await?;
@@ -127,7 +111,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                 store.close().await?;
             }
             Command::Promote(decided) => {
-                let (loaded, store, user) = begin(&decided.folder, &decided.person, Act::Promote).await?;
+                let (loaded, store, user) = begin(&decided.which, &decided.person, Act::Promote).await?;
                 let registry = registry(&store, &loaded)?;
                 let id = id(&loaded, &decided.version);
                 let first = store.system(&id.system).await?.is_some_and(|system| system.known_good.is_none());
@@ -144,8 +128,8 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
             }
             Command::Rollout(command) => return super::rollout::run(terminal, command).await,
             Command::Divert(divert) => return super::rollout::divert(terminal, divert).await,
-            Command::Rollback { folder, note, person } => {
-                let (loaded, store, user) = begin(&folder, &person, Act::RollBack).await?;
+            Command::Rollback { which, note, person } => {
+                let (loaded, store, user) = begin(&which, &person, Act::RollBack).await?;
                 let switched = registry(&store, &loaded)?
                     .roll_back(&loaded.config.system.name, &user, &note, store.now())
                     .await?;
@@ -162,17 +146,17 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn begin(
-    folder: &Path,
+    which: &Which,
     person: &Person,
     act: Act,
 ) -> anyhow::Result<(Loaded, Store, String)> {
-    let (loaded, store) = open_store(folder).await?;
+    let (loaded, store) = which.open().await?;
     let user = person.prove(&store, act).await?;
     Ok((loaded, store, user.name))
 }
 
 pub(super) fn registry(store: &Store, loaded: &Loaded) -> anyhow::Result<Registry<Store, TrustedKeys>> {
-    Ok(Registry::new(store.clone(), admit::trusted_keys(&loaded.storage())?))
+    Ok(Registry::new(store.clone(), admit::trusted_keys(&loaded.storage())?).on_route(loaded.route()))
 }
 
 pub(super) fn id(loaded: &Loaded, version: &str) -> VersionId {

@@ -1,6 +1,5 @@
 //! `mantlet registry rollout start|status|pause|resume|abort|promote`, and the kill switch.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -10,7 +9,7 @@ use mantlet_registry::rollout::{Outputs, Plan, Rollout, Verdict};
 use mantlet_store::{ExchangeFilter, Store};
 
 use super::registry::{begin, id, registry};
-use super::{Person, open_store};
+use super::{Person, Which};
 use crate::config::Loaded;
 use crate::deploy;
 use crate::exit::Usage;
@@ -30,9 +29,8 @@ pub enum Command {
     Start(Start),
     /// Where it is, what it waits for, and how each metric stands.
     Status {
-        /// The folder with mantlet.toml.
-        #[arg(default_value = ".")]
-        folder: PathBuf,
+        #[command(flatten)]
+        which: Which,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -52,9 +50,8 @@ pub enum Command {
 pub struct Start {
     /// The candidate.
     version: String,
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// Shares of the callers in percent, rising: `1,5,25,50`.
     #[arg(long, value_delimiter = ',', value_name = "PERCENT")]
     steps: Vec<f64>,
@@ -80,9 +77,8 @@ pub struct Start {
 /// Who decides, and why.
 #[derive(Debug, Args)]
 pub struct Decided {
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// Why, for the record.
     #[arg(long, default_value = "")]
     note: String,
@@ -93,9 +89,8 @@ pub struct Decided {
 /// The kill switch of a decision path.
 #[derive(Debug, Args)]
 pub struct Divert {
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// Let decisions flow again.
     #[arg(long)]
     off: bool,
@@ -113,8 +108,8 @@ pub struct Divert {
 pub async fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Start(start) => self::start(terminal, start).await?,
-        Command::Status { folder, json } => {
-            let (loaded, store) = open_store(&folder).await?;
+        Command::Status { which, json } => {
+            let (loaded, store) = which.open().await?;
             let rollout = store.rollout(&loaded.config.system.name).await?;
             match (rollout, json) {
                 (rollout, true) => terminal.say(&serde_json::to_string_pretty(&rollout)?),
@@ -125,16 +120,16 @@ pub async fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCod
         }
         Command::Pause(decided) => pause(terminal, decided, true).await?,
         Command::Resume(decided) => pause(terminal, decided, false).await?,
-        Command::Abort(Decided { folder, note, person }) => {
-            let (loaded, store, user) = begin(&folder, &person, Act::RollBack).await?;
+        Command::Abort(Decided { which, note, person }) => {
+            let (loaded, store, user) = begin(&which, &person, Act::RollBack).await?;
             let system = &loaded.config.system.name;
             let rollout = registry(&store, &loaded)?.abort_rollout(system, &user, &note, store.now()).await?;
             deploy::announce(&loaded).await;
             terminal.say(&format!("{} is over: everybody gets {}", rollout.candidate, rollout.stable));
             store.close().await?;
         }
-        Command::Promote(Decided { folder, note, person }) => {
-            let (loaded, store, user) = begin(&folder, &person, Act::Promote).await?;
+        Command::Promote(Decided { which, note, person }) => {
+            let (loaded, store, user) = begin(&which, &person, Act::Promote).await?;
             let system = &loaded.config.system.name;
             let registry = registry(&store, &loaded)?;
             let running = registry.running(system).await?;
@@ -149,7 +144,7 @@ pub async fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCod
 }
 
 async fn start(terminal: Terminal, start: Start) -> anyhow::Result<()> {
-    let (loaded, store, user) = begin(&start.folder, &start.person, Act::Promote).await?;
+    let (loaded, store, user) = begin(&start.which, &start.person, Act::Promote).await?;
     let system = loaded.config.system.name.clone();
     let serving = store.system(&system).await?.and_then(|system| system.serving);
     let mut settings = loaded.config.rollout.clone();
@@ -180,7 +175,7 @@ async fn start(terminal: Terminal, start: Start) -> anyhow::Result<()> {
 /// What of the replies is compared: the classes the profile knows.
 fn outputs(loaded: &Loaded, serving: Option<&str>) -> Outputs {
     let Some(serving) = serving else { return Outputs::None };
-    let path = admit::version_folder(&loaded.storage(), serving).join("profile.json");
+    let path = admit::version_folder(loaded, serving).join("profile.json");
     let profile = std::fs::read(path).ok();
     let profile = profile.and_then(|bytes| serde_json::from_slice::<mantlet_detectors::Profile>(&bytes).ok());
     match profile.map_or(0, |profile| profile.classes.len()) {
@@ -201,9 +196,9 @@ async fn slow(store: &Store, system: &str, serving: Option<&str>) -> anyhow::Res
 }
 
 async fn pause(terminal: Terminal, decided: Decided, paused: bool) -> anyhow::Result<()> {
-    let Decided { folder, note, person } = decided;
+    let Decided { which, note, person } = decided;
     let (loaded, store, user) =
-        begin(&folder, &person, if paused { Act::RollBack } else { Act::Promote }).await?;
+        begin(&which, &person, if paused { Act::RollBack } else { Act::Promote }).await?;
     let system = &loaded.config.system.name;
     let rollout = registry(&store, &loaded)?.pause_rollout(system, paused, &user, &note, store.now()).await?;
     tell(terminal, &rollout, &store);
@@ -213,9 +208,10 @@ async fn pause(terminal: Terminal, decided: Decided, paused: bool) -> anyhow::Re
 
 fn tell(terminal: Terminal, rollout: &Rollout, store: &Store) {
     terminal.say(&format!(
-        "{} beside {}: {}, {:.2} % of the callers since {}",
+        "{} beside {}{}: {}, {:.2} % of the callers since {}",
         rollout.candidate,
         rollout.stable,
+        rollout.route.as_ref().map(|route| format!(" on route {route}")).unwrap_or_default(),
         rollout.phase,
         f64::from(rollout.share()) / 100.0,
         rollout.since
@@ -247,9 +243,9 @@ fn tell(terminal: Terminal, rollout: &Rollout, store: &Store) {
 /// # Errors
 /// When the person may not, or the store fails.
 pub async fn divert(terminal: Terminal, divert: Divert) -> anyhow::Result<ExitCode> {
-    let Divert { folder, off, note, person } = divert;
+    let Divert { which, off, note, person } = divert;
     let (loaded, store, user) =
-        begin(&folder, &person, if off { Act::UndoContainment } else { Act::Contain }).await?;
+        begin(&which, &person, if off { Act::UndoContainment } else { Act::Contain }).await?;
     deploy::put_path(&store, &loaded.config.system.name, !off, &note, &user).await?;
     deploy::announce(&loaded).await;
     let said = if off { "decisions flow again" } else { "every decision goes to a person" };

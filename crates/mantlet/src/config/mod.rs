@@ -15,6 +15,7 @@ mod routes;
 pub mod rules;
 mod shared;
 mod strict;
+mod systems;
 pub mod template;
 pub mod text;
 pub mod transport;
@@ -35,6 +36,8 @@ pub use rollout::Rollout;
 pub use routes::Route;
 pub use shared::{Limit, ON_FAILURE, Shared, bus};
 pub use strict::ConfigError;
+pub use systems::Behind;
+use systems::absolute;
 
 /// The name of the file a folder is described by.
 pub const FILE_NAME: &str = "mantlet.toml";
@@ -573,6 +576,8 @@ pub struct Loaded {
     pub root: PathBuf,
     /// The document's path.
     pub file: PathBuf,
+    /// The installation and its further route that this system stands behind; `None` for an installation's own.
+    pub behind: Option<Behind>,
 }
 
 impl Loaded {
@@ -602,7 +607,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    Ok(Loaded { config, root, file })
+    Ok(Loaded { config, root, file, behind: None })
 }
 
 impl Loaded {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Rule;
 use super::transport::{Calls, Json, Speaks, is_yes};
-use super::{Gateway, Limit, Loaded, ModeWord};
+use super::{Gateway, Limit, Loaded, ModeWord, Rollout};
 
 /// An endpoint beside the model's own, with a dialect, a mode, rules and limits of its own. What is not named is as the
 /// gateway has it, but for limits, which belong to one route alone.
@@ -48,6 +48,28 @@ pub struct Route {
     /// Requests a key may make here at once before the rate counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// The folder, or document, of the system behind it: its model, data and bars. It then has versions of its own, which
+    /// `mantlet protect --route NAME` admits and `mantlet registry --route NAME` puts before users, and its profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<PathBuf>,
+    /// Endpoints by version, when they differ from `upstream`; with `system`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<String, String>,
+    /// Shares of the callers, in percent, of versions beside the one that serves; with `system`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, f64>,
+    /// The version that is asked when the chosen one cannot be reached; with `system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// Where versions answer gRPC, when it is not where `grpc` says; with `system`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grpc_versions: BTreeMap<String, String>,
+    /// How a version goes before its users step by step; as the system's own document says when absent. With `system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+    /// Whether its exchanges go to the record with their features; as the gateway when absent. With `system`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_features: Option<bool>,
     /// The profile that its tensors are checked against, as `mantlet protect` wrote it for the model behind it
     /// (`.mantlet/versions/VERSION/profile.json` of that system's folder); none when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,8 +97,8 @@ const fn yes() -> bool {
 }
 
 impl Loaded {
-    /// This configuration as it is for a further route: a document of one endpoint, whose other versions, pinned rules
-    /// and credentials stay with the model's own.
+    /// This configuration as it is for a further route: a document of one endpoint, whose pinned rules and credentials
+    /// stay with the model's own.
     #[must_use]
     pub fn of_route(&self, route: &Route) -> Self {
         let mut own = self.clone();
@@ -86,11 +108,12 @@ impl Loaded {
         rules.extend(route.rules.clone());
         own.config.gateway = Gateway {
             upstream: route.upstream.clone(),
-            versions: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            fallback: None,
+            versions: route.versions.clone(),
+            weights: route.weights.clone(),
+            fallback: route.fallback.clone(),
             grpc: route.grpc.clone(),
-            grpc_versions: BTreeMap::new(),
+            grpc_versions: route.grpc_versions.clone(),
+            record_features: route.record_features.unwrap_or(of.record_features),
             mode: route.mode.unwrap_or(of.mode),
             rules,
             limits: route.limits.clone(),
@@ -134,7 +157,14 @@ impl Gateway {
             if !names.insert(name) {
                 return Some(format!("has the name `{name}` twice; the model's own route has one too"));
             }
-            if !route.upstream.starts_with("http://") && !route.upstream.starts_with("https://") {
+            let built_in = route.upstream == "built-in";
+            if built_in && (route.system.is_none() || route.speaks != Speaks::Tensors) {
+                return Some(format!(
+                    "has the built-in server behind `{name}`, which needs a `system` and `speaks = \"tensors\"`"
+                ));
+            }
+            if !built_in && !route.upstream.starts_with("http://") && !route.upstream.starts_with("https://")
+            {
                 return Some(format!(
                     "has no endpoint for `{name}`: `upstream` must start with `http://` or `https://`"
                 ));
@@ -157,7 +187,10 @@ impl Gateway {
                     "has a profile for `{name}`, whose calls are text: there is nothing to check by it"
                 ));
             }
-            if route.grpc.is_some() && route.speaks != Speaks::Tensors {
+            if let Some(fault) = route.system_fault() {
+                return Some(fault);
+            }
+            if route.grpc.is_some() && (built_in || route.speaks != Speaks::Tensors) {
                 return Some(format!("has `grpc` for `{name}`, which belongs to `speaks = \"tensors\"`"));
             }
             if route.requests_per_minute == Some(0) || route.burst == Some(0) {
@@ -175,18 +208,50 @@ impl Gateway {
     }
 }
 
+impl Route {
+    /// Why what it says of versions cannot hold.
+    fn system_fault(&self) -> Option<String> {
+        let name = &self.name;
+        if self.system.is_some() && self.profile.is_some() {
+            return Some(format!(
+                "has a profile for `{name}`, whose `system` has one of its own: keep one of them"
+            ));
+        }
+        let of_a_system = [
+            ("versions", !self.versions.is_empty()),
+            ("weights", !self.weights.is_empty()),
+            ("fallback", self.fallback.is_some()),
+            ("grpc_versions", !self.grpc_versions.is_empty()),
+            ("rollout", self.rollout.is_some()),
+            ("record_features", self.record_features.is_some()),
+        ];
+        if self.system.is_none()
+            && let Some((key, _)) = of_a_system.iter().find(|(_, said)| *said)
+        {
+            return Some(format!(
+                "has `{key}` for `{name}`, whose versions nobody examined: name the folder of its system, `system = \"../{name}\"`"
+            ));
+        }
+        if !shares_are_sensible(&self.weights) {
+            return Some(format!(
+                "has weights for `{name}` that are no shares of the callers in percent: each at least 0.01, and 100 together at most"
+            ));
+        }
+        let nowhere =
+            |version: &&String| self.upstream != "built-in" && !self.versions.contains_key(*version);
+        let lost = self.weights.keys().find(nowhere)?;
+        Some(format!("gives `{lost}` a share on `{name}`, where it has no endpoint: add it to `versions`"))
+    }
+}
+
+/// Whether these are shares of the callers, in percent. What is no number is no share either.
+pub(super) fn shares_are_sensible(shares: &BTreeMap<String, f64>) -> bool {
+    shares.values().all(|share| (0.01..=100.0).contains(share)) && shares.values().sum::<f64>() <= 100.0
+}
+
 /// What belongs to the model's own route, and why a further one has none.
-const OWN: [(&str, &str); 9] = [
-    ("versions", "versions"),
-    ("weights", "shares of versions"),
-    ("fallback", "fallback versions"),
-    ("grpc_versions", "versions"),
-    ("rollout", "rollouts"),
-    ("pinned", "pinned rules"),
-    ("record_features", "features on record"),
-    ("judges", "judges of its own"),
-    ("websocket", "WebSockets"),
-];
+const OWN: [(&str, &str); 3] =
+    [("pinned", "pinned rules"), ("judges", "judges of its own"), ("websocket", "WebSockets")];
 
 /// Why a further route cannot have what its table says, in words that help more than that the key is unknown.
 pub(super) fn own_fault(table: &toml::de::DeTable<'_>) -> Option<(usize, String)> {

@@ -114,6 +114,21 @@ impl Shared {
 }
 
 impl Shared {
+    /// The same from whatever folder it is read.
+    #[must_use]
+    pub fn from_anywhere(&self, root: &Path) -> Self {
+        let absolute = |path: &Option<PathBuf>| path.as_ref().map(|path| super::absolute(&root.join(path)));
+        Self {
+            database_file: absolute(&self.database_file),
+            redis_file: absolute(&self.redis_file),
+            nats_file: absolute(&self.nats_file),
+            authorities: absolute(&self.authorities),
+            certificate: absolute(&self.certificate),
+            key: absolute(&self.key),
+            ..self.clone()
+        }
+    }
+
     /// Whom TLS to Redis and NATS trusts, and what it shows.
     fn tls(&self, root: &Path) -> anyhow::Result<Tls> {
         let identity = match (&self.certificate, &self.key) {

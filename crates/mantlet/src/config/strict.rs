@@ -217,9 +217,7 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
         return impossible("gateway.rules", problem);
     }
     let weights = &config.gateway.weights;
-    // Not `<= 100`: what is no number is no share either.
-    let sensible = weights.values().all(|share| (0.01..=100.0).contains(share));
-    if !sensible || weights.values().sum::<f64>() > 100.0 {
+    if !super::routes::shares_are_sensible(weights) {
         let problem = "are shares of the callers in percent: each at least 0.01, and 100 together at most";
         return impossible("gateway.weights", problem.into());
     }

@@ -173,15 +173,36 @@ fn what_a_further_route_cannot_have_is_refused_with_its_reason_and_place() {
     };
     let line = SMALL.lines().count() + 5;
     for (key, value, what) in [
-        ("versions", "{ v2 = \"http://127.0.0.1:2\" }", "versions are the model's own route's alone"),
-        ("weights", "{ v2 = 5 }", "shares of versions"),
-        ("rollout", "{}", "rollouts"),
-        ("record_features", "true", "features on record"),
-        ("pinned", "[\"rules\"]", "pinned rules"),
+        ("pinned", "[\"rules\"]", "pinned rules are the model's own route's alone"),
+        ("websocket", "true", "WebSockets"),
     ] {
         let said = route(&format!("{key} = {value}")).unwrap_err().to_string();
         assert!(said.contains(what) && said.contains("`mantlet up` of its own"), "{said}");
         assert!(said.starts_with(&format!("mantlet.toml:{line}:")), "{said}");
+    }
+    // Versions are those of a system that was examined.
+    for (key, value) in [
+        ("versions", "{ v2 = \"http://127.0.0.1:2\" }"),
+        ("weights", "{ v2 = 5 }"),
+        ("fallback", "\"v1\""),
+        ("rollout", "{}"),
+        ("record_features", "true"),
+    ] {
+        let said = route(&format!("{key} = {value}")).unwrap_err().to_string();
+        assert!(said.contains(key) && said.contains("name the folder of its system"), "{said}");
+        let all =
+            "system = \"../other\"\nversions = { v1 = \"http://127.0.0.1:2\", v2 = \"http://127.0.0.1:3\" }";
+        if key != "versions" {
+            route(&format!("{all}\n{key} = {value}")).unwrap();
+        }
+    }
+    for (more, what) in [
+        ("profile = \"other.json\"", "has one of its own"),
+        ("weights = { v2 = 5 }", "where it has no endpoint"),
+        ("versions = { v2 = \"http://127.0.0.1:2\" }\nweights = { v2 = 101 }", "no shares of the callers"),
+    ] {
+        let said = route(&format!("system = \"../other\"\n{more}")).unwrap_err().to_string();
+        assert!(said.contains(what), "{said}");
     }
     // What nobody knows is another matter, and what it may have is taken.
     let said = route("vershuns = 1").unwrap_err().to_string();

@@ -9,7 +9,7 @@ use mantlet_respond::RespondError;
 use mantlet_store::Store;
 use mantlet_worker::answer::{AnswerError, Wishes};
 
-use super::Deck;
+use super::systems::Decks;
 use crate::config::Loaded;
 use crate::protect::admit;
 
@@ -19,13 +19,13 @@ pub struct Hands {
     store: Store,
     shelf: Shelf,
     wishes: Wishes,
-    deck: Arc<Deck>,
+    decks: Arc<Decks>,
 }
 
 impl Hands {
     /// Hands over a running installation.
-    pub fn new(loaded: &Loaded, store: Store, shelf: Shelf, wishes: Wishes, deck: Arc<Deck>) -> Self {
-        Self { storage: loaded.storage(), store, shelf, wishes, deck }
+    pub fn new(loaded: &Loaded, store: Store, shelf: Shelf, wishes: Wishes, decks: Arc<Decks>) -> Self {
+        Self { storage: loaded.storage(), store, shelf, wishes, decks }
     }
 }
 
@@ -38,8 +38,8 @@ impl Hands {
 
     /// What was changed is in force here at once, and on other replicas as soon as they hear of it.
     async fn follow(&self) -> Result<(), PortError> {
-        self.deck.follow_the_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))?;
-        self.deck.tell();
+        self.decks.follow_the_record().await.map_err(|error| PortError::Failed(format!("{error:#}")))?;
+        self.decks.tell();
         Ok(())
     }
 }

@@ -25,7 +25,9 @@ pub fn gateway_config(loaded: &Loaded) -> anyhow::Result<GatewayConfig> {
         listen: gateway.listen.parse().context("`gateway.listen` is no address")?,
         max_body: gateway.max_body,
         upstream_timeout_ms: gateway.timeout_ms,
-        record_tensors: gateway.record_features,
+        // Each route says for itself.
+        record_tensors: gateway.record_features
+            || gateway.routes.iter().any(|route| route.record_features == Some(true)),
         tls: gateway.tls.as_ref().map(|tls| Tls {
             certificate: loaded.path(&tls.certificate),
             key: loaded.path(&tls.key),
@@ -107,7 +109,15 @@ pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Ro
     };
     let inspect = config.gateway.inspect;
     let (websocket, fallback) = (config.gateway.websocket, config.gateway.fallback.clone());
-    Route { kind, inspect, websocket, fallback, ..Route::new(config.model.name.clone(), upstreams, guard) }
+    let records = config.gateway.record_features;
+    Route {
+        kind,
+        inspect,
+        websocket,
+        fallback,
+        records,
+        ..Route::new(config.model.name.clone(), upstreams, guard)
+    }
 }
 
 /// How the user's own upstream is called.

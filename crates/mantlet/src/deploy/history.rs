@@ -7,7 +7,7 @@ use crate::config::Loaded;
 /// Segments that go to the store, and come from it.
 pub struct History {
     #[cfg(feature = "remote")]
-    mirror: Option<(std::sync::Arc<tokio::sync::Mutex<mantlet_remote::Mirror>>, tokio::task::JoinHandle<()>)>,
+    mirrors: Vec<(std::sync::Arc<tokio::sync::Mutex<mantlet_remote::Mirror>>, tokio::task::JoinHandle<()>)>,
 }
 
 /// How long the last pass may take when the program ends.
@@ -20,7 +20,7 @@ impl History {
     /// # Errors
     /// When a store is named and this build cannot reach one, or the address is none.
     #[cfg(not(feature = "remote"))]
-    pub fn start(loaded: &Loaded, _fetch: bool) -> anyhow::Result<Self> {
+    pub fn start(loaded: &Loaded, _further: &[String], _fetch: bool) -> anyhow::Result<Self> {
         anyhow::ensure!(
             loaded.config.shared.history.is_none(),
             "`shared.history` needs a build with the `remote` feature: `cargo install --features remote`"
@@ -28,40 +28,28 @@ impl History {
         Ok(Self {})
     }
 
-    /// Begins to keep the folder and the store alike; `fetch` when people look at history here.
+    /// Begins to keep the folders of every system and the store alike; `fetch` when people look at history here.
     ///
     /// # Errors
     /// When the address or the credentials are none.
     #[cfg(feature = "remote")]
-    pub fn start(loaded: &Loaded, fetch: bool) -> anyhow::Result<Self> {
-        let Some(address) = &loaded.config.shared.history else { return Ok(Self { mirror: None }) };
-        // A segment is one answer.
-        let limits = mantlet_remote::Limits { document: 256 << 20, ..mantlet_remote::Limits::default() };
-        let folder = loaded.storage().join("exchanges");
-        let environment = |name: &str| std::env::var(name).ok();
-        let mirror = mantlet_remote::Mirror::new(address, &folder, fetch, limits, &environment)?;
-        let mirror = std::sync::Arc::new(tokio::sync::Mutex::new(mirror));
+    pub fn start(loaded: &Loaded, further: &[String], fetch: bool) -> anyhow::Result<Self> {
+        let Some(address) = &loaded.config.shared.history else { return Ok(Self { mirrors: Vec::new() }) };
         let every = Duration::from_secs(loaded.config.shared.history_seconds.max(1));
-        let task = tokio::spawn({
-            let mirror = mirror.clone();
-            async move {
-                let mut tick = tokio::time::interval(every);
-                tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                loop {
-                    tick.tick().await;
-                    if let Err(fault) = mirror.lock().await.pass().await {
-                        tracing::error!(fault, "history is here and not yet on the store; trying again");
-                    }
-                }
-            }
-        });
-        Ok(Self { mirror: Some((mirror, task)) })
+        let storage = loaded.storage();
+        let mut mirrors = vec![mirror(address, &storage.join("exchanges"), fetch, every)?];
+        for system in further {
+            let address = format!("{}/systems/{system}", address.trim_end_matches('/'));
+            let folder = mantlet_store::system_folder(&storage, system).join("exchanges");
+            mirrors.push(mirror(&address, &folder, fetch, every)?);
+        }
+        Ok(Self { mirrors })
     }
 
     /// Sends what was written last.
     pub async fn stop(self) {
         #[cfg(feature = "remote")]
-        if let Some((mirror, task)) = self.mirror {
+        for (mirror, task) in self.mirrors {
             task.abort();
             let _ = task.await;
             let mut mirror = mirror.lock().await;
@@ -74,4 +62,33 @@ impl History {
             }
         }
     }
+}
+
+#[cfg(feature = "remote")]
+fn mirror(
+    address: &str,
+    folder: &std::path::Path,
+    fetch: bool,
+    every: Duration,
+) -> anyhow::Result<(std::sync::Arc<tokio::sync::Mutex<mantlet_remote::Mirror>>, tokio::task::JoinHandle<()>)>
+{
+    // A segment is one answer.
+    let limits = mantlet_remote::Limits { document: 256 << 20, ..mantlet_remote::Limits::default() };
+    let environment = |name: &str| std::env::var(name).ok();
+    let mirror = mantlet_remote::Mirror::new(address, folder, fetch, limits, &environment)?;
+    let mirror = std::sync::Arc::new(tokio::sync::Mutex::new(mirror));
+    let task = tokio::spawn({
+        let mirror = mirror.clone();
+        async move {
+            let mut tick = tokio::time::interval(every);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                if let Err(fault) = mirror.lock().await.pass().await {
+                    tracing::error!(fault, "history is here and not yet on the store; trying again");
+                }
+            }
+        }
+    });
+    Ok((mirror, task))
 }

@@ -13,6 +13,7 @@ mod record;
 mod redacted;
 mod settled;
 mod switches;
+mod systems;
 mod traffic;
 
 use std::net::SocketAddr;
@@ -26,17 +27,14 @@ use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
 use mantlet_detectors::PinnedRule;
 use mantlet_gateway::{Gateway, Ports, Route};
 use mantlet_guard::shared::{InMemory, SharedLimits};
-use mantlet_guard::{Controls, Guard, GuardConfig};
-use mantlet_registry::Registry;
+use mantlet_guard::{Controls, Guard, GuardConfig, Peers};
 use mantlet_replicas::{Bus, RedisLimits, RedisPeers};
 use mantlet_respond::Switchboard;
 use mantlet_serve::Server;
 use mantlet_store::{Store, SystemClock};
 use mantlet_worker::answer::{self, AnswerHandle, Hook};
-use mantlet_worker::rollout::{self, Analyst, RolloutHandle};
 
 use crate::config::{self, Loaded};
-use crate::protect::admit;
 
 use history::History;
 pub use identity::KeyCache;
@@ -44,6 +42,8 @@ use parts::{further, guard, servable, upstreams};
 pub use record::{announce, pushed_config, put_config, put_path};
 use switches::Configured;
 pub use switches::{Deck, Lever};
+pub use systems::{Decks, Rollouts};
+use systems::{System, World, same_systems};
 
 use traffic::Analysis;
 
@@ -71,8 +71,8 @@ pub struct Running {
     pub gateway: Option<Arc<Gateway>>,
     /// The answering loop.
     pub answer: AnswerHandle,
-    /// The analysis of rollouts, where it runs.
-    pub rollout: Option<RolloutHandle>,
+    /// The analyses of rollouts, where they run.
+    pub rollouts: Option<Rollouts>,
     /// The console, when it runs.
     pub console: Option<Console>,
     /// Remarks: what is not in force, and how to get there.
@@ -84,6 +84,8 @@ pub struct Running {
     /// Further routes, with the guards in force.
     beside: Vec<Route>,
     deck: Arc<Deck>,
+    /// Systems behind further routes.
+    systems: Vec<System>,
     keys: Arc<KeyCache>,
     changes: Option<tokio::sync::watch::Receiver<u64>>,
     settled: Option<tokio::task::JoinHandle<()>>,
@@ -96,7 +98,9 @@ pub struct Running {
 /// # Errors
 /// When an address is taken, the store is held by another process, or a version is not what was signed.
 pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
+    let further_systems = loaded.systems()?;
     let mut options = store_options(loaded, true)?;
+    options.further = further_systems.iter().map(|system| system.config.system.name.clone()).collect();
     if !roles.console {
         // Nobody looks at the last exchanges here.
         options.history.recent = 0;
@@ -108,11 +112,14 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let (server, upstreams) = upstreams(loaded, &versions).await?;
     let controls = Arc::new(Controls::new());
     let guard = guard(loaded, &store, &versions, controls, &mut gaps).await?;
-    let (guard, heard) = match peers(loaded)? {
-        Some((peers, heard)) => (guard.with_peers(Arc::new(peers)), Some(heard)),
-        None => (guard, None),
+    let (peers, heard) = match peers(loaded)? {
+        Some((peers, heard)) => (Some(Arc::new(peers) as Arc<dyn Peers>), Some(heard)),
+        None => (None, None),
     };
-    let guard = Arc::new(guard);
+    let guard = Arc::new(match &peers {
+        Some(peers) => guard.with_peers(peers.clone()),
+        None => guard,
+    });
     gaps.extend(guard.gaps());
     let redaction = redacted::redaction(loaded, &store, guard.profile().map(|own| &**own), &mut gaps)?;
     if let Some(recorder) = store.recorder() {
@@ -123,33 +130,35 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let deck = Arc::new(Deck::new(loaded, store.clone(), guard.clone(), bus.clone()));
     deck.follow_the_record().await?;
     deck.verify_beside(&Configured::of(loaded)).await?;
-    if let Some(heard) = heard {
-        traffic::hear(heard, deck.clone());
+    let world = World { store: &store, bus: bus.as_ref(), controls: guard.controls(), peers: peers.as_ref() };
+    let mut systems = Vec::new();
+    for system in further_systems {
+        systems.push(System::start(system, &world, &mut gaps).await?);
     }
+    let decks = Arc::new(Decks::new(deck.clone(), &systems));
+    if let Some(heard) = heard {
+        traffic::hear(heard, decks.clone());
+    }
+    let known: Vec<Loaded> = systems.iter().map(|system| system.loaded.clone()).collect();
     let answer = answer::start(
-        notify::answer_config(loaded)?,
-        Switchboard::new(deck.clone()),
+        notify::answer_config(loaded, &known)?,
+        Switchboard::new(decks.clone()),
         store.clone(),
         traffic::AuditJournal(store.clone()),
         answer::SystemClock,
     )
     .await?;
-    let rollout = if roles.worker {
-        let analyst = Analyst::new(
-            Registry::new(store.clone(), admit::trusted_keys(&loaded.storage())?),
-            Lever(deck.clone()),
-            &config.system.name,
-        );
-        Some(rollout::start(analyst, answer::SystemClock))
-    } else {
-        None
+    let rollouts = roles.worker.then(|| Rollouts::start(loaded, &store, &decks)).transpose()?;
+    let sinks = rollouts.as_ref().map(Rollouts::sinks);
+    let analysis = match (&bus, &sinks) {
+        (Some(bus), None) => {
+            let own = |deck: &Arc<Deck>| (deck.route().to_owned(), deck.guard.load().controls().clone());
+            Analysis::There { bus: bus.clone(), controls: decks.all().map(own).collect() }
+        }
+        _ => Analysis::Here { answer: answer.sink(), rollout: sinks.clone().unwrap_or_default() },
     };
-    let analysis = match (&bus, &rollout) {
-        (Some(bus), None) => Analysis::There { bus: bus.clone(), controls: guard.controls().clone() },
-        _ => Analysis::Here { answer: answer.sink(), rollout: rollout.as_ref().map(RolloutHandle::sink) },
-    };
-    match (&bus, &rollout) {
-        (Some(bus), Some(rollout)) => traffic::take_from(bus, answer.sink(), rollout.sink()),
+    match (&bus, &sinks) {
+        (Some(bus), Some(sinks)) => traffic::take_from(bus, answer.sink(), sinks.clone()),
         (None, None) if roles.gateway => gaps.push(
             "no worker hears of what this gateway sees: alerts are answered here, and rollouts hold; name \
              `shared.nats` and run `mantlet up --role worker`"
@@ -158,15 +167,12 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         _ => {}
     }
     let hook = Arc::new(ArcSwapOption::from_pointee(settled::hook(loaded)?));
-    let settled = roles.worker.then(|| {
-        let rollout = rollout.as_ref().map(RolloutHandle::sink);
-        tokio::spawn(settled::hand_on(store.clone(), hook.clone(), rollout))
-    });
+    let settled = roles.worker.then(|| tokio::spawn(settled::hand_on(store.clone(), hook.clone(), sinks)));
     let desk = Arc::new(traffic::Desk::new(store.clone(), config.reviews.terms()));
     let ports = Ports {
         keys: keys.clone(),
         reviews: desk.clone(),
-        recorder: Arc::new(traffic::Tee::new(&store, analysis.clone(), &config.model.name)?),
+        recorder: Arc::new(traffic::Tee::new(&store, analysis.clone(), &decks)?),
         events: Arc::new(analysis),
         clock: Arc::new(traffic::Now),
         limits: limits(loaded)?,
@@ -174,7 +180,8 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let route = connect::route(loaded, upstreams, guard.clone());
     let beside = further(loaded, &store, guard.controls())?;
     let gateway = if roles.gateway {
-        let routes = [vec![route.clone()], beside.clone()].concat();
+        let further = systems.iter().map(|system| system.route.clone()).collect();
+        let routes = [vec![route.clone()], beside.clone(), further].concat();
         Some(Arc::new(Gateway::start(connect::gateway_config(loaded)?, routes, ports).await?))
     } else {
         None
@@ -182,7 +189,11 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     let console = if roles.console {
         let listen = config.console.listen.parse().context("`console.listen` is no address")?;
         let classes = guard.profile().map(|profile| profile.classes.clone()).unwrap_or_default();
-        let shelf = Shelf::new(store.clone()).class_names(config.system.name.clone(), classes);
+        let mut shelf = Shelf::new(store.clone()).class_names(config.system.name.clone(), classes);
+        for System { loaded, route, .. } in &systems {
+            let classes = route.guard.profile().map(|profile| profile.classes.clone()).unwrap_or_default();
+            shelf = shelf.class_names(loaded.config.system.name.clone(), classes);
+        }
         let ports = ConsolePorts {
             live: shelf.live(),
             people: Arc::new(shelf.clone()),
@@ -193,7 +204,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
                 store.clone(),
                 shelf,
                 answer.wishes(),
-                deck.clone(),
+                decks.clone(),
             )),
         };
         Some(Console::start(ConsoleConfig::new(listen), ports).await?)
@@ -201,16 +212,16 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         None
     };
     let seen = gateway.as_ref().map(Arc::downgrade).unwrap_or_default();
-    deck.gateway_is(seen.clone());
-    let history = History::start(loaded, roles.console || roles.worker)?;
+    decks.all().for_each(|deck| deck.gateway_is(seen.clone()));
+    let history = History::start(loaded, &loaded.system_names()?, roles.console || roles.worker)?;
     let changes = bus.as_ref().map(Bus::changes);
-    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), deck.clone(), seen, bus));
+    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), decks, seen, bus));
     Ok(Running {
         store,
         guard,
         gateway,
         answer,
-        rollout,
+        rollouts,
         console,
         gaps,
         server,
@@ -219,6 +230,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
         route,
         beside,
         deck,
+        systems,
         keys,
         changes,
         settled,
@@ -291,12 +303,14 @@ impl Running {
         let guard = Arc::new(guard.succeeding(&self.guard));
         let profile = guard.profile().map(|own| &**own);
         let redaction = redacted::redaction(loaded, &self.store, profile, &mut gaps)?;
-        let answer = notify::answer_config(loaded)?;
+        let systems = same_systems(&self.systems, loaded)?;
+        let answer = notify::answer_config(loaded, &systems)?;
         let hook = settled::hook(loaded)?;
         let beside = Configured::of(loaded);
         self.deck.verify_beside(&beside).await?;
         let route = Route {
             inspect: loaded.config.gateway.inspect,
+            records: loaded.config.gateway.record_features,
             websocket: loaded.config.gateway.websocket,
             fallback: loaded.config.gateway.fallback.clone(),
             guard: guard.clone(),
@@ -311,9 +325,15 @@ impl Running {
                 made.succeed(&before.guard);
             }
         }
+        let mut further = Vec::new();
+        for (system, own) in self.systems.iter().zip(&systems) {
+            further.push(system.renewed(own, &self.store, &mut gaps).await?);
+        }
         let generation = match &self.gateway {
             Some(gateway) => {
-                gateway.reload(connect::gateway_config(loaded)?, [vec![route], others.clone()].concat())?
+                let of_systems = further.iter().map(|(route, _)| route.clone()).collect();
+                let routes = [vec![route], others.clone(), of_systems].concat();
+                gateway.reload(connect::gateway_config(loaded)?, routes)?
             }
             None => 0,
         };
@@ -327,6 +347,9 @@ impl Running {
         self.guard = guard;
         self.beside = others;
         self.deck.beside_is(beside).await?;
+        for (system, (own, made)) in self.systems.iter_mut().zip(systems.into_iter().zip(further)) {
+            system.is_now(own, made, &self.store).await?;
+        }
         Ok(generation)
     }
 
@@ -343,8 +366,8 @@ impl Running {
         if let Some(console) = self.console {
             console.shutdown().await;
         }
-        if let Some(rollout) = self.rollout {
-            rollout.stop().await;
+        if let Some(rollouts) = self.rollouts {
+            rollouts.stop().await;
         }
         if let Some(settled) = self.settled {
             settled.abort();
@@ -353,6 +376,9 @@ impl Running {
         self.answer.stop().await;
         if let Some(server) = self.server {
             server.shutdown().await;
+        }
+        for system in self.systems {
+            system.stop().await;
         }
         let closed = self.store.close().await;
         self.history.stop().await;
@@ -415,7 +441,7 @@ fn take_keys(ring: KeyRing, keys: &KeyCache, gateway: Option<&Gateway>) {
 async fn refresh(
     store: Store,
     keys: Arc<KeyCache>,
-    deck: Arc<Deck>,
+    decks: Arc<Decks>,
     gateway: Weak<Gateway>,
     bus: Option<Bus>,
 ) {
@@ -451,7 +477,7 @@ async fn refresh(
                 }
             }
         }
-        if let Err(error) = deck.follow_the_record().await {
+        if let Err(error) = decks.follow_the_record().await {
             tracing::error!(error = format!("{error:#}"), "what is on record is not in force");
         }
     }

@@ -1,7 +1,5 @@
 //! Whom the answering loop tells, and with which secrets.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use mantlet_vocab::{Impact, Mode};
 use mantlet_worker::answer::{
@@ -14,9 +12,12 @@ use crate::config::{Loaded, SmtpSecurity};
 ///
 /// # Errors
 /// When a secret cannot be read, or a channel cannot work as configured.
-pub(super) fn answer_config(loaded: &Loaded) -> anyhow::Result<AnswerConfig> {
+pub(super) fn answer_config(loaded: &Loaded, further: &[Loaded]) -> anyhow::Result<AnswerConfig> {
     let config = &loaded.config;
-    let rule = SystemRule { impact: config.system.impact, mode: config.gateway.mode };
+    let rule = |of: &Loaded| {
+        let rule = SystemRule { impact: of.config.system.impact, mode: of.config.gateway.mode };
+        (of.config.system.name.clone(), rule)
+    };
     let mut notify = NotifyConfig {
         console: Some(format!("http://{}", config.console.listen)),
         ..NotifyConfig::default()
@@ -50,7 +51,7 @@ pub(super) fn answer_config(loaded: &Loaded) -> anyhow::Result<AnswerConfig> {
         });
     }
     let answer = AnswerConfig {
-        systems: BTreeMap::from([(config.system.name.clone(), rule)]),
+        systems: std::iter::once(loaded).chain(further).map(rule).collect(),
         otherwise: SystemRule { impact: Impact::Medium, mode: Mode::Observe },
         notify,
         ..AnswerConfig::default()

@@ -33,7 +33,7 @@ pub(super) async fn servable(
         |version: &ModelVersion| matches!(version.state, State::Serving | State::KnownGood | State::Admitted);
     let versions: Vec<ModelVersion> = versions.into_iter().filter(may).collect();
     let serving = versions.iter().any(|version| version.state == State::Serving);
-    let root = loaded.root.display();
+    let root = loaded.words();
     if config.gateway.upstream == "built-in" {
         anyhow::ensure!(
             serving,
@@ -120,7 +120,7 @@ pub(super) async fn guard(
     let config = &loaded.config;
     let serving = versions.iter().find(|version| version.state == State::Serving);
     let name = serving.map_or(config.model.version.as_str(), |version| version.version.as_str());
-    let folder = admit::version_folder(&loaded.storage(), name);
+    let folder = admit::version_folder(loaded, name);
     let path = folder.join(admit::PROFILE);
     let mut lacking = false;
     let profile = match std::fs::read(&path) {
@@ -160,7 +160,7 @@ pub(super) async fn guard(
     proving(loaded, store, guard)
 }
 
-/// The guards of further routes and where each leads, in the document's order. Controls on callers and on the decision
+/// The guards of further routes without a system of their own and where each leads, in the document's order. Controls on callers and on the decision
 /// path are those of the model's own route.
 pub(super) fn further(
     loaded: &Loaded,
@@ -183,7 +183,8 @@ pub(super) fn further(
         // Its numbers are of another model than the monitors know.
         Ok(Route { records: false, ..connect::route(&own, vec![upstream], guard) })
     };
-    loaded.config.gateway.routes.iter().map(route).collect()
+    let plain = loaded.config.gateway.routes.iter().filter(|route| route.system.is_none());
+    plain.map(route).collect()
 }
 
 /// A profile that `mantlet protect` wrote elsewhere.

@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use mantlet_store::{DEADLINE, Review, ReviewDecision, ReviewState, Store};
 use mantlet_worker::answer::{Hook, WebhookConfig};
-use mantlet_worker::rollout::RolloutSink;
 use serde_json::{Value, json};
 
 use super::notify::{read_secret, webhook_secret};
+use super::systems::Sinks;
 use crate::config::Loaded;
 
 /// How often settled decisions are looked for.
@@ -41,7 +41,7 @@ pub(super) fn hook(loaded: &Loaded) -> anyhow::Result<Option<Hook>> {
 }
 
 /// Hands on what is settled, as the installation's worker.
-pub(super) async fn hand_on(store: Store, hook: Arc<ArcSwapOption<Hook>>, rollout: Option<RolloutSink>) {
+pub(super) async fn hand_on(store: Store, hook: Arc<ArcSwapOption<Hook>>, rollout: Option<Sinks>) {
     // When a ticket that was not taken is tried again, and the pause after that.
     let mut later: HashMap<String, (Instant, Duration)> = HashMap::new();
     let mut tick = tokio::time::interval(LOOK);
@@ -79,8 +79,7 @@ pub(super) async fn hand_on(store: Store, hook: Arc<ArcSwapOption<Hook>>, rollou
                 }
             }
             if let (Some(rollout), Some(wrong)) = (&rollout, wrong(&review)) {
-                // Fewer labels can only hold a rollout.
-                let _ = rollout.label(&review.version, review.at, wrong);
+                rollout.label(&review.system, &review.version, review.at, wrong);
             }
             if let Err(fault) = store.review_was_told(&review).await {
                 tracing::warn!(%fault, "that a decision was handed on could not be kept; it is handed on again");

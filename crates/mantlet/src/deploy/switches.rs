@@ -80,6 +80,11 @@ impl Deck {
         }
     }
 
+    /// The route that its versions answer on.
+    pub fn route(&self) -> &str {
+        &self.model
+    }
+
     /// The configuration says this of versions beside the one that serves from now on. Verify them before.
     ///
     /// # Errors

@@ -9,9 +9,8 @@ use mantlet_replicas::{Bus, Topic};
 use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, ReviewTerms, Store};
 use mantlet_vocab::{Exchange, Millis, Request};
 use mantlet_worker::answer::{EventSink, Journal, SystemClock};
-use mantlet_worker::rollout::RolloutSink;
 
-use super::Deck;
+use super::systems::{Decks, Sinks};
 
 /// The machine's clock.
 pub struct Now;
@@ -33,15 +32,15 @@ pub enum Analysis {
     Here {
         /// The answering loop.
         answer: EventSink,
-        /// The analysis of rollouts.
-        rollout: Option<RolloutSink>,
+        /// The analyses of rollouts; none where no worker runs.
+        rollout: Sinks,
     },
     /// A worker elsewhere.
     There {
         /// Where it hears of it.
         bus: Bus,
-        /// Whose controls say whether a rollout runs.
-        controls: Arc<Controls>,
+        /// The controls that say whether a rollout runs, by the route.
+        controls: Arc<[(String, Arc<Controls>)]>,
     },
 }
 
@@ -55,10 +54,11 @@ impl Analysis {
 
     fn observe(&self, exchange: &Exchange) -> Result<(), Overloaded> {
         match self {
-            Self::Here { rollout: None, .. } => Ok(()),
-            Self::Here { rollout: Some(rollout), .. } => rollout.see(exchange),
-            Self::There { controls, .. } if !controls.is_trying() => Ok(()),
-            Self::There { bus, .. } => {
+            Self::Here { rollout, .. } => rollout.see(exchange),
+            Self::There { bus, controls } => {
+                if !controls.iter().any(|(route, own)| *route == exchange.route && own.is_trying()) {
+                    return Ok(());
+                }
                 // What was asked stays here: the worker needs who, when, and what came of it.
                 let request = Request { model: exchange.request.model.clone(), ..Request::default() };
                 let slim = Exchange { request, ..exchange.clone() };
@@ -80,7 +80,7 @@ impl Events for Analysis {
 }
 
 /// Takes what gateways beyond NATS saw, as the installation's worker.
-pub fn take_from(bus: &Bus, answer: EventSink, rollout: RolloutSink) {
+pub fn take_from(bus: &Bus, answer: EventSink, rollout: Sinks) {
     let mut events = bus.work(Topic::Events, 1_024);
     let mut observed = bus.work(Topic::Observed, 1_024);
     tokio::spawn(async move {
@@ -107,10 +107,13 @@ pub fn take_from(bus: &Bus, answer: EventSink, rollout: RolloutSink) {
 }
 
 /// Takes what guards of other replicas saw into the memory of this one's, whichever is in force.
-pub fn hear(mut heard: tokio::sync::mpsc::Receiver<mantlet_guard::Told>, deck: Arc<Deck>) {
+pub fn hear(mut heard: tokio::sync::mpsc::Receiver<mantlet_guard::Told>, decks: Arc<Decks>) {
     tokio::spawn(async move {
         while let Some(told) = heard.recv().await {
-            deck.guard.load().heard(told, answer_clock());
+            for deck in decks.all() {
+                // Only the guard of the same system and route takes it in.
+                deck.guard.load().heard(told.clone(), answer_clock());
+            }
         }
     });
 }
@@ -118,9 +121,9 @@ pub fn hear(mut heard: tokio::sync::mpsc::Receiver<mantlet_guard::Told>, deck: A
 /// Records exchanges, and lets the analysis see them.
 pub struct Tee {
     history: ExchangeRecorder,
+    /// The records of systems behind further routes, by their names.
+    further: Vec<(String, ExchangeRecorder)>,
     analysis: Analysis,
-    /// The model's own route: versions of others are none of a rollout's.
-    route: String,
 }
 
 impl Tee {
@@ -128,9 +131,11 @@ impl Tee {
     ///
     /// # Errors
     /// When the store was opened as a tool.
-    pub fn new(store: &Store, analysis: Analysis, route: &str) -> anyhow::Result<Self> {
+    pub fn new(store: &Store, analysis: Analysis, decks: &Decks) -> anyhow::Result<Self> {
         let history = store.recorder().ok_or_else(|| anyhow::anyhow!("the store was not opened to serve"))?;
-        Ok(Self { history, analysis, route: route.to_owned() })
+        let own = |deck: &Arc<super::Deck>| Some((deck.system.clone(), store.recorder_of(&deck.system)?));
+        let further = decks.all().filter_map(own).collect();
+        Ok(Self { history, further, analysis })
     }
 }
 
@@ -141,14 +146,13 @@ impl Recorder for Tee {
             self.analysis.quiet(&exchange);
         }
         // Fewer samples can only hold a rollout; they are counted where they are left out.
-        if exchange.route == self.route {
-            let _ = self.analysis.observe(&exchange);
-        }
-        self.history.record_shared(exchange)
+        let _ = self.analysis.observe(&exchange);
+        let further = self.further.iter().find(|(system, _)| *system == exchange.system);
+        further.map_or(&self.history, |(_, own)| own).record_shared(exchange)
     }
 
     fn keeps(&self) -> bool {
-        self.history.keeps()
+        self.history.keeps() && self.further.iter().all(|(_, own)| own.keeps())
     }
 
     fn shadowed(&self, exchange: Exchange) -> Result<(), Overloaded> {

@@ -126,7 +126,7 @@ fn scale(
     let agreement = |scale: Option<f64>| {
         let data = Data { scale, ..data.clone() };
         let config = Config { data: Some(data), ..config.clone() };
-        let loaded = Loaded { config, root: folder.to_owned(), file: PathBuf::new() };
+        let loaded = Loaded { config, root: folder.to_owned(), file: PathBuf::new(), behind: None };
         subject::subject(&loaded, classifier.clone()).map(|subject| subject.accuracy)
     };
     let plain = match agreement(None) {

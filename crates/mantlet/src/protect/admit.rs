@@ -62,8 +62,8 @@ pub fn trusted_keys(storage: &Path) -> anyhow::Result<TrustedKeys> {
 }
 
 /// Where a version's files are kept.
-pub fn version_folder(storage: &Path, version: &str) -> PathBuf {
-    storage.join("versions").join(version)
+pub fn version_folder(loaded: &Loaded, version: &str) -> PathBuf {
+    loaded.versions_folder().join(version)
 }
 
 /// Whether a version went through `protect` with rows enough for a profile: its evidence lists one. When the file is
@@ -82,7 +82,7 @@ pub const PROFILE: &str = "profile.json";
 /// # Errors
 /// When the file is there and is no profile.
 pub fn profile(loaded: &Loaded) -> anyhow::Result<Option<Profile>> {
-    let path = version_folder(&loaded.storage(), &loaded.config.model.version).join(PROFILE);
+    let path = version_folder(loaded, &loaded.config.model.version).join(PROFILE);
     match std::fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .with_context(|| format!("{} is no profile: run `mantlet protect` again", path.display()))
@@ -93,7 +93,7 @@ pub fn profile(loaded: &Loaded) -> anyhow::Result<Option<Profile>> {
 
 /// The class names of the configured version's profile; empty when there is none.
 pub fn class_names(loaded: &Loaded) -> Vec<String> {
-    let path = version_folder(&loaded.storage(), &loaded.config.model.version).join(PROFILE);
+    let path = version_folder(loaded, &loaded.config.model.version).join(PROFILE);
     let profile: Option<Profile> =
         std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     profile.map(|profile| profile.classes).unwrap_or_default()
@@ -145,7 +145,7 @@ pub async fn record(store: &Store, judged: &Judged<'_>) -> anyhow::Result<Record
             known.digest
         );
     }
-    let folder = version_folder(&storage, &id.version);
+    let folder = version_folder(judged.loaded, &id.version);
     let kept = keep(&model, &folder)?;
     let mut items = Vec::new();
     if let Some(profile) = learn_profile(judged.subject)? {
@@ -203,17 +203,18 @@ pub async fn record(store: &Store, judged: &Judged<'_>) -> anyhow::Result<Record
 /// When it is no candidate, or its files are not what was judged.
 pub async fn by_person(
     store: &Store,
-    storage: &Path,
+    loaded: &Loaded,
     id: &VersionId,
     actor: &str,
     note: &str,
 ) -> anyhow::Result<ModelVersion> {
+    let storage = &loaded.storage();
     let registry = Registry::new(store.clone(), trusted_keys(storage)?);
     let candidate = store
         .version(&id.system, &id.version)
         .await?
         .with_context(|| format!("{id} is not on record: run `mantlet protect` first"))?;
-    let path = version_folder(storage, &id.version).join("evidence.json");
+    let path = version_folder(loaded, &id.version).join("evidence.json");
     let text = std::fs::read(&path)
         .with_context(|| format!("cannot read {}: run `mantlet protect` again", path.display()))?;
     let mut evidence: Evidence = serde_json::from_slice(&text)?;

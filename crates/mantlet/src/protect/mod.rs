@@ -238,7 +238,8 @@ fn facts(subject: Option<&Subject>) -> Vec<(String, String)> {
 }
 
 fn next(loaded: &Loaded, admission: &Admission) -> Vec<NextStep> {
-    let root = loaded.root.display();
+    let root = loaded.words();
+    let up = loaded.behind.as_ref().map_or(&loaded.root, |behind| &behind.folder).display();
     let version = &loaded.config.model.version;
     let step = |what: &str, command: String| NextStep { what: what.to_owned(), command: Some(command) };
     match admission.decision {
@@ -248,7 +249,7 @@ fn next(loaded: &Loaded, admission: &Admission) -> Vec<NextStep> {
                 format!("mantlet registry approve {version} {root} --user NAME --note TEXT"),
             ),
             step("put it before users", format!("mantlet registry promote {version} {root}")),
-            step("guard it", format!("mantlet up {root}")),
+            step("guard it", format!("mantlet up {up}")),
         ],
         Admit::NeedsPerson => {
             let mut steps: Vec<NextStep> = admission

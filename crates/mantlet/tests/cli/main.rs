@@ -39,6 +39,7 @@ mod rollouts;
 mod routes;
 mod running;
 mod scan;
+mod systems;
 mod versions;
 mod watch;
 mod watching;

@@ -202,6 +202,7 @@ impl World {
         let mut rollout = Rollout {
             id: "roll-1".into(),
             system: "cheque reader".into(),
+            route: None,
             candidate: "v2".into(),
             stable: "v1".into(),
             phase: Phase::Canary(1),

@@ -13,7 +13,7 @@ use mantlet_store::{ExchangeFilter, Store};
 use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Gap, Millis, Place, Tensor};
 
 use crate::cli::{Format, Reporting};
-use crate::commands::{open_store, registry};
+use crate::commands::{Which, registry};
 use crate::config::Loaded;
 use crate::exit::{self, Usage};
 use crate::protect::subject;
@@ -23,9 +23,8 @@ use crate::terminal::{Terminal, write_whole};
 /// Which past decisions would the known-good version have made differently?
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The folder with mantlet.toml.
-    #[arg(default_value = ".")]
-    folder: PathBuf,
+    #[command(flatten)]
+    which: Which,
     /// The version that decides again; the known-good one when none is named. Its digest and signature are verified
     /// first.
     #[arg(long, value_name = "VERSION")]
@@ -75,7 +74,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         ..ExchangeFilter::default()
     };
     runtime::block_on(async {
-        let (loaded, store) = open_store(&options.folder).await?;
+        let (loaded, store) = options.which.open().await?;
         let outcome = redecide(terminal, options, filter, &loaded, &store).await;
         store.close().await?;
         outcome

@@ -309,7 +309,7 @@ impl Story {
         let id = VersionId { system: SYSTEM.to_owned(), version: version.to_owned() };
         let note = "the story is about data";
         if protected.recorded.version.state == State::Candidate {
-            admit::by_person(&store, &loaded.storage(), &id, "demo-approver", note).await?;
+            admit::by_person(&store, &loaded, &id, "demo-approver", note).await?;
         }
         self.say(&format!("{version}: {}", protected.admission.headline()));
         self.protected.insert(version, protected);
