@@ -15,6 +15,8 @@ use crate::record::FiveAnswers;
 pub enum AlertKind {
     /// Something no room of ours has words for yet.
     Other,
+    /// An endpoint, a record or shared counts that a route needs are not there.
+    Dependency,
     /// Inputs that break the profile: types, ranges, categories.
     Profile,
     /// Inputs unlike anything the model was trained on.
@@ -45,6 +47,7 @@ impl AlertKind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Other => "other",
+            Self::Dependency => "dependency",
             Self::Profile => "profile",
             Self::Outlier => "outlier",
             Self::Drift => "drift",
@@ -66,8 +69,9 @@ impl AlertKind {
     }
 
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Other,
+        Self::Dependency,
         Self::Profile,
         Self::Outlier,
         Self::Drift,
@@ -85,7 +89,9 @@ impl AlertKind {
     #[must_use]
     pub fn of_signal(name: &str) -> Self {
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        if has(&["regression", "replay"]) {
+        if has(&["dependency-lost"]) {
+            Self::Dependency
+        } else if has(&["regression", "replay"]) {
             Self::Regression
         } else if has(&["boundary", "evasion", "pinned", "adversarial"]) {
             Self::BoundaryWalk
@@ -107,7 +113,17 @@ impl AlertKind {
     /// A hint alone is not an attack: it never leads to an automatic step.
     #[must_use]
     pub const fn is_hint(self) -> bool {
-        matches!(self, Self::Other | Self::Profile | Self::Outlier | Self::Drift | Self::Data)
+        matches!(
+            self,
+            Self::Other | Self::Dependency | Self::Profile | Self::Outlier | Self::Drift | Self::Data
+        )
+    }
+
+    /// Whether a hint of it says something of its caller, so that it has to be a good part of what the caller asked. What
+    /// a route lacks is no caller's doing: a share in it means nothing, and nobody waits for one.
+    #[must_use]
+    pub const fn is_of_the_caller(self) -> bool {
+        !matches!(self, Self::Dependency)
     }
 
     /// Whether it is about one caller's requests.
@@ -116,6 +132,7 @@ impl AlertKind {
         matches!(
             self,
             Self::Other
+                | Self::Dependency
                 | Self::Profile
                 | Self::Outlier
                 | Self::Probing
@@ -135,7 +152,7 @@ impl AlertKind {
     #[must_use]
     pub const fn ids(self) -> &'static [&'static str] {
         match self {
-            Self::Other => &[],
+            Self::Other | Self::Dependency => &[],
             Self::Profile | Self::Outlier => &["AML.T0043", "ML01:2023"],
             Self::Drift => &["AML.T0059", "ML08:2023"],
             Self::Performance => &["AML.T0015", "ML01:2023"],

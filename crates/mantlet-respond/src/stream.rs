@@ -21,8 +21,6 @@ const FEW_EXCHANGES: usize = 16;
 const QUIET_MS: u64 = 10 * 60_000;
 /// Requests a minute are counted over this many minutes.
 const MINUTES: u32 = 5;
-/// The signal of an endpoint, a record or a count that was not there.
-const LACKING: &str = "dependency-lost";
 
 /// A signal at or above this has reached its threshold.
 pub(crate) const REACHED: f64 = 1.0;
@@ -357,9 +355,8 @@ impl Stream {
                 *hints += 1;
                 #[expect(clippy::cast_precision_loss, reason = "request counts")]
                 let share = *hints as f64 / self.queries as f64;
-                // What the route lacks is no caller's doing: a share in it means nothing, and nobody waits for one.
-                let own = signal.name == LACKING;
-                if *hints < playbook.hints || (share < playbook.hint_share && !own) {
+                let few = kind.is_of_the_caller() && share < playbook.hint_share;
+                if *hints < playbook.hints || few {
                     continue;
                 }
             }
@@ -409,8 +406,10 @@ mod tests {
         };
         let other = raised(&mut streams, "request-malformed", 2_000);
         assert!(other.iter().all(|raised| !raised), "few of many: {other:?}");
-        let lost = raised(&mut streams, LACKING, 3_000);
-        assert!(lost.iter().any(|raised| *raised), "{lost:?}");
+        // Hints of other kinds do not count for it: the fifth of its own is the first that is told.
+        let lost = raised(&mut streams, "dependency-lost", 3_000);
+        let first = lost.iter().position(|raised| *raised);
+        assert_eq!(first, usize::try_from(playbook.hints - 1).ok(), "{lost:?}");
     }
 
     #[test]

@@ -137,6 +137,24 @@ pub(super) fn profile(incident: &Incident) -> Words {
     }
 }
 
+pub(super) fn dependency(incident: &Incident) -> Words {
+    Words {
+        title: format!("{}: what its answers depend on is not there", incident.system),
+        changed: format!(
+            "Requests of {} met something that was not there: {}.",
+            who(incident),
+            asked(incident)
+        ),
+        suspicious: super::noticed(
+            incident,
+            "An endpoint, the record or what replicas share gave no answer; see the details.",
+        ),
+        affected: "Whoever asks this route, not this caller alone.".to_owned(),
+        decisions: doubtful(incident, "since they were made without it"),
+        tasks: vec!["Bring back what is missing; `/metrics` and the log name it.".to_owned()],
+    }
+}
+
 pub(super) fn other(incident: &Incident) -> Words {
     let who = who(incident);
     Words {

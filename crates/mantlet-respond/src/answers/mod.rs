@@ -30,6 +30,7 @@ fn words(incident: &Incident) -> Words {
         AlertKind::Outlier => live::outlier(incident),
         AlertKind::Profile => live::profile(incident),
         AlertKind::Other => live::other(incident),
+        AlertKind::Dependency => live::dependency(incident),
         AlertKind::Backdoor => still::backdoor(incident),
         AlertKind::Artifact => still::artifact(incident),
         AlertKind::Regression => still::regression(incident),

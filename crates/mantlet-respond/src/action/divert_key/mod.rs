@@ -34,6 +34,7 @@ impl Action for DivertKey {
             AlertKind::Probing | AlertKind::Extraction => situation.rung > 0,
             AlertKind::Outlier | AlertKind::Profile => false,
             AlertKind::Other
+            | AlertKind::Dependency
             | AlertKind::Data
             | AlertKind::Drift
             | AlertKind::Performance
