@@ -127,32 +127,36 @@ impl Traffic {
     }
 }
 
+/// What is lost before the model is asked, under a choice, and the ports that lose it.
+pub(crate) fn losing(what: &str, choice: OnFailure) -> (GuardConfig, Arc<Memory>, Ports) {
+    let mut config = guard_config();
+    match what {
+        "record" => config.record_on_failure = choice,
+        "replicas" => config.replicas_on_failure = choice,
+        _ => {
+            config.limits = vec![LimitRule { what: What::Requests, per: Per::Key, most: 600.0, burst: None }];
+            config.limits_on_failure = choice;
+        }
+    }
+    let memory = Arc::new(Memory::default());
+    memory.unrecorded.store(what == "record", Relaxed);
+    let mut ports = ports(&memory);
+    if what == "limits" {
+        ports = Ports { limits: Arc::new(Unreachable), ..ports };
+    }
+    (config, memory, ports)
+}
+
 #[tokio::test]
 async fn a_dependency_that_is_lost_is_answered_as_configured_in_every_kind_of_traffic() {
     let well = Well::start().await;
     for traffic in TRAFFIC {
         for what in ["record", "limits", "replicas"] {
             for choice in CHOICES {
-                let mut config = guard_config();
-                match what {
-                    "record" => config.record_on_failure = choice,
-                    "replicas" => config.replicas_on_failure = choice,
-                    _ => {
-                        let most = 600.0;
-                        config.limits =
-                            vec![LimitRule { what: What::Requests, per: Per::Key, most, burst: None }];
-                        config.limits_on_failure = choice;
-                    }
-                }
+                let (config, memory, ports) = losing(what, choice);
                 let mut guard = traffic.guard(config);
                 if what == "replicas" {
                     guard = guard.with_peers(Arc::new(Cut(AtomicBool::new(true))));
-                }
-                let memory = Arc::new(Memory::default());
-                memory.unrecorded.store(what == "record", Relaxed);
-                let mut ports = ports(&memory);
-                if what == "limits" {
-                    ports = Ports { limits: Arc::new(Unreachable), ..ports };
                 }
                 let routes = vec![traffic.route(well.address(traffic), guard)];
                 let gateway = Gateway::start(GatewayConfig::default(), routes, ports).await.unwrap();
@@ -187,7 +191,7 @@ async fn settled(memory: &Memory, what: &str) {
 }
 
 /// An upstream that takes what comes, writes `first`, and then is silent or hangs up.
-async fn failing(first: &'static [u8], silent: bool) -> SocketAddr {
+pub(crate) async fn failing(first: &'static [u8], silent: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

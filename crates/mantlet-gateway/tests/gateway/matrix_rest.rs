@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use mantlet_gateway::{Classic, Classical, Gateway, GatewayConfig, Json, Kind, Ports, Route, Upstream};
-use mantlet_guard::shared::{LimitRule, Per, What};
+use mantlet_gateway::{Classic, Classical, Gateway, GatewayConfig, Json, Kind, Route, Upstream};
 use mantlet_guard::{Controls, Guard, GuardConfig, RulePolicy};
 use mantlet_vocab::OnFailure;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::classic::{CALLS, shape};
-use crate::failures::{CHOICES, Cut, Unreachable, action, told, told_of_loss};
+use crate::failures::{CHOICES, Cut, action, told, told_of_loss};
+use crate::matrix::{failing, losing};
 use crate::peer::{Peer, ok};
 use crate::world::{Caller, Memory, guard_config, ports, profile};
 
@@ -49,26 +49,6 @@ fn route(dialect: Classic, upstream: SocketAddr, guard: Guard) -> Route {
     Route { kind, ..Route::new("sums".into(), vec![version], Arc::new(guard)) }
 }
 
-/// What is lost before the model is asked, under a choice, and the ports that lose it.
-fn losing(what: &str, choice: OnFailure) -> (GuardConfig, Arc<Memory>, Ports) {
-    let mut config = guard_config();
-    match what {
-        "record" => config.record_on_failure = choice,
-        "replicas" => config.replicas_on_failure = choice,
-        _ => {
-            config.limits = vec![LimitRule { what: What::Requests, per: Per::Key, most: 600.0, burst: None }];
-            config.limits_on_failure = choice;
-        }
-    }
-    let memory = Arc::new(Memory::default());
-    memory.unrecorded.store(what == "record", Relaxed);
-    let mut ports = ports(&memory);
-    if what == "limits" {
-        ports = Ports { limits: Arc::new(Unreachable), ..ports };
-    }
-    (config, memory, ports)
-}
-
 #[tokio::test]
 async fn a_dependency_that_is_lost_is_answered_as_configured_in_every_classic_dialect() {
     let client = Caller::new();
@@ -98,23 +78,6 @@ async fn a_dependency_that_is_lost_is_answered_as_configured_in_every_classic_di
             }
         }
     }
-}
-
-/// An upstream that takes what comes, writes `first`, and then is silent or hangs up.
-async fn failing(first: &'static [u8], silent: bool) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut held = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(first).await;
-            if silent {
-                held.push(stream);
-            }
-        }
-    });
-    address
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 
 /// One request as an upstream saw it.
@@ -41,30 +42,7 @@ impl Peer {
                 tokio::spawn(async move {
                     let mut first = [0; 3];
                     let h2 = stream.peek(&mut first).await.is_ok() && &first == b"PRI";
-                    let service = service_fn(move |request: http::Request<Incoming>| {
-                        let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
-                        async move {
-                            let (parts, body) = request.into_parts();
-                            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                            let asked = Asked {
-                                path: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-                                headers: parts.headers,
-                                body,
-                                h2,
-                            };
-                            let answer = answers(&asked);
-                            seen.lock().unwrap().push(asked);
-                            Ok::<_, Infallible>(answer)
-                        }
-                    });
-                    let io = TokioIo::new(stream);
-                    if h2 {
-                        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                        let _ = builder.serve_connection(io, service).await;
-                    } else {
-                        let _ =
-                            hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
-                    }
+                    serve(stream, h2, answers, seen).await;
                 });
             }
         });
@@ -77,6 +55,34 @@ impl Peer {
 
     pub(crate) fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+}
+
+/// Serves one connection, over HTTP/2 or HTTP/1.1.
+pub(crate) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    h2: bool,
+    answers: Arc<Answers>,
+    seen: Arc<Mutex<Vec<Asked>>>,
+) {
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (seen, answers) = (Arc::clone(&seen), Arc::clone(&answers));
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let path = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+            let asked = Asked { path, headers: parts.headers, body, h2 };
+            let answer = answers(&asked);
+            seen.lock().unwrap().push(asked);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let io = TokioIo::new(stream);
+    if h2 {
+        let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection(io, service).await;
+    } else {
+        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
     }
 }
 

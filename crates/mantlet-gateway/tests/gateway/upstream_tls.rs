@@ -1,14 +1,10 @@
 //! TLS to upstreams and a certificate that clients have to show: who trusts whom, by authority and by certificate.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::StatusCode;
+use http_body_util::Full;
 use mantlet_gateway::{Gateway, GatewayConfig, Tls, UpstreamTls};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::peer::{Peer, REPLY, ok};
+use crate::peer::{Asked, Peer, REPLY, ok, serve};
 use crate::transport::{Authority, caller};
 use crate::world::{Caller, Memory, body, guard, guard_config, ports, route};
 
@@ -59,23 +55,11 @@ async fn model(own: &Authority, clients: Option<&Authority>, protocols: &[&str])
                 let session = stream.get_ref().1;
                 let h2 = session.alpn_protocol() == Some(b"h2");
                 let shown = session.peer_certificates().is_some_and(|shown| !shown.is_empty());
-                let service = service_fn(move |request: http::Request<Incoming>| {
-                    let told = Arc::clone(&told);
-                    async move {
-                        let _ = request.into_body().collect().await;
-                        told.lock().unwrap().push((h2, shown));
-                        let mut answer = Response::new(Full::new(bytes::Bytes::from(REPLY)));
-                        answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
-                        Ok::<_, Infallible>(answer)
-                    }
-                });
-                let io = TokioIo::new(stream);
-                if h2 {
-                    let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                    let _ = builder.serve_connection(io, service).await;
-                } else {
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
-                }
+                let answers = move |_: &Asked| {
+                    told.lock().unwrap().push((h2, shown));
+                    ok(REPLY)
+                };
+                serve(stream, h2, Arc::new(answers), Arc::default()).await;
             });
         }
     });

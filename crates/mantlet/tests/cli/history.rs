@@ -35,7 +35,7 @@ fn ask(folder: &Folder, key: &mut Option<String>, later: bool) {
 }
 
 /// The files of the history so far: each day has a folder.
-fn files(folder: &Folder) -> Vec<String> {
+pub fn files(folder: &Folder) -> Vec<String> {
     let inside = |path: &Path| -> Vec<_> {
         std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
     };

@@ -8,24 +8,9 @@ use mantlet_columns::{Row, is_left_out};
 use mantlet_vocab::Millis;
 
 use crate::data::uniform;
+use crate::history::files;
 use crate::program::{Folder, Up, expect, run};
 use crate::running::{ROW, served_by};
-
-/// Parquet of the history, in the order of time.
-fn segments(folder: &Folder) -> Vec<String> {
-    let inside = |path: &Path| -> Vec<_> {
-        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    let mut found: Vec<String> = inside(&folder.path.join(".mantlet/exchanges"))
-        .iter()
-        .filter(|day| day.is_dir())
-        .flat_map(|day| inside(day))
-        .map(|path| path.to_str().unwrap().to_owned())
-        .filter(|path| path.ends_with(".parquet"))
-        .collect();
-    found.sort();
-    found
-}
 
 fn rows(files: &[String]) -> Vec<Row> {
     let read = |file: &String| {
@@ -57,7 +42,7 @@ fn what_is_recorded_is_policy_and_monitors_say_what_is_not() {
     let key = key_of(&up);
     ask(&up, &key);
     up.interrupt();
-    let before = segments(&folder);
+    let before = files(&folder);
     let whole = rows(&before);
     let caller = whole[0].caller.clone();
     assert!(whole.len() == 150 && !caller.is_empty() && whole.iter().all(|row| row.caller == caller));
@@ -80,7 +65,7 @@ fn what_is_recorded_is_policy_and_monitors_say_what_is_not() {
     let up = Up::start(&folder.path);
     ask(&up, &key);
     up.interrupt();
-    let now: Vec<String> = segments(&folder).into_iter().filter(|file| !before.contains(file)).collect();
+    let now: Vec<String> = files(&folder).into_iter().filter(|file| !before.contains(file)).collect();
     let kept = rows(&now);
     assert_eq!(kept.len(), 150);
     for row in &kept {
@@ -192,7 +177,7 @@ fn a_lost_profile_is_answered_as_configured_and_stands_in_the_audit_log() {
         assert!(counted.contains(&format!("action=\"{action}\"")), "{choice}: {counted}");
         told(&folder, choice, "its `on_failure` decided");
         up.interrupt();
-        let kept = rows(&segments(&folder));
+        let kept = rows(&files(&folder));
         let own = kept.iter().filter(|row| row.signals.iter().any(|name| name == "guard-rule-failed"));
         assert!(
             own.clone().count() == 8 && own.into_iter().all(|row| row.action == action),
@@ -230,7 +215,7 @@ fn a_lost_upstream_is_answered_as_configured_and_stands_in_the_audit_log() {
         assert!(counted.contains(&format!("action=\"{action}\"")), "{choice}: {counted}");
         told(&folder, choice, "upstream: ");
         up.interrupt();
-        let kept = rows(&segments(&folder));
+        let kept = rows(&files(&folder));
         let own =
             |row: &&Row| row.signals.iter().any(|name| name == "dependency-lost") && row.action == action;
         assert_eq!(kept.iter().filter(own).count(), 8, "{choice}: {kept:?}");
@@ -283,7 +268,7 @@ fn a_full_disk_under_the_record_is_answered_as_configured_and_nothing_acknowledg
         told(&folder, choice, "record: ");
         up.interrupt();
         // What was answered is on record after all: the rows stayed in memory until the segment was written.
-        let kept = rows(&segments(&folder));
+        let kept = rows(&files(&folder));
         let answered = kept.iter().filter(|row| row.status == 200).count();
         assert!(answered >= taken, "{choice}: {answered} of {taken} on record");
     }
