@@ -248,6 +248,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (number, (first, body)) in SERVICE.iter().enumerate() {
         seed(root, "service", number, &[&[*first], body.as_bytes()].concat())?;
     }
+    for (number, bytes) in codings()?.iter().enumerate() {
+        seed(root, "coding", number, bytes)?;
+    }
     for (number, message) in GRPC.iter().enumerate() {
         seed(root, "grpc", number, message)?;
     }
@@ -317,6 +320,45 @@ fn parsers(kind: &str, file: &str) -> &'static [&'static str] {
         ("text", ".zarray" | ".zmetadata" | "zarr.json") => &["store"],
         _ => &[],
     }
+}
+
+/// Bodies in each content coding, whole, broken off, twice, one within another, and one that unfolds; and headers. The
+/// first byte is the coding, and four times the bound.
+fn codings() -> std::io::Result<Vec<Vec<u8>>> {
+    use std::io::Write as _;
+    let gzip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text)?;
+        encoder.finish()
+    };
+    let zlib = |text: &[u8]| {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text)?;
+        encoder.finish()
+    };
+    let zstd = |text: &[u8]| {
+        ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+    };
+    let brotli: &[u8] = &[0x0b, 0x03, 0x80, b'{', b'"', b'a', b'"', b':', b'1', b'}', 0x03];
+    let text = OIP.as_bytes();
+    let whole = [gzip(text)?, zlib(text)?, brotli.to_vec(), zstd(text)];
+    let mut found = Vec::new();
+    for (coding, body) in (0_u8..).zip(&whole) {
+        let first = coding | 3 << 2;
+        found.push([&[first], body.as_slice()].concat());
+        found.push([&[first], &body[..body.len() / 2]].concat());
+        found.push([&[first], body.as_slice(), body].concat());
+        found.push([&[first | 0x10], whole[0].as_slice()].concat());
+    }
+    let zeros = vec![0; 2 << 20];
+    for (coding, bomb) in [(0, gzip(&zeros)?), (1, zlib(&zeros)?), (3, zstd(&zeros))] {
+        found.push([&[coding | 3 << 2], bomb.as_slice()].concat());
+    }
+    found.push([&[12], gzip(&gzip(text)?)?.as_slice()].concat());
+    for value in ["gzip", "br, gzip", "x-gzip\ndeflate", "GZip;q=0.5, compress, zstd", " identity "] {
+        found.push([&[0x80], value.as_bytes()].concat());
+    }
+    Ok(found)
 }
 
 fn seed(root: &Path, target: &str, number: usize, bytes: &[u8]) -> std::io::Result<()> {

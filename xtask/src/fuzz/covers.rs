@@ -24,6 +24,9 @@ pub(super) fn covers(root: &Path, target: &str) -> Result<BTreeSet<PathBuf>> {
         text.push_str(&read(&source("support"))?);
         found.insert(source("support"));
     }
+    // A file of a crate that is too much for a target as a whole.
+    let one = |path: &str| path.split('"').next().map(|path| root.join(path.trim_start_matches("../")));
+    found.extend(text.split("#[path = \"").skip(1).filter_map(one));
     let mut crates: BTreeSet<String> =
         after(&text, "mantlet_").map(|name| format!("mantlet-{}", name.replace('_', "-"))).collect();
     let whole = crates.iter().any(|name| depends(root, name).is_ok_and(|all| all.contains(FORMATS)));
@@ -153,6 +156,8 @@ mod tests {
         };
         let has = |names: &[String], part: &str| names.iter().any(|name| name.contains(part));
         let tar = names("tar");
+        let coding = names("coding");
+        assert!(has(&coding, "mantlet-gateway/src/coding.rs") && !has(&coding, "service.rs"), "{coding:?}");
         assert!(has(&tar, "mantlet-formats/src/tar") && has(&tar, "fuzz/targets/tar.rs"), "{tar:?}");
         assert!(!has(&tar, "/python/") && !has(&tar, "/onnx/") && !has(&tar, "mantlet-rules"), "{tar:?}");
         assert!(!has(&names("safetensors"), "/onnx/") && has(&names("weights"), "/onnx/"));
