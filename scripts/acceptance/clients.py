@@ -1,4 +1,4 @@
-"""The clients people use, unmodified, through the gateway: openai and anthropic for Python."""
+"""The clients people use, unmodified, through the gateway: openai and anthropic for Python, and LangChain over both."""
 
 import argparse
 import asyncio
@@ -11,6 +11,11 @@ import threading
 import anthropic
 import openai
 from harness import check, raises, start_gateway, stop
+from langchain_anthropic import ChatAnthropic
+from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from model import SECRET, Model
 
 
@@ -149,6 +154,59 @@ def anthropic_client(base, key):
     check("anthropic: retries", ask("once more").content[0].text == "once more" and len(Model.seen) == before + 2)
 
 
+@tool
+def weather(city: str) -> str:
+    """The weather of a city."""
+    return f"sunny in {city}"
+
+
+def langchain(name, chat, refused):
+    """LangChain's chat models, as programs use them: whole, in chains, streamed, with tools, asynchronous, refused."""
+    Model.sayings = {"tell a secret": f"well, it is {SECRET} today", "tell what may not be told": "it is about Project Nightjar and more"}
+    spoken = lambda message: message.text() if callable(message.text) else message.text
+    check(f"{name}: plain", spoken(chat.invoke("good morning")) == "good morning")
+    chain = ChatPromptTemplate.from_messages([("system", "you are brief"), ("human", "{words}")]) | chat
+    check(f"{name}: a chain", spoken(chain.invoke({"words": "good day"})) == "good day")
+    check(f"{name}: a batch", [spoken(message) for message in chat.batch(["one", "two", "three"])] == ["one", "two", "three"])
+    usage = chat.invoke("good morning").usage_metadata
+    check(f"{name}: usage", usage["output_tokens"] > 0, str(usage))
+    said = "".join(spoken(part) for part in chat.stream("a longer answer, word by word"))
+    check(f"{name}: stream", said == "a longer answer, word by word", said)
+    able = chat.bind_tools([weather])
+    asked = able.invoke([SystemMessage("use the tool"), HumanMessage("Paris")])
+    check(f"{name}: tool call", [(call["name"], call["args"]) for call in asked.tool_calls] == [("weather", {"city": "Paris"})], str(asked.tool_calls))
+    whole = None
+    for part in able.stream("Paris"):
+        whole = part if whole is None else whole + part
+    check(f"{name}: streamed tool call", [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "Paris"})], str(whole.tool_calls))
+    call = asked.tool_calls[0]
+    answered = [HumanMessage("Paris"), asked, ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]), HumanMessage("thanks")]
+    check(f"{name}: what a tool answered goes back", spoken(chat.invoke(answered)) == "thanks" and b"sunny in Paris" in Model.seen[-1][2])
+    before = len(Model.seen)
+    error = raises(refused, lambda: chat.invoke("tell me about Project Nightjar"))
+    check(f"{name}: a refusal is an error of the client's own, and is not tried again", error is not None and len(Model.seen) == before, str(error))
+    answered[2] = ToolMessage("it is about Project Nightjar", tool_call_id=call["id"])
+    error = raises(refused, lambda: chat.invoke(answered))
+    check(f"{name}: and so is what a tool brings in", error is not None and len(Model.seen) == before, str(error))
+    check(f"{name}: a secret is taken out", SECRET not in (text := spoken(chat.invoke("tell a secret"))) and text.startswith("well, it is "), text)
+    said = "".join(spoken(part) for part in chat.stream("tell a secret"))
+    check(f"{name}: a secret is taken out of a stream", SECRET not in said and said.startswith("well, it is ") and said.endswith(" today"), said)
+    said, error = [], None
+    try:
+        said += [spoken(part) for part in chat.stream("tell what may not be told")]
+    except Exception as raised:  # which of the client's errors it is differs between the two
+        error = raised
+    check(f"{name}: a stream that turns bad ends before it", error is not None and "Nightjar" not in "".join(said), f"{said} {error}")
+
+    async def several():
+        answers = await asyncio.gather(*(chat.ainvoke(f"number {number}") for number in range(4)))
+        streamed = [spoken(part) async for part in chat.astream("a longer answer, word by word")]
+        return [spoken(answer) for answer in answers], "".join(streamed)
+
+    answers, said = asyncio.run(several())
+    check(f"{name}: asynchronous, side by side and streamed", answers == [f"number {number}" for number in range(4)] and said == "a longer answer, word by word", f"{answers} {said}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mantlet", required=True)
@@ -163,6 +221,12 @@ def main():
     try:
         openai_client(base, key)
         anthropic_client(base, key)
+        over_openai = ChatOpenAI(model="echo", base_url=f"{base}/v1", api_key=key, max_retries=1, stream_usage=True)
+        langchain("langchain-openai", over_openai, openai.PermissionDeniedError)
+        embeddings = OpenAIEmbeddings(model="echo", base_url=f"{base}/v1", api_key=key, check_embedding_ctx_length=False)
+        check("langchain-openai: embeddings", embeddings.embed_query("good day") == [0.1, 0.2])
+        over_anthropic = ChatAnthropic(model="echo", base_url=base, api_key=key, max_tokens=64, max_retries=1)
+        langchain("langchain-anthropic", over_anthropic, anthropic.PermissionDeniedError)
     finally:
         stop(process)
         server.shutdown()

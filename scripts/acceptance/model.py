@@ -9,6 +9,12 @@ import threading
 SECRET = "AKIA" + "Q3EGRZX5WT2NJ7PA"
 
 
+def said_last(body):
+    """What the last message says, whether its content is a text or a list of parts."""
+    content = body["messages"][-1]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
 class Model(http.server.BaseHTTPRequestHandler):
     """Answers with the last user text, word by word where a stream is asked for."""
 
@@ -78,7 +84,7 @@ class Model(http.server.BaseHTTPRequestHandler):
         self.chat(body)
 
     def chat(self, body):
-        text, choices = body["messages"][-1]["content"], body.get("n", 1)
+        text, choices = said_last(body), body.get("n", 1)
         text = Model.sayings.get(text, text)
         base = {"id": "chatcmpl-1", "created": 1, "model": "echo"}
         usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
@@ -117,7 +123,7 @@ class Model(http.server.BaseHTTPRequestHandler):
         self.stream([f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': number, **more})}\n\n" for number, (kind, more) in enumerate(events)])
 
     def messages(self, body):
-        text = body["messages"][-1]["content"]
+        text = said_last(body)
         text = Model.sayings.get(text, text)
         blocks = [{"type": "text", "text": text}]
         if body.get("thinking"):
