@@ -1,7 +1,7 @@
 """Three gateways and a worker as whole processes on shared services: PostgreSQL, Redis, NATS and an S3 server.
 
 One limit together, through a cut line and a killed replica; what was acknowledged is there after kill -9 of everything
-that acknowledges; a pushed configuration is in force everywhere; the history of all is on the object store. NATS and the
+that acknowledges; one that is cut off from PostgreSQL does what it is told to; a pushed configuration is in force everywhere; the history of all is on the object store. NATS and the
 object store are killed, too: what then goes on, and what comes later.
 """
 
@@ -46,8 +46,8 @@ async def relay(reader, writer, state):
     writer.close()
 
 
-def beside(model, lines, to):
-    """A process of its own: the model that is protected, and a line to Redis for each replica."""
+def beside(model, lines, to, databases, database):
+    """A process of its own: the model that is protected, and a line to Redis and one to PostgreSQL for each replica."""
 
     async def answer(reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -58,16 +58,19 @@ def beside(model, lines, to):
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(REPLY), REPLY))
                 await writer.drain()
 
-    def line(state):
+    def line(state, connect):
         async def take(reader, writer):
-            there, back = await asyncio.open_connection("127.0.0.1", to)
+            there, back = await connect()
             await asyncio.gather(relay(reader, back, state), relay(there, writer, state))
 
         return take
 
     async def serve():
         servers = [await asyncio.start_server(answer, "127.0.0.1", model)]
-        servers += [await asyncio.start_server(line(state), "127.0.0.1", port) for port, state in lines]
+        redis = lambda: asyncio.open_connection("127.0.0.1", to)
+        postgres = lambda: asyncio.open_unix_connection(database)
+        servers += [await asyncio.start_server(line(state, redis), "127.0.0.1", port) for port, state in lines]
+        servers += [await asyncio.start_unix_server(line(state, postgres), path) for path, state in databases]
         await asyncio.gather(*(server.serve_forever() for server in servers))
 
     asyncio.run(serve())
@@ -218,7 +221,7 @@ class Replica:
         return self.process.returncode
 
 
-def configuration(services, line, model, per_second, ordinary="observe"):
+def configuration(services, line, model, per_second, ordinary="observe", database=None):
     return f"""[system]
 name = "shared"
 decides = "nothing, a test"
@@ -240,7 +243,7 @@ burst = {BURST}
 [console]
 listen = "127.0.0.1:0"
 [shared]
-database = "{services.url}"
+database = "{database or services.url}"
 redis = "redis://127.0.0.1:{line}"
 nats = "nats://127.0.0.1:{services.nats}"
 history = "s3://history/kept"
@@ -263,19 +266,27 @@ def main():
     services = Services(work)
     replicas = []
     model, lines = free_port(), [(free_port(), multiprocessing.Value("i", OPEN)) for _ in range(4)]
-    aside = multiprocessing.Process(target=beside, args=(model, lines, services.redis), daemon=True)
+    # PostgreSQL is reached through a socket in a folder, whose path must be short.
+    folders = [tempfile.mkdtemp(prefix="pl", dir="/tmp") for _ in lines]
+    socket_name = ".s.PGSQL.5432"
+    databases = [(f"{folder}/{socket_name}", multiprocessing.Value("i", OPEN)) for folder in folders]
+    real = f"{services.folder}/{socket_name}"
+    aside = multiprocessing.Process(target=beside, args=(model, lines, services.redis, databases, real), daemon=True)
     aside.start()
     try:
-        run(str(options.mantlet.resolve()), work, services, replicas, model, lines)
+        wait("lines to PostgreSQL", lambda: all(pathlib.Path(path).exists() for path, _ in databases))
+        run(str(options.mantlet.resolve()), work, services, replicas, model, lines, databases)
     finally:
         for replica in replicas:
             replica.going = False
             replica.kill()
         aside.kill()
         services.stop()
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(mantlet, work, services, replicas, model, lines):
+def run(mantlet, work, services, replicas, model, lines, databases):
     begun = time.monotonic()
     keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
     environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{services.s3}", "NO_COLOR": "1"}
@@ -284,11 +295,13 @@ def run(mantlet, work, services, replicas, model, lines):
     def command(*arguments, stdin=""):
         return subprocess.run([mantlet, *map(str, arguments)], env=environment, input=stdin, capture_output=True, text=True, timeout=120)
 
-    for name, role, (line, _) in zip(["a", "b", "c", "worker"], ["gateway"] * 3 + ["worker"], lines, strict=True):
+    parts = zip(["a", "b", "c", "worker"], ["gateway"] * 3 + ["worker"], lines, databases, strict=True)
+    for name, role, (line, _), (path, _) in parts:
         folder = work / name
         folder.mkdir()
         (folder / "model.txt").write_text("served elsewhere\n")
-        (folder / "mantlet.toml").write_text(configuration(services, line, model, PER_SECOND))
+        database = f"postgres://mantlet@localhost/postgres?host={pathlib.Path(path).parent}"
+        (folder / "mantlet.toml").write_text(configuration(services, line, model, PER_SECOND, database=database))
         replicas.append(Replica(mantlet, folder, environment, role))
     first, second, third, worker = replicas
     first.start()
@@ -390,11 +403,62 @@ def run(mantlet, work, services, replicas, model, lines):
     time.sleep(max(0.0, killed + LEASE + 1.5 - time.monotonic()))
     kept("and comes back when its lease is over", 0.9, 1.15, seconds=2.0)
     never_above("after the lease")
+
+    # One is cut off from PostgreSQL: it goes by what it read last, says so, and no limit is exceeded.
+    second.start()
+    away = databases[0][1]
+
+    def marks(replica):
+        """Exchanges that were marked since something was not there."""
+        text = urllib.request.urlopen(f"http://{replica.address}/metrics", timeout=10).read().decode()
+        lines = [line for line in text.splitlines() if 'signal="dependency-lost"' in line]
+        return sum(int(line.rsplit(" ", 1)[1]) for line in lines)
+
+    cut_off = lambda: {route["cut_off"] for route in first.status()["routes"]}
+    listed = lambda: [line for line in command("incident", "list", third.folder).stdout.splitlines() if line.strip()]
+    for line in listed():
+        command("incident", "close", line.split()[0], third.folder, "--note", "what comes next is another matter")
+    told = lambda: [line for line in listed() if "depend on is not there" in line]
+    time.sleep(1.0)
+    before = {replica: marks(replica) for replica in gateways}
+    check("nobody lacks anything before", cut_off() == {False} and not told(), told())
+    away.value = CUT
+    wait("one that is cut off from PostgreSQL says so", lambda: cut_off() == {True})
+    said = command("keys", "add", "meanwhile", third.folder).stdout
+    meanwhile = next(word for word in said.split() if word.startswith("mk_"))
+    wait("a key that is made meanwhile is known to the others", lambda: third.once(meanwhile)[0] != 401 and second.once(meanwhile)[0] != 401)
+    check("and not to the one that is cut off", first.once(meanwhile)[0] == 401)
+    had = first.granted
+    kept("with one cut off from PostgreSQL the limit is the same one", 0.9, 1.15, seconds=3.0)
+    never_above("one cut off from PostgreSQL")
+    check("which goes on by what it read last, and marks it", first.granted > had and marks(first) > before[first])
+    check("the others lack nothing", all(marks(other) == before[other] for other in (second, third)))
+    wait("an incident says so", told)
+    away.value = OPEN
+    healed = time.monotonic()
+    wait("it is back when the line is", lambda: cut_off() == {False} and first.once(meanwhile)[0] != 401)
+    print(f"     {time.monotonic() - healed:.1f} s after the line was")
+    wait("and the audit log says from when to when", lambda: "record-out-of-reach" in command("audit", "show", third.folder, "--last", 200).stdout)
+    kept("together again", 0.9, 1.15, seconds=3.0)
+
+    # The same under the other choice: it refuses while it is cut off.
+    before = generations()
+    strict = configuration(services, lines[3][0], model, PER_SECOND).replace("[[gateway.limits]]", 'replicas_on_failure = "refuse"\n[[gateway.limits]]')
+    check("a stricter choice is pushed", push(strict).returncode == 0)
+    wait("and in force", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
+    away.value = CUT
+    wait("the one that is cut off refuses", lambda: first.once(key)[0] == 503)
+    check("and the others do not", {replica.once(key)[0] for replica in (second, third)} <= {200, 429})
+    away.value = OPEN
+    wait("until it is back", lambda: first.once(key)[0] in (200, 429))
+    before = generations()
+    check("the first choice is pushed again", push(configuration(services, lines[3][0], model, PER_SECOND)).returncode == 0)
+    wait("and in force again", lambda: all(now > old for now, old in zip(generations(), before, strict=True)))
+    never_above("after both")
     for replica in gateways:
         replica.halt()
 
     # Acknowledged and killed: tickets, and entries of the audit log.
-    second.start()
     done = command("registry", "divert", third.folder, "--note", "a test", "--user", "ada", "--password-stdin", stdin=password + "\n")
     check("the kill switch is thrown", done.returncode == 0, done.stderr)
     for replica in gateways:

@@ -44,6 +44,7 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Answer {
             "chosen_version": guard.controls().version(),
             "rollout": guard.controls().split(),
             "diverted": guard.controls().path().map(|path| path.reason),
+            "cut_off": guard.controls().is_cut_off(),
             "controls": guard.controls().snapshot().keys.len(),
             "pinned_rules": guard.pinned().len(),
             "judges": guard.judges().map(|(name, window, lag)| json!({

@@ -6,6 +6,7 @@
 //! Long because which version answers is decided by switches that rest for one another.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -159,6 +160,8 @@ pub struct Controls {
     of: Option<Arc<Self>>,
     /// Whether the switch on the decision path is its own all the same.
     own_path: bool,
+    /// Whether the record that these follow is out of reach.
+    cut_off: AtomicBool,
 }
 
 impl Controls {
@@ -324,6 +327,18 @@ impl Controls {
         current.active_split().filter(|split| split.shadow).map(|split| split.candidate.clone())
     }
 
+    /// Whether the record that these switches follow is out of reach, so that what others switched since is not seen here:
+    /// [`crate::GuardConfig::replicas_on_failure`] decides what then happens to requests.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.of.as_deref().unwrap_or(self).cut_off.load(Ordering::Relaxed)
+    }
+
+    /// The record is out of reach, or is there again.
+    pub fn set_cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
     /// Why every decision goes to a person, where that is switched on.
     #[must_use]
     pub fn path(&self) -> Option<ActiveControl<()>> {
@@ -396,6 +411,8 @@ mod tests {
         other.divert_path(Millis(0), None, "c");
         assert_eq!(other.path().map(|path| path.reason), Some("c".to_owned()));
         assert_eq!(all.path(), None, "the first system's decisions flow on");
+        all.set_cut_off(true);
+        assert!(other.is_cut_off(), "one record is behind both");
     }
 
     fn split(rollout: &str, share: u32) -> Split {

@@ -5,6 +5,8 @@
 //! on PostgreSQL a writing transaction takes one advisory lock first, so that what holds for one file holds for many
 //! replicas.
 
+mod bounded;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +14,12 @@ use mantlet_seal::log::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
-use sqlx::{
-    Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _, Transaction,
-};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use crate::StoreError;
 use crate::error::sql;
+use bounded::Pool;
+pub(crate) use bounded::Writing;
 
 /// Each step is run once, in order, in one transaction with the note that it was.
 const SQLITE: [&str; 1] = [include_str!("migrations/0001_state.sql")];
@@ -29,6 +31,11 @@ const WRITERS: &str = "SELECT pg_advisory_xact_lock(30786325577788788)";
 /// committed.
 const LOG: &str = "SELECT pg_advisory_xact_lock(30786325577788789)";
 
+/// How long a call to a file may take: its own locks have bounds, and nothing is between it and this process.
+const FILE: Duration = Duration::from_secs(3_600);
+/// How long a connection that lay idle may take to show that it is still one.
+const SIGN: Duration = Duration::from_millis(500);
+
 /// Which database it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -39,7 +46,7 @@ pub(crate) enum Kind {
 /// The database and where it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
-    pool: AnyPool,
+    pool: Pool,
     kind: Kind,
     /// The file, or the server without its credentials.
     path: PathBuf,
@@ -72,6 +79,7 @@ impl Database {
                 })
             });
         let pool = pool.connect_with(options).await.map_err(sql("open", path, Kind::Sqlite))?;
+        let pool = Pool::new(pool, FILE);
         let database = Self { pool, kind: Kind::Sqlite, path: path.to_owned() };
         database.check().await?;
         database.migrate_sqlite().await?;
@@ -85,11 +93,25 @@ impl Database {
             url.parse().map_err(|fault: sqlx::Error| StoreError::Address(fault.to_string()))?;
         let shown = &options.database_url;
         let path = PathBuf::from(format!("{}{}", shown.host_str().unwrap_or("localhost"), shown.path()));
-        let wait = format!("SET lock_timeout = {}", patience.as_millis());
+        // A replica that is cut off in the middle of a transaction keeps nobody from the locks for long.
+        let (wait, idle) = (patience.as_millis(), patience.as_millis() * 3);
+        let wait = format!(
+            "SET lock_timeout = {wait}; SET idle_in_transaction_session_timeout = {idle}; \
+             SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+        );
         let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(patience)
-            .test_before_acquire(true)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| {
+                // As the pool's own test, but that no answer is one.
+                Box::pin(async move {
+                    match tokio::time::timeout(SIGN, connection.ping()).await {
+                        Ok(answer) => answer.map(|()| true),
+                        Err(_) => Err(sqlx::Error::PoolTimedOut),
+                    }
+                })
+            })
             .after_connect(move |connection, _| {
                 let wait = wait.clone();
                 Box::pin(
@@ -97,6 +119,8 @@ impl Database {
                 )
             });
         let pool = pool.connect_with(options).await.map_err(sql("connect", &path, Kind::Postgres))?;
+        // Longer than whoever waits for a lock is made to.
+        let pool = Pool::new(pool, patience * 2);
         let database = Self { pool, kind: Kind::Postgres, path };
         database.migrate_postgres().await?;
         Ok(database)
@@ -112,25 +136,25 @@ impl Database {
         sql(verb, &self.path, self.kind)
     }
 
-    pub(crate) const fn pool(&self) -> &AnyPool {
+    pub(crate) const fn pool(&self) -> &Pool {
         &self.pool
     }
 
     /// A transaction that may write from its start: it waits its turn instead of failing halfway.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(crate) async fn begin(&self) -> Result<Writing, StoreError> {
         match self.kind {
-            Kind::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(self.fault("begin")),
+            Kind::Sqlite => self.pool.begin("BEGIN IMMEDIATE").await.map_err(self.fault("begin")),
             Kind::Postgres => self.begin_locked(WRITERS).await,
         }
     }
 
     /// A transaction that appends to the log replicas share.
-    pub(crate) async fn begin_log(&self) -> Result<Transaction<'static, Any>, StoreError> {
+    pub(crate) async fn begin_log(&self) -> Result<Writing, StoreError> {
         self.begin_locked(LOG).await
     }
 
-    async fn begin_locked(&self, lock: &'static str) -> Result<Transaction<'static, Any>, StoreError> {
-        let mut writing = self.pool.begin().await.map_err(self.fault("begin"))?;
+    async fn begin_locked(&self, lock: &'static str) -> Result<Writing, StoreError> {
+        let mut writing = self.pool.begin("BEGIN").await.map_err(self.fault("begin"))?;
         sqlx::raw_sql(lock).execute(&mut *writing).await.map_err(self.fault("begin"))?;
         Ok(writing)
     }

@@ -140,15 +140,18 @@ pub(crate) fn recordable(open: &mut Open) -> Result<(), Ending> {
     Err(Ending::Lost(loss))
 }
 
-/// Layer: whether what callers do at other replicas is seen here.
+/// Layer: whether what callers do at other replicas, and what was switched there, is seen here.
 fn seen_whole(open: &mut Open) -> Result<(), Ending> {
     let guard = &open.route().route.guard;
-    if !guard.peers().is_some_and(|peers| peers.alone) {
+    let how = if guard.controls().is_cut_off() {
+        "share a record that is out of reach: keys and switches are those that were read last"
+    } else if guard.peers().is_some_and(|peers| peers.alone) {
+        "cannot be heard, and callers may ask there too"
+    } else {
         return Ok(());
-    }
+    };
     let choice = guard.config().replicas_on_failure;
-    let loss =
-        Loss { what: "replicas", how: "cannot be heard, and callers may ask there too", status: 503, choice };
+    let loss = Loss { what: "replicas", how, status: 503, choice };
     if choice == OnFailure::PassAndFlag {
         open.lost(&loss);
         return Ok(());

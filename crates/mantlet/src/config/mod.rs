@@ -320,7 +320,7 @@ pub struct Gateway {
     #[schemars(with = "Option<OnFailureWord>")]
     pub record_on_failure: Option<OnFailure>,
     /// What happens to a request while guards of other replicas are out of reach, and only a part of what callers do is
-    /// seen here; pass-and-flag when absent.
+    /// seen here, or while the database that replicas share is; pass-and-flag when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
     pub replicas_on_failure: Option<OnFailure>,

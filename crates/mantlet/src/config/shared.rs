@@ -116,7 +116,7 @@ impl Shared {
 impl Shared {
     /// The same from whatever folder it is read.
     #[must_use]
-    pub fn from_anywhere(&self, root: &Path) -> Self {
+    pub fn without_root(&self, root: &Path) -> Self {
         let absolute = |path: &Option<PathBuf>| path.as_ref().map(|path| super::absolute(&root.join(path)));
         Self {
             database_file: absolute(&self.database_file),

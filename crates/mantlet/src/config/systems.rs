@@ -49,7 +49,7 @@ impl Loaded {
         let config = &mut own.config;
         config.model.name.clone_from(&route.name);
         config.storage.dir = absolute(&self.storage());
-        config.shared = self.config.shared.from_anywhere(&self.root);
+        config.shared = self.config.shared.without_root(&self.root);
         config.console = self.config.console.clone();
         config.notify = self.config.notify.clone();
         config.reviews = self.config.reviews.clone();

@@ -4,6 +4,7 @@
 
 mod actions;
 mod connect;
+mod follow;
 mod history;
 mod identity;
 mod notify;
@@ -17,12 +18,10 @@ mod systems;
 mod traffic;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
-use mantlet_access::KeyRing;
 use mantlet_console::{Console, ConsoleConfig, Ports as ConsolePorts, Shelf};
 use mantlet_detectors::PinnedRule;
 use mantlet_gateway::{Gateway, Ports, Route};
@@ -46,9 +45,6 @@ pub use systems::{Decks, Rollouts};
 use systems::{System, World, same_systems};
 
 use traffic::Analysis;
-
-/// How often keys and versions changed by another process are looked for.
-const REFRESH: Duration = Duration::from_millis(400);
 
 /// What is started beside the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +211,7 @@ pub async fn start(loaded: &Loaded, roles: Roles) -> anyhow::Result<Running> {
     decks.all().for_each(|deck| deck.gateway_is(seen.clone()));
     let history = History::start(loaded, &loaded.system_names()?, roles.console || roles.worker)?;
     let changes = bus.as_ref().map(Bus::changes);
-    let refresh = tokio::spawn(refresh(store.clone(), keys.clone(), decks, seen, bus));
+    let refresh = tokio::spawn(follow::follow(store.clone(), keys.clone(), decks, seen, bus));
     Ok(Running {
         store,
         guard,
@@ -276,7 +272,7 @@ impl Running {
     /// # Errors
     /// When the store fails.
     pub async fn take_keys(&self) -> anyhow::Result<()> {
-        take_keys(self.store.key_ring().await?, &self.keys, self.gateway.as_deref());
+        follow::take_keys(self.store.key_ring().await?, &self.keys, self.gateway.as_deref());
         Ok(())
     }
 
@@ -348,7 +344,7 @@ impl Running {
         self.beside = others;
         self.deck.beside_is(beside).await?;
         for (system, (own, made)) in self.systems.iter_mut().zip(systems.into_iter().zip(further)) {
-            system.is_now(own, made, &self.store).await?;
+            system.takes_over(own, made, &self.store).await?;
         }
         Ok(generation)
     }
@@ -427,58 +423,4 @@ fn peers(
         Some(options) => Some(RedisPeers::start(&options)?),
         None => None,
     })
-}
-
-/// New keys count at once, and one that was revoked is not believed a moment longer.
-fn take_keys(ring: KeyRing, keys: &KeyCache, gateway: Option<&Gateway>) {
-    if keys.replace(ring)
-        && let Some(gateway) = gateway
-    {
-        gateway.forget_keys();
-    }
-}
-
-async fn refresh(
-    store: Store,
-    keys: Arc<KeyCache>,
-    decks: Arc<Decks>,
-    gateway: Weak<Gateway>,
-    bus: Option<Bus>,
-) {
-    let mut tick = tokio::time::interval(REFRESH);
-    let mut changes = bus.as_ref().map(Bus::changes);
-    let mut read = None;
-    loop {
-        // Another replica said that something changed, or it is time to look anyway.
-        let changed = async {
-            match &mut changes {
-                Some(changes) => changes.changed().await.is_ok(),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tick.tick() => {}
-            heard = changed => if !heard {
-                changes = None;
-                continue;
-            },
-        }
-        let stamp = store.stamp();
-        let still = stamp.as_ref().zip(read.as_ref()).is_some_and(|(stamp, read)| stamp.is_still(read));
-        if !still {
-            match store.key_ring().await {
-                Ok(ring) => {
-                    take_keys(ring, &keys, gateway.upgrade().as_deref());
-                    read = stamp;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "keys could not be read again; the old ones count on");
-                    read = None;
-                }
-            }
-        }
-        if let Err(error) = decks.follow_the_record().await {
-            tracing::error!(error = format!("{error:#}"), "what is on record is not in force");
-        }
-    }
 }

@@ -104,8 +104,8 @@ impl System {
         Ok((connect::route(loaded, upstreams, guard), redaction))
     }
 
-    /// What [`System::renewed`] made is in force.
-    pub(super) async fn is_now(
+    /// What [`System::renewed`] made is in force from now on.
+    pub(super) async fn takes_over(
         &mut self,
         loaded: Loaded,
         (route, redaction): (Route, Redaction),
@@ -176,6 +176,16 @@ impl Decks {
             first = first.and(followed);
         }
         first
+    }
+
+    /// The installation's own system.
+    pub fn system(&self) -> &str {
+        &self.own.system
+    }
+
+    /// The switches that every route looks up callers with.
+    pub fn own_controls(&self) -> Arc<Controls> {
+        self.own.guard.load().controls().clone()
     }
 
     /// Says to other replicas that the record changed.

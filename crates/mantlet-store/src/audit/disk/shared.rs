@@ -9,13 +9,13 @@
 use std::fs;
 
 use mantlet_seal::log::{Checkpoint, TILE_WIDTH, bundle_path, tile_path};
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::Row as _;
 
 use super::{
     CHECKPOINT, Disk, Edge, KEY, VERIFIER, flush_folders, lock, read_checkpoint, replace, write_flushed,
 };
 use crate::StoreError;
-use crate::database::Database;
+use crate::database::{Database, Writing};
 use crate::error::AuditError;
 
 /// Files fetched at once.
@@ -113,11 +113,7 @@ impl Disk {
     }
 
     /// Fetches what other replicas appended, when their head is another than the folder's.
-    async fn pull(
-        &mut self,
-        shared: &Shared,
-        writing: &mut Transaction<'static, Any>,
-    ) -> Result<(), StoreError> {
+    async fn pull(&mut self, shared: &Shared, writing: &mut Writing) -> Result<(), StoreError> {
         let note = fetch(shared, writing, CHECKPOINT).await?.ok_or(AuditError::NoCheckpoint)?;
         let (mine, kept) = read_checkpoint(&self.folder, &self.verifier)?;
         if note == kept.as_bytes() {
@@ -184,11 +180,7 @@ impl Disk {
     }
 
     /// Puts this folder's log into a database that has none yet.
-    async fn publish(
-        &self,
-        shared: &Shared,
-        writing: &mut Transaction<'static, Any>,
-    ) -> Result<(), StoreError> {
+    async fn publish(&self, shared: &Shared, writing: &mut Writing) -> Result<(), StoreError> {
         let (head, note) = read_checkpoint(&self.folder, &self.verifier)?;
         store(shared, writing, VERIFIER, head.size, self.verifier.to_text().as_bytes()).await?;
         for path in files_of(head.size) {
@@ -210,11 +202,7 @@ pub(in crate::audit) async fn lacks_key(
     Ok(known.is_some() && !folder.join(KEY).exists())
 }
 
-async fn fetch(
-    shared: &Shared,
-    writing: &mut Transaction<'static, Any>,
-    path: &str,
-) -> Result<Option<Vec<u8>>, StoreError> {
+async fn fetch(shared: &Shared, writing: &mut Writing, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let row = sqlx::query("SELECT bytes FROM audit_files WHERE path = $1").bind(path.to_owned());
     let row =
         row.fetch_optional(&mut **writing).await.map_err(shared.database.fault("read the audit log"))?;
@@ -223,7 +211,7 @@ async fn fetch(
 
 async fn store(
     shared: &Shared,
-    writing: &mut Transaction<'static, Any>,
+    writing: &mut Writing,
     path: &str,
     written: u64,
     bytes: &[u8],
