@@ -33,7 +33,7 @@ pub struct Deck {
     /// A rollout that was ended here although its record may not say so yet.
     ended: Mutex<Option<String>>,
     /// The model's name in the request path.
-    model: String,
+    pub(super) model: String,
     /// Where other replicas hear of changes.
     bus: Option<Bus>,
     /// What the configuration says of versions beside the one that serves.
@@ -78,11 +78,6 @@ impl Deck {
             bus,
             beside: Mutex::new(Configured::of(loaded)),
         }
-    }
-
-    /// The route that its versions answer on.
-    pub fn route(&self) -> &str {
-        &self.model
     }
 
     /// The configuration says this of versions beside the one that serves from now on. Verify them before.
@@ -135,8 +130,9 @@ impl Deck {
 
     async fn may_answer(&self, version: &str) -> anyhow::Result<bool> {
         let record = self.store.version(&self.system, version).await?;
-        let barred = |state| matches!(state, State::Candidate | State::Refused | State::Retired);
-        Ok(record.is_some_and(|record| !barred(record.state)))
+        Ok(record.is_some_and(|record| {
+            !matches!(record.state, State::Candidate | State::Refused | State::Retired)
+        }))
     }
 
     /// Switches act on this guard from now on, as after a change of configuration. Controls are shared by both.

@@ -142,6 +142,13 @@ pub(super) fn same_systems(systems: &[System], fresh: &Loaded) -> anyhow::Result
     systems.iter().map(|system| of(system).context("a system went meanwhile")).collect()
 }
 
+impl Deck {
+    /// The route that its versions answer on.
+    pub(super) fn route(&self) -> &str {
+        &self.model
+    }
+}
+
 /// The switches of every system of an installation.
 pub struct Decks {
     own: Arc<Deck>,
