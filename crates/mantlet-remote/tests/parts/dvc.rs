@@ -41,13 +41,13 @@ fn held() -> Vec<(String, Vec<u8>)> {
 
 fn put(root: &Path, path: &str, text: impl AsRef<[u8]>) {
     let path = root.join(path);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
+    std::fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+    std::fs::write(path, text).expect("the file can be written");
 }
 
 /// A project whose remote `store` has this address.
 fn project(url: &str, more: &str) -> (tempfile::TempDir, String) {
-    let holder = tempfile::tempdir().unwrap();
+    let holder = tempfile::tempdir().expect("a folder can be made");
     let root = holder.path();
     put(
         root,
@@ -73,7 +73,7 @@ fn project(url: &str, more: &str) -> (tempfile::TempDir, String) {
     let pipeline = "stages:\n  train:\n    cmd: python train.py\n    outs:\n    - data\n    metrics:\n    - scores.json:\n        \
                     cache: false\n";
     put(root, "dvc.yaml", pipeline);
-    let text = root.to_str().unwrap().to_owned();
+    let text = root.to_str().expect("its name is text").to_owned();
     (holder, text)
 }
 
