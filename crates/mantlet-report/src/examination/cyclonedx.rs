@@ -60,7 +60,17 @@ fn component(artifact: &ArtifactSummary, findings: &[Finding]) -> Value {
         "properties": properties,
     });
     let said = |kind: &str| artifact.said.get(kind).into_iter().flatten();
-    let licenses: Vec<Value> = said("licence").map(|name| json!({ "license": { "name": name } })).collect();
+    let licence = |name: &String| match super::licence::spdx(name) {
+        Some(id) => json!({ "license": { "id": id } }),
+        None => json!({ "license": { "name": name } }),
+    };
+    let mut licenses: Vec<Value> = Vec::new();
+    for one in said("licence").map(licence) {
+        // A card and a text may say the same in other words.
+        if !licenses.contains(&one) {
+            licenses.push(one);
+        }
+    }
     if !licenses.is_empty() {
         component["licenses"] = licenses.into();
     }
@@ -111,10 +121,11 @@ mod tests {
             said: Default::default(),
             coverage: Coverage::Complete,
         };
-        let examination = Examination {
-            artifacts: vec![artifact("a/m.onnx", "onnx"), artifact("a/README.md", "text")],
-            ..Examination::default()
-        };
+        let mut model = artifact("a/m.onnx", "onnx");
+        let licences = ["Apache-2.0", "apache-2.0", "our own"].map(str::to_owned);
+        model.said.insert("licence".to_owned(), licences.into_iter().collect());
+        let examination =
+            Examination { artifacts: vec![model, artifact("a/README.md", "text")], ..Examination::default() };
         let bom: Value = serde_json::from_str(&cyclonedx(&examination, "1", Millis(0))).unwrap();
         assert_eq!(bom["components"][0]["type"], "machine-learning-model");
         assert_eq!(bom["components"][1]["type"], "file");
@@ -123,6 +134,11 @@ mod tests {
             bom["components"][0]["hashes"][0]["content"],
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
+        assert_eq!(
+            bom["components"][0]["licenses"],
+            json!([{ "license": { "id": "Apache-2.0" } }, { "license": { "name": "our own" } }])
+        );
+        assert_eq!(bom["components"][1].get("licenses"), None);
         let again: Value = serde_json::from_str(&cyclonedx(&examination, "1", Millis(9))).unwrap();
         assert_eq!(bom["serialNumber"], again["serialNumber"]);
         let number = bom["serialNumber"].as_str().unwrap();

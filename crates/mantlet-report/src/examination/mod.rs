@@ -2,6 +2,7 @@
 
 mod cyclonedx;
 mod json;
+mod licence;
 mod markdown;
 mod picture;
 mod sarif;
