@@ -10,6 +10,7 @@ pub mod diff;
 mod engine;
 mod file;
 mod hub;
+mod levels;
 mod look;
 mod members;
 mod models;
@@ -40,6 +41,7 @@ pub use cache::{Cache, CacheError};
 use engine::Engine;
 use file::FileSource;
 
+pub use levels::{Level, LevelError, Levels};
 pub use select::{GlobError, Selection};
 pub use suppress::{Suppression, SuppressionError, Suppressions};
 pub use user_rules::{Judgement, UserRules};
