@@ -163,7 +163,7 @@ def weather(city: str) -> str:
 def langchain(name, chat, refused):
     """LangChain's chat models, as programs use them: whole, in chains, streamed, with tools, asynchronous, refused."""
     Model.sayings = {"tell a secret": f"well, it is {SECRET} today", "tell what may not be told": "it is about Project Nightjar and more"}
-    spoken = lambda message: message.text() if callable(message.text) else message.text
+    spoken = lambda message: str(message.text)
     check(f"{name}: plain", spoken(chat.invoke("good morning")) == "good morning")
     chain = ChatPromptTemplate.from_messages([("system", "you are brief"), ("human", "{words}")]) | chat
     check(f"{name}: a chain", spoken(chain.invoke({"words": "good day"})) == "good day")
