@@ -60,7 +60,12 @@ def beside(model, lines, to, databases, database):
 
     def line(state, connect):
         async def take(reader, writer):
-            there, back = await connect()
+            try:
+                there, back = await connect()
+            except OSError:
+                # The server is away: so is the line.
+                writer.close()
+                return
             await asyncio.gather(relay(reader, back, state), relay(there, writer, state))
 
         return take

@@ -1,6 +1,11 @@
 //! Two replicas on one PostgreSQL, started here and killed here.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use mantlet_access::{Role, Scope, User};
 use mantlet_guard::Recorder as _;
@@ -182,5 +187,122 @@ fn a_log_that_was_changed_in_the_database_is_noticed_by_every_replica() {
         assert!(matches!(fault, StoreError::Audit(AuditError::Older { found: 5, known: 6 })), "{fault}");
         pool.close().await;
         let _ = (first.close().await, second.close().await);
+    });
+}
+
+/// A line to PostgreSQL that can be cut: what passes meanwhile is lost, and nobody is told.
+struct Line {
+    folder: tempfile::TempDir,
+    cut: Arc<AtomicBool>,
+    /// Words after which it is cut.
+    after: Arc<Mutex<Option<&'static [u8]>>>,
+}
+
+impl Line {
+    fn to(postgres: &Postgres) -> Self {
+        const SOCKET: &str = ".s.PGSQL.5432";
+        let there = Path::new(postgres.url().split("host=").nth(1).unwrap()).join(SOCKET);
+        // A socket's path is short.
+        let folder = tempfile::Builder::new().prefix("pl").tempdir_in("/tmp").unwrap();
+        let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let line = Self { folder, cut: Arc::default(), after: Arc::default() };
+        let (cut, after) = (Arc::clone(&line.cut), Arc::clone(&line.after));
+        std::thread::spawn(move || {
+            for here in listener.incoming().flatten() {
+                let there = UnixStream::connect(&there).unwrap();
+                let both = [(here.try_clone().unwrap(), there.try_clone().unwrap()), (there, here)];
+                for (from, to) in both {
+                    let (cut, after) = (Arc::clone(&cut), Arc::clone(&after));
+                    std::thread::spawn(move || pass(from, to, &cut, &after));
+                }
+            }
+        });
+        line
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://mantlet@localhost/postgres?host={}", self.folder.path().display())
+    }
+
+    fn cut(&self, cut: bool) {
+        self.cut.store(cut, Ordering::SeqCst);
+    }
+}
+
+fn pass(mut from: UnixStream, mut to: UnixStream, cut: &AtomicBool, after: &Mutex<Option<&'static [u8]>>) {
+    let (mut some, mut lost) = ([0; 8192], false);
+    while let Ok(count @ 1..) = from.read(&mut some) {
+        lost |= cut.load(Ordering::SeqCst);
+        if lost {
+            continue;
+        }
+        let mut words = after.lock().unwrap();
+        let said = words.is_some_and(|words| some[..count].windows(words.len()).any(|part| part == words));
+        if said {
+            // What answers this is lost already.
+            cut.store(true, Ordering::SeqCst);
+            *words = None;
+        }
+        drop(words);
+        if to.write_all(&some[..count]).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_replica_that_is_cut_off_is_told_so_in_time_keeps_nobody_waiting_and_comes_back() {
+    let postgres = Postgres::start();
+    let line = Line::to(&postgres);
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let quick = |url: String| Options {
+        serve: true,
+        database: Some(url),
+        patience: Duration::from_millis(700),
+        ..Options::default()
+    };
+    block(async {
+        let first = Store::open(&one, clock(), quick(line.url())).await.unwrap();
+        copy_key(&one, &two);
+        let second = Store::open(&two, clock(), quick(postgres.url())).await.unwrap();
+        let record = |id: &str| Record {
+            id: id.into(),
+            system: "cheques".into(),
+            at: Millis(5),
+            state: "active".into(),
+            doc: json!({}),
+        };
+        let keep = |store: Store, id: String| async move {
+            store.put_record(RecordKind::GuardRule, &record(&id), "ada").await
+        };
+        // More often than there are connections: none may be lost for good.
+        for round in 0..12 {
+            // In every other round in the middle of a transaction that holds the lock of the audit log.
+            if round % 2 == 0 {
+                *line.after.lock().unwrap() = Some(b"30786325577788789");
+            } else {
+                line.cut(true);
+            }
+            let begun = Instant::now();
+            let refused = keep(first.clone(), format!("lost-{round}")).await.unwrap_err();
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(20), "round {round}: {took:?} until {refused}");
+            assert!(first.key_ring().await.is_err(), "round {round}: nobody answers");
+            let since = Instant::now();
+            while let Err(fault) = keep(second.clone(), format!("kept-{round}")).await {
+                assert!(since.elapsed() < Duration::from_secs(30), "round {round}: {fault}");
+            }
+            line.cut(false);
+            let since = Instant::now();
+            while let Err(fault) = keep(first.clone(), format!("back-{round}")).await {
+                assert!(since.elapsed() < Duration::from_secs(30), "round {round}: {fault}");
+            }
+        }
+        let kept = second.records(RecordKind::GuardRule, None, 100).await.unwrap();
+        let ids: Vec<&str> = kept.iter().map(|record| record.id.as_str()).collect();
+        assert!(ids.iter().all(|id| !id.starts_with("lost")), "{ids:?}");
+        assert_eq!(ids.iter().filter(|id| id.starts_with("back")).count(), 12, "{ids:?}");
+        second.audit().verify(None).await.unwrap();
     });
 }
