@@ -15,6 +15,7 @@ pub mod incident;
 pub mod init;
 pub mod keys;
 pub mod monitor;
+mod own;
 mod probe;
 pub mod protect;
 mod raise;

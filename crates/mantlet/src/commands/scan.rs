@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
 use mantlet_formats::pickle::Effects;
-use mantlet_scan::{Cache, Selection, Suppression, Suppressions};
+use mantlet_scan::{Cache, Levels, Selection};
 use mantlet_vocab::{Examination, Millis, Severity, Verdict};
-use serde::Deserialize;
 
+use super::own::{Own, list_rules, tell_kept};
 use super::remote;
 use crate::cli::{Format, Reporting};
 use crate::exit::{self, Usage};
@@ -29,7 +28,7 @@ const MAX_PIPE: u64 = 256 << 30;
 #[derive(Debug, Args)]
 pub struct Options {
     /// Model files, folders and archives, `-` for standard input; with the `remote` feature also hf://, s3://, gs://,
-    /// https://, oci:// and mlflow:// addresses.
+    /// az://, abfss://, https://, oci://, mlflow://, jfrog://, dvc:// and torchhub:// addresses.
     #[arg(required_unless_present_any = ["diff", "list_rules", "list_effects"])]
     paths: Vec<PathBuf>,
     /// What a loader would call the file that comes from standard input.
@@ -79,7 +78,12 @@ pub struct Options {
     /// Count what could not be examined as found (exit code 1 instead of 2).
     #[arg(long)]
     strict: bool,
-    /// A TOML list of `[[suppress]]` entries: rule, path, reason, owner, until. Never read from what is scanned.
+    /// Set how bad findings of a rule are: note, suspicious or malicious; may be repeated. Lowering what is malicious
+    /// needs a reason.
+    #[arg(short = 'S', long = "level", value_name = "RULE=LEVEL[:REASON]")]
+    levels: Vec<String>,
+    /// A TOML list of `[[suppress]]` entries (rule, path, reason, owner, until) and `[[level]]` entries (rule, level,
+    /// reason, owner). Never read from what is scanned.
     #[arg(long, value_name = "FILE")]
     suppressions: Option<PathBuf>,
     /// YARA rules of your own, or a folder of them, asked about each file and what is inside; may be repeated.
@@ -118,6 +122,7 @@ impl Options {
             include: Vec::new(),
             exclude: Vec::new(),
             strict: false,
+            levels: Vec::new(),
             suppressions: None,
             yara: Vec::new(),
             cache: None,
@@ -133,15 +138,15 @@ impl Options {
 /// # Errors
 /// When the report cannot be written.
 pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
+    let own = Own::read(options.suppressions.as_deref(), &options.levels)?;
     if options.list_rules {
-        return list_rules(terminal, &options.reporting);
+        return list_rules(terminal, &own.levels, &options.reporting);
     }
     if options.list_effects {
         deliver(terminal, Effects::default().text(), options.reporting.output.as_deref())?;
         return Ok(ExitCode::SUCCESS);
     }
     let usage = |error: &dyn std::fmt::Display| Usage(error.to_string());
-    let suppressions = options.suppressions.as_deref().map(read_suppressions).transpose()?;
     let mut settings = mantlet_scan::Options {
         selection: Selection::new(&options.include, &options.exclude).map_err(|error| usage(&error))?,
         full_content: options.full,
@@ -172,7 +177,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
         if [old, new].iter().any(|path| path.to_str().is_some_and(remote::is_address)) {
             return Err(Usage("--diff compares local files: give copies".to_owned()).into());
         }
-        return compare(terminal, old, new, &settings, &options.reporting);
+        return compare(terminal, [old, new], &settings, &own.levels, &options.reporting);
     }
     let mut progress = Bar::new(terminal, Arc::clone(&settings.meter));
     let text = |path: &PathBuf| path.to_str().filter(|text| remote::is_address(text)).map(str::to_owned);
@@ -222,14 +227,7 @@ pub fn run(terminal: Terminal, options: Options) -> anyhow::Result<ExitCode> {
     if progress.left_out > 0 {
         terminal.note(&format!("{} files were left out by --include and --exclude", progress.left_out));
     }
-    if let Some(suppressions) = &suppressions {
-        for over in suppressions.apply(&mut examination, now()) {
-            terminal.note(&format!(
-                "the suppression of {} in {} by {} ended on {}: what it covered counts again",
-                over.rule, over.path, over.owner, over.until
-            ));
-        }
-    }
+    own.apply(terminal, &mut examination, now());
     if let Some(file) = &options.sbom {
         write_whole(
             file,
@@ -248,12 +246,13 @@ fn is_pipe(path: &Path) -> bool {
 /// Compares two versions: found when the new one has findings the old one has not, whatever else changed.
 fn compare(
     terminal: Terminal,
-    old: &Path,
-    new: &Path,
+    [old, new]: [&Path; 2],
     settings: &mantlet_scan::Options,
+    levels: &Levels,
     reporting: &Reporting,
 ) -> anyhow::Result<ExitCode> {
-    let diff = mantlet_scan::diff::diff(old, new, settings);
+    let mut diff = mantlet_scan::diff::diff(old, new, settings);
+    tell_kept(terminal, &levels.apply(&mut diff.found));
     let text = match reporting.format {
         Format::Text => diff.text(),
         Format::Json => serde_json::to_string_pretty(&diff)? + "\n",
@@ -291,50 +290,6 @@ fn verdict(examination: &Examination, options: &Options) -> Verdict {
 fn now() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SuppressionFile {
-    #[serde(default)]
-    suppress: Vec<Suppression>,
-}
-
-fn read_suppressions(path: &Path) -> anyhow::Result<Suppressions> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let wrong = |error: &dyn std::fmt::Display| Usage(format!("{}: {error}", path.display()));
-    let file: SuppressionFile = toml::from_str(&text).map_err(|error| wrong(&error))?;
-    Ok(Suppressions::new(file.suppress, &mantlet_yara::abouts()).map_err(|error| wrong(&error))?)
-}
-
-fn list_rules(terminal: Terminal, reporting: &Reporting) -> anyhow::Result<ExitCode> {
-    let mut rules = mantlet_rules::abouts();
-    rules.extend(mantlet_yara::abouts());
-    rules.sort_by_key(|about| about.name);
-    let text = if reporting.format == Format::Json {
-        let list: Vec<serde_json::Value> = rules
-            .iter()
-            .map(|about| {
-                serde_json::json!({
-                    "name": about.name,
-                    "title": about.title,
-                    "severity": about.severity,
-                    "atlas": about.atlas,
-                    "owasp": about.owasp,
-                })
-            })
-            .collect();
-        serde_json::to_string_pretty(&list)?
-    } else {
-        let width = rules.iter().map(|about| about.name.len()).max().unwrap_or(0);
-        let line = |about: &&mantlet_vocab::About| {
-            format!("{:width$}  {:<10}  {}", about.name, about.severity, about.title)
-        };
-        let lines = rules.iter().map(line).collect::<Vec<_>>().join("\n");
-        format!("{lines}\n\nwhat callables do is said by the table of effects {}", Effects::default().name())
-    };
-    deliver(terminal, &text, reporting.output.as_deref())?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Shows scan progress on a terminal: files done, and bytes read from large ones.

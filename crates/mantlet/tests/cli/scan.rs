@@ -68,6 +68,71 @@ fn a_suppression_is_shown_with_its_owner_and_ends_on_its_day() {
 }
 
 #[test]
+fn levels_of_ones_own_are_shown_with_what_was_and_who_set_them() {
+    let (holder, folder) = folder();
+    let bad = format!("{folder}/bad");
+    let rule = "pickle-unsafe-global";
+    // Everything that the file gives rise to, so that the level alone decides.
+    let first = run(["scan", &bad, "--format", "json"]);
+    let report: Value = serde_json::from_str(&first.out).unwrap();
+    let names: Vec<String> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(names.iter().any(|name| name == rule), "{names:?}");
+    let lowered: Vec<String> = names.iter().map(|name| format!("{name}=note:a drill")).collect();
+    let mut arguments = vec!["scan", &bad, "--format", "json"];
+    for one in &lowered {
+        arguments.extend(["-S", one]);
+    }
+    let noted = expect(0, &arguments);
+    let report: Value = serde_json::from_str(&noted.out).unwrap();
+    let found = report["findings"].as_array().unwrap().iter().find(|one| one["name"] == rule).unwrap();
+    assert_eq!(found["facts"]["level"]["was"], "malicious", "{found}");
+    assert_eq!(found["facts"]["level"]["by"], "the command line");
+    arguments[3] = "sarif";
+    let sarif: Value = serde_json::from_str(&expect(0, &arguments).out).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    let result = results.iter().find(|one| one["ruleId"] == rule).unwrap();
+    assert_eq!(
+        (result["level"].as_str(), result["properties"]["facts"]["level"]["was"].as_str()),
+        (Some("note"), Some("malicious"))
+    );
+    // Without a reason, and under a name that is none: nothing is scanned.
+    let fault = expect(3, ["scan", &bad, "-S", "pickle-unsafe-global=note"]).err;
+    assert!(fault.contains("needs a reason"), "{fault}");
+    let fault = expect(3, ["scan", &bad, "-S", "pickle-unsafe-globl=note:x"]).err;
+    assert!(fault.contains("did you mean `pickle-unsafe-global`?"), "{fault}");
+    expect(3, ["scan", &bad, "-S", "pickle-unsafe-global=low"]);
+    // In a file, where the command line counts more.
+    let list = holder.path().join("own.toml");
+    let text =
+        format!("[[level]]\nrule = \"{rule}\"\nlevel = \"note\"\nreason = \"a drill\"\nowner = \"ada\"\n");
+    std::fs::write(&list, &text).unwrap();
+    let list = list.to_str().unwrap();
+    let shown = expect(0, ["scan", "--list-rules", "--suppressions", list]).out;
+    assert!(
+        shown.lines().any(|line| line.starts_with(rule) && line.contains("set by ada, shipped as malicious"))
+    );
+    let json: Value = serde_json::from_str(
+        &expect(0, ["scan", "--list-rules", "--suppressions", list, "--format", "json"]).out,
+    )
+    .unwrap();
+    let set = json.as_array().unwrap().iter().find(|one| one["name"] == rule).unwrap();
+    assert_eq!(
+        (set["severity"].as_str(), set["set"]["severity"].as_str()),
+        (Some("malicious"), Some("note"))
+    );
+    let both =
+        ["scan", &bad, "--suppressions", list, "-S", "pickle-unsafe-global=malicious", "--format", "json"];
+    assert!(expect(1, both).out.contains("\"severity\": \"malicious\""));
+    std::fs::write(list, text.replace("ada", " ")).unwrap();
+    assert!(expect(3, ["scan", &bad, "--suppressions", list]).err.contains("own.toml"));
+}
+
+#[test]
 fn rules_are_listed_and_explained_and_the_bill_of_materials_names_each_file() {
     let (holder, folder) = folder();
     let rules: Value =
@@ -146,9 +211,22 @@ fn addresses_are_refused_or_read_as_the_build_has_it() {
         expect(1, ["scan", uri, &folder]);
         assert!(expect(3, ["scan", "hf://only-a-name"]).err.contains("hf://"));
         assert!(expect(3, ["scan", "http://example.invalid/x"]).err.contains("https"));
+        assert!(expect(3, ["scan", "torchhub://only-a-name"]).err.contains("torchhub://owner"));
+        let lost = expect(2, ["scan", &format!("dvc://{folder}"), "--format", "json"]);
+        assert!(lost.out.contains("no .dvc folder"), "{}", lost.out);
     } else {
-        let refused = expect(3, ["scan", uri]).err;
-        assert!(refused.contains("--features remote"), "{refused}");
+        for uri in [
+            uri,
+            "az://container/x",
+            "abfss://c@account.dfs.core.windows.net/x",
+            "jfrog://host/repository/x",
+            "dvc://.",
+            "torchhub://owner/name",
+        ] {
+            let refused = expect(3, ["scan", uri]).err;
+            let scheme = uri.split("://").next().unwrap();
+            assert!(refused.contains("--features remote") && refused.contains(scheme), "{refused}");
+        }
     }
     expect(3, ["scan", "--diff", uri, uri]);
     expect(3, ["scan", uri, "--base", "x"]);
