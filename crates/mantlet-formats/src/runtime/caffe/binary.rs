@@ -33,6 +33,8 @@ const MAX_TEXT: usize = 8 << 20;
 const MAX_TRIED: usize = 64;
 /// Fields of the network that may come before its first layer.
 const MAX_BEFORE: usize = 4_096;
+/// Names of one network: graphs of other formats begin with a long row of the same field.
+const MAX_NAMES: usize = 16;
 
 const SHAPE: Table = &[(1, "dim", Whole)];
 const RULE: Table = &[(1, "phase", Word(&["TRAIN", "TEST"])), (4, "stage", Text), (5, "not_stage", Text)];
@@ -161,8 +163,13 @@ const NET: Table = &[
 pub(super) fn is_net(source: &dyn Source) -> bool {
     let mut window = Window::new(source, 0);
     let mut fields = Fields::new(0, source.len());
+    let mut names = 0;
     for _ in 0..MAX_BEFORE {
         let Some(field) = fields.next(&mut window) else { return false };
+        names += usize::from(field.number == 1);
+        if names > MAX_NAMES {
+            return false;
+        }
         match (field.number, field.bytes()) {
             (1 | 3 | 6 | 8, Some(_)) | (4 | 5 | 7, None) => {}
             (2, Some(span)) => return is_layer(&mut window, span, false),
