@@ -340,6 +340,11 @@ pub(crate) fn constants(name: &str, facts: &mut Structure) -> Option<FileSource>
     FileSource::open(&path).ok()
 }
 
+/// The file of weights beside a model of a Core ML package.
+pub(crate) fn weights(name: &str) -> Option<FileSource> {
+    FileSource::open(&Path::new(name).parent()?.join("weights").join("weight.bin")).ok()
+}
+
 /// Whether the file is a chunk of a zarr array, by its name and the metadata beside or above it.
 pub(crate) fn is_chunk(name: &str) -> bool {
     let path = Path::new(name);

@@ -71,7 +71,12 @@ impl Engine {
         match facts.format {
             "Paddle" => self.follow(&program::paddle(source), place),
             "Paddle JSON" => self.follow(&program::paddle_json(source), place),
-            "Core ML" => self.follow(&program::coreml(source), place),
+            "Core ML" => {
+                let beside = (depth == 0).then(|| companion::weights(&self.name)).flatten();
+                self.neighbours |= depth == 0;
+                let weights = beside.as_ref().map(|file| file as &dyn Source);
+                self.follow(&program::coreml_with(source, weights), place);
+            }
             "Caffe" => self.follow(&caffe::graph(source), place),
             "ExecuTorch" => self.follow(&executorch::graph(source), place),
             _ => {}

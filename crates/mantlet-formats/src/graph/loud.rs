@@ -244,7 +244,9 @@ fn speak(
     let lower = operator.to_ascii_lowercase();
     let measured = constants.iter().all(|input| stats.contains_key(input));
     out.known &= match node.kind {
-        Kind::Weighted { .. } | Kind::Scale => measured,
+        Kind::Weighted { .. } => measured,
+        // What multiplies or divides is known, or stands nowhere.
+        Kind::Scale => measured && (heard > 1 || !constants.is_empty()),
         Kind::Learned => stats.contains_key(&at),
         _ => true,
     };

@@ -5,6 +5,7 @@ pub mod caffe;
 pub mod cntk;
 pub mod coreml;
 pub mod executorch;
+mod mil;
 pub mod mxnet;
 pub mod ncnn;
 pub mod opaque;

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use mantlet_vocab::{Source, read_window};
 use serde_json::Value as Json;
 
-use crate::graph::{Graph, Kind};
+use super::mil;
+use crate::graph::{Graph, Kind, weight};
 use crate::proto::{Fields, Value, numbers, text};
 use crate::torch;
 use crate::window::Window;
@@ -20,6 +21,11 @@ const MAX_NESTING: u8 = 16;
 const MAX_JSON: usize = 16 << 20;
 
 struct Program<'a> {
+    source: &'a dyn Source,
+    /// The file of weights beside a program of Core ML.
+    weights: Option<&'a dyn Source>,
+    /// Numbers of constants that may still be measured.
+    budget: u64,
     window: Window<'a>,
     graph: Graph,
     /// What each name stands for.
@@ -80,6 +86,9 @@ fn translated(name: &str) -> &str {
 impl<'a> Program<'a> {
     fn new(source: &'a dyn Source) -> Self {
         Self {
+            source,
+            weights: None,
+            budget: weight::BUDGET,
             window: Window::new(source, 0),
             graph: Graph::default(),
             names: HashMap::new(),
@@ -286,10 +295,26 @@ impl<'a> Program<'a> {
         for binding in self.all(argument, 1).into_iter().take(MAX_NAMES) {
             if let Some(name) = self.first(binding, 1) {
                 out.push(self.text(Some(name)));
-            } else {
-                // A value that is written out.
-                out.push(String::new());
+            } else if let Some(value) = self.first(binding, 2) {
+                // A value that is written out stands where no name can.
+                let node = self.graph.add(Kind::Constant, "constant", "", Vec::new(), binding.0);
+                self.measured(node, value);
+                let name = format!("\0{}", binding.0);
+                self.names.insert(name.clone(), node);
+                out.push(name);
             }
+        }
+    }
+
+    /// Measures the numbers of a constant, where they can be found.
+    fn measured(&mut self, node: u32, value: (u64, u64)) {
+        let Some((tensor, beside)) = mil::numbers(&mut self.window, value, self.weights) else { return };
+        let source = if beside { self.weights } else { Some(self.source) };
+        if let Some(weight) = source.and_then(|source| weight::measure(source, &tensor, &mut self.budget)) {
+            if tensor.shape.iter().all(|&extent| extent == 1) {
+                self.graph.weigh(node, weight.largest);
+            }
+            self.graph.measured(node, weight);
         }
     }
 
@@ -327,7 +352,7 @@ impl<'a> Program<'a> {
                     // How many axes is not read: one, as most reductions go over.
                     operator.axes = Some(1);
                 } else if key != "keep_dims" {
-                    operator.reads.extend(names.into_iter().filter(|name| !name.is_empty()));
+                    operator.reads.extend(names);
                 }
             }
             let outputs = self.all(span, 3);
@@ -338,6 +363,13 @@ impl<'a> Program<'a> {
             let inner = self.all(span, 4);
             if inner.is_empty() {
                 let node = self.add(&operator);
+                if operator.kind == "const" {
+                    for attribute in self.all(span, 5) {
+                        if let Some(value) = self.first(attribute, 2) {
+                            self.measured(node, value);
+                        }
+                    }
+                }
                 if let [output] = outputs[..]
                     && let Some(axes) = self.extent(output)
                 {
@@ -375,7 +407,13 @@ pub fn paddle(source: &dyn Source) -> Graph {
 /// The graph of the program of a Core ML model; an empty one for models of other kinds.
 #[must_use]
 pub fn coreml(source: &dyn Source) -> Graph {
-    let mut program = Program::new(source);
+    coreml_with(source, None)
+}
+
+/// The same, with the file of weights beside it.
+#[must_use]
+pub fn coreml_with(source: &dyn Source, weights: Option<&dyn Source>) -> Graph {
+    let mut program = Program { weights, ..Program::new(source) };
     let Some(mil) = program.first((0, source.len()), 502) else { return Graph::default() };
     for entry in program.all(mil, 2).into_iter().take(64) {
         let Some(function) = program.first(entry, 2) else { continue };
