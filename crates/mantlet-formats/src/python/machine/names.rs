@@ -63,7 +63,7 @@ impl Known {
             Stmt::Assign(targets, _) if !class => {
                 targets.iter().for_each(|target| self.target(target, depth));
             }
-            Stmt::Annotated(target, _) if !class => self.target(target, depth),
+            Stmt::Annotated(target, ..) if !class => self.target(target, depth),
             Stmt::If(_, one, two) | Stmt::While(_, one, two) => {
                 self.block(one, class, depth);
                 self.block(two, class, depth);

@@ -18,12 +18,27 @@ pub(super) struct Parser<'t> {
     pub(super) yields: bool,
     /// Something was nested deeper than is read.
     pub(super) deep: bool,
+    /// Annotations are kept as text (`from __future__ import annotations`).
+    postponed: bool,
+    /// Bodies of functions around a statement; annotations of local names are not evaluated.
+    local: u32,
+    /// Annotations of the parameters that were read last.
+    annotations: Vec<Expr>,
 }
 
 /// The statements of a text; whether all of it was read.
 pub(super) fn module(text: &str, max: usize) -> (Vec<Stmt>, bool) {
     let (tokens, whole) = lex::tokens(text, max);
-    let mut parser = Parser { tokens, at: 0, depth: 0, yields: false, deep: false };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth: 0,
+        yields: false,
+        deep: false,
+        postponed: false,
+        local: 0,
+        annotations: Vec::new(),
+    };
     let mut out = Vec::new();
     while parser.at < parser.tokens.len() {
         let before = parser.at;
@@ -38,7 +53,16 @@ pub(super) fn module(text: &str, max: usize) -> (Vec<Stmt>, bool) {
 /// An expression alone.
 pub(super) fn expression(text: &str, depth: u32) -> (Expr, bool) {
     let (tokens, _) = lex::tokens(text, 20_000);
-    let mut parser = Parser { tokens, at: 0, depth, yields: false, deep: false };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth,
+        yields: false,
+        deep: false,
+        postponed: false,
+        local: 0,
+        annotations: Vec::new(),
+    };
     if parser.indent().is_some() {
         parser.at += 1;
     }
@@ -284,14 +308,22 @@ impl<'t> Parser<'t> {
         }
     }
 
+    /// An annotation, where it is evaluated and calls something.
+    fn annotation(&mut self, read: fn(&mut Self) -> Expr) -> Option<Expr> {
+        let from = self.at;
+        let annotation = read(self);
+        let read = self.tokens.get(from..self.at).unwrap_or_default();
+        let calls = read.iter().any(|token| matches!(token.kind, Kind::Op('(')));
+        (calls && !self.postponed).then_some(annotation)
+    }
+
     /// An expression, or an assignment.
     fn simple(&mut self) -> Stmt {
         let first = self.tuple();
         if self.op(':') {
-            let annotation = self.tuple();
-            drop(annotation);
+            let annotation = self.annotation(Self::tuple).filter(|_| self.local == 0);
             let value = self.op('=').then(|| self.tuple());
-            return Stmt::Annotated(first, value);
+            return Stmt::Annotated(first, annotation, value);
         }
         if let Some(op) = self.augments() {
             let value = self.tuple();
@@ -369,6 +401,7 @@ impl<'t> Parser<'t> {
         let mut names = Vec::new();
         while let Some(name) = self.name() {
             let alias = if self.word("as") { self.name() } else { None };
+            self.postponed |= module == "__future__" && &*name == "annotations";
             names.push((name.clone(), alias.unwrap_or(name)));
             if !self.op(',') {
                 break;
@@ -404,14 +437,18 @@ impl<'t> Parser<'t> {
         if matches!(self.kind(), Some(Kind::Op('['))) {
             self.postfix_skip();
         }
+        self.annotations.clear();
         let parameters = if self.op('(') { self.parameters(')') } else { Vec::new() };
+        let mut annotations = std::mem::take(&mut self.annotations);
         if self.other("->") {
-            self.tuple();
+            annotations.extend(self.annotation(Self::tuple));
         }
         let outer = std::mem::replace(&mut self.yields, false);
+        self.local += 1;
         let body = self.suite(indent);
+        self.local -= 1;
         let yields = std::mem::replace(&mut self.yields, outer);
-        Stmt::Def(Rc::new(Def { name, parameters, decorators, body, yields, line }))
+        Stmt::Def(Rc::new(Def { name, parameters, annotations, decorators, body, yields, line }))
     }
 
     /// Over a bracket and what is in it.
@@ -439,7 +476,8 @@ impl<'t> Parser<'t> {
             let stars = if self.other("**") { 2 } else { u8::from(self.op('*')) };
             if let Some(name) = self.name() {
                 if close == ')' && self.op(':') {
-                    self.test();
+                    let annotation = self.annotation(Self::test);
+                    self.annotations.extend(annotation.filter(|_| all.len() < 128));
                 }
                 let default = self.op('=').then(|| self.test());
                 if all.len() < 128 {
@@ -462,7 +500,9 @@ impl<'t> Parser<'t> {
             self.postfix_skip();
         }
         let bases = if self.op('(') { self.arguments() } else { Vec::new() };
+        let local = std::mem::take(&mut self.local);
         let body = self.suite(indent);
+        self.local = local;
         Stmt::Class(Rc::new(ClassDef { name, bases, decorators, body, line }))
     }
 

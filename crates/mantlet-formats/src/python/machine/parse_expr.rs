@@ -98,7 +98,15 @@ impl Parser<'_> {
         let body = self.test();
         let yields = std::mem::replace(&mut self.yields, outer);
         let body = vec![Stmt::Return(Some(body))];
-        let def = Def { name: "<lambda>".into(), parameters, decorators: Vec::new(), body, yields, line };
+        let def = Def {
+            name: "<lambda>".into(),
+            parameters,
+            annotations: Vec::new(),
+            decorators: Vec::new(),
+            body,
+            yields,
+            line,
+        };
         Expr { line, node: Node::Lambda(Rc::new(def)) }
     }
 

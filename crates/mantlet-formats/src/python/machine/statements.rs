@@ -65,12 +65,17 @@ impl Machine {
                 }
             }
             Stmt::Augment(target, op, value) => self.augment(target, op, value),
-            Stmt::Annotated(target, Some(value)) => {
-                let value = self.eval(value);
-                self.assign(target, value);
+            Stmt::Annotated(target, annotation, value) => {
+                let value = value.as_ref().map(|value| self.eval(value));
+                if let Some(annotation) = annotation {
+                    self.eval(annotation);
+                }
+                if let Some(value) = value {
+                    self.assign(target, value);
+                }
             }
             Stmt::Delete(target) => self.delete(target),
-            Stmt::Annotated(_, None) | Stmt::Pass | Stmt::Global(_) => {
+            Stmt::Pass | Stmt::Global(_) => {
                 if let Stmt::Global(names) = statement {
                     self.outer(names);
                 }
@@ -444,6 +449,9 @@ impl Machine {
             .iter()
             .map(|parameter| parameter.default.as_ref().map(|default| self.eval(default)))
             .collect();
+        for annotation in &def.annotations {
+            self.eval(annotation);
+        }
         // A function in a class looks for names outside of the class.
         let (scope, class) = match self.thing(self.scope) {
             Thing::Scope { parent: Some(parent), class: true, .. } => (*parent, true),

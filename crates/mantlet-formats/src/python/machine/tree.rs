@@ -88,6 +88,8 @@ pub(super) struct Parameter {
 pub(super) struct Def {
     pub(super) name: Name,
     pub(super) parameters: Vec<Parameter>,
+    /// Annotations that call something, of parameters and of what it returns.
+    pub(super) annotations: Vec<Expr>,
     pub(super) decorators: Vec<Expr>,
     pub(super) body: Vec<Stmt>,
     pub(super) yields: bool,
@@ -114,7 +116,8 @@ pub(super) enum Stmt {
     Expr(Expr),
     Assign(Vec<Expr>, Expr),
     Augment(Expr, &'static str, Expr),
-    Annotated(Expr, Option<Expr>),
+    /// What is annotated, the annotation where it is evaluated and calls something, and the value.
+    Annotated(Expr, Option<Expr>, Option<Expr>),
     Delete(Expr),
     Return(Option<Expr>),
     Raise(Option<Expr>),

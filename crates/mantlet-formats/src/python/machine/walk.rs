@@ -157,11 +157,13 @@ impl Walk {
                     self.expr(value, depth);
                 }
             }
-            Stmt::Annotated(target, Some(value)) => {
+            Stmt::Annotated(target, annotation, Some(value)) => {
+                self.all(annotation.as_slice(), depth);
                 self.assigned(target, value);
                 self.expr(target, depth);
                 self.given_to_name(value, depth);
             }
+            Stmt::Annotated(_, Some(annotation), None) => self.expr(annotation, depth),
             Stmt::If(test, body, other) => {
                 if self.at == 0 && self.class.is_none() && mentions_name(test) {
                     let unit = self.unit("__main__".into(), None);
@@ -217,7 +219,7 @@ impl Walk {
             Stmt::Class(class) => self.class_def(class, depth),
             Stmt::Return(None)
             | Stmt::Raise(None)
-            | Stmt::Annotated(_, None)
+            | Stmt::Annotated(_, None, None)
             | Stmt::Import(_)
             | Stmt::From(..)
             | Stmt::Global(_)
@@ -265,6 +267,7 @@ impl Walk {
 
     fn def(&mut self, def: &Rc<Def>, depth: u32) -> usize {
         self.all(&def.decorators, depth);
+        self.all(&def.annotations, depth);
         for parameter in &def.parameters {
             if let Some(default) = &parameter.default {
                 self.expr(default, depth);
