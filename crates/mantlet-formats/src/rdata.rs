@@ -18,6 +18,8 @@ pub struct RData {
     pub functions: u64,
     /// Names of functions called in code that is carried.
     pub called: Vec<(String, u64)>,
+    /// Functions that run something, called in a formula: what a formula names is evaluated when the model predicts.
+    pub formulas: Vec<(String, u64)>,
     /// Names that R calls by itself when it starts or ends.
     pub startup: Vec<(String, u64)>,
     /// Forms that open a file of the machine whose name they hold.
@@ -121,6 +123,7 @@ pub fn analyse(source: &dyn Source, bounds: &Bounds) -> RData {
         symbols: Vec::new(),
         depth: 0,
         environment: 0,
+        formula: 0,
         max_header: bounds.max_header,
         kept: 0,
         ascii: false,
@@ -148,6 +151,8 @@ struct Reader<'a> {
     depth: u32,
     /// Environments around the current object.
     environment: u32,
+    /// Formulas around the current object.
+    formula: u32,
     max_header: usize,
     kept: usize,
     /// R's text form: a number or text a line.
@@ -386,6 +391,13 @@ impl Reader<'_> {
         Ok(Seen::Other)
     }
 
+    /// A call of this function, where it stands in a formula and runs something.
+    fn in_formula(&mut self, name: &str, at: u64) {
+        if self.formula > 0 && RUNS.contains(&name) && self.facts.formulas.len() < MAX_LIST {
+            self.facts.formulas.push((name.to_owned(), at));
+        }
+    }
+
     /// A pairlist or a call, element by element.
     fn pairs(&mut self, first: u32, at: u64) -> Step<Seen> {
         let mut flags = first;
@@ -411,7 +423,10 @@ impl Reader<'_> {
                     if flags & 0xff == 2 && flags & ACTIVE != 0 && self.facts.promises.len() < MAX_LIST {
                         self.facts.promises.push(("an active binding".to_owned(), at));
                     }
+                    let inside = u32::from(call && head == "~" && position > 0);
+                    self.formula += inside;
                     let value = self.object()?;
+                    self.formula -= inside;
                     if let (Some(names), Seen::Symbol(name)) = (&mut self.compact, &value)
                         && names.len() < 8
                     {
@@ -427,12 +442,14 @@ impl Reader<'_> {
                         && self.facts.called.len() < MAX_LIST
                     {
                         self.facts.called.push((name.clone(), at));
+                        self.in_formula(name, at);
                     }
                     if call
                         && position == 0
                         && let Seen::Symbol(name) = value
                     {
                         head.clone_from(&name);
+                        self.in_formula(&name, at);
                         let known = self.facts.called.len();
                         // What runs something is listed after many others, too.
                         let runs = RUNS.contains(&name.as_str()) && known < 2 * MAX_LIST;

@@ -38,6 +38,10 @@ impl Rule for RdataCarriedCommand {
                 format!("a vector of the form `{name}` is a file of the machine that is opened by its name");
             found.push(ABOUT.finding(place.at(Span::at(*at)), message));
         }
+        for (name, at) in data.formulas.iter().take(16) {
+            let message = format!("a formula that is evaluated when the model predicts calls `{name}`");
+            found.push(ABOUT.finding(place.at(Span::at(*at)), message));
+        }
         // What a promise calls is said by that rule.
         if data.functions == 0 || !data.promises.is_empty() {
             return;
