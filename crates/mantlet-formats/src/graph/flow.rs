@@ -999,6 +999,25 @@ mod tests {
     }
 
     #[test]
+    fn the_larger_of_a_value_and_a_constant_is_as_good_as_a_rectifier() {
+        let found = |operator: &str, fixed: bool| {
+            let mut graph = Graph::default();
+            let weight = graph.add(Kind::Constant, "w", "", vec![], 0);
+            let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);
+            let logits = graph.add(Kind::Weighted { narrow: false }, "MatMul", "", vec![input, weight], 1);
+            let near = graph.add(Kind::Pick(1), "Gather", "", vec![input, weight], 2);
+            let other = graph.add(Kind::Pick(1), "Gather", "", vec![input, weight], 2);
+            let with = if fixed { weight } else { other };
+            let gate = graph.add(Kind::Combine, operator, "", vec![near, with], 2);
+            let last = graph.add(Kind::Combine, "Add", "last", vec![logits, gate], 3);
+            graph.output(last);
+            graph.overrides().len()
+        };
+        assert_eq!((found("Max", true), found("minimum", true)), (1, 1));
+        assert_eq!((found("Max", false), found("Add", true)), (0, 0));
+    }
+
+    #[test]
     fn circles_end() {
         let mut graph = Graph::default();
         let input = graph.add(Kind::Input { axes: 1 }, "input", "x", vec![], 0);

@@ -130,6 +130,10 @@ impl Graph {
             self.cut = true;
             return 0;
         }
+        // The larger of a value and a constant is what a rectifier gives.
+        let fixed = inputs.iter().filter(|&&input| self.is_constant(input)).count();
+        let bound = kind == Kind::Combine && inputs.len() == 2 && fixed == 1 && words::bounds(operator);
+        let kind = if bound { Kind::Squash } else { kind };
         let short = |text: &str| text.chars().take(80).collect::<String>();
         self.nodes.push(Node { kind, inputs, label: (short(operator), short(name)), at });
         self.nodes.len() as u32 - 1

@@ -51,6 +51,13 @@ pub(super) fn joins_answers(operator: &str) -> bool {
         .contains(&lower)
 }
 
+/// Whether an operator takes the larger or the smaller of its operands, place by place.
+pub(super) fn bounds(operator: &str) -> bool {
+    let lower = operator.to_ascii_lowercase().replace('_', "");
+    let lower = lower.strip_prefix("elementwise").unwrap_or(&lower);
+    matches!(lower, "max" | "min" | "maximum" | "minimum" | "fmax" | "fmin" | "clampmin" | "clampmax")
+}
+
 /// Whether an operator gives zeros.
 pub(super) fn is_zeros(operator: &str) -> bool {
     let lower = operator.to_ascii_lowercase().replace('_', "");
@@ -75,6 +82,7 @@ mod tests {
         assert!(turns("While") && turns("StatelessWhile") && turns("for") && !turns("if"));
         assert!(asks_for_numbers("IsNaN") && asks_for_numbers("is_nan") && !asks_for_numbers("Less"));
         assert!(joins_answers("__and__") && joins_answers("LogicalNot") && !joins_answers("Equal"));
+        assert!(bounds("Max") && bounds("elementwise_min") && bounds("MINIMUM") && !bounds("MaxPool"));
         assert!(is_zeros("zeros_like") && is_zeros("ZerosLike") && !is_zeros("ones_like"));
         assert!(copes("nan_to_num") && copes("Where") && !copes("MatMul"));
     }

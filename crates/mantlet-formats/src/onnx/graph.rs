@@ -376,6 +376,7 @@ impl Reader<'_> {
         if bias.is_some() {
             reads.truncate(2);
         }
+        let mut states = Vec::new();
         for (start, end) in graphs {
             let given = match operator.as_str() {
                 "Loop" => self.loop_inputs(&reads, at),
@@ -383,6 +384,9 @@ impl Reader<'_> {
                 _ => Vec::new(),
             };
             let results = self.lay_out(start, end, &given, false, depth + 1);
+            if operator == "Scan" {
+                states = self.states(&attributes, &reads, &results, at);
+            }
             reads.extend(results);
         }
         let reads = self.apart(&operator, kind, reads, at);
@@ -425,8 +429,8 @@ impl Reader<'_> {
             self.weigh(node, &small);
             self.small.insert(node, small);
         }
-        for output in outputs.iter().filter(|output| !output.is_empty()) {
-            self.define(output, node);
+        for (index, output) in outputs.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
+            self.define(output, states.get(index).copied().unwrap_or(node));
         }
     }
 
@@ -474,6 +478,16 @@ impl Reader<'_> {
             if index < states { read } else { self.graph.add(Kind::Pick(1), "Scan", "", vec![read], at) }
         };
         reads.iter().enumerate().map(picked).collect()
+    }
+
+    /// The states that a scan leaves: each is what its graph made of it, or what it was.
+    fn states(&mut self, attributes: &Attributes, reads: &[u32], results: &[u32], at: u64) -> Vec<u32> {
+        let over = attributes.scanned.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        let first = reads.iter().take(reads.len().saturating_sub(over));
+        first
+            .zip(results)
+            .map(|(&before, &after)| self.graph.add(Kind::Pass, "Scan", "", vec![after, before], at))
+            .collect()
     }
 
     /// The shape of what an operator gives, kept for those that read it.

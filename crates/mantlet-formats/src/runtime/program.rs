@@ -351,7 +351,7 @@ impl<'a> Program<'a> {
                 if matches!(key.as_str(), "axes" | "axis") {
                     // How many axes is not read: one, as most reductions go over.
                     operator.axes = Some(1);
-                } else if key != "keep_dims" {
+                } else if !matches!(key.as_str(), "keep_dims" | "transpose_x" | "transpose_y") {
                     operator.reads.extend(names);
                 }
             }
