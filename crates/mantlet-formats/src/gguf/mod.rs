@@ -404,7 +404,7 @@ impl Walk<'_> {
             end = end.max(stop);
         }
         if end < whole && !unknown && self.facts.tensors > 0 {
-            self.padding(data + end, data + whole, "after the last tensor");
+            self.tail(data + end, data + whole);
         } else if self.facts.tensors == 0 && whole > self.alignment {
             self.padding(data, data + whole, "after the metadata");
         }
@@ -413,6 +413,18 @@ impl Walk<'_> {
                 info.start = start;
                 each(info);
             }
+        }
+    }
+
+    /// What follows the tensors: nothing but zeros, as files that were laid out in blocks have, or a defect.
+    fn tail(&mut self, from: u64, to: u64) {
+        const MOST: u64 = 1 << 20;
+        let len = to.saturating_sub(from);
+        let zeros = len <= MOST
+            && read_window(self.source, from, len as usize)
+                .is_ok_and(|bytes| bytes.len() as u64 == len && bytes.iter().all(|&byte| byte == 0));
+        if !zeros {
+            self.padding(from, to, "after the last tensor");
         }
     }
 

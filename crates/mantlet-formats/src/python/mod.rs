@@ -381,6 +381,11 @@ mod tests {
             1
         );
         assert_eq!(veiled("# -*- coding: utf-7 -*-\n# Tokens (all).\nT = list('ab')\n"), [0_u32; 0]);
+        assert_eq!(
+            veiled("# coding: utf-7\nT = sum([1 +- 2])\n"),
+            [0_u32; 0],
+            "a plus, as it is written there"
+        );
         assert_eq!(veiled("# one\rprint(1)\r# two\rprint(2)\r"), [0_u32; 0], "line ends of old");
         assert_eq!(veiled("# one\r\n# (two)\r# (three)\nprint(2)\nprint(3)\n"), [0_u32; 0]);
     }

@@ -63,8 +63,14 @@ impl<'t> Plain<'t> {
         };
         let shown: HashSet<&str> =
             self.seems.map(|text| text.lines().map(str::trim).collect()).unwrap_or_default();
+        // What an encoding writes in another way and still shows as the same code.
+        let alike: HashSet<String> = match self.seems {
+            Some(text) => text.lines().map(|line| line.trim().replace("+-", "+")).take(MAX_NOTED).collect(),
+            None => HashSet::new(),
+        };
         let covered = |line: &str, number: u32| {
-            self.covered.contains(&number) || self.seems.is_some() && !shown.contains(line.trim())
+            let seen = || shown.contains(line.trim()) || alike.contains(line.trim());
+            self.covered.contains(&number) || self.seems.is_some() && !seen()
         };
         let lines = self.text.lines().zip(1_u32..);
         let found = lines.filter(|(line, number)| calls(line) && covered(line, *number));
