@@ -60,6 +60,76 @@ pub fn given(command: &str) -> Vec<String> {
     }
 }
 
+/// What the debugger of Python runs of a file of its commands, as Python: lines that are no command of its own, or that
+/// begin with `!`, what its printing commands evaluate, and the bodies of aliases.
+#[must_use]
+pub fn debugger(text: &str) -> String {
+    const EVALUATES: [&str; 8] = ["p", "pp", "display", "whatis", "source", "exceptions", "a", "alias"];
+    const OWN: [&str; 46] = [
+        "c",
+        "cont",
+        "continue",
+        "n",
+        "next",
+        "s",
+        "step",
+        "l",
+        "list",
+        "ll",
+        "longlist",
+        "w",
+        "where",
+        "bt",
+        "u",
+        "up",
+        "d",
+        "down",
+        "r",
+        "return",
+        "q",
+        "quit",
+        "exit",
+        "h",
+        "help",
+        "b",
+        "break",
+        "tbreak",
+        "cl",
+        "clear",
+        "disable",
+        "enable",
+        "ignore",
+        "condition",
+        "commands",
+        "end",
+        "until",
+        "unt",
+        "j",
+        "jump",
+        "args",
+        "retval",
+        "rv",
+        "interact",
+        "unalias",
+        "undisplay",
+    ];
+    let mut code = String::new();
+    for line in text.lines() {
+        let line = line.trim();
+        let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let run = match line.strip_prefix('!') {
+            Some(run) => run,
+            None if first == "alias" => rest.trim().split_once(' ').map_or("", |(_, body)| body),
+            None if EVALUATES.contains(&first) && !rest.trim_start().starts_with('=') => rest,
+            None if OWN.contains(&first) && !rest.trim_start().starts_with('=') => "",
+            None => line,
+        };
+        code.push_str(run.trim_start().trim_start_matches('!').trim_start());
+        code.push('\n');
+    }
+    code
+}
+
 /// The argument of `-c`, past other options.
 fn option(text: &str) -> Option<String> {
     let mut rest = text;
@@ -256,6 +326,13 @@ pub fn cython(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_of_the_debugger_are_what_they_run() {
+        let text = "!import os\nalias pi for k in %1: print(k)\np os.getcwd()\ncontinue\nb 12, x > 1\nx = 1\nn = 2\n";
+        let expected = "import os\nfor k in %1: print(k)\nos.getcwd()\n\n\nx = 1\nn = 2\n";
+        assert_eq!(super::debugger(text), expected);
+    }
 
     #[test]
     fn tables_of_scripts_are_read() {

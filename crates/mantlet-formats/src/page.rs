@@ -143,8 +143,17 @@ pub fn chunks(text: &str) -> Vec<(String, String)> {
     const MAX_CHUNKS: usize = 1_000;
     let mut found: Vec<(String, String)> = Vec::new();
     let mut open: Option<(String, String, String)> = None;
-    for line in text.lines() {
+    let mut header = text.lines().next().is_some_and(|first| first.trim_end() == "---");
+    for (number, line) in text.lines().enumerate() {
         let bare = line.trim_start();
+        header &= number == 0 || !matches!(line.trim_end(), "---" | "...");
+        if header {
+            found.extend(tagged(bare).filter(|_| found.len() < MAX_CHUNKS));
+            continue;
+        }
+        if open.is_none() && found.len() < MAX_CHUNKS {
+            found.extend(inline(bare).take(16).map(|code| ("r".to_owned(), format!("{code}\n"))));
+        }
         if let Some((fence, language, mut code)) = open.take() {
             if bare.starts_with(&fence) {
                 found.push((language, code));
@@ -170,9 +179,34 @@ pub fn chunks(text: &str) -> Vec<(String, String)> {
     found
 }
 
+/// A value of the header that R evaluates.
+fn tagged(line: &str) -> Option<(String, String)> {
+    let value =
+        line.strip_prefix("- ").or_else(|| line.split_once(": ").map(|(_, value)| value))?.trim_start();
+    let code = ["!r ", "!expr ", "!r\t", "!expr\t"].iter().find_map(|tag| value.strip_prefix(tag))?.trim();
+    let quoted = ['"', '\''].iter().find_map(|&quote| code.strip_prefix(quote)?.strip_suffix(quote));
+    Some(("r".to_owned(), format!("{}\n", quoted.unwrap_or(code))))
+}
+
+/// Code between single backquotes that R evaluates where the text is rendered.
+fn inline(line: &str) -> impl Iterator<Item = &str> {
+    let parts = if line.starts_with("```") { "" } else { line }.split('`').skip(1).step_by(2);
+    parts.filter_map(|part| part.strip_prefix("r ").or_else(|| part.strip_prefix("{r} ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{chunks, sends};
+
+    #[test]
+    fn values_of_a_header_and_code_in_lines_are_evaluated_too() {
+        let text = "---\ntitle: a `r x`\ndate: !expr Sys.Date()\nparams:\n  v: !r 'system(\"id\")'\n  w: r system\n---\n\
+                    There are `r nrow(d)` rows and `code` of `r`.\n```r\n`r shown()`\n";
+        let found = chunks(text);
+        let expected = ["Sys.Date()\n", "system(\"id\")\n", "nrow(d)\n"];
+        assert_eq!(found[..3], expected.map(|code| ("r".to_owned(), code.to_owned())));
+        assert_eq!(chunks("no header\nv: !r system('x')\n"), []);
+    }
 
     #[test]
     fn chunks_that_run_are_told_from_those_that_are_shown() {

