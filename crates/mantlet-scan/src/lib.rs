@@ -164,7 +164,7 @@ pub fn scan(paths: &[PathBuf], options: &Options, progress: &mut dyn Progress) -
         }
     }
     for (link, target) in escapes {
-        let mut facts = mantlet_formats::structure::Structure::of("Hugging Face cache");
+        let mut facts = mantlet_formats::structure::Structure::of("folder");
         let name = target.chars().filter(|c| !c.is_control()).take(200).collect();
         facts.paths.push(mantlet_formats::structure::Named { name, role: "file behind a link", at: 0 });
         let place = mantlet_vocab::Place::artifact(link.to_string_lossy().into_owned());

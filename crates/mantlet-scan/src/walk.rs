@@ -15,7 +15,8 @@ pub(crate) struct Found {
     pub(crate) files: Vec<PathBuf>,
     /// What cannot be scanned.
     pub(crate) gaps: Vec<Gap>,
-    /// Links of a cache that lead out of their repository: the link, and where it leads.
+    /// Links of a cache that lead out of their repository, and links to files by which somebody gets in: the link, and
+    /// where it leads.
     pub(crate) escapes: Vec<(PathBuf, String)>,
     /// Files that the selection leaves out.
     pub(crate) left_out: usize,
@@ -31,9 +32,10 @@ pub(crate) fn files(paths: &[PathBuf], selection: &Selection) -> Found {
                 let known = found.gaps.len();
                 folder(path, &mut inside, &mut found.gaps);
                 let links = found.gaps.iter().skip(known).map(|gap| PathBuf::from(&gap.what));
-                found
-                    .escapes
-                    .extend(links.take(64).filter_map(|link| Some((link.clone(), hub::leaves(&link)?))));
+                found.escapes.extend(links.take(64).filter_map(|link| {
+                    let target = hub::leaves(&link).or_else(|| secret(&link))?;
+                    Some((link, target))
+                }));
                 let all = inside.len();
                 inside.retain(|file| selection.takes(file.strip_prefix(path).unwrap_or(file)));
                 found.left_out += all - inside.len();
@@ -45,6 +47,12 @@ pub(crate) fn files(paths: &[PathBuf], selection: &Selection) -> Found {
         }
     }
     found
+}
+
+/// Where a link leads that gives away a key or a password to whoever serves or uploads the folder.
+fn secret(link: &Path) -> Option<String> {
+    let target = fs::read_link(link).ok()?.to_string_lossy().into_owned();
+    mantlet_formats::config::secret_file(&target).then_some(target)
 }
 
 fn special(path: &Path) -> Gap {

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use mantlet_vocab::Source;
 
-pub(crate) use reach::secret_file;
+pub use reach::secret_file;
 pub use settings::{lines, toml};
 
 use crate::jinja::{self, Template};

@@ -113,3 +113,19 @@ fn links_to_anywhere_else_stay_gaps() {
     let seen = look(&plain);
     assert_eq!((seen.gaps.len(), leaving(&seen)), (1, 1), "{:#?}", seen.findings);
 }
+
+#[test]
+fn links_to_keys_are_told_and_other_links_are_gaps() {
+    let holder = tempfile::tempdir().expect("a folder for a test");
+    let link = |target: &str| {
+        let folder = holder.path().join(target.replace('/', "_"));
+        fs::create_dir_all(&folder).expect("it can be made");
+        symlink(target, folder.join("pytorch_model.bin")).expect("it can be linked");
+        let seen = look(&folder);
+        (seen.findings.len(), seen.gaps.len())
+    };
+    assert_eq!(link("../../../../../root/.ssh/id_ed25519"), (1, 1));
+    assert_eq!(link("/home/user/.aws/credentials"), (1, 1));
+    assert_eq!(link("/models/shared/pytorch_model.bin"), (0, 1));
+    assert_eq!(link("../../keys/id_ed25519.pub"), (0, 1));
+}
