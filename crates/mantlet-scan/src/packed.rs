@@ -8,6 +8,9 @@ use mantlet_vocab::{Place, Source, SubSource, read_window};
 use crate::engine::Engine;
 use crate::members::shown;
 
+/// Bytes of words in a frame of Zstandard that decoders skip.
+const MAX_WORDS: u64 = 256;
+
 /// The wrapper of a compressed format and the endings its file names drop.
 pub(crate) const fn wrapper(format: Format) -> Option<(Wrapper, &'static [&'static str])> {
     Some(match format {
@@ -82,6 +85,16 @@ impl Engine {
     /// The frames of Zstandard that hold no compressed data, which decoders skip.
     fn skipped_frames(&mut self, source: &dyn Source, place: &Place, depth: u8) {
         for (start, end) in zstd::skipped(source) {
+            // They are there for what a program says about its data: a few words are.
+            let words = end.saturating_sub(start) <= MAX_WORDS
+                && read_window(source, start, MAX_WORDS as usize).is_ok_and(|bytes| {
+                    let said = bytes.get(..(end - start) as usize).unwrap_or(&bytes);
+                    said.iter().all(|&byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
+                        && !said.contains(&b'(')
+                });
+            if words {
+                continue;
+            }
             self.unclaimed(source, start, end, place, depth);
         }
     }
