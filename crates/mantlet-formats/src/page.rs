@@ -143,13 +143,13 @@ pub fn chunks(text: &str) -> Vec<(String, String)> {
     const MAX_CHUNKS: usize = 1_000;
     let mut found: Vec<(String, String)> = Vec::new();
     let mut open: Option<(String, String, String)> = None;
-    let mut header = text.lines().next().is_some_and(|first| first.trim_end() == "---");
+    let ends = |line: &str| matches!(line.trim_end(), "---" | "...");
+    let mut header = text.starts_with("---") && text.lines().next().is_some_and(ends);
     for (number, line) in text.lines().enumerate() {
         let bare = line.trim_start();
-        header &= number == 0 || !matches!(line.trim_end(), "---" | "...");
-        if header {
-            found.extend(tagged(bare).filter(|_| found.len() < MAX_CHUNKS));
-            continue;
+        header &= number == 0 || !ends(line);
+        if header && found.len() < MAX_CHUNKS {
+            found.extend(tagged(bare));
         }
         if open.is_none() && found.len() < MAX_CHUNKS {
             found.extend(inline(bare).take(16).map(|code| ("r".to_owned(), format!("{code}\n"))));
@@ -190,7 +190,8 @@ fn tagged(line: &str) -> Option<(String, String)> {
 
 /// Code between single backquotes that R evaluates where the text is rendered.
 fn inline(line: &str) -> impl Iterator<Item = &str> {
-    let parts = if line.starts_with("```") { "" } else { line }.split('`').skip(1).step_by(2);
+    // Whatever stands before it, as the pattern of knitr has it.
+    let parts = if line.starts_with("```") { "" } else { line }.split('`').skip(1);
     parts.filter_map(|part| part.strip_prefix("r ").or_else(|| part.strip_prefix("{r} ")))
 }
 
@@ -203,8 +204,8 @@ mod tests {
         let text = "---\ntitle: a `r x`\ndate: !expr Sys.Date()\nparams:\n  v: !r 'system(\"id\")'\n  w: r system\n---\n\
                     There are `r nrow(d)` rows and `code` of `r`.\n```r\n`r shown()`\n";
         let found = chunks(text);
-        let expected = ["Sys.Date()\n", "system(\"id\")\n", "nrow(d)\n"];
-        assert_eq!(found[..3], expected.map(|code| ("r".to_owned(), code.to_owned())));
+        let expected = ["x\n", "Sys.Date()\n", "system(\"id\")\n", "nrow(d)\n"];
+        assert_eq!(found[..4], expected.map(|code| ("r".to_owned(), code.to_owned())));
         assert_eq!(chunks("no header\nv: !r system('x')\n"), []);
     }
 
