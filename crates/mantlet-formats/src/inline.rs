@@ -1,5 +1,7 @@
 //! Programs of Python within other texts: after `-c`, piped or written into an interpreter, in documents of a shell; and
 //! what of Cython is Python.
+//!
+//! Long because every way in which Python stands in another text has its few lines and its tests here.
 
 /// Programs of one text, and bytes of one of them.
 const MAX_PROGRAMS: usize = 64;
