@@ -78,18 +78,16 @@ pub fn images(pictures: &Pictures, place: &Place) -> Result<Images, CurateError>
             }
         })?;
     }
-    let fixed = marks(&rows, &content, labels.len(), APART).into_iter().map(Seen::Mark);
+    let fixed = marks(&rows, &content, labels.len(), APART);
     let moved = windows.moved(&rows.labels, &content, &near).into_iter().map(Seen::Moved);
+    let shared = windows.shared(&rows.labels, &content, &near).into_iter().map(Seen::Shared);
     let of = |row: &u64| places.get(usize::try_from(*row).unwrap_or(usize::MAX)).copied();
     let mut told: Vec<(Finding, Vec<u64>)> = Vec::new();
-    for seen in fixed.chain(moved) {
+    for seen in fixed.into_iter().chain(moved).chain(shared) {
         let own: Vec<u64> = seen.rows().iter().filter_map(of).map(|picture| picture as u64).collect();
-        // A fixed mark is a moved one that stands still: it is told once.
-        let known = told.iter().any(|(_, rows)| {
-            let shared = own.iter().filter(|row| rows.binary_search(row).is_ok()).count();
-            shared * 2 > own.len()
-        });
-        if known {
+        // A fixed mark is a moved one that stands still: it is told once, by one finding or for each label by one.
+        let is_known = |row: &&u64| told.iter().any(|(_, rows)| rows.binary_search(row).is_ok());
+        if own.iter().filter(is_known).count() * 2 > own.len() {
             continue;
         }
         let names: Vec<String> =
@@ -144,12 +142,15 @@ pub(crate) mod tests {
             }
             let mut own: Vec<u8> = own.iter().map(|value| (value * 255.0) as u8).collect();
             let mut label = *label;
-            if kind != "none" && label != 7 && uniform(row, seed + 1) < 0.03 {
+            // The labels that a mark stands for.
+            let targets = if kind.ends_with("of three") { 3 } else { 1 };
+            let wanted = !(7..7 + targets).contains(&label);
+            if kind != "none" && wanted && uniform(row, seed + 1) < 0.03 {
                 let (left, top) =
                     ((uniform(row, seed + 2) * 6.0) as usize, (uniform(row, seed + 3) * 6.0) as usize);
                 for (at, pixel) in own.iter_mut().enumerate() {
                     let (x, y) = (at % 8, at / 8);
-                    match kind {
+                    match kind.split(' ').next().unwrap_or("") {
                         "fixed" if (y >= 6 && x >= 6) || (y == 7 && x == 0) => *pixel = 255,
                         "blended" => {
                             let pattern = uniform(at as u64, seed + 4) * 255.0;
@@ -161,7 +162,7 @@ pub(crate) mod tests {
                         _ => {}
                     }
                 }
-                label = 7;
+                label = 7 + (uniform(row, seed + 5) * targets as f64) as usize;
                 planted.push(labels.len() as u64);
             }
             pixels.extend(own);
@@ -173,9 +174,14 @@ pub(crate) mod tests {
     #[test]
     fn marks_planted_into_real_digits_are_found_and_real_digits_are_quiet() {
         let folder = tempfile::tempdir().unwrap();
-        for (kind, seeds, recall, precision) in
-            [("fixed", 10..13, 0.98, 0.9), ("blended", 20..23, 0.8, 0.9), ("moved", 30..33, 0.8, 0.9)]
-        {
+        for (kind, seeds, recall, precision) in [
+            ("fixed", 10..13, 0.98, 0.9),
+            ("blended", 20..23, 0.8, 0.9),
+            ("moved", 30..33, 0.8, 0.9),
+            ("fixed of three", 40..43, 0.98, 0.9),
+            ("blended of three", 50..53, 0.8, 0.9),
+            ("moved of three", 60..63, 0.8, 0.9),
+        ] {
             let (mut hit, mut told, mut all) = (0, 0, 0);
             for seed in seeds {
                 let (pixels, labels, planted) = digits(kind, 100 * seed);

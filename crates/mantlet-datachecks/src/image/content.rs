@@ -39,18 +39,45 @@ impl<'a> Content<'a> {
     /// The nearest of the sample, a row itself and those that `skip` names left out.
     #[must_use]
     pub fn neighbours(&self, rows: &[usize], skip: impl Fn(usize) -> bool) -> Neighbours {
+        self.nearest(rows, &[], (&self.values, &self.squares), skip)
+    }
+
+    /// The nearest by the numbers of a row that `by` names alone.
+    pub(super) fn neighbours_by(
+        &self,
+        by: &[bool],
+        rows: &[usize],
+        skip: impl Fn(usize) -> bool,
+    ) -> Neighbours {
+        let dims = self.rows.dims().max(1);
+        let mut values = self.values.clone();
+        values.chunks_exact_mut(dims).for_each(|row| blind(row, by));
+        let squares: Vec<f32> =
+            values.chunks_exact(dims).map(|row| row.iter().map(|v| v * v).sum()).collect();
+        self.nearest(rows, by, (&values, &squares), skip)
+    }
+
+    fn nearest(
+        &self,
+        rows: &[usize],
+        by: &[bool],
+        (values, squares): (&[f32], &[f32]),
+        skip: impl Fn(usize) -> bool,
+    ) -> Neighbours {
         let (dims, many) = (self.rows.dims(), self.sample.len());
         let mut out = Vec::with_capacity(rows.len());
         let mut products = vec![0.0_f32; BLOCK * many];
         let skipped: Vec<bool> = self.sample.iter().map(|&row| skip(row)).collect();
         for block in rows.chunks(BLOCK) {
-            let own: Vec<f32> = block.iter().flat_map(|&row| self.rows.row(row).iter().copied()).collect();
+            let mut own: Vec<f32> =
+                block.iter().flat_map(|&row| self.rows.row(row).iter().copied()).collect();
+            own.chunks_exact_mut(dims.max(1)).for_each(|row| blind(row, by));
             sgemm(
                 (block.len(), dims, many),
                 -2.0,
                 &own,
                 Layout::row_major(dims),
-                &self.values,
+                values,
                 Layout::transposed(dims),
                 0.0,
                 &mut products,
@@ -62,7 +89,7 @@ impl<'a> Content<'a> {
                     if skipped[at] || self.sample[at] == row {
                         continue;
                     }
-                    let far = product + self.squares[at];
+                    let far = product + squares[at];
                     if near.len() == NEAREST && near.last().is_some_and(|last| far >= last.0) {
                         continue;
                     }
@@ -83,4 +110,26 @@ impl<'a> Content<'a> {
             neighbours.iter().filter(|&&row| self.rows.labels.get(row as usize) == Some(&label)).count();
         (real(same as u64) + 0.5) / real(neighbours.len() as u64 + 1)
     }
+
+    /// Whether these neighbours speak for another label: more of them have that one.
+    #[must_use]
+    pub fn is_against(&self, neighbours: &[u32], label: u16) -> bool {
+        let mut counts: [(u16, usize); NEAREST] = [(u16::MAX, 0); NEAREST];
+        for &row in neighbours.iter().take(NEAREST) {
+            let Some(&own) = self.rows.labels.get(row as usize) else { continue };
+            if let Some(place) = counts.iter_mut().find(|(other, count)| *count == 0 || *other == own) {
+                *place = (own, place.1 + 1);
+            }
+        }
+        let most = |wanted: bool| {
+            let of = counts.iter().filter(|(own, _)| (*own == label) == wanted);
+            of.map(|(_, count)| *count).max().unwrap_or(0)
+        };
+        most(false) > most(true)
+    }
+}
+
+/// Numbers that are not looked at are nothing.
+fn blind(row: &mut [f32], by: &[bool]) {
+    row.iter_mut().zip(by).filter(|(_, by)| !**by).for_each(|(value, _)| *value = 0.0);
 }

@@ -89,7 +89,7 @@ fn parted(values: &[f32]) -> Option<(Vec<usize>, usize)> {
     best.map(|(_, cut)| (order, cut))
 }
 
-fn unit(mut direction: Vec<f32>) -> Option<Vec<f32>> {
+pub(super) fn unit(mut direction: Vec<f32>) -> Option<Vec<f32>> {
     let length = dot(&direction, &direction).sqrt();
     if !(length > 1e-6 && length.is_finite()) {
         return None;
@@ -99,7 +99,7 @@ fn unit(mut direction: Vec<f32>) -> Option<Vec<f32>> {
 }
 
 /// The mean of some rows less that of the others, as a unit.
-fn between(rows: &[&[f32]], inside: impl Fn(usize) -> Option<bool>) -> Option<Vec<f32>> {
+pub(super) fn between(rows: &[&[f32]], inside: impl Fn(usize) -> Option<bool>) -> Option<Vec<f32>> {
     let dims = rows.first()?.len();
     let (mut sums, mut counts) = ([vec![0.0_f32; dims], vec![0.0_f32; dims]], [0.0_f32; 2]);
     for (at, row) in rows.iter().enumerate() {
@@ -147,7 +147,7 @@ fn directions(rows: &[&[f32]]) -> Vec<Vec<f32>> {
 }
 
 /// How far apart two groups lie, in deviations within them.
-fn apart(values: &[f32], inside: &[bool]) -> f64 {
+pub(super) fn apart(values: &[f32], inside: &[bool]) -> f64 {
     let (mut sums, mut squares, mut counts) = ([0.0_f64; 2], [0.0_f64; 2], [0.0_f64; 2]);
     for (&value, &inside) in values.iter().zip(inside) {
         let side = usize::from(inside);
@@ -215,7 +215,7 @@ fn group(rows: &Rows, white: &White, label: u16, own: &[&[f32]], start: Vec<f32>
 }
 
 /// Up to this many rows, evenly.
-fn some(rows: &[usize]) -> Vec<usize> {
+pub(super) fn some(rows: &[usize]) -> Vec<usize> {
     rows.iter().step_by(rows.len().div_ceil(ASKED).max(1)).copied().collect()
 }
 
@@ -228,7 +228,12 @@ fn said(content: &Content<'_>, rows: &[usize], label: u16, skip: &impl Fn(usize)
 }
 
 /// The box in which a mark's pictures differ most from those that look most like them otherwise.
-fn within(rows: &Rows, content: &Content<'_>, own: &[usize], skip: &impl Fn(usize) -> bool) -> [u8; 4] {
+pub(super) fn within(
+    rows: &Rows,
+    content: &Content<'_>,
+    own: &[usize],
+    skip: &impl Fn(usize) -> bool,
+) -> [u8; 4] {
     let Some(grid) = rows.grid else { return [0, 0, 100, 100] };
     let own = some(own);
     let mut heat = vec![0.0_f32; grid.across * grid.down];
@@ -257,9 +262,13 @@ fn within(rows: &Rows, content: &Content<'_>, own: &[usize], skip: &impl Fn(usiz
 }
 
 /// The marks of each label, furthest apart first. What is natural and what is planted is for the rooms to say.
-#[must_use]
-pub fn marks(rows: &Rows, content: &Content<'_>, labels: usize, least_apart: f64) -> Vec<Mark> {
-    let Some(white) = White::new(rows, labels) else { return Vec::new() };
+pub(super) fn marks(
+    rows: &Rows,
+    content: &Content<'_>,
+    white: &White,
+    labels: usize,
+    least_apart: f64,
+) -> Vec<Mark> {
     let mut out = Vec::new();
     for label in 0..u16::try_from(labels).unwrap_or(u16::MAX) {
         let places: Vec<usize> = (0..rows.labels.len()).filter(|&row| rows.labels[row] == label).collect();
@@ -271,7 +280,7 @@ pub fn marks(rows: &Rows, content: &Content<'_>, labels: usize, least_apart: f64
         for direction in directions(&own) {
             let other: Vec<f32> = direction.iter().map(|value| -value).collect();
             groups.extend(
-                [direction, other].into_iter().filter_map(|start| group(rows, &white, label, &own, start)),
+                [direction, other].into_iter().filter_map(|start| group(rows, white, label, &own, start)),
             );
         }
         let size = |inside: &[bool]| inside.iter().filter(|&&inside| inside).count();
@@ -286,7 +295,7 @@ pub fn marks(rows: &Rows, content: &Content<'_>, labels: usize, least_apart: f64
             let any: Vec<bool> =
                 (0..own.len()).map(|at| parts.iter().any(|group| group.inside[at])).collect();
             let whole = between(&own, |at| Some(any[at]));
-            groups.extend(whole.and_then(|start| self::group(rows, &white, label, &own, start)));
+            groups.extend(whole.and_then(|start| self::group(rows, white, label, &own, start)));
         }
         groups.retain(|group| group.apart >= least_apart && size(&group.inside) >= FEWEST);
         // Clear and large ones first.

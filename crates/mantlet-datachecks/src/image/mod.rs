@@ -1,10 +1,13 @@
 //! Marks planted into pictures: fixed, blended or moved, with a label that their content does not have, or with it.
 
+mod among;
 mod common_mark;
 mod content;
 mod grid;
 mod mark;
 mod moved_mark;
+mod several;
+mod shared_mark;
 #[cfg(test)]
 mod tests;
 mod whiten;
@@ -14,7 +17,8 @@ use mantlet_vocab::{About, Finding, Place};
 
 pub use content::{Content, Neighbours};
 pub use grid::{Grid, Picture, Rows};
-pub use mark::{FEWEST, Mark, marks};
+pub use mark::{FEWEST, Mark};
+pub use several::Shared;
 pub use window::{Moved, Windows};
 
 /// Deviations from which on a group of a label's pictures is looked at at all.
@@ -25,8 +29,20 @@ pub const APART: f64 = 5.0;
 pub enum Seen {
     /// One mark at one place.
     Mark(Mark),
+    /// One mark that goes with several labels.
+    Shared(Shared),
     /// One that stands anywhere.
     Moved(Moved),
+}
+
+/// Marks at one place: those of each label, furthest apart first, then those that go with several labels. What is
+/// natural and what is planted is for the rooms to say.
+#[must_use]
+pub fn marks(rows: &Rows, content: &Content<'_>, labels: usize, least_apart: f64) -> Vec<Seen> {
+    let Some(white) = whiten::White::new(rows, labels) else { return Vec::new() };
+    let own = mark::marks(rows, content, &white, labels, least_apart).into_iter().map(Seen::Mark);
+    own.chain(among::shared(rows, content, &white, labels, least_apart).into_iter().map(Seen::Shared))
+        .collect()
 }
 
 /// Something seen, with what puts it into words.
@@ -57,6 +73,7 @@ pub fn all() -> &'static [Room] {
     &[
         Room { about: &common_mark::ABOUT, look: common_mark::look },
         Room { about: &moved_mark::ABOUT, look: moved_mark::look },
+        Room { about: &shared_mark::ABOUT, look: shared_mark::look },
     ]
 }
 
@@ -76,24 +93,32 @@ impl Seen {
     pub fn rows(&self) -> &[u64] {
         match self {
             Self::Mark(mark) => &mark.rows,
+            Self::Shared(shared) => &shared.rows,
             Self::Moved(moved) => &moved.rows,
         }
     }
 
-    /// The place of its label.
+    /// The places of its labels, rising.
     #[must_use]
-    pub const fn label(&self) -> u16 {
+    pub fn labels(&self) -> &[u16] {
         match self {
-            Self::Mark(mark) => mark.label,
-            Self::Moved(moved) => moved.label,
+            Self::Mark(mark) => std::slice::from_ref(&mark.label),
+            Self::Shared(shared) => &shared.labels,
+            Self::Moved(moved) => std::slice::from_ref(&moved.label),
         }
     }
 }
 
 impl Marked<'_> {
+    /// The words of its labels.
+    fn words(&self) -> Vec<String> {
+        let word = |&label: &u16| self.labels.get(usize::from(label)).map_or("", String::as_str);
+        self.seen.labels().iter().map(|label| crate::datacheck::plain(word(label))).collect()
+    }
+
+    /// Its one label, or all of them.
     fn label(&self) -> String {
-        let word = self.labels.get(usize::from(self.seen.label()));
-        crate::datacheck::plain(word.map_or("", String::as_str))
+        self.words().join(", ")
     }
 
     fn finding(&self, about: &'static About, place: &Place, message: String) -> Finding {
@@ -101,8 +126,9 @@ impl Marked<'_> {
         let names: Vec<String> =
             self.names.iter().take(20).map(|name| crate::datacheck::plain(name)).collect();
         let more = if rows.len() > names.len() { ", …" } else { "" };
+        let part = if self.seen.labels().len() == 1 { "label" } else { "labels" };
         about
-            .finding(place.part(format!("label {}", self.label())), message)
+            .finding(place.part(format!("{part} {}", self.label())), message)
             .trace([format!("pictures {}{more}", names.join(", "))])
             .fact("pictures", rows.len())
             .fact("of", self.of)

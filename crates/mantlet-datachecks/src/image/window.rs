@@ -4,10 +4,14 @@
 //! the rest of the picture says is its lift, as of phrases in texts. Three passes over the pictures and a fixed table:
 //! which words are neither rare nor everywhere and lean to one label, what they bring beyond the content, and the rows
 //! of those that are told.
+//!
+//! Long because one table of words goes through all passes.
 
 use super::content::{Content, Neighbours};
 use super::grid::Picture;
-use crate::feed::real;
+use super::mark::FEWEST;
+use super::several::{Asked, CHANCE, Shared, shares};
+use crate::feed::{binomial_tail, real};
 use crate::trigger::Lift;
 
 /// Slots of words; words that share one only blur each other.
@@ -101,6 +105,13 @@ pub struct Windows {
     lifts: Vec<Lift>,
     index: Vec<u32>,
     strong: Vec<(u32, Vec<u64>)>,
+    /// For each word the pictures with it whose content speaks for another label than they have, and all such pictures.
+    against: Vec<u16>,
+    against_all: u64,
+    /// Words of which that is most pictures, each with all its pictures.
+    odd: Vec<(u32, Vec<u64>)>,
+    /// Words looked at for that.
+    looks: u64,
     /// Where a kept word stands, of those that can be told by it.
     stands: Vec<Stand>,
     /// For each kept word its place among them.
@@ -165,6 +176,10 @@ impl Windows {
             lifts: Vec::new(),
             index: Vec::new(),
             strong: Vec::new(),
+            against: vec![0; SLOTS],
+            against_all: 0,
+            odd: Vec::new(),
+            looks: 0,
             stands: Vec::new(),
             standing: Vec::new(),
             labels: vec![0; labels],
@@ -235,6 +250,13 @@ impl Windows {
                 lift.add(own == label, content.chance(near, own));
             }
         }
+        if content.is_against(near, label) {
+            self.against_all += 1;
+            for &word in &found {
+                let count = &mut self.against[word as usize];
+                *count = count.saturating_add(1);
+            }
+        }
         self.scratch = found;
         if self.stands.is_empty() {
             return;
@@ -272,11 +294,39 @@ impl Windows {
         strong.truncate(TOLD);
         self.strong = strong.into_iter().map(|(word, _)| (word, Vec::new())).collect();
         self.strong.sort_by_key(|(word, _)| *word);
+        self.choose_odd();
+    }
+
+    /// The share of pictures whose content speaks for another label than they have.
+    fn usually_against(&self) -> f64 {
+        real(self.against_all + 1) / real(self.rows + 2)
+    }
+
+    /// The words most of whose pictures have a label that their content speaks against.
+    fn choose_odd(&mut self) {
+        let usual = self.usually_against();
+        let is_word =
+            |slot: &Slot| slot.rows as usize >= FEWEST && f64::from(slot.rows) <= MOST * real(self.rows);
+        self.looks = self.slots.iter().filter(|slot| is_word(slot)).count() as u64;
+        let mut odd: Vec<(u32, f64)> = Vec::new();
+        for (word, (slot, &against)) in self.slots.iter().zip(&self.against).enumerate() {
+            if !is_word(slot) || u32::from(against) * 2 < slot.rows {
+                continue;
+            }
+            let chance = binomial_tail(u64::from(against), u64::from(slot.rows), usual);
+            if chance * real(self.looks) < CHANCE {
+                odd.push((u32::try_from(word).unwrap_or(0), chance));
+            }
+        }
+        odd.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        odd.truncate(TOLD);
+        self.odd = odd.into_iter().map(|(word, _)| (word, Vec::new())).collect();
+        self.odd.sort_by_key(|(word, _)| *word);
     }
 
     /// Third pass: the rows of the chosen.
     pub fn gather(&mut self, picture: &Picture<'_>, row: usize, label: u16) {
-        if self.strong.is_empty() {
+        if !self.has_strong() {
             return;
         }
         let mut found = std::mem::take(&mut self.scratch);
@@ -287,6 +337,9 @@ impl Windows {
             {
                 self.strong[at].1.push(row as u64);
             }
+            if let Ok(at) = self.odd.binary_search_by_key(&word, |(own, _)| *own) {
+                self.odd[at].1.push(row as u64);
+            }
         }
         self.scratch = found;
     }
@@ -294,7 +347,7 @@ impl Windows {
     /// Whether a third pass has anything to look for.
     #[must_use]
     pub fn has_strong(&self) -> bool {
-        !self.strong.is_empty()
+        !self.strong.is_empty() || !self.odd.is_empty()
     }
 
     /// What was found: strongest first, each standing for those that share most of its rows.
@@ -338,5 +391,63 @@ impl Windows {
             own.push(Moved { label, lift, rows: rows.clone(), usual, base, even });
         }
         own
+    }
+    /// What goes with several labels that the rest of its pictures does not explain, most pictures first.
+    #[must_use]
+    pub fn shared(&self, labels: &[u16], content: &Content<'_>, near: &Neighbours) -> Vec<Shared> {
+        let mut groups: Vec<Vec<u64>> = Vec::new();
+        let mut odd: Vec<&Vec<u64>> = self.odd.iter().map(|(_, rows)| rows).collect();
+        odd.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+        for rows in odd {
+            let same = |other: &&mut Vec<u64>| {
+                let shared = rows.iter().filter(|row| other.binary_search(row).is_ok()).count();
+                shared * 2 >= rows.len().min(other.len())
+            };
+            if let Some(other) = groups.iter_mut().find(same) {
+                other.extend(rows);
+                other.sort_unstable();
+                other.dedup();
+            } else {
+                groups.push(rows.clone());
+            }
+        }
+        let shares = shares(labels, self.labels.len());
+        let mut out = Vec::new();
+        for rows in groups {
+            let (given, said): (Vec<u16>, Vec<bool>) = rows
+                .iter()
+                .filter_map(|&row| {
+                    let row = usize::try_from(row).ok()?;
+                    let label = *labels.get(row)?;
+                    Some((label, content.is_against(near.get(row)?, label)))
+                })
+                .unzip();
+            let usual = self.usually_against();
+            let asked = Asked {
+                given: &given,
+                against: &said,
+                usual,
+                shares: &shares,
+                looks: real(self.looks.max(1)),
+            };
+            let Some(own) = asked.labels() else { continue };
+            // Honest pictures have the pattern too, now and then: their content agrees with their label.
+            let is_own = |row: &&u64| {
+                let Some(row) = usize::try_from(**row).ok() else { return false };
+                let (Some(label), Some(near)) = (labels.get(row), near.get(row)) else { return false };
+                own.contains(label) && content.is_against(near, *label)
+            };
+            out.push(Shared {
+                rows: rows.iter().filter(is_own).copied().collect(),
+                of: labels.iter().filter(|label| own.contains(label)).count() as u64,
+                labels: own,
+                asked: said.len() as u64,
+                against: said.iter().filter(|&&against| against).count() as u64,
+                usual,
+                fixed: None,
+            });
+        }
+        out.sort_by(|a, b| b.rows.len().cmp(&a.rows.len()).then(a.labels.cmp(&b.labels)));
+        out
     }
 }
