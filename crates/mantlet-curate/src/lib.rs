@@ -8,6 +8,7 @@ mod error;
 pub mod feedback;
 pub mod feeds;
 pub mod floods;
+pub mod gallery;
 pub mod images;
 pub mod influence;
 pub mod labels;

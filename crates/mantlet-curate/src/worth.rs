@@ -113,7 +113,7 @@ pub fn worth(checked: &Checked<'_>, most: usize) -> (Vec<Worth>, Vec<String>) {
 }
 
 /// Gives every group an equal share of the room; what one does not need goes to the others, in order.
-fn share_out(groups: Vec<(String, Vec<Worth>)>, most: usize) -> (Vec<Worth>, Vec<String>) {
+pub(crate) fn share_out(groups: Vec<(String, Vec<Worth>)>, most: usize) -> (Vec<Worth>, Vec<String>) {
     let mut taken: BTreeSet<u64> = BTreeSet::new();
     let mut groups: Vec<(String, Vec<Worth>)> = groups
         .into_iter()

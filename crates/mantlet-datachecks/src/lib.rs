@@ -9,6 +9,7 @@ pub mod datacheck;
 pub mod feed;
 pub mod feedback;
 pub mod flood;
+pub mod gallery;
 pub mod image;
 mod infer;
 pub mod influence;
@@ -68,6 +69,7 @@ pub fn abouts() -> Vec<&'static About> {
     let labels = label::all().iter().map(|room| room.about);
     let floods = flood::all().iter().map(|room| room.about);
     let feedback = feedback::all().iter().map(|room| room.about);
+    let galleries = gallery::all().iter().map(|room| room.about);
     let images = image::all().iter().map(|room| room.about);
     let relations = relation::all().iter().map(|room| room.about);
     let schemas = schema::all().iter().map(|room| room.about);
@@ -82,6 +84,7 @@ pub fn abouts() -> Vec<&'static About> {
         .chain(feeds)
         .chain(feedback)
         .chain(floods)
+        .chain(galleries)
         .chain(images)
         .chain(influence)
         .chain(labels)

@@ -51,6 +51,37 @@ impl Frame {
 }
 
 impl Frame {
+    /// The picture at most so large a side, each pixel the mean of those it stands for.
+    #[must_use]
+    pub fn shrunk(&self, side: usize) -> Self {
+        let (longer, channels) = (self.width.max(self.height), self.channels);
+        if longer <= side || side == 0 {
+            return self.clone();
+        }
+        let (width, height) = ((self.width * side / longer).max(1), (self.height * side / longer).max(1));
+        let mut pixels = Vec::with_capacity(width * height * channels);
+        for y in 0..height {
+            let rows =
+                y * self.height / height..((y + 1) * self.height / height).max(y * self.height / height + 1);
+            for x in 0..width {
+                let first = x * self.width / width;
+                let columns = first..((x + 1) * self.width / width).max(first + 1);
+                for channel in 0..channels {
+                    let (mut sum, mut count) = (0_u64, 0_u64);
+                    for row in rows.clone() {
+                        for column in columns.clone() {
+                            let at = (row * self.width + column) * channels + channel;
+                            sum += u64::from(self.pixels.get(at).copied().unwrap_or(0));
+                            count += 1;
+                        }
+                    }
+                    pixels.push(u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX));
+                }
+            }
+        }
+        Self { width, height, channels, pixels }
+    }
+
     /// The picture as a PNG file.
     ///
     /// # Errors
@@ -293,6 +324,25 @@ impl Pictures {
             }),
             From::Array(..) => row.to_string(),
         }
+    }
+
+    /// The label of a picture, as a place among the labels.
+    #[must_use]
+    pub fn label(&self, row: usize) -> Option<u16> {
+        match &self.from {
+            From::Files(files) => files.get(row).map(|(_, label)| *label),
+            From::Array(_, labels) => labels.get(row).copied(),
+        }
+    }
+
+    /// Decodes one picture of a folder.
+    ///
+    /// # Errors
+    /// Why it is not decoded, in words.
+    pub fn frame(&self, row: usize) -> Result<Frame, String> {
+        let From::Files(files) = &self.from else { return Err("an array is read as a whole".to_owned()) };
+        let (path, _) = files.get(row).ok_or("there is no such picture")?;
+        Frame::of_bytes(&bounded(path, FILE).map_err(|error| error.to_string())?)
     }
 
     /// Bytes of all files.
