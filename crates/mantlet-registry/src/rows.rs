@@ -140,6 +140,9 @@ pub struct SheetRow {
     pub suggested: Option<String>,
     /// Its values, shortened, in the order of the columns.
     pub cells: Vec<String>,
+    /// A small PNG of it in base64, where it is a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<String>,
 }
 
 impl Sheet {

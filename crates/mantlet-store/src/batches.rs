@@ -6,7 +6,7 @@
 //! saw has to be what is there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mantlet_registry::batch::{Batch, BatchError, BatchEvent, BatchState, Ledger};
 use mantlet_registry::disk;
@@ -41,16 +41,71 @@ impl Seen {
     }
 }
 
-/// The digest of a batch: of the digests of its files, in order.
+/// The digest of a batch: of the digests of its files, in order; of a folder, of the path and the digest of every file
+/// below it, since where a picture lies is its label.
 ///
 /// # Errors
-/// When a file is not there or cannot be read.
+/// When a file is not there or cannot be read, or a folder holds links, too many files or too deep folders.
 pub fn batch_digest(files: &[PathBuf]) -> Result<Digest, StoreError> {
     let mut all = Vec::new();
     for file in files {
-        all.extend_from_slice(&disk::digest_file(file)?.0);
+        if file.is_dir() {
+            all.extend_from_slice(&folder_digest(file)?.0);
+        } else {
+            all.extend_from_slice(&disk::digest_file(file)?.0);
+        }
     }
     Ok(Digest::of(&all))
+}
+
+/// Files of a folder at most, and folders inside folders.
+const FILES: usize = 1_000_000;
+const DEPTH: usize = 8;
+
+/// The digest of every file below a folder, under its path.
+fn folder_digest(root: &Path) -> Result<Digest, StoreError> {
+    let mut found = Vec::new();
+    below(root, Path::new(""), DEPTH, &mut found)?;
+    // Whole paths in order, whatever order folders are read in.
+    found.sort();
+    let mut all = Vec::with_capacity(found.len() * 64);
+    for inside in found {
+        // Lengths first, so that no two folders give the same bytes.
+        let name = inside.as_os_str().as_encoded_bytes();
+        all.extend_from_slice(&(name.len() as u64).to_le_bytes());
+        all.extend_from_slice(name);
+        all.extend_from_slice(&disk::digest_file(&root.join(&inside))?.0);
+    }
+    let mut whole = b"mantlet folder 1\n".to_vec();
+    whole.extend_from_slice(&Digest::of(&all).0);
+    Ok(Digest::of(&whole))
+}
+
+fn below(root: &Path, inside: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), StoreError> {
+    let folder = root.join(inside);
+    let refused = |path: &Path, why: &str| StoreError::Folder { path: path.to_owned(), why: why.to_owned() };
+    let cannot = |error: std::io::Error| refused(&folder, &error.to_string());
+    for entry in std::fs::read_dir(&folder).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let (kind, own) = (entry.file_type().map_err(cannot)?, inside.join(entry.file_name()));
+        if kind.is_dir() {
+            if depth == 0 {
+                return Err(refused(&entry.path(), "folders of a batch are nested too deep"));
+            }
+            below(root, &own, depth - 1, found)?;
+        } else if kind.is_file() {
+            found.push(own);
+            if found.len() > FILES {
+                return Err(refused(root, "a batch has too many files; deliver it in parts"));
+            }
+        } else {
+            return Err(refused(
+                &entry.path(),
+                "it is no file; a batch is bytes that stay, copy what a link names",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The ledgers of all systems, as far as the audit log was read; reading on takes in what came since.

@@ -22,6 +22,14 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// A folder that is no batch.
+    #[error("{path} cannot be part of a batch: {why}")]
+    Folder {
+        /// What in it.
+        path: PathBuf,
+        /// Why, and what would do.
+        why: String,
+    },
     /// No space is left.
     #[error("the disk that holds {path} is full; free some space, nothing was changed")]
     Full {

@@ -1,4 +1,6 @@
 //! One batch of training data: the rows most worth a look, group by group, a decision about each, and about the batch.
+//!
+//! Long because a row has as many faces as a person may decide about.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -153,6 +155,7 @@ fn groups(batch: &Batch, sheet: &Sheet, decides: bool) -> Markup {
         @for (at, (group, rows)) in sheet.groups().iter().enumerate() {
             @let suggests = rows.iter().any(|row| row.suggested.is_some());
             @let weighs = rows.iter().any(|row| row.chance.is_some());
+            @let pictured = rows.iter().any(|row| picture(row).is_some());
             @let undecided = rows.iter().filter(|row| batch.rulings.of(row.row).is_none()).count();
             details open[at < 3] {
                 summary id={ "group-" (at) } { (group) ": " (rows.len()) " rows" @if undecided < rows.len() { ", " (rows.len() - undecided) " decided" } }
@@ -168,12 +171,14 @@ fn groups(batch: &Batch, sheet: &Sheet, decides: bool) -> Markup {
                 div.scroll tabindex="0" role="group" aria-labelledby={ "group-" (at) } {
                     table {
                         thead { tr {
-                            th scope="col" { "Decision" } th scope="col" { "Row" } th scope="col" { "Label" }
+                            th scope="col" { "Decision" } th scope="col" { "Row" }
+                            @if pictured { th scope="col" { "Picture" } }
+                            th scope="col" { "Label" }
                             @if suggests { th scope="col" { "Suggested" } }
                             @if weighs { th scope="col" { "Chance it is wrong" } }
                             @for column in &sheet.columns { th scope="col" { (column) } }
                         } }
-                        tbody { @for row in rows { (line(batch, sheet, row, [decides, suggests, weighs])) } }
+                        tbody { @for row in rows { (line(batch, sheet, row, [decides, suggests, weighs, pictured])) } }
                     }
                 }
             }
@@ -181,7 +186,18 @@ fn groups(batch: &Batch, sheet: &Sheet, decides: bool) -> Markup {
     }
 }
 
-fn line(batch: &Batch, sheet: &Sheet, row: &SheetRow, [decides, suggests, weighs]: [bool; 3]) -> Markup {
+/// The small PNG of a row; what is no base64 is none.
+fn picture(row: &SheetRow) -> Option<&str> {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    row.picture.as_deref().filter(|picture| picture.bytes().all(is_base64))
+}
+
+fn line(
+    batch: &Batch,
+    sheet: &Sheet,
+    row: &SheetRow,
+    [decides, suggests, weighs, pictured]: [bool; 4],
+) -> Markup {
     let ruled = batch.rulings.of(row.row);
     let number = row.row + 1;
     let chosen = ruled.map(|(ruling, _)| value(sheet, ruling));
@@ -207,6 +223,9 @@ fn line(batch: &Batch, sheet: &Sheet, row: &SheetRow, [decides, suggests, weighs
                 @if let Some((_, by)) = ruled { " " span.quiet.small { "by " (by) } }
             }
             td.num { (number) }
+            @if pictured { td { @if let Some(picture) = picture(row) {
+                img.sample src={ "data:image/png;base64," (picture) } alt={ "picture " (number) };
+            } } }
             td { (row.label) }
             @if suggests { td { (row.suggested.as_deref().unwrap_or("")) } }
             @if weighs { td.num { @if let Some(chance) = row.chance { (mantlet_report::percent(chance)) } } }

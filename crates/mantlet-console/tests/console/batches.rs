@@ -71,6 +71,11 @@ impl Desk {
                 label: "0".into(),
                 suggested: suggested.map(Into::into),
                 cells: vec![format!("<b>{row}</b>")],
+                picture: match row {
+                    3 => Some("iVBORw0KGgo=".into()),
+                    4 => Some("\" onerror=\"alert(1)".into()),
+                    _ => None,
+                },
             };
             let sheet = Sheet {
                 batch: batch.clone(),
@@ -171,9 +176,12 @@ fn rows_and_batches_are_decided_by_identified_people_and_never_by_who_delivered_
         "&lt;b&gt;3&lt;/b&gt;",
         "near copies, group 1: 2 rows",
         "4 of 5 rows",
+        "<img class=\"sample\" src=\"data:image/png;base64,iVBORw0KGgo=\" alt=\"picture 4\">",
     ] {
         assert!(page.body.contains(part), "{part} in {}", page.body);
     }
+    // What is no picture is not shown as one.
+    assert!(!page.body.contains("onerror"), "{}", page.body);
     // Rows: a group at once, one of it otherwise, one of another with another label.
     let rows =
         [("all-0", "suggested"), ("row-1", "keep"), ("row-4", "relabel-0"), ("note", "checked by hand")];

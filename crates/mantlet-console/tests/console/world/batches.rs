@@ -53,6 +53,7 @@ fn sheet(batch: &Batch) -> Sheet {
         label: "0".into(),
         suggested: suggested.map(Into::into),
         cells: vec!["bank-4".into(), format!("{}.50", 100 + row), "<script>alert(1)</script>".into()],
+        picture: None,
     };
     let mut rows: Vec<SheetRow> =
         (12..24).map(|at| row(at, "labels turned in feed=bank-4, kind=k3", Some("1"))).collect();

@@ -12,6 +12,7 @@ use mantlet_registry::disk;
 use mantlet_store::{Seen, Store, batch_digest};
 use mantlet_vocab::Digest;
 
+use super::pictures;
 use crate::commands::{Person, open_store, tables};
 use crate::config::{self, Loaded};
 use crate::exit::{self, Usage};
@@ -23,7 +24,8 @@ use crate::terminal::Terminal;
 pub struct Delivered {
     /// Its name.
     name: String,
-    /// Its files, in the order in which they are read. In builds with `remote` also addresses of object stores and
+    /// Its files, in the order in which they are read; or one folder of PNG and JPEG files, with a folder for each label
+    /// or a list of labels (`labels.csv` with the columns file and label). In builds with `remote` also addresses of object stores and
     /// tables of a PostgreSQL server, which are copied into the installation's folder: a batch is bytes that stay.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -87,8 +89,13 @@ pub struct Listed {
 
 /// The digest of a batch of files.
 pub(super) fn digest(files: &[PathBuf]) -> anyhow::Result<Digest> {
-    if let Some(other) = files.iter().find(|file| !file.is_file()) {
-        return Err(Usage(format!("{} is no file; a batch is a list of files", other.display())).into());
+    let is_folder = pictures::is_folder(files);
+    if let Some(other) = files.iter().find(|file| !file.is_file() && !is_folder) {
+        let path = other.display();
+        return Err(Usage(format!(
+            "{path} is no file; a batch is a list of files, or one folder of pictures with a folder for each label"
+        ))
+        .into());
     }
     Ok(batch_digest(files)?)
 }

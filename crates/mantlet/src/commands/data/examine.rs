@@ -75,8 +75,8 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
     };
     if let Some(picture) = files(batch).iter().find(|file| is_picture(file)) {
         return Err(Usage(format!(
-            "batch {} holds pictures ({}), which a gate does not look at: it stays in quarantine; look with `mantlet \
-             data images` and `mantlet data labels --pictures`, and deliver tables of what may be learned from",
+            "batch {} holds pictures as single files ({}), which have no label: it stays in quarantine; deliver one \
+             folder with a folder for each label, or with a list `labels.csv`",
             batch.name,
             picture.display()
         ))
@@ -239,6 +239,8 @@ fn before(
     // Batches of one file each are what the scan divides time by.
     let mut earlier: Vec<&Batch> =
         ledger.batches.values().filter(|other| other.state.is_usable() && other.name != batch.name).collect();
+    // Pictures are no rows that a table could be compared with.
+    earlier.retain(|other| !super::pictures::is_folder(&files(other)));
     earlier.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
     groups(looked, data, (&earlier, batch), place)?;
     let mut tables: Vec<(PathBuf, String)> = earlier.into_iter().flat_map(named).collect();

@@ -15,6 +15,7 @@ use mantlet_vocab::{Examination, Finding, Millis, Severity, Verdict};
 
 use super::batches::{digest, files, known};
 use super::examine::{Looked, examine};
+use super::pictures;
 use crate::cli::Reporting;
 use crate::commands::{open_store, raise};
 use crate::config::{GateTerms, Loaded, UNSIGNED};
@@ -97,8 +98,12 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
         let (batch, recorded) = (batch.name, batch.digest);
         return Err(BatchError::OtherBytes { batch, recorded, found }.into());
     }
-    let looked = examine(loaded, &ledger, &batch)?;
-    let examination = &looked.examination;
+    let looked = if pictures::is_folder(&files(&batch)) {
+        Examined::Pictures(Box::new(pictures::examine(&batch)?))
+    } else {
+        Examined::Table(Box::new(examine(loaded, &ledger, &batch)?))
+    };
+    let examination = looked.examination();
     store.keep_report(system, &format!("data gate {}", batch.name), examination).await?;
     let terms = match &loaded.config.data {
         Some(data) => data.gate.terms(batch.impact, &batch.feed),
@@ -115,7 +120,10 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
     let complete = examination.verdict(Severity::Suspicious) != Verdict::NotFullyExamined;
     if !(findings.is_empty() && complete) {
         // Before the verdict, so that whoever sees the batch held sees its rows.
-        let sheet = sheet(&looked, &batch, rows, store.now())?;
+        let sheet = match &looked {
+            Examined::Table(looked) => sheet(looked, &batch, rows, store.now())?,
+            Examined::Pictures(looked) => looked.sheet(&batch, rows, store.now()),
+        };
         store.keep_sheet(system, &sheet, mantlet_respond::SELF).await?;
     }
     let eyes = terms.eyes.unwrap_or(0);
@@ -133,7 +141,26 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
             .settle(system, &batch, mantlet_respond::SELF, &format!("the gate of {} passed", batch.name))
             .await;
     }
-    Ok(Gate { examination: looked.examination, batch, incident, gaps: looked.gaps })
+    let (examination, gaps) = match looked {
+        Examined::Table(looked) => (looked.examination, looked.gaps),
+        Examined::Pictures(looked) => (looked.examination, looked.gaps),
+    };
+    Ok(Gate { examination, batch, incident, gaps })
+}
+
+/// What the checks of a batch gave.
+enum Examined {
+    Table(Box<Looked>),
+    Pictures(Box<pictures::Looked>),
+}
+
+impl Examined {
+    const fn examination(&self) -> &Examination {
+        match self {
+            Self::Table(looked) => &looked.examination,
+            Self::Pictures(looked) => &looked.examination,
+        }
+    }
 }
 
 /// The rows of a batch that are most worth a look.
@@ -159,7 +186,7 @@ fn sheet(looked: &Looked, batch: &Batch, most: usize, at: Millis) -> Result<Shee
         .map(|(worth, mut cells)| {
             let label = if cells.is_empty() { String::new() } else { cells.remove(0) };
             let Worth { row, group, chance, label: known, suggested } = worth;
-            SheetRow { row, group, chance, label: known.unwrap_or(label), suggested, cells }
+            SheetRow { row, group, chance, label: known.unwrap_or(label), suggested, cells, picture: None }
         })
         .collect();
     let mut words: Vec<(u64, String)> = match &looked.labels {

@@ -11,6 +11,7 @@ pub mod gate;
 mod images;
 mod influence;
 mod labels;
+mod pictures;
 mod rows;
 mod schema;
 mod simulate;

@@ -15,6 +15,7 @@ use mantlet_registry::batch::{Batch, BatchError};
 use mantlet_registry::rows::{RowRuled, RowRuling, Sheet};
 
 use super::batches::{digest, files, known};
+use super::pictures;
 use crate::commands::{Person, open_store};
 use crate::exit::Usage;
 use crate::runtime;
@@ -60,7 +61,7 @@ pub struct Ruled {
 pub struct Exported {
     /// The batch.
     name: String,
-    /// Where, as CSV.
+    /// Where, as CSV; of pictures the list of files and labels to learn from.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The folder with mantlet.toml.
@@ -223,7 +224,11 @@ pub fn export(terminal: Terminal, options: &Exported) -> anyhow::Result<ExitCode
         }
         let label = loaded.config.data.as_ref().and_then(|data| data.label.clone()).unwrap_or_default();
         let own = files(batch);
-        let (rows, out) = write(&own, batch, &label, &options.out)?;
+        let (rows, out) = if pictures::is_folder(&own) {
+            pictures::write(&own, batch, &options.out)?
+        } else {
+            write(&own, batch, &label, &options.out)?
+        };
         // What was read is what was decided about.
         let found = digest(&own)?;
         if found != batch.digest {
