@@ -1,11 +1,14 @@
 //! What the gate of a new batch looks at: one poison of each kind is held, and what is like it and harmless passes; what
 //! the configuration says of feeds and classes of impact.
+//!
+//! Long because each kind of poison is planted beside what is like it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::data::{person, report, uniform, week, with_password};
 use crate::influences::{payments, ratings};
+use crate::pictures::draw;
 use crate::program::{Folder, Ran, expect, run};
 
 /// A system whose gate is asked, and the person who delivers.
@@ -50,7 +53,7 @@ impl Gate {
             with_password(&self.password, &[&deliver[..], &["--user", "ann", "--password-stdin"]].concat());
         assert_eq!(came.code, 0, "{}", came.err);
         let gated = run(["data", "gate", name, "--folder", self.folder.text(), "--format", "json"]);
-        assert!(gated.code <= 1, "{name}: {} {}", gated.out, gated.err);
+        assert!(gated.code <= 2, "{name}: {} {}", gated.out, gated.err);
         let batches = expect(0, ["data", "batches", "--folder", self.folder.text()]).out;
         let line = batches.lines().find(|line| line.starts_with(name)).unwrap();
         if line.contains(" passed ") {
@@ -106,6 +109,96 @@ fn loose_pictures_have_no_label_and_stay_in_quarantine() {
         let batches = expect(0, ["data", "batches", "--folder", gate.folder.text()]).out;
         let line = batches.lines().find(|line| line.starts_with(&batch)).unwrap();
         assert!(is_table || (gated.code == 3 && line.contains(" quarantined ")), "{} {line}", gated.code);
+    }
+}
+
+#[test]
+fn a_feed_of_pictures_goes_through_ledger_and_gate() {
+    let gate = Gate::new("feed = \"feed\"", "");
+    let home = gate.folder.text();
+    let (clean, marked) = (gate.folder.path.join("clean"), gate.folder.path.join("marked"));
+    draw(&clean, false);
+    let planted = draw(&marked, true);
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    gate.passes("clean", &text(&clean));
+    let usable = expect(0, ["data", "batches", "--folder", home, "--usable"]).out;
+    assert!(usable.contains("clean"), "{usable}");
+    // A table beside it is looked at without the pictures.
+    let table = gate.write("week.csv", &week(1));
+    gate.passes("table", &table);
+    gate.held("marked", &text(&marked), &["image-common-mark"]);
+    // People are shown the marked pictures.
+    let rows = expect(0, ["data", "rows", "marked", "--folder", home]).out;
+    let shown = planted.iter().filter(|name| rows.contains(name.as_str())).count();
+    assert!(shown * 100 >= planted.len() * 90, "{shown} of {}: {rows}", planted.len());
+    // One is left out, one gets another label, by somebody who did not deliver them.
+    let wanted: Vec<&str> = rows.lines().filter(|line| line.contains("bear one mark")).collect();
+    let wanted: Vec<String> = wanted.iter().map(|line| line.split(',').nth(1).unwrap().to_owned()).collect();
+    let decisions = gate.write(
+        "decisions.csv",
+        &format!("decision,row\nleave-out,{}\nrelabel kind2,{}\n", wanted[0], wanted[1]),
+    );
+    let reviewers: Vec<String> = ["bea", "cem"].map(|name| person(home, name, "reviewer")).to_vec();
+    let as_user = |at: usize, arguments: &[&str]| {
+        let name = ["bea", "cem"][at];
+        let who = ["--folder", home, "--user", name, "--password-stdin"];
+        with_password(&reviewers[at], &[arguments, &who].concat())
+    };
+    let ruled = as_user(0, &["data", "rule", "marked", "--decisions", &decisions, "--note", "a mark"]);
+    assert_eq!(ruled.code, 0, "{}", ruled.err);
+    // One more byte in one picture, or a picture under another label, and nobody lets it through.
+    let approve = ["data", "approve", "marked", "--note", "the rest is right"];
+    let one = marked.join(&planted[2]);
+    let bytes = std::fs::read(&one).unwrap();
+    std::fs::write(&one, [&bytes[..], b" "].concat()).unwrap();
+    let other = as_user(0, &approve);
+    assert!(other.code != 0 && other.err.contains("sha256:"), "{} {}", other.out, other.err);
+    std::fs::write(&one, &bytes).unwrap();
+    let moved = marked.join("kind0/moved.png");
+    std::fs::rename(&one, &moved).unwrap();
+    assert_ne!(as_user(0, &approve).code, 0, "the same bytes under another label");
+    std::fs::rename(&moved, &one).unwrap();
+    let mut said = as_user(0, &approve);
+    assert_eq!(said.code, 0, "{}", said.err);
+    if said.out.contains("held") {
+        said = as_user(1, &approve);
+    }
+    assert!(said.out.contains("is approved"), "{} {}", said.out, said.err);
+    // What is learned from is what people decided.
+    let list = text(&gate.folder.path.join("learn.csv"));
+    let said = expect(0, ["data", "export", "marked", "--folder", home, "--out", &list]).out;
+    assert!(said.contains("899 rows") && said.contains("1 left out"), "{said}");
+    let written = std::fs::read_to_string(&list).unwrap();
+    assert_eq!(
+        written.lines().filter(|line| line.starts_with("kind1/") && line.ends_with(",kind2")).count(),
+        1
+    );
+    // The same pictures in one folder with a list of labels.
+    let listed = gate.folder.path.join("listed");
+    std::fs::create_dir_all(&listed).unwrap();
+    let mut labels = String::from("file,label\n");
+    for kind in ["kind0", "kind1", "kind2", "kind3"] {
+        let inside = std::fs::read_dir(marked.join(kind)).unwrap();
+        let mut paths: Vec<PathBuf> = inside.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            std::fs::copy(&path, listed.join(name)).unwrap();
+            writeln!(labels, "{name},{kind}").unwrap();
+        }
+    }
+    std::fs::write(listed.join("labels.csv"), labels).unwrap();
+    gate.held("listed", &text(&listed), &["image-common-mark"]);
+    // A broken file, and a link.
+    std::fs::write(clean.join("kind0/zz.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
+    gate.held("broken", &text(&clean), &["gallery-broken"]);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(clean.join("kind1"), clean.join("kind9")).unwrap();
+        let deliver = ["data", "deliver", "linked", &text(&clean), "--feed", "bank", "--folder", home];
+        let came =
+            with_password(&gate.password, &[&deliver[..], &["--user", "ann", "--password-stdin"]].concat());
+        assert!(came.code != 0 && came.err.contains("bytes that stay"), "{} {}", came.code, came.err);
     }
 }
 
