@@ -150,6 +150,15 @@ pub trait Batches: Send + Sync {
         approve: bool,
         note: &'a str,
     ) -> Soon<'a, Ledger>;
+    /// Takes back what passed or was approved.
+    fn withdraw<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        note: &'a str,
+    ) -> Soon<'a, Ledger>;
 }
 
 /// Everything the console is handed.

@@ -356,6 +356,18 @@ impl Batches for Shelf {
             done.map_err(failed)
         })
     }
+    fn withdraw<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        note: &'a str,
+    ) -> Soon<'a, Ledger> {
+        Box::pin(async move {
+            self.store.withdraw_batch(system, batch, actor, seen.digest, note).await.map_err(failed)
+        })
+    }
 }
 
 impl People for Shelf {

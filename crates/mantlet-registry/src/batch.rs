@@ -1,7 +1,8 @@
 //! Batches of training data: quarantined until their gate passes or people let them through.
 //!
 //! A [`Ledger`] is nothing but its events in order: whoever replays them from the audit log has the same ledger.
-//! An approval names the digest it is for; when a batch's bytes change, every approval of it is void.
+//! An approval names the digest it is for; when a batch's bytes change, every approval of it is void. Only what a gate
+//! held can be approved, and what passed or was approved can be taken back.
 //!
 //! Long because the events, the ledger and the laws between them stand together.
 
@@ -79,6 +80,15 @@ pub enum BatchEvent {
         /// Why.
         note: String,
     },
+    /// A person takes back what passed or was approved: no model learns from it any more.
+    Withdrawn {
+        /// The batch.
+        batch: String,
+        /// The digest in the ledger.
+        digest: Digest,
+        /// Why.
+        note: String,
+    },
     /// Retraining stops, or may go on.
     Frozen {
         /// Whether it stops.
@@ -98,6 +108,7 @@ impl BatchEvent {
             Self::RowsRuled { .. } => "batch-rows-ruled",
             Self::Approved { .. } => "batch-approved",
             Self::Rejected { .. } => "batch-rejected",
+            Self::Withdrawn { .. } => "batch-withdrawn",
             Self::Frozen { on: true, .. } => "retraining-frozen",
             Self::Frozen { on: false, .. } => "retraining-released",
         }
@@ -111,7 +122,8 @@ impl BatchEvent {
             | Self::Gated { batch, .. }
             | Self::RowsRuled { batch, .. }
             | Self::Approved { batch, .. }
-            | Self::Rejected { batch, .. } => Some(batch),
+            | Self::Rejected { batch, .. }
+            | Self::Withdrawn { batch, .. } => Some(batch),
             Self::Frozen { .. } => None,
         }
     }
@@ -131,6 +143,8 @@ pub enum BatchState {
     Approved,
     /// A person threw it out.
     Rejected,
+    /// It was let through, and a person took it back.
+    Withdrawn,
 }
 
 impl BatchState {
@@ -143,6 +157,7 @@ impl BatchState {
             Self::Passed => "passed",
             Self::Approved => "approved",
             Self::Rejected => "rejected",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -151,6 +166,17 @@ impl BatchState {
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Passed | Self::Approved)
     }
+}
+
+/// Who took a batch back, when, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// Why.
+    pub note: String,
 }
 
 /// A batch.
@@ -186,6 +212,9 @@ pub struct Batch {
     /// People whose consent was asked for when its gate ran.
     #[serde(default)]
     pub asked: usize,
+    /// Who took it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawal>,
 }
 
 impl Batch {
@@ -249,8 +278,23 @@ pub enum BatchError {
         who: String,
     },
     /// The state does not allow it.
-    #[error("batch `{batch}` is {}, and only a held or quarantined one is decided about", state.word())]
+    #[error(
+        "batch `{batch}` is {}, and only a held or quarantined one is decided about{}",
+        state.word(),
+        if state.is_usable() { "; `mantlet data withdraw` takes back what was let through" } else { "" }
+    )]
     State {
+        /// The batch.
+        batch: String,
+        /// Where it stands.
+        state: BatchState,
+    },
+    /// Nobody has looked at these bytes yet.
+    #[error("the gate of batch `{0}` has not run on these bytes; run `mantlet data gate {0}` first")]
+    Ungated(String),
+    /// There is nothing to take back.
+    #[error("batch `{batch}` is {}, and only what passed or was approved is taken back", state.word())]
+    Unused {
         /// The batch.
         batch: String,
         /// Where it stands.
@@ -306,12 +350,13 @@ impl Ledger {
                     approvals: Vec::new(),
                     rulings: Rulings::default(),
                     asked: 0,
+                    withdrawn: None,
                 };
                 self.batches.insert(batch.clone(), own);
             }
             BatchEvent::Gated { batch, digest, findings, complete, eyes } => {
                 let own = self.own(batch, *digest)?;
-                if matches!(own.state, BatchState::Approved | BatchState::Rejected) {
+                if matches!(own.state, BatchState::Approved | BatchState::Rejected | BatchState::Withdrawn) {
                     return Err(BatchError::State { batch: batch.clone(), state: own.state });
                 }
                 own.findings.clone_from(findings);
@@ -338,6 +383,10 @@ impl Ledger {
             BatchEvent::Approved { batch, digest, rulings, .. } => {
                 let own = self.own(batch, *digest)?;
                 decide(own, actor)?;
+                // What no gate has seen was not held, and nobody knows how many people it takes.
+                if own.state == BatchState::Quarantined {
+                    return Err(BatchError::Ungated(batch.clone()));
+                }
                 if *rulings != own.rulings.digest() {
                     return Err(BatchError::OtherRulings(batch.clone()));
                 }
@@ -352,6 +401,15 @@ impl Ledger {
                 let own = self.own(batch, *digest)?;
                 decide(own, actor)?;
                 own.state = BatchState::Rejected;
+            }
+            BatchEvent::Withdrawn { batch, digest, note } => {
+                let own = self.own(batch, *digest)?;
+                // One person is enough, who delivered it included: less is learned, never more.
+                if !own.state.is_usable() {
+                    return Err(BatchError::Unused { batch: batch.clone(), state: own.state });
+                }
+                own.state = BatchState::Withdrawn;
+                own.withdrawn = Some(Withdrawal { by: actor.to_owned(), at, note: note.clone() });
             }
             BatchEvent::Frozen { on, note } => self.frozen = on.then(|| note.clone()),
         }
@@ -555,6 +613,75 @@ mod tests {
             let text = serde_json::to_string(event).unwrap();
             assert_eq!(serde_json::from_str::<BatchEvent>(&text).unwrap(), *event);
         }
+    }
+
+    #[test]
+    fn nothing_is_approved_before_its_gate_and_by_no_fewer_than_the_gate_asked_for() {
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::High), "ann", Millis(1)).unwrap();
+        for who in ["bea", "cem"] {
+            let early = ledger.apply(&approved(1), who, Millis(2)).unwrap_err();
+            assert_eq!(early, BatchError::Ungated("w1".into()));
+            assert!(early.to_string().contains("`mantlet data gate w1`"), "{early}");
+        }
+        assert!(ledger.usable().is_empty() && ledger.batches["w1"].approvals.is_empty());
+        let BatchEvent::Gated { batch, digest, findings, complete, .. } = gated(1, &["flood-near-copies"])
+        else {
+            panic!("a gate");
+        };
+        let held = BatchEvent::Gated { batch, digest, findings, complete, eyes: 3 };
+        ledger.apply(&held, "mantlet", Millis(3)).unwrap();
+        for (who, state) in
+            [("bea", BatchState::Held), ("cem", BatchState::Held), ("dan", BatchState::Approved)]
+        {
+            ledger.apply(&approved(1), who, Millis(4)).unwrap();
+            assert_eq!(ledger.batches["w1"].state, state, "{who}");
+        }
+        // Other bytes are quarantined, and approved by nobody before their gate either; thrown out they can be.
+        ledger.apply(&delivered("w1", 2, Impact::High), "ann", Millis(5)).unwrap();
+        assert_eq!(ledger.apply(&approved(2), "bea", Millis(6)), Err(BatchError::Ungated("w1".into())));
+        let out = BatchEvent::Rejected { batch: "w1".into(), digest: self::digest(2), note: "spam".into() };
+        ledger.apply(&out, "bea", Millis(7)).unwrap();
+        assert_eq!(ledger.batches["w1"].state, BatchState::Rejected);
+    }
+
+    #[test]
+    fn what_was_let_through_is_taken_back_by_one_person_and_no_gate_lets_it_through_again() {
+        let back = |bytes| BatchEvent::Withdrawn {
+            batch: "w1".into(),
+            digest: digest(bytes),
+            note: "poisoned since week 4".into(),
+        };
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::High), "ann", Millis(1)).unwrap();
+        let early = ledger.apply(&back(1), "bea", Millis(2)).unwrap_err();
+        assert_eq!(early, BatchError::Unused { batch: "w1".into(), state: BatchState::Quarantined });
+        ledger.apply(&gated(1, &[]), "mantlet", Millis(2)).unwrap();
+        let refused = BatchEvent::Rejected { batch: "w1".into(), digest: digest(1), note: "no".into() };
+        let refused = ledger.apply(&refused, "bea", Millis(3)).unwrap_err();
+        assert!(refused.to_string().contains("`mantlet data withdraw`"), "{refused}");
+        assert!(matches!(ledger.apply(&back(2), "bea", Millis(3)), Err(BatchError::OtherBytes { .. })));
+        ledger.apply(&back(1), "ann", Millis(4)).unwrap();
+        let own = &ledger.batches["w1"];
+        let who = own.withdrawn.as_ref().map(|own| (own.by.as_str(), own.at, own.note.as_str()));
+        assert_eq!(who, Some(("ann", Millis(4), "poisoned since week 4")));
+        assert!(ledger.usable().is_empty());
+        for event in [gated(1, &[]), approved(1), back(1)] {
+            assert!(ledger.apply(&event, "bea", Millis(5)).is_err(), "{event:?}");
+        }
+        ledger.apply(&delivered("w1", 1, Impact::High), "eve", Millis(6)).unwrap();
+        assert_eq!(ledger.batches["w1"].state, BatchState::Withdrawn, "the same bytes launder nothing");
+        ledger.apply(&delivered("w1", 2, Impact::High), "ann", Millis(7)).unwrap();
+        assert_eq!(ledger.batches["w1"].withdrawn, None);
+        // So is what people approved.
+        let mut ledger = Ledger::default();
+        ledger.apply(&delivered("w1", 1, Impact::Low), "ann", Millis(1)).unwrap();
+        ledger.apply(&gated(1, &["flood-near-copies"]), "mantlet", Millis(2)).unwrap();
+        ledger.apply(&approved(1), "bea", Millis(3)).unwrap();
+        ledger.apply(&back(1), "bea", Millis(4)).unwrap();
+        assert!(ledger.usable().is_empty());
+        let text = serde_json::to_string(&back(1)).unwrap();
+        assert_eq!(serde_json::from_str::<BatchEvent>(&text).unwrap(), back(1));
     }
 
     #[test]

@@ -229,6 +229,23 @@ impl Store {
         Ok(ledger)
     }
 
+    /// A person takes back what passed or was approved. The files need not be there: what cannot be read any more can be
+    /// taken back as well. Gives the ledger with it.
+    ///
+    /// # Errors
+    /// When there is no such batch, it was not let through, it is another than was seen, or the log fails.
+    pub async fn withdraw_batch(
+        &self,
+        system: &str,
+        batch: &str,
+        actor: &str,
+        digest: Digest,
+        note: &str,
+    ) -> Result<Ledger, StoreError> {
+        let event = BatchEvent::Withdrawn { batch: batch.to_owned(), digest, note: note.to_owned() };
+        self.batch_event(system, &event, actor).await
+    }
+
     /// Closes the incidents about a batch that is held no more. One with a step in force stays open until that is undone,
     /// and one that somebody else changes again and again stays open as well: what was decided stands either way.
     pub async fn settle(&self, system: &str, batch: &Batch, actor: &str, why: &str) {

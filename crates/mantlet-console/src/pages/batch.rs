@@ -78,6 +78,7 @@ fn question(batch: &Batch) -> String {
         BatchState::Passed => format!("{} passed its gate", batch.name),
         BatchState::Approved => format!("{} was let through", batch.name),
         BatchState::Rejected => format!("{} was thrown out", batch.name),
+        BatchState::Withdrawn => format!("{} was taken back", batch.name),
     }
 }
 
@@ -94,6 +95,7 @@ fn facts(batch: &Batch, system: &str, now: Millis) -> Markup {
             @if !batch.rulings.is_empty() {
                 dt { "Rows" } dd { (batch.rulings.len()) " decided about: " (out) " left out, " (other) " with another label" }
             }
+            @if let Some(back) = &batch.withdrawn { dt { "Taken back" } dd { (when(back.at, now)) " by " (back.by) ": " (back.note) } }
             @if !batch.approvals.is_empty() { dt { "Let through by" } dd { (batch.approvals.join(", ")) } }
             @if open(batch) {
                 dt { "Needs" } dd {
@@ -110,15 +112,8 @@ fn facts(batch: &Batch, system: &str, now: Millis) -> Markup {
 
 /// Whether this person may decide about this batch, and why not.
 fn hindrance(who: &Who, batch: &Batch) -> Option<String> {
-    if !who.is_person() {
-        Some("A person decides about training data, no key.".to_owned())
-    } else if !who.may(Act::DecideReview) {
-        Some("A reviewer decides this. Your role may look.".to_owned())
-    } else if batch.by == who.name() {
-        Some("You delivered this batch; another person decides about it.".to_owned())
-    } else {
-        None
-    }
+    let own = || "You delivered this batch; another person decides about it.".to_owned();
+    withholds(who).or_else(|| (batch.by == who.name()).then(own))
 }
 
 fn rows(who: &Who, batch: &Batch, sheet: &Sheet, here: &str, now: Millis) -> Markup {
@@ -276,6 +271,9 @@ fn offered<'a>(
 }
 
 fn verdict(who: &Who, batch: &Batch, here: &str) -> Markup {
+    if batch.state.is_usable() {
+        return back(who, batch, here);
+    }
     if !open(batch) {
         return html! {};
     }
@@ -291,7 +289,9 @@ fn verdict(who: &Who, batch: &Batch, here: &str) -> Markup {
             input type="hidden" name="rulings" value=(batch.rulings.digest().map(|digest| digest.to_string()).unwrap_or_default());
             fieldset {
                 legend { "The batch as a whole" }
-                @if consents {
+                @if batch.state == BatchState::Quarantined {
+                    p { "Nobody lets it through before its gate ran: " code { "mantlet data gate " (batch.name) } }
+                } @else if consents {
                     p { "You let it through. Another person has to, too." }
                 } @else {
                     label.choice { input type="radio" name="ruling" value="approve" required;
@@ -303,6 +303,35 @@ fn verdict(who: &Who, batch: &Batch, here: &str) -> Markup {
             label for="note" { "Why (kept in the audit log)" }
             textarea id="note" name="note" rows="2" maxlength="1000" required {}
             button.strong { "Decide" }
+        }
+    }
+}
+
+/// Whether this person may take a batch back, and why not. Who delivered it may: less is learned, never more.
+fn withholds(who: &Who) -> Option<String> {
+    if !who.is_person() {
+        Some("A person decides about training data, no key.".to_owned())
+    } else if !who.may(Act::DecideReview) {
+        Some("A reviewer decides this. Your role may look.".to_owned())
+    } else {
+        None
+    }
+}
+
+fn back(who: &Who, batch: &Batch, here: &str) -> Markup {
+    if withholds(who).is_some() {
+        return html! {};
+    }
+    html! {
+        form.panel method="post" action={ (here) "/decide" } {
+            (token(who))
+            input type="hidden" name="digest" value=(batch.digest.to_string());
+            input type="hidden" name="ruling" value="withdraw";
+            h2 { "Take it back" }
+            p { "No model learns from it any more, whatever its gate said. Versions that learned from it stay as they are: hold them back, or train them again without it." }
+            label for="note" { "Why (kept in the audit log)" }
+            textarea id="note" name="note" rows="2" maxlength="1000" required {}
+            button.strong { "Take back " (batch.name) }
         }
     }
 }
@@ -403,6 +432,16 @@ pub(crate) async fn carry_out(
     fields: &Fields,
 ) -> Result<(), Fault> {
     let (batch, _) = find(shared, system, name).await?;
+    if fields.get("ruling").map(String::as_str) == Some("withdraw") {
+        who.must(Act::DecideReview)?;
+        if let Some(why) = withholds(who) {
+            return Err(Fault::Refused(why));
+        }
+        let seen = Seen { digest: digest(fields, "digest").ok_or(Fault::Stale)?, rulings: None };
+        let note = note(fields)?;
+        shared.ports.batches.withdraw(who.name(), system, name, seen, &note).await?;
+        return Ok(());
+    }
     let seen = may(who, &batch, fields)?;
     let approve = match fields.get("ruling").map(String::as_str) {
         Some("approve") => true,

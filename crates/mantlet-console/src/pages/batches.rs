@@ -17,7 +17,7 @@ pub(super) const fn tone(state: BatchState) -> &'static str {
     match state {
         BatchState::Quarantined | BatchState::Held => "tone-warning",
         BatchState::Passed | BatchState::Approved => "tone-good",
-        BatchState::Rejected => "tone-bad",
+        BatchState::Rejected | BatchState::Withdrawn => "tone-bad",
     }
 }
 

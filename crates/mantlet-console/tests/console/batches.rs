@@ -233,9 +233,35 @@ fn rows_and_batches_are_decided_by_identified_people_and_never_by_who_delivered_
     assert_eq!(desk.batch().state, BatchState::Approved);
     assert!(cem.get(PAGE).body.contains("week-8 was let through"));
     assert_eq!(cem.decides(&page, "reject"), 409, "decided once");
+    // What was let through is taken back by one, who may decide and says why; who delivered it included.
+    let forged =
+        [("form_token", token.as_str()), ("digest", &digest), ("ruling", "withdraw"), ("note", "mine")];
+    assert_eq!(ope.post(&format!("{PAGE}/decide"), &forged).status, 403);
+    assert!(!ope.get(PAGE).body.contains("Take back week-8"));
+    let page = ann.get(PAGE);
+    assert!(page.body.contains("Take back week-8"), "{}", page.body);
+    assert_eq!(ann.sends(&page, "decide", &[("ruling", "withdraw")]).status, 400, "without a reason");
+    assert_eq!(
+        ann.sends(&page, "decide", &[("ruling", "withdraw"), ("note", "it was poisoned")]).status,
+        303
+    );
+    assert_eq!(desk.batch().state, BatchState::Withdrawn);
+    let page = ann.get(PAGE);
+    assert!(
+        page.body.contains("week-8 was taken back") && page.body.contains("it was poisoned"),
+        "{}",
+        page.body
+    );
+    assert_eq!(
+        ann.sends(&cem.get(PAGE), "decide", &[("ruling", "withdraw"), ("note", "twice")]).status,
+        403,
+        "another session's page"
+    );
     // The audit log has all of it, and adds up.
     let audit = cem.get("/audit").body;
-    for part in ["batch-rows-ruled", "batch-approved", "batch-sheet-kept", "checked by hand"] {
+    for part in
+        ["batch-rows-ruled", "batch-approved", "batch-withdrawn", "batch-sheet-kept", "checked by hand"]
+    {
         assert!(audit.contains(part), "{part}");
     }
     desk.runtime.block_on(desk.store.close()).unwrap();
@@ -266,6 +292,9 @@ fn other_bytes_than_were_seen_are_not_decided_about_and_a_key_is_no_person() {
     desk.runtime.block_on(desk.store.batch_event(SYSTEM, &again, "ann")).unwrap();
     let fresh = cem.get(PAGE);
     assert!(fresh.body.contains("waits for its gate") && fresh.body.contains("has not listed rows"));
+    assert!(!fresh.body.contains("value=\"approve\""), "nobody lets it through before its gate");
+    assert_eq!(cem.decides(&fresh, "approve"), 409);
+    assert!(desk.batch().approvals.is_empty());
     assert_eq!(cem.decides(&page, "approve"), 409, "an old page is about old bytes");
     // The API: people read and decide, a managing key reads.
     let scopes = vec![mantlet_access::Scope::Manage];
@@ -284,6 +313,11 @@ fn other_bytes_than_were_seen_are_not_decided_about_and_a_key_is_no_person() {
     let token = cem.get("/data").token();
     let origin = format!("http://{}", cem.addr);
     let head = [("Cookie", cem.cookie.as_str()), ("Origin", &origin), ("X-Form-Token", token.as_str()), json];
+    let early = ask(cem.addr, "POST", &decide, &head, &text);
+    assert!(early.status == 409 && early.body.contains("has not run"), "{}", early.body);
+    let findings = vec!["feed-label-shift".to_owned()];
+    let gated = BatchEvent::Gated { batch: "week-8".into(), digest, findings, complete: true, eyes: 0 };
+    desk.runtime.block_on(desk.store.batch_event(SYSTEM, &gated, "mantlet")).unwrap();
     let done = ask(cem.addr, "POST", &decide, &head, &text);
     assert_eq!(done.status, 200, "{}", done.body);
     assert_eq!(desk.batch().approvals, ["cem"]);

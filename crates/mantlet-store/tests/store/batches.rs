@@ -52,6 +52,13 @@ fn decisions_are_replayed_from_the_log_and_void_once_the_bytes_change() {
         let store = open(folder.path()).await;
         assert_eq!(store.ledger("cards").await.unwrap(), (ledger, Vec::new()));
         assert!(store.ledger("other").await.unwrap().0.batches.is_empty());
+        // Its files are nowhere: what was let through is taken back all the same, by the log's word.
+        let digest = Digest([1; 32]);
+        let back = store.withdraw_batch("cards", "week-8", "bea", digest, "it was poisoned").await.unwrap();
+        assert_eq!(back.batches["week-8"].state, BatchState::Withdrawn);
+        assert_eq!(store.ledger("cards").await.unwrap(), (back, Vec::new()));
+        let twice = store.withdraw_batch("cards", "week-8", "bea", digest, "again").await.unwrap_err();
+        assert!(matches!(twice, StoreError::Batch(BatchError::Unused { .. })), "{twice}");
         store.batch_event("cards", &delivered(2), "ann").await.unwrap();
         let (ledger, _) = store.ledger("cards").await.unwrap();
         assert_eq!(ledger.batches["week-8"].state, BatchState::Quarantined);

@@ -107,4 +107,16 @@ impl Batches for World {
         };
         Box::pin(std::future::ready(self.happen(actor, system, &event)))
     }
+    fn withdraw<'a>(
+        &'a self,
+        actor: &'a str,
+        system: &'a str,
+        batch: &'a str,
+        seen: Seen,
+        note: &'a str,
+    ) -> Soon<'a, Ledger> {
+        let event =
+            BatchEvent::Withdrawn { batch: batch.to_owned(), digest: seen.digest, note: note.to_owned() };
+        Box::pin(std::future::ready(self.happen(actor, system, &event)))
+    }
 }
