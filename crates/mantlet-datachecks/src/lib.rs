@@ -4,6 +4,7 @@
 //! checked in bounded memory. Opening files and decoding CSV or Parquet is the caller's business.
 
 pub mod abuse;
+pub mod again;
 mod cell;
 pub mod datacheck;
 pub mod feed;
@@ -65,6 +66,7 @@ pub fn examine(
 #[must_use]
 pub fn abouts() -> Vec<&'static About> {
     let abuse = abuse::all().iter().map(|room| room.about);
+    let again = again::all().iter().map(|room| room.about);
     let influence = influence::all().iter().map(|room| room.about);
     let labels = label::all().iter().map(|room| room.about);
     let floods = flood::all().iter().map(|room| room.about);
@@ -81,6 +83,7 @@ pub fn abouts() -> Vec<&'static About> {
         .iter()
         .map(|room| room.about)
         .chain(abuse)
+        .chain(again)
         .chain(feeds)
         .chain(feedback)
         .chain(floods)

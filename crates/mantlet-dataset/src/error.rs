@@ -1,6 +1,6 @@
 //! Why a table cannot be read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a table cannot be read. Every message names the file and, where there is one, the column or row.
 #[derive(Debug, thiserror::Error)]
@@ -136,4 +136,22 @@ pub enum DatasetError {
     /// Counts and profile do not fit.
     #[error(transparent)]
     Drift(#[from] mantlet_drift::DriftError),
+}
+
+impl DatasetError {
+    /// The file that cannot be read as part of this table, when it is the file's fault and no other's.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::NoTable { path }
+            | Self::Damaged { path, .. }
+            | Self::Doubled { path, .. }
+            | Self::Wide { path, .. }
+            | Self::Missing { path, .. }
+            | Self::Kind { path, .. }
+            | Self::Empty { path } => Some(path),
+            _ => None,
+        }
+    }
 }

@@ -189,6 +189,9 @@ impl Gate {
 /// What stands in the ledger when a batch is held for want of a signature.
 pub const UNSIGNED: &str = "unsigned-batch";
 
+/// What stands in the ledger when a batch is held because it cannot be read.
+pub const UNREAD: &str = "unread-batch";
+
 /// What holds no batch unless the configuration says so: a trained model's guess about one text, which 2 in a hundred
 /// ordinary texts get as well. Few batches of texts would pass, and what holds every batch is soon waved through.
 const GUESSES: [&str; 1] = ["injection-suspected"];

@@ -27,7 +27,7 @@ use mantlet_vocab::{Impact, Mode, OnFailure, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use gate::{Gate, GateTerms, UNSIGNED};
+pub use gate::{Gate, GateTerms, UNREAD, UNSIGNED};
 pub use limits::{Price, StepUp};
 pub use monitor::Monitor;
 pub use record::{Record, Replies};

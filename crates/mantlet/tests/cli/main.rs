@@ -25,6 +25,7 @@ mod incidents;
 mod influences;
 mod integrations;
 mod killed;
+mod ledger;
 mod mislabelled;
 mod monitor;
 mod pictures;

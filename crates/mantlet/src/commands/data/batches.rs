@@ -1,6 +1,7 @@
-//! `mantlet data deliver|batches|approve|reject|freeze`: batches wait until their gate passes or people let them
-//! through.
+//! `mantlet data deliver|batches|approve|reject|withdraw|freeze`: batches wait until their gate passes or people let
+//! them through, and what was let through can be taken back.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,6 +51,22 @@ pub struct Delivered {
 pub struct Decided {
     /// The batch.
     name: String,
+    /// Why, for the record.
+    #[arg(long)]
+    note: String,
+    /// The folder with mantlet.toml.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    #[command(flatten)]
+    person: Person,
+}
+
+/// Batches that are taken back.
+#[derive(Debug, Args)]
+pub struct Withdrawn {
+    /// The batches.
+    #[arg(required = true)]
+    names: Vec<String>,
     /// Why, for the record.
     #[arg(long)]
     note: String,
@@ -225,6 +242,7 @@ pub fn list(terminal: Terminal, options: &Listed) -> anyhow::Result<ExitCode> {
         store.close().await?;
         let mut code = ExitCode::SUCCESS;
         if options.usable {
+            let mut learned = BTreeSet::new();
             for batch in ledger.usable() {
                 if digest(&files(batch)).ok() != Some(batch.digest) {
                     terminal.note(&format!(
@@ -242,7 +260,22 @@ pub fn list(terminal: Terminal, options: &Listed) -> anyhow::Result<ExitCode> {
                     code = exit::verdict(mantlet_vocab::Verdict::Found);
                     continue;
                 }
-                batch.files.iter().for_each(|file| terminal.say(file));
+                for file in &batch.files {
+                    // One file under two names, or a copy of it, is learned from once.
+                    if learned.insert(digest(&[PathBuf::from(file)])?.0) {
+                        terminal.say(file);
+                    } else {
+                        terminal.note(&format!("{file} of batch {} stands above already", batch.name));
+                    }
+                }
+            }
+            for batch in ledger.batches.values() {
+                if let Some(back) = &batch.withdrawn {
+                    terminal.note(&format!(
+                        "batch {} was taken back by {} ({}); what learned from it did so from what is usable no more",
+                        batch.name, back.by, back.note
+                    ));
+                }
             }
             return Ok(code);
         }
@@ -261,8 +294,12 @@ pub fn list(terminal: Terminal, options: &Listed) -> anyhow::Result<ExitCode> {
                 (0, 0) => String::new(),
                 (out, other) => format!("  {out} rows left out, {other} relabelled"),
             };
+            let back = match &batch.withdrawn {
+                Some(back) => format!("  taken back by {}: {}", back.by, back.note),
+                None => String::new(),
+            };
             let line = format!(
-                "{:<16} {:<11} {:<12} {}{findings}{ruled}{approved}",
+                "{:<16} {:<11} {:<12} {}{findings}{ruled}{approved}{back}",
                 batch.name,
                 batch.state.word(),
                 batch.feed,
@@ -302,6 +339,26 @@ pub fn decide(terminal: Terminal, options: &Decided, approve: bool) -> anyhow::R
             String::new()
         };
         terminal.say(&format!("batch {} is {}{still}", batch.name, batch.state.word()));
+        store.close().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Runs `mantlet data withdraw`.
+///
+/// # Errors
+/// When the person may not, a batch was not let through, or the store fails; of several, those said before are taken back.
+pub fn withdraw(terminal: Terminal, options: &Withdrawn) -> anyhow::Result<ExitCode> {
+    runtime::block_on(async {
+        let (loaded, store) = open_store(&options.folder).await?;
+        let user = options.person.prove(&store, Act::DecideReview).await?;
+        let system = &loaded.config.system.name;
+        for name in &options.names {
+            let (ledger, _) = store.ledger(system).await?;
+            let digest = known(&ledger, name)?.digest;
+            let ledger = store.withdraw_batch(system, name, &user.name, digest, &options.note).await?;
+            terminal.say(&format!("batch {name} is {}", known(&ledger, name)?.state.word()));
+        }
         store.close().await?;
         Ok(ExitCode::SUCCESS)
     })

@@ -1,10 +1,7 @@
 //! Every check that the gate runs on a batch: its own rows, its texts and labels, and what came before it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use mantlet_curate::feedback::{FeedbackRoles, feedback};
-use mantlet_curate::feeds::{Settings, Studied, study};
+use mantlet_curate::feeds::Studied;
 use mantlet_curate::floods::{Flooded, floods};
 use mantlet_curate::influence::influence;
 use mantlet_curate::labels::{Asked, Found, labels};
@@ -12,23 +9,20 @@ use mantlet_curate::relations::relations;
 use mantlet_curate::split::split;
 use mantlet_curate::texts::texts;
 use mantlet_curate::triggers::{Triggers, triggers};
-use mantlet_curate::versions::{feeds_apart, versions};
+use mantlet_curate::versions::feeds_apart;
 use mantlet_curate::{CurateError, Roles};
 use mantlet_datachecks::influence::InfluenceSettings;
 use mantlet_datachecks::split::Split;
 use mantlet_datachecks::trigger::Limits;
-use mantlet_dataset::{Dataset, Grouping, Stream, grouped_by};
-use mantlet_drift::fairness::{FairnessSettings, gaps};
+use mantlet_dataset::Dataset;
 use mantlet_registry::batch::{Batch, Ledger};
 use mantlet_vocab::{Examination, Finding, Place};
 
 use super::batches::files;
+use super::beside::{before, delivered_before};
 use crate::config::{Data, Loaded};
 use crate::exit::Usage;
 use crate::protect::take_in;
-
-/// Suspects of the whole scan, of which those of this batch are shown.
-const SUSPECTS: usize = 4_000;
 
 /// What the checks gave, beyond findings.
 pub(super) struct Looked {
@@ -41,10 +35,12 @@ pub(super) struct Looked {
     pub(super) labels: Option<Found>,
     /// What no check could look at, which holds no batch by itself.
     pub(super) gaps: Vec<String>,
+    /// Batches of the same feed that were let through and stand in the window in which labels turned.
+    pub(super) turned: Vec<String>,
 }
 
 impl Looked {
-    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
+    pub(super) fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.examination.findings.extend(findings);
     }
 }
@@ -103,6 +99,7 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
         triggers: mined,
         labels: None,
         gaps: Vec::new(),
+        turned: Vec::new(),
     };
     let told = looked.flooded.findings(&place);
     looked.add(told);
@@ -112,6 +109,7 @@ pub(super) fn examine(loaded: &Loaded, ledger: &Ledger, batch: &Batch) -> anyhow
     labelled(&mut looked, data, &place)?;
     apart(&mut looked, loaded, data)?;
     steered(&mut looked, data, &place)?;
+    looked.add(delivered_before(ledger, batch, &place));
     before(&mut looked, data, (ledger, batch), &place)?;
     Finding::sort(&mut looked.examination.findings);
     looked.gaps.sort();
@@ -195,7 +193,12 @@ fn steered(looked: &mut Looked, data: &Data, place: &Place) -> anyhow::Result<()
 }
 
 /// The feed that decides what a model says in a segment, over the batch and what was let through before it.
-fn influenced(looked: &mut Looked, data: &Data, all: &Dataset, place: &Place) -> anyhow::Result<()> {
+pub(super) fn influenced(
+    looked: &mut Looked,
+    data: &Data,
+    all: &Dataset,
+    place: &Place,
+) -> anyhow::Result<()> {
     if !data.gate.influence {
         return Ok(());
     }
@@ -214,90 +217,5 @@ fn influenced(looked: &mut Looked, data: &Data, all: &Dataset, place: &Place) ->
         Err(CurateError::Dataset(error)) => return Err(error.into()),
         Err(other) => looked.gaps.push(format!("influence of feeds was not looked at: {other}")),
     }
-    Ok(())
-}
-
-/// The files of a batch, each under the name of the batch: in reports that is not a file somewhere.
-fn named(batch: &Batch) -> Vec<(PathBuf, String)> {
-    let all = files(batch);
-    let alone = all.len() == 1;
-    let name = |path: &PathBuf| {
-        let file = path.file_name().unwrap_or_default().to_string_lossy();
-        if alone { batch.name.clone() } else { format!("{}/{file}", batch.name) }
-    };
-    all.iter().map(|path| (path.clone(), name(path))).collect()
-}
-
-/// The batch beside those that were let through before it.
-fn before(
-    looked: &mut Looked,
-    data: &Data,
-    (ledger, batch): (&Ledger, &Batch),
-    place: &Place,
-) -> anyhow::Result<()> {
-    let types = &data.types();
-    // Batches of one file each are what the scan divides time by.
-    let mut earlier: Vec<&Batch> =
-        ledger.batches.values().filter(|other| other.state.is_usable() && other.name != batch.name).collect();
-    // Pictures are no rows that a table could be compared with.
-    earlier.retain(|other| !super::pictures::is_folder(&files(other)));
-    earlier.sort_by(|a, b| (a.at, &a.name).cmp(&(b.at, &b.name)));
-    groups(looked, data, (&earlier, batch), place)?;
-    let mut tables: Vec<(PathBuf, String)> = earlier.into_iter().flat_map(named).collect();
-    let first = tables.len();
-    tables.extend(named(batch));
-    influenced(looked, data, &Dataset::open_copies_as(tables.clone(), Arc::new(()), types)?, place)?;
-    if first == 0 {
-        return Ok(());
-    }
-    // Units, clocks and names as in all batches that were let through before.
-    let known = Dataset::open_copies_as(tables[..first].to_vec(), Arc::new(()), types)?;
-    let compared = versions(&known, &looked.own, data.feed.as_deref(), &data.without)?;
-    looked.add(mantlet_datachecks::version::look(&compared.changes, place));
-    let settings = Settings { rows: SUSPECTS, ..Settings::default() };
-    let all = study(&Dataset::open_copies_as(tables, Arc::new(()), types)?, &looked.roles, &settings)?;
-    // What ended before this batch was decided about when its own batch came.
-    let here: Vec<Finding> = all
-        .cells
-        .iter()
-        .zip(all.findings(place))
-        .filter(|(cell, _)| cell.alarm.window.1 >= first)
-        .map(|(_, finding)| finding)
-        .collect();
-    looked.add(here);
-    looked.studied = Some(all);
-    Ok(())
-}
-
-/// Groups that are labelled otherwise than in the batch before this one: the one it names, else the last of its feed.
-fn groups(
-    looked: &mut Looked,
-    data: &Data,
-    (earlier, batch): (&[&Batch], &Batch),
-    place: &Place,
-) -> anyhow::Result<()> {
-    if data.gate.groups.is_empty() {
-        return Ok(());
-    }
-    let parent = match &batch.parent {
-        Some(name) => earlier.iter().find(|other| other.name == *name),
-        None => earlier.iter().rev().find(|other| other.feed == batch.feed),
-    };
-    let Some(parent) = parent else {
-        looked.gaps.push("groups were not compared: no batch of this feed was let through before".into());
-        return Ok(());
-    };
-    let grouping = Grouping {
-        decision: looked.roles.label.clone(),
-        label: None,
-        positive: data.gate.positive.clone().unwrap_or_else(|| "1".to_owned()),
-        groups: data.gate.groups.clone(),
-        given: data.gate.given.clone(),
-    };
-    let old = grouped_by(&Stream, &Dataset::open_as(&files(parent), &data.types())?, &grouping)?;
-    let new = grouped_by(&Stream, &looked.own, &grouping)?;
-    let found = gaps(&old.value, &new.value, FairnessSettings::default());
-    looked.add(mantlet_drift::fairness::look(&found, place));
-    looked.gaps.extend(new.gaps);
     Ok(())
 }

@@ -7,19 +7,22 @@ use clap::Args;
 use mantlet_curate::CurateError;
 use mantlet_curate::feeds::Studied;
 use mantlet_curate::worth::{Checked, Shown, Worth, shown, worth};
+use mantlet_dataset::DatasetError;
 use mantlet_registry::batch::{Batch, BatchError, BatchEvent, BatchState};
 use mantlet_registry::rows::{Sheet, SheetRow};
 use mantlet_respond::Alert;
 use mantlet_store::Store;
-use mantlet_vocab::{Examination, Finding, Millis, Severity, Verdict};
+use mantlet_vocab::{Examination, Finding, Gap, Millis, Place, Severity, Verdict};
 
 use super::batches::{digest, files, known};
+use super::beside::{delivered_before, fault};
 use super::examine::{Looked, examine};
 use super::pictures;
 use crate::cli::Reporting;
 use crate::commands::{open_store, raise};
-use crate::config::{GateTerms, Loaded, UNSIGNED};
+use crate::config::{GateTerms, Loaded, UNREAD, UNSIGNED};
 use crate::exit;
+use crate::protect::take_in;
 use crate::runtime;
 use crate::terminal::Terminal;
 
@@ -48,7 +51,7 @@ pub struct Gated {
 pub fn gate(terminal: Terminal, options: &Gated) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         let (loaded, store) = open_store(&options.folder).await?;
-        let Gate { examination, batch, incident, gaps } =
+        let Gate { examination, batch, incident, gaps, turned } =
             gate_of(&loaded, &store, &options.name, usize::from(options.rows)).await?;
         crate::commands::report(terminal, &examination, &options.reporting)?;
         let next = match batch.state {
@@ -65,6 +68,14 @@ pub fn gate(terminal: Terminal, options: &Gated) -> anyhow::Result<ExitCode> {
         };
         gaps.iter().for_each(|gap| terminal.note(&format!("not looked at: {gap}")));
         terminal.note(&format!("batch {} is {}{next}", batch.name, batch.state.word()));
+        if !turned.is_empty() {
+            let words = format!(
+                "labels of {} turned in batches that were let through, too; take them back: `{}`",
+                batch.feed,
+                command(&turned)
+            );
+            terminal.note(&words);
+        }
         if let Some((id, opened)) = incident {
             terminal.note(&format!("incident {}: {id}", if opened { "opened" } else { "taken in by" }));
         }
@@ -83,6 +94,8 @@ pub struct Gate {
     pub incident: Option<(String, bool)>,
     /// What was not looked at, a line each.
     pub gaps: Vec<String>,
+    /// Batches that were let through before labels of this feed were seen to turn in them, too.
+    pub turned: Vec<String>,
 }
 
 /// Runs the gate of a batch and records what it said; a held batch is an incident.
@@ -99,9 +112,15 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
         return Err(BatchError::OtherBytes { batch, recorded, found }.into());
     }
     let looked = if pictures::is_folder(&files(&batch)) {
-        Examined::Pictures(Box::new(pictures::examine(&batch)?))
+        let mut looked = pictures::examine(&batch)?;
+        looked.examination.findings.extend(delivered_before(&ledger, &batch, &Place::artifact(name)));
+        Finding::sort(&mut looked.examination.findings);
+        Examined::Pictures(Box::new(looked))
     } else {
-        Examined::Table(Box::new(examine(loaded, &ledger, &batch)?))
+        match examine(loaded, &ledger, &batch) {
+            Ok(looked) => Examined::Table(Box::new(looked)),
+            Err(error) => Examined::Unread(unread(loaded, &batch, error)?),
+        }
     };
     let examination = looked.examination();
     store.keep_report(system, &format!("data gate {}", batch.name), examination).await?;
@@ -115,16 +134,22 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
     if terms.signed == Some(true) && batch.signer.is_none() {
         findings.push(UNSIGNED.to_owned());
     }
+    if matches!(looked, Examined::Unread(_)) {
+        findings.push(UNREAD.to_owned());
+    }
     findings.sort();
     findings.dedup();
     let complete = examination.verdict(Severity::Suspicious) != Verdict::NotFullyExamined;
     if !(findings.is_empty() && complete) {
         // Before the verdict, so that whoever sees the batch held sees its rows.
         let sheet = match &looked {
-            Examined::Table(looked) => sheet(looked, &batch, rows, store.now())?,
-            Examined::Pictures(looked) => looked.sheet(&batch, rows, store.now()),
+            Examined::Table(looked) => Some(sheet(looked, &batch, rows, store.now())?),
+            Examined::Pictures(looked) => Some(looked.sheet(&batch, rows, store.now())),
+            Examined::Unread(_) => None,
         };
-        store.keep_sheet(system, &sheet, mantlet_respond::SELF).await?;
+        if let Some(sheet) = sheet {
+            store.keep_sheet(system, &sheet, mantlet_respond::SELF).await?;
+        }
     }
     let eyes = terms.eyes.unwrap_or(0);
     let event = BatchEvent::Gated { batch: batch.name.clone(), digest: found, findings, complete, eyes };
@@ -133,7 +158,8 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
     let mut incident = None;
     if batch.state == BatchState::Held {
         let who = (batch.name.as_str(), batch.feed.as_str(), batch.eyes());
-        let alert = Alert::held(system, loaded.config.system.impact, store.now(), who, &told);
+        let mut alert = Alert::held(system, loaded.config.system.impact, store.now(), who, &told);
+        tell(&mut alert, &batch, &looked);
         incident = Some(raise::take_in(store, &alert, loaded.config.gateway.mode).await?);
     } else if batch.state == BatchState::Passed {
         // What was delivered before under this name may have been held.
@@ -141,17 +167,20 @@ pub async fn gate_of(loaded: &Loaded, store: &Store, name: &str, rows: usize) ->
             .settle(system, &batch, mantlet_respond::SELF, &format!("the gate of {} passed", batch.name))
             .await;
     }
-    let (examination, gaps) = match looked {
-        Examined::Table(looked) => (looked.examination, looked.gaps),
-        Examined::Pictures(looked) => (looked.examination, looked.gaps),
+    let (examination, gaps, turned) = match looked {
+        Examined::Table(looked) => (looked.examination, looked.gaps, looked.turned),
+        Examined::Pictures(looked) => (looked.examination, looked.gaps, Vec::new()),
+        Examined::Unread(examination) => (examination, Vec::new(), Vec::new()),
     };
-    Ok(Gate { examination, batch, incident, gaps })
+    Ok(Gate { examination, batch, incident, gaps, turned })
 }
 
 /// What the checks of a batch gave.
 enum Examined {
     Table(Box<Looked>),
     Pictures(Box<pictures::Looked>),
+    /// It cannot be read.
+    Unread(Examination),
 }
 
 impl Examined {
@@ -159,7 +188,60 @@ impl Examined {
         match self {
             Self::Table(looked) => &looked.examination,
             Self::Pictures(looked) => &looked.examination,
+            Self::Unread(examination) => examination,
         }
+    }
+}
+
+/// What is said of a batch of which a file cannot be read; any other failure stays one.
+fn unread(loaded: &Loaded, batch: &Batch, error: anyhow::Error) -> anyhow::Result<Examination> {
+    let own = files(batch);
+    let Some(bad) =
+        fault(&error).and_then(DatasetError::file).filter(|bad| own.iter().any(|file| file == bad))
+    else {
+        return Err(error);
+    };
+    let label = loaded.config.data.as_ref().and_then(|data| data.label.as_deref());
+    let mut examination = Examination::default();
+    own.iter().for_each(|file| examination.merge(take_in::table(file, label)));
+    let what = bad.display().to_string();
+    if !examination.gaps.iter().any(|gap| gap.what == what) {
+        let remedy = "correct the file, and deliver it again".to_owned();
+        examination.gaps.push(Gap { what, why: format!("{error:#}"), remedy });
+    }
+    Ok(examination)
+}
+
+/// What is taken back, as a command.
+fn command(turned: &[String]) -> String {
+    format!("mantlet data withdraw {} --note TEXT --user YOU", turned.join(" "))
+}
+
+/// Why a batch is held for which no check speaks, and which batches before it are to be taken back.
+fn tell(alert: &mut Alert, batch: &Batch, looked: &Examined) {
+    let Some(five) = &mut alert.told else { return };
+    let examination = looked.examination();
+    if alert.noticed.is_empty() {
+        let mut why: Vec<String> = Vec::new();
+        if batch.findings.iter().any(|name| name == UNSIGNED) {
+            why.push("nobody signed it".to_owned());
+        }
+        why.extend(
+            examination.gaps.iter().take(3).map(|gap| format!("not examined: {}: {}", gap.what, gap.why)),
+        );
+        if !why.is_empty() {
+            five.suspicious = format!("{}.", why.join(". "));
+        }
+    }
+    if let Examined::Table(looked) = looked
+        && !looked.turned.is_empty()
+    {
+        five.next = format!(
+            "{}\nLabels of {} turned before this batch, in batches that were let through. Take them back: `{}`.",
+            five.next,
+            batch.feed,
+            command(&looked.turned)
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! `mantlet data`: training data before a model learns from it.
 
 pub mod batches;
+mod beside;
 mod check;
 mod diff;
 mod examine;
@@ -79,10 +80,12 @@ pub enum Command {
     Export(rows::Exported),
     /// Every batch and where it stands, as the audit log tells it; with --usable, the files to learn from.
     Batches(batches::Listed),
-    /// Let a batch through, for exactly its present bytes; nobody lets their own through.
+    /// Let a batch that its gate held through, for exactly its present bytes; nobody lets their own through.
     Approve(batches::Decided),
     /// Throw a batch out.
     Reject(batches::Decided),
+    /// Take back batches that passed or were approved: no model learns from them any more.
+    Withdraw(batches::Withdrawn),
     /// Stop retraining: no batch is usable until --off.
     Freeze(batches::Frozen),
     /// Plant poison into a copy of a table, to test a gate.
@@ -114,6 +117,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
         Command::Batches(options) => batches::list(terminal, &options),
         Command::Approve(options) => batches::decide(terminal, &options, true),
         Command::Reject(options) => batches::decide(terminal, &options, false),
+        Command::Withdraw(options) => batches::withdraw(terminal, &options),
         Command::Freeze(options) => batches::freeze(terminal, &options),
         Command::Simulate(options) => simulate::run(terminal, &options),
         Command::Review { sources, rows, out } => feeds::review(terminal, &sources, rows, out.as_deref()),
