@@ -66,6 +66,8 @@ pub struct Found {
     pub classes: Vec<String>,
     /// Rows of each class.
     pub counts: Vec<u64>,
+    /// The class of each examined row.
+    given: Vec<usize>,
     origins: Vec<Origin>,
     /// The numbers of the examined rows in the table, from 0.
     pub rows: Vec<u64>,
@@ -83,24 +85,27 @@ impl Found {
         for row in &mut confident.rows {
             row.row = self.rows.get(row.row).and_then(|&row| usize::try_from(row).ok()).unwrap_or(row.row);
         }
+        let placed = |words: &mut dyn Iterator<Item = u32>| {
+            let last = self.rows.last().map_or(0, |&row| usize::try_from(row).unwrap_or(0) + 1);
+            let mut rows = vec![u32::MAX; last];
+            for (&row, word) in self.rows.iter().zip(words) {
+                if let Some(at) = usize::try_from(row).ok().and_then(|row| rows.get_mut(row)) {
+                    *at = word;
+                }
+            }
+            rows
+        };
         let origins: Vec<Origin> = self
             .origins
             .iter()
-            .map(|origin| {
-                let last = self.rows.last().map_or(0, |&row| usize::try_from(row).unwrap_or(0) + 1);
-                let mut rows = vec![u32::MAX; last];
-                for (&row, &word) in self.rows.iter().zip(&origin.rows) {
-                    if let Some(at) = usize::try_from(row).ok().and_then(|row| rows.get_mut(row)) {
-                        *at = word;
-                    }
-                }
-                Origin { rows, ..origin.clone() }
-            })
+            .map(|origin| Origin { rows: placed(&mut origin.rows.iter().copied()), ..origin.clone() })
             .collect();
+        let given = placed(&mut self.given.iter().map(|&class| u32::try_from(class).unwrap_or(u32::MAX)));
         let labelled = Labelled {
             confident: &confident,
             classes: &self.classes,
             counts: &self.counts,
+            given: &given,
             origins: &origins,
             names: &self.names,
         };
@@ -192,6 +197,11 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
             role: "label, feed, labeler, text or probability",
             why,
         });
+    }
+    let given_columns = if given.is_empty() { &[] } else { &wanted[1 + origins.len()..] };
+    if let Some(column) = given_columns.iter().find(|column| column.kind != Kind::Numbers) {
+        let why = "it holds words; name columns of probabilities from 0 to 1".to_owned();
+        return Err(CurateError::Role { column: column.name.clone(), role: "probability", why });
     }
     let first = 1 + origins.len();
     let mut classes = Places::default();
@@ -290,6 +300,18 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
         }
         (order, Some(std::mem::take(&mut values)))
     };
+    let mut probabilities = probabilities;
+    if let Some(values) = &mut probabilities {
+        let is_known = known(&asked.probabilities, values, &rows)?;
+        let unknown = is_known.iter().filter(|known| !**known).count();
+        if unknown > 0 {
+            retain(&mut codes, &is_known, 1);
+            retain(&mut rows, &is_known, 1);
+            of.iter_mut().for_each(|of| retain(of, &is_known, 1));
+            retain(values, &is_known, width);
+            gaps.push(format!("{unknown} rows lack a probability of a class and were not examined"));
+        }
+    }
     let mut rank = vec![0; count];
     order.iter().enumerate().for_each(|(at, &class)| rank[class] = at);
     let given: Vec<usize> = codes.iter().map(|&code| rank[code as usize]).collect();
@@ -310,11 +332,48 @@ pub fn labels(dataset: &Dataset, asked: &Asked) -> Result<Found, CurateError> {
         confident: confident(&given, &probabilities, count),
         classes: order.iter().map(|&class| classes.words[class].clone()).collect(),
         counts,
+        given,
         origins,
         rows,
         names: Vec::new(),
         gaps,
     })
+}
+
+/// Whether each row has a probability for every class: numbers from 0 to 1 that add up to 1.
+fn known(named: &[(String, String)], values: &[f32], rows: &[u64]) -> Result<Vec<bool>, CurateError> {
+    // Each may be rounded to two digits.
+    let slack = 0.02 + 0.005 * f64::from(u32::try_from(named.len()).unwrap_or(u32::MAX));
+    let mut is_known = Vec::with_capacity(rows.len());
+    for (own, row) in values.chunks(named.len().max(1)).zip(rows) {
+        let wrong = |at: usize, why: String| CurateError::Role {
+            column: named.get(at).map(|(_, column)| column.clone()).unwrap_or_default(),
+            role: "probability",
+            why: format!("{why} in row {}; name columns of probabilities from 0 to 1", row + 1),
+        };
+        if let Some(at) = own.iter().position(|value| *value < -1e-6 || *value > 1.0 + 1e-6) {
+            return Err(wrong(at, format!("it holds {}", own[at])));
+        }
+        let sum: f64 = own.iter().map(|&value| f64::from(value)).sum();
+        if !sum.is_nan() && (sum - 1.0).abs() > slack {
+            return Err(wrong(
+                0,
+                format!("with those of the other classes it adds up to {sum:.3}, not to 1,"),
+            ));
+        }
+        is_known.push(!sum.is_nan());
+    }
+    Ok(is_known)
+}
+
+/// Keeps what belongs to rows that are marked, so many of each.
+fn retain<T>(values: &mut Vec<T>, marked: &[bool], each: usize) {
+    let mut at = 0;
+    values.retain(|_| {
+        let keep = marked.get(at / each.max(1)).copied().unwrap_or(true);
+        at += 1;
+        keep
+    });
 }
 
 /// Leaves columns out of a table of this width; gives the width then.

@@ -84,6 +84,7 @@ pub fn pictures(pictures: &Pictures) -> Result<Found, CurateError> {
         confident,
         classes: order.iter().map(|&label| pictures.labels()[label].clone()).collect(),
         counts,
+        given,
         origins: Vec::new(),
         rows,
         gaps,

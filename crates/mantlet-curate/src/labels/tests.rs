@@ -52,6 +52,43 @@ fn a_labeler_with_an_aim_is_named_by_own_and_by_given_probabilities() {
 }
 
 #[test]
+fn what_is_no_probability_is_refused_by_row_and_column_and_a_missing_one_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv");
+    // Two classes; what row 8 says of them.
+    let look = |eighth: &str, scale: f64| {
+        let mut text = String::from("p_no,p_yes,label\n");
+        for row in 0..300_u64 {
+            let yes = if row % 2 == 0 { 0.1 } else { 0.9 };
+            let own = format!("{},{}", (1.0 - yes) * scale, yes * scale);
+            let label = if row % 2 == 0 { "no" } else { "yes" };
+            writeln!(text, "{},{label}", if row == 7 { eighth } else { &own }).unwrap();
+        }
+        std::fs::write(&path, text).unwrap();
+        let roles = Roles { label: "label".into(), ..Roles::default() };
+        let probabilities = ["no", "yes"].map(|class| (class.to_owned(), format!("p_{class}"))).to_vec();
+        labels(&Dataset::open(&[path.clone()]).unwrap(), &Asked { roles, probabilities, text: None })
+    };
+    for (eighth, scale, why) in [
+        ("0.1,1.5", 1.0, "column `p_yes` cannot be the probability: it holds 1.5 in row 8"),
+        ("-0.2,0.9", 1.0, "column `p_no` cannot be the probability: it holds -0.2 in row 8"),
+        ("0.1,much", 1.0, "column `p_yes` cannot be the probability: it holds words"),
+        ("0.5,0.9", 1.0, "adds up to 1.400, not to 1, in row 8"),
+        ("10,90", 100.0, "it holds 90 in row 1"),
+    ] {
+        let error = look(eighth, scale).unwrap_err().to_string();
+        assert!(error.contains(why), "{eighth}: {error}");
+    }
+    let found = look("NaN,0.9", 1.0).unwrap();
+    assert_eq!((found.rows.len(), found.confident.rows.len()), (299, 0));
+    assert!(!found.rows.contains(&7));
+    assert_eq!(found.gaps, ["1 rows lack a probability of a class and were not examined"]);
+    // Rounded to two digits.
+    let found = look("0.1,0.89", 1.0).unwrap();
+    assert_eq!((found.rows.len(), found.gaps.len()), (300, 0));
+}
+
+#[test]
 fn a_text_is_said_to_teach_trees_nothing_and_few_words_are_not() {
     let mut text = String::from("x,message,shade,label\n");
     for row in 0..600_u64 {

@@ -31,6 +31,8 @@ pub struct Labelled<'a> {
     pub classes: &'a [String],
     /// Rows of each class, as given.
     pub counts: &'a [u64],
+    /// The class of each row, by place; a place beyond the classes is no row.
+    pub given: &'a [u32],
     /// Where rows come from, each column by itself.
     pub origins: &'a [Origin],
     /// What each flagged row is called, in their order; without names rows are called by their number.
