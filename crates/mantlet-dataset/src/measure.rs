@@ -316,6 +316,14 @@ pub fn signal_cube_by<E: Engine>(
     crossed_by(engine, dataset, reference, (&[signal], Pass::Cube { judged: false, signal: true }))
 }
 
+/// How a pass cuts segments: ranges of numbers are for errors and signals.
+pub(crate) fn layout_of(profile: &Profile, pass: &Pass) -> Layout {
+    match pass {
+        Pass::Cube { judged: false, signal: false } => Layout::new(profile),
+        _ => Layout::of_errors(profile),
+    }
+}
+
 fn crossed_by<E: Engine>(
     engine: &E,
     dataset: &Dataset,
@@ -324,7 +332,7 @@ fn crossed_by<E: Engine>(
 ) -> Result<Measured<Cube>, E::Error> {
     let mut wanted = pinned(dataset, reference.profile())?;
     // Only what segments are cut from, or compared in, is read.
-    let used = Layout::new(reference.profile()).columns();
+    let used = layout_of(reference.profile(), &pass).columns();
     wanted = used.iter().filter_map(|&at| wanted.get(at).cloned()).collect();
     for name in more {
         let Some(column) = dataset.column(name) else {

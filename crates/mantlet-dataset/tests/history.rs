@@ -145,7 +145,7 @@ fn a_signal_that_the_later_table_never_saw_is_none_there() {
     let reference = mantlet_dataset::Reference::of(profile).unwrap();
     let stream = mantlet_dataset::Stream;
     let signal = "signals.query-sweep".to_owned();
-    let layout = mantlet_drift::Layout::new(reference.profile());
+    let layout = mantlet_drift::Layout::of_errors(reference.profile());
     let fired = |table: &Dataset| {
         let cube = signal_cube_by(&stream, table, &reference, &signal).unwrap().value;
         let whole = cube.whole(&layout);

@@ -15,6 +15,11 @@ pub const DIMENSIONS: usize = 12;
 const CELLS: usize = 2 << 20;
 /// Bytes of all counts of one side.
 const BYTES: usize = 128 << 20;
+/// Sums of measures that a row adds to at most, over all crossings, so that crossings with a column of many numbers keep
+/// them too.
+const SUMS: usize = 4096;
+/// Cells over all crossings while columns of many numbers are among them.
+const CUT_CELLS: usize = CELLS / 4;
 /// The unit of a rank: the highest rank a value can have.
 pub const RANK: u64 = 1000;
 
@@ -27,6 +32,9 @@ pub struct Dimension {
     pub levels: Vec<u8>,
     /// What each level is called.
     pub labels: Vec<String>,
+    /// Whether its levels are ranges of a number with many values: errors are looked for in them, and no shifts, which
+    /// would be shifts of a column within itself.
+    pub is_cut: bool,
 }
 
 /// A quantity that is compared in each segment.
@@ -47,7 +55,11 @@ pub struct Layout {
     pub measures: Vec<Measure>,
     /// Columns that would be cut from or compared, and are not for want of room.
     pub left_out: Vec<usize>,
+    /// Columns of many numbers that errors are not looked for in the ranges of, for want of room.
+    pub uncut: Vec<usize>,
     triples: Vec<[usize; 3]>,
+    /// By triple: whether measures are summed in it.
+    summed: Vec<bool>,
 }
 
 impl Layout {
@@ -85,7 +97,45 @@ impl Layout {
         left_out.extend(measures.iter().skip(room).map(|measure| measure.column));
         measures.truncate(room);
         let triples = triples(dimensions.len());
-        Self { dimensions, measures, left_out, triples }
+        let summed = vec![true; triples.len()];
+        Self { dimensions, measures, left_out, uncut: Vec::new(), triples, summed }
+    }
+
+    /// The same, and cuts by ranges of every column of numbers with many values, as far as there is room: what errors, and
+    /// signals of the guard, are looked for in.
+    #[must_use]
+    pub fn of_errors(profile: &Profile) -> Self {
+        let mut layout = Self::new(profile);
+        let own = layout.dimensions.len();
+        for (at, column) in profile.columns.iter().enumerate() {
+            let Buckets::Numbers { edges, levels } = &column.buckets else { continue };
+            let counts = profile.counts.columns.get(at).map_or(&[][..], Vec::as_slice);
+            let is_known = layout.dimensions.iter().any(|dimension| dimension.column == at);
+            if is_known || counts.iter().filter(|&&count| count > 0).count() <= SEGMENT_LEVELS / 2 {
+                continue;
+            }
+            let dimension = ranges(at, (edges.as_slice(), levels.as_slice()), counts);
+            let sizes: Vec<usize> =
+                layout.dimensions.iter().chain([&dimension]).map(|d| d.labels.len()).collect();
+            if layout.dimensions.len() < DIMENSIONS && cells(&sizes) <= CUT_CELLS {
+                layout.dimensions.push(dimension);
+            } else {
+                layout.uncut.push(at);
+            }
+        }
+        layout.triples = triples(layout.dimensions.len());
+        let all: usize = layout.triples.iter().map(|&triple| layout.cells(triple)).sum();
+        let measures = layout.measures.len();
+        let fits = layout.triples.len().saturating_mul(measures) <= SUMS
+            && all.saturating_mul(24).saturating_mul(measures + 1) <= BYTES;
+        // Else only in crossings without such a column, and in one that has all the others.
+        let others: Vec<usize> = (0..own).collect();
+        let whole = layout.triples.iter().position(|triple| others.iter().all(|at| triple.contains(at)));
+        let is_summed = |(at, triple): (usize, &[usize; 3])| {
+            fits || Some(at) == whole || triple.iter().all(|&dimension| dimension < own)
+        };
+        layout.summed = layout.triples.iter().enumerate().map(is_summed).collect();
+        layout
     }
 
     /// The places of the columns that are cut from or compared, rising; the first one of the profile where there are none,
@@ -101,6 +151,12 @@ impl Layout {
             columns.push(0);
         }
         columns
+    }
+
+    /// Whether measures are summed in the segments of these dimensions.
+    pub(crate) fn is_summed(&self, dimensions: &[usize]) -> bool {
+        let holds = |triple: &[usize; 3]| dimensions.iter().all(|dimension| triple.contains(dimension));
+        self.triples.iter().zip(&self.summed).any(|(triple, &summed)| summed && holds(triple))
     }
 
     fn size(&self, dimension: usize) -> usize {
@@ -141,7 +197,35 @@ fn dimension(at: usize, column: &ColumnProfile, counts: &[u64]) -> Dimension {
         levels[code] = u8::try_from(labels.len()).unwrap_or(0);
         labels.push(column.buckets.label(u16::try_from(code).unwrap_or(0)));
     }
-    Dimension { column: at, levels, labels }
+    Dimension { column: at, levels, labels, is_cut: false }
+}
+
+/// The ranges of a column of numbers, as wide as those in which columns are crossed in pairs.
+fn ranges(at: usize, (edges, own): (&[f64], &[u8]), counts: &[u64]) -> Dimension {
+    let mut levels = vec![0; counts.len()];
+    let mut labels = vec!["anything else".to_owned()];
+    if counts.first().is_some_and(|&missing| missing > 0) {
+        labels.push("missing".to_owned());
+        levels.iter_mut().take(1).for_each(|level| *level = 1);
+    }
+    let mut from = 1;
+    while let Some(&level) = own.get(from) {
+        let to = from + own.iter().skip(from).take_while(|&&other| other == level).count();
+        let rows: u64 = counts.iter().take(to).skip(from).sum();
+        if rows > 0 {
+            let place = u8::try_from(labels.len()).unwrap_or(0);
+            levels.iter_mut().take(to).skip(from).for_each(|level| *level = place);
+            let low = from.checked_sub(2).and_then(|edge| edges.get(edge));
+            labels.push(match (low, edges.get(to - 1)) {
+                (Some(low), Some(high)) => format!("{low} to {high}"),
+                (Some(low), None) => format!("{low} and above"),
+                (None, Some(high)) => format!("below {high}"),
+                (None, None) => "any number".to_owned(),
+            });
+        }
+        from = to;
+    }
+    Dimension { column: at, levels, labels, is_cut: true }
 }
 
 /// The middle rank of each code: the share of the reference below it and half of it.
@@ -200,7 +284,12 @@ impl Cube {
         let cells = |triple: &[usize; 3]| layout.cells(*triple);
         Self {
             heads: layout.triples.iter().map(|triple| vec![[0; 3]; cells(triple)]).collect(),
-            sums: layout.triples.iter().map(|t| vec![[0; 3]; cells(t) * layout.measures.len()]).collect(),
+            sums: layout
+                .triples
+                .iter()
+                .zip(&layout.summed)
+                .map(|(t, &summed)| vec![[0; 3]; if summed { cells(t) * layout.measures.len() } else { 0 }])
+                .collect(),
         }
     }
 
@@ -234,6 +323,7 @@ impl Cube {
         for ((triple, heads), sums) in layout.triples.iter().zip(&mut self.heads).zip(&mut self.sums) {
             let [a, b, c] = *triple;
             let (of_b, of_c) = (layout.size(b), layout.size(c));
+            let is_summed = !sums.is_empty();
             for row in 0..rows {
                 let cell = (level(a, row) * of_b + level(b, row)) * of_c + level(c, row);
                 let head = &mut heads[cell];
@@ -241,6 +331,9 @@ impl Cube {
                 if let Some(erred) = errors.and_then(|errors| errors[row]) {
                     head[1] += 1;
                     head[2] += u64::from(erred);
+                }
+                if !is_summed {
+                    continue;
                 }
                 let sums = &mut sums[cell * ranks.len()..(cell + 1) * ranks.len()];
                 for (sum, ranks) in sums.iter_mut().zip(&ranks) {
@@ -337,17 +430,16 @@ impl Cube {
 
     /// Every segment of these dimensions (one to three, rising), by its levels in order.
     pub(crate) fn segments(&self, layout: &Layout, dimensions: &[usize]) -> Vec<(Vec<u8>, Cell)> {
-        let Some((at, triple)) = layout
-            .triples
-            .iter()
-            .enumerate()
-            .find(|(_, triple)| dimensions.iter().all(|dimension| triple.contains(dimension)))
-        else {
-            return Vec::new();
+        // Where measures are summed, if anywhere.
+        let holds = |triple: &[usize; 3]| dimensions.iter().all(|dimension| triple.contains(dimension));
+        let of = |summed: bool| {
+            let own = layout.triples.iter().zip(&layout.summed).enumerate();
+            own.filter(|(_, (_, own))| **own == summed).find(|(_, (triple, _))| holds(triple))
         };
+        let Some((at, (triple, _))) = of(true).or_else(|| of(false)) else { return Vec::new() };
         let sizes: Vec<usize> = dimensions.iter().map(|&dimension| layout.size(dimension)).collect();
         let mut found = vec![Cell::default(); sizes.iter().product()];
-        let measures = layout.measures.len();
+        let measures = if self.sums[at].is_empty() { 0 } else { layout.measures.len() };
         for (cell, &[rows, judged, errors]) in self.heads[at].iter().enumerate() {
             if rows == 0 {
                 continue;

@@ -22,6 +22,7 @@ use crate::coded::{Coding, Look, Looked};
 use crate::decisions::{Scored, Windows};
 use crate::grouped::{Groups, Placed};
 use crate::labels::{Labels, Late};
+use crate::measure::layout_of;
 use crate::{Column, Dataset, DatasetError, Lane};
 
 pub use reference::Reference;
@@ -139,7 +140,8 @@ impl Prepared {
             }
             Pass::Sketches { words, .. } => words.len() == wanted,
             Pass::Cube { judged, signal } => {
-                layout = job.reference.as_ref().map(|reference| Layout::new(reference.profile()));
+                let own = |reference: &Reference| layout_of(reference.profile(), &job.pass);
+                layout = job.reference.as_ref().map(own);
                 let columns = layout.as_ref().map(|layout| layout.columns().len());
                 let more = 2 * usize::from(*judged) + usize::from(*signal);
                 !(*judged && *signal) && columns.map(|columns| columns + more) == Some(wanted)

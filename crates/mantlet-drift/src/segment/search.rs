@@ -110,6 +110,8 @@ struct Pair {
     literals: Vec<Literal>,
     before: Cell,
     now: Cell,
+    /// Whether a column of many numbers is one of its own.
+    is_cut: bool,
 }
 
 impl<'a> Segments<'a> {
@@ -142,9 +144,11 @@ impl<'a> Segments<'a> {
         let judged = |pair: &&Pair| pair.before.judged >= settings.rows && pair.now.judged >= settings.rows;
         let mut tests = pairs.iter().filter(judged).count() as u64;
         for measure in 0..layout.measures.len() {
-            tests += pairs.iter().filter(|pair| measured(pair, measure, settings.rows)).count() as u64;
+            let own = |pair: &&Pair| !pair.is_cut && measured(pair, measure, settings.rows);
+            tests += pairs.iter().filter(own).count() as u64;
         }
-        let search = Search { settings, tests: real(tests.max(1)), outside };
+        let cut: Vec<bool> = layout.dimensions.iter().map(|dimension| dimension.is_cut).collect();
+        let search = Search { settings, tests: real(tests.max(1)), outside, cut };
         let mut losses = search.losses(&pairs, &whole_before, &whole_now);
         if !losses.is_empty() {
             let cells: Cells<'_> =
@@ -196,11 +200,14 @@ impl<'a> Segments<'a> {
             let Some(dimension) = self.layout.dimensions.get(*dimension) else { return String::new() };
             let label = |level: &u8| dimension.labels.get(usize::from(*level)).map_or("?", String::as_str);
             let name = plain(&self.profile.columns[dimension.column].name);
+            let is_cut = dimension.is_cut;
             match levels.as_slice() {
                 [level] => format!("{name}={}", plain(label(level))),
                 levels => {
                     let mut labels: Vec<String> = levels.iter().map(|level| plain(label(level))).collect();
-                    labels.sort();
+                    if !is_cut {
+                        labels.sort();
+                    }
                     format!("{name} in ({})", labels.join(", "))
                 }
             }
@@ -222,6 +229,7 @@ fn pairs(layout: &Layout, reference: &Cube, current: &Cube) -> Vec<Pair> {
     }
     let mut pairs = Vec::new();
     for dimensions in choices {
+        let is_cut = dimensions.iter().any(|&at| layout.dimensions.get(at).is_some_and(|own| own.is_cut));
         let mut before: HashMap<Vec<u8>, Cell> =
             reference.segments(layout, &dimensions).into_iter().collect();
         for (levels, now) in current.segments(layout, &dimensions) {
@@ -229,8 +237,8 @@ fn pairs(layout: &Layout, reference: &Cube, current: &Cube) -> Vec<Pair> {
             let literals = literals.map(|(&dimension, &level)| Literal { dimension, level }).collect();
             let before = before
                 .remove(&levels)
-                .unwrap_or_else(|| Cell { measures: vec![[0; 3]; layout.measures.len()], ..Cell::default() });
-            pairs.push(Pair { literals, before, now });
+                .unwrap_or_else(|| Cell { measures: vec![[0; 3]; now.measures.len()], ..Cell::default() });
+            pairs.push(Pair { literals, before, now, is_cut });
         }
     }
     pairs
@@ -252,6 +260,8 @@ struct Search {
     tests: f64,
     /// Whether a segment is compared with what happened outside of it, instead of everywhere.
     outside: bool,
+    /// By dimension: whether its levels are ranges of a number.
+    cut: Vec<bool>,
 }
 
 /// By how much a segment's rate should have grown, for what it did outside of the segment: as a factor where it was seen
@@ -349,7 +359,7 @@ impl Search {
         let mut candidates = Vec::new();
         let rows = |cell: &Cell| cell.measures.get(measure).map_or(0, |sums| sums[0]);
         parts.insert(Vec::new(), Part { rows: real(rows(now)), excess: 0.0 });
-        for pair in pairs {
+        for pair in pairs.iter().filter(|pair| !pair.is_cut) {
             let (Some(&old), Some(&new)) =
                 (pair.before.measures.get(measure), pair.now.measures.get(measure))
             else {
@@ -394,13 +404,19 @@ impl Search {
     /// One segment for each story: the strongest first, then each that is still large and unlikely once those named
     /// before are taken out; neighbours that differ in one level are named together.
     fn name(&self, parts: &Parts, mut candidates: Vec<Candidate>, least: f64) -> Vec<Vec<Candidate>> {
-        candidates.sort_by(|a, b| b.z.total_cmp(&a.z).then_with(|| a.literals.cmp(&b.literals)));
+        // What words tell is told by them; ranges of numbers tell the rest.
+        let is_cut = |own: &Candidate| {
+            own.literals.iter().any(|literal| self.cut.get(literal.dimension) == Some(&true))
+        };
+        candidates.sort_by(|a, b| {
+            is_cut(a).cmp(&is_cut(b)).then(b.z.total_cmp(&a.z)).then_with(|| a.literals.cmp(&b.literals))
+        });
         candidates.truncate(CANDIDATES);
         let mut groups: Vec<Vec<Candidate>> = Vec::new();
         for candidate in candidates {
             let (mut rows, mut excess) = (real(candidate.rows), candidate.excess);
             for named in groups.iter().flatten() {
-                let part = overlap(parts, &candidate.literals, &named.literals);
+                let part = overlap(parts, &candidate.literals, &named.literals, &self.cut);
                 rows -= part.rows;
                 excess -= part.excess;
             }
@@ -416,12 +432,14 @@ impl Search {
             if !stands {
                 continue;
             }
-            match groups.iter().position(|group| neighbours(group, &candidate)) {
+            match groups.iter().position(|group| neighbours(group, &candidate, &self.cut)) {
                 Some(at) => groups[at].push(candidate),
                 None if groups.len() < 4 * self.settings.most => groups.push(vec![candidate]),
                 None => {}
             }
         }
+        let strength = |group: &[Candidate]| group.first().map_or(0.0, |own| own.z);
+        groups.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
         groups
     }
 
@@ -436,7 +454,12 @@ impl Search {
         for literal in group.iter().flat_map(|candidate| &candidate.literals) {
             match conditions.iter_mut().find(|(dimension, _)| *dimension == literal.dimension) {
                 Some((_, levels)) if levels.contains(&literal.level) => {}
-                Some((_, levels)) => levels.push(literal.level),
+                Some((_, levels)) => {
+                    levels.push(literal.level);
+                    if self.cut.get(literal.dimension) == Some(&true) {
+                        levels.sort_unstable();
+                    }
+                }
                 None => conditions.push((literal.dimension, vec![literal.level])),
             }
         }
@@ -468,13 +491,21 @@ impl Search {
 }
 
 /// Whether a segment has the conditions of a group but for the level in which the group's members already differ,
-/// or may begin to.
-fn neighbours(group: &[Candidate], candidate: &Candidate) -> bool {
+/// or may begin to; of a single column, whether they are ranges of a number that touch.
+fn neighbours(group: &[Candidate], candidate: &Candidate, cut: &[bool]) -> bool {
     let Some(first) = group.first().filter(|first| first.literals.len() == candidate.literals.len()) else {
         return false;
     };
-    if candidate.literals.len() < 2 || (first.excess > 0.0) != (candidate.excess > 0.0) {
+    if (first.excess > 0.0) != (candidate.excess > 0.0) {
         return false;
+    }
+    if let [own] = candidate.literals.as_slice() {
+        // Of a single column only ranges of a number that touch.
+        let touch = |other: &Candidate| {
+            let [other] = other.literals.as_slice() else { return false };
+            other.dimension == own.dimension && other.level.abs_diff(own.level) == 1
+        };
+        return cut.get(own.dimension) == Some(&true) && group.iter().any(touch);
     }
     let apart = |a: &Candidate| -> Option<usize> {
         let mut apart = None;

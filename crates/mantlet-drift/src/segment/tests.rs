@@ -34,14 +34,18 @@ fn side(text: &str, stream: u64) -> Side {
             }
             None => ("", rule),
         };
+        // `risk>0.8` is a range of the number as it was drawn.
+        let above = place.split_whitespace().find_map(|own| own.strip_prefix("risk>"));
+        let above: f64 = above.map_or(f64::NEG_INFINITY, |bound| bound.parse().unwrap());
+        let drawn: Vec<f64> = (0..ROWS).map(|row| uniform(row, stream + 10)).collect();
         let conditions: Vec<(usize, &str)> = place
             .split_whitespace()
-            .map(|pair| pair.split_once('=').unwrap())
+            .filter_map(|pair| pair.split_once('='))
             .map(|(name, level)| (names.iter().position(|other| *other == name).unwrap(), level))
             .collect();
         let (what, size) = change.split_once(' ').unwrap();
         for row in 0..ROWS as usize {
-            if conditions.iter().all(|&(at, level)| words[at][row] == level) {
+            if drawn[row] > above && conditions.iter().all(|&(at, level)| words[at][row] == level) {
                 match what {
                     "errors" | "signal" => chance[row] = size.parse().unwrap(),
                     _ => risk[row] += size.parse::<f64>().unwrap(),
@@ -95,8 +99,8 @@ fn search(before: &str, after: &str, stream: u64, settings: SegmentSettings) -> 
     let signal = before.starts_with("signal");
     let (before, after) = (side(before, stream), side(after, stream + 50));
     let profile = profiled(&before);
-    let layout = Layout::new(&profile);
-    assert_eq!((layout.dimensions.len(), layout.measures.len()), (3, 1));
+    let layout = Layout::of_errors(&profile);
+    assert_eq!((layout.dimensions.len(), layout.measures.len()), (4, 1));
     let (old, new) = (cube(&layout, &profile, &before), cube(&layout, &profile, &after));
     let segments = if signal {
         Segments::search_signal(&profile, &layout, (&old, &new), "query-sweep", settings).unwrap()
@@ -132,6 +136,10 @@ fn every_case_holds() {
             assert_eq!(found.len(), hits, "{heading}: {messages:#?}");
         }
     }
+    let ranges =
+        &search("errors 0.1", "errors 0.1; in risk>0.7 errors 0.6", 7, SegmentSettings::default())[0];
+    let own = ranges.message.strip_prefix("risk in (").unwrap_or_else(|| panic!("{}", ranges.message));
+    assert!(own.starts_with("0.71") && own.contains(" and above): "), "{own}");
     let three = &search("errors 0.1", &cases(all()[0].about.cases)[1].2, 7, SegmentSettings::default())[0];
     assert!(three.message.starts_with("channel=1, plan=0, code in (1, 2, 3):"), "{}", three.message);
 }
@@ -204,11 +212,44 @@ fn searches_without_change_are_silent() {
     assert!(alarms.count() <= 3);
 }
 
+/// More columns of numbers than there is room for are named, and shifts are looked for as without them.
+#[test]
+fn what_is_not_cut_is_named() {
+    let one = side("errors 0.1", 3);
+    let mut profile = profiled(&one);
+    let (risk, counts) = (profile.columns[3].clone(), profile.counts.columns[3].clone());
+    for more in 0..20 {
+        profile.columns.push(ColumnProfile { name: format!("risk{more}"), ..risk.clone() });
+        profile.counts.columns.push(counts.clone());
+    }
+    let (plain, layout) = (Layout::new(&profile), Layout::of_errors(&profile));
+    assert_eq!((plain.dimensions.len(), plain.uncut.len()), (3, 0));
+    assert_eq!((layout.dimensions.len(), layout.uncut.len()), (12, 12));
+    assert_eq!(layout.uncut.first(), Some(&12));
+    assert_eq!(plain.measures, layout.measures);
+    let mut codes = codes(&profile, &one);
+    codes.extend(vec![codes[3].clone(); 20]);
+    let count = |layout: &Layout| {
+        let mut cube = Cube::empty(layout);
+        cube.add(layout, &codes, Some(&one.errors)).unwrap();
+        assert_eq!(Cube::from_bytes(&cube.to_bytes()).unwrap(), cube);
+        cube
+    };
+    let (few, all) = (count(&plain), count(&layout));
+    assert!(all.size() < 16 << 20, "{}", all.size());
+    assert_eq!(few.whole(&plain), all.whole(&layout));
+    for own in [vec![0], vec![1, 2], vec![0, 1, 2]] {
+        assert_eq!(few.segments(&plain, &own), all.segments(&layout, &own));
+    }
+    let rows: u64 = all.segments(&layout, &[0, 11]).iter().map(|(_, cell)| cell.rows).sum();
+    assert_eq!(rows, ROWS);
+}
+
 #[test]
 fn parts_add_up_to_the_whole() {
     let one = side("errors 0.1", 3);
     let profile = profiled(&one);
-    let layout = Layout::new(&profile);
+    let layout = Layout::of_errors(&profile);
     let whole = cube(&layout, &profile, &one);
     let codes = codes(&profile, &one);
     let mut parts = Cube::empty(&layout);

@@ -240,6 +240,10 @@ fn segments(
     let Segmenting { judged, signals, baseline, mut without, settings, rows } = asked;
     let engine = engine.chosen(terminal, trusting.storage());
     let (before, now) = named.both(reference, tables)?;
+    crate::commands::tables::apart(
+        before.files().chain(now.files()).chain(baseline),
+        &[("review-out", rows.out()), ("output", reporting.output.as_deref())],
+    )?;
     let judging = || judged.iter().flat_map(|judged| [&judged.label, &judged.prediction]).chain(signals);
     let (reference, mut gaps) = match baseline {
         Some(path) => {
@@ -269,7 +273,11 @@ fn segments(
         }
     };
     let profile = reference.profile();
-    let layout = Layout::new(profile);
+    let layout = if judged.is_some() || !signals.is_empty() {
+        Layout::of_errors(profile)
+    } else {
+        Layout::new(profile)
+    };
     // A chance for all searches together.
     let settings = SegmentSettings { alpha: settings.alpha / signals.len().max(1) as f64, ..settings };
     let mut searched: Option<Segments<'_>> = None;
@@ -288,6 +296,18 @@ fn segments(
         None => {
             let old = mantlet_dataset::cube_by(&engine, &before, &reference, judged)?;
             let new = mantlet_dataset::cube_by(&engine, &now, &reference, judged)?;
+            if let Some(judged) = judged {
+                for (table, cube) in [(&before, &old.value), (&now, &new.value)] {
+                    if cube.whole(&layout).judged == 0 {
+                        gaps.push(format!(
+                            "errors were not looked for: no row of {} has both `{}` and `{}`",
+                            table.name(),
+                            judged.label,
+                            judged.prediction
+                        ));
+                    }
+                }
+            }
             gaps.extend(new.gaps);
             Segments::search(profile, &layout, &old.value, &new.value, settings)?
         }
@@ -298,6 +318,16 @@ fn segments(
     gaps.extend(layout.left_out.iter().filter_map(|&at| profile.columns.get(at)).map(|column| {
         format!("segments are not cut from, or not compared in, column `{}`: there are too many", column.name)
     }));
+    let uncut: Vec<&str> =
+        layout.uncut.iter().filter_map(|&at| Some(profile.columns.get(at)?.name.as_str())).collect();
+    if let Some((first, others)) = uncut.split_first() {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        gaps.push(format!(
+            "errors are not looked for in ranges of column `{first}`{more}: segments are cut from {} columns; leave some \
+             out (`--without`)",
+            layout.dimensions.len()
+        ));
+    }
     gaps.extend(now.notes());
     gaps.sort();
     gaps.dedup();
@@ -326,6 +356,7 @@ fn baseline(
     (trusting, engine): (&Trusting, &Engine),
 ) -> anyhow::Result<ExitCode> {
     let dataset = named.only(tables)?;
+    crate::commands::tables::apart(dataset.files().chain(like), &[("out", Some(out))])?;
     let engine = engine.chosen(terminal, trusting.storage());
     let Measured { value: profile, mut gaps } = match like {
         None => mantlet_dataset::profile_by(&engine, &dataset, without)?,
@@ -364,6 +395,7 @@ fn merge(
     out: &Path,
     trusting: &Trusting,
 ) -> anyhow::Result<ExitCode> {
+    crate::commands::tables::apart(profiles.iter().map(PathBuf::as_path), &[("out", Some(out))])?;
     let mut all: Option<Profile> = None;
     let mut gaps = Vec::new();
     for path in profiles {
@@ -425,6 +457,19 @@ pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Columns that are not crossed with others, where a profile has more than are.
+fn uncrossed(profile: &Profile) -> Option<String> {
+    let judged =
+        profile.columns.iter().filter(|own| !matches!(own.buckets, mantlet_drift::Buckets::Identifier));
+    let (all, own) = (judged.count(), mantlet_drift::crossed(&profile.columns).len());
+    (all > own).then(|| {
+        format!(
+            "drift of two columns together was looked for among the first {own} of {all} columns only, drift of each by \
+             itself in all; make profiles of fewer columns (`mantlet monitor baseline --without`) to cross others"
+        )
+    })
+}
+
 fn drift(
     terminal: Terminal,
     (tables, named, baseline): (&[PathBuf], &Named, &Path),
@@ -441,6 +486,7 @@ fn drift(
         mantlet_dataset::count_by(&engine.chosen(terminal, trusting.storage()), &dataset, &reference)?;
     counted.gaps.extend(unsigned);
     counted.gaps.extend(dataset.notes());
+    counted.gaps.extend(uncrossed(profile));
     let comparison = Comparison::new(profile, &counted.value, settings)?;
     let mut findings = mantlet_drift::drift::look(&comparison, &Place::artifact(dataset.name()));
     // What the record leaves out is told of above, and has not drifted.

@@ -40,6 +40,72 @@ fn open_as(tables: &[PathBuf], declared: &[Column]) -> anyhow::Result<Dataset> {
     Ok(Dataset::open_copies_as(copies, Arc::new(folder), declared)?)
 }
 
+/// What tells a file from all others, whichever name or link leads to it.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    path: PathBuf,
+    node: Option<(u64, u64)>,
+}
+
+impl Identity {
+    /// Nothing of what is not there.
+    fn of(path: &Path) -> Option<Self> {
+        let path = path.canonicalize().ok()?;
+        #[cfg(unix)]
+        let node = {
+            use std::os::unix::fs::MetadataExt as _;
+            path.metadata().ok().map(|file| (file.dev(), file.ino()))
+        };
+        #[cfg(not(unix))]
+        let node = None;
+        Some(Self { path, node })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.path == other.path || (self.node.is_some() && self.node == other.node)
+    }
+}
+
+/// Refuses to write over what is read, also through links: each file that is written with the option that names it.
+///
+/// # Errors
+/// When one of them is read.
+pub fn apart<'a>(
+    read: impl IntoIterator<Item = &'a Path>,
+    written: &[(&str, Option<&Path>)],
+) -> Result<(), Usage> {
+    let written: Vec<_> = written
+        .iter()
+        .filter_map(|(option, path)| Some((*option, (*path)?, Identity::of((*path)?)?)))
+        .collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    for read in read {
+        let Some(file) = Identity::of(read) else { continue };
+        if let Some((option, path, _)) = written.iter().find(|(_, _, own)| own.is(&file)) {
+            return Err(Usage(format!(
+                "--{option} {} would be written over {}, which is read; name another file",
+                path.display(),
+                read.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a name that promises another format than the CSV that is written.
+///
+/// # Errors
+/// When the name ends as that of another format.
+pub fn named_csv(out: &Path) -> Result<(), Usage> {
+    let end = out.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+    if end.as_deref() != Some("csv") && mantlet_dataset::is_table(&out.to_string_lossy()) {
+        return Err(Usage(format!("--out {} is written as CSV; name it so (`.csv`)", out.display())));
+    }
+    Ok(())
+}
+
 /// How the features of a history are called.
 #[derive(Debug, Default, clap::Args)]
 pub struct Named {
@@ -210,4 +276,38 @@ pub fn copy(tables: &[PathBuf], folder: &Path) -> anyhow::Result<Vec<(PathBuf, S
         }
     }
     Ok(copies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_not_written_over_whatever_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("table.csv"), "a\n1\n").unwrap();
+        std::fs::write(at("other.csv"), "a\n1\n").unwrap();
+        let table = at("table.csv");
+        let refused = |out: &Path| apart([table.as_path()], &[("rows", None), ("out", Some(out))]).is_err();
+        assert!(refused(&table));
+        assert!(refused(&at(".").join("table.csv")));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&table, at("link.csv")).unwrap();
+            std::fs::hard_link(&table, at("second.csv")).unwrap();
+            assert!(refused(&at("link.csv")) && refused(&at("second.csv")));
+        }
+        // What is like it, and what is not there yet.
+        assert!(!refused(&at("other.csv")) && !refused(&at("new.csv")));
+    }
+
+    #[test]
+    fn csv_is_not_written_under_the_name_of_another_format() {
+        for (name, refused) in
+            [("a.parquet", true), ("a.JSONL", true), ("a.csv", false), ("a.CSV", false), ("a", false)]
+        {
+            assert_eq!(named_csv(Path::new(name)).is_err(), refused, "{name}");
+        }
+    }
 }

@@ -161,6 +161,12 @@ fn cause(segments: &Segments<'_>, segment: &Found) -> String {
     let grew = (now >= 1.5 * before && before > 0.0)
         .then(|| format!("its part of all rows grew from {} to {}", percent(before), percent(now)));
     let told: Vec<String> = moved.into_iter().chain(grew).collect();
+    let own: Vec<usize> = segment.conditions.iter().map(|(dimension, _)| *dimension).collect();
+    if told.is_empty() && !segments.layout.is_summed(&own) {
+        return "not looked for: there are too many columns of numbers to tell which of them moved in ranges of one; leave \
+                some out (`--without`)"
+            .to_owned();
+    }
     if told.is_empty() {
         return "no column moved in this segment and it is as large as before, so its inputs are as they were: the model \
                 changed, or what is true; look at what the version that decides now learned from (`mantlet data \

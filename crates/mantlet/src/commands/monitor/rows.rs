@@ -40,6 +40,11 @@ impl Rows {
         self.time.iter().chain(&self.id).cloned()
     }
 
+    /// Where rows to review are written.
+    pub(super) fn out(&self) -> Option<&std::path::Path> {
+        self.review_out.as_deref()
+    }
+
     /// Adds what the rows say to each segment of errors, and writes those to review.
     pub(super) fn look(
         &self,
