@@ -1,4 +1,6 @@
 //! Floods of near copies: counted in one pass, grouped in a second, put into words in a third.
+//!
+//! Long because three passes over one table share what they read.
 
 use std::collections::HashMap;
 
@@ -221,10 +223,15 @@ pub fn floods(
     let mut files = vec![0_u64; dataset.files().count()];
     let mut tokens = Tokens::default();
     let mut all = 0;
+    let mut is_written = text.is_none();
     dataset.stream_files(&reading.columns, |file, row, lanes| {
         let many = lanes.first().map_or(0, Lane::len) as u64;
         all = row + many;
         files[file] += many;
+        if let (false, Some(lane)) = (is_written, reading.text.and_then(|at| lanes.get(at))) {
+            is_written =
+                (0..lane.len()).any(|row| lane.word(row).is_some_and(|word| !word.trim().is_empty()));
+        }
         for (counted, lane) in counted.iter_mut().zip(reading.roles) {
             lane.into_iter().for_each(|lane| counted.take(&lanes[lane]));
         }
@@ -259,6 +266,9 @@ pub fn floods(
         Ok(())
     })?;
     let mut gaps = Vec::new();
+    if let (false, Some(text)) = (is_written, text) {
+        gaps.push(format!("no row has a text in column `{text}`"));
+    }
     if groups.crowded > 0 {
         gaps.push(format!("{} rows were in no group: there are too many groups", groups.crowded));
     }

@@ -134,6 +134,9 @@ pub fn texts(
         }
         Ok(())
     })?;
+    if own.rows == 0 {
+        own.gaps.push(format!("no row has a text in column `{text}`"));
+    }
     if cut > 0 {
         own.gaps.push(format!("{cut} texts are longer than the {TEXT} bytes that are looked at of each"));
     }

@@ -1,6 +1,8 @@
 //! Counts of every crossing of up to three columns: what a search for segments needs, in one pass.
 //!
 //! Only the crossings of exactly three columns are counted; those of two and one are sums over them.
+//!
+//! Long because how segments are cut, counted and handed over as bytes is one form.
 
 use crate::bytes::{Left, put};
 use crate::profile::{Buckets, ColumnProfile};

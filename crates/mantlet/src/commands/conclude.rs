@@ -1,5 +1,6 @@
 //! How commands about tables and pictures end: a report, what could not be looked at, and the exit code.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mantlet_dataset::{Dataset, Pictures};
@@ -7,13 +8,16 @@ use mantlet_vocab::{ArtifactSummary, Coverage, Examination, Finding, Gap};
 
 use crate::cli::Reporting;
 use crate::commands::raise::Raising;
-use crate::exit;
+use crate::commands::tables;
+use crate::exit::{self, Usage};
 use crate::terminal::Terminal;
 
 /// What was looked at.
 pub(super) struct Looked {
     name: String,
     size: u64,
+    /// The files that were read.
+    files: Vec<PathBuf>,
     /// What helps when something could not be looked at.
     remedy: &'static str,
 }
@@ -22,7 +26,8 @@ impl Looked {
     /// A table.
     pub(super) fn table(dataset: &Dataset) -> Self {
         let size = dataset.files().filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum();
-        Self { name: dataset.name(), size, remedy: "mend the feed, or leave the column out" }
+        let files = dataset.files().map(Path::to_owned).collect();
+        Self { name: dataset.name(), size, files, remedy: "mend the feed, or leave the column out" }
     }
 
     /// A table compared with a profile.
@@ -32,9 +37,10 @@ impl Looked {
     }
 
     /// A single file.
-    pub(super) fn file(path: &std::path::Path) -> Self {
+    pub(super) fn file(path: &Path) -> Self {
         let size = path.metadata().map_or(0, |file| file.len());
-        Self { name: path.display().to_string(), size, remedy: "hand in a whole file" }
+        let files = vec![path.to_owned()];
+        Self { name: path.display().to_string(), size, files, remedy: "hand in a whole file" }
     }
 
     /// Pictures.
@@ -43,8 +49,17 @@ impl Looked {
         Self {
             name,
             size: pictures.size(),
+            // A folder is no file that a report could replace.
+            files: vec![pictures.root().to_owned()],
             remedy: "mend or remove the pictures, or look at fewer at a time",
         }
+    }
+}
+
+impl Looked {
+    /// Refuses a report over what was read.
+    fn apart(&self, reporting: &Reporting) -> Result<(), Usage> {
+        tables::apart(self.files.iter().map(PathBuf::as_path), &[("output", reporting.output.as_deref())])
     }
 }
 
@@ -60,6 +75,7 @@ pub(super) fn conclude(
     findings: Vec<Finding>,
     reporting: &Reporting,
 ) -> anyhow::Result<ExitCode> {
+    looked.apart(reporting)?;
     close(terminal, examined(looked, said, gaps, findings), reporting)
 }
 
@@ -75,6 +91,7 @@ pub(super) fn conclude_kept(
     findings: Vec<Finding>,
     (reporting, raising, command): (&Reporting, &Raising, &str),
 ) -> anyhow::Result<ExitCode> {
+    looked.apart(reporting)?;
     let examination = examined(looked, said, gaps, findings);
     raising.keep(terminal, command, &examination)?;
     close(terminal, examination, reporting)

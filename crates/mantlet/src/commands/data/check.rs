@@ -93,8 +93,12 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
             examination.merge(take_in::table(test, beyond.label.as_deref()));
         }
     }
+    let beside = [beyond.schema.as_deref(), beyond.test.as_deref()].into_iter().flatten();
+    let output = [("output", options.reporting.output.as_deref())];
+    tables::apart(beside.chain([path.as_path()]), &output)?;
     match tables::open(std::slice::from_ref(&path)) {
         Ok(table) => {
+            tables::apart(table.files(), &output)?;
             for (file, name) in table.files().zip(table.names()) {
                 examination.merge(take_in::table_as(file, name, beyond.label.as_deref()));
             }

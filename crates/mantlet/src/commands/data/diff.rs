@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mantlet_curate::versions::versions;
-use mantlet_dataset::Measured;
+use mantlet_dataset::{Dataset, Measured};
 use mantlet_drift::{Comparison, Settings};
 use mantlet_vocab::{Finding, Place};
 
@@ -40,13 +40,19 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// When a table cannot be read, or the versions do not have the same columns.
+/// When a table cannot be read, or a column holds something else than before.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     if !(options.alpha > 0.0 && options.alpha <= 0.5) {
         return Err(Usage(format!("--alpha is above 0 and at most 0.5, not {}", options.alpha)).into());
     }
     let (before, after) = (tables::open(&options.before)?, tables::open(&options.tables)?);
-    let Measured { value: profile, gaps: _ } = mantlet_dataset::profile(&before, &options.without)?;
+    // A column that went is a change, and no reason to compare nothing.
+    let has = |table: &Dataset, name: &String| table.columns().iter().any(|own| own.name == *name);
+    let names = before.columns().iter().map(|column| &column.name);
+    let gone: Vec<String> =
+        names.filter(|name| !options.without.contains(name) && !has(&after, name)).cloned().collect();
+    let without: Vec<String> = options.without.iter().chain(&gone).cloned().collect();
+    let Measured { value: profile, gaps: _ } = mantlet_dataset::profile(&before, &without)?;
     let counted = mantlet_dataset::count(&after, &profile)?;
     let settings = Settings { alpha: options.alpha, ..Settings::default() };
     let comparison = Comparison::new(&profile, &counted.value, settings)?;
@@ -58,7 +64,15 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     // What was left out on purpose is no gap.
     let left_out =
         |gap: &String| options.without.iter().any(|name| gap.contains(&format!("column `{name}` ")));
-    let gaps = counted.gaps.into_iter().filter(|gap| !left_out(gap)).chain(named.gaps).collect();
+    let new = |gap: String| match gap.strip_suffix(" is not in the profile and was not looked at") {
+        Some(column) => format!("{column} is new, and was not compared"),
+        None => gap,
+    };
+    let gone = gone
+        .iter()
+        .map(|name| format!("column `{name}` is gone: {} has it; the others were compared", before.name()));
+    let counted = counted.gaps.into_iter().filter(|gap| !left_out(gap)).map(new);
+    let gaps = gone.chain(counted).chain(named.gaps).collect();
     let said =
         format!("{} rows against {} of {}", comparison.current.rows, profile.counts.rows, before.name());
     conclude(terminal, Looked::table(&after), said, gaps, findings, &options.reporting)

@@ -43,6 +43,7 @@ pub struct Options {
 /// When the table cannot be read, or a column is missing.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let dataset = tables::open(&options.tables)?;
+    tables::apart(dataset.files(), &[("rows", options.rows.as_deref())])?;
     let roles = FeedbackRoles {
         account: options.account.clone(),
         item: options.item.clone(),

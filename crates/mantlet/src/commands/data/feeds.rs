@@ -103,6 +103,7 @@ pub fn review(
     out: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
     let (dataset, studied) = sources.study(terminal, rows)?;
+    tables::apart(dataset.files(), &[("out", out)])?;
     if studied.review.is_empty() {
         terminal.say("no cell turned; no row stands out");
         return Ok(ExitCode::SUCCESS);

@@ -54,6 +54,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         ..Roles::default()
     };
     let dataset = tables::open(&options.tables)?;
+    tables::apart(dataset.files(), &[("rows", options.rows.as_deref())])?;
     let flooded = floods(&dataset, &roles, options.text.as_deref(), options.rows.is_some())?;
     if let Some(path) = &options.rows {
         let mut writer = csv::Writer::from_writer(Vec::new());

@@ -34,6 +34,7 @@ pub struct Options {
 /// When the pictures or labels cannot be read.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let pictures = Pictures::open(&options.pictures, options.labels.as_deref())?;
+    super::apart_from_pictures(&pictures, options.labels.as_deref(), options.rows.as_deref())?;
     let found = images(&pictures, &Place::artifact(options.pictures.display().to_string()))?;
     if let Some(path) = &options.rows {
         let mut writer = csv::Writer::from_writer(Vec::new());

@@ -81,6 +81,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         text: options.text.clone(),
     };
     let dataset = tables::open(&options.tables)?;
+    tables::apart(dataset.files(), &[("rows", options.rows.as_deref())])?;
     let found = labels(&dataset, &asked)?;
     if let Some(path) = &options.rows {
         write(path, &found)?;
@@ -95,6 +96,7 @@ fn pictures(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
         return Err(Usage("name one folder or array of pictures".to_owned()).into());
     };
     let pictures = Pictures::open(path, options.labels.as_deref())?;
+    super::apart_from_pictures(&pictures, options.labels.as_deref(), options.rows.as_deref())?;
     let found = mantlet_curate::labels::pictures(&pictures)?;
     if let Some(path) = &options.rows {
         write(path, &found)?;

@@ -19,13 +19,25 @@ mod simulate;
 mod texts;
 mod triggers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use mantlet_dataset::Pictures;
 
 use crate::cli::Reporting;
+use crate::exit::Usage;
 use crate::terminal::Terminal;
+
+/// Refuses to write a list of pictures over one of them, or over their labels.
+fn apart_from_pictures(pictures: &Pictures, labels: Option<&Path>, rows: Option<&Path>) -> Result<(), Usage> {
+    let files: Vec<PathBuf> = if pictures.root().is_file() {
+        vec![pictures.root().to_owned()]
+    } else {
+        (0..pictures.len()).map(|at| pictures.root().join(pictures.name(at))).collect()
+    };
+    super::tables::apart(files.iter().map(PathBuf::as_path).chain(labels), &[("rows", rows)])
+}
 
 /// What to do with data.
 #[derive(Debug, Subcommand)]

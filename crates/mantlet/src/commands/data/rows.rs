@@ -227,6 +227,8 @@ pub fn export(terminal: Terminal, options: &Exported) -> anyhow::Result<ExitCode
         let (rows, out) = if pictures::is_folder(&own) {
             pictures::write(&own, batch, &options.out)?
         } else {
+            crate::commands::tables::apart(own.iter().map(PathBuf::as_path), &[("out", Some(&options.out))])?;
+            crate::commands::tables::named_csv(&options.out)?;
             write(&own, batch, &label, &options.out)?
         };
         // What was read is what was decided about.

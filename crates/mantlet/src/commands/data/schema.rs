@@ -27,6 +27,7 @@ pub struct Options {
 /// When the table cannot be read, or the schema cannot be written.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let table = tables::open(&options.tables)?;
+    tables::apart(table.files(), &[("out", options.out.as_deref())])?;
     let schema = infer(&table)?;
     let text = toml::to_string_pretty(&schema)?;
     match &options.out {

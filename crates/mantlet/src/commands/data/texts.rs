@@ -40,6 +40,7 @@ pub struct Options {
 /// When the table cannot be read, or a column is missing.
 pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let dataset = tables::open(&options.tables)?;
+    tables::apart(dataset.files(), &[("rows", options.rows.as_deref())])?;
     let found = texts(&dataset, &options.text, options.feed.as_deref(), &options.term)?;
     if let Some(path) = &options.rows {
         let mut writer = csv::Writer::from_writer(Vec::new());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use mantlet_dataset::{Grouping, grouped_by};
-use mantlet_drift::fairness::{FairnessSettings, gaps, look};
+use mantlet_drift::fairness::{Decisions, FairnessSettings, Grouped, gaps, look};
 use mantlet_vocab::Place;
 
 use crate::cli::Reporting;
@@ -13,6 +13,7 @@ use crate::commands::cluster::Engine;
 use crate::commands::conclude::{Looked, conclude_kept};
 use crate::commands::raise::Raising;
 use crate::commands::tables;
+use crate::exit::Usage;
 use crate::terminal::Terminal;
 
 /// The decisions, and what their columns stand for.
@@ -66,8 +67,21 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         given: options.given.clone(),
     };
     let (before, now) = options.named.both(&options.reference, &options.tables)?;
+    tables::apart(before.files().chain(now.files()), &[("output", options.reporting.output.as_deref())])?;
     let engine = options.engine.chosen(terminal, Path::new(""));
     let (old, new) = (grouped_by(&engine, &before, &grouping)?, grouped_by(&engine, &now, &grouping)?);
+    let sum = |of: &Grouped, count: fn(&Decisions) -> u64| of.all.values().map(count).sum::<u64>();
+    if [&old.value, &new.value].iter().all(|own| sum(own, |all| all.decided.1) == 0) {
+        return Err(Usage(format!(
+            "no row of {} or {} has `{}` in column `{}`: nothing is ever decided so; name the word of a positive with \
+             --positive",
+            before.name(),
+            now.name(),
+            options.positive,
+            options.decision
+        ))
+        .into());
+    }
     let settings =
         FairnessSettings { alpha: options.alpha, least: options.least, ..FairnessSettings::default() };
     let found = gaps(&old.value, &new.value, settings);
@@ -77,6 +91,16 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     let mut unseen = old.gaps;
     unseen.extend(new.gaps);
     unseen.extend(now.notes());
+    if let Some(label) = &options.label {
+        for (table, own) in [(&before, &old.value), (&now, &new.value)] {
+            if sum(own, |all| all.positive.0 + all.negative.0) == 0 {
+                unseen.push(format!(
+                    "errors were not compared: no row of {} has a label in `{label}`",
+                    table.name()
+                ));
+            }
+        }
+    }
     if found.is_empty() {
         unseen.push("no group has 30 decisions and 30 others beside it in both tables".into());
     }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use mantlet_dataset::{Labels, Series, Watching};
-use mantlet_drift::online::{Alarm, Bin, Told, Usual, Watch, WatchSettings, look};
+use mantlet_drift::online::{Alarm, Bin, Counted, Stream, Told, Usual, Watch, WatchSettings, look};
 use mantlet_vocab::{Finding, Place};
 use serde::{Deserialize, Serialize};
 
@@ -260,14 +260,51 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
         }
         None => None,
     };
+    let late_files: Vec<PathBuf> = match &options.labels[..] {
+        [] => Vec::new(),
+        labels => tables::open(labels)?.files().map(Path::to_owned).collect(),
+    };
+    tables::apart(
+        now.files().chain(late_files.iter().map(PathBuf::as_path)),
+        &[
+            ("state", options.state.as_deref()),
+            ("alerts", options.alerts.as_deref()),
+            ("digest", options.digest.as_deref()),
+            ("output", options.reporting.output.as_deref()),
+        ],
+    )?;
     let mut gaps = Vec::new();
     let kept =
         options.state.as_deref().filter(|path| path.exists()).map(|path| read(path, options)).transpose()?;
-    let mut state = match kept {
-        Some(state) => state,
+    let (mut state, seen) = match kept {
+        Some(state) => (state, true),
         None => learn(options, late.as_ref(), &mut gaps)?,
     };
     let (mut counts, timeless) = state.series.count(&now, state.watch.last(), late.as_ref())?;
+    if let (Some(prediction), false) = (&options.prediction, seen || positives(&state.series, &counts) > 0) {
+        return Err(Usage(format!(
+            "no row of the reference or of {} has `{}` in column `{prediction}`: nothing is ever decided so; name the \
+             word of a positive with --positive",
+            now.name(),
+            options.positive
+        ))
+        .into());
+    }
+    for name in &options.segment {
+        let divides = |stream: &Stream| stream.segment.as_ref().is_some_and(|(segment, _)| segment == name);
+        if !state.series.streams.iter().any(divides) {
+            gaps.push(format!(
+                "column `{name}` divides nothing: it has no word in a hundred rows of the reference, and in enough of its \
+                 bins; numbers that differ from row to row are no segments"
+            ));
+        }
+    }
+    if let Some(label) = &options.label
+        && !counts.is_empty()
+        && rows(&state.series, &counts, &[Counted::Missed, Counted::FalseAlarms]).0 == 0
+    {
+        gaps.push(format!("errors were not watched: no row has a label in `{label}` yet"));
+    }
     if timeless > 0 {
         gaps.push(format!("{timeless} rows have no time"));
     }
@@ -347,13 +384,36 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitC
     )
 }
 
-/// Lays out the streams and learns what is usual.
-fn learn(options: &Options, late: Option<&Labels>, gaps: &mut Vec<String>) -> anyhow::Result<State> {
+/// Rows and hits that streams over all rows counted.
+fn rows(series: &Series, counts: &[(i64, Vec<Bin>)], of: &[Counted]) -> (u64, u64) {
+    let places = series.streams.iter().enumerate();
+    let places = places.filter(|(_, own)| own.segment.is_none() && of.contains(&own.counted));
+    let bins = places.flat_map(|(at, _)| counts.iter().filter_map(move |(_, own)| own.get(at)));
+    bins.fold((0, 0), |(rows, hits), bin| (rows + bin.rows, hits + bin.hits))
+}
+
+/// Positives that the model decided.
+fn positives(series: &Series, counts: &[(i64, Vec<Bin>)]) -> u64 {
+    rows(series, counts, &[Counted::Decided]).1
+}
+
+/// Lays out the streams and learns what is usual; and whether there were positives.
+fn learn(options: &Options, late: Option<&Labels>, gaps: &mut Vec<String>) -> anyhow::Result<(State, bool)> {
     let before = options.named.open(&options.reference)?;
+    tables::apart(
+        before.files(),
+        &[
+            ("state", options.state.as_deref()),
+            ("alerts", options.alerts.as_deref()),
+            ("digest", options.digest.as_deref()),
+            ("output", options.reporting.output.as_deref()),
+        ],
+    )?;
     let mut series = Series::lay_out(&before, &options.watching())?;
     let reference_late =
         late.filter(|_| !before.columns().iter().any(|own| Some(&own.name) == options.label.as_ref()));
     let (counts, _) = series.count(&before, None, reference_late)?;
+    let seen = positives(&series, &counts) > 0;
     let mut usual = Vec::new();
     let mut thin = 0;
     let mut streams = Vec::new();
@@ -379,7 +439,7 @@ fn learn(options: &Options, late: Option<&Labels>, gaps: &mut Vec<String>) -> an
     }
     series.streams = streams;
     let watch = Watch::new(usual, options.settings());
-    Ok(State { version: VERSION, season: options.phases(), series, watch, told: Vec::new() })
+    Ok((State { version: VERSION, season: options.phases(), series, watch, told: Vec::new() }, seen))
 }
 
 /// The state that an earlier run left.
