@@ -10,9 +10,10 @@ use crate::project::Project;
 use crate::run::{self, Outcome};
 use crate::supply::{Metadata, Package};
 
-pub(crate) fn run(project: &Project) -> Result<()> {
+pub(crate) fn run(project: &Project, arguments: &[String]) -> Result<()> {
     let build = ["build", "--profile", "dist", "-p", "mantlet", "--locked"];
-    if let Outcome::Failed(why) = run::shown(run::cargo(project).args(build))? {
+    let features = features(arguments)?;
+    if let Outcome::Failed(why) = run::shown(run::cargo(project).args(build).args(&features))? {
         bail!("cannot build: {why}");
     }
     let program = project.target.join("dist").join("mantlet");
@@ -29,7 +30,9 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     for file in ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-APACHE", "LICENSE-MIT"] {
         copy(&project.root.join(file), &folder.join(file))?;
     }
-    let metadata = Metadata::read(project)?;
+    let named = features.iter().skip(1).flat_map(|names| names.split([',', ' ']));
+    let named: Vec<String> = named.map(|name| format!("mantlet/{name}")).collect();
+    let metadata = Metadata::with(project, &named.iter().map(String::as_str).collect::<Vec<_>>())?;
     licences(&metadata.packages, &folder)?;
     let archive = format!("{name}.tar.gz");
     // Sorted, without owner and time: the same content gives the same archive.
@@ -53,6 +56,15 @@ pub(crate) fn run(project: &Project) -> Result<()> {
         .context("cannot write SHA256SUMS")?;
     println!("dist/{archive}: {} bytes, sha256 {sum}", bytes.len());
     Ok(())
+}
+
+/// What the build is told of features: none but the usual ones unless somebody names more.
+fn features(arguments: &[String]) -> Result<Vec<String>> {
+    match arguments {
+        [] => Ok(Vec::new()),
+        [flag, names] if flag == "--features" && !names.starts_with('-') => Ok(arguments.to_vec()),
+        _ => bail!("dist takes `--features NAMES` and nothing else"),
+    }
 }
 
 /// One list of all third-party packages, and their licence files as they came.
@@ -90,4 +102,22 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from, to)
         .map(|_| ())
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::features;
+
+    #[test]
+    fn features_are_named_or_left_as_they_are() {
+        let words =
+            |words: &[&str]| features(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert!(words(&[]).unwrap().is_empty());
+        assert_eq!(words(&["--features", "remote"]).unwrap(), ["--features", "remote"]);
+        for wrong in
+            [&["--features"][..], &["remote"], &["--features", "--release"], &["--features", "a", "b"]]
+        {
+            assert!(words(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -38,7 +38,7 @@ cargo xtask TASK
                            coverage-guided fuzzing of the parsers; `--until` goes on from the runs of the same code
                            in docs/benchmarks/fuzz.tsv, `--list` says what those came to; `address` needs a nightly toolchain and cargo-fuzz
   docs                     reference documentation, and the commands that README and docs name
-  dist                     a release archive with licences and checksums in dist/";
+  dist [--features NAMES]  a release archive with licences and checksums in dist/";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         "train" => train::run(&project, &rest),
         "fuzz" => fuzz::run(&project, &rest),
         "docs" => docs::run(&project),
-        "dist" => dist::run(&project),
+        "dist" => dist::run(&project, &rest),
         "help" | "-h" | "--help" => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
