@@ -215,10 +215,13 @@ fn the_manifests_hold_configurations_that_are_valid() {
             all
         });
         let holder = tempfile::tempdir().unwrap();
+        // What the pod mounts, beside the document.
+        let document = document.replace("path = \"/", "path = \"");
         std::fs::write(holder.path().join("mantlet.toml"), &document).unwrap();
-        // What the pod mounts.
         for path in document.lines().filter_map(|line| line.strip_prefix("path = \"")?.strip_suffix('"')) {
-            std::fs::write(holder.path().join(path.trim_start_matches('/')), "").unwrap();
+            let path = holder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
         }
         let checked = run(["config", "check", holder.path().to_str().unwrap()]);
         assert_eq!(checked.code, 0, "{name}: {}{}", checked.out, checked.err);
