@@ -128,6 +128,8 @@ pub struct Route {
     pub inspect: bool,
     /// The version that is asked when the chosen one cannot be reached.
     pub fallback: Option<String>,
+    /// Names that clients pin a version by, each with the version that it stands for, or `*` for whichever answers.
+    pub names: BTreeMap<String, String>,
     /// Whether connections below the route's prefix may become WebSockets, which nobody can look at.
     pub websocket: bool,
     /// Whether its exchanges go to the record with their tensors, where the configuration has it so.
@@ -138,8 +140,17 @@ impl Route {
     /// A route for inference on tensors, inspected, without a fallback.
     #[must_use]
     pub const fn new(model: String, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Self {
-        let (kind, fallback) = (Kind::Tensors, None);
-        Self { model, upstreams, guard, kind, inspect: true, fallback, websocket: false, records: true }
+        Self {
+            model,
+            upstreams,
+            guard,
+            kind: Kind::Tensors,
+            inspect: true,
+            fallback: None,
+            names: BTreeMap::new(),
+            websocket: false,
+            records: true,
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::UPGRADE;
+use http::header::{HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use mantlet_wire::grpc::{GrpcCall, grpc_call};
 use mantlet_wire::service::service;
-use mantlet_wire::text::surface;
+use mantlet_wire::text::{Surface, surface};
 use mantlet_wire::{Call as Asked, Verb};
 use serde_json::json;
 
@@ -44,6 +44,14 @@ pub(crate) async fn handle(
     if face == Face::Admin {
         return refuse(shared, 404, "there is nothing here", "no-such-path");
     }
+    if recoded(request.headers()) {
+        return refuse(
+            shared,
+            501,
+            "a body comes whole or in chunks: no other transfer coding is read",
+            "coding",
+        );
+    }
     let live = shared.live.load_full();
     if live.config.tap {
         return tap::answer(shared, &live, peer, request).await;
@@ -77,7 +85,9 @@ pub(crate) async fn handle(
             let open = Open::new(shared, &live, &route, &key, dialect);
             return analyze::answer(open, &key, service, query.as_deref(), request).await;
         }
-        if let Some(surface) = surface(method, rest) {
+        // Servers that are mounted below a path have a slash at its end.
+        let known = if rest == "/mcp/" { "/mcp" } else { rest };
+        if let Some(surface) = surface(method, known) {
             let route = Arc::clone(route);
             let asked = query.map_or_else(|| rest.to_owned(), |query| format!("{rest}?{query}"));
             let dialect = Dialect::Text { surface, call: None };
@@ -142,8 +152,40 @@ pub(crate) async fn handle(
         }
         Asked::Administration => refuse(shared, 403, "administration is not offered here", "administration"),
         Asked::WrongMethod => refuse(shared, 405, "this path has another method", "method"),
-        Asked::Unknown => refuse(shared, 404, "there is nothing here", "no-such-path"),
+        Asked::Unknown => nowhere(shared, &live, peer, &request),
     }
+}
+
+/// What is at no path of a dialect, said in the shape of the dialect that was meant.
+fn nowhere(shared: &Shared, live: &Live, peer: &Peer, request: &Request<Incoming>) -> Answer {
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    if let Some((dialect, model)) = live.classic_stranger(method, path) {
+        let dialect = Dialect::Classic(dialect);
+        // Which models there are is nobody's business without a key.
+        return match identify(shared, live, peer, request.headers(), &model, &dialect) {
+            Ok(_) => {
+                turn_away(shared, &dialect, 404, &format!("there is no model `{model}`"), "no-such-model")
+            }
+            Err(refusal) => refusal,
+        };
+    }
+    let calls = live.text_route(path).and_then(|(_, rest)| rest.strip_prefix("/v1/"));
+    let Some(rest) = calls else {
+        return refuse(shared, 404, "there is nothing here", "no-such-path");
+    };
+    let anthropic = rest.starts_with("messages") || request.headers().contains_key("anthropic-version");
+    let surface = if anthropic { Surface::AnthropicMessages } else { Surface::OpenAiChat };
+    let text = "this call is not offered here: audio, images, batches and what is stored elsewhere could not be \
+                looked at, and every path has one method and no slash at its end";
+    turn_away(shared, &Dialect::Text { surface, call: None }, 404, text, "no-such-path")
+}
+
+/// Whether the body comes in a transfer coding other than chunks, which another reader could take apart otherwise
+/// (RFC 9112, section 6.1).
+fn recoded(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+    let odd = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    values.next().is_some_and(odd) || values.next().is_some()
 }
 
 /// Whether the client wants the connection to become a WebSocket. Other upgrades may be passed over in silence.

@@ -164,6 +164,17 @@ impl Live {
     }
 }
 
+impl Live {
+    /// The model that a call in a classic dialect names, where a route speaks that dialect and has another one.
+    pub(crate) fn classic_stranger(&self, method: &str, path: &str) -> Option<(Classic, String)> {
+        self.prefixed.iter().find_map(|route| {
+            let Kind::Classic(classic) = &route.route.kind else { return None };
+            let call = classic_call(classic.dialect, method, path.strip_prefix(route.prefix())?)?;
+            call.model.map(|model| (classic.dialect, model))
+        })
+    }
+}
+
 /// A call in a classic dialect.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
@@ -210,9 +221,16 @@ impl LiveRoute {
         self.targets.iter().find(|target| target.upstream.version == *version)
     }
 
+    /// The version that a client means by a name; none for whichever answers.
+    fn known_as<'a>(&'a self, named: &'a str) -> Option<&'a str> {
+        let version = self.route.names.get(named).map_or(named, String::as_str);
+        Some(version).filter(|version| *version != "*")
+    }
+
     /// The version that answers a caller: the one being rolled out, for the callers it has; the one chosen by a person
     /// or playbook; else the one the path names, when it takes traffic; else by weight, the same for the same caller.
     pub(crate) fn target(&self, caller: &str, named: Option<&str>) -> Result<&Target, NoVersion> {
+        let named = named.and_then(|named| self.known_as(named));
         let find = |version: &str| self.targets.iter().find(|target| target.upstream.version == version);
         let controls = self.route.guard.controls();
         // A version that has no endpoint here yet is not tried; its callers get the one that serves.

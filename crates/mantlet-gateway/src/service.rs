@@ -75,6 +75,14 @@ pub(crate) enum Face {
 }
 
 impl Gateway {
+    /// Whether routes can be served, without listening or asking anybody.
+    ///
+    /// # Errors
+    /// When one cannot be used.
+    pub fn check(routes: Vec<Route>) -> Result<(), GatewayError> {
+        Live::new(GatewayConfig::default(), routes, 0, &Known::default()).map(drop)
+    }
+
     /// Starts to listen. Must be called inside a tokio runtime.
     ///
     /// # Errors

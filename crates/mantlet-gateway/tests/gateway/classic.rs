@@ -329,6 +329,61 @@ async fn names_and_versions_of_the_upstream_stand_in_the_path_it_is_asked_at() {
 }
 
 #[tokio::test]
+async fn a_client_pins_a_version_by_the_names_that_the_route_gives_it() {
+    let peer = Peer::start(Box::new(|_| ok(r#"{"predictions":[[0.25,0.75]]}"#))).await;
+    let client = Caller::new();
+    let asks = r#"{"instances":[[0.1,0.2,0.3,0.1]]}"#;
+    for (there, pinned, asked) in [
+        (None, "versions/3", Some("versions/3")),
+        (Some("17"), "versions/3", Some("versions/17")),
+        (Some("17"), "labels/stable", Some("versions/17")),
+        (None, "labels/stable", Some("labels/stable")),
+        // Its own name stays good; what no name stands for is nobody's, and so is a name for what is not here.
+        (Some("17"), "versions/1", Some("versions/17")),
+        (Some("17"), "versions/17", None),
+        (None, "labels/canary", None),
+        (None, "versions/4", None),
+    ] {
+        let mut route = route(peer.address, Classic::TfServing, config());
+        route.upstreams[0].upstream_version = there.map(str::to_owned);
+        route.names = [("3", "1"), ("stable", "*"), ("4", "2")].map(|(a, b)| (a.into(), b.into())).into();
+        let memory = Arc::new(Memory::default());
+        let gateway = Gateway::start(GatewayConfig::default(), vec![route], ports(&memory)).await.unwrap();
+        let path = format!("/v1/models/sums/{pinned}:predict");
+        let before = peer.count();
+        let got = client.send(gateway.address(), "POST", &path, &[KEY], asks).await;
+        match asked {
+            Some(asked) => {
+                assert_eq!(got.0.as_u16(), 200, "{pinned}");
+                assert_eq!(peer.last().path, format!("/v1/models/sums/{asked}:predict"));
+            }
+            None => assert_eq!((got.0.as_u16(), peer.count()), (404, before), "{pinned}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_here_is_said_in_the_dialects_shape_to_who_has_a_key() {
+    let peer = Peer::start(Box::new(|_| ok("{}"))).await;
+    let client = Caller::new();
+    for (dialect, path) in
+        [(Classic::TfServing, "/v1/models/others:predict"), (Classic::Kserve, "/v1/models/others:predict")]
+    {
+        let (gateway, _) = gateway(peer.address, dialect, config()).await;
+        let got = client.send(gateway.address(), "POST", path, &[KEY], "{}").await;
+        let text = String::from_utf8_lossy(&got.2).into_owned();
+        assert_eq!(got.0.as_u16(), 404, "{text}");
+        assert!(json(&got.2)["error"].is_string() && text.contains("there is no model `others`"), "{text}");
+        let got = client.send(gateway.address(), "POST", path, &[], "{}").await;
+        assert_eq!(got.0.as_u16(), 401);
+        let got = client.send(gateway.address(), "POST", "/v1/nothing", &[KEY], "{}").await;
+        assert_eq!(got.0.as_u16(), 404);
+        assert!(!String::from_utf8_lossy(&got.2).contains("there is no model"));
+    }
+    assert_eq!(peer.count(), 0);
+}
+
+#[tokio::test]
 async fn replies_are_looked_at_too() {
     let client = Caller::new();
     let path = "/v1/models/sums:predict";

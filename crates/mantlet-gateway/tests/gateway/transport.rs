@@ -191,6 +191,18 @@ async fn two_readers_of_one_connection_cannot_be_made_to_disagree() {
     .await;
     assert!(got.starts_with("HTTP/1.1 200"), "{got}");
     assert_eq!(peer.last().body, good.as_bytes());
+    // No other coding is taken, whatever else is said; chunks are, in any letters.
+    for (coding, status) in [
+        ("Transfer-Encoding: gzip, chunked", "501"),
+        ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", "501"),
+        ("Transfer-Encoding: identity, chunked", "501"),
+        ("Transfer-Encoding: Chunked ", "200"),
+    ] {
+        let before = peer.count();
+        let got = raw(at, format!("{head}{coding}\r\n\r\n{}", chunk(&good)).as_bytes()).await;
+        assert!(got.starts_with(&format!("HTTP/1.1 {status}")), "{coding}: {got}");
+        assert_eq!(peer.count() - before, usize::from(status == "200"), "{coding}");
+    }
     let long = format!("{head}Transfer-Encoding: chunked\r\n\r\n1;{}\r\n", "a".repeat(64 << 10));
     let before = peer.count();
     let got = raw(at, long.as_bytes()).await;
