@@ -14,7 +14,7 @@ use crate::{config, deploy, runtime};
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read it strictly and say what is wrong.
+    /// Read it strictly, make of it what `mantlet up` would, and say what is wrong.
     Check {
         /// The folder or document.
         #[arg(default_value = ".")]
@@ -55,6 +55,7 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                     model.display()
                 );
             }
+            deploy::examine(&loaded)?;
             for system in loaded.systems()? {
                 terminal.note(&format!(
                     "{}: valid, behind the route {}",

@@ -291,6 +291,13 @@ pub struct Gateway {
     /// The same by version, for versions whose endpoint is another.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub grpc_versions: BTreeMap<String, String>,
+    /// Names that clients pin a version by (`versions/3`, `labels/stable`), each with the version that it stands for
+    /// here, or `*` for whichever serves.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub version_names: BTreeMap<String, String>,
+    /// What versions are called at their endpoint; a call then asks for that version there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub upstream_versions: BTreeMap<String, String>,
     /// How far automation may go: observe, advise or enforce.
     #[schemars(with = "ModeWord")]
     pub mode: Mode,
@@ -424,6 +431,8 @@ impl Default for Gateway {
             fallback: None,
             grpc: None,
             grpc_versions: BTreeMap::new(),
+            version_names: BTreeMap::new(),
+            upstream_versions: BTreeMap::new(),
             mode: Mode::Observe,
             requests_per_minute: 6_000,
             burst: 200,

@@ -16,7 +16,8 @@ use super::{Gateway, Limit, Loaded, ModeWord, Rollout};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Its name in records, metrics and keys' scopes; for `tensors` the model's name in the path.
+    /// Its name in records, metrics and keys' scopes; for `tensors`, `tf-serving` and `kserve-v1` the model's name in the
+    /// path.
     pub name: String,
     /// The endpoint it protects.
     pub upstream: String,
@@ -64,6 +65,13 @@ pub struct Route {
     /// Where versions answer gRPC, when it is not where `grpc` says; with `system`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grpc_versions: BTreeMap<String, String>,
+    /// Names that clients pin a version by, each with the version that it stands for here, or `*` for whichever serves;
+    /// without a system the version is called as the route is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub version_names: BTreeMap<String, String>,
+    /// What versions are called at their endpoint; a call then asks for that version there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub upstream_versions: BTreeMap<String, String>,
     /// How a version goes before its users step by step; as the system's own document says when absent. With `system`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -113,6 +121,8 @@ impl Loaded {
             fallback: route.fallback.clone(),
             grpc: route.grpc.clone(),
             grpc_versions: route.grpc_versions.clone(),
+            version_names: route.version_names.clone(),
+            upstream_versions: route.upstream_versions.clone(),
             record_features: route.record_features.unwrap_or(of.record_features),
             mode: route.mode.unwrap_or(of.mode),
             rules,
@@ -198,6 +208,13 @@ impl Gateway {
                     "has a rate of 0 for `{name}`; `requests_per_minute` and `burst` must be at least 1"
                 ));
             }
+            if let Some(fault) = route.limits.iter().find_map(Limit::fault) {
+                return Some(format!("has a limit for `{name}` that {fault}"));
+            }
+            if let Some(fault) = names_fault(&route.upstream, &route.version_names, &route.upstream_versions)
+            {
+                return Some(format!("has names of versions for `{name}` that cannot hold: {fault}"));
+            }
             if let Some((rule, _)) = route.rules.iter().find(|(_, rule)| !rule.is_sensible()) {
                 return Some(format!(
                     "has a score for `{rule}` on `{name}` that is never reached; scores are above 0"
@@ -237,11 +254,52 @@ impl Route {
                 "has weights for `{name}` that are no shares of the callers in percent: each at least 0.01, and 100 together at most"
             ));
         }
+        if self.system.is_none()
+            && let Some(version) = self
+                .version_names
+                .values()
+                .chain(self.upstream_versions.keys())
+                .find(|version| *version != name && *version != "*")
+        {
+            return Some(format!(
+                "names the version `{version}` of `{name}`, whose only version is called `{name}` as long as it has no `system`"
+            ));
+        }
         let nowhere =
             |version: &&String| self.upstream != "built-in" && !self.versions.contains_key(*version);
         let lost = self.weights.keys().find(nowhere)?;
         Some(format!("gives `{lost}` a share on `{name}`, where it has no endpoint: add it to `versions`"))
     }
+}
+
+impl Gateway {
+    /// Why names of versions cannot hold.
+    pub(super) fn names_fault(&self) -> Option<String> {
+        names_fault(&self.upstream, &self.version_names, &self.upstream_versions)
+    }
+}
+
+/// Why what clients and an endpoint call versions cannot stand in a path.
+fn names_fault(
+    upstream: &str,
+    names: &BTreeMap<String, String>,
+    there: &BTreeMap<String, String>,
+) -> Option<String> {
+    let plain = |name: &str| {
+        let part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+        (1..=64).contains(&name.len()) && name.chars().all(part) && name.chars().any(|c| c != '.')
+    };
+    if upstream == "built-in" && !there.is_empty() {
+        return Some(
+            "`upstream_versions` are of an endpoint of your own; the built-in server needs none".into(),
+        );
+    }
+    let versions = names.values().filter(|version| *version != "*");
+    let mut all = names.keys().chain(versions).chain(there.keys()).chain(there.values());
+    let odd = all.find(|name| !plain(name))?;
+    Some(format!(
+        "names `{odd}`; it must be 1 to 64 letters, digits, `-`, `_` or `.`, or `*` for whichever serves"
+    ))
 }
 
 /// Whether these are shares of the callers, in percent. What is no number is no share either.

@@ -7,7 +7,8 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{ModeWord, OnFailureWord};
+use super::strict::nearest;
+use super::{Gateway, ModeWord, OnFailureWord};
 
 /// A rule's own mode, or more of its own policy.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -80,6 +81,24 @@ impl Rule {
         let Self::Policy(own) = self else { return true };
         let scores = [own.flag, own.redact, own.coarsen, own.throttle, own.divert, own.refuse];
         scores.into_iter().flatten().all(|score| score.is_finite() && score > 0.0)
+    }
+}
+
+impl Gateway {
+    /// Why a rule that is named, here or on a further route, is none.
+    pub(super) fn unknown_rule(&self) -> Option<String> {
+        let routes = self.routes.iter().flat_map(|route| route.rules.keys());
+        let named: Vec<&String> = self.rules.keys().chain(self.step_up.rules.keys()).chain(routes).collect();
+        if named.is_empty() {
+            return None;
+        }
+        let abouts =
+            mantlet_detectors::configurable().into_iter().chain(mantlet_detectors::text::text_abouts());
+        let judges = self.judges.iter().map(|judge| judge.name.as_str());
+        let known: Vec<&str> = abouts.map(|about| about.name).chain(judges).collect();
+        let name = named.into_iter().find(|name| !known.contains(&name.as_str()))?;
+        let near = nearest(known.into_iter(), name).map(|near| format!(", did you mean `{near}`?"));
+        Some(format!("has no rule `{name}` to set{}; `mantlet explain` lists them", near.unwrap_or_default()))
     }
 }
 

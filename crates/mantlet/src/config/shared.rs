@@ -182,6 +182,19 @@ pub struct Limit {
     pub burst: Option<f64>,
 }
 
+impl Limit {
+    /// Why nothing would ever pass.
+    pub(super) fn fault(&self) -> Option<String> {
+        let (most, once) = (self.most, self.burst.unwrap_or(self.most));
+        let sensible = |number: f64| number.is_finite() && number > 0.0;
+        (!sensible(most) || !sensible(once) || once < 1.0).then(|| {
+            format!(
+                "would let nothing pass with `most = {most}`: it must be above 0, and `burst`, or `most` without one, at least 1"
+            )
+        })
+    }
+}
+
 impl From<Limit> for LimitRule {
     fn from(Limit { what, per, most, burst }: Limit) -> Self {
         Self { what, per, most, burst }

@@ -106,12 +106,7 @@ fn unknown(
         let name = key.get_ref().as_ref();
         let dotted = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let Some(inner) = known.get(name) else {
-            let nearest = known
-                .keys()
-                .map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate))
-                .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
-                .min()
-                .map(|(_, candidate)| candidate.clone());
+            let nearest = nearest(known.keys().map(String::as_str), name).map(str::to_owned);
             return Some((key.span().start, dotted, nearest));
         };
         if let DeValue::Table(inner_table) = value.get_ref()
@@ -121,6 +116,14 @@ fn unknown(
         }
     }
     None
+}
+
+/// What looks most like a name, when anything does.
+pub(super) fn nearest<'a>(known: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    let near = known.map(|candidate| (strsim::damerau_levenshtein(candidate, name), candidate));
+    near.filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
+        .min()
+        .map(|(_, candidate)| candidate)
 }
 
 /// Follows `$ref` and the non-null branch of `anyOf`.
@@ -215,6 +218,15 @@ fn sensible(file: &Path, config: &Config) -> Result<(), ConfigError> {
             "has a score for `{name}` that is never reached; scores are above 0, and 1.0 is a rule's threshold"
         );
         return impossible("gateway.rules", problem);
+    }
+    if let Some(problem) = config.gateway.unknown_rule() {
+        return impossible("gateway.rules", problem);
+    }
+    if let Some(problem) = config.gateway.limits.iter().find_map(super::Limit::fault) {
+        return impossible("gateway.limits", problem);
+    }
+    if let Some(problem) = config.gateway.names_fault() {
+        return impossible("gateway.version_names", problem);
     }
     let weights = &config.gateway.weights;
     if !super::routes::shares_are_sensible(weights) {

@@ -88,6 +88,68 @@ fn wrong_documents_name_line_and_remedy() {
 }
 
 #[test]
+fn rules_that_do_not_exist_and_limits_that_let_nothing_pass_are_told_before_anything_starts() {
+    let near = "has no rule `prompt-injektion` to set, did you mean `prompt-injection`?; `mantlet explain` lists them";
+    check("[gateway.rules]\nprompt-injection = \"observe\"\n", "ok");
+    check(
+        "[gateway.rules]\nprompt-injektion = \"observe\"\n",
+        &format!("mantlet.toml: `gateway.rules` {near}"),
+    );
+    check(
+        "[gateway.step_up]\nrules = { prompt-injektion = 1.0 }\n",
+        &format!("mantlet.toml: `gateway.rules` {near}"),
+    );
+    check(
+        "[[gateway.routes]]\nname = \"r\"\nupstream = \"http://a\"\nrules = { zz = \"observe\" }\n",
+        "mantlet.toml: `gateway.rules` has no rule `zz` to set; `mantlet explain` lists them",
+    );
+    // A judge's own name is a rule as well.
+    let judge = "[[gateway.judges]]\nname = \"tone\"\nendpoint = \"http://127.0.0.1:1\"\nthreshold = 0.5\n";
+    check(&format!("[gateway.rules]\ntone = \"observe\"\n{judge}"), "ok");
+    check(
+        &format!("[gateway.rules]\ntune = \"observe\"\n{judge}"),
+        "mantlet.toml: `gateway.rules` has no rule `tune` to set, did you mean `tone`?; `mantlet explain` lists them",
+    );
+    let limit =
+        |numbers: &str| format!("[[gateway.limits]]\nwhat = \"requests\"\nper = \"key\"\n{numbers}\n");
+    for right in ["most = 1", "most = 0.5\nburst = 1"] {
+        check(&limit(right), "ok");
+    }
+    for wrong in ["0", "-1", "0.5", "inf", "nan"] {
+        let text = format!("{SMALL}{}", limit(&format!("most = {wrong}")));
+        let error = strict::parse(Path::new("mantlet.toml"), &text).unwrap_err().to_string();
+        assert!(error.contains("`gateway.limits` would let nothing pass"), "{error}");
+    }
+}
+
+#[test]
+fn names_of_versions_can_stand_in_a_path_and_stand_for_one_that_is_there() {
+    let far = "[gateway]\nupstream = \"http://127.0.0.1:8501\"\n";
+    check(
+        &format!(
+            "{far}version_names = {{ \"3\" = \"v1\", stable = \"*\" }}\nupstream_versions = {{ v1 = \"3\" }}\n"
+        ),
+        "ok",
+    );
+    let route = "[[gateway.routes]]\nname = \"tf\"\nupstream = \"http://a\"\nspeaks = \"tf-serving\"\n";
+    check(
+        &format!("{route}version_names = {{ \"3\" = \"tf\" }}\nupstream_versions = {{ tf = \"3\" }}\n"),
+        "ok",
+    );
+    for wrong in [
+        format!("{far}version_names = {{ \"a/b\" = \"v1\" }}\n"),
+        format!("{far}upstream_versions = {{ v1 = \"..\" }}\n"),
+        "[gateway]\nupstream_versions = { v1 = \"3\" }\n".to_owned(),
+        format!("{route}version_names = {{ \"3\" = \"v1\" }}\n"),
+        format!("{route}upstream_versions = {{ tf = \"3:predict\" }}\n"),
+    ] {
+        let error = strict::parse(Path::new("mantlet.toml"), &format!("{SMALL}{wrong}")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("version") && !error.contains("unknown key"), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_table_is_named() {
     let error =
         strict::parse(Path::new("m.toml"), "[system]\nname = \"a\"\ndecides = \"\"\nimpact = \"low\"\n");

@@ -116,6 +116,7 @@ pub fn route(loaded: &Loaded, upstreams: Vec<Upstream>, guard: Arc<Guard>) -> Ro
         websocket,
         fallback,
         records,
+        names: config.gateway.version_names.clone(),
         ..Route::new(config.model.name.clone(), upstreams, guard)
     }
 }

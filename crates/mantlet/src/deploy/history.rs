@@ -15,16 +15,25 @@ pub struct History {
 const GOODBYE: Duration = Duration::from_secs(20);
 
 impl History {
+    /// Whether this build can keep history where the configuration says.
+    ///
+    /// # Errors
+    /// When a store is named and this build cannot reach one.
+    pub fn possible(loaded: &Loaded) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            cfg!(feature = "remote") || loaded.config.shared.history.is_none(),
+            "`shared.history` needs a build with the `remote` feature: `cargo xtask dist --features remote`"
+        );
+        Ok(())
+    }
+
     /// Begins to keep the folder and the store alike; `fetch` when people look at history here.
     ///
     /// # Errors
     /// When a store is named and this build cannot reach one, or the address is none.
     #[cfg(not(feature = "remote"))]
     pub fn start(loaded: &Loaded, _further: &[String], _fetch: bool) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            loaded.config.shared.history.is_none(),
-            "`shared.history` needs a build with the `remote` feature: `cargo install --features remote`"
-        );
+        Self::possible(loaded)?;
         Ok(Self {})
     }
 

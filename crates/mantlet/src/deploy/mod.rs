@@ -4,6 +4,7 @@
 
 mod actions;
 mod connect;
+mod examine;
 mod follow;
 mod history;
 mod identity;
@@ -35,6 +36,7 @@ use mantlet_worker::answer::{self, AnswerHandle, Hook};
 
 use crate::config::{self, Loaded};
 
+pub use examine::examine;
 use history::History;
 pub use identity::KeyCache;
 use parts::{further, guard, servable, upstreams};
@@ -309,6 +311,7 @@ impl Running {
             records: loaded.config.gateway.record_features,
             websocket: loaded.config.gateway.websocket,
             fallback: loaded.config.gateway.fallback.clone(),
+            names: loaded.config.gateway.version_names.clone(),
             guard: guard.clone(),
             ..self.route.clone()
         };

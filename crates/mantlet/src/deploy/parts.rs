@@ -75,6 +75,7 @@ pub(super) async fn upstreams(
                 .get(version)
                 .or(if version == serving { config.gateway.grpc.as_ref() } else { None })
                 .cloned(),
+            upstream_version: config.gateway.upstream_versions.get(version).cloned(),
             weight,
             ..like.clone()
         };
@@ -177,6 +178,7 @@ pub(super) fn further(
             version: route.name.clone(),
             url: route.upstream.clone(),
             grpc: route.grpc.clone(),
+            upstream_version: route.upstream_versions.get(&route.name).cloned(),
             weight: 1,
             ..connect::upstream(&own)?
         };
@@ -199,7 +201,7 @@ fn profile_of(path: &Path) -> anyhow::Result<Arc<Profile>> {
     Ok(Arc::new(profile))
 }
 
-fn guard_config(loaded: &Loaded) -> GuardConfig {
+pub(super) fn guard_config(loaded: &Loaded) -> GuardConfig {
     let config = &loaded.config;
     let impact = config.system.impact;
     let of_text = mantlet_detectors::text::text_abouts();
