@@ -18,6 +18,7 @@ mod hostile;
 mod limits;
 mod matrix;
 mod matrix_rest;
+mod offered;
 mod otlp;
 mod peer;
 mod reload;
