@@ -245,14 +245,19 @@ fn texts_that_a_model_must_not_learn_are_held() {
     }
 }
 
-/// Three classes in two columns, and who labelled them.
+/// Classes in two columns, and who labelled them; agent 3 turns a part of class 1, or of every class.
 fn agents(turned: bool) -> String {
+    classes(3, &if turned { vec![1] } else { Vec::new() })
+}
+
+fn classes(many: u64, turned: &[u64]) -> String {
     let mut text = String::from("a,b,agent,label\n");
     for row in 0..6_000_u64 {
-        let class = row % 3;
+        let class = row % many;
         let value = |stream: u64| class as f64 * 1.5 + uniform(row, stream) * 2.0;
         let agent = (uniform(row, 3) * 8.0) as u64;
-        let said = if turned && agent == 3 && class == 1 && uniform(row, 4) < 0.6 { 2 } else { class };
+        let is_turned = agent == 3 && turned.contains(&class) && uniform(row, 4) < 0.6;
+        let said = if is_turned { (class + 1) % many } else { class };
         writeln!(text, "{:.4},{:.4},L{agent},c{said}", value(1), value(2)).unwrap();
     }
     text
@@ -268,6 +273,25 @@ fn one_labeler_who_turns_one_class_is_held() {
     let turned = gate.write("again.csv", &agents(true));
     let (held, _) = gate.gate("again", &turned, "bank");
     assert!(held.iter().any(|name| name == "label-flip" || name == "label-source"), "{held:?}");
+}
+
+#[test]
+fn one_labeler_who_turns_one_of_two_classes_is_held_and_named_with_the_direction() {
+    let gate = Gate::new("labeler = \"agent\"", "");
+    gate.passes("clean", &gate.write("clean.csv", &classes(2, &[])));
+    let turned = gate.write("turned.csv", &classes(2, &[1]));
+    gate.held("turned", &turned, &["label-source"]);
+    let ran = run(["data", "labels", &turned, "--label", "label", "--labeler", "agent", "--format", "json"]);
+    let told = report(&ran);
+    let source = told.iter().find(|own| own["name"] == "label-source").unwrap();
+    assert_eq!(
+        (&source["facts"]["aimed"], &source["facts"]["main_direction"]),
+        (&true.into(), &"c1 -> c0".into())
+    );
+    // Who errs both ways is careless, which holds nothing.
+    let noisy = gate.write("noisy.csv", &classes(2, &[0, 1]));
+    let (held, _) = gate.gate("noisy", &noisy, "bank");
+    assert!(!held.iter().any(|name| name == "label-source"), "{held:?}");
 }
 
 /// A margin that says nothing of the label, or says it at one site.

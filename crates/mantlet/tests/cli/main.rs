@@ -26,6 +26,7 @@ mod influences;
 mod integrations;
 mod killed;
 mod ledger;
+mod looked;
 mod mislabelled;
 mod monitor;
 mod pictures;

@@ -158,6 +158,13 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     if options.kind == Poison::Leak && options.beside.is_empty() {
         return Err(Usage("--kind leak needs --beside, the table whose rows leak".into()).into());
     }
+    if !options.ramp {
+        tables::named_csv(&options.out)?;
+    }
+    let table = tables::open(&options.tables)?;
+    let tested = if options.beside.is_empty() { None } else { Some(tables::open(&options.beside)?) };
+    let written = [("out", Some(options.out.as_path())), ("truth", options.truth.as_deref())];
+    tables::apart(table.files().chain(tested.iter().flat_map(Dataset::files)), &written)?;
     let plant = if options.kind == Poison::Leak { None } else { Some(planted(options)?) };
     let place = Where { cell: pairs(&options.cell, "cell")?, share: options.share, seed: options.seed };
     let parts =
@@ -165,6 +172,7 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
     let (mut rows, mut all) = (0, 0);
     let mut truth = String::from(if options.ramp { "file,row\n" } else { "row\n" });
     let parts_many = parts.len() as u64;
+    let mut copies = Vec::new();
     for (number, (tables, out, grown)) in (0_u64..).zip(parts) {
         let place = Where {
             cell: place.cell.clone(),
@@ -173,13 +181,34 @@ pub fn run(terminal: Terminal, options: &Options) -> anyhow::Result<ExitCode> {
             seed: if parts_many > 1 { options.seed ^ (number << 32) } else { options.seed },
         };
         let dataset = tables::open(&tables)?;
-        let planted = plant_into(&dataset, options, plant.as_ref(), &place, &out)?;
+        let (planted, copy) = plant_into(&dataset, options, plant.as_ref(), &place, &out)?;
+        copies.push((copy, out.clone()));
         rows += planted.0;
         all += planted.1.len();
         let name = out.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         for row in planted.1 {
             let _ = if options.ramp { writeln!(truth, "{name},{row}") } else { writeln!(truth, "{row}") };
         }
+    }
+    if all == 0 {
+        drop(copies);
+        if options.ramp {
+            // Made above, and empty.
+            let _ = std::fs::remove_dir(&options.out);
+        }
+        let cell = if options.cell.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", options.cell.join(" and "))
+        };
+        return Err(Usage(format!(
+            "nothing was planted: of {rows} rows none{cell} was one to plant in; look at the words of --cell, --from and \
+             --to, or raise --share"
+        ))
+        .into());
+    }
+    for (copy, out) in copies {
+        copy.persist(&out).with_context(|| format!("cannot write {}", out.display()))?;
     }
     if let Some(path) = &options.truth {
         crate::terminal::write_whole(path, truth.as_bytes())?;
@@ -202,16 +231,21 @@ fn ramp(options: &Options) -> anyhow::Result<Vec<(Vec<PathBuf>, PathBuf, f64)>> 
     Ok(files.into_iter().enumerate().map(part).collect())
 }
 
-/// Plants into one table; gives its rows, and the numbers of those that were planted.
+/// Rows of a copy and the numbers of those that were planted, and the copy under another name, until all is well.
+type Copied = ((u64, Vec<u64>), tempfile::TempPath);
+
+/// Plants into one table.
 fn plant_into(
     dataset: &Dataset,
     options: &Options,
     plant: Option<&Plant>,
     place: &Where,
     out: &Path,
-) -> anyhow::Result<(u64, Vec<u64>)> {
+) -> anyhow::Result<Copied> {
     let copy = || format!("cannot write {}", out.display());
-    let mut writer = csv::Writer::from_path(out).with_context(copy)?;
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = readable(&mut tempfile::Builder::new()).tempfile_in(folder).with_context(copy)?;
+    let mut writer = csv::Writer::from_writer(io::BufWriter::new(file));
     let names = dataset.columns().iter().filter(|column| column.kind != Kind::Other);
     writer.write_record(names.map(|column| column.name.as_str())).with_context(copy)?;
     let (mut row, mut planted) = (0_u64, Vec::new());
@@ -226,8 +260,17 @@ fn plant_into(
         Some(plant) => simulate(dataset, options.label.as_deref().unwrap_or_default(), plant, place, each)?,
         None => leak(dataset, &tables::open(&options.beside)?, place, each)?,
     }
-    writer.flush().with_context(copy)?;
-    Ok((row, planted))
+    let buffer =
+        writer.into_inner().map_err(|error| io::Error::other(error.to_string())).with_context(copy)?;
+    let file = buffer.into_inner().map_err(io::IntoInnerError::into_error).with_context(copy)?;
+    Ok(((row, planted), file.into_temp_path()))
+}
+
+/// A copy is read by others, as any other file of its folder.
+fn readable<'a, 'b>(builder: &'a mut tempfile::Builder<'b, 'b>) -> &'a mut tempfile::Builder<'b, 'b> {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder
 }
 
 /// Plants marks into pictures.
@@ -247,6 +290,11 @@ fn mark(terminal: Terminal, options: &Options, to: &str) -> anyhow::Result<ExitC
         share: options.share,
         seed: options.seed,
     };
+    crate::commands::data::apart_from_pictures(
+        &pictures,
+        options.labels.as_deref(),
+        options.truth.as_deref(),
+    )?;
     std::fs::create_dir(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let mut all = 0_u64;
     let mut planted = Vec::new();
@@ -261,6 +309,13 @@ fn mark(terminal: Terminal, options: &Options, to: &str) -> anyhow::Result<ExitC
         }
         std::fs::write(file, png)
     })?;
+    if planted.is_empty() {
+        return Err(Usage(format!(
+            "nothing was planted in {all} pictures, whose copies are in {}: look at --to, or raise --share",
+            options.out.display()
+        ))
+        .into());
+    }
     if let Some(truth) = &options.truth {
         let lines = planted.iter().map(|name| format!("{name}\n")).collect::<String>();
         crate::terminal::write_whole(truth, format!("picture\n{lines}").as_bytes())?;
