@@ -141,7 +141,7 @@ pub(crate) fn words(by: &str, signals: &[Signal]) -> String {
         "secret-exposed" => "the text holds a credential".into(),
         "personal-data" => "the text holds data about a person".into(),
         "blocked-term" | "prompt-leak" | "link-exfiltration" => {
-            "the answer holds what may not leave; ask in another way".into()
+            "the text holds what may not pass here; ask in another way".into()
         }
         "tool-not-allowed" => "the model asked for a tool that it may not use".into(),
         "prompt-injection" | "prompt-jailbreak" | "injection-suspected" => {
