@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
@@ -25,6 +25,26 @@ pub(crate) fn head_length(headers: &HeaderMap) -> Result<Option<usize>, ()> {
         return Err(());
     }
     value.to_str().ok().and_then(|value| value.parse().ok()).map(Some).ok_or(())
+}
+
+/// Layer: a body is read as UTF-8, so one whose type names another `charset` is refused: a server that goes by it would
+/// read other words than were looked at. Every parameter counts, in quotes or not, since servers differ in which they
+/// take; so does one within another's quotes.
+pub(crate) fn utf8(headers: &HeaderMap) -> Result<(), Ending> {
+    for value in headers.get_all(CONTENT_TYPE) {
+        let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        for parameter in value.split([';', ',']).skip(1) {
+            let Some((name, charset)) = parameter.split_once('=') else { continue };
+            let charset = charset.trim().trim_matches(['"', '\'']);
+            // `charset*` is the extended form (RFC 8187), which no such type needs.
+            if name.trim().trim_start_matches('"').starts_with("charset")
+                && !matches!(charset, "utf-8" | "utf8" | "us-ascii" | "ascii")
+            {
+                return Err(Ending::refused(415, "bodies are read as UTF-8; send no other charset"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A body as it came, and as it reads.
@@ -56,6 +76,7 @@ pub(crate) async fn received(
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<Received, Ending> {
+    utf8(headers)?;
     receive_text(headers, body, &open.live()).await.map_err(|(fault, ending)| {
         if let Some(fault) = fault {
             open.undecodable(fault);
@@ -79,4 +100,42 @@ pub(crate) async fn receive_text(
         refused(status)(fault)
     })?;
     Ok(Received { raw, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_charset_by_which_other_words_would_be_read_is_refused() {
+        let taken = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(value));
+            utf8(&headers).is_ok()
+        };
+        for value in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "application/json;CHARSET=\"UTF-8\"",
+            "application/json; charset=utf8; profile=x",
+            "text/csv; charset=us-ascii; header=present",
+            "multipart/form-data; boundary=charset",
+        ] {
+            assert!(taken(value), "{value}");
+        }
+        for value in [
+            "application/json; charset=utf-7",
+            "application/json; charset=utf-16",
+            "application/json;Charset = \"utf-16le\"",
+            "application/json; charset=iso-8859-1",
+            "application/json; charset='utf-7'",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; x=\"; charset=utf-8\"; charset=utf-7",
+            "application/json; charset*=utf-8''utf-7",
+            "application/json; charset=\"utf\\-7\"",
+            "application/json; charset=",
+        ] {
+            assert!(!taken(value), "{value}");
+        }
+    }
 }

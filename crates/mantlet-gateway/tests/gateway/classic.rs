@@ -225,6 +225,7 @@ async fn a_server_cannot_be_made_to_read_another_message_than_was_looked_at() {
         let parts = ("content-type", "multipart/form-data; boundary=b");
         let mut cases = vec![
             (path.to_owned(), vec![KEY, parts], asks, 415),
+            (path.to_owned(), vec![KEY, ("content-type", "application/json; charset=utf-7")], asks, 415),
             (path.to_owned(), vec![KEY, JSON, csv], asks, 400),
             (format!("{path}/"), vec![KEY, JSON], asks, 404),
             (path.replacen("sums", "other", 1).replacen("score", "other", 1), vec![KEY, JSON], asks, 404),

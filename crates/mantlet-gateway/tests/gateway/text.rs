@@ -240,6 +240,18 @@ async fn plain_answers_pass_byte_for_byte_and_what_is_blocked_reaches_nobody() {
     let got = client.send(at, "POST", "/mcp", &[KEY], call).await;
     assert_eq!((got.0, json(&got.2)["id"].as_u64()), (StatusCode::OK, Some(7)));
     assert!(json(&got.2)["error"]["message"].is_string());
+    // No server is given words in another charset, or a form, where JSON was looked at.
+    for (kind, status) in [
+        ("application/json; charset=utf-8", StatusCode::OK),
+        ("application/json; charset=utf-7", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/json; charset=\"utf-16\"", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("application/x-www-form-urlencoded", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("multipart/form-data; boundary=b", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let headers = [KEY, ("content-type", kind)];
+        let got = client.send(at, "POST", "/v1/chat/completions", &headers, ask("hi", false)).await;
+        assert_eq!(got.0, status, "{kind}");
+    }
     let metrics = client.send(at, "GET", "/metrics", &[], "").await;
     let metrics = String::from_utf8_lossy(&metrics.2).into_owned();
     assert!(

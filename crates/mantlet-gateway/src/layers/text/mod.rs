@@ -92,7 +92,7 @@ async fn flow(
     open.traced(&parts.headers);
     step_up::shown(open, caller, &parts.headers);
     let received = received(open, &parts.headers, body).await?;
-    let asked = (path.as_str(), form_type(&parts.headers)?);
+    let asked = (path.as_str(), form_type(surface, &parts.headers)?);
     together::arrived(open, received.raw.len()).await?;
     let Detected { mut inspection, streams, expected, pieces } =
         detect(open, caller, surface, asked, &received.text)?;
@@ -158,17 +158,23 @@ fn detect(
     Ok(Detected { inspection, streams, expected, pieces: read.pieces })
 }
 
-/// The type of a body that is a form of several parts.
-fn form_type(headers: &HeaderMap) -> Result<Option<&str>, Ending> {
+/// The type of a body that is a form of several parts, where files are sent. Elsewhere a body is JSON, and a type by
+/// which a server would read a form from it is refused.
+fn form_type(surface: Surface, headers: &HeaderMap) -> Result<Option<&str>, Ending> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let first = values.next();
     if values.next().is_some() {
         return Err(Ending::refused(400, "the type of the body is said twice"));
     }
     let kind = first.and_then(|value| value.to_str().ok());
-    let is_form = |kind: &&str| {
-        kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("multipart/form-data")
+    let is = |kind: &str, other: &str| {
+        kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(other)
     };
+    let is_form = |kind: &&str| is(kind, "multipart/form-data");
+    let is_other = |kind: &&str| is_form(kind) || is(kind, "application/x-www-form-urlencoded");
+    if surface != Surface::OpenAiFiles && kind.as_ref().is_some_and(is_other) {
+        return Err(Ending::refused(415, "a form is not read here; send JSON"));
+    }
     Ok(kind.filter(is_form))
 }
 
