@@ -17,8 +17,9 @@ use crate::answer::{Answer, from_refusal, json_answer, passed, plain};
 use crate::body::Body;
 use crate::dialect::Dialect;
 use crate::exchange::Open;
+use crate::keys::presented;
 use crate::layers::identity::identify;
-use crate::layers::{analyze, classic, grpc, pass, step_up, tap, tensors, text, upgrade};
+use crate::layers::{REVIEW, analyze, classic, grpc, pass, step_up, tap, tensors, text, upgrade};
 use crate::listen::Peer;
 use crate::live::{Live, LiveRoute, NoVersion};
 use crate::metrics::Refusal;
@@ -35,7 +36,11 @@ pub(crate) async fn handle(
 ) -> Answer {
     let path = request.uri().path();
     if matches!(path, "/status" | "/metrics") {
-        let allowed = face == Face::Admin || (face == Face::Both && peer.address.ip().is_loopback());
+        let headers = request.headers();
+        let allowed = face == Face::Admin
+            || (face == Face::Both && is_the_machine(peer, headers))
+            || presented(headers)
+                .is_some_and(|key| shared.ports.keys.reads_status(key, shared.ports.clock.now()));
         if allowed && request.method() == Method::GET {
             return admin::answer(shared, path);
         }
@@ -186,6 +191,13 @@ fn recoded(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(TRANSFER_ENCODING).iter();
     let odd = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
     values.next().is_some_and(odd) || values.next().is_some()
+}
+
+/// Whether the machine itself asks: what a proxy beside the gateway hands on comes from loopback too, and says for whom.
+fn is_the_machine(peer: &Peer, headers: &HeaderMap) -> bool {
+    const HANDED_ON: [&str; 6] =
+        ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+    peer.address.ip().is_loopback() && !HANDED_ON.iter().any(|name| headers.contains_key(*name))
 }
 
 /// Whether the client wants the connection to become a WebSocket. Other upgrades may be passed over in silence.

@@ -41,6 +41,12 @@ pub trait Keys: Send + Sync {
         Belongs::default()
     }
 
+    /// Whether what a client presents is a key in force that may read `/status` and `/metrics` from other machines.
+    /// Nobody's may unless an implementation knows.
+    fn reads_status(&self, _presented: &str, _now: Millis) -> bool {
+        false
+    }
+
     /// Whether what a client presents beside the key of this id is a second key of the same user that is for
     /// answering challenges. Nobody's is unless an implementation knows.
     fn seconds(&self, _id: &str, _presented: &str, _now: Millis) -> bool {

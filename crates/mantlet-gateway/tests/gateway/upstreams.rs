@@ -85,6 +85,24 @@ async fn an_upstream_that_keeps_failing_is_left_alone_and_taken_back_when_it_is_
     let metrics = client.send(gateway.address(), "GET", "/metrics", &[], "").await;
     let text = String::from_utf8(metrics.2.to_vec()).unwrap();
     assert!(text.contains("mantlet_gateway_upstream_breaks_total 1"), "{text}");
+    // What a proxy on this machine hands on is not the machine itself; a key for it may read from anywhere.
+    let key = ("authorization", "Bearer secret-prometheus");
+    let other = ("authorization", "Bearer secret-ann");
+    let through = ("x-forwarded-for", "192.0.2.4");
+    for path in ["/metrics", "/status"] {
+        for (headers, status) in [
+            (vec![], 200),
+            (vec![through], 404),
+            (vec![("forwarded", "for=192.0.2.4")], 404),
+            (vec![("via", "1.1 proxy")], 404),
+            (vec![through, other], 404),
+            (vec![through, key], 200),
+            (vec![("x-forwarded-by", "nobody reads this")], 200),
+        ] {
+            let got = client.send(gateway.address(), "GET", path, &headers, "").await;
+            assert_eq!(got.0.as_u16(), status, "{path} {headers:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,9 @@ impl Reviews for Memory {
 }
 
 impl Keys for Memory {
+    fn reads_status(&self, presented: &str, _: Millis) -> bool {
+        presented == "secret-prometheus"
+    }
     fn lookup(&self, presented: &str, _: &str, _: Millis) -> KeyLookup {
         if self.keys_down.load(Ordering::Relaxed) {
             return KeyLookup::Unavailable;

@@ -32,6 +32,10 @@ impl Keys for KeyCache {
         }
     }
 
+    fn reads_status(&self, presented: &str, now: Millis) -> bool {
+        self.0.load().verify(presented, &Scope::Metrics, now).is_ok()
+    }
+
     fn seconds(&self, id: &str, presented: &str, now: Millis) -> bool {
         let ring = self.0.load();
         let Ok(second) = ring.verify(presented, &Scope::StepUp, now) else { return false };
