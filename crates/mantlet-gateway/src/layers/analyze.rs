@@ -2,7 +2,7 @@
 
 use http::Request;
 use hyper::body::Incoming;
-use mantlet_guard::{Caller, Inspection};
+use mantlet_guard::{Caller, GuardConfig, Inspection};
 use mantlet_vocab::Action;
 use mantlet_wire::Defect;
 use mantlet_wire::service::{
@@ -32,8 +32,7 @@ pub(crate) async fn answer(
             let config = config.route.guard.config();
             let named =
                 query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("asset_id=")));
-            let known = named.is_some_and(|name| name == config.system || name == config.route);
-            return open.answered(write_valid(known));
+            return open.answered(write_valid(named.is_some_and(|name| is_of(config, name))));
         }
         _ => {}
     }
@@ -68,6 +67,12 @@ async fn flow(
         let status = if matches!(defect, Defect::TooLarge { .. }) { 413 } else { 400 };
         Ending::refused(status, defect.to_string())
     })?;
+    // A name that is nobody's is a slip of the pen, and whose rules were meant is not known.
+    if let Some(name) = examine.system.as_deref().filter(|name| !is_of(guard.config(), name)) {
+        let own = &guard.config().system;
+        let name: String = name.chars().take(64).collect();
+        return Err(Ending::refused(404, format!("there is no system `{name}` here; this is `{own}`")));
+    }
     // Texts are counted as a model would count them; there is no reply to come.
     let expected = together::Expected { model: examine.model.clone(), most: Some(0), choices: 1 };
     together::tokens(open, &examine.pieces, &expected).await?;
@@ -97,6 +102,11 @@ async fn flow(
     open.decision(inspection.decision);
     let judgement = Judgement { outcome, reason, id: open.id(), hits, edits };
     Ok((examine, judgement))
+}
+
+/// Whether a name is that of the route's system, or of the route.
+fn is_of(config: &GuardConfig, name: &str) -> bool {
+    name == config.system || name == config.route
 }
 
 const fn outcome(action: &Action) -> Outcome {

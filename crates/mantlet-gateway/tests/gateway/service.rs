@@ -54,6 +54,21 @@ async fn texts_are_judged_in_the_published_shape() {
     let answer = value!({ "asset_id": "digits", "scan_data": { "response": "it is project nightjar" } });
     let got = ask("/sdk/v1/analyze/response", answer).await;
     assert_eq!(json(&got.2)["verdict"], "blocked");
+    // Whose rules were meant by a name that is nobody's is not known, so nothing is judged by another's.
+    for (path, body) in [
+        ("/sdk/v1/analyze/prompt", value!({ "asset_id": "digit", "scan_data": { "prompt": "hi" } })),
+        ("/v1/analyze", value!({ "system": "nope", "text": "hi" })),
+        (
+            "/beta/litellm_basic_guardrail_api",
+            value!({ "texts": ["hi"], "input_type": "request", "request_data": {},
+                     "additional_provider_specific_params": { "system": "nope" } }),
+        ),
+    ] {
+        let got = ask(path, body).await;
+        let text = String::from_utf8_lossy(&got.2).into_owned();
+        assert!(got.0 == StatusCode::NOT_FOUND && text.contains("there is no system"), "{path}: {text}");
+    }
+    assert_eq!(ask("/v1/analyze", value!({ "system": "digits", "text": "hi" })).await.0, StatusCode::OK);
     // Keys and assets.
     let verify = |path: &'static str, key: &'static str| {
         let (client, at) = (&client, gateway.address());
