@@ -4,7 +4,7 @@ use mantlet_guard::RulePolicy;
 use mantlet_vocab::{Mode, OnFailure};
 use schemars::JsonSchema;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::strict::nearest;
@@ -21,7 +21,7 @@ pub enum Rule {
 }
 
 /// What the signals of a rule lead to, by their score: 1.0 is the rule's own threshold, and the strongest action whose
-/// score is reached wins. What is not named stays as it is built in.
+/// score is reached wins. What is not named stays as it is built in; `false` takes it away.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
@@ -31,26 +31,66 @@ pub struct Policy {
     pub mode: Option<Mode>,
     /// Passes and is marked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub flag: Option<f64>,
+    pub flag: Option<Score>,
     /// What was found is taken out, and the rest passes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub redact: Option<f64>,
+    pub redact: Option<Score>,
     /// Is answered with less detail.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub coarsen: Option<f64>,
+    pub coarsen: Option<Score>,
     /// Is refused for now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub throttle: Option<f64>,
+    pub throttle: Option<Score>,
     /// Is withheld for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub divert: Option<f64>,
+    pub divert: Option<Score>,
     /// Is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refuse: Option<f64>,
+    pub refuse: Option<Score>,
     /// What happens to a request when the rule itself fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<OnFailureWord>")]
     pub on_failure: Option<OnFailure>,
+}
+
+/// From which score an action is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Score {
+    /// From this one.
+    At(f64),
+    /// From none, whatever is built in: `false`.
+    Never(bool),
+}
+
+impl<'de> Deserialize<'de> for Score {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = Score;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a score, or false for never")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Score, E> {
+                if on { Err(E::invalid_value(Unexpected::Bool(on), &self)) } else { Ok(Score::Never(on)) }
+            }
+
+            fn visit_f64<E: serde::de::Error>(self, score: f64) -> Result<Score, E> {
+                Ok(Score::At(score))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, score: i64) -> Result<Score, E> {
+                Ok(Score::At(score as f64))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, score: u64) -> Result<Score, E> {
+                Ok(Score::At(score as f64))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 impl Rule {
@@ -69,7 +109,11 @@ impl Rule {
                     (&mut to.refuse, own.refuse),
                 ];
                 for (score, named) in scores {
-                    *score = named.or(*score);
+                    match named {
+                        Some(Score::At(named)) => *score = Some(named),
+                        Some(Score::Never(_)) => *score = None,
+                        None => {}
+                    }
                 }
                 to.on_failure = own.on_failure.unwrap_or(to.on_failure);
             }
@@ -80,7 +124,10 @@ impl Rule {
     pub fn is_sensible(&self) -> bool {
         let Self::Policy(own) = self else { return true };
         let scores = [own.flag, own.redact, own.coarsen, own.throttle, own.divert, own.refuse];
-        scores.into_iter().flatten().all(|score| score.is_finite() && score > 0.0)
+        scores.into_iter().flatten().all(|score| match score {
+            Score::At(score) => score.is_finite() && score > 0.0,
+            Score::Never(_) => true,
+        })
     }
 }
 

@@ -209,6 +209,13 @@ fn a_rule_has_a_mode_or_a_policy_of_its_own() {
     assert_eq!(applied(&both), RulePolicy { mode: Some(Mode::Advise), flag: Some(0.5), ..refuses });
     let written = toml_edit::ser::to_string(&rules(table).unwrap()).unwrap();
     assert!(written.contains("refuse = 2.0") && !written.contains("throttle"), "{written}");
+    // A built-in action is taken away, and only that one.
+    let mut policy = RulePolicy::for_rule("blocked-term", Impact::High);
+    assert_eq!(policy.refuse, Some(1.0));
+    let person = "[gateway.rules.blocked-term]\ndivert = 1\nrefuse = false\n";
+    rules(person).unwrap()["blocked-term"].apply(&mut policy);
+    assert_eq!((policy.divert, policy.refuse, policy.flag), (Some(1.0), None, Some(1.0)));
+    assert!(toml_edit::ser::to_string(&rules(person).unwrap()).unwrap().contains("refuse = false"));
     for (wrong, said) in [
         ("rules = { a = \"loud\" }\n", "unknown variant `loud`"),
         (
@@ -216,7 +223,8 @@ fn a_rule_has_a_mode_or_a_policy_of_its_own() {
             "a mode (observe, advise or enforce), or a table of actions and their scores",
         ),
         ("[gateway.rules.a]\nrefuses = 1.0\n", "unknown field `refuses`"),
-        ("[gateway.rules.a]\nrefuse = \"always\"\n", "expected f64"),
+        ("[gateway.rules.a]\nrefuse = \"always\"\n", "expected a score, or false for never"),
+        ("[gateway.rules.a]\nrefuse = true\n", "expected a score, or false for never"),
         ("[gateway.rules.a]\nrefuse = 0.0\n", "has a score for `a` that is never reached"),
         ("[gateway.rules.a]\nflag = nan\n", "has a score for `a` that is never reached"),
     ] {
