@@ -202,8 +202,14 @@ pub struct Review {
     pub version: String,
     /// What the caller sent, for a person to look at; one per row.
     pub inputs: Vec<Input>,
-    /// What the model said, in plain words; `None` when it was not asked.
+    /// What the model said, in plain words; `None` when it was not asked, or wrote a text.
     pub answer: Option<String>,
+    /// The texts it wrote.
+    pub written: Vec<Input>,
+    /// Whether the model was asked.
+    pub asked: bool,
+    /// Whether the request, of which the model was not asked, goes to it once it is released.
+    pub goes_on: bool,
     /// The model's scores: (class, share).
     pub scores: Vec<(String, f64)>,
     /// What a person may answer instead, as a rule the class names.
@@ -216,7 +222,7 @@ pub struct Review {
     pub owner: String,
     /// When it runs out.
     pub deadline: Millis,
-    /// Whether the model's answer then goes out; else the caller gets none.
+    /// Whether it is then released, as by a person; else the caller gets no answer.
     pub releases: bool,
     /// Where it stands.
     pub state: ReviewState,
@@ -245,7 +251,7 @@ pub enum ReviewState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "ruling", content = "answer")]
 pub enum Ruling {
-    /// The caller gets the model's answer.
+    /// The caller gets the model's answer, or its request goes to the model.
     Release,
     /// The caller gets this answer, one of [`Review::choices`].
     Answer(String),
@@ -254,10 +260,11 @@ pub enum Ruling {
 }
 
 impl Ruling {
-    /// What was decided, in plain words.
+    /// What was decided, in plain words; `asked` says whether the model was.
     #[must_use]
-    pub fn plain(&self) -> String {
+    pub fn plain(&self, asked: bool) -> String {
         match self {
+            Self::Release if !asked => "the request may go to the model, once".to_owned(),
             Self::Release => "the model's answer was released".to_owned(),
             Self::Answer(answer) => format!("answered {answer} instead of the model"),
             Self::Reject => "refused".to_owned(),

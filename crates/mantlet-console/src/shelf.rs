@@ -148,8 +148,11 @@ impl Shelf {
     pub fn shown(&self, kept: mantlet_store::Review) -> Review {
         use mantlet_store::{ReviewDecision, ReviewState as Kept};
         let names = self.names(&kept.system);
+        let can_be_released = kept.can_be_released();
+        let asked = kept.reply.is_some();
         let request: Request = serde_json::from_value(kept.request).unwrap_or_default();
         let reply: Option<Reply> = kept.reply.and_then(|reply| serde_json::from_value(reply).ok());
+        let written = reply.iter().flat_map(|reply| showing::written(&reply.pieces)).collect();
         let says = reply.as_ref().map(|reply| showing::says(reply, names));
         let ruling = match (&kept.decision, kept.state) {
             (Some(ReviewDecision::Release), _) => Some(Ruling::Release),
@@ -172,7 +175,7 @@ impl Shelf {
             },
         });
         let says = says.unwrap_or_default();
-        let releases = kept.at_deadline == mantlet_store::AtDeadline::Release && says.answer.is_some();
+        let releases = kept.at_deadline == mantlet_store::AtDeadline::Release && can_be_released;
         Review {
             id: kept.ticket,
             exchange: kept.exchange,
@@ -183,6 +186,9 @@ impl Shelf {
             version: kept.version,
             inputs: showing::inputs(&request),
             answer: says.answer,
+            written,
+            asked,
+            goes_on: kept.goes_on,
             scores: says.scores,
             choices: says.choices,
             signals: kept.signals,

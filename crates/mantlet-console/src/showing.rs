@@ -2,7 +2,7 @@
 
 use mantlet_report::svg::Raster;
 use mantlet_report::{Field, Input, number};
-use mantlet_vocab::{NamedValue, Reply, Request, Tensor, Value};
+use mantlet_vocab::{NamedValue, Piece, Reply, Request, Tensor, Value};
 
 /// Rows of one request that are prepared.
 const ROWS: usize = 24;
@@ -22,7 +22,10 @@ pub(crate) struct Says {
     pub(crate) choices: Vec<String>,
 }
 
-/// The rows of a request.
+/// Letters of one text that are shown.
+const LETTERS: usize = 4_000;
+
+/// The rows of a request, or its texts.
 pub(crate) fn inputs(request: &Request) -> Vec<Input> {
     if let [only] = request.inputs.as_slice()
         && let Some(pictures) = pictures(&only.value)
@@ -34,7 +37,19 @@ pub(crate) fn inputs(request: &Request) -> Vec<Input> {
         .map(|row| Input::Fields {
             fields: request.inputs.iter().flat_map(|input| fields(input, row)).collect(),
         })
+        .chain(written(&request.pieces))
         .collect()
+}
+
+/// Texts, each by the place it stands at.
+pub(crate) fn written(pieces: &[Piece]) -> impl Iterator<Item = Input> {
+    pieces.iter().filter(|piece| !piece.text.is_empty()).take(ROWS).map(|piece| {
+        let mut value: String = piece.text.chars().take(LETTERS).collect();
+        if value.len() < piece.text.len() {
+            value.push_str(" ...");
+        }
+        Input::Fields { fields: vec![Field { name: piece.pointer.clone(), value }] }
+    })
 }
 
 fn rows(value: &Value) -> usize {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use mantlet_detectors::{Learning, Profile};
 use mantlet_gateway::{
-    Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
+    Clock, Gateway, GatewayConfig, KeyLookup, Keys, Kind, Ports, Reviewed, Reviews, Route, Soon, Ticket,
+    Upstream,
 };
 use mantlet_guard::shared::InMemory;
 use mantlet_guard::{Controls, Guard, GuardConfig, Nowhere, Overloaded, RulePolicy, Split};
@@ -31,11 +32,14 @@ impl Keys for One {
 }
 
 impl Reviews for One {
-    fn file(&self, _: &Exchange) -> Result<Ticket, Overloaded> {
+    fn file(&self, _: &Exchange, _: bool) -> Result<Ticket, Overloaded> {
         Err(Overloaded)
     }
     fn poll(&self, _: &str, _: &str) -> Reviewed {
         Reviewed::Unknown
+    }
+    fn goes_on<'a>(&'a self, _: &'a str, _: &'a Exchange) -> Soon<'a, bool> {
+        Box::pin(std::future::ready(false))
     }
 }
 

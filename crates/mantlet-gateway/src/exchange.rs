@@ -19,10 +19,10 @@ use crate::answer::{Answer, from_refusal, json_answer, passed, signed};
 use crate::body::{Body, Passing};
 use crate::coding::Undecodable;
 use crate::dialect::Dialect;
-use crate::handle::LOOK;
+use crate::handle::{LOOK, sane_ticket};
 use crate::layers::limits::{Held, Reserved};
 use crate::layers::step_up::PATH;
-use crate::layers::{Ending, Loss, Replied};
+use crate::layers::{Ending, Loss, Replied, ticket_path};
 use crate::live::{Live, LiveRoute};
 use crate::metrics::{Answered, Cost, Noticed, Port, Tokens};
 use crate::otlp::{Done, Parent};
@@ -70,6 +70,8 @@ pub(crate) struct Open {
     reserved: Option<Reserved>,
     /// Tokens that were used, as the upstream counted them or by estimate.
     used: Option<Usage>,
+    /// What is withheld is a request of which the model was not asked, and which can go to it later.
+    unasked: bool,
     /// The caller's own trace, and the model it names, where telemetry tells of them.
     parent: Option<Parent>,
     model: Option<String>,
@@ -113,6 +115,7 @@ impl Open {
             held: Vec::new(),
             reserved: None,
             used: None,
+            unasked: false,
             parent: None,
             model: None,
         }
@@ -369,8 +372,8 @@ impl Open {
         answer
     }
 
-    /// Files the exchange for a person, and waits until one decided or the caller no longer wants to: the path of the
-    /// ticket and what was decided. `None` where nobody can be asked.
+    /// Files the exchange for a person, and waits until one decided or the caller no longer wants to: the ticket and
+    /// what was decided. `None` where nobody can be asked.
     pub(crate) async fn asks(&mut self, decision: Decision, wait: Duration) -> Option<(String, Reviewed)> {
         self.edit(|exchange| {
             exchange.decision = Decision { action: Action::Divert, ..decision };
@@ -378,16 +381,28 @@ impl Open {
         });
         let shared = self.shared();
         let exchange = self.exchange.as_ref()?;
-        let ticket = shared.ports.reviews.file(exchange).ok()?;
+        let ticket = shared.ports.reviews.file(exchange, self.unasked).ok()?;
         let caller = exchange.caller.clone();
         let until = Instant::now() + wait;
         loop {
             let found = shared.ports.reviews.poll(&ticket.0, &caller);
             if found != Reviewed::Pending || Instant::now() >= until || *shared.stop.borrow() {
-                return Some((format!("/mantlet/v1/reviews/{}", ticket.0), found));
+                return Some((ticket.0, found));
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether what is withheld is a request that can go to the model once a person lets it.
+    pub(crate) const fn unasked(&mut self, unasked: bool) {
+        self.unasked = unasked;
+    }
+
+    /// Whether the request goes to the model under this ticket, which it does once.
+    pub(crate) async fn goes_on(&mut self, ticket: &str) -> bool {
+        let shared = self.shared();
+        let Some(exchange) = &self.exchange else { return false };
+        sane_ticket(ticket) && shared.ports.reviews.goes_on(ticket, exchange).await
     }
 
     /// Withholds the decision, files it for a person, and closes.
@@ -396,11 +411,12 @@ impl Open {
             exchange.decision = Decision { action: Action::Divert, ..decision };
             exchange.status = 202;
         });
-        let filed = self.exchange.as_ref().map(|exchange| self.shared.ports.reviews.file(exchange));
+        let filed =
+            self.exchange.as_ref().map(|exchange| self.shared.ports.reviews.file(exchange, self.unasked));
         match filed {
             Some(Ok(ticket)) => {
                 let id = self.id();
-                let path = format!("/mantlet/v1/reviews/{}", ticket.0);
+                let path = ticket_path(&ticket.0);
                 if !self.dialect.waits() {
                     let mut answer = self.fault(403, &format!("{reason}; a person decides, see {path}"));
                     if let Ok(at) = HeaderValue::from_str(&path) {

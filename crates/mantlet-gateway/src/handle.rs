@@ -279,6 +279,11 @@ pub(crate) fn preferred_wait(headers: &HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0)).min(WAIT)
 }
 
+/// Whether this may be a ticket.
+pub(crate) fn sane_ticket(ticket: &str) -> bool {
+    !ticket.is_empty() && ticket.len() <= 128 && ticket.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+}
+
 /// What became of a diverted decision: at once, or as soon as somebody decided within the time the caller waits.
 async fn review(
     shared: &Shared,
@@ -294,9 +299,7 @@ async fn review(
         Ok(key) => key,
         Err(refusal) => return refusal,
     };
-    let sane = !ticket.is_empty()
-        && ticket.len() <= 128
-        && ticket.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+    let sane = sane_ticket(ticket);
     let until = Instant::now() + preferred_wait(request.headers());
     let found = loop {
         let found = if sane { shared.ports.reviews.poll(ticket, &key) } else { Reviewed::Unknown };
@@ -311,6 +314,15 @@ async fn review(
         }
         Reviewed::Released(answer) | Reviewed::Answered(answer) => {
             json_answer(StatusCode::OK, &json!({ "ticket": ticket, "status": "released", "answer": answer }))
+        }
+        Reviewed::GoesOn { went } => {
+            let how = if went {
+                "the request went to the model".to_owned()
+            } else {
+                format!("send the same request again with the header `{REVIEW}: {ticket}`")
+            };
+            let body = json!({ "ticket": ticket, "status": "goes-on", "went": went, "how": how });
+            json_answer(StatusCode::OK, &body)
         }
         Reviewed::Rejected(reason) => {
             json_answer(StatusCode::OK, &json!({ "ticket": ticket, "status": "rejected", "reason": reason }))

@@ -32,7 +32,7 @@ pub use config::{Classical, GatewayConfig, GatewayError, Json, Kind, Route, Secr
 pub use mantlet_wire::classic::Classic;
 pub use oidc::Oidc;
 pub use otlp::Otlp;
-pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Ticket};
+pub use ports::{Clock, KeyLookup, Keys, Ports, Reviewed, Reviews, Soon, Ticket};
 pub use service::Gateway;
 pub use tls::{Tls, UpstreamTls};
 pub use who::Belongs;

@@ -1,5 +1,6 @@
 //! What the gateway needs of the world beyond HTTP.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use mantlet_guard::shared::SharedLimits;
@@ -63,8 +64,14 @@ pub struct Ticket(pub String);
 pub enum Reviewed {
     /// Nobody has yet.
     Pending,
-    /// Released: this is the model's answer, or nothing where it was not asked.
+    /// Released: this is the model's answer.
     Released(serde_json::Value),
+    /// The model was not asked, and may be: the request goes to it once, now or when its caller sends it again with the
+    /// ticket. `went` says that it did.
+    GoesOn {
+        /// Whether it went.
+        went: bool,
+    },
     /// A person gave another answer.
     Answered(serde_json::Value),
     /// Rejected, with a reason the client may read.
@@ -73,16 +80,25 @@ pub enum Reviewed {
     Unknown,
 }
 
+/// An answer that takes a moment.
+pub type Soon<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Takes diverted decisions and tells what became of them. Must not block.
 pub trait Reviews: Send + Sync {
-    /// Files a diverted exchange (with the model's reply, when it was asked) and gives its ticket.
+    /// Files a diverted exchange (with the model's reply, when it was asked) and gives its ticket. `goes_on` says that
+    /// its request, of which the model was not asked, can go to it once a person lets it.
     ///
     /// # Errors
     /// When there is no room; the request is then refused.
-    fn file(&self, exchange: &Exchange) -> Result<Ticket, mantlet_guard::Overloaded>;
+    fn file(&self, exchange: &Exchange, goes_on: bool) -> Result<Ticket, mantlet_guard::Overloaded>;
 
     /// What became of a ticket; only its own caller is told.
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed;
+
+    /// Whether the request of this exchange may go to the model under a ticket: true once, for the same request of the
+    /// same caller on the same route, after a person released it ([`Reviewed::GoesOn`]). Never when that cannot be
+    /// told or written down.
+    fn goes_on<'a>(&'a self, ticket: &'a str, exchange: &'a Exchange) -> Soon<'a, bool>;
 }
 
 /// Everything the gateway is handed.

@@ -6,7 +6,7 @@
 
 mod desk;
 
-use mantlet_vocab::{Millis, Signal};
+use mantlet_vocab::{Exchange, Millis, Signal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ impl ReviewState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "decision", content = "value")]
 pub enum ReviewDecision {
-    /// The model's answer goes out as it is.
+    /// The model's answer goes out as it is; a request that was withheld before the model was asked goes to it.
     Release,
     /// This answer goes out instead.
     Answer(Value),
@@ -60,7 +60,8 @@ pub enum AtDeadline {
     /// The caller gets no answer.
     #[default]
     Reject,
-    /// The model's answer goes out, where there is one; else none does.
+    /// The model's answer goes out, or the request goes to the model, as a person's release does; where neither can
+    /// be, none does.
     Release,
 }
 
@@ -117,15 +118,28 @@ pub struct Review {
     /// What happens when nobody does.
     #[serde(default)]
     pub at_deadline: AtDeadline,
+    /// Whether the request goes to the model once it is released: it was withheld before the model was asked, and its
+    /// caller waits, or sends it again.
+    #[serde(default)]
+    pub goes_on: bool,
+    /// When it went to the model, which it does once.
+    #[serde(default)]
+    pub went_on: Option<Millis>,
     /// Whether the outcome was handed on to whoever waits for it beside the caller's polls.
     #[serde(default)]
     pub told: bool,
 }
 
 impl Review {
+    /// Whether releasing it gives its caller anything: the model's answer, or the way to the model.
+    #[must_use]
+    pub const fn can_be_released(&self) -> bool {
+        self.reply.is_some() || self.goes_on
+    }
+
     /// As it is once its time is over and nobody decided.
     pub(crate) fn run_out(&mut self) {
-        if self.at_deadline == AtDeadline::Release && self.reply.is_some() {
+        if self.at_deadline == AtDeadline::Release && self.can_be_released() {
             self.state = ReviewState::Released;
             self.decision = Some(ReviewDecision::Release);
             self.decided_by = Some(DEADLINE.to_owned());
@@ -224,21 +238,76 @@ impl Store {
     /// When the database fails.
     pub async fn review_was_told(&self, review: &Review) -> Result<(), StoreError> {
         let database = &self.inner.database;
-        let told = Review { told: true, ..review.clone() };
-        sqlx::query("UPDATE reviews SET doc = $1 WHERE ticket = $2 AND state = $3")
-            .bind(doc("reviews", &told)?)
+        let mut writing = database.begin().await?;
+        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = $1").bind(&review.ticket);
+        let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read reviews"))?;
+        // What happened to it meanwhile stays.
+        let kept: Option<Review> = row.map(|row| read("reviews", &row)).transpose()?;
+        let Some(kept) = kept.filter(|kept| kept.state == review.state) else { return Ok(()) };
+        sqlx::query("UPDATE reviews SET doc = $1 WHERE ticket = $2")
+            .bind(doc("reviews", &Review { told: true, ..kept })?)
             .bind(&review.ticket)
-            .bind(review.state.word())
-            .execute(database.pool())
+            .execute(&mut *writing)
             .await
             .map_err(database.fault("write reviews"))?;
-        Ok(())
+        writing.commit().await.map_err(database.fault("write reviews"))
+    }
+
+    /// Whether this request may go to the model now: true once for a request that was withheld before the model was
+    /// asked, was released since, and comes again (or still waits) on its route, by its caller and as it was. Audited.
+    ///
+    /// # Errors
+    /// When the log or the database fails; it may then not go on.
+    pub async fn review_goes_on(&self, ticket: &str, exchange: &Exchange) -> Result<bool, StoreError> {
+        let database = &self.inner.database;
+        let mut writing = database.begin().await?;
+        let row = sqlx::query("SELECT doc FROM reviews WHERE ticket = $1").bind(ticket);
+        let row = row.fetch_optional(&mut *writing).await.map_err(database.fault("read reviews"))?;
+        let kept: Option<Review> = row.map(|row| read("reviews", &row)).transpose()?;
+        let Some(mut review) = kept else { return Ok(false) };
+        let now = self.now();
+        let ran_out = review.state == ReviewState::Pending && review.deadline <= now;
+        if ran_out {
+            review.run_out();
+        }
+        let same = review.caller == exchange.caller
+            && review.system == exchange.system
+            && review.route == exchange.route
+            && serde_json::to_value(&exchange.request).is_ok_and(|request| request == review.request);
+        let released = review.state == ReviewState::Released && review.goes_on && review.reply.is_none();
+        if !same || !released || review.went_on.is_some() {
+            return Ok(false);
+        }
+        review.went_on = Some(now);
+        let detail = json!({
+            "system": review.system,
+            "exchange": exchange.id,
+            "caller": review.caller,
+            "released_by": review.decided_by,
+        });
+        // The desk comes by twice a second to write down what deadlines did; this one is quicker.
+        if ran_out {
+            let released = json!({"system": review.system, "exchange": review.exchange, "caller": review.caller, "owner": review.owner});
+            self.note(DEADLINE, "review-released", ticket, released).await?;
+        }
+        self.note(&review.caller, "review-went-on", ticket, detail).await?;
+        sqlx::query("UPDATE reviews SET state = $1, doc = $2 WHERE ticket = $3")
+            .bind(review.state.word())
+            .bind(doc("reviews", &review)?)
+            .bind(ticket)
+            .execute(&mut *writing)
+            .await
+            .map_err(database.fault("write reviews"))?;
+        writing.commit().await.map_err(database.fault("write reviews"))?;
+        self.inner.desk.learn(&review);
+        Ok(true)
     }
 
     /// Decides a pending review; the caller is told at its next poll. Audited.
     ///
     /// # Errors
-    /// When there is no such review, it is settled or ran out, there is no model answer to release, or the
+    /// When there is no such review, it is settled or ran out, there is nothing to release (no answer of the model, and
+    /// no request that could go to it), or the
     /// log or the database fails.
     pub async fn decide_review(
         &self,
@@ -261,7 +330,7 @@ impl Store {
             let name = ticket.to_owned();
             return Err(StoreError::Settled { what: "review", name, state: review.state.word() });
         }
-        if decision == ReviewDecision::Release && review.reply.is_none() {
+        if decision == ReviewDecision::Release && !review.can_be_released() {
             return Err(StoreError::Missing {
                 what: "model answer to release for review",
                 name: ticket.to_owned(),

@@ -38,7 +38,8 @@ pub(crate) async fn show(
             @if review.state == ReviewState::Waiting {
                 " " @if review.owner.is_empty() { "To be decided " } @else { strong { (review.owner) } " decides " }
                 (when(review.deadline, now))
-                @if review.releases { "; otherwise the model's answer goes out." } @else { "; otherwise the caller gets no answer." }
+                @if review.releases && review.asked { "; otherwise the model's answer goes out." }
+                @else if review.releases { "; otherwise it may go to the model." } @else { "; otherwise the caller gets no answer." }
             }
             @if let Some(incident) = &review.incident { " Part of " a href=(path(&["incidents", incident])) { "incident " (incident) } "." }
         }
@@ -66,6 +67,10 @@ fn question(review: &Review) -> String {
     match (&review.state, &review.answer) {
         (ReviewState::Decided { .. }, _) => "This decision was made".to_owned(),
         (ReviewState::Waiting, Some(answer)) => format!("The model says {answer}. Is that right?"),
+        (ReviewState::Waiting, None) if review.asked => "May this answer go out?".to_owned(),
+        (ReviewState::Waiting, None) if review.goes_on => {
+            "The model was not asked. May this go to it?".to_owned()
+        }
         (ReviewState::Waiting, None) => "The model was not asked. What is the answer?".to_owned(),
     }
 }
@@ -76,6 +81,17 @@ fn says(review: &Review) -> Markup {
             h2 id="why-title" { "Why it was withheld" }
             @if review.signals.is_empty() { p { "No rule asked for it. Everything of this key, or of this model, goes to a person for now." } }
             ul { @for signal in &review.signals { li { (signal.message) " " span.quiet.small { (signal.name) ", score " (mantlet_report::number(signal.score)) } } } }
+        }
+        @if !review.written.is_empty() {
+            section aria-labelledby="written-title" {
+                h2 id="written-title" { "What the model wrote" }
+                div.inputs {
+                    @for (index, text) in review.written.iter().take(SHOWN).enumerate() {
+                        figure { (mantlet_report::input(text, &format!("Text {}", index + 1))) }
+                    }
+                }
+                @if review.written.len() > SHOWN { p.small.quiet { (review.written.len() - SHOWN) " more texts." } }
+            }
         }
         @if !review.scores.is_empty() {
             section aria-labelledby="scores-title" {
@@ -97,7 +113,7 @@ fn says(review: &Review) -> Markup {
 fn verdict(who: &Who, review: &Review, now: mantlet_vocab::Millis) -> Markup {
     match &review.state {
         ReviewState::Decided { by, at, ruling, note } => html! {
-            section.notice.tone-good { p { (by) ", " (when(*at, now)) ": " (ruling.plain()) "." } @if !note.is_empty() { p { (note) } } }
+            section.notice.tone-good { p { (by) ", " (when(*at, now)) ": " (ruling.plain(review.asked)) "." } @if !note.is_empty() { p { (note) } } }
         },
         ReviewState::Waiting if who.may(Act::DecideReview) => html! {
             form.panel method="post" action=(path(&["reviews", &review.id])) {
@@ -106,6 +122,10 @@ fn verdict(who: &Who, review: &Review, now: mantlet_vocab::Millis) -> Markup {
                     legend { "Your decision" }
                     @if let Some(answer) = &review.answer {
                         label.choice { input type="radio" name="ruling" value="release" required; span { "Right: release " strong { (answer) } } }
+                    } @else if review.asked {
+                        label.choice { input type="radio" name="ruling" value="release" required; " Release the answer as the model gave it" }
+                    } @else if review.goes_on {
+                        label.choice { input type="radio" name="ruling" value="release" required; " Let it go to the model, once; its answer is looked at too" }
                     }
                     @if !review.choices.is_empty() {
                         label.choice { input type="radio" name="ruling" value="answer" required; " Wrong: answer instead" }
@@ -149,7 +169,7 @@ pub(crate) async fn carry_out(
     who.must(Act::DecideReview)?;
     let review = find(shared, id).await?;
     let ruling = match ruling {
-        "release" if review.answer.is_some() => Ruling::Release,
+        "release" if review.asked || review.goes_on => Ruling::Release,
         "answer" if review.choices.iter().any(|choice| choice == answer) => Ruling::Answer(answer.to_owned()),
         "reject" => Ruling::Reject,
         _ => return Err(Fault::Wrong("Choose one of the decisions offered.".to_owned())),

@@ -45,7 +45,7 @@ pub(crate) async fn show(
                                 td { (review.signals.first().map_or("", |signal| signal.message.as_str())) }
                                 td { @match &review.state {
                                     ReviewState::Waiting => span.tag.tone-warning { "waiting" },
-                                    ReviewState::Decided { by, ruling, .. } => { span.tag.tone-good { "decided" } " " (ruling.plain()) " by " (by) }
+                                    ReviewState::Decided { by, ruling, .. } => { span.tag.tone-good { "decided" } " " (ruling.plain(review.asked)) " by " (by) }
                                 } }
                                 td {
                                     (review.owner)

@@ -107,10 +107,19 @@ pub(crate) async fn released(
     if wait.is_zero() {
         return Err(Ending::Diverted(decision, reason.clone()));
     }
-    let Some((path, found)) = open.asks(decision.clone(), wait).await else {
+    let Some((ticket, found)) = open.asks(decision.clone(), wait).await else {
         return Err(Ending::Diverted(decision, reason.clone()));
     };
+    let path = ticket_path(&ticket);
     let words = match found {
+        crate::Reviewed::GoesOn { .. } => {
+            if open.goes_on(&ticket).await {
+                inspection.decision.action = Action::Flag;
+                open.decision(inspection.decision.clone());
+                return Ok(());
+            }
+            format!("{reason}; it was released and did not go to the model, see {path}")
+        }
         crate::Reviewed::Released(_) => {
             inspection.decision.action = Action::Flag;
             open.decision(inspection.decision.clone());
@@ -123,6 +132,38 @@ pub(crate) async fn released(
         }
     };
     Err(Ending::failed(403, words))
+}
+
+/// Header of a request that was released before: the ticket under which it goes to the model.
+pub(crate) const REVIEW: &str = "x-mantlet-review";
+
+/// Where a ticket is polled.
+pub(crate) fn ticket_path(ticket: &str) -> String {
+    format!("/mantlet/v1/reviews/{ticket}")
+}
+
+/// Layer: as [`released`], before the model is asked. A request that a person released goes on once when it comes again
+/// with its ticket.
+pub(crate) async fn released_before(
+    open: &mut Open,
+    inspection: &mut Inspection,
+    headers: &HeaderMap,
+    wait: std::time::Duration,
+) -> Result<(), Ending> {
+    if let Some(ticket) = headers.get(REVIEW) {
+        let ticket = ticket.to_str().unwrap_or_default();
+        if !open.goes_on(ticket).await {
+            let words = "this ticket lets no such request of this key go to the model, or one went already";
+            return Err(Ending::refused(403, words));
+        }
+        inspection.decision.action = Action::Flag;
+        open.decision(inspection.decision.clone());
+        return Ok(());
+    }
+    open.unasked(true);
+    released(open, inspection, wait).await?;
+    open.unasked(false);
+    Ok(())
 }
 
 /// Layer: whether what is done can be written down. A route that wants no exchange without a record begins none.

@@ -78,6 +78,11 @@ async fn a_text_that_a_person_lets_through_is_answered_in_its_own_shape() {
             let model_asked = !before_the_model || released;
             assert_eq!(peer.count() - before, usize::from(model_asked), "{case}");
             assert_eq!(memory.filed.lock().unwrap().len(), 1, "{case}: one ticket");
+            if before_the_model && wait == "respond-async" {
+                sent_again(&gateway, &memory, &client, asked, &whole).await;
+                assert_eq!(peer.count() - before, 1, "{case}: once");
+                continue;
+            }
             let exchange = memory.last();
             assert_eq!(exchange.decision.proposed, Action::Divert, "{case}");
             let done = if released { Action::Flag } else { Action::Divert };
@@ -92,6 +97,44 @@ async fn a_text_that_a_person_lets_through_is_answered_in_its_own_shape() {
             }
         }
     }
+}
+
+/// A released request of a caller who does not wait: it goes to the model once, when it comes again as it was, with the
+/// ticket and the same key.
+async fn sent_again(gateway: &Gateway, memory: &Arc<Memory>, client: &Caller, asked: &str, whole: &str) {
+    let ticket = memory.filed.lock().unwrap().keys().next().cloned().unwrap();
+    let send = |key: (&'static str, &'static str), ticket: &str, words: &str| {
+        let (ticket, body) = (ticket.to_owned(), ask(words, false));
+        async move {
+            let headers = [key, ("x-mantlet-review", ticket.as_str())];
+            let got = client.send(gateway.address(), "POST", CHAT, &headers, body).await;
+            (got.0.as_u16(), String::from_utf8(got.2.to_vec()).unwrap())
+        }
+    };
+    assert_eq!(send(KEY, &ticket, asked).await.0, 403, "nobody released it yet");
+    memory.decided.lock().unwrap().insert(ticket.clone(), Reviewed::Released(serde_json::Value::Null));
+    let polled = |status: bool| {
+        let path = format!("/mantlet/v1/reviews/{ticket}");
+        async move {
+            let got = client.send(gateway.address(), "GET", &path, &[KEY], "").await;
+            let said: serde_json::Value = serde_json::from_slice(&got.2).unwrap();
+            assert_eq!(
+                (said["status"].as_str(), said["went"].as_bool()),
+                (Some("goes-on"), Some(status)),
+                "{said}"
+            );
+        }
+    };
+    polled(false).await;
+    assert_eq!(send(KEY, &ticket, "now about project nightjar's eggs").await.0, 403, "another request");
+    assert_eq!(send(KEY, "t-none", asked).await.0, 403, "another ticket");
+    assert_eq!(send(("x-api-key", "secret-eve"), &ticket, asked).await.0, 403, "another caller");
+    let got = send(KEY, &ticket, asked).await;
+    assert_eq!((got.0, got.1.as_str()), (200, whole));
+    let exchange = memory.last();
+    assert_eq!((exchange.decision.action, exchange.decision.proposed), (Action::Flag, Action::Divert));
+    assert_eq!(send(KEY, &ticket, asked).await.0, 403, "it went once");
+    polled(true).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use mantlet_detectors::{Learning, Profile};
 use mantlet_gateway::{
-    Clock, Gateway, GatewayConfig, KeyLookup, Keys, Ports, Reviewed, Reviews, Route, Ticket, Upstream,
+    Clock, Gateway, GatewayConfig, KeyLookup, Keys, Ports, Reviewed, Reviews, Route, Soon, Ticket, Upstream,
 };
 use mantlet_guard::shared::InMemory;
 use mantlet_guard::{Controls, Events, Guard, GuardConfig, GuardEvent, Overloaded, Recorder};
@@ -106,6 +106,8 @@ pub(crate) struct Memory {
     pub(crate) shadowed: Mutex<Vec<Exchange>>,
     /// What people decided, by ticket.
     pub(crate) decided: Mutex<HashMap<String, Reviewed>>,
+    /// Tickets whose request can go to the model, and whether it went.
+    pub(crate) goes_on: Mutex<HashMap<String, bool>>,
     pub(crate) full: AtomicBool,
     pub(crate) keys_down: AtomicBool,
     /// The record, and nothing else, cannot be written.
@@ -148,18 +150,42 @@ impl Events for Memory {
 }
 
 impl Reviews for Memory {
-    fn file(&self, exchange: &Exchange) -> Result<Ticket, Overloaded> {
+    fn file(&self, exchange: &Exchange, goes_on: bool) -> Result<Ticket, Overloaded> {
         self.room()?;
+        if goes_on && exchange.reply.is_none() {
+            self.goes_on.lock().unwrap().insert(format!("t-{}", exchange.id), false);
+        }
         self.filed.lock().unwrap().insert(format!("t-{}", exchange.id), exchange.clone());
         Ok(Ticket(format!("t-{}", exchange.id)))
     }
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed {
         match self.filed.lock().unwrap().get(ticket) {
             Some(exchange) if exchange.caller == caller => {
-                self.decided.lock().unwrap().get(ticket).cloned().unwrap_or(Reviewed::Pending)
+                let decided = self.decided.lock().unwrap().get(ticket).cloned();
+                let decided = decided.unwrap_or(Reviewed::Pending);
+                // As the store has it: without an answer of the model there is nothing to release but the request.
+                if matches!(decided, Reviewed::Released(_)) && exchange.reply.is_none() {
+                    return match self.goes_on.lock().unwrap().get(ticket) {
+                        Some(&went) => Reviewed::GoesOn { went },
+                        None => Reviewed::Pending,
+                    };
+                }
+                decided
             }
             _ => Reviewed::Unknown,
         }
+    }
+    fn goes_on<'a>(&'a self, ticket: &'a str, exchange: &'a Exchange) -> Soon<'a, bool> {
+        let released = self.poll(ticket, &exchange.caller) == Reviewed::GoesOn { went: false };
+        let same = self.filed.lock().unwrap().get(ticket).is_some_and(|filed| {
+            (&filed.request, &filed.system, &filed.route)
+                == (&exchange.request, &exchange.system, &exchange.route)
+        });
+        let goes = released && same;
+        if goes {
+            self.goes_on.lock().unwrap().insert(ticket.to_owned(), true);
+        }
+        Box::pin(std::future::ready(goes))
     }
 }
 

@@ -93,14 +93,20 @@ impl ReviewDesk {
     /// When too many wait already, the journal cannot be written, or this process does not serve: the request
     /// is then to be refused.
     pub fn file(&self, exchange: &Exchange, lasts_ms: u64) -> Result<String, Overloaded> {
-        self.file_for(exchange, &ReviewTerms { lasts_ms, ..ReviewTerms::default() })
+        self.file_for(exchange, &ReviewTerms { lasts_ms, ..ReviewTerms::default() }, false)
     }
 
-    /// Files a diverted exchange under these terms and gives its ticket.
+    /// Files a diverted exchange under these terms and gives its ticket. `goes_on` says that its request can go to the
+    /// model once it is released.
     ///
     /// # Errors
     /// As [`ReviewDesk::file`].
-    pub fn file_for(&self, exchange: &Exchange, terms: &ReviewTerms) -> Result<String, Overloaded> {
+    pub fn file_for(
+        &self,
+        exchange: &Exchange,
+        terms: &ReviewTerms,
+        goes_on: bool,
+    ) -> Result<String, Overloaded> {
         let now = self.inner.clock.now();
         let bytes: [u8; 16] = entropy().map_err(|_| Overloaded)?;
         let ticket: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -122,6 +128,8 @@ impl ReviewDesk {
             decided_at: None,
             owner: terms.owner.clone(),
             at_deadline: terms.at_deadline,
+            goes_on: goes_on && exchange.reply.is_none(),
+            went_on: None,
             told: false,
         };
         let sender = held(&self.inner.sender).clone().ok_or(Overloaded)?;

@@ -56,9 +56,42 @@ fn a_review_is_decided_once_and_told_to_its_caller() {
         kept(&store, 4).await;
         let nothing = store.decide_review(&ticket, ReviewDecision::Release, "rita").await.unwrap_err();
         assert!(nothing.to_string().contains("no model answer to release"), "{nothing}");
+        a_released_request_goes_on_once(&store).await;
         store.close().await.unwrap();
         assert!(desk.file(&exchange("e", 1, "a"), 1).is_err(), "after closing it is refused");
     });
+}
+
+/// Of which the model was not asked: to the model once, for the same request of the same caller.
+async fn a_released_request_goes_on_once(store: &Store) {
+    let terms = ReviewTerms { lasts_ms: 60_000, ..ReviewTerms::default() };
+    let mut unasked = exchange("e", 7, "b");
+    unasked.reply = None;
+    let ticket = store.desk().file_for(&unasked, &terms, true).unwrap();
+    kept(store, 5).await;
+    assert!(!store.review_goes_on(&ticket, &unasked).await.unwrap(), "nobody released it");
+    let released = store.decide_review(&ticket, ReviewDecision::Release, "rita").await.unwrap();
+    assert_eq!((released.state, released.went_on), (ReviewState::Released, None));
+    // The same words, sent again: another exchange.
+    let mut again = exchange("again", 8, "b");
+    again.request = unasked.request.clone();
+    let (mut eve, mut other, mut elsewhere) = (again.clone(), again.clone(), again.clone());
+    eve.caller = "eve".into();
+    other.request.version = Some("2".into());
+    elsewhere.route = "elsewhere".into();
+    for wrong in [&eve, &other, &elsewhere] {
+        assert!(!store.review_goes_on(&ticket, wrong).await.unwrap());
+    }
+    assert!(!store.review_goes_on("rev-none", &again).await.unwrap());
+    assert!(store.review_goes_on(&ticket, &again).await.unwrap());
+    assert!(!store.review_goes_on(&ticket, &again).await.unwrap(), "once");
+    // That it was told does not undo that it went.
+    store.review_was_told(&released).await.unwrap();
+    let kept = store.review(&ticket).await.unwrap().unwrap();
+    assert!(kept.told && kept.went_on.is_some());
+    assert!(store.desk().poll(&ticket, "b").unwrap().went_on.is_some());
+    let last = store.audit().tail(1).await.unwrap().remove(0);
+    assert_eq!((last.actor.as_str(), last.action.as_str()), ("b", "review-went-on"));
 }
 
 /// What happens at the deadline is the terms' choice, is written down, and is handed on once.
@@ -74,15 +107,17 @@ fn at_the_deadline_the_terms_decide_and_the_outcome_is_handed_on_once() {
         let mut unasked = exchange("e", 2, "a");
         unasked.reply = None;
         let desk = store.desk();
-        let released = desk.file_for(&answered, &terms(AtDeadline::Release)).unwrap();
-        let nothing = desk.file_for(&unasked, &terms(AtDeadline::Release)).unwrap();
-        let rejected = desk.file_for(&answered, &terms(AtDeadline::Reject)).unwrap();
-        kept(&store, 3).await;
+        let released = desk.file_for(&answered, &terms(AtDeadline::Release), true).unwrap();
+        let goes_on = desk.file_for(&unasked, &terms(AtDeadline::Release), true).unwrap();
+        let nothing = desk.file_for(&unasked, &terms(AtDeadline::Release), false).unwrap();
+        let rejected = desk.file_for(&answered, &terms(AtDeadline::Reject), true).unwrap();
+        kept(&store, 4).await;
         assert_eq!(store.review(&released).await.unwrap().unwrap().owner, "credit desk");
         assert!(store.reviews_to_tell(10).await.unwrap().is_empty(), "nothing is settled yet");
         clock.set(Millis(1_500));
         let states = [
             (&released, ReviewState::Released),
+            (&goes_on, ReviewState::Released),
             (&nothing, ReviewState::Expired),
             (&rejected, ReviewState::Expired),
         ];
@@ -96,7 +131,7 @@ fn at_the_deadline_the_terms_decide_and_the_outcome_is_handed_on_once() {
         let begun = std::time::Instant::now();
         let told = loop {
             let told = store.reviews_to_tell(10).await.unwrap();
-            if told.len() == 3 {
+            if told.len() == 4 {
                 break told;
             }
             assert!(begun.elapsed().as_secs() < 20, "{}", told.len());

@@ -43,7 +43,8 @@ pub enum Command {
     Decide {
         /// The ticket.
         ticket: String,
-        /// release the model's answer, reject, or answer something else.
+        /// release the model's answer (or let the request go to the model, where it was not asked), reject, or answer
+        /// something else.
         ruling: Ruled,
         /// The folder with mantlet.toml.
         #[arg(default_value = ".")]
@@ -62,7 +63,7 @@ pub enum Command {
 /// What a person rules.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Ruled {
-    /// The caller gets the model's answer.
+    /// The caller gets the model's answer; a text that was withheld before goes to the model.
     Release,
     /// The caller gets another answer.
     Answer,
@@ -160,11 +161,12 @@ pub fn run(terminal: Terminal, command: Command) -> anyhow::Result<ExitCode> {
                         return Err(Usage("name the class with --label".to_owned()).into());
                     }
                 };
+                let unasked = store.review(&ticket).await?.is_some_and(|review| review.reply.is_none());
                 Shelf::new(store.clone())
                     .class_names(loaded.config.system.name.clone(), admit::class_names(&loaded))
                     .decide(&user.name, &ticket, &ruling, &note)
                     .await?;
-                terminal.say(&format!("{ticket}: {}", ruling.plain()));
+                terminal.say(&format!("{ticket}: {}", ruling.plain(!unasked)));
                 store.close().await?;
             }
         }

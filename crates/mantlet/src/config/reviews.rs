@@ -15,7 +15,8 @@ pub struct Reviews {
     pub owner: String,
     /// Minutes in which they are to be decided.
     pub minutes: u64,
-    /// What happens then: `reject` gives the caller no answer, `release` the model's own where there is one.
+    /// What happens then: `reject` gives the caller no answer, `release` the model's own where there is one, and
+    /// lets a text that waited before the model go to it.
     pub at_deadline: Deadline,
     /// Address that is told what became of each, as signed JSON by POST.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +33,7 @@ pub enum Deadline {
     /// The caller gets no answer.
     #[default]
     Reject,
-    /// The model's answer goes out.
+    /// The model's answer goes out, or the text goes to the model.
     Release,
 }
 

@@ -103,6 +103,7 @@ fn wrong(review: &Review) -> Option<bool> {
 /// What is told: as a poll tells the caller.
 fn document(review: &Review, seconds: u64) -> Value {
     let (status, answer, reason) = match (&review.decision, review.state) {
+        (Some(ReviewDecision::Release), _) if review.reply.is_none() => ("goes-on", None, None),
         (Some(ReviewDecision::Release), _) => ("released", review.reply.clone(), None),
         (Some(ReviewDecision::Answer(answer)), _) => ("released", Some(answer.clone()), None),
         (Some(ReviewDecision::Reject(why)), _) => ("rejected", None, Some(why.clone())),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use mantlet_gateway::{Clock, Reviewed, Reviews, Ticket};
+use mantlet_gateway::{Clock, Reviewed, Reviews, Soon, Ticket};
 use mantlet_guard::{Controls, Events, GuardEvent, Overloaded, Recorder};
 use mantlet_replicas::{Bus, Topic};
 use mantlet_store::{ExchangeRecorder, NewEntry, ReviewDecision, ReviewState, ReviewTerms, Store};
@@ -179,8 +179,8 @@ impl Desk {
 }
 
 impl Reviews for Desk {
-    fn file(&self, exchange: &Exchange) -> Result<Ticket, Overloaded> {
-        self.store.desk().file_for(exchange, &self.terms.load()).map(Ticket)
+    fn file(&self, exchange: &Exchange, goes_on: bool) -> Result<Ticket, Overloaded> {
+        self.store.desk().file_for(exchange, &self.terms.load(), goes_on).map(Ticket)
     }
 
     fn poll(&self, ticket: &str, caller: &str) -> Reviewed {
@@ -188,6 +188,9 @@ impl Reviews for Desk {
         match (review.state, review.decision) {
             (ReviewState::Pending, _) => Reviewed::Pending,
             (ReviewState::Expired, _) => Reviewed::Rejected("nobody decided in time; ask again".to_owned()),
+            (_, Some(ReviewDecision::Release)) if review.reply.is_none() => {
+                Reviewed::GoesOn { went: review.went_on.is_some() }
+            }
             (_, Some(ReviewDecision::Release)) => {
                 Reviewed::Released(review.reply.unwrap_or(serde_json::Value::Null))
             }
@@ -195,6 +198,15 @@ impl Reviews for Desk {
             (_, Some(ReviewDecision::Reject(why))) => Reviewed::Rejected(why),
             (_, None) => Reviewed::Pending,
         }
+    }
+
+    fn goes_on<'a>(&'a self, ticket: &'a str, exchange: &'a Exchange) -> Soon<'a, bool> {
+        Box::pin(async move {
+            self.store.review_goes_on(ticket, exchange).await.unwrap_or_else(|fault| {
+                tracing::error!(%fault, ticket, "a released request cannot be written down, so it does not go on");
+                false
+            })
+        })
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::program::{Up, expect, http};
 use crate::running::{ROW, as_person, served_by};
+use crate::versions::serve;
 
 const SECRET: &str = "a secret of the loans desk";
 
@@ -155,5 +157,111 @@ fn a_withheld_decision_has_an_owner_is_waited_for_told_and_becomes_a_label() {
     assert_eq!(rows.len(), 1, "{table}");
     assert_eq!((&rows[0][1], &rows[0][3], &rows[0][5]), ("1", "v1", "ada"), "{table}");
     assert_eq!(&rows[0][0], document["data"]["exchange"].as_str().unwrap());
+    up.interrupt();
+}
+
+const TERM: &str = "tell me of project nightjar";
+const CHAT: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a bird"},"finish_reason":"stop"}]}"#;
+const CHUNK: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a bird\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+const MESSAGE: &str = r#"{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"a bird"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}"#;
+const LEAK: &str = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"AKIAQ3EGRZX5WT2NJ7PA"},"finish_reason":"stop"}]}"#;
+
+/// A text that was withheld before the model was asked: released by a person, it goes to the model once, whether its
+/// caller waits or comes again, and what the model answers is looked at all the same.
+#[test]
+fn a_withheld_text_that_a_person_releases_goes_to_the_model_once() {
+    let (folder, password) = served_by("ada");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let upstream = serve(move |head, body| {
+        if !head.starts_with("GET ") {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        let json = "200 OK\r\ncontent-type: application/json".to_owned();
+        match () {
+            () if body.contains("a secret please") => (json, LEAK.to_owned()),
+            () if body.contains("\"stream\":true") => {
+                ("200 OK\r\ncontent-type: text/event-stream".to_owned(), CHUNK.to_owned())
+            }
+            () if head.contains("/v1/messages") => (json, MESSAGE.to_owned()),
+            () => (json, CHAT.to_owned()),
+        }
+    });
+    folder.edit(|text| {
+        format!(
+            "{text}\n[gateway.text]\nterms = [\"project nightjar\"]\n\n[[gateway.routes]]\nname = \"assistant\"\n\
+             prefix = \"/assistant\"\nupstream = \"{upstream}\"\nspeaks = \"text\"\nmode = \"enforce\"\n\
+             [gateway.routes.rules]\nblocked-term = {{ divert = 1.0, refuse = false }}\n\
+             secret-exposed = {{ redact = false, refuse = 1.0 }}\n"
+        )
+    });
+    let up = Up::start(&folder.path);
+    let key = up.said["api_key"].as_str().unwrap().to_owned();
+    let gateway = up.address("gateway");
+    let send = |path: &str, more: &str, words: &str, stream: bool| {
+        let body = format!(
+            "{{\"model\":\"m\",\"max_tokens\":9,\"stream\":{stream},\"messages\":[{{\"role\":\"user\",\"content\":\"{words}\"}}]}}"
+        );
+        let ask = format!(
+            "POST /assistant{path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n{more}\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        (gateway.clone(), ask)
+    };
+    let wait = "prefer: wait=50\r\n";
+    // The ticket of the one decision that waits.
+    let ticket = || {
+        let begun = Instant::now();
+        loop {
+            let listed = expect(0, ["review", "list", folder.text()]).out;
+            if let Some(ticket) = listed.split_whitespace().find(|word| word.starts_with("rev-")) {
+                break ticket.to_owned();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "nothing waits");
+        }
+    };
+    let decide = |ticket: &str, what: &str| {
+        as_person(&password, ["review", "decide", ticket, what, folder.text(), "--user", "ada"]);
+    };
+    for (path, stream, words, ruling, status, holds, asked) in [
+        ("/v1/chat/completions", false, TERM, "release", 200, "a bird", 1),
+        ("/v1/chat/completions", true, TERM, "release", 200, "a bird", 1),
+        ("/v1/messages", false, TERM, "release", 200, "a bird", 1),
+        ("/v1/chat/completions", false, TERM, "reject", 403, "a person refused this request", 0),
+        // What the model says to a released text is looked at too.
+        ("/v1/chat/completions", false, "project nightjar, and a secret please", "release", 403, "error", 1),
+    ] {
+        let before = count.load(Ordering::Relaxed);
+        let (gateway, ask) = send(path, wait, words, stream);
+        let waiting = std::thread::spawn(move || http(&gateway, &ask));
+        let ticket = ticket();
+        assert_eq!(count.load(Ordering::Relaxed), before, "the model is not asked before");
+        decide(&ticket, ruling);
+        let (got, body) = waiting.join().unwrap();
+        let case = format!("{path} {stream} {words} {ruling}: {body}");
+        assert!(got == status && body.contains(holds) && !body.contains("AKIA"), "{got} {case}");
+        assert_eq!(count.load(Ordering::Relaxed) - before, asked, "{case}");
+    }
+    // A caller who does not wait sends it again with its ticket.
+    let before = count.load(Ordering::Relaxed);
+    let (at, ask) = send("/v1/chat/completions", "", TERM, false);
+    assert_eq!(http(&at, &ask).0, 403);
+    let ticket = ticket();
+    decide(&ticket, "release");
+    let begun = Instant::now();
+    let poll = format!(
+        "GET /mantlet/v1/reviews/{ticket} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nprefer: wait=9\r\nconnection: close\r\n\r\n"
+    );
+    while !http(&gateway, &poll).1.contains("\"goes-on\"") {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
+    let again = format!("x-mantlet-review: {ticket}\r\n");
+    for (words, status) in [("project nightjar, another", 403), (TERM, 200), (TERM, 403)] {
+        let (at, ask) = send("/v1/chat/completions", &again, words, false);
+        let (got, body) = http(&at, &ask);
+        assert_eq!(got, status, "{words}: {body}");
+    }
+    assert_eq!(count.load(Ordering::Relaxed) - before, 1);
     up.interrupt();
 }

@@ -154,6 +154,9 @@ fn review(n: u64, answer: &str, incident: &str) -> Review {
         owner: "credit desk".into(),
         deadline: Millis(NOW.0 + 3_600_000),
         releases: false,
+        written: Vec::new(),
+        asked: !answer.is_empty(),
+        goes_on: false,
         choices: (0..10).map(|class| class.to_string()).collect(),
         signals: vec![signal(
             "stream-boundary-walk",

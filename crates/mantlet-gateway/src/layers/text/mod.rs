@@ -18,7 +18,10 @@ use mantlet_wire::text::{Surface, TextReply, read_text_reply, read_text_request,
 
 use super::limits::{self as together, Expected};
 use super::shape::{Received, received};
-use super::{Ending, Replied, beside, decision, pass, recordable, released, step_up, unanswered, version};
+use super::{
+    Ending, Replied, beside, decision, pass, recordable, released, released_before, step_up, unanswered,
+    version,
+};
 use crate::answer::Answer;
 use crate::coding::Coding;
 use crate::exchange::Open;
@@ -102,7 +105,7 @@ async fn flow(
     reserved?;
     if decision(&inspection)? {
         // Nobody is given the model's answer until a person has looked, so the model is not asked before.
-        released(open, &mut inspection, wait).await?;
+        released_before(open, &mut inspection, &parts.headers, wait).await?;
     }
     let (headers, body) = redact(&inspection, onward_of(parts.headers, streams), received)?;
     let asked = Call { method: parts.method, path: Path::Below(path), headers, body };
