@@ -1,4 +1,6 @@
 //! The ports over the store: what the console shows, whom it knows, and decisions about diverted requests.
+//!
+//! Long because every port of the console is answered here from one store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

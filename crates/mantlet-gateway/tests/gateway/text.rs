@@ -1,4 +1,6 @@
 //! Text of language models through the gateway: allowed bytes as they came, blocked ones never.
+//!
+//! Long because each dialect is asked the same, plain and in streams.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
