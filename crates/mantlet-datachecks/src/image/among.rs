@@ -175,7 +175,7 @@ fn far(rows: &Rows, white: &White, least_apart: f64) -> (Vec<Far>, usize) {
 }
 
 /// The numbers of a row that a mark leaves alone; all of them when it leaves too few.
-fn left_alone(
+pub(super) fn left_alone(
     rows: &Rows,
     content: &Content<'_>,
     asked: &[usize],

@@ -7,6 +7,7 @@
 //! turned towards the difference of the two groups it parts. How far they are apart is measured on rows that did not
 //! have a part in the direction.
 
+use super::among::left_alone;
 use super::content::Content;
 use super::grid::Rows;
 use super::whiten::{White, dot};
@@ -43,6 +44,8 @@ pub struct Mark {
     pub base: f64,
     /// Where it lies: left, top, right and bottom, in hundredths of the sides.
     pub within: [u8; 4],
+    /// How many other labels have a mark at that place, and how many labels there are.
+    pub beside: (usize, usize),
 }
 
 impl Mark {
@@ -220,9 +223,15 @@ pub(super) fn some(rows: &[usize]) -> Vec<usize> {
 }
 
 /// What neighbours of the label say on average.
-fn said(content: &Content<'_>, rows: &[usize], label: u16, skip: &impl Fn(usize) -> bool) -> f64 {
+fn said(
+    content: &Content<'_>,
+    left: &[bool],
+    rows: &[usize],
+    label: u16,
+    skip: &impl Fn(usize) -> bool,
+) -> f64 {
     let rows = some(rows);
-    let near = content.neighbours(&rows, skip);
+    let near = content.neighbours_by(left, &rows, skip);
     let sum: f64 = near.iter().map(|near| content.chance(near, label)).sum();
     sum / real(rows.len().max(1) as u64)
 }
@@ -327,18 +336,32 @@ pub(super) fn marks(
             let skip = |row: usize| marked.binary_search(&row).is_ok();
             let elsewhere: Vec<usize> =
                 (0..rows.labels.len()).filter(|&row| rows.labels[row] != label).collect();
+            // By what the mark leaves alone: a frame looks most like other frames.
+            let left = left_alone(rows, content, &some(&marked), &skip);
             out.push(Mark {
                 label,
                 of: places.len() as u64,
                 elsewhere: group.elsewhere,
                 apart: group.apart,
-                own: said(content, &marked, label, &skip),
-                usual: said(content, &others, label, &skip),
-                base: said(content, &elsewhere, label, &skip),
+                own: said(content, &left, &marked, label, &skip),
+                usual: said(content, &left, &others, label, &skip),
+                base: said(content, &left, &elsewhere, label, &skip),
                 within: within(rows, content, &marked, &skip),
+                beside: (0, labels),
                 rows: marked.into_iter().map(|row| row as u64).collect(),
             });
         }
+    }
+    for at in 0..out.len() {
+        let own = &out[at];
+        let meet = |other: &&Mark| {
+            let (a, b) = (own.within, other.within);
+            a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3]
+        };
+        let mut others: Vec<u16> = out.iter().filter(meet).map(|other| other.label).collect();
+        others.sort_unstable();
+        others.dedup();
+        out[at].beside.0 = others.len().saturating_sub(1);
     }
     out.sort_by(|a, b| b.apart.total_cmp(&a.apart).then(a.label.cmp(&b.label)));
     out

@@ -31,6 +31,11 @@ pub(super) fn look(marked: &Marked<'_>, place: &Place, found: &mut Vec<Finding>)
     if real(mark.elsewhere) > ELSEWHERE * real(many) || real(many) > MOST * real(mark.of) {
         return;
     }
+    // What stands at one place in pictures of most labels, as a frame does, decides none of them.
+    let (beside, labels) = mark.beside;
+    if beside + 1 >= 3 && (beside + 1) * 5 >= labels * 3 {
+        return;
+    }
     let contradicted = mark.is_contradicted();
     if !contradicted && (mark.apart < PLAIN || real(mark.elsewhere) > ELSEWHERE / 2.0 * real(many)) {
         return;
