@@ -67,7 +67,10 @@ fn what_is_no_probability_is_refused_by_row_and_column_and_a_missing_one_is_a_ga
         std::fs::write(&path, text).unwrap();
         let roles = Roles { label: "label".into(), ..Roles::default() };
         let probabilities = ["no", "yes"].map(|class| (class.to_owned(), format!("p_{class}"))).to_vec();
-        labels(&Dataset::open(&[path.clone()]).unwrap(), &Asked { roles, probabilities, text: None })
+        labels(
+            &Dataset::open(std::slice::from_ref(&path)).unwrap(),
+            &Asked { roles, probabilities, text: None },
+        )
     };
     for (eighth, scale, why) in [
         ("0.1,1.5", 1.0, "column `p_yes` cannot be the probability: it holds 1.5 in row 8"),
