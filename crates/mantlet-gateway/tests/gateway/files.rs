@@ -95,7 +95,7 @@ async fn files_pass_byte_for_byte_and_what_is_text_in_them_is_looked_at() {
     assert_eq!(peer.count(), before);
     // A form where none belongs is no message of that dialect.
     let got = client.send(at, "POST", "/v1/chat/completions", &[KEY, FORM], good).await;
-    assert_eq!((got.0, peer.count()), (StatusCode::BAD_REQUEST, before));
+    assert_eq!((got.0, peer.count()), (StatusCode::UNSUPPORTED_MEDIA_TYPE, before));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ fn payments(seed: u64, wrong: f64) -> String {
 
 fn gaps(out: &str) -> String {
     let report: Value = serde_json::from_str(out).unwrap();
-    report["artifacts"][0]["coverage"].to_string()
+    report["artifacts"][0]["gaps"].to_string()
 }
 
 #[test]
