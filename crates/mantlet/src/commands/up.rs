@@ -61,7 +61,7 @@ pub enum Print {
 const WATCH: Duration = Duration::from_secs(1);
 /// How long after the start its code is given back, and how often what ran once since then is.
 const SETTLED: Duration = Duration::from_secs(3);
-const AGAIN: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(300);
 
 /// Runs the command until interrupted or terminated.
 ///
